@@ -1,0 +1,1 @@
+//! Engine.IO v4: one session over HTTP long-polling and WebSocket.

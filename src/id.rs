@@ -1,0 +1,177 @@
+//! Identifiers on the wire and identifiers of the API.
+
+use core::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use subtle::ConstantTimeEq as _;
+
+use crate::entropy::Entropy;
+
+/// Characters of an id on the wire: URL-safe base64 of 15 bytes, as the reference's.
+const ID_LEN: usize = 20;
+/// Bytes of entropy in an id: 120 bits.
+const ID_ENTROPY: usize = 15;
+
+type IdBytes = [u8; ID_LEN];
+
+fn generate(entropy: &mut dyn Entropy) -> IdBytes {
+    let mut random = [0; ID_ENTROPY];
+    entropy.fill(&mut random);
+    let mut text = [b'A'; ID_LEN];
+    let written = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
+    debug_assert_eq!(written, Ok(ID_LEN), "15 bytes are 20 characters");
+    text
+}
+
+fn parse(text: &str) -> Option<IdBytes> {
+    let is_id = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let bytes: IdBytes = text.as_bytes().try_into().ok()?;
+    bytes.iter().all(is_id).then_some(bytes)
+}
+
+macro_rules! wire_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(IdBytes);
+
+        impl $name {
+            /// Draws a new id of 120 random bits.
+            pub fn from_entropy(entropy: &mut dyn Entropy) -> Self {
+                Self(generate(entropy))
+            }
+
+            /// Reads an id; `None` unless it is 20 characters of the URL-safe base64 alphabet.
+            pub fn parse(text: &str) -> Option<Self> {
+                parse(text).map(Self)
+            }
+
+            /// Returns the 20 characters as they appear on the wire.
+            pub fn as_str(&self) -> &str {
+                core::str::from_utf8(&self.0).unwrap_or_default()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = alloc::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| D::Error::custom("not an id of 20 characters"))
+            }
+        }
+    };
+}
+
+macro_rules! visible_debug {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
+            }
+        }
+    };
+}
+
+wire_id! {
+    /// The Engine.IO session id (`sid` of the open packet).
+    ///
+    /// Whoever knows it can send on a polling session, so it is never the public socket id, and
+    /// its `Debug` shows only that there is one.
+    EngineId
+}
+
+impl fmt::Debug for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineId(..)")
+    }
+}
+
+wire_id! {
+    /// The public Socket.IO id (`sid` of the CONNECT answer), kept across recoveries.
+    SocketId
+}
+visible_debug!(SocketId);
+
+/// The private session id (`pid` of the CONNECT answer): a bearer token for recovery.
+///
+/// Its `Debug` is redacted and its comparison takes the same time wherever two keys differ.
+#[derive(Clone, Copy)]
+pub struct RecoveryKey(IdBytes);
+
+impl RecoveryKey {
+    /// Draws a new key of 120 random bits.
+    pub fn from_entropy(entropy: &mut dyn Entropy) -> Self {
+        Self(generate(entropy))
+    }
+
+    /// Reads a key; `None` unless it is 20 characters of the URL-safe base64 alphabet.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse(text).map(Self)
+    }
+
+    /// Returns the secret as it appears on the wire. Do not log it.
+    pub fn expose(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The form under which sessions are indexed.
+    pub(crate) fn index_key(&self) -> IdBytes {
+        self.0
+    }
+}
+
+impl PartialEq for RecoveryKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for RecoveryKey {}
+
+impl fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryKey(..)")
+    }
+}
+
+/// Names one HTTP exchange or one WebSocket. Chosen by the embedder.
+///
+/// It must not be reused while the exchange or the WebSocket that it names is still open; an
+/// increasing counter will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WireId(pub u64);
+
+/// Where a [`Link`](crate::link::Link) can be reached. Opaque to the hub, meaningful to whoever
+/// owns the links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub u64);
+
+/// Names a socket: one client in one namespace, connected or parked.
+///
+/// It stays the same across recoveries. It is generational: after the session has ended for good
+/// it is a miss, never another peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketKey {
+    pub(crate) namespace: u32,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// Names an acknowledgement that the server asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckId {
+    pub(crate) namespace: u32,
+    pub(crate) id: u64,
+}

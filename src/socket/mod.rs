@@ -1,0 +1,1 @@
+//! Socket.IO v5: packets over an Engine.IO session.
