@@ -1,1 +1,80 @@
-//! Engine.IO v4: one session over HTTP long-polling and WebSocket.
+//! Engine.IO v4: one session over HTTP long-polling and WebSocket, server side.
+//!
+//! This layer owns the handshake, the [packets](Packet) and their two encodings, the heartbeat, the
+//! upgrade from polling to WebSocket, the close sequence, and the queue of packets that the peer
+//! has not taken. It never sees a socket or a clock, and does not know what its messages mean.
+//!
+//! Protocol: <https://socket.io/docs/v4/engine-io-protocol/>
+//!
+//! # A session
+//!
+//! ```text
+//!    handshake GET                             handshake WebSocket
+//!          │                                            │
+//!          ▼      WebSocketOpened                  5    ▼
+//!       Polling ─────────────────▶ Probing ─────────▶ WebSocket
+//!          │  ▲                     │   │               │
+//!          │  └─────────────────────┘   │               │
+//!          │     failed, closed, late   │               │
+//!          │                            │               │
+//!          ├────────────────────────────┴───────────────┤
+//!          │ close() with something left                │ abort(), close() with nothing left,
+//!          ▼                                            │ peer closed, fault, no pong, overflow
+//!       Closing                                         │
+//!          │ taken by the peer, or close_timeout        │
+//!          ▼                                            ▼
+//!        Ended ◀────────────────────────────────────────┘
+//! ```
+//!
+//! An arrow is an [`Input`], a frame (`5`) or a call (`close()`). *Something left* is a close
+//! packet for a peer without a waiting GET, or packets for a WebSocket that is paused. Closing keeps
+//! the transport; all the ways into Ended lead there from it, too.
+//!
+//! # Driving it
+//!
+//! 1. [`verify`] every request. A handshake becomes a [`ServerConnection::new`]; a request of a
+//!    session becomes an [`Input`] to it.
+//! 2. After any number of calls, take outputs with [`ServerConnection::poll_output`] until there
+//!    are none, and do what they say. When that is done makes no difference to what is sent, with
+//!    two exceptions that are its very purpose: what was not taken counts against the
+//!    [limits](crate::Limits), and [`pause`](ServerConnection::pause) holds it back.
+//! 3. Send [`Input::Timeout`] at [`ServerConnection::deadline`], which may change with every call.
+//! 4. The session is over when [`Event::Closed`] was taken, and can be dropped when no output is
+//!    left. A request that still arrives is answered with code 1.
+//!
+//! Each wire that the session was given gets exactly one final output, [`Output::Respond`] or
+//! [`Output::Close`], unless the peer closed it before.
+//!
+//! # Where the reference is not followed
+//!
+//! * A ping that is in flight during an upgrade still has its deadline.
+//! * A POST over `max_payload` is answered with 413 and ends the session, since packets were lost.
+//! * A close packet over WebSocket ends the session at once.
+//! * The send queue is bounded.
+//! * During an upgrade a GET is answered at once, not at the next tick of 100 ms.
+//! * A polling response stops at `max_payload` bytes; the rest follows with the next GET.
+//! * Base64 and UTF-8 are checked.
+//! * JSONP does not exist; `j` is ignored.
+
+mod error;
+mod handshake;
+mod heartbeat;
+mod io;
+mod packet;
+mod payload;
+mod queue;
+mod receive;
+mod response;
+mod server;
+mod state;
+mod upgrade;
+mod verify;
+
+pub use error::{CloseReason, DecodeError, SendError, TransportFault};
+pub use handshake::{Open, Query, QuerySid, Transport};
+pub use io::{Event, Input, Output};
+pub use packet::{Frame, Packet, Payload};
+pub use payload::{PayloadReader, PayloadWriter};
+pub use response::Response;
+pub use server::ServerConnection;
+pub use verify::{ErrorCode, Method, Refusal, RequestHead, Verified, verify};

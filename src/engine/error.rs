@@ -1,0 +1,120 @@
+//! What can go wrong, as data: a peer's faults end a session with a reason, never with a panic.
+
+use thiserror::Error;
+
+/// Text or bytes that are not an Engine.IO packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Nothing at all: even a packet without a payload has its type.
+    #[error("empty packet")]
+    Empty,
+    /// The first character is no packet type (`0` to `6`, or `b` for base64).
+    #[error("unknown packet type {0:?}")]
+    UnknownType(char),
+    /// A polling body that is not UTF-8.
+    #[error("packet is not valid UTF-8")]
+    InvalidUtf8,
+    /// What follows `b` is not base64 of the standard alphabet.
+    #[error("binary packet is not valid base64")]
+    InvalidBase64,
+    /// The JSON of an open packet does not have the fields of a handshake.
+    #[error("open packet is not a handshake")]
+    InvalidOpen,
+}
+
+/// A packet that was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The session is closing or closed.
+    #[error("the session is closed")]
+    Closed,
+    /// The packet went over [`Limits::queued_bytes`](crate::Limits::queued_bytes) or
+    /// [`Limits::queued_packets`](crate::Limits::queued_packets). The session has closed itself
+    /// with [`CloseReason::Overflow`] and dropped its queue.
+    #[error("the send queue is over its limit, the session was closed")]
+    Overflow,
+}
+
+/// What a peer did that its transport does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum TransportFault {
+    /// A GET came while another one was waiting for packets.
+    #[error("two GET requests at a time")]
+    OverlappingPoll,
+    /// A POST came while another one was being received.
+    #[error("two POST requests at a time")]
+    OverlappingPost,
+    /// The peer dropped an HTTP exchange before it was answered.
+    #[error("a request was aborted")]
+    RequestAborted,
+    /// A POST of type `application/octet-stream`, which revision 4 does not have.
+    #[error("a POST with a binary body")]
+    BinaryPost,
+    /// A POST or a WebSocket frame larger than `max_payload`.
+    #[error("more than max_payload bytes at once")]
+    PayloadTooLarge,
+    /// The client sent a ping; in revision 4 only servers do.
+    #[error("a ping from the client, which is revision 3 or not Engine.IO")]
+    HeartbeatDirection,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer broke a rule of the transport, or the transport broke.
+    #[error("transport error: {0}")]
+    TransportError(TransportFault),
+    /// The peer closed: it sent a close packet or its WebSocket went away.
+    #[error("the peer closed the connection")]
+    TransportClose,
+    /// The peer did not answer a ping within `ping_timeout`.
+    #[error("no pong in time: the peer is gone or cannot keep up")]
+    PingTimeout,
+    /// This side called [`close`](super::ServerConnection::close) or
+    /// [`abort`](super::ServerConnection::abort).
+    #[error("closed by this side")]
+    ForcedClose,
+    /// The peer sent something that is not a packet.
+    #[error("parse error: {0}")]
+    ParseError(DecodeError),
+    /// The peer does not read as fast as it is written to.
+    #[error("send queue over its limit: the peer reads too slowly, or the limits are too low")]
+    Overflow,
+    /// The server shuts down.
+    #[error("the server shuts down")]
+    ServerShutdown,
+    /// The layer above found packets that its protocol does not allow.
+    #[error("the peer broke the protocol of the layer above")]
+    ProtocolViolation,
+    /// A newer connection recovered the session of this one.
+    #[error("another connection took the session over")]
+    TakenOver,
+}
+
+impl CloseReason {
+    /// Returns the text that the reference gives to its `close` event for this reason.
+    ///
+    /// ```
+    /// use socketio_proto::engine::CloseReason;
+    ///
+    /// assert_eq!(CloseReason::PingTimeout.as_str(), "ping timeout");
+    /// assert_eq!(CloseReason::ServerShutdown.as_str(), "forced close");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TransportError(_) => "transport error",
+            Self::TransportClose => "transport close",
+            Self::PingTimeout => "ping timeout",
+            Self::ParseError(_) => "parse error",
+            Self::ForcedClose
+            | Self::Overflow
+            | Self::ServerShutdown
+            | Self::ProtocolViolation
+            | Self::TakenOver => "forced close",
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The two halves of the handshake: the query string that asks and the open packet that answers.
+
+use alloc::string::String;
+use core::{fmt, time::Duration};
+
+use bytestring::ByteString;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
+use smallvec::SmallVec;
+
+use super::DecodeError;
+use crate::{EngineId, ServerConfig, Transports};
+
+/// The JSON of the open packet: what a server tells a client about their session.
+///
+/// Durations are in milliseconds, `max_payload` in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Open {
+    /// The id of the session, to be repeated in every request.
+    pub sid: ByteString,
+    /// Transports that the session may move to. Unknown ones are left out when it is read.
+    #[serde(deserialize_with = "known_transports")]
+    pub upgrades: SmallVec<[Transport; 1]>,
+    /// Milliseconds between a pong and the next ping.
+    pub ping_interval: u64,
+    /// Milliseconds that a pong may take.
+    pub ping_timeout: u64,
+    /// Largest POST or frame that the server takes, in bytes. `u64::MAX` if it did not say.
+    #[serde(default = "no_max_payload")]
+    pub max_payload: u64,
+}
+
+impl Open {
+    /// Makes the answer to a handshake over `transport`.
+    pub(super) fn new(id: &EngineId, config: &ServerConfig, transport: Transport) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut upgrades = SmallVec::new();
+        if transport == Transport::Polling && upgradable(config) {
+            upgrades.push(Transport::WebSocket);
+        }
+        Self {
+            sid: ByteString::from(id.as_str()),
+            upgrades,
+            ping_interval: millis(config.ping_interval),
+            ping_timeout: millis(config.ping_timeout),
+            max_payload: u64::try_from(config.max_payload).unwrap_or(u64::MAX),
+        }
+    }
+
+    pub(super) fn decode(json: &str) -> Result<Self, DecodeError> {
+        serde_json::from_str(json).map_err(|_| DecodeError::InvalidOpen)
+    }
+
+    pub(super) fn encode(&self) -> ByteString {
+        // Strings, numbers and a list: nothing here can fail to be JSON.
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut encoded = String::with_capacity(json.len().saturating_add(1));
+        encoded.push('0');
+        encoded.push_str(&json);
+        encoded.into()
+    }
+}
+
+/// Whether a polling session may move to WebSocket.
+pub(super) fn upgradable(config: &ServerConfig) -> bool {
+    config.allow_upgrades && config.transports == Transports::Both
+}
+
+/// How packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// HTTP long-polling: GET receives, POST sends.
+    Polling,
+    /// WebSocket.
+    WebSocket,
+}
+
+impl Transport {
+    /// Reads the name used in query strings and open packets.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "polling" => Some(Self::Polling),
+            "websocket" => Some(Self::WebSocket),
+            _ => None,
+        }
+    }
+
+    /// Returns the name used in query strings and open packets.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The query string of a request. Of a repeated parameter the last one counts.
+///
+/// ```
+/// use socketio_proto::engine::{Query, Transport};
+///
+/// let query = Query::parse("EIO=4&transport=polling&t=x1");
+/// assert!(query.version4);
+/// assert_eq!(query.transport, Some(Transport::Polling));
+/// assert_eq!(query.sid, None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Whether `EIO` is exactly `4`.
+    pub version4: bool,
+    /// The transport, if it is one that this crate has.
+    pub transport: Option<Transport>,
+    /// The session, if the request names one.
+    pub sid: Option<QuerySid>,
+}
+
+/// The `sid` of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuerySid {
+    /// Has the form of an id.
+    Id(EngineId),
+    /// Has not, so no session has it.
+    Malformed,
+}
+
+impl Query {
+    /// Reads a query string (without the `?`). Unknown parameters, `t`, `b64` and `j` among them,
+    /// are ignored. An empty `sid` is none.
+    pub fn parse(query: &str) -> Self {
+        let mut parsed = Self {
+            version4: false,
+            transport: None,
+            sid: None,
+        };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "EIO" => parsed.version4 = value == "4",
+                "transport" => parsed.transport = Transport::parse(&value),
+                "sid" if value.is_empty() => parsed.sid = None,
+                "sid" => {
+                    let id = EngineId::parse(&value);
+                    parsed.sid = Some(id.map_or(QuerySid::Malformed, QuerySid::Id));
+                }
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+/// Servers before `maxPayload` was introduced do not say.
+fn no_max_payload() -> u64 {
+    u64::MAX
+}
+
+/// Reads a list of transports, leaving out those that this crate does not have (`webtransport`).
+fn known_transports<'de, D>(deserializer: D) -> Result<SmallVec<[Transport; 1]>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Known;
+
+    impl<'de> Visitor<'de> for Known {
+        type Value = SmallVec<[Transport; 1]>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of transport names")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
+            let mut known = SmallVec::new();
+            while let Some(name) = names.next_element::<ByteString>()? {
+                match Transport::parse(&name) {
+                    Some(transport) if !known.contains(&transport) => known.push(transport),
+                    Some(_) | None => {}
+                }
+            }
+            Ok(known)
+        }
+    }
+
+    deserializer.deserialize_seq(Known)
+}

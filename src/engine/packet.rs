@@ -1,0 +1,176 @@
+//! Packets and their two encodings: one per WebSocket frame, or one per record of a polling body.
+
+use alloc::{string::String, vec::Vec};
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{DecodeError, Open};
+
+/// What a message packet carries for the layer above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Text.
+    Text(ByteString),
+    /// Raw bytes.
+    Binary(Bytes),
+}
+
+/// What a WebSocket carries: an encoded packet. Cloning it does not copy its bytes, so that a
+/// broadcast is encoded once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame: the type of the packet as a digit, then its payload.
+    Text(ByteString),
+    /// A binary frame: the payload of a message and nothing else.
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// Returns the number of payload bytes, without the header of the WebSocket frame.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Returns whether there is no payload byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An Engine.IO packet, revision 4.
+///
+/// ```
+/// use socketio_proto::engine::{Frame, Packet, Payload};
+///
+/// let packet = Packet::decode(Frame::Text("4hello".into()))?;
+/// assert_eq!(packet, Packet::Message(Payload::Text("hello".into())));
+/// assert_eq!(packet.encode(), Frame::Text("4hello".into()));
+/// # Ok::<(), socketio_proto::engine::DecodeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// `0`: the handshake, server to client.
+    Open(Open),
+    /// `1`: the sender closes the session.
+    Close,
+    /// `2`: the heartbeat, server to client. From a client only `2probe`, during an upgrade.
+    Ping {
+        /// Whether the payload is `probe`.
+        probe: bool,
+    },
+    /// `3`: the answer to a ping.
+    Pong {
+        /// Whether the payload is `probe`.
+        probe: bool,
+    },
+    /// `4`, or binary: data of the layer above.
+    Message(Payload),
+    /// `5`: the client moves to the transport that carries this packet.
+    Upgrade,
+    /// `6`: nothing; completes a GET.
+    Noop,
+}
+
+impl Packet {
+    /// Reads what one WebSocket frame carries. A text message is a slice of the frame, not a copy.
+    ///
+    /// A text frame starting with `b` is binary in base64. Payloads of packets that have none are
+    /// ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the frame is no packet.
+    pub fn decode(frame: Frame) -> Result<Self, DecodeError> {
+        match frame {
+            Frame::Text(text) => Self::decode_text(&text),
+            Frame::Binary(bytes) => Ok(Self::Message(Payload::Binary(bytes))),
+        }
+    }
+
+    /// Writes the packet as one WebSocket frame.
+    pub fn encode(&self) -> Frame {
+        let fixed = match self {
+            Self::Open(open) => return Frame::Text(open.encode()),
+            Self::Message(Payload::Binary(bytes)) => return Frame::Binary(bytes.clone()),
+            Self::Message(Payload::Text(text)) => {
+                let mut encoded = String::with_capacity(1 + text.len());
+                encoded.push('4');
+                encoded.push_str(text);
+                return Frame::Text(encoded.into());
+            }
+            Self::Close => "1",
+            Self::Ping { probe: false } => "2",
+            Self::Ping { probe: true } => "2probe",
+            Self::Pong { probe: false } => "3",
+            Self::Pong { probe: true } => "3probe",
+            Self::Upgrade => "5",
+            Self::Noop => "6",
+        };
+        Frame::Text(ByteString::from_static(fixed))
+    }
+
+    /// Reads one text frame or one record of a polling body.
+    pub(super) fn decode_text(text: &ByteString) -> Result<Self, DecodeError> {
+        let mut rest = text.chars();
+        let Some(kind) = rest.next() else {
+            return Err(DecodeError::Empty);
+        };
+        let rest = rest.as_str();
+        Ok(match kind {
+            '0' => Self::Open(Open::decode(rest)?),
+            '1' => Self::Close,
+            '2' => Self::Ping {
+                probe: rest == "probe",
+            },
+            '3' => Self::Pong {
+                probe: rest == "probe",
+            },
+            '4' => Self::Message(Payload::Text(text.slice_ref(rest))),
+            '5' => Self::Upgrade,
+            '6' => Self::Noop,
+            'b' => Self::Message(Payload::Binary(decode_base64(rest)?)),
+            unknown => return Err(DecodeError::UnknownType(unknown)),
+        })
+    }
+}
+
+/// Length of `b` and the base64 of that many bytes.
+pub(super) fn base64_len(bytes: usize) -> usize {
+    bytes.div_ceil(3).saturating_mul(4).saturating_add(1)
+}
+
+/// Appends `b` and the base64 of the bytes.
+pub(super) fn push_base64(bytes: &[u8], body: &mut Vec<u8>) {
+    let start = body.len().saturating_add(1);
+    body.push(b'b');
+    body.resize(body.len().saturating_add(base64_len(bytes.len()) - 1), 0);
+    let written = body
+        .get_mut(start..)
+        .map(|space| BASE64.encode_slice(bytes, space));
+    debug_assert!(
+        matches!(written, Some(Ok(_))),
+        "the space was made to measure"
+    );
+}
+
+fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
+    let bytes = BASE64
+        .decode(text)
+        .map_err(|_| DecodeError::InvalidBase64)?;
+    // The decoder over-estimates; what is kept must be exactly sized.
+    Ok(Bytes::from(bytes.into_boxed_slice()))
+}
+
+/// Padding is written, and optional on input: some clients leave it out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);

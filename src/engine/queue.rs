@@ -1,0 +1,245 @@
+//! What waits to be sent or polled, with its size known at any time.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{Frame, PayloadWriter, payload::len_with};
+use crate::Limits;
+
+/// Packets on their way to the peer, in order.
+#[derive(Debug, Default)]
+pub(super) struct SendQueue {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    exempt_bytes: usize,
+    exempt_packets: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    frame: Frame,
+    /// Whether the limits do not apply to it: control packets, and replays that have a limit of
+    /// their own.
+    exempt: bool,
+}
+
+impl SendQueue {
+    /// Capacity kept when the queue runs empty, so that light traffic does not allocate each time.
+    const KEPT: usize = 8;
+
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.entries.push_back(Entry {
+            frame,
+            exempt: false,
+        });
+    }
+
+    pub(super) fn push_exempt(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.exempt_bytes = self.exempt_bytes.saturating_add(frame.len());
+        self.exempt_packets = self.exempt_packets.saturating_add(1);
+        self.entries.push_back(Entry {
+            frame,
+            exempt: true,
+        });
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Frame> {
+        let entry = self.entries.pop_front()?;
+        self.forget(&entry);
+        if self.entries.is_empty() && self.entries.capacity() > Self::KEPT {
+            self.entries = VecDeque::new();
+        }
+        Some(entry.frame)
+    }
+
+    /// Takes back the packet that was pushed last.
+    pub(super) fn pop_last(&mut self) -> Option<Frame> {
+        let entry = self.entries.pop_back()?;
+        self.forget(&entry);
+        Some(entry.frame)
+    }
+
+    /// Takes as many packets as a polling body of `limit` bytes holds, at least one if there is.
+    pub(super) fn pop_payload(&mut self, limit: usize) -> Bytes {
+        let (count, len) = self.measure(limit);
+        if let (
+            1,
+            Some(Entry {
+                frame: Frame::Text(_),
+                ..
+            }),
+        ) = (count, self.entries.front())
+            && let Some(Frame::Text(text)) = self.pop()
+        {
+            return text.into_bytes();
+        }
+        let mut body = PayloadWriter::with_capacity(limit, len);
+        for _ in 0..count {
+            let fitted = self.pop().is_some_and(|frame| body.push(&frame));
+            debug_assert!(fitted, "it was measured");
+        }
+        body.finish()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether one more packet respects the limits.
+    pub(super) fn fits(&self, frame: &Frame, limits: &Limits) -> bool {
+        let bytes = self
+            .bytes
+            .saturating_sub(self.exempt_bytes)
+            .saturating_add(frame.len());
+        let packets = self.entries.len().saturating_sub(self.exempt_packets);
+        bytes <= limits.queued_bytes && packets < limits.queued_packets
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn packets(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        self.bytes = self.bytes.saturating_sub(entry.frame.len());
+        if entry.exempt {
+            self.exempt_bytes = self.exempt_bytes.saturating_sub(entry.frame.len());
+            self.exempt_packets = self.exempt_packets.saturating_sub(1);
+        }
+    }
+
+    /// Packets that fit into one body, and its size.
+    fn measure(&self, limit: usize) -> (usize, usize) {
+        let mut len = 0;
+        let mut count = 0;
+        for entry in &self.entries {
+            let Some(longer) = len_with(len, &entry.frame, limit) else {
+                break;
+            };
+            len = longer;
+            count += 1;
+        }
+        (count, len)
+    }
+}
+
+/// First in, first out, with no memory of its own for the first one: most are polled before the
+/// next is pushed.
+#[derive(Debug)]
+pub(super) struct Fifo<T> {
+    first: Option<T>,
+    rest: VecDeque<T>,
+}
+
+impl<T> Fifo<T> {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: None,
+            rest: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, value: T) {
+        if self.first.is_none() {
+            self.first = Some(value);
+        } else {
+            self.rest.push_back(value);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let value = self.first.take()?;
+        self.first = self.rest.pop_front();
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
+        }
+        Some(value)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(len: usize) -> Frame {
+        Frame::Binary(Bytes::from(alloc::vec![7; len]))
+    }
+
+    #[test]
+    fn exempt_packets_do_not_count() {
+        let limits = Limits {
+            queued_bytes: 10,
+            queued_packets: 2,
+            ..Limits::default()
+        };
+        let mut queue = SendQueue::default();
+        for _ in 0..5 {
+            queue.push_exempt(frame(100));
+        }
+        assert!(queue.fits(&frame(10), &limits));
+        assert!(!queue.fits(&frame(11), &limits));
+        queue.push(frame(4));
+        queue.push(frame(4));
+        assert!(!queue.fits(&frame(0), &limits), "two packets are the limit");
+        assert_eq!((queue.bytes(), queue.packets()), (508, 7));
+        while queue.pop().is_some() {}
+        assert_eq!(
+            (queue.bytes, queue.exempt_bytes, queue.exempt_packets),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_given_back() {
+        let mut queue = SendQueue::default();
+        for _ in 0..100 {
+            queue.push(frame(1));
+        }
+        while queue.pop().is_some() {}
+        assert_eq!(queue.entries.capacity(), 0);
+        queue.push(frame(1));
+        let kept = queue.entries.capacity();
+        assert!(queue.pop().is_some());
+        assert_eq!(
+            queue.entries.capacity(),
+            kept,
+            "light traffic keeps its capacity"
+        );
+        assert!(kept <= SendQueue::KEPT);
+    }
+
+    #[test]
+    fn a_single_text_is_shared_with_the_body() {
+        let text = bytestring::ByteString::from("4shared");
+        let mut queue = SendQueue::default();
+        queue.push(Frame::Text(text.clone()));
+        assert_eq!(queue.pop_payload(3).as_ptr(), text.as_ptr());
+    }
+
+    #[test]
+    fn fifo_keeps_the_order_and_frees_its_memory() {
+        let mut fifo = Fifo::new();
+        for value in 0..4 {
+            fifo.push(value);
+        }
+        assert_eq!(fifo.pop(), Some(0));
+        fifo.push(4);
+        assert!(core::iter::from_fn(|| fifo.pop()).eq(1..5));
+        assert!(fifo.is_empty());
+        assert_eq!(fifo.rest.capacity(), 0);
+    }
+}

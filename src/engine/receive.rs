@@ -1,0 +1,221 @@
+//! The server's half of one session: what it does with each input.
+
+use bytes::Bytes;
+
+use super::{
+    CloseReason, DecodeError, Event, Frame, Packet, PayloadReader, Refusal, Response,
+    ServerConnection, TransportFault,
+    handshake::upgradable,
+    heartbeat::Beat,
+    server::encoded,
+    state::{Admitted, Lost},
+    upgrade::{Probe, ProbeStep},
+};
+use crate::WireId;
+
+impl ServerConnection {
+    pub(super) fn handle_poll(&mut self, wire: WireId) {
+        if self.is_closed() {
+            return self.refuse(wire, &Refusal::unknown_session());
+        }
+        match self.state.hold_get(wire) {
+            Admitted::Held => self.answer_get(),
+            Admitted::Overlap => self.reject(wire, 400, TransportFault::OverlappingPoll),
+            Admitted::NotPolling => self.refuse(wire, &Refusal::bad_request()),
+        }
+    }
+
+    pub(super) fn handle_post(&mut self, wire: WireId, body: Option<Bytes>, binary: bool) {
+        if self.is_closed() {
+            return self.refuse(wire, &Refusal::unknown_session());
+        }
+        match self.state.hold_post(wire) {
+            Admitted::Held => {}
+            Admitted::Overlap => {
+                return self.reject(wire, 400, TransportFault::OverlappingPost);
+            }
+            Admitted::NotPolling => return self.refuse(wire, &Refusal::bad_request()),
+        }
+        if binary {
+            self.state.take_post(wire);
+            self.reject(wire, 400, TransportFault::BinaryPost);
+        } else if let Some(body) = body {
+            self.handle_body(wire, body);
+        }
+    }
+
+    /// A body that completes after an upgrade is received as if it had before: the client sent it
+    /// and would not send it again.
+    pub(super) fn handle_body(&mut self, wire: WireId, body: Bytes) {
+        if !self.state.take_post(wire) {
+            return;
+        }
+        if body.len() > self.config.max_payload {
+            // Its packets are lost, so the session cannot go on as if nothing had happened.
+            return self.reject(wire, 413, TransportFault::PayloadTooLarge);
+        }
+        let mut reader = PayloadReader::new(body);
+        while let Some(text) = reader.next_text() {
+            let packet = text.and_then(|text| decode(Frame::Text(text)));
+            let fused = packet.is_err();
+            self.receive(packet);
+            if fused || self.is_closed() {
+                break;
+            }
+        }
+        self.respond(wire, Response::ok());
+    }
+
+    pub(super) fn handle_other_method(&mut self, wire: WireId) {
+        if self.is_closed() {
+            return self.refuse(wire, &Refusal::unknown_session());
+        }
+        self.respond(wire, Response::empty(500));
+    }
+
+    pub(super) fn handle_websocket_opened(&mut self, wire: WireId) {
+        let probe = Probe::new(wire, self.now, &self.config);
+        if !upgradable(&self.config) || !self.state.begin_probe(probe) {
+            self.finish(wire, None);
+        }
+    }
+
+    pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
+        let max_payload = self.config.max_payload;
+        if self.state.is_websocket(wire) {
+            if frame.len() > max_payload {
+                self.end(CloseReason::TransportError(TransportFault::PayloadTooLarge));
+            } else {
+                self.receive(decode(frame));
+            }
+            return;
+        }
+        let Some(probe) = self.state.probe_mut(wire) else {
+            return;
+        };
+        match probe.handle_frame(frame, max_payload) {
+            ProbeStep::Answer => {
+                self.send_aside(wire, &Packet::Pong { probe: true });
+                self.answer_get();
+            }
+            ProbeStep::Upgrade => self.upgrade(),
+            ProbeStep::Fail { code } => self.drop_probe(code),
+        }
+    }
+
+    pub(super) fn handle_wire_closed(&mut self, wire: WireId) {
+        match self.state.lose(wire) {
+            Lost::Request => {
+                self.end(CloseReason::TransportError(TransportFault::RequestAborted));
+            }
+            Lost::WebSocket => {
+                // Nothing can be sent on it any more, and it needs no closing.
+                self.queue.clear();
+                self.state.take_last_close();
+                self.end(CloseReason::TransportClose);
+            }
+            Lost::Nothing => {}
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self) {
+        if self
+            .state
+            .probe()
+            .is_some_and(|probe| probe.deadline() <= self.now)
+        {
+            self.drop_probe(None);
+        }
+        if let Some(closing) = self.state.closing() {
+            // The heartbeat has no say any more: this deadline stands in for it.
+            if closing.deadline <= self.now {
+                self.end(closing.reason);
+            }
+            return;
+        }
+        if !self.is_open() {
+            return;
+        }
+        match self.heartbeat.handle_timeout(self.now, &self.config) {
+            Beat::Nothing => {}
+            Beat::Ping => {
+                self.queue
+                    .push_exempt(Packet::Ping { probe: false }.encode());
+                self.answer_get();
+            }
+            Beat::Dead => self.end(CloseReason::PingTimeout),
+        }
+    }
+
+    /// Takes in one packet; `None` stands for an open packet.
+    fn receive(&mut self, packet: Result<Option<Packet>, DecodeError>) {
+        if !self.is_open() {
+            // A peer that closes as well need not be waited for.
+            if packet == Ok(Some(Packet::Close)) {
+                self.end(CloseReason::TransportClose);
+            }
+            return;
+        }
+        let packet = match packet {
+            Ok(packet) => packet,
+            Err(error) => return self.end(CloseReason::ParseError(error)),
+        };
+        if let Some(Packet::Pong { .. }) = packet {
+            return self.heartbeat.handle_pong(self.now, &self.config);
+        }
+        self.heartbeat.handle_packet(self.now, &self.config);
+        match packet {
+            Some(Packet::Message(payload)) => self.emit(Event::Message(payload)),
+            Some(Packet::Close) => self.end(CloseReason::TransportClose),
+            Some(Packet::Ping { .. }) => {
+                self.end(CloseReason::TransportError(
+                    TransportFault::HeartbeatDirection,
+                ));
+            }
+            // The reference ignores them, wherever they come.
+            Some(Packet::Open(_) | Packet::Pong { .. } | Packet::Upgrade | Packet::Noop) | None => {
+            }
+        }
+    }
+
+    fn upgrade(&mut self) {
+        // A well-behaved client has no GET left: it waited for the last one to complete.
+        if let Some(wire) = self.state.upgrade() {
+            self.respond(wire, Response::packets(encoded(&Packet::Close)));
+        }
+        let Some(closing) = self.state.closing() else {
+            return self.emit(Event::Upgraded);
+        };
+        // The client will not poll for the rest any more. Over WebSocket it gets it right now, and
+        // a close of the WebSocket in the place of the close packet.
+        let close_packet = self.queue.pop_last();
+        debug_assert_eq!(close_packet, Some(Packet::Close.encode()));
+        self.end(closing.reason);
+    }
+
+    fn drop_probe(&mut self, code: Option<u16>) {
+        if let Some(wire) = self.state.drop_probe() {
+            self.finish(wire, code);
+        }
+    }
+
+    /// Answers a request that breaks a rule of the transport, and ends the session.
+    fn reject(&mut self, wire: WireId, status: u16, fault: TransportFault) {
+        self.respond(wire, Response::empty(status));
+        self.end(CloseReason::TransportError(fault));
+    }
+
+    /// Answers a request that does not fit the session, which goes on.
+    fn refuse(&mut self, wire: WireId, refusal: &Refusal) {
+        self.respond(wire, refusal.response(false));
+    }
+}
+
+/// Decodes what a client sent. An open packet means nothing from a client, so its JSON is not
+/// looked at: `None`.
+fn decode(frame: Frame) -> Result<Option<Packet>, DecodeError> {
+    match &frame {
+        Frame::Text(text) if text.starts_with('0') => Ok(None),
+        Frame::Text(_) | Frame::Binary(_) => Packet::decode(frame).map(Some),
+    }
+}

@@ -1,0 +1,67 @@
+//! Answers to HTTP requests, complete but for what only the embedder knows.
+
+use bytes::Bytes;
+
+/// An answer to a plain HTTP request, or to a WebSocket handshake that is refused.
+///
+/// `Content-Length`, CORS headers, cookies and compression are the embedder's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header names in lower case, and their values.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The packets that a GET waited for.
+    pub(super) fn packets(body: Bytes) -> Self {
+        Self {
+            status: 200,
+            headers: &[
+                ("content-type", "text/plain; charset=UTF-8"),
+                // Shared caches have served one client's packets to another.
+                ("cache-control", "no-store"),
+            ],
+            body,
+        }
+    }
+
+    /// A POST was taken.
+    pub(super) fn ok() -> Self {
+        Self {
+            status: 200,
+            headers: &[("content-type", "text/html"), ("cache-control", "no-store")],
+            body: Bytes::from_static(b"ok"),
+        }
+    }
+
+    /// A status that says everything.
+    pub(super) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: &[],
+            body: Bytes::new(),
+        }
+    }
+
+    /// A refused plain request.
+    pub(super) fn json(status: u16, body: Bytes) -> Self {
+        Self {
+            status,
+            headers: &[("content-type", "application/json")],
+            body,
+        }
+    }
+
+    /// A refused WebSocket handshake.
+    pub(super) fn refused_upgrade(body: Bytes) -> Self {
+        Self {
+            status: 400,
+            headers: &[("connection", "close"), ("content-type", "text/html")],
+            body,
+        }
+    }
+}

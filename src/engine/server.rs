@@ -1,0 +1,424 @@
+//! The server's half of one session: what the application and the embedder call.
+
+use alloc::{collections::VecDeque, sync::Arc};
+use core::fmt;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    CloseReason, Event, Frame, Input, Open, Output, Packet, Payload, Response, SendError,
+    Transport,
+    heartbeat::Heartbeat,
+    queue::{Fifo, SendQueue},
+    state::{LastClose, State},
+    upgrade::Probe,
+};
+use crate::{EngineId, ServerConfig, Timestamp, WireId};
+
+/// The server's half of one Engine.IO session.
+///
+/// See the [module documentation](super) for how to drive it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use socketio_proto::engine::{Event, Frame, Input, Output, Payload, ServerConnection, Transport};
+/// use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+///
+/// let config = Arc::new(ServerConfig::new());
+/// let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+/// let (now, wire) = (Timestamp::ZERO, WireId(1));
+/// let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+/// assert!(matches!(session.poll_output(), Some(Output::Send { .. })), "the open packet");
+///
+/// session.handle_input(now, Input::Frame { wire, frame: Frame::Text("4ping?".into()) });
+/// let message = Event::Message(Payload::Text("ping?".into()));
+/// assert_eq!(session.poll_output(), Some(Output::Event(message)));
+///
+/// session.send(Payload::Text("pong!".into()))?;
+/// let frame = Frame::Text("4pong!".into());
+/// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+/// assert_eq!(session.poll_output(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ServerConnection {
+    pub(super) config: Arc<ServerConfig>,
+    id: EngineId,
+    /// The latest moment seen.
+    pub(super) now: Timestamp,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) state: State,
+    pub(super) queue: SendQueue,
+    events: Fifo<Event>,
+    /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
+    wires: VecDeque<Output>,
+}
+
+impl ServerConnection {
+    /// Opens a session for a handshake that was [verified](super::verify). The handshake is
+    /// answered: `wire` is its GET or its WebSocket.
+    ///
+    /// The configuration is expected to be [valid](ServerConfig::validate).
+    pub fn new(
+        now: Timestamp,
+        config: Arc<ServerConfig>,
+        id: EngineId,
+        transport: Transport,
+        wire: WireId,
+    ) -> Self {
+        let mut queue = SendQueue::default();
+        queue.push_exempt(Packet::Open(Open::new(&id, &config, transport)).encode());
+        let mut session = Self {
+            id,
+            now,
+            heartbeat: Heartbeat::new(now, &config),
+            state: State::new(transport, wire),
+            queue,
+            events: Fifo::new(),
+            wires: VecDeque::new(),
+            config,
+        };
+        session.answer_get();
+        session
+    }
+
+    /// Takes in what happened. A `now` before the latest one seen counts as that one.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Poll { wire } => self.handle_poll(wire),
+            Input::Post { wire, body, binary } => self.handle_post(wire, body, binary),
+            Input::Body { wire, body } => self.handle_body(wire, body),
+            Input::OtherMethod { wire } => self.handle_other_method(wire),
+            Input::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
+            Input::Frame { wire, frame } => self.handle_frame(wire, frame),
+            Input::WireClosed { wire } => self.handle_wire_closed(wire),
+            Input::Timeout => self.handle_timeout(),
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// A text must not contain U+001E: polling would split it there. JSON never contains it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_frame`](Self::send_frame).
+    pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
+        let frame = match payload {
+            Payload::Binary(bytes) => Frame::Binary(bytes),
+            text @ Payload::Text(_) => Packet::Message(text).encode(),
+        };
+        self.send_frame(frame)
+    }
+
+    /// Sends a message that is encoded already, which a broadcast does once for all its receivers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the session is not open. [`SendError::Overflow`] if more would be
+    /// queued than [`Limits`](crate::Limits) allow; then the session has closed itself.
+    pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        if !self.queue.fits(&frame, &self.config.limits) {
+            self.end(CloseReason::Overflow);
+            return Err(SendError::Overflow);
+        }
+        self.queue.push(frame);
+        self.answer_get();
+        Ok(())
+    }
+
+    /// As [`send_frame`](Self::send_frame), for packets that count against a limit elsewhere.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for replays by the layer above")
+    )]
+    pub(crate) fn send_exempt(&mut self, frame: Frame) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        self.queue.push_exempt(frame);
+        self.answer_get();
+        Ok(())
+    }
+
+    /// Closes the session once the peer has taken what is queued for it, or after
+    /// `close_timeout`. Nothing more can be sent and nothing more is received.
+    pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
+        self.now = self.now.max(now);
+        if !self.is_open() {
+            return;
+        }
+        let waits = match self.transport() {
+            // Even with nothing queued the peer is owed a close packet.
+            Transport::Polling => !self.state.has_get(),
+            // One that is not paused has taken everything.
+            Transport::WebSocket => {
+                self.state.writable_websocket().is_none() && !self.queue.is_empty()
+            }
+        };
+        if !waits {
+            self.end(reason);
+            return;
+        }
+        if self.transport() == Transport::Polling {
+            self.queue.push_exempt(Packet::Close.encode());
+        }
+        self.state
+            .begin_close(self.now.saturating_add(self.config.close_timeout), reason);
+    }
+
+    /// Closes the session at once. What the peer has not taken is dropped; a WebSocket that is not
+    /// paused has taken everything.
+    pub fn abort(&mut self, reason: CloseReason) {
+        self.end(reason);
+    }
+
+    /// Holds frames back: the current WebSocket does not take any for now. For any other wire
+    /// nothing changes.
+    pub fn pause(&mut self, wire: WireId) {
+        self.state.set_paused(wire, true);
+    }
+
+    /// Lets frames flow again after [`pause`](Self::pause).
+    pub fn resume(&mut self, wire: WireId) {
+        if self.state.set_paused(wire, false)
+            && let Some(closing) = self.state.closing()
+        {
+            self.end(closing.reason);
+        }
+    }
+
+    /// Takes the next thing to do, events first.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.poll_event()
+            .map(Output::Event)
+            .or_else(|| self.poll_wire())
+    }
+
+    /// Takes the next event.
+    #[must_use]
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Takes the next thing to do with a wire.
+    #[must_use]
+    pub(crate) fn poll_wire(&mut self) -> Option<Output> {
+        if let Some(output) = self.wires.pop_front() {
+            if self.wires.is_empty() {
+                self.wires = VecDeque::new();
+            }
+            return Some(output);
+        }
+        if let Some(wire) = self.state.writable_websocket()
+            && let Some(frame) = self.queue.pop()
+        {
+            return Some(Output::Send { wire, frame });
+        }
+        let LastClose { wire, code } = self.state.take_last_close()?;
+        Some(Output::Close { wire, code })
+    }
+
+    /// Whether [`poll_wire`](Self::poll_wire) has something.
+    pub(crate) fn has_wire_output(&self) -> bool {
+        let frames = !self.queue.is_empty() && self.state.writable_websocket().is_some();
+        !self.wires.is_empty() || frames || self.state.has_last_close()
+    }
+
+    /// Returns when [`Input::Timeout`] is due. While there is output that is at once; after a
+    /// timeout at the deadline and with no output left it is later, or never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        if !self.events.is_empty() || self.has_wire_output() {
+            return Some(self.now);
+        }
+        if self.is_closed() {
+            return None;
+        }
+        let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
+        let life = match self.state.closing() {
+            Some(closing) => closing.deadline,
+            None => self.heartbeat.deadline(),
+        };
+        probe.min(life).finite()
+    }
+
+    /// Returns the id of the session.
+    pub fn id(&self) -> EngineId {
+        self.id
+    }
+
+    /// Returns the current transport, or the last one.
+    pub fn transport(&self) -> Transport {
+        self.state.transport()
+    }
+
+    /// Returns the bytes of packets that were neither polled nor sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// Returns the number of packets that were neither polled nor sent.
+    pub fn queued_packets(&self) -> usize {
+        self.queue.packets()
+    }
+
+    /// Returns whether the peer takes a packet right now, which volatile ones depend on: over
+    /// WebSocket unless it is paused, over polling while a GET waits.
+    pub fn is_writable(&self) -> bool {
+        // A GET that waits implies an empty queue.
+        self.is_open() && (self.state.writable_websocket().is_some() || self.state.has_get())
+    }
+
+    /// Returns whether packets can be sent and are received: neither closing nor closed.
+    pub fn is_open(&self) -> bool {
+        self.state.is_open()
+    }
+
+    /// Returns whether the session has ended. There may be output left.
+    pub fn is_closed(&self) -> bool {
+        self.state.is_ended()
+    }
+
+    /// Answers the GET that waits, if there is something to answer it with. Called whenever there
+    /// may be, so that the grouping of packets does not depend on when outputs are polled.
+    pub(super) fn answer_get(&mut self) {
+        if !self.state.has_get() {
+            return;
+        }
+        let body = if !self.queue.is_empty() {
+            self.queue.pop_payload(self.config.max_payload)
+        } else if self.state.probe().is_some_and(Probe::is_open) {
+            encoded(&Packet::Noop)
+        } else {
+            return;
+        };
+        if let Some(wire) = self.state.take_get() {
+            self.respond(wire, Response::packets(body));
+        }
+        if let Some(closing) = self.state.closing()
+            && self.queue.is_empty()
+        {
+            self.end(closing.reason);
+        }
+    }
+
+    /// Ends the session, unless it has ended, and finishes its wires.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        let Some(released) = self.state.end(reason) else {
+            return;
+        };
+        if !released.flush {
+            self.queue.clear();
+        }
+        if let Some(wire) = released.get {
+            // The peer's own close packet is not answered with another one.
+            let by_peer = reason == CloseReason::TransportClose;
+            let packet = if by_peer { Packet::Noop } else { Packet::Close };
+            self.respond(wire, Response::packets(encoded(&packet)));
+        }
+        for wire in [released.post, released.probe].into_iter().flatten() {
+            self.finish(wire, None);
+        }
+        self.emit(Event::Closed { reason });
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(super) fn respond(&mut self, wire: WireId, response: Response) {
+        self.wires.push_back(Output::Respond { wire, response });
+    }
+
+    /// Sends on a WebSocket that is not the current one.
+    pub(super) fn send_aside(&mut self, wire: WireId, packet: &Packet) {
+        self.wires.push_back(Output::Send {
+            wire,
+            frame: packet.encode(),
+        });
+    }
+
+    /// Closes a wire that is not the current WebSocket.
+    pub(super) fn finish(&mut self, wire: WireId, code: Option<u16>) {
+        self.wires.push_back(Output::Close { wire, code });
+    }
+}
+
+impl fmt::Debug for ServerConnection {
+    /// Shows neither the id nor payloads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConnection")
+            .field("state", &self.state)
+            .field("heartbeat", &self.heartbeat)
+            .field("queued_packets", &self.queued_packets())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A packet without binary payload as a polling body.
+pub(super) fn encoded(packet: &Packet) -> Bytes {
+    match packet.encode() {
+        Frame::Text(text) => ByteString::into_bytes(text),
+        Frame::Binary(bytes) => bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    #[test]
+    fn replays_do_not_count_against_the_limits() {
+        let limits = Limits {
+            queued_bytes: 8,
+            queued_packets: 2,
+            ..Limits::default()
+        };
+        let config = Arc::new(ServerConfig::new().limits(limits));
+        let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let (now, wire) = (Timestamp::ZERO, WireId(1));
+        let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+        let replay = Frame::Text(ByteString::from_static("4a long one"));
+        for _ in 0..10 {
+            assert_eq!(session.send_exempt(replay.clone()), Ok(()));
+        }
+        assert_eq!(session.queued_packets(), 11);
+        assert_eq!(session.send(Payload::Text("a".into())), Ok(()));
+        assert_eq!(session.send(Payload::Text("b".into())), Ok(()));
+        assert_eq!(
+            session.send(Payload::Text("c".into())),
+            Err(SendError::Overflow)
+        );
+        assert_eq!(session.send_exempt(replay), Err(SendError::Closed));
+    }
+
+    #[test]
+    fn events_and_wires_are_polled_apart() {
+        let config = Arc::new(ServerConfig::new());
+        let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let (now, wire) = (Timestamp::ZERO, WireId(1));
+        let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+        assert!(session.has_wire_output());
+        assert!(matches!(session.poll_wire(), Some(Output::Send { .. })));
+        assert!(!session.has_wire_output());
+        session.abort(CloseReason::ForcedClose);
+        let reason = CloseReason::ForcedClose;
+        assert_eq!(session.poll_event(), Some(Event::Closed { reason }));
+        assert!(session.has_wire_output());
+        assert_eq!(
+            session.poll_wire(),
+            Some(Output::Close { wire, code: None })
+        );
+        assert_eq!(
+            (session.poll_wire(), session.has_wire_output()),
+            (None, false)
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! Where a session is. Every transition is a method here; nothing else assigns a state.
+//!
+//! Two rules:
+//!
+//! 1. A wire is held in at most one place, and whoever takes it out finishes it: with one answer,
+//!    one close, or nothing if it is the wire that went away.
+//! 2. `Ended` is final. The only thing left then is one WebSocket to close, after the frames that
+//!    it had taken.
+//!
+//! | life | carrier | event | becomes |
+//! | --- | --- | --- | --- |
+//! | Open | Polling | [`State::begin_probe`] | Polling with a probe |
+//! | Open, Closing | Polling with a probe | [`State::drop_probe`] | Polling |
+//! | Open, Closing | Polling with a probe | [`State::upgrade`] | WebSocket |
+//! | Open | any | [`State::begin_close`] | Closing |
+//! | Open, Closing | any | [`State::end`] | Ended |
+
+use super::{
+    CloseReason, Transport, TransportFault,
+    upgrade::{Probe, TOO_BIG},
+};
+use crate::{Timestamp, WireId};
+
+#[derive(Debug)]
+pub(super) struct State {
+    life: Life,
+    carrier: Carrier,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    Open,
+    /// Waits for the peer to take what is queued.
+    Closing(Closing),
+    Ended {
+        /// The WebSocket, until its close was polled.
+        close: Option<LastClose>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub(super) deadline: Timestamp,
+    pub(super) reason: CloseReason,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastClose {
+    pub(super) wire: WireId,
+    pub(super) code: Option<u16>,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Polling {
+        /// The GET that waits for packets.
+        get: Option<WireId>,
+        /// The POST that is being received.
+        post: Option<WireId>,
+        probe: Option<Probe>,
+    },
+    WebSocket {
+        /// `None` once it went away.
+        wire: Option<WireId>,
+        paused: bool,
+        /// A POST that was still being received when the session moved.
+        post: Option<WireId>,
+    },
+}
+
+/// What became of an HTTP request that wants to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    Held,
+    /// There is one already.
+    Overlap,
+    /// The session is not on polling any more.
+    NotPolling,
+}
+
+/// The role of a wire that went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The GET or the POST of a polling session.
+    Request,
+    WebSocket,
+    /// One that the session can do without, or does not know.
+    Nothing,
+}
+
+/// The wires of a session that ended, to be finished, except for its WebSocket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Released {
+    pub(super) get: Option<WireId>,
+    pub(super) post: Option<WireId>,
+    pub(super) probe: Option<WireId>,
+    /// Whether the WebSocket had taken what is still in the queue.
+    pub(super) flush: bool,
+}
+
+impl State {
+    pub(super) fn new(transport: Transport, wire: WireId) -> Self {
+        let carrier = match transport {
+            Transport::Polling => Carrier::Polling {
+                get: Some(wire),
+                post: None,
+                probe: None,
+            },
+            Transport::WebSocket => Carrier::WebSocket {
+                wire: Some(wire),
+                paused: false,
+                post: None,
+            },
+        };
+        Self {
+            life: Life::Open,
+            carrier,
+        }
+    }
+
+    pub(super) fn hold_get(&mut self, wire: WireId) -> Admitted {
+        match &mut self.carrier {
+            Carrier::Polling { get, .. } => hold(get, wire),
+            Carrier::WebSocket { .. } => Admitted::NotPolling,
+        }
+    }
+
+    pub(super) fn hold_post(&mut self, wire: WireId) -> Admitted {
+        match &mut self.carrier {
+            Carrier::Polling { post, .. } => hold(post, wire),
+            Carrier::WebSocket { .. } => Admitted::NotPolling,
+        }
+    }
+
+    pub(super) fn take_get(&mut self) -> Option<WireId> {
+        match &mut self.carrier {
+            Carrier::Polling { get, .. } => get.take(),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    /// Returns whether this was the POST that is being received.
+    pub(super) fn take_post(&mut self, wire: WireId) -> bool {
+        match &mut self.carrier {
+            Carrier::Polling { post, .. } | Carrier::WebSocket { post, .. } => {
+                post.take_if(|held| *held == wire).is_some()
+            }
+        }
+    }
+
+    /// Returns whether the probe was taken: there is at most one, and none after an upgrade.
+    pub(super) fn begin_probe(&mut self, new: Probe) -> bool {
+        match (&self.life, &mut self.carrier) {
+            (
+                Life::Open,
+                Carrier::Polling {
+                    probe: probe @ None,
+                    ..
+                },
+            ) => {
+                *probe = Some(new);
+                true
+            }
+            (Life::Open | Life::Closing(_) | Life::Ended { .. }, _) => false,
+        }
+    }
+
+    pub(super) fn drop_probe(&mut self) -> Option<WireId> {
+        match &mut self.carrier {
+            Carrier::Polling { probe, .. } => probe.take().map(|probe| probe.wire()),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    /// Moves to the WebSocket of the probe. Returns the GET that was still held.
+    pub(super) fn upgrade(&mut self) -> Option<WireId> {
+        let Carrier::Polling {
+            get,
+            post,
+            probe: Some(probe),
+        } = self.carrier
+        else {
+            return None;
+        };
+        self.carrier = Carrier::WebSocket {
+            wire: Some(probe.wire()),
+            paused: false,
+            post,
+        };
+        get
+    }
+
+    /// Returns whether this is the current WebSocket.
+    pub(super) fn set_paused(&mut self, target: WireId, value: bool) -> bool {
+        match &mut self.carrier {
+            Carrier::WebSocket { wire, paused, .. } if *wire == Some(target) => {
+                *paused = value;
+                true
+            }
+            Carrier::WebSocket { .. } | Carrier::Polling { .. } => false,
+        }
+    }
+
+    /// Takes out a wire that went away.
+    pub(super) fn lose(&mut self, lost: WireId) -> Lost {
+        match &mut self.carrier {
+            Carrier::Polling { get, post, probe } => {
+                if probe.take_if(|probe| probe.wire() == lost).is_some() {
+                    return Lost::Nothing;
+                }
+                let request = get.take_if(|get| *get == lost).is_some()
+                    || post.take_if(|post| *post == lost).is_some();
+                if request {
+                    Lost::Request
+                } else {
+                    Lost::Nothing
+                }
+            }
+            Carrier::WebSocket { wire, post, .. } => {
+                if wire.take_if(|wire| *wire == lost).is_some() {
+                    return Lost::WebSocket;
+                }
+                post.take_if(|post| *post == lost);
+                Lost::Nothing
+            }
+        }
+    }
+
+    pub(super) fn begin_close(&mut self, deadline: Timestamp, reason: CloseReason) {
+        if matches!(self.life, Life::Open) {
+            self.life = Life::Closing(Closing { deadline, reason });
+        }
+    }
+
+    /// Ends the session and gives its wires up. `None` if it had ended before.
+    pub(super) fn end(&mut self, reason: CloseReason) -> Option<Released> {
+        if self.is_ended() {
+            return None;
+        }
+        match &mut self.carrier {
+            Carrier::Polling { get, post, probe } => {
+                self.life = Life::Ended { close: None };
+                let probe = probe.take().map(|probe| probe.wire());
+                Some(Released {
+                    get: get.take(),
+                    post: post.take(),
+                    probe,
+                    flush: false,
+                })
+            }
+            Carrier::WebSocket { wire, paused, post } => {
+                let too_large = CloseReason::TransportError(TransportFault::PayloadTooLarge);
+                let code = (reason == too_large).then_some(TOO_BIG);
+                let close = wire.map(|wire| LastClose { wire, code });
+                self.life = Life::Ended { close };
+                let flush = close.is_some() && !*paused && reason != CloseReason::Overflow;
+                Some(Released {
+                    get: None,
+                    post: post.take(),
+                    probe: None,
+                    flush,
+                })
+            }
+        }
+    }
+
+    /// Takes the WebSocket that is left to be closed after the end.
+    pub(super) fn take_last_close(&mut self) -> Option<LastClose> {
+        match &mut self.life {
+            Life::Ended { close } => close.take(),
+            Life::Open | Life::Closing(_) => None,
+        }
+    }
+
+    pub(super) fn probe_mut(&mut self, wire: WireId) -> Option<&mut Probe> {
+        match &mut self.carrier {
+            Carrier::Polling { probe, .. } => probe.as_mut().filter(|probe| probe.wire() == wire),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    pub(super) fn probe(&self) -> Option<&Probe> {
+        match &self.carrier {
+            Carrier::Polling { probe, .. } => probe.as_ref(),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Polling { .. } => Transport::Polling,
+            Carrier::WebSocket { .. } => Transport::WebSocket,
+        }
+    }
+
+    /// Whether frames on this wire belong to the session.
+    pub(super) fn is_websocket(&self, target: WireId) -> bool {
+        match self.carrier {
+            Carrier::WebSocket { wire, .. } => !self.is_ended() && wire == Some(target),
+            Carrier::Polling { .. } => false,
+        }
+    }
+
+    pub(super) fn has_get(&self) -> bool {
+        matches!(self.carrier, Carrier::Polling { get: Some(_), .. })
+    }
+
+    /// The WebSocket, if it takes frames now. At the end it takes what it had been given before.
+    pub(super) fn writable_websocket(&self) -> Option<WireId> {
+        match (&self.life, &self.carrier) {
+            (Life::Ended { close }, _) => close.map(|close| close.wire),
+            (
+                Life::Open | Life::Closing(_),
+                Carrier::WebSocket {
+                    wire,
+                    paused: false,
+                    ..
+                },
+            ) => *wire,
+            (Life::Open | Life::Closing(_), _) => None,
+        }
+    }
+
+    pub(super) fn has_last_close(&self) -> bool {
+        matches!(self.life, Life::Ended { close: Some(_) })
+    }
+
+    pub(super) fn closing(&self) -> Option<Closing> {
+        match self.life {
+            Life::Closing(closing) => Some(closing),
+            Life::Open | Life::Ended { .. } => None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.life, Life::Open)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.life, Life::Ended { .. })
+    }
+}
+
+fn hold(place: &mut Option<WireId>, wire: WireId) -> Admitted {
+    if place.is_some() {
+        return Admitted::Overlap;
+    }
+    *place = Some(wire);
+    Admitted::Held
+}

@@ -1,0 +1,326 @@
+//! Which requests are let in: a pure function of the request, the configuration and one look-up.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::{Query, QuerySid, Response, Transport};
+use crate::{EngineId, ServerConfig, Transports};
+
+/// What of an HTTP request the protocol looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: Method,
+    /// The raw query string, without the `?`.
+    pub query: &'a str,
+    /// Whether this is a WebSocket handshake.
+    pub upgrade: bool,
+    /// The raw value of the `Origin` header.
+    pub origin: Option<&'a [u8]>,
+    /// Whether the `Content-Type` is exactly `application/octet-stream`.
+    pub binary: bool,
+}
+
+/// The methods that the protocol distinguishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// Any other.
+    Other,
+}
+
+/// A request that was let in. `T` is whatever the look-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified<T> {
+    /// It opens a session. An application that decides who may do so decides now, and refuses with
+    /// [`Refusal::forbidden`].
+    Handshake {
+        /// The transport that the session starts with.
+        transport: Transport,
+    },
+    /// It belongs to this session.
+    Session(T),
+    /// A WebSocket handshake to complete (with status 101), only to close the WebSocket without a
+    /// status code at once. The reference notices these faults that late, and peers rely on it.
+    UpgradeThenClose(Refusal),
+}
+
+/// Decides about a request, by the rules of the reference in their order: the first that fails
+/// answers.
+///
+/// `find` looks a session up and tells its current transport.
+///
+/// | rule | code |
+/// | --- | --- |
+/// | the transport exists and is enabled | 0 |
+/// | the origin is a legal header value | 3 |
+/// | the session exists | 1 |
+/// | a plain request uses the transport of its session | 3 |
+/// | the revision is that of its session | 3 |
+/// | a handshake is a GET | 2 |
+/// | a handshake for a WebSocket is one | 3 |
+/// | a handshake asks for revision 4 | 5 |
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+///
+/// ```
+/// use socketio_proto::ServerConfig;
+/// use socketio_proto::engine::{ErrorCode, Method, RequestHead, Transport, Verified, verify};
+///
+/// let config = ServerConfig::new();
+/// let mut head = RequestHead {
+///     method: Method::Get,
+///     query: "EIO=4&transport=polling",
+///     upgrade: false,
+///     origin: None,
+///     binary: false,
+/// };
+/// let nobody = |_: &_| None::<((), Transport)>;
+/// let verified = verify(&head, &config, nobody);
+/// assert_eq!(verified, Ok(Verified::Handshake { transport: Transport::Polling }));
+///
+/// head.query = "EIO=3&transport=polling";
+/// let refusal = verify(&head, &config, nobody).unwrap_err();
+/// assert_eq!(refusal.code, ErrorCode::UnsupportedVersion);
+/// ```
+pub fn verify<T>(
+    head: &RequestHead<'_>,
+    config: &ServerConfig,
+    find: impl FnOnce(&EngineId) -> Option<(T, Transport)>,
+) -> Result<Verified<T>, Refusal> {
+    let query = Query::parse(head.query);
+    let Some(transport) = query
+        .transport
+        .filter(|&transport| enabled(config, transport))
+    else {
+        return Err(Refusal::new(
+            ErrorCode::UnknownTransport,
+            "TRANSPORT_UNKNOWN",
+        ));
+    };
+    if head
+        .origin
+        .is_some_and(|origin| !is_legal_header_value(origin))
+    {
+        return Err(Refusal::new(ErrorCode::BadRequest, "INVALID_ORIGIN"));
+    }
+    match query.sid {
+        Some(sid) => verify_session(head, query.version4, transport, find_sid(sid, find)),
+        None => verify_handshake(head, query.version4, transport),
+    }
+}
+
+fn find_sid<T>(
+    sid: QuerySid,
+    find: impl FnOnce(&EngineId) -> Option<(T, Transport)>,
+) -> Option<(T, Transport)> {
+    match sid {
+        QuerySid::Id(id) => find(&id),
+        QuerySid::Malformed => None,
+    }
+}
+
+fn verify_session<T>(
+    head: &RequestHead<'_>,
+    version4: bool,
+    transport: Transport,
+    found: Option<(T, Transport)>,
+) -> Result<Verified<T>, Refusal> {
+    let Some((session, current)) = found else {
+        return Err(Refusal::unknown_session());
+    };
+    if !head.upgrade && transport != current {
+        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH"));
+    }
+    if !version4 {
+        return Err(Refusal::new(ErrorCode::BadRequest, "PROTOCOL_MISMATCH"));
+    }
+    // A plain request for a session on WebSocket has no exchange that could answer it.
+    if !head.upgrade && current == Transport::WebSocket {
+        return Err(Refusal::new(
+            ErrorCode::BadRequest,
+            "TRANSPORT_HANDSHAKE_ERROR",
+        ));
+    }
+    if head.upgrade && transport == Transport::Polling {
+        return Ok(Verified::UpgradeThenClose(not_a_websocket()));
+    }
+    Ok(Verified::Session(session))
+}
+
+fn verify_handshake<T>(
+    head: &RequestHead<'_>,
+    version4: bool,
+    transport: Transport,
+) -> Result<Verified<T>, Refusal> {
+    if head.method != Method::Get {
+        return Err(Refusal::new(
+            ErrorCode::BadHandshakeMethod,
+            "BAD_HANDSHAKE_METHOD",
+        ));
+    }
+    if !head.upgrade && transport == Transport::WebSocket {
+        return Err(Refusal::new(
+            ErrorCode::BadRequest,
+            "TRANSPORT_HANDSHAKE_ERROR",
+        ));
+    }
+    if head.upgrade && transport == Transport::Polling {
+        return Ok(Verified::UpgradeThenClose(not_a_websocket()));
+    }
+    match (version4, head.upgrade) {
+        (true, _) => Ok(Verified::Handshake { transport }),
+        (false, true) => Ok(Verified::UpgradeThenClose(unsupported_version())),
+        (false, false) => Err(unsupported_version()),
+    }
+}
+
+fn not_a_websocket() -> Refusal {
+    Refusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH")
+}
+
+fn unsupported_version() -> Refusal {
+    Refusal::new(
+        ErrorCode::UnsupportedVersion,
+        "UNSUPPORTED_PROTOCOL_VERSION",
+    )
+}
+
+fn enabled(config: &ServerConfig, transport: Transport) -> bool {
+    match config.transports {
+        Transports::Both => true,
+        Transports::PollingOnly => transport == Transport::Polling,
+        Transports::WebSocketOnly => transport == Transport::WebSocket,
+    }
+}
+
+/// Tab, visible ASCII, space and everything beyond ASCII.
+fn is_legal_header_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+}
+
+/// The error codes of Engine.IO, as numbers on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// 0: the transport is missing, unknown or not enabled.
+    UnknownTransport = 0,
+    /// 1: no session has this id.
+    UnknownSession = 1,
+    /// 2: a handshake that is not a GET.
+    BadHandshakeMethod = 2,
+    /// 3: anything else that is wrong with the request.
+    BadRequest = 3,
+    /// 4: the application refused.
+    Forbidden = 4,
+    /// 5: not revision 4.
+    UnsupportedVersion = 5,
+}
+
+impl ErrorCode {
+    /// Returns the number on the wire.
+    pub const fn as_u8(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the message of the reference.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "Transport unknown",
+            Self::UnknownSession => "Session ID unknown",
+            Self::BadHandshakeMethod => "Bad handshake method",
+            Self::BadRequest => "Bad request",
+            Self::Forbidden => "Forbidden",
+            Self::UnsupportedVersion => "Unsupported protocol version",
+        }
+    }
+}
+
+/// A request that was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message} (code {code}, {context})", code = .code.as_u8())]
+pub struct Refusal {
+    /// What the client is told as a number.
+    pub code: ErrorCode,
+    /// What the client is told as text.
+    pub message: ByteString,
+    /// What the client is not told: the rule that failed, in the words of the reference where it
+    /// has some, such as `TRANSPORT_MISMATCH`.
+    pub context: &'static str,
+}
+
+impl Refusal {
+    /// The application does not want this client (code 4). The client is told the message.
+    pub fn forbidden(message: impl Into<ByteString>) -> Self {
+        Self {
+            code: ErrorCode::Forbidden,
+            message: message.into(),
+            context: "FORBIDDEN",
+        }
+    }
+
+    /// Something is wrong with the request (code 3).
+    pub fn bad_request() -> Self {
+        Self::new(ErrorCode::BadRequest, "BAD_REQUEST")
+    }
+
+    /// No session has this id (code 1).
+    pub fn unknown_session() -> Self {
+        Self::new(ErrorCode::UnknownSession, "UNKNOWN_SID")
+    }
+
+    /// [`Limits::connections`](crate::Limits::connections) is reached (code 3).
+    pub fn too_many_connections() -> Self {
+        Self::new(ErrorCode::BadRequest, "TOO_MANY_CONNECTIONS")
+    }
+
+    /// Makes the answer: JSON to a plain request, the bare message to a WebSocket handshake.
+    ///
+    /// ```
+    /// use socketio_proto::engine::Refusal;
+    ///
+    /// let response = Refusal::forbidden("not you").response(false);
+    /// assert_eq!(response.status, 403);
+    /// assert_eq!(response.body, r#"{"code":4,"message":"not you"}"#);
+    /// ```
+    pub fn response(&self, upgrade: bool) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: u8,
+            message: &'a str,
+        }
+
+        if upgrade {
+            return Response::refused_upgrade(self.message.as_bytes().clone());
+        }
+        let status = if self.code == ErrorCode::Forbidden {
+            403
+        } else {
+            400
+        };
+        let body = Body {
+            code: self.code.as_u8(),
+            message: &self.message,
+        };
+        // A number and a string: nothing here can fail to be JSON.
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        Response::json(status, Bytes::from(json.into_boxed_slice()))
+    }
+
+    fn new(code: ErrorCode, context: &'static str) -> Self {
+        Self {
+            code,
+            message: ByteString::from_static(code.message()),
+            context,
+        }
+    }
+}
