@@ -101,6 +101,11 @@ fn frames_for_a_peer_that_closed_are_dropped() {
     driver.session.send(Payload::Text("a".into())).unwrap();
     driver.session.abort(CloseReason::ForcedClose);
     assert_eq!(driver.lost(0), ["closed forced close"]);
+    assert_eq!(
+        driver.session.queued_bytes(),
+        0,
+        "its memory is free at once"
+    );
 }
 
 #[test]
