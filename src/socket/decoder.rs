@@ -1,0 +1,383 @@
+//! From the messages of an Engine.IO session to packets.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::de::IgnoredAny;
+
+use super::{
+    Args, DecodeError, Event, Json, Kind, NamespaceName, Packet, list::List, placeholder, text,
+};
+use crate::Limits;
+
+/// The largest integer that every peer can hold: JavaScript's `Number.MAX_SAFE_INTEGER`.
+const MAX_ACK_ID: u64 = (1 << 53) - 1;
+
+/// What a [`Decoder`] accepts at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecoderLimits {
+    /// Attachments of one packet. See [`Limits::attachments`].
+    pub attachments: usize,
+    /// Bytes of all attachments of one packet. See [`Limits::attachment_bytes`].
+    pub attachment_bytes: usize,
+    /// Bytes of a namespace name. See [`Limits::namespace_name_bytes`].
+    pub namespace_name_bytes: usize,
+}
+
+impl From<&Limits> for DecoderLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            attachments: limits.attachments,
+            attachment_bytes: limits.attachment_bytes,
+            namespace_name_bytes: limits.namespace_name_bytes,
+        }
+    }
+}
+
+/// Decodes the messages of one Engine.IO session, in their order, into packets.
+///
+/// After an error it has forgotten a half-received packet, and the caller closes the connection.
+///
+/// It is stricter than the reference where that is loose: the number of attachments and the
+/// acknowledgement id consist of the digits 0 to 9 and nothing else, the empty text is no CONNECT,
+/// the index in a placeholder is an integer, and a packet with attachments is checked when its
+/// text arrives and may be nested 128 deep.
+///
+/// ```
+/// use bytes::Bytes;
+/// use bytestring::ByteString;
+/// use socketio_proto::Limits;
+/// use socketio_proto::socket::{Binary, Decoder, DecoderLimits, Kind};
+///
+/// let mut decoder = Decoder::new(DecoderLimits::from(&Limits::default()));
+/// let text = ByteString::from_static(r#"51-["file",{"_placeholder":true,"num":0}]"#);
+/// assert_eq!(decoder.push_text(text)?, None);
+/// assert!(decoder.is_mid_packet());
+///
+/// let packet = decoder.push_binary(Bytes::from_static(b"hello"))?;
+/// let Some(Kind::Event { event, .. }) = packet.map(|packet| packet.kind) else {
+///     unreachable!("the last attachment completes the packet");
+/// };
+/// let file: Binary = event.get(0)?;
+/// assert_eq!(file.resolve(&event), Some(&Bytes::from_static(b"hello")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limits: DecoderLimits,
+    /// Boxed, because most sessions never send an attachment.
+    pending: Option<Box<Pending>>,
+}
+
+impl Decoder {
+    /// Makes a decoder for a new session.
+    pub const fn new(limits: DecoderLimits) -> Self {
+        Self {
+            limits,
+            pending: None,
+        }
+    }
+
+    /// Takes a text message, without the Engine.IO message type `4`.
+    ///
+    /// Returns `None` if attachments have to follow, and for an EVENT without a payload: the
+    /// reference accepts that and it reaches nobody, since it has no name. The arguments of a
+    /// plain packet share the memory of `text`; everything else is copied to size.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not a packet, or if an attachment is awaited.
+    pub fn push_text(&mut self, text: ByteString) -> Result<Option<Packet>, DecodeError> {
+        if self.pending.take().is_some() {
+            return Err(DecodeError::UnexpectedText);
+        }
+        let header = Header::parse(&text, &self.limits)?;
+        if header.is_ignored() {
+            return Ok(None);
+        }
+        let Header {
+            kind,
+            attachments,
+            id,
+            ..
+        } = header;
+        let namespace = header
+            .namespace
+            .map_or(NamespaceName::ROOT, NamespaceName::from_wire);
+        let kind = match kind {
+            PacketType::Connect => Kind::Connect {
+                auth: header.json(|first| first == b'{')?,
+            },
+            PacketType::Disconnect => {
+                header.json(|_| false)?;
+                Kind::Disconnect
+            }
+            PacketType::ConnectError => Kind::ConnectError {
+                error: header.json(|first| matches!(first, b'{' | b'"'))?,
+            },
+            PacketType::Event => {
+                let event = Event::from_list(header.array()?.into_list(text));
+                Kind::Event {
+                    event: event.ok_or(DecodeError::InvalidPayload)?,
+                    ack: id,
+                }
+            }
+            PacketType::Ack => Kind::Ack {
+                id,
+                args: Args::from_list(header.array()?.into_list(text)),
+            },
+        };
+        let packet = Packet { namespace, kind };
+        if attachments == 0 {
+            return Ok(Some(packet));
+        }
+        self.pending = Some(Box::new(Pending::new(packet, attachments)));
+        Ok(None)
+    }
+
+    /// Takes a binary message: the next attachment. It is copied to size.
+    ///
+    /// Returns the packet if it was the last one.
+    ///
+    /// # Errors
+    ///
+    /// If no attachment is awaited, or if those of the packet have become too large.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers are done with the message"
+    )]
+    pub fn push_binary(&mut self, data: Bytes) -> Result<Option<Packet>, DecodeError> {
+        let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedBinary)?;
+        pending.push(&data, self.limits.attachment_bytes)?;
+        if pending.is_complete() {
+            return Ok(Some(pending.finish()));
+        }
+        self.pending = Some(pending);
+        Ok(None)
+    }
+
+    /// Tells whether attachments are awaited.
+    pub const fn is_mid_packet(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Forgets a half-received packet.
+    pub fn reset(&mut self) {
+        self.pending = None;
+    }
+}
+
+/// A packet some of whose attachments have not arrived.
+#[derive(Debug)]
+struct Pending {
+    packet: Packet,
+    expected: usize,
+    received: Vec<Bytes>,
+    received_bytes: usize,
+}
+
+impl Pending {
+    fn new(packet: Packet, expected: usize) -> Self {
+        debug_assert!(expected > 0, "refused before");
+        // No room is reserved on the strength of what a peer announces.
+        Self {
+            packet,
+            expected,
+            received: Vec::new(),
+            received_bytes: 0,
+        }
+    }
+
+    fn push(&mut self, data: &[u8], limit: usize) -> Result<(), DecodeError> {
+        self.received_bytes = self.received_bytes.saturating_add(data.len());
+        if self.received_bytes > limit {
+            return Err(DecodeError::AttachmentsTooLarge { limit });
+        }
+        self.received.push(Bytes::copy_from_slice(data));
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.received.len() >= self.expected
+    }
+
+    fn finish(self) -> Packet {
+        let mut packet = self.packet;
+        match &mut packet.kind {
+            Kind::Event { event, .. } => event.attach(self.received),
+            Kind::Ack { args, .. } => args.attach(self.received),
+            Kind::Connect { .. } | Kind::Disconnect | Kind::ConnectError { .. } => {
+                debug_assert!(false, "only events and acknowledgements have attachments");
+            }
+        }
+        packet
+    }
+}
+
+/// The types, the binary ones folded into those that they extend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PacketType {
+    Connect,
+    Disconnect,
+    Event,
+    Ack,
+    ConnectError,
+}
+
+/// A packet's text, taken apart.
+struct Header<'a> {
+    kind: PacketType,
+    /// Not zero for the binary types.
+    attachments: usize,
+    /// `None` is the main namespace.
+    namespace: Option<&'a str>,
+    id: Option<u64>,
+    payload: &'a str,
+}
+
+impl<'a> Header<'a> {
+    fn parse(text: &'a str, limits: &DecoderLimits) -> Result<Self, DecodeError> {
+        let (kind, is_binary) = match text.as_bytes().first() {
+            Some(b'0') => (PacketType::Connect, false),
+            Some(b'1') => (PacketType::Disconnect, false),
+            Some(b'2') => (PacketType::Event, false),
+            Some(b'3') => (PacketType::Ack, false),
+            Some(b'4') => (PacketType::ConnectError, false),
+            Some(b'5') => (PacketType::Event, true),
+            Some(b'6') => (PacketType::Ack, true),
+            _ => return Err(DecodeError::UnknownType),
+        };
+        let rest = text.get(1..).unwrap_or_default();
+        let (attachments, rest) = if is_binary {
+            attachment_count(rest, limits.attachments)?
+        } else {
+            (0, rest)
+        };
+        let (namespace, rest) = namespace(rest, limits.namespace_name_bytes)?;
+        let (id, payload) = ack_id(rest)?;
+        Ok(Self {
+            kind,
+            attachments,
+            namespace,
+            id,
+            payload,
+        })
+    }
+
+    /// An EVENT without a payload, which has no name and so reaches nobody.
+    fn is_ignored(&self) -> bool {
+        self.kind == PacketType::Event && self.attachments == 0 && self.payload.is_empty()
+    }
+
+    /// Reads an optional payload whose first byte tells whether it is of the right type.
+    fn json(&self, accepts: impl Fn(u8) -> bool) -> Result<Option<Json>, DecodeError> {
+        if self.payload.is_empty() {
+            return Ok(None);
+        }
+        check_json(self.payload, accepts)?;
+        Ok(Some(Json::from_valid(self.payload)))
+    }
+
+    /// Reads the payload of an event or an acknowledgement. A plain acknowledgement may lack it,
+    /// which answers without arguments.
+    fn array(&self) -> Result<Array, DecodeError> {
+        if self.payload.is_empty() && self.attachments == 0 {
+            return Ok(Array::Apart(List::empty()));
+        }
+        let array = check_json(self.payload, |first| first == b'[')?;
+        if self.attachments > 0 {
+            let found = placeholder::walk(array, self.attachments);
+            if found.map_err(|_| DecodeError::InvalidPayload)?.illegal {
+                return Err(DecodeError::IllegalAttachments);
+            }
+            // It is held until the attachments are here, and must not pin a read buffer.
+            return Ok(Array::Apart(List::whole(array.into(), None)));
+        }
+        if self.payload.ends_with(text::is_space) {
+            return Ok(Array::Apart(List::whole(array.into(), None)));
+        }
+        Ok(Array::AtEnd { len: array.len() })
+    }
+}
+
+/// Where the array of an event or an acknowledgement is.
+enum Array {
+    /// At the very end of the packet's text.
+    AtEnd {
+        len: usize,
+    },
+    Apart(List),
+}
+
+impl Array {
+    fn into_list(self, text: ByteString) -> List {
+        match self {
+            Self::AtEnd { len } => {
+                let start = text.len().saturating_sub(len);
+                List::within(text, start)
+            }
+            Self::Apart(list) => list,
+        }
+    }
+}
+
+/// Checks that a payload is one JSON value, without recursion; returns it without the white space
+/// around it.
+fn check_json(payload: &str, accepts: impl Fn(u8) -> bool) -> Result<&str, DecodeError> {
+    let json = text::trim(payload);
+    let is_accepted = json.as_bytes().first().is_some_and(|first| accepts(*first));
+    if is_accepted && serde_json::from_str::<IgnoredAny>(json).is_ok() {
+        Ok(json)
+    } else {
+        Err(DecodeError::InvalidPayload)
+    }
+}
+
+/// Reads `<digits>-`.
+fn attachment_count(text: &str, limit: usize) -> Result<(usize, &str), DecodeError> {
+    let (digits, rest) = split_digits(text);
+    let rest = rest
+        .strip_prefix('-')
+        .ok_or(DecodeError::IllegalAttachments)?;
+    if digits.bytes().all(|digit| digit == b'0') {
+        // None at all, or zero.
+        return Err(DecodeError::IllegalAttachments);
+    }
+    // Whatever does not fit the integer is above the limit as well.
+    let count = digits.parse().ok().filter(|count| *count <= limit);
+    Ok((
+        count.ok_or(DecodeError::TooManyAttachments { limit })?,
+        rest,
+    ))
+}
+
+/// Reads `/<name>,` or a name that takes the rest of the text.
+fn namespace(text: &str, limit: usize) -> Result<(Option<&str>, &str), DecodeError> {
+    if !text.starts_with('/') {
+        return Ok((None, text));
+    }
+    let (name, rest) = text.split_once(',').unwrap_or((text, ""));
+    if name.len() > limit {
+        return Err(DecodeError::NamespaceTooLong { limit });
+    }
+    Ok((Some(name), rest))
+}
+
+/// Reads the digits before the payload.
+fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
+    let (digits, rest) = split_digits(text);
+    if digits.is_empty() {
+        return Ok((None, rest));
+    }
+    let id = digits.parse().ok().filter(|id| *id <= MAX_ACK_ID);
+    Ok((Some(id.ok_or(DecodeError::IllegalAckId)?), rest))
+}
+
+fn split_digits(text: &str) -> (&str, &str) {
+    let end = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}

@@ -1,0 +1,233 @@
+//! Packets on the wire.
+
+use alloc::string::String;
+use core::fmt;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{Args, Event, Json, Kind, NamespaceName, Packet, list::Attachments, text};
+use crate::{RecoveryKey, SocketId};
+
+/// A packet that was encoded once, for however many receivers. Cloning counts references.
+///
+/// It is one text and the attachments that follow it, in order, with nothing in between.
+///
+/// ```
+/// use bytes::Bytes;
+/// use socketio_proto::socket::{Encoded, Event, NamespaceName};
+///
+/// let event = Event::new("file", &("a.txt", Bytes::from_static(b"hello")))?;
+/// let packet = Encoded::event(&NamespaceName::root(), &event, None, None);
+/// assert_eq!(packet.head(), r#"451-["file","a.txt",{"_placeholder":true,"num":0}]"#);
+/// assert_eq!(packet.attachments(), [Bytes::from_static(b"hello")]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Encoded {
+    head: ByteString,
+    attachments: Attachments,
+}
+
+impl Encoded {
+    /// Encodes an event (type 2, or 5 with attachments).
+    ///
+    /// `ack` asks the receiver for an answer under that id, which must not exceed 2^53 - 1.
+    /// `offset` is appended as one more argument: the position in the recovery log.
+    pub fn event(
+        namespace: &NamespaceName,
+        event: &Event,
+        ack: Option<u64>,
+        offset: Option<&str>,
+    ) -> Self {
+        let attachments = event.share_attachments();
+        let prefix = Prefix::new('2', '5', &attachments, namespace, ack);
+        // The array has a name in it, so that a comma is always right.
+        let appended = offset.and_then(|offset| Some((event.json().strip_suffix(']')?, offset)));
+        let Some((open, offset)) = appended else {
+            return prefix.finish(&[event.json()], attachments);
+        };
+        let offset_len = text::string_len(offset).saturating_add(2);
+        let mut head = prefix.start(open.len().saturating_add(offset_len));
+        head.push_str(open);
+        head.push(',');
+        text::push_string(&mut head, offset);
+        head.push(']');
+        Self::sized(head, attachments)
+    }
+
+    /// Encodes the answer to the event with that id (type 3, or 6 with attachments).
+    pub fn ack(namespace: &NamespaceName, id: u64, args: &Args) -> Self {
+        Self::answer(namespace, Some(id), args)
+    }
+
+    /// Encodes the answer of a server to a CONNECT: the public id and, if the session can be
+    /// recovered, the private one.
+    pub fn connect(namespace: &NamespaceName, sid: &SocketId, pid: Option<&RecoveryKey>) -> Self {
+        let prefix = Prefix::plain('0', namespace);
+        match pid {
+            // Ids consist of characters that need no escapes.
+            Some(pid) => prefix.finish(
+                &[
+                    r#"{"sid":""#,
+                    sid.as_str(),
+                    r#"","pid":""#,
+                    pid.expose(),
+                    r#""}"#,
+                ],
+                None,
+            ),
+            None => prefix.finish(&[r#"{"sid":""#, sid.as_str(), r#""}"#], None),
+        }
+    }
+
+    /// Encodes the refusal of a CONNECT. By the protocol `error` is a string or an object, by
+    /// convention `{"message":"...","data":...}`; receivers refuse everything else.
+    pub fn connect_error(namespace: &NamespaceName, error: &Json) -> Self {
+        Prefix::plain('4', namespace).finish(&[error.as_str()], None)
+    }
+
+    /// Encodes that a namespace is left.
+    pub fn disconnect(namespace: &NamespaceName) -> Self {
+        Prefix::plain('1', namespace).finish(&[], None)
+    }
+
+    /// Encodes any packet, such as the CONNECT of a client, whose `auth` must be an object.
+    pub fn packet(packet: &Packet) -> Self {
+        let namespace = &packet.namespace;
+        match &packet.kind {
+            Kind::Connect { auth } => Self::optional('0', namespace, auth.as_ref()),
+            Kind::Disconnect => Self::disconnect(namespace),
+            Kind::Event { event, ack } => Self::event(namespace, event, *ack, None),
+            Kind::Ack { id, args } => Self::answer(namespace, *id, args),
+            Kind::ConnectError { error } => Self::optional('4', namespace, error.as_ref()),
+        }
+    }
+
+    fn optional(kind: char, namespace: &NamespaceName, payload: Option<&Json>) -> Self {
+        let payload = payload.map_or("", Json::as_str);
+        Prefix::plain(kind, namespace).finish(&[payload], None)
+    }
+
+    fn answer(namespace: &NamespaceName, id: Option<u64>, args: &Args) -> Self {
+        let attachments = args.share_attachments();
+        let prefix = Prefix::new('3', '6', &attachments, namespace, id);
+        prefix.finish(&[args.json()], attachments)
+    }
+
+    /// Takes over a text whose length was known in advance.
+    fn sized(head: String, attachments: Attachments) -> Self {
+        debug_assert_eq!(
+            head.len(),
+            head.capacity(),
+            "the length was computed up front"
+        );
+        Self {
+            head: head.into(),
+            attachments,
+        }
+    }
+
+    /// Returns the text, with the Engine.IO message type `4` before it: a WebSocket text frame as
+    /// it stands.
+    pub fn head(&self) -> &ByteString {
+        &self.head
+    }
+
+    /// Returns the binary messages that follow the text.
+    pub fn attachments(&self) -> &[Bytes] {
+        self.attachments.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the bytes of the text and of all attachments.
+    pub fn wire_len(&self) -> usize {
+        let lengths = self.attachments().iter().map(Bytes::len);
+        lengths.fold(self.head.len(), usize::saturating_add)
+    }
+}
+
+impl fmt::Debug for Encoded {
+    /// Shows no text, since that of a CONNECT answer contains a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("head_len", &self.head.len())
+            .field("attachments", &self.attachments().len())
+            .finish()
+    }
+}
+
+/// What precedes the payload.
+struct Prefix<'a> {
+    kind: char,
+    attachments: Option<u64>,
+    namespace: Option<&'a str>,
+    id: Option<u64>,
+}
+
+impl<'a> Prefix<'a> {
+    fn new(
+        plain: char,
+        binary: char,
+        attachments: &Attachments,
+        namespace: &'a NamespaceName,
+        id: Option<u64>,
+    ) -> Self {
+        let count = attachments
+            .as_ref()
+            .and_then(|list| u64::try_from(list.len()).ok());
+        Self {
+            kind: if count.is_some() { binary } else { plain },
+            attachments: count,
+            namespace: (!namespace.is_root()).then(|| namespace.as_str()),
+            id,
+        }
+    }
+
+    fn plain(kind: char, namespace: &'a NamespaceName) -> Self {
+        Self::new(kind, kind, &None, namespace, None)
+    }
+
+    /// Writes the packet with a payload that consists of these parts.
+    fn finish(&self, payload: &[&str], attachments: Attachments) -> Encoded {
+        let payload_len = payload
+            .iter()
+            .map(|part| part.len())
+            .fold(0, usize::saturating_add);
+        let mut head = self.start(payload_len);
+        head.extend(payload.iter().copied());
+        Encoded::sized(head, attachments)
+    }
+
+    /// Makes a text with room for exactly `payload_len` bytes more.
+    fn start(&self, payload_len: usize) -> String {
+        let mut head = String::with_capacity(self.len().saturating_add(payload_len));
+        head.push('4');
+        head.push(self.kind);
+        if let Some(count) = self.attachments {
+            text::push_number(&mut head, count);
+            head.push('-');
+        }
+        if let Some(namespace) = self.namespace {
+            head.push_str(namespace);
+            head.push(',');
+        }
+        if let Some(id) = self.id {
+            text::push_number(&mut head, id);
+        }
+        debug_assert_eq!(head.len(), self.len());
+        head
+    }
+
+    fn len(&self) -> usize {
+        let count = self
+            .attachments
+            .map_or(0, |count| text::number_len(count).saturating_add(1));
+        let namespace = self
+            .namespace
+            .map_or(0, |name| name.len().saturating_add(1));
+        let id = self.id.map_or(0, text::number_len);
+        [count, namespace, id]
+            .into_iter()
+            .fold(2, usize::saturating_add)
+    }
+}

@@ -1,0 +1,107 @@
+//! What can go wrong in this layer.
+
+use alloc::{boxed::Box, string::ToString as _};
+
+use thiserror::Error;
+
+/// A message that is not a Socket.IO packet. The connection it came over must be closed.
+///
+/// The texts contain the wording of the reference implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The text is empty or its first character is not one of `0` to `6`.
+    #[error("unknown packet type")]
+    UnknownType,
+    /// A binary packet without a usable attachment count, or with a placeholder that names none
+    /// of its attachments.
+    #[error("Illegal attachments")]
+    IllegalAttachments,
+    /// A binary packet announced more attachments than are allowed.
+    #[error("too many attachments (more than {limit})")]
+    TooManyAttachments {
+        /// [`Limits::attachments`](crate::Limits::attachments).
+        limit: usize,
+    },
+    /// The attachments of one packet are too large together.
+    #[error("attachments too large (more than {limit} bytes)")]
+    AttachmentsTooLarge {
+        /// [`Limits::attachment_bytes`](crate::Limits::attachment_bytes).
+        limit: usize,
+    },
+    /// The name of the namespace is too long.
+    #[error("namespace too long (more than {limit} bytes)")]
+    NamespaceTooLong {
+        /// [`Limits::namespace_name_bytes`](crate::Limits::namespace_name_bytes).
+        limit: usize,
+    },
+    /// The acknowledgement id is above 2^53 - 1, the largest integer that every peer can hold.
+    #[error("illegal acknowledgement id")]
+    IllegalAckId,
+    /// The payload is not JSON, or not what the type of the packet asks for.
+    #[error("invalid payload")]
+    InvalidPayload,
+    /// A text arrived while attachments were awaited.
+    #[error("got plaintext data when reconstructing a packet")]
+    UnexpectedText,
+    /// Binary data arrived while no attachment was awaited.
+    #[error("got binary data when not reconstructing a packet")]
+    UnexpectedBinary,
+}
+
+/// Arguments that cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The arguments are something else than a tuple, a sequence or `()`.
+    #[error("arguments must be a tuple, a sequence or `()`")]
+    NotAList,
+    /// The name of the event belongs to the protocol: `connect`, `connect_error`, `disconnect`,
+    /// `disconnecting`, `newListener` or `removeListener`.
+    #[error("this event name is reserved")]
+    ReservedName,
+    /// Next to real attachments, an argument has the shape of a placeholder for one. Receivers
+    /// would put an attachment in its place, or close the connection if there is none.
+    #[error("an argument has the shape of a placeholder for an attachment")]
+    Placeholder,
+    /// Arguments with attachments are nested more than 128 deep, which receivers may refuse.
+    #[error("arguments with attachments are nested too deep")]
+    TooDeep,
+    /// The `Serialize` implementation of an argument failed.
+    #[error("an argument cannot be serialized: {0}")]
+    Serialize(Box<str>),
+}
+
+impl EncodeError {
+    #[expect(clippy::needless_pass_by_value, reason = "a function for `map_err`")]
+    pub(super) fn serialize(error: serde_json::Error) -> Self {
+        Self::Serialize(error.to_string().into_boxed_str())
+    }
+}
+
+/// Arguments that are not what the application asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// There are not that many arguments.
+    #[error("there is no argument {index}")]
+    Missing {
+        /// The index that was asked for.
+        index: usize,
+    },
+    /// The text is valid JSON, but not of this type.
+    #[error("unexpected argument: {0}")]
+    Mismatch(Box<str>),
+}
+
+impl ArgsError {
+    #[expect(clippy::needless_pass_by_value, reason = "a function for `map_err`")]
+    pub(super) fn mismatch(error: serde_json::Error) -> Self {
+        Self::Mismatch(error.to_string().into_boxed_str())
+    }
+}
+
+/// A name that no namespace can have: empty, or with a comma or a control character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a namespace name must not be empty nor contain commas or control characters")]
+pub struct InvalidName;

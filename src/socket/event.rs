@@ -1,0 +1,318 @@
+//! Events.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Args, ArgsError, EncodeError,
+    list::{self, Attachments, List},
+    text,
+};
+
+/// Names that the protocol's implementations use for themselves.
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// An event: a name and arguments. Cheap to clone.
+///
+/// The arguments stay JSON text until a type is asked for. Those of an event that came over the
+/// wire share the memory of the message.
+///
+/// ```
+/// use socketio_proto::socket::Event;
+///
+/// let event = Event::new("chat", &("hello", [1, 2, 3]))?;
+/// assert_eq!(event.name(), "chat");
+/// assert_eq!(event.json(), r#"["chat","hello",[1,2,3]]"#);
+/// assert_eq!(event.len(), 2);
+/// assert_eq!(event.get::<&str>(0)?, "hello");
+/// assert_eq!(event.parse::<(&str, Vec<u8>)>()?, ("hello", vec![1, 2, 3]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The name and the arguments.
+    list: List,
+    name: Name,
+}
+
+impl Event {
+    /// Serializes an event. The arguments are a tuple or sequence, or `()` for none. Bytes
+    /// anywhere inside, such as a [`Bytes`], become attachments.
+    ///
+    /// # Errors
+    ///
+    /// * [`EncodeError::ReservedName`] for a name that belongs to the protocol.
+    /// * [`EncodeError::NotAList`] for anything else than a tuple, a sequence or `()`.
+    /// * [`EncodeError::Placeholder`] and [`EncodeError::TooDeep`] only next to attachments.
+    /// * [`EncodeError::Serialize`] if a `Serialize` implementation fails.
+    pub fn new<T: Serialize + ?Sized>(name: &str, args: &T) -> Result<Self, EncodeError> {
+        check_name(name)?;
+        let (array, attachments) = list::to_array(args)?;
+        Ok(Self::compose(name, &array, list::share(attachments)))
+    }
+
+    /// Makes an event of arguments that are already there: the text as it is, the attachments
+    /// shared. This is how an incoming event is passed on.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::ReservedName`] for a name that belongs to the protocol.
+    pub fn with_args(name: &str, args: &Args) -> Result<Self, EncodeError> {
+        check_name(name)?;
+        // Placeholders need no check here. Text and attachments come from the same arguments:
+        // without attachments the packet is a plain one, in which nobody looks for placeholders;
+        // with attachments the decoder or `Args::new` has checked them.
+        Ok(Self::compose(name, args.json(), args.share_attachments()))
+    }
+
+    /// Takes over an array, unless its first element cannot be a name.
+    pub(super) fn from_list(list: List) -> Option<Self> {
+        let (token, _) = text::split_first(list.json())?;
+        let name = if let Some(contents) = text::plain_contents(token) {
+            (!is_reserved(contents)).then(|| Name::first_of(list.json(), contents))?
+        } else if token.starts_with('"') {
+            let contents = text::unescape(token);
+            (!is_reserved(&contents)).then(|| Name::Apart(contents.into_boxed_str()))?
+        } else {
+            Name::first_of(list.json(), token)
+        };
+        Some(Self { list, name })
+    }
+
+    fn compose(name: &str, array: &str, attachments: Attachments) -> Self {
+        let quoted = text::string_len(name);
+        let mut text = String::with_capacity(array.len().saturating_add(quoted).saturating_add(1));
+        text.push('[');
+        text::push_string(&mut text, name);
+        if let Some(elements) = list::elements(array) {
+            text.push(',');
+            text.push_str(elements);
+        } else {
+            text.push(']');
+        }
+        let is_plain = name.len().saturating_add(2) == quoted;
+        let name = if is_plain {
+            Name::within(2, name)
+        } else {
+            Name::Apart(name.into())
+        };
+        Self {
+            list: List::whole(text, attachments),
+            name,
+        }
+    }
+
+    pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
+        self.list.attach(attachments);
+    }
+
+    /// Returns the name. A peer may use a number in its place, which reads as its JSON text.
+    pub fn name(&self) -> &str {
+        self.name.resolve(self.json())
+    }
+
+    /// Returns the arguments without the name, as a copy of their text.
+    pub fn args(&self) -> Args {
+        let Some(elements) = self.elements() else {
+            return Args::empty();
+        };
+        let mut text = String::with_capacity(elements.len().saturating_add(1));
+        text.push('[');
+        text.push_str(elements);
+        Args::from_list(List::whole(text, self.share_attachments()))
+    }
+
+    /// Counts the arguments without the name, which takes a walk over the text.
+    pub fn len(&self) -> usize {
+        self.list.len().saturating_sub(1)
+    }
+
+    /// Tells whether there is nothing but the name.
+    pub fn is_empty(&self) -> bool {
+        self.elements().is_none()
+    }
+
+    /// Reads one argument as a type, which may borrow from the text. The first one behind the
+    /// name has the index 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Missing`] if there are fewer arguments, [`ArgsError::Mismatch`] if it is not
+    /// of that type.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
+        self.list
+            .get(index.saturating_add(1))?
+            .ok_or(ArgsError::Missing { index })
+    }
+
+    /// Reads all arguments, as a tuple or a sequence. Arguments beyond the last of a tuple are
+    /// ignored, so the offset that recovery appends is no obstacle.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Mismatch`] if they are of other types or fewer than the tuple's.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
+        self.list.parse(1)
+    }
+
+    /// Returns the attachments that [`Binary`](super::Binary) handles inside the arguments name.
+    pub fn attachments(&self) -> &[Bytes] {
+        self.list.attachments()
+    }
+
+    /// Returns the text of the JSON array: the name and the arguments.
+    pub fn json(&self) -> &str {
+        self.list.json()
+    }
+
+    /// Tells whether the last argument is a string, which the official client takes for an offset.
+    pub(crate) fn ends_with_string(&self) -> bool {
+        let last = self
+            .elements()
+            .and_then(|elements| elements.strip_suffix(']'));
+        last.is_some_and(|last| last.trim_end_matches(text::is_space).ends_with('"'))
+    }
+
+    pub(super) fn share_attachments(&self) -> Attachments {
+        self.list.share_attachments()
+    }
+
+    /// The arguments with the closing bracket; `None` if there is nothing but the name.
+    fn elements(&self) -> Option<&str> {
+        let (_, rest) = text::split_first(self.json())?;
+        Some(rest.strip_prefix(',')?.trim_start_matches(text::is_space))
+    }
+}
+
+impl AsRef<[Bytes]> for Event {
+    fn as_ref(&self) -> &[Bytes] {
+        self.attachments()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
+
+/// Where the name of an event is.
+#[derive(Clone, PartialEq, Eq)]
+enum Name {
+    /// In the array, where it stands for itself.
+    Within { start: u32, len: u32 },
+    /// Apart, because it is written with escapes in the array or very long.
+    Apart(Box<str>),
+}
+
+impl Name {
+    /// The first element of an array: a number, or a string without escapes.
+    fn first_of(array: &str, contents: &str) -> Self {
+        let element = array.trim_start_matches(|c| c == '[' || text::is_space(c));
+        let quote = usize::from(element.starts_with('"'));
+        let start = array
+            .len()
+            .saturating_sub(element.len())
+            .saturating_add(quote);
+        Self::within(start, contents)
+    }
+
+    fn within(start: usize, contents: &str) -> Self {
+        match (u32::try_from(start), u32::try_from(contents.len())) {
+            (Ok(start), Ok(len)) => Self::Within { start, len },
+            _ => Self::Apart(contents.into()),
+        }
+    }
+
+    fn resolve<'a>(&'a self, array: &'a str) -> &'a str {
+        match self {
+            Self::Within { start, len } => {
+                let behind = usize::try_from(*start)
+                    .ok()
+                    .and_then(|start| array.get(start..));
+                let name = usize::try_from(*len)
+                    .ok()
+                    .and_then(|len| behind?.get(..len));
+                debug_assert!(name.is_some(), "measured in the same array");
+                name.unwrap_or_default()
+            }
+            Self::Apart(name) => name,
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), EncodeError> {
+    if is_reserved(name) {
+        Err(EncodeError::ReservedName)
+    } else {
+        Ok(())
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(json: &str) -> Option<Event> {
+        Event::from_list(List::whole(json.into(), None))
+    }
+
+    #[test]
+    fn a_trailing_string_is_noticed() {
+        let vectors = [
+            (r#"["a"]"#, false),
+            (r#"[ "a" ]"#, false),
+            (r#"["a","b"]"#, true),
+            ("[\"a\",\"b\" \n]", true),
+            (r#"[ "a" , "b\"" ]"#, true),
+            (r#"["a",{"b":"c"}]"#, false),
+            (r#"["a",["c"]]"#, false),
+            (r#"["a",1]"#, false),
+            (r#"["a","b",null]"#, false),
+            (r#"[1,"b"]"#, true),
+            ("[1]", false),
+            (r#"["\u0061",""]"#, true),
+        ];
+        for (json, expected) in vectors {
+            let event = decoded(json).unwrap();
+            assert_eq!(event.ends_with_string(), expected, "{json}");
+        }
+        assert!(!Event::new("a", &()).unwrap().ends_with_string());
+        assert!(Event::new("a", &("b",)).unwrap().ends_with_string());
+    }
+
+    #[test]
+    fn the_name_is_the_first_element() {
+        let vectors = [
+            (r#"["a"]"#, Some("a")),
+            (r#"[ "a" , 1 ]"#, Some("a")),
+            (r#"[""]"#, Some("")),
+            (r#"["[a"]"#, Some("[a")),
+            (r#"["\u0061\n",1]"#, Some("a\n")),
+            ("[-1.50,2]", Some("-1.50")),
+            (r#"["conn\u0065ct"]"#, None),
+            (r#"["connect"]"#, None),
+            ("[]", None),
+            ("[true]", None),
+            (r#"[["a"]]"#, None),
+        ];
+        for (json, expected) in vectors {
+            let event = decoded(json);
+            assert_eq!(event.as_ref().map(Event::name), expected, "{json}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A JSON value that stays text.
+
+use core::fmt;
+
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use super::{ArgsError, EncodeError, text};
+
+/// Valid JSON text, read only when a type is asked for. Cheap to clone.
+///
+/// Valid means what `JSON.parse` of JavaScript accepts. That is a little more than Rust types can
+/// hold: a string with a lone surrogate (`"\ud800"`) is valid and does not read as `String`.
+///
+/// ```
+/// use socketio_proto::socket::Json;
+///
+/// let json = Json::new(&("a", 1))?;
+/// assert_eq!(json.as_str(), r#"["a",1]"#);
+/// assert_eq!(json.parse::<(String, u8)>()?, ("a".to_owned(), 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Json(ByteString);
+
+impl Json {
+    /// Serializes a value. Bytes inside become arrays of numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Serialize`] if the value's `Serialize` implementation fails.
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
+        let text = serde_json::to_string(value).map_err(EncodeError::serialize)?;
+        Ok(Self(text.into_boxed_str().into()))
+    }
+
+    /// Checks a text, and copies it without the white space around the value.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Mismatch`] if it is not one JSON value.
+    pub fn from_text(text: &str) -> Result<Self, ArgsError> {
+        serde_json::from_str::<IgnoredAny>(text).map_err(ArgsError::mismatch)?;
+        Ok(Self::from_valid(text))
+    }
+
+    /// Returns the object without entries.
+    pub const fn empty_object() -> Self {
+        Self(ByteString::from_static("{}"))
+    }
+
+    /// Copies a text that was checked before.
+    pub(super) fn from_valid(json: &str) -> Self {
+        Self(text::trim(json).into())
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the value as a type, which may borrow from the text.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Mismatch`] if the value is not of that type or nested more than 127 deep.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
+        serde_json::from_str(self.as_str()).map_err(ArgsError::mismatch)
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,303 @@
+//! The JSON array that events and acknowledgements share, and typed access to it.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{fmt, marker::PhantomData};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, SeqAccess, Visitor},
+    forward_to_deserialize_any,
+};
+
+use super::{ArgsError, EncodeError, placeholder, ser, text};
+
+/// The attachments of a packet, shared by the event and everything that is made from it.
+pub(super) type Attachments = Option<Arc<[Bytes]>>;
+
+/// Makes shared attachments; none take no allocation.
+pub(super) fn share(attachments: Vec<Bytes>) -> Attachments {
+    (!attachments.is_empty()).then(|| attachments.into())
+}
+
+/// A valid JSON array, without white space around it, and the attachments of its placeholders.
+#[derive(Clone)]
+pub(super) struct List {
+    text: ByteString,
+    /// Where the array begins in the text of a packet: cheaper than a slice of it.
+    start: usize,
+    attachments: Attachments,
+}
+
+impl List {
+    /// Takes over the end of a packet's text, which has been validated.
+    pub(super) fn within(text: ByteString, start: usize) -> Self {
+        let list = Self {
+            text,
+            start,
+            attachments: None,
+        };
+        list.debug_check();
+        list
+    }
+
+    /// Takes over a whole text that is a valid array.
+    pub(super) fn whole(text: String, attachments: Attachments) -> Self {
+        let list = Self {
+            text: text.into_boxed_str().into(),
+            start: 0,
+            attachments,
+        };
+        list.debug_check();
+        list
+    }
+
+    /// The array without elements.
+    pub(super) const fn empty() -> Self {
+        Self {
+            text: ByteString::from_static("[]"),
+            start: 0,
+            attachments: None,
+        }
+    }
+
+    pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
+        self.attachments = share(attachments);
+    }
+
+    pub(super) fn json(&self) -> &str {
+        self.text.get(self.start..).unwrap_or_default()
+    }
+
+    pub(super) fn attachments(&self) -> &[Bytes] {
+        self.attachments.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn share_attachments(&self) -> Attachments {
+        self.attachments.clone()
+    }
+
+    /// Counts the elements.
+    pub(super) fn len(&self) -> usize {
+        self.visit(Counter).unwrap_or_default()
+    }
+
+    /// Reads one element.
+    pub(super) fn get<'a, T: Deserialize<'a>>(
+        &'a self,
+        index: usize,
+    ) -> Result<Option<T>, ArgsError> {
+        self.visit(Nth {
+            index,
+            of: PhantomData,
+        })
+    }
+
+    /// Reads all elements but the first `skip` ones as one value. More of them than it takes are
+    /// ignored, since JavaScript peers append arguments freely.
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self, skip: usize) -> Result<T, ArgsError> {
+        self.visit(Tail {
+            skip,
+            of: PhantomData,
+        })
+    }
+
+    fn visit<'a, V: Visitor<'a>>(&'a self, visitor: V) -> Result<V::Value, ArgsError> {
+        serde_json::Deserializer::from_str(self.json())
+            .deserialize_seq(visitor)
+            .map_err(ArgsError::mismatch)
+    }
+
+    fn debug_check(&self) {
+        debug_assert!(
+            self.json().starts_with('[') && self.json().ends_with(']'),
+            "validated, and trimmed by whoever made it"
+        );
+    }
+}
+
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json() && self.attachments() == other.attachments()
+    }
+}
+
+impl Eq for List {}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.json())?;
+        match self.attachments().len() {
+            0 => Ok(()),
+            1 => f.write_str(" + 1 attachment"),
+            count => write!(f, " + {count} attachments"),
+        }
+    }
+}
+
+/// Serializes arguments: the text of an array, and the bytes that were in it.
+pub(super) fn to_array<T: Serialize + ?Sized>(
+    args: &T,
+) -> Result<(String, Vec<Bytes>), EncodeError> {
+    let (text, attachments) = ser::to_text(args).map_err(EncodeError::serialize)?;
+    if text == "null" {
+        return Ok(("[]".into(), attachments));
+    }
+    if !text.starts_with('[') {
+        return Err(EncodeError::NotAList);
+    }
+    check_placeholders(&text, attachments.len())?;
+    Ok((text, attachments))
+}
+
+/// Refuses foreign placeholders next to real attachments.
+///
+/// They are plain data that somebody sent in a plain packet and the application passes on, as raw
+/// JSON or as a DOM. In a packet with attachments they would point at an attachment that is not
+/// theirs, or at none, upon which every receiver closes its connection. A packet without
+/// attachments is a plain one, in which nobody looks for placeholders.
+fn check_placeholders(text: &str, attachments: usize) -> Result<(), EncodeError> {
+    if attachments == 0 {
+        return Ok(());
+    }
+    let tally = placeholder::walk(text, attachments).map_err(|_| EncodeError::TooDeep)?;
+    if tally.illegal || tally.placeholders != attachments {
+        return Err(EncodeError::Placeholder);
+    }
+    Ok(())
+}
+
+/// Returns what follows the opening bracket of an array, or `None` if it has no elements.
+pub(super) fn elements(array: &str) -> Option<&str> {
+    let inner = array.strip_prefix('[')?.trim_start_matches(text::is_space);
+    (!inner.starts_with(']')).then_some(inner)
+}
+
+struct Counter;
+
+impl<'de> Visitor<'de> for Counter {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
+        drain(&mut seq)
+    }
+}
+
+struct Nth<T> {
+    index: usize,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Nth<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<T>, A::Error> {
+        if !skip(&mut seq, self.index)? {
+            return Ok(None);
+        }
+        let element = seq.next_element()?;
+        if element.is_some() {
+            drain(&mut seq)?;
+        }
+        Ok(element)
+    }
+}
+
+struct Tail<T> {
+    skip: usize,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Tail<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        skip(&mut seq, self.skip)?;
+        let mut rest = Rest { seq, ended: false };
+        let value = T::deserialize(Elements(&mut rest))?;
+        drain(&mut rest)?;
+        Ok(value)
+    }
+}
+
+/// Elements that may be asked for again after the last one.
+struct Rest<A> {
+    seq: A,
+    ended: bool,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Rest<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: serde::de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let element = self.seq.next_element_seed(seed)?;
+        self.ended = element.is_none();
+        Ok(element)
+    }
+}
+
+/// Presents elements as one value, which for no elements may also be `()`.
+struct Elements<'a, A>(&'a mut Rest<A>);
+
+impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_seq(self.0)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// Skips elements; false if there are fewer.
+fn skip<'de, A: SeqAccess<'de>>(seq: &mut A, count: usize) -> Result<bool, A::Error> {
+    for _ in 0..count {
+        if seq.next_element::<IgnoredAny>()?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Skips and counts the elements that are left.
+fn drain<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<usize, A::Error> {
+    let mut count: usize = 0;
+    while seq.next_element::<IgnoredAny>()?.is_some() {
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}

@@ -1,0 +1,112 @@
+//! Names of namespaces.
+
+use alloc::{borrow::Cow, string::String};
+use core::{borrow::Borrow, fmt};
+
+use bytestring::ByteString;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use super::InvalidName;
+
+/// The name of a namespace, such as `/` or `/admin`. Cheap to clone.
+///
+/// It begins with a slash and contains no comma. Names that came over the wire are otherwise
+/// arbitrary: the protocol does not interpret them, a query string is part of the name.
+///
+/// ```
+/// use socketio_proto::socket::NamespaceName;
+///
+/// assert_eq!(NamespaceName::new("admin")?, NamespaceName::new("/admin")?);
+/// assert!(NamespaceName::new("a,b").is_err());
+/// # Ok::<(), socketio_proto::socket::InvalidName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct NamespaceName(ByteString);
+
+impl NamespaceName {
+    /// The main namespace, `/`.
+    pub const ROOT: Self = Self(ByteString::from_static("/"));
+
+    /// Returns the main namespace, `/`.
+    pub const fn root() -> Self {
+        Self::ROOT
+    }
+
+    /// Makes a name; a missing leading slash is added, as the reference does.
+    ///
+    /// # Errors
+    ///
+    /// Refuses the empty name, commas (which end a name on the wire) and control characters.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        if name.is_empty() || name.contains(|c: char| c == ',' || c.is_control()) {
+            return Err(InvalidName);
+        }
+        if name.starts_with('/') {
+            return Ok(Self::from_wire(name));
+        }
+        let mut text = String::with_capacity(name.len().saturating_add(1));
+        text.push('/');
+        text.push_str(name);
+        Ok(Self(text.into()))
+    }
+
+    /// Takes a name as it stood in a packet. Copied, because names are retained.
+    pub(super) fn from_wire(name: &str) -> Self {
+        debug_assert!(
+            name.starts_with('/') && !name.contains(','),
+            "cut out by the decoder"
+        );
+        if name == "/" {
+            Self::ROOT
+        } else {
+            Self(name.into())
+        }
+    }
+
+    /// Returns the name with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells whether this is the main namespace, `/`.
+    pub fn is_root(&self) -> bool {
+        self.as_str() == "/"
+    }
+}
+
+impl fmt::Debug for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for NamespaceName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for NamespaceName {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for NamespaceName {
+    /// Accepts what a decoder accepts, so that every name that was serialized comes back.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        if name.starts_with('/') && !name.contains(',') {
+            Ok(Self::from_wire(&name))
+        } else {
+            Err(D::Error::custom("not the name of a namespace"))
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The walk that finds the placeholders of attachments in JSON text.
+//!
+//! It runs over text that is already known to be valid, with a stack of its own. A walk by
+//! deserialization would refuse what JavaScript peers legally send: strings with lone surrogates.
+
+use alloc::vec::Vec;
+
+use super::{binary, text};
+
+/// The deepest nesting of a packet with attachments: what typed access can read at most.
+const MAX_DEPTH: usize = 128;
+
+/// What a walk has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Placeholders, outermost ones only: nothing inside a placeholder is looked at.
+    pub(super) placeholders: usize,
+    /// Whether one of them does not name an attachment.
+    pub(super) illegal: bool,
+}
+
+/// The value is nested more than [`MAX_DEPTH`] deep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooDeep;
+
+/// Counts and checks the placeholders in a valid JSON text: the objects whose last `_placeholder`
+/// is exactly `true`. Their last `num` has to be an integer below `attachments`.
+pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
+    let mut stack: Vec<Frame> = Vec::new();
+    for token in Tokens(json) {
+        let value = match token {
+            Token::Open { object } if stack.len() < MAX_DEPTH => {
+                stack.push(Frame::new(object));
+                continue;
+            }
+            Token::Open { .. } => return Err(TooDeep),
+            Token::Comma => {
+                if let Some(frame) = stack.last_mut() {
+                    frame.awaits_key = frame.is_object;
+                }
+                continue;
+            }
+            Token::String(token) => match stack.last_mut() {
+                Some(frame) if frame.awaits_key => {
+                    frame.awaits_key = false;
+                    frame.key = Key::of(token);
+                    continue;
+                }
+                _ => Value::default(),
+            },
+            Token::Scalar(token) => Value::scalar(token),
+            Token::Close => stack
+                .pop()
+                .map_or_else(Value::default, |it| it.close(attachments)),
+        };
+        match stack.last_mut() {
+            Some(frame) => frame.add(&value),
+            None => return Ok(value.tally),
+        }
+    }
+    Ok(Tally::default())
+}
+
+enum Token<'a> {
+    Open { object: bool },
+    Close,
+    Comma,
+    String(&'a str),
+    Scalar(&'a str),
+}
+
+struct Tokens<'a>(&'a str);
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let rest = self.0.trim_start_matches(|c| c == ':' || text::is_space(c));
+        let mark = |token| Some((token, rest.get(1..)?));
+        let (token, rest) = match rest.as_bytes().first()? {
+            b'{' => mark(Token::Open { object: true }),
+            b'[' => mark(Token::Open { object: false }),
+            b'}' | b']' => mark(Token::Close),
+            b',' => mark(Token::Comma),
+            b'"' => text::split_string(rest).map(|(token, rest)| (Token::String(token), rest)),
+            _ => {
+                let (token, rest) = text::split_scalar(rest);
+                Some((Token::Scalar(token), rest))
+            }
+        }?;
+        self.0 = rest;
+        Some(token)
+    }
+}
+
+/// An array or object that is still open.
+struct Frame {
+    is_object: bool,
+    awaits_key: bool,
+    key: Key,
+    is_placeholder: bool,
+    num: Option<usize>,
+    /// Of the values inside.
+    tally: Tally,
+}
+
+impl Frame {
+    fn new(is_object: bool) -> Self {
+        Self {
+            is_object,
+            awaits_key: is_object,
+            key: Key::Other,
+            is_placeholder: false,
+            num: None,
+            tally: Tally::default(),
+        }
+    }
+
+    fn add(&mut self, value: &Value) {
+        match self.key {
+            Key::Placeholder => self.is_placeholder = value.is_true,
+            Key::Num => self.num = value.num,
+            Key::Other => {}
+        }
+        self.tally.placeholders = self
+            .tally
+            .placeholders
+            .saturating_add(value.tally.placeholders);
+        self.tally.illegal |= value.tally.illegal;
+    }
+
+    fn close(self, attachments: usize) -> Value {
+        let tally = if self.is_placeholder {
+            Tally {
+                placeholders: 1,
+                illegal: self.num.is_none_or(|num| num >= attachments),
+            }
+        } else {
+            self.tally
+        };
+        Value {
+            tally,
+            ..Value::default()
+        }
+    }
+}
+
+enum Key {
+    Placeholder,
+    Num,
+    Other,
+}
+
+impl Key {
+    fn of(token: &str) -> Self {
+        let named = |name: &str| match name {
+            binary::FLAG => Self::Placeholder,
+            binary::NUM => Self::Num,
+            _ => Self::Other,
+        };
+        text::plain_contents(token).map_or_else(|| named(&text::unescape(token)), named)
+    }
+}
+
+/// A complete value, as far as the object around it has to know.
+#[derive(Default)]
+struct Value {
+    is_true: bool,
+    num: Option<usize>,
+    tally: Tally,
+}
+
+impl Value {
+    fn scalar(token: &str) -> Self {
+        let num = token
+            .parse()
+            .ok()
+            .or_else(|| binary::integer(token.parse().ok()?));
+        Self {
+            is_true: token == "true",
+            num,
+            tally: Tally::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(placeholders: usize, illegal: bool) -> Tally {
+        Tally {
+            placeholders,
+            illegal,
+        }
+    }
+
+    #[test]
+    fn placeholders_are_found_where_javascript_finds_them() {
+        let vectors = [
+            (r#"["a",1,null,"_placeholder"]"#, tally(0, false)),
+            (r#"[{"_placeholder":true,"num":0}]"#, tally(1, false)),
+            (
+                r#"[{"a":[{"num":1,"_placeholder":true}]},{"_placeholder":true,"num":0}]"#,
+                tally(2, false),
+            ),
+            (r#"[{"_placeholder":true,"num":2}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true,"num":-1}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true,"num":0.5}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true,"num":1e0}]"#, tally(1, false)),
+            (r#"[{"_placeholder":true,"num":1e999}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true,"num":"0"}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true,"num":[0]}]"#, tally(1, true)),
+            (r#"[{"_placeholder":true}]"#, tally(1, true)),
+            (r#"[{"_placeholder":false,"num":9}]"#, tally(0, false)),
+            (r#"[{"_placeholder":"true","num":9}]"#, tally(0, false)),
+            (r#"[{"_placeholder":[true],"num":9}]"#, tally(0, false)),
+            (r#"["_placeholder",true,"num",9]"#, tally(0, false)),
+            // Spelled with escapes.
+            (
+                r#"[{"_\u0070laceholder":true,"n\u0075m":9}]"#,
+                tally(1, true),
+            ),
+            // The last of equal keys wins.
+            (
+                r#"[{"_placeholder":true,"num":9,"num":1}]"#,
+                tally(1, false),
+            ),
+            (
+                r#"[{"_placeholder":true,"_placeholder":1,"num":9}]"#,
+                tally(0, false),
+            ),
+            // Nothing inside a placeholder is looked at, wherever its marks stand.
+            (
+                r#"[{"x":{"_placeholder":true,"num":9},"_placeholder":true,"num":0}]"#,
+                tally(1, false),
+            ),
+            (r#"[{"num":{"_placeholder":true,"num":9}}]"#, tally(1, true)),
+            // White space, lone surrogates and numbers out of range are no obstacles.
+            (
+                " [ \"\\ud800\" , 1e999 , { \"_placeholder\" : true , \"num\" : 1 } ] ",
+                tally(1, false),
+            ),
+        ];
+        for (json, found) in vectors {
+            assert_eq!(walk(json, 2), Ok(found), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        assert_eq!(walk(&nested(MAX_DEPTH), 1), Ok(tally(0, false)));
+        assert_eq!(walk(&nested(MAX_DEPTH + 1), 1), Err(TooDeep));
+    }
+
+    #[test]
+    fn invalid_text_does_no_harm() {
+        for json in ["", "]", "}{", "[\"", "{:,", "\"\\", "[[", ",", "é"] {
+            assert_eq!(walk(json, 1), Ok(tally(0, false)), "{json}");
+        }
+    }
+}
