@@ -262,7 +262,7 @@ pub struct RecoveryConfig {
 impl Default for RecoveryConfig {
     fn default() -> Self {
         Self {
-            max_disconnection: Duration::from_secs(120),
+            max_disconnection: Duration::from_mins(2),
             skip_authorization: true,
             replay_order: ReplayOrder::AfterConnect,
             replay_ack_events: false,

@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(later.saturating_since(start), Duration::from_secs(1));
 /// assert_eq!(start.saturating_since(later), Duration::ZERO);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
@@ -46,6 +48,7 @@ impl Timestamp {
     }
 
     /// Returns the moment `delay` later, or the latest one that can be expressed.
+    #[must_use]
     pub fn saturating_add(self, delay: Duration) -> Self {
         let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))

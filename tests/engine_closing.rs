@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -22,10 +19,7 @@ const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
 fn websocket_is_closed_without_a_code() {
     let mut driver = Driver::websocket();
     driver.session.send(Payload::Text("a".into())).unwrap();
-    assert_eq!(
-        driver.close(),
-        ["closed forced close", "send 0 4a", "close 0"]
-    );
+    assert_eq!(driver.close(), ["closed forced close", "send 0 4a", "close 0"]);
     assert_eq!(driver.due(), None);
     assert_eq!(driver.session.transport(), Transport::WebSocket);
 }
@@ -35,10 +29,7 @@ fn waiting_get_is_closed_with_a_packet() {
     let mut driver = Driver::polling();
     driver.get(1);
     driver.announce(2);
-    assert_eq!(
-        driver.close(),
-        ["closed forced close", "respond 1 200 1", "close 2"]
-    );
+    assert_eq!(driver.close(), ["closed forced close", "respond 1 200 1", "close 2"]);
 }
 
 #[test]
@@ -48,18 +39,12 @@ fn next_get_takes_the_rest_and_the_close_packet() {
     assert!(driver.close().is_empty());
     assert!(!driver.session.is_open() && !driver.session.is_closed());
     assert_eq!(driver.due(), Some(1_000), "no heartbeat any more");
-    assert_eq!(
-        driver.get(1),
-        ["closed forced close", "respond 1 200 4a\u{1e}1"]
-    );
+    assert_eq!(driver.get(1), ["closed forced close", "respond 1 200 4a\u{1e}1"]);
 }
 
 #[test]
 fn close_packet_comes_after_all_the_responses_that_it_takes() {
-    let mut driver = Driver::new(
-        engine_support::config().max_payload(128),
-        Transport::Polling,
-    );
+    let mut driver = Driver::new(engine_support::config().max_payload(128), Transport::Polling);
     let long = "x".repeat(126);
     driver.send(&long);
     driver.close();
@@ -84,10 +69,7 @@ fn paused_websocket_is_waited_for() {
     driver.send("a");
     assert!(driver.close().is_empty());
     driver.session.resume(WireId(0));
-    assert_eq!(
-        driver.drain(),
-        ["closed forced close", "send 0 4a", "close 0"]
-    );
+    assert_eq!(driver.drain(), ["closed forced close", "send 0 4a", "close 0"]);
 
     let mut driver = Driver::websocket();
     driver.session.pause(WireId(0));
@@ -98,21 +80,14 @@ fn paused_websocket_is_waited_for() {
 
     let mut driver = Driver::websocket();
     driver.session.pause(WireId(0));
-    assert_eq!(
-        driver.close(),
-        ["closed forced close", "close 0"],
-        "nothing to wait for"
-    );
+    assert_eq!(driver.close(), ["closed forced close", "close 0"], "nothing to wait for");
 }
 
 #[test]
 fn nothing_is_sent_or_received_while_closing() {
     let mut driver = Driver::polling();
     driver.close();
-    assert_eq!(
-        driver.session.send(Payload::Text("a".into())),
-        Err(SendError::Closed)
-    );
+    assert_eq!(driver.session.send(Payload::Text("a".into())), Err(SendError::Closed));
     assert!(!driver.session.is_writable());
     assert_eq!(driver.post(1, "4a\u{1e}2\u{1e}x"), ["respond 1 200 ok"]);
     assert_eq!(driver.opened(2), ["close 2"]);
@@ -125,10 +100,7 @@ fn nothing_is_sent_or_received_while_closing() {
 fn both_sides_may_close() {
     let mut driver = Driver::polling();
     driver.close();
-    assert_eq!(
-        driver.post(1, "4a\u{1e}1"),
-        ["closed transport close", "respond 1 200 ok"]
-    );
+    assert_eq!(driver.post(1, "4a\u{1e}1"), ["closed transport close", "respond 1 200 ok"]);
 }
 
 #[test]
@@ -136,10 +108,7 @@ fn faults_end_a_closing_session() {
     let mut driver = Driver::polling();
     driver.close();
     driver.announce(1);
-    assert_eq!(
-        driver.post(2, "4a"),
-        ["closed transport error", "respond 2 400", "close 1"]
-    );
+    assert_eq!(driver.post(2, "4a"), ["closed transport error", "respond 2 400", "close 1"]);
 }
 
 #[test]
@@ -147,10 +116,7 @@ fn upgrade_of_a_closing_session_carries_the_rest() {
     let mut driver = Driver::probing(1);
     driver.send("a");
     assert!(driver.close().is_empty());
-    assert_eq!(
-        driver.text(1, "5"),
-        ["closed forced close", "send 1 4a", "close 1"]
-    );
+    assert_eq!(driver.text(1, "5"), ["closed forced close", "send 1 4a", "close 1"]);
 }
 
 #[test]
@@ -158,10 +124,7 @@ fn probe_of_a_closing_session_is_closed_with_it() {
     let mut driver = Driver::probing(1);
     driver.close();
     assert_eq!(driver.due(), Some(100), "its own timeout");
-    assert_eq!(
-        driver.get(2),
-        ["closed forced close", "respond 2 200 1", "close 1"]
-    );
+    assert_eq!(driver.get(2), ["closed forced close", "respond 2 200 1", "close 1"]);
 }
 
 #[test]
@@ -191,10 +154,7 @@ fn the_end_is_final() {
     driver.session.pause(WireId(0));
     driver.session.resume(WireId(0));
     assert!(driver.close().is_empty());
-    assert_eq!(
-        driver.session.send(Payload::Text("a".into())),
-        Err(SendError::Closed)
-    );
+    assert_eq!(driver.session.send(Payload::Text("a".into())), Err(SendError::Closed));
     assert!(driver.session.is_closed());
     assert_eq!(driver.due(), None);
 }
@@ -214,10 +174,7 @@ fn what_comes_after_the_end_is_answered() {
 #[test]
 fn reasons_have_the_texts_of_the_reference() {
     let table = [
-        (
-            CloseReason::TransportError(TransportFault::RequestAborted),
-            "transport error",
-        ),
+        (CloseReason::TransportError(TransportFault::RequestAborted), "transport error"),
         (CloseReason::TransportClose, "transport close"),
         (CloseReason::PingTimeout, "ping timeout"),
         (CloseReason::ForcedClose, "forced close"),

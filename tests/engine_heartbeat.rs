@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -33,10 +30,7 @@ fn three_heartbeats_over_polling() {
         driver.get(10 + wire);
         assert_eq!(driver.expire(), [format!("respond {} 200 2", 10 + wire)]);
         driver.wait(150);
-        assert_eq!(
-            driver.post(20 + wire, "3"),
-            [format!("respond {} 200 ok", 20 + wire)]
-        );
+        assert_eq!(driver.post(20 + wire, "3"), [format!("respond {} 200 ok", 20 + wire)]);
         assert_eq!(driver.due(), Some(300));
     }
 }
@@ -74,11 +68,7 @@ fn timeout_before_the_deadline_does_nothing() {
 fn timeout_after_the_deadline_counts_from_then() {
     let mut driver = Driver::websocket();
     driver.wait(5_000);
-    assert_eq!(
-        driver.input(Input::Timeout),
-        ["send 0 2"],
-        "one ping, however late"
-    );
+    assert_eq!(driver.input(Input::Timeout), ["send 0 2"], "one ping, however late");
     assert_eq!(driver.due(), Some(200));
 }
 
@@ -121,11 +111,7 @@ fn paused_websocket_runs_into_the_timeout() {
     let mut driver = Driver::websocket();
     driver.session.pause(socketio_proto::WireId(0));
     assert!(driver.expire().is_empty());
-    assert_eq!(
-        driver.expire(),
-        ["closed ping timeout", "close 0"],
-        "the ping is dropped"
-    );
+    assert_eq!(driver.expire(), ["closed ping timeout", "close 0"], "the ping is dropped");
 }
 
 #[test]
@@ -135,14 +121,8 @@ fn time_does_not_run_backwards() {
     driver.text(0, "3");
     let deadline = driver.session.deadline();
     driver.session.handle_input(Timestamp::ZERO, Input::Timeout);
-    driver
-        .session
-        .close(Timestamp::ZERO, CloseReason::ForcedClose);
-    assert_eq!(
-        driver.session.deadline(),
-        Some(driver.now),
-        "output is due at the latest now"
-    );
+    driver.session.close(Timestamp::ZERO, CloseReason::ForcedClose);
+    assert_eq!(driver.session.deadline(), Some(driver.now), "output is due at the latest now");
     assert!(deadline > Some(driver.now));
 }
 
@@ -151,10 +131,7 @@ fn output_is_due_at_once() {
     let mut driver = Driver::websocket();
     driver.session.handle_input(
         driver.now,
-        Input::Frame {
-            wire: socketio_proto::WireId(0),
-            frame: bad_frame(),
-        },
+        Input::Frame { wire: socketio_proto::WireId(0), frame: bad_frame() },
     );
     assert_eq!(driver.due(), Some(0));
     let event = driver.session.poll_output();

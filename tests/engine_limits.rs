@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -44,9 +41,7 @@ fn e4_queued_bytes_are_bounded() {
     assert_eq!(send(&mut driver, 40), Ok(()));
     assert_eq!(send(&mut driver, 1), Err(SendError::Overflow));
     assert_eq!(driver.session.queued_bytes(), 0, "the queue was dropped");
-    let closed = Event::Closed {
-        reason: CloseReason::Overflow,
-    };
+    let closed = Event::Closed { reason: CloseReason::Overflow };
     assert_eq!(driver.session.poll_output(), Some(Output::Event(closed)));
     assert_eq!(send(&mut driver, 1), Err(SendError::Closed));
 }

@@ -33,11 +33,7 @@ fn every_packet_type_has_its_digit() {
         ("6", Packet::Noop),
     ];
     for (encoded, packet) in table {
-        assert_eq!(
-            Packet::decode(text(encoded)),
-            Ok(packet.clone()),
-            "{encoded}"
-        );
+        assert_eq!(Packet::decode(text(encoded)), Ok(packet.clone()), "{encoded}");
         assert_eq!(packet.encode(), text(encoded));
     }
 }
@@ -70,48 +66,26 @@ fn open_packets_of_other_servers_are_read() {
 
 #[test]
 fn other_payloads_of_a_ping_are_no_probe() {
-    assert_eq!(
-        Packet::decode(text("2x")),
-        Ok(Packet::Ping { probe: false })
-    );
-    assert_eq!(
-        Packet::decode(text("3probes")),
-        Ok(Packet::Pong { probe: false })
-    );
+    assert_eq!(Packet::decode(text("2x")), Ok(Packet::Ping { probe: false }));
+    assert_eq!(Packet::decode(text("3probes")), Ok(Packet::Pong { probe: false }));
 }
 
 #[test]
 fn what_is_no_packet_is_an_error() {
     assert_eq!(Packet::decode(text("")), Err(DecodeError::Empty));
-    assert_eq!(
-        Packet::decode(text("7")),
-        Err(DecodeError::UnknownType('7'))
-    );
-    assert_eq!(
-        Packet::decode(text("é")),
-        Err(DecodeError::UnknownType('é'))
-    );
+    assert_eq!(Packet::decode(text("7")), Err(DecodeError::UnknownType('7')));
+    assert_eq!(Packet::decode(text("é")), Err(DecodeError::UnknownType('é')));
     assert_eq!(Packet::decode(text("b?")), Err(DecodeError::InvalidBase64));
-    assert_eq!(
-        Packet::decode(text("b_-_-")),
-        Err(DecodeError::InvalidBase64)
-    );
+    assert_eq!(Packet::decode(text("b_-_-")), Err(DecodeError::InvalidBase64));
 }
 
 #[test]
 fn binary_is_a_frame_of_its_own_or_base64() {
     let binary = |bytes: &[u8]| Packet::Message(Payload::Binary(Bytes::copy_from_slice(bytes)));
-    assert_eq!(
-        binary(&[1, 2]).encode(),
-        Frame::Binary(Bytes::from_static(&[1, 2]))
-    );
+    assert_eq!(binary(&[1, 2]).encode(), Frame::Binary(Bytes::from_static(&[1, 2])));
     assert_eq!(Packet::decode(Frame::Binary(Bytes::new())), Ok(binary(&[])));
     assert_eq!(Packet::decode(text("bAQIDBA==")), Ok(binary(&[1, 2, 3, 4])));
-    assert_eq!(
-        Packet::decode(text("bAQIDBA")),
-        Ok(binary(&[1, 2, 3, 4])),
-        "padding is optional"
-    );
+    assert_eq!(Packet::decode(text("bAQIDBA")), Ok(binary(&[1, 2, 3, 4])), "padding is optional");
     assert_eq!(Packet::decode(text("b")), Ok(binary(&[])));
 }
 
@@ -129,32 +103,16 @@ fn text_message_is_a_slice_of_its_frame() {
 fn body_is_split_at_separators() {
     let packets = read(b"4a\x1ebAQID\x1e2");
     let binary = Packet::Message(Payload::Binary(Bytes::from_static(&[1, 2, 3])));
-    assert_eq!(
-        packets,
-        [
-            Ok(message("a")),
-            Ok(binary),
-            Ok(Packet::Ping { probe: false })
-        ]
-    );
+    assert_eq!(packets, [Ok(message("a")), Ok(binary), Ok(Packet::Ping { probe: false })]);
 }
 
 #[test]
 fn body_ends_at_its_first_bad_packet() {
     assert_eq!(read(b""), [Err(DecodeError::Empty)]);
-    assert_eq!(
-        read(b"4a\x1e\x1e4b"),
-        [Ok(message("a")), Err(DecodeError::Empty)]
-    );
+    assert_eq!(read(b"4a\x1e\x1e4b"), [Ok(message("a")), Err(DecodeError::Empty)]);
     assert_eq!(read(b"4a\x1e"), [Ok(message("a")), Err(DecodeError::Empty)]);
-    assert_eq!(
-        read(b"4a\x1eabc\x1e4b"),
-        [Ok(message("a")), Err(DecodeError::UnknownType('a'))]
-    );
-    assert_eq!(
-        read(b"4a\x1e4\xff\x1e4b"),
-        [Ok(message("a")), Err(DecodeError::InvalidUtf8)]
-    );
+    assert_eq!(read(b"4a\x1eabc\x1e4b"), [Ok(message("a")), Err(DecodeError::UnknownType('a'))]);
+    assert_eq!(read(b"4a\x1e4\xff\x1e4b"), [Ok(message("a")), Err(DecodeError::InvalidUtf8)]);
 }
 
 #[test]
@@ -166,10 +124,7 @@ fn body_is_limited_but_takes_one_packet() {
 
     let mut writer = PayloadWriter::new(10);
     assert!(writer.push(&Frame::Binary(Bytes::from_static(&[1, 2, 3, 4]))));
-    assert!(
-        !writer.push(&text("4")),
-        "nine bytes and a separator leave no room"
-    );
+    assert!(!writer.push(&text("4")), "nine bytes and a separator leave no room");
     assert_eq!(writer.finish(), "bAQIDBA==");
     assert_eq!(PayloadWriter::new(10).finish(), "");
 }
@@ -185,22 +140,11 @@ fn any_packet() -> impl Strategy<Value = Packet> {
         Just(Packet::Noop),
         "[^\u{1e}]{0,20}".prop_map(|text| message(&text)),
         bytes.prop_map(|bytes| Packet::Message(Payload::Binary(bytes.into()))),
-        open.prop_map(
-            |(sid, [ping_interval, ping_timeout, max_payload], upgrade)| {
-                let upgrades = upgrade
-                    .then_some(Transport::WebSocket)
-                    .into_iter()
-                    .collect();
-                let sid = sid.into();
-                Packet::Open(Open {
-                    sid,
-                    upgrades,
-                    ping_interval,
-                    ping_timeout,
-                    max_payload,
-                })
-            }
-        ),
+        open.prop_map(|(sid, [ping_interval, ping_timeout, max_payload], upgrade)| {
+            let upgrades = upgrade.then_some(Transport::WebSocket).into_iter().collect();
+            let sid = sid.into();
+            Packet::Open(Open { sid, upgrades, ping_interval, ping_timeout, max_payload })
+        }),
     ]
 }
 

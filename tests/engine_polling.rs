@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -25,37 +22,17 @@ fn get_waits_for_a_packet() {
 fn get_takes_what_is_queued() {
     let mut driver = Driver::polling();
     assert!(driver.send("a").is_empty());
-    driver
-        .session
-        .send(Payload::Binary(vec![1, 2, 3].into()))
-        .unwrap();
-    assert_eq!(
-        (
-            driver.session.queued_packets(),
-            driver.session.queued_bytes()
-        ),
-        (2, 5)
-    );
+    driver.session.send(Payload::Binary(vec![1, 2, 3].into())).unwrap();
+    assert_eq!((driver.session.queued_packets(), driver.session.queued_bytes()), (2, 5));
     assert_eq!(driver.get(1), ["respond 1 200 4a\u{1e}bAQID"]);
-    assert_eq!(
-        (
-            driver.session.queued_packets(),
-            driver.session.queued_bytes()
-        ),
-        (0, 0)
-    );
+    assert_eq!((driver.session.queued_packets(), driver.session.queued_bytes()), (0, 0));
     assert!(driver.get(2).is_empty(), "nothing is left for it");
 }
 
 #[test]
 fn post_delivers_packets_in_order() {
     let mut driver = Driver::polling();
-    let expected = [
-        "message a",
-        "message 0x010203",
-        "message b",
-        "respond 1 200 ok",
-    ];
+    let expected = ["message a", "message 0x010203", "message b", "respond 1 200 ok"];
     assert_eq!(driver.post(1, "4a\u{1e}bAQID\u{1e}4b"), expected);
 }
 
@@ -67,28 +44,14 @@ fn answers_have_the_headers_of_the_reference() {
         other => panic!("no answer: {other:?}"),
     };
     let body = Some("3".into());
-    driver.session.handle_input(
-        driver.now,
-        Input::Post {
-            wire: WireId(1),
-            body,
-            binary: false,
-        },
-    );
+    driver.session.handle_input(driver.now, Input::Post { wire: WireId(1), body, binary: false });
     let expected = [("content-type", "text/html"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
-    driver
-        .session
-        .handle_input(driver.now, Input::Poll { wire: WireId(2) });
+    driver.session.handle_input(driver.now, Input::Poll { wire: WireId(2) });
     driver.session.send_frame(Frame::Text("4a".into())).unwrap();
-    let expected = [
-        ("content-type", "text/plain; charset=UTF-8"),
-        ("cache-control", "no-store"),
-    ];
+    let expected = [("content-type", "text/plain; charset=UTF-8"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
-    driver
-        .session
-        .handle_input(driver.now, Input::OtherMethod { wire: WireId(3) });
+    driver.session.handle_input(driver.now, Input::OtherMethod { wire: WireId(3) });
     assert_eq!(headers(&mut driver), []);
 }
 
@@ -96,10 +59,7 @@ fn answers_have_the_headers_of_the_reference() {
 fn announced_post_is_read_when_it_is_complete() {
     let mut driver = Driver::polling();
     assert!(driver.announce(1).is_empty());
-    assert!(
-        driver.body(2, "4other").is_empty(),
-        "not a wire of this session"
-    );
+    assert!(driver.body(2, "4other").is_empty(), "not a wire of this session");
     assert_eq!(driver.body(1, "4a"), ["message a", "respond 1 200 ok"]);
     assert!(driver.body(1, "4a").is_empty(), "it is finished");
 }
@@ -117,12 +77,7 @@ fn second_post_ends_the_session() {
     let mut driver = Driver::polling();
     driver.get(1);
     driver.announce(2);
-    let expected = [
-        "closed transport error",
-        "respond 3 400",
-        "respond 1 200 1",
-        "close 2",
-    ];
+    let expected = ["closed transport error", "respond 3 400", "respond 1 200 1", "close 2"];
     assert_eq!(driver.post(3, "4a"), expected);
     assert!(driver.body(2, "4a").is_empty());
 }
@@ -136,10 +91,7 @@ fn aborted_requests_end_the_session() {
     let mut driver = Driver::polling();
     driver.get(1);
     driver.announce(2);
-    assert_eq!(
-        driver.lost(2),
-        ["closed transport error", "respond 1 200 1"]
-    );
+    assert_eq!(driver.lost(2), ["closed transport error", "respond 1 200 1"]);
 }
 
 #[test]
@@ -155,15 +107,8 @@ fn a_wire_that_was_answered_may_go_away() {
 fn binary_post_ends_the_session() {
     for body in [None, Some("4a".into())] {
         let mut driver = Driver::polling();
-        let input = Input::Post {
-            wire: WireId(1),
-            body,
-            binary: true,
-        };
-        assert_eq!(
-            driver.input(input),
-            ["closed transport error", "respond 1 400"]
-        );
+        let input = Input::Post { wire: WireId(1), body, binary: true };
+        assert_eq!(driver.input(input), ["closed transport error", "respond 1 400"]);
     }
 }
 
@@ -171,10 +116,7 @@ fn binary_post_ends_the_session() {
 fn other_methods_leave_the_session_alone() {
     let mut driver = Driver::polling();
     driver.get(1);
-    assert_eq!(
-        driver.input(Input::OtherMethod { wire: WireId(2) }),
-        ["respond 2 500"]
-    );
+    assert_eq!(driver.input(Input::OtherMethod { wire: WireId(2) }), ["respond 2 500"]);
     assert_eq!(driver.send("a"), ["respond 1 200 4a"]);
 }
 
@@ -182,12 +124,7 @@ fn other_methods_leave_the_session_alone() {
 fn close_packet_ends_the_session() {
     let mut driver = Driver::polling();
     driver.get(1);
-    let expected = [
-        "message a",
-        "closed transport close",
-        "respond 1 200 6",
-        "respond 2 200 ok",
-    ];
+    let expected = ["message a", "closed transport close", "respond 1 200 6", "respond 2 200 ok"];
     assert_eq!(driver.post(2, "4a\u{1e}1\u{1e}4b"), expected);
 }
 
@@ -213,10 +150,7 @@ fn packets_before_a_bad_one_are_delivered() {
 #[test]
 fn ping_from_a_client_ends_the_session() {
     let mut driver = Driver::polling();
-    assert_eq!(
-        driver.post(1, "2"),
-        ["closed transport error", "respond 1 200 ok"]
-    );
+    assert_eq!(driver.post(1, "2"), ["closed transport error", "respond 1 200 ok"]);
 }
 
 #[test]
@@ -234,11 +168,7 @@ fn response_stops_at_max_payload() {
         driver.send(text);
     }
     assert_eq!(driver.get(1), ["respond 1 200 4a"]);
-    assert_eq!(
-        driver.get(2),
-        [format!("respond 2 200 4{long}")],
-        "at least one packet"
-    );
+    assert_eq!(driver.get(2), [format!("respond 2 200 4{long}")], "at least one packet");
     assert_eq!(driver.get(3), ["respond 3 200 4b\u{1e}4c"]);
 }
 

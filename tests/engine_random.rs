@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -98,63 +95,39 @@ mod tests {
             let now = Timestamp::from_millis(1_000);
             let session = ServerConnection::new(now, Arc::new(config), id(), transport, WireId(0));
             let websocket = transport == Transport::WebSocket;
-            let wires = vec![Wire {
-                websocket,
-                ..Wire::default()
-            }];
-            Self {
-                session,
-                now,
-                wires,
-                events: vec![],
-                sent: vec![],
-                arrived: vec![],
-            }
+            let wires = vec![Wire { websocket, ..Wire::default() }];
+            Self { session, now, wires, events: vec![], sent: vec![], arrived: vec![] }
         }
 
         fn open(&mut self, websocket: bool) -> WireId {
-            self.wires.push(Wire {
-                websocket,
-                ..Wire::default()
-            });
+            self.wires.push(Wire { websocket, ..Wire::default() });
             wire_id(self.wires.len() - 1)
         }
 
         /// One of the WebSockets or exchanges that the peer still has, or had answered.
         fn pick(&self, index: Index, websocket: bool) -> Option<usize> {
             let matches = |wire: &Wire| wire.websocket == websocket && !wire.lost;
-            let wires: Vec<_> = (0..self.wires.len())
-                .filter(|&i| matches(&self.wires[i]))
-                .collect();
+            let wires: Vec<_> =
+                (0..self.wires.len()).filter(|&i| matches(&self.wires[i])).collect();
             (!wires.is_empty()).then(|| wires[index.index(wires.len())])
         }
 
         fn apply(&mut self, op: &Op) {
             let input = match op {
-                Op::Get => Input::Poll {
-                    wire: self.open(false),
-                },
+                Op::Get => Input::Poll { wire: self.open(false) },
                 Op::Post(body) => self.post(Some(*body), false),
                 Op::Announce => self.post(None, false),
                 Op::BinaryPost => self.post(Some("4a"), true),
-                Op::Other => Input::OtherMethod {
-                    wire: self.open(false),
-                },
-                Op::Open => Input::WebSocketOpened {
-                    wire: self.open(true),
-                },
+                Op::Other => Input::OtherMethod { wire: self.open(false) },
+                Op::Open => Input::WebSocketOpened { wire: self.open(true) },
                 Op::Body(index, body) => match self.pick(*index, false) {
-                    Some(wire) => Input::Body {
-                        wire: wire_id(wire),
-                        body: (*body).into(),
-                    },
+                    Some(wire) => Input::Body { wire: wire_id(wire), body: (*body).into() },
                     None => return,
                 },
                 Op::Frame(index, text) => match self.pick(*index, true) {
-                    Some(wire) => Input::Frame {
-                        wire: wire_id(wire),
-                        frame: Frame::Text((*text).into()),
-                    },
+                    Some(wire) => {
+                        Input::Frame { wire: wire_id(wire), frame: Frame::Text((*text).into()) }
+                    }
                     None => return,
                 },
                 Op::Lose(index) => {
@@ -163,9 +136,7 @@ mod tests {
                         return;
                     };
                     self.wires[wire].lost = true;
-                    Input::WireClosed {
-                        wire: wire_id(wire),
-                    }
+                    Input::WireClosed { wire: wire_id(wire) }
                 }
                 Op::Timeout => Input::Timeout,
                 Op::Wait(_)
@@ -181,11 +152,7 @@ mod tests {
         }
 
         fn post(&mut self, body: Option<&'static str>, binary: bool) -> Input {
-            Input::Post {
-                wire: self.open(false),
-                body: body.map(Into::into),
-                binary,
-            }
+            Input::Post { wire: self.open(false), body: body.map(Into::into), binary }
         }
 
         fn call(&mut self, op: &Op) {
@@ -236,9 +203,7 @@ mod tests {
                 Output::Respond { wire, .. }
                 | Output::Send { wire, .. }
                 | Output::Close { wire, .. } => {
-                    self.wires[usize::try_from(wire.0).unwrap()]
-                        .outputs
-                        .push(output);
+                    self.wires[usize::try_from(wire.0).unwrap()].outputs.push(output);
                 }
             }
         }
@@ -246,24 +211,19 @@ mod tests {
         fn note_arrivals(&mut self, output: &Output) {
             let packets: Vec<_> = match output {
                 Output::Respond { response, .. } if response.body != "ok" => {
-                    PayloadReader::new(response.body.clone())
-                        .flatten()
-                        .collect()
+                    PayloadReader::new(response.body.clone()).flatten().collect()
                 }
                 Output::Send { frame, .. } => vec![Packet::decode(frame.clone()).unwrap()],
                 Output::Respond { .. } | Output::Close { .. } | Output::Event(_) => vec![],
             };
-            self.arrived
-                .extend(packets.into_iter().filter_map(|packet| match packet {
-                    Packet::Message(payload) => Some(payload),
-                    _ => None,
-                }));
+            self.arrived.extend(packets.into_iter().filter_map(|packet| match packet {
+                Packet::Message(payload) => Some(payload),
+                _ => None,
+            }));
         }
 
         fn is_held(&self) -> bool {
-            self.wires
-                .iter()
-                .any(|wire| !wire.lost && !wire.is_finished())
+            self.wires.iter().any(|wire| !wire.lost && !wire.is_finished())
         }
     }
 
@@ -286,23 +246,11 @@ mod tests {
     }
 
     fn check_wires(world: &World) {
-        for (
-            index,
-            Wire {
-                outputs, websocket, ..
-            },
-        ) in world.wires.iter().enumerate()
-        {
+        for (index, Wire { outputs, websocket, .. }) in world.wires.iter().enumerate() {
             let finals = outputs.iter().filter(|output| is_final(output)).count();
             assert!(finals <= 1, "wire {index} is finished once: {outputs:?}");
-            let rest = outputs
-                .iter()
-                .skip_while(|output| !is_final(output))
-                .count();
-            assert!(
-                rest <= 1,
-                "nothing follows the last output of wire {index}: {outputs:?}"
-            );
+            let rest = outputs.iter().skip_while(|output| !is_final(output)).count();
+            assert!(rest <= 1, "nothing follows the last output of wire {index}: {outputs:?}");
             for output in outputs {
                 let fits = match output {
                     Output::Respond { .. } => !websocket,
@@ -313,19 +261,11 @@ mod tests {
                 assert!(fits, "wire {index} cannot do {output:?}");
             }
         }
-        let closed = world
-            .events
-            .iter()
-            .position(|event| matches!(event, Event::Closed { .. }));
+        let closed = world.events.iter().position(|event| matches!(event, Event::Closed { .. }));
         let last = closed.is_none_or(|closed| closed + 1 == world.events.len());
         assert!(last, "no event follows the end: {:?}", world.events);
         assert_eq!(closed.is_some(), world.session.is_closed());
-        assert!(
-            world.sent.starts_with(&world.arrived),
-            "{:?}\n{:?}",
-            world.sent,
-            world.arrived
-        );
+        assert!(world.sent.starts_with(&world.arrived), "{:?}\n{:?}", world.sent, world.arrived);
     }
 
     /// Gives the session what it needs to deliver everything and to end.

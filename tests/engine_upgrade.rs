@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -30,10 +27,7 @@ fn waiting_get_is_answered_when_the_probe_opens() {
     let mut driver = Driver::polling();
     driver.get(1);
     assert!(driver.opened(2).is_empty());
-    assert_eq!(
-        driver.text(2, "2probe"),
-        ["send 2 3probe", "respond 1 200 6"]
-    );
+    assert_eq!(driver.text(2, "2probe"), ["send 2 3probe", "respond 1 200 6"]);
 }
 
 #[test]
@@ -61,11 +55,7 @@ fn get_waits_before_the_probe_and_after_its_failure() {
 fn polling_goes_on_during_the_probe() {
     let mut driver = Driver::probing(1);
     assert_eq!(driver.post(2, "4a"), ["message a", "respond 2 200 ok"]);
-    assert_eq!(
-        driver.text(1, "2probe"),
-        ["send 1 3probe"],
-        "as often as it likes"
-    );
+    assert_eq!(driver.text(1, "2probe"), ["send 1 3probe"], "as often as it likes");
     assert_eq!(driver.text(1, "5"), ["upgraded"]);
 }
 
@@ -142,10 +132,7 @@ fn second_websocket_is_closed() {
 
 #[test]
 fn upgrades_can_be_turned_off() {
-    for config in [
-        config().allow_upgrades(false),
-        config().transports(Transports::PollingOnly),
-    ] {
+    for config in [config().allow_upgrades(false), config().transports(Transports::PollingOnly)] {
         let mut driver = Driver::new(config, Transport::Polling);
         assert_eq!(driver.opened(1), ["close 1"]);
         assert!(driver.session.is_open());
@@ -173,10 +160,7 @@ fn post_may_complete_after_the_upgrade() {
     let mut driver = Driver::probing(1);
     driver.announce(2);
     driver.text(1, "5");
-    assert!(
-        driver.lost(2).is_empty(),
-        "the session does not depend on it any more"
-    );
+    assert!(driver.lost(2).is_empty(), "the session does not depend on it any more");
     assert!(driver.body(2, "4a").is_empty());
     assert!(driver.session.is_open());
 
@@ -189,15 +173,8 @@ fn post_may_complete_after_the_upgrade() {
 #[test]
 fn probe_ends_with_the_session() {
     let mut driver = Driver::probing(1);
-    assert_eq!(
-        driver.post(2, "1"),
-        ["closed transport close", "close 1", "respond 2 200 ok"]
-    );
-    assert!(
-        driver
-            .input(Input::WireClosed { wire: WireId(1) })
-            .is_empty()
-    );
+    assert_eq!(driver.post(2, "1"), ["closed transport close", "close 1", "respond 2 200 ok"]);
+    assert!(driver.input(Input::WireClosed { wire: WireId(1) }).is_empty());
 }
 
 #[test]

@@ -3,10 +3,7 @@
 extern crate alloc;
 
 #[cfg(test)]
-#[expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses a part of it"
-)]
+#[expect(clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
@@ -21,18 +18,9 @@ fn frames_are_packets() {
     assert_eq!(driver.text(0, "4a"), ["message a"]);
     assert_eq!(driver.text(0, "bAQID"), ["message 0x010203"]);
     let frame = Frame::Binary(vec![4, 5].into());
-    assert_eq!(
-        driver.input(Input::Frame {
-            wire: WireId(0),
-            frame
-        }),
-        ["message 0x0405"]
-    );
+    assert_eq!(driver.input(Input::Frame { wire: WireId(0), frame }), ["message 0x0405"]);
     assert_eq!(driver.send("b"), ["send 0 4b"]);
-    driver
-        .session
-        .send(Payload::Binary(vec![6].into()))
-        .unwrap();
+    driver.session.send(Payload::Binary(vec![6].into())).unwrap();
     assert_eq!(driver.drain(), ["send 0 0x06"]);
 }
 
@@ -40,15 +28,9 @@ fn frames_are_packets() {
 fn encoded_frames_are_shared() {
     let mut driver = Driver::websocket();
     let text = bytestring::ByteString::from(String::from("4shared"));
-    driver
-        .session
-        .send_frame(Frame::Text(text.clone()))
-        .unwrap();
+    driver.session.send_frame(Frame::Text(text.clone())).unwrap();
     match driver.session.poll_output() {
-        Some(Output::Send {
-            frame: Frame::Text(sent),
-            ..
-        }) => {
+        Some(Output::Send { frame: Frame::Text(sent), .. }) => {
             assert_eq!(sent.as_ptr(), text.as_ptr());
         }
         other => panic!("{other:?}"),
@@ -59,11 +41,7 @@ fn encoded_frames_are_shared() {
 fn bad_packet_ends_the_session() {
     for text in ["", "abc", "b?"] {
         let mut driver = Driver::websocket();
-        assert_eq!(
-            driver.text(0, text),
-            ["closed parse error", "close 0"],
-            "{text}"
-        );
+        assert_eq!(driver.text(0, text), ["closed parse error", "close 0"], "{text}");
     }
 }
 
@@ -101,11 +79,7 @@ fn frames_for_a_peer_that_closed_are_dropped() {
     driver.session.send(Payload::Text("a".into())).unwrap();
     driver.session.abort(CloseReason::ForcedClose);
     assert_eq!(driver.lost(0), ["closed forced close"]);
-    assert_eq!(
-        driver.session.queued_bytes(),
-        0,
-        "its memory is free at once"
-    );
+    assert_eq!(driver.session.queued_bytes(), 0, "its memory is free at once");
 }
 
 #[test]
@@ -121,16 +95,10 @@ fn too_large_frame_ends_the_session_with_1009() {
     assert_eq!(driver.text(0, &most).len(), 1);
     driver.session.handle_input(
         driver.now,
-        Input::Frame {
-            wire: WireId(0),
-            frame: Frame::Text(format!("{most}x").into()),
-        },
+        Input::Frame { wire: WireId(0), frame: Frame::Text(format!("{most}x").into()) },
     );
     let reason = CloseReason::TransportError(TransportFault::PayloadTooLarge);
-    assert_eq!(
-        driver.session.poll_output(),
-        Some(Output::Event(Event::Closed { reason }))
-    );
+    assert_eq!(driver.session.poll_output(), Some(Output::Event(Event::Closed { reason })));
     assert_eq!(driver.drain(), ["close 0 1009"]);
 }
 
@@ -173,15 +141,8 @@ fn pause_holds_frames_back() {
 fn last_frames_precede_the_close() {
     let mut driver = Driver::websocket();
     driver.session.send(Payload::Text("a".into())).unwrap();
-    driver.session.handle_input(
-        driver.now,
-        Input::Frame {
-            wire: WireId(0),
-            frame: Frame::Text("?".into()),
-        },
-    );
-    assert_eq!(
-        driver.drain(),
-        ["closed parse error", "send 0 4a", "close 0"]
-    );
+    driver
+        .session
+        .handle_input(driver.now, Input::Frame { wire: WireId(0), frame: Frame::Text("?".into()) });
+    assert_eq!(driver.drain(), ["closed parse error", "send 0 4a", "close 0"]);
 }

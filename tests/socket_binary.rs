@@ -33,10 +33,7 @@ mod tests {
 
     fn decode_event(text: &str, attachments: &[&'static [u8]]) -> Event {
         match decode(text, attachments) {
-            Ok(Some(Packet {
-                kind: Kind::Event { event, .. },
-                ..
-            })) => event,
+            Ok(Some(Packet { kind: Kind::Event { event, .. }, .. })) => event,
             other => unreachable!("{text} is an event, not {other:?}"),
         }
     }
@@ -44,21 +41,14 @@ mod tests {
     #[test]
     fn an_event_with_attachments() {
         let text = r#"52-/n,9["a",{"_placeholder":true,"num":1},[{"num":0,"_placeholder":true}]]"#;
-        let packet = decode(text, &[b"x", b"yz"])
-            .expect("legal")
-            .expect("complete");
+        let packet = decode(text, &[b"x", b"yz"]).expect("legal").expect("complete");
         assert_eq!(packet.namespace.as_str(), "/n");
-        let Kind::Event { event, ack } = &packet.kind else {
-            panic!("an event")
-        };
+        let Kind::Event { event, ack } = &packet.kind else { panic!("an event") };
         assert_eq!(*ack, Some(9));
         assert_eq!(event.attachments(), ["x", "yz"]);
         let (first, [second]) = event.parse::<(Binary, [Binary; 1])>().expect("handles");
         assert_eq!(first.resolve(event), Some(&Bytes::from_static(b"yz")));
-        assert_eq!(
-            second.resolve(&event.args()),
-            Some(&Bytes::from_static(b"x"))
-        );
+        assert_eq!(second.resolve(&event.args()), Some(&Bytes::from_static(b"x")));
         assert_eq!(first.resolve(&Args::empty()), None);
 
         let encoded = Encoded::packet(&packet);
@@ -71,20 +61,11 @@ mod tests {
     fn an_acknowledgement_with_attachments() {
         let text = r#"61-/admin,456[{"_placeholder":true,"num":0}]"#;
         let packet = decode(text, &[b"x"]).expect("legal").expect("complete");
-        let Kind::Ack {
-            id: Some(456),
-            args,
-        } = &packet.kind
-        else {
-            panic!("an acknowledgement")
-        };
+        let Kind::Ack { id: Some(456), args } = &packet.kind else { panic!("an acknowledgement") };
         let handle: Binary = args.get(0).expect("a handle");
         assert_eq!(handle.resolve(args), Some(&Bytes::from_static(b"x")));
         assert_eq!(Encoded::packet(&packet).head(), &format!("4{text}"));
-        assert_eq!(
-            Encoded::ack(&packet.namespace, 456, args),
-            Encoded::packet(&packet)
-        );
+        assert_eq!(Encoded::ack(&packet.namespace, 456, args), Encoded::packet(&packet));
     }
 
     #[derive(Serialize)]
@@ -154,15 +135,8 @@ mod tests {
             r#"[0,{"a":{"num":3,"_placeholder":true}}]"#,
         ];
         for argument in arguments {
-            for text in [
-                format!(r#"51-["a",{argument}]"#),
-                format!("61-[{argument}]"),
-            ] {
-                assert_eq!(
-                    decode(&text, &[]),
-                    Err(DecodeError::IllegalAttachments),
-                    "{text}"
-                );
+            for text in [format!(r#"51-["a",{argument}]"#), format!("61-[{argument}]")] {
+                assert_eq!(decode(&text, &[]), Err(DecodeError::IllegalAttachments), "{text}");
             }
         }
     }
@@ -179,10 +153,8 @@ mod tests {
         let event = decode_event(r#"51-["a",{"_placeholder":false,"num":9}]"#, &[b"x"]);
         assert!(event.get::<Binary>(0).is_err());
         // Other keys, escapes, and integers as other languages write them.
-        let event = decode_event(
-            r#"51-["a",{"x":[{}],"n\u0075m":0.0,"_placeholder":true}]"#,
-            &[b"x"],
-        );
+        let event =
+            decode_event(r#"51-["a",{"x":[{}],"n\u0075m":0.0,"_placeholder":true}]"#, &[b"x"]);
         let handle: Binary = event.get(0).expect("a handle");
         assert_eq!(handle.resolve(&event), Some(&Bytes::from_static(b"x")));
         // What JavaScript sends for half of an emoji.
@@ -192,28 +164,18 @@ mod tests {
     #[test]
     fn placeholders_in_plain_packets_are_data() {
         let event = decode_event(r#"2["a",{"_placeholder":true,"num":7}]"#, &[]);
-        assert_eq!(
-            event
-                .get::<Binary>(0)
-                .map(|handle| handle.resolve(&event).cloned()),
-            Ok(None)
-        );
+        assert_eq!(event.get::<Binary>(0).map(|handle| handle.resolve(&event).cloned()), Ok(None));
         let value: serde_json::Value = event.get(0).expect("plain data");
         // Passed on among plain arguments they stay what they are.
         let forwarded = Event::with_args("b", &event.args()).expect("legal");
         assert!(
-            Encoded::event(&NamespaceName::ROOT, &forwarded, None, None)
-                .head()
-                .starts_with("42[")
+            Encoded::event(&NamespaceName::ROOT, &forwarded, None, None).head().starts_with("42[")
         );
         assert!(Event::new("b", &[&value]).is_ok());
         // Next to real attachments they would point at one of them, or at none.
         let raw: &serde_json::value::RawValue = event.get(0).expect("plain data");
         let bytes = Bytes::from_static(b"x");
-        assert_eq!(
-            Event::new("b", &(&value, &bytes)),
-            Err(EncodeError::Placeholder)
-        );
+        assert_eq!(Event::new("b", &(&value, &bytes)), Err(EncodeError::Placeholder));
         assert_eq!(Args::new(&(&bytes, raw)), Err(EncodeError::Placeholder));
         let alias = Json::from_text(r#"{"_placeholder":true,"num":0}"#).expect("valid");
         let alias: &serde_json::value::RawValue = alias.parse().expect("raw");
@@ -232,21 +194,9 @@ mod tests {
 
     #[test]
     fn a_binary_packet_needs_a_payload() {
-        for text in [
-            "51-",
-            "51-/a,",
-            "51-12",
-            "61-",
-            "61-12",
-            "51-[]",
-            "51-[\"connect\"]",
-            "61-{}",
-        ] {
-            assert_eq!(
-                decode(text, &[]),
-                Err(DecodeError::InvalidPayload),
-                "{text}"
-            );
+        for text in ["51-", "51-/a,", "51-12", "61-", "61-12", "51-[]", "51-[\"connect\"]", "61-{}"]
+        {
+            assert_eq!(decode(text, &[]), Err(DecodeError::InvalidPayload), "{text}");
         }
     }
 
@@ -263,19 +213,13 @@ mod tests {
             assert_eq!(unexpected, Err(DecodeError::UnexpectedText));
             // The half-received packet is forgotten.
             assert!(!decoder.is_mid_packet());
-            assert_eq!(
-                decoder.push_binary(Bytes::new()),
-                Err(DecodeError::UnexpectedBinary)
-            );
+            assert_eq!(decoder.push_binary(Bytes::new()), Err(DecodeError::UnexpectedBinary));
         }
 
         assert_eq!(decoder.push_text(ByteString::from(r#"51-["a"]"#)), Ok(None));
         decoder.reset();
         assert!(!decoder.is_mid_packet());
-        assert!(matches!(
-            decoder.push_text(ByteString::from(r#"2["a"]"#)),
-            Ok(Some(_))
-        ));
+        assert!(matches!(decoder.push_text(ByteString::from(r#"2["a"]"#)), Ok(Some(_))));
     }
 
     #[test]
@@ -290,10 +234,7 @@ mod tests {
         let text = format!(r#"52-["a",{{"file":{},"x":{}}}]"#, place(0), place(1));
         let event = decode_event(&text, &[b"f", b"x"]);
         let incoming: Incoming = event.get(0).expect("handles");
-        assert_eq!(
-            incoming.file.and_then(|file| file.resolve(&event)),
-            Some(&Bytes::from("f"))
-        );
+        assert_eq!(incoming.file.and_then(|file| file.resolve(&event)), Some(&Bytes::from("f")));
         assert_eq!(incoming.rest["x"].resolve(&event), Some(&Bytes::from("x")));
     }
 }

@@ -69,16 +69,11 @@ mod tests {
                 (Self::Bytes(mine), Value::Object(_)) => {
                     let handle: Binary =
                         serde_json::from_value(value.clone()).expect("a placeholder");
-                    handle
-                        .resolve(attachments)
-                        .is_some_and(|bytes| bytes == mine)
+                    handle.resolve(attachments).is_some_and(|bytes| bytes == mine)
                 }
                 (Self::Array(mine), Value::Array(other)) => {
                     mine.len() == other.len()
-                        && mine
-                            .iter()
-                            .zip(other)
-                            .all(|(mine, other)| mine.is(other, attachments))
+                        && mine.iter().zip(other).all(|(mine, other)| mine.is(other, attachments))
                 }
                 (Self::Object(mine), Value::Object(other)) => mine
                     .iter()
@@ -101,10 +96,7 @@ mod tests {
             let key = |(at, (key, value)): (usize, (String, Tree))| (format!("{at}{key}"), value);
             let entries = vec((any::<String>(), inner.clone()), 0..4)
                 .prop_map(move |entries| entries.into_iter().enumerate().map(key).collect());
-            prop_oneof![
-                vec(inner, 0..4).prop_map(Tree::Array),
-                entries.prop_map(Tree::Object)
-            ]
+            prop_oneof![vec(inner, 0..4).prop_map(Tree::Array), entries.prop_map(Tree::Object)]
         })
     }
 
@@ -124,10 +116,7 @@ mod tests {
     }
 
     fn roomy() -> DecoderLimits {
-        DecoderLimits {
-            attachments: 1000,
-            ..DecoderLimits::from(&Limits::default())
-        }
+        DecoderLimits { attachments: 1000, ..DecoderLimits::from(&Limits::default()) }
     }
 
     /// Feeds a packet to a decoder as a peer would receive it.
@@ -181,10 +170,7 @@ mod tests {
             Just("51-"),
             Just("62-"),
         ];
-        prop_oneof![
-            vec(token, 0..12).prop_map(|tokens| tokens.concat()),
-            any::<String>()
-        ]
+        prop_oneof![vec(token, 0..12).prop_map(|tokens| tokens.concat()), any::<String>()]
     }
 
     proptest! {

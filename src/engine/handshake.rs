@@ -137,11 +137,7 @@ impl Query {
     /// Reads a query string (without the `?`). Unknown parameters, `t`, `b64` and `j` among them,
     /// are ignored. An empty `sid` is none.
     pub fn parse(query: &str) -> Self {
-        let mut parsed = Self {
-            version4: false,
-            transport: None,
-            sid: None,
-        };
+        let mut parsed = Self { version4: false, transport: None, sid: None };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "EIO" => parsed.version4 = value == "4",

@@ -43,10 +43,7 @@ pub(super) enum Beat {
 
 impl Heartbeat {
     pub(super) fn new(now: Timestamp, config: &ServerConfig) -> Self {
-        Self {
-            deadline: now.saturating_add(config.ping_interval),
-            phase: Phase::Idle,
-        }
+        Self { deadline: now.saturating_add(config.ping_interval), phase: Phase::Idle }
     }
 
     /// A pong came, asked for or not: the interval starts over.

@@ -127,12 +127,8 @@ impl Packet {
         Ok(match kind {
             '0' => Self::Open(Open::decode(rest)?),
             '1' => Self::Close,
-            '2' => Self::Ping {
-                probe: rest == "probe",
-            },
-            '3' => Self::Pong {
-                probe: rest == "probe",
-            },
+            '2' => Self::Ping { probe: rest == "probe" },
+            '3' => Self::Pong { probe: rest == "probe" },
             '4' => Self::Message(Payload::Text(text.slice_ref(rest))),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
@@ -152,19 +148,12 @@ pub(super) fn push_base64(bytes: &[u8], body: &mut Vec<u8>) {
     let start = body.len().saturating_add(1);
     body.push(b'b');
     body.resize(body.len().saturating_add(base64_len(bytes.len()) - 1), 0);
-    let written = body
-        .get_mut(start..)
-        .map(|space| BASE64.encode_slice(bytes, space));
-    debug_assert!(
-        matches!(written, Some(Ok(_))),
-        "the space was made to measure"
-    );
+    let written = body.get_mut(start..).map(|space| BASE64.encode_slice(bytes, space));
+    debug_assert!(matches!(written, Some(Ok(_))), "the space was made to measure");
 }
 
 fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
-    let bytes = BASE64
-        .decode(text)
-        .map_err(|_| DecodeError::InvalidBase64)?;
+    let bytes = BASE64.decode(text).map_err(|_| DecodeError::InvalidBase64)?;
     // The decoder over-estimates; what is kept must be exactly sized.
     Ok(Bytes::from(bytes.into_boxed_slice()))
 }

@@ -62,9 +62,7 @@ impl Iterator for PayloadReader {
     type Item = Result<Packet, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let packet = self
-            .next_text()?
-            .and_then(|text| Packet::decode_text(&text));
+        let packet = self.next_text()?.and_then(|text| Packet::decode_text(&text));
         if packet.is_err() {
             self.rest = None;
         }
@@ -94,18 +92,12 @@ pub struct PayloadWriter {
 impl PayloadWriter {
     /// Starts an empty body of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            body: Vec::new(),
-            limit,
-        }
+        Self { body: Vec::new(), limit }
     }
 
     /// As [`new`](Self::new), with room for a body of known size.
     pub(super) fn with_capacity(limit: usize, capacity: usize) -> Self {
-        Self {
-            body: Vec::with_capacity(capacity),
-            limit,
-        }
+        Self { body: Vec::with_capacity(capacity), limit }
     }
 
     /// Appends a packet and returns whether it fitted. The first one always does.

@@ -30,20 +30,14 @@ impl SendQueue {
 
     pub(super) fn push(&mut self, frame: Frame) {
         self.bytes = self.bytes.saturating_add(frame.len());
-        self.entries.push_back(Entry {
-            frame,
-            exempt: false,
-        });
+        self.entries.push_back(Entry { frame, exempt: false });
     }
 
     pub(super) fn push_exempt(&mut self, frame: Frame) {
         self.bytes = self.bytes.saturating_add(frame.len());
         self.exempt_bytes = self.exempt_bytes.saturating_add(frame.len());
         self.exempt_packets = self.exempt_packets.saturating_add(1);
-        self.entries.push_back(Entry {
-            frame,
-            exempt: true,
-        });
+        self.entries.push_back(Entry { frame, exempt: true });
     }
 
     pub(super) fn pop(&mut self) -> Option<Frame> {
@@ -65,13 +59,7 @@ impl SendQueue {
     /// Takes as many packets as a polling body of `limit` bytes holds, at least one if there is.
     pub(super) fn pop_payload(&mut self, limit: usize) -> Bytes {
         let (count, len) = self.measure(limit);
-        if let (
-            1,
-            Some(Entry {
-                frame: Frame::Text(_),
-                ..
-            }),
-        ) = (count, self.entries.front())
+        if let (1, Some(Entry { frame: Frame::Text(_), .. })) = (count, self.entries.front())
             && let Some(Frame::Text(text)) = self.pop()
         {
             return text.into_bytes();
@@ -90,10 +78,7 @@ impl SendQueue {
 
     /// Whether one more packet respects the limits.
     pub(super) fn fits(&self, frame: &Frame, limits: &Limits) -> bool {
-        let bytes = self
-            .bytes
-            .saturating_sub(self.exempt_bytes)
-            .saturating_add(frame.len());
+        let bytes = self.bytes.saturating_sub(self.exempt_bytes).saturating_add(frame.len());
         let packets = self.entries.len().saturating_sub(self.exempt_packets);
         bytes <= limits.queued_bytes && packets < limits.queued_packets
     }
@@ -143,10 +128,7 @@ pub(super) struct Fifo<T> {
 
 impl<T> Fifo<T> {
     pub(super) const fn new() -> Self {
-        Self {
-            first: None,
-            rest: VecDeque::new(),
-        }
+        Self { first: None, rest: VecDeque::new() }
     }
 
     pub(super) fn push(&mut self, value: T) {
@@ -181,11 +163,7 @@ mod tests {
 
     #[test]
     fn exempt_packets_do_not_count() {
-        let limits = Limits {
-            queued_bytes: 10,
-            queued_packets: 2,
-            ..Limits::default()
-        };
+        let limits = Limits { queued_bytes: 10, queued_packets: 2, ..Limits::default() };
         let mut queue = SendQueue::default();
         for _ in 0..5 {
             queue.push_exempt(frame(100));
@@ -197,10 +175,7 @@ mod tests {
         assert!(!queue.fits(&frame(0), &limits), "two packets are the limit");
         assert_eq!((queue.bytes(), queue.packets()), (508, 7));
         while queue.pop().is_some() {}
-        assert_eq!(
-            (queue.bytes, queue.exempt_bytes, queue.exempt_packets),
-            (0, 0, 0)
-        );
+        assert_eq!((queue.bytes, queue.exempt_bytes, queue.exempt_packets), (0, 0, 0));
     }
 
     #[test]
@@ -214,11 +189,7 @@ mod tests {
         queue.push(frame(1));
         let kept = queue.entries.capacity();
         assert!(queue.pop().is_some());
-        assert_eq!(
-            queue.entries.capacity(),
-            kept,
-            "light traffic keeps its capacity"
-        );
+        assert_eq!(queue.entries.capacity(), kept, "light traffic keeps its capacity");
         assert!(kept <= SendQueue::KEPT);
     }
 

@@ -119,11 +119,7 @@ impl ServerConnection {
     }
 
     pub(super) fn handle_timeout(&mut self) {
-        if self
-            .state
-            .probe()
-            .is_some_and(|probe| probe.deadline() <= self.now)
-        {
+        if self.state.probe().is_some_and(|probe| probe.deadline() <= self.now) {
             self.drop_probe(None);
         }
         if let Some(closing) = self.state.closing() {
@@ -139,8 +135,7 @@ impl ServerConnection {
         match self.heartbeat.handle_timeout(self.now, &self.config) {
             Beat::Nothing => {}
             Beat::Ping => {
-                self.queue
-                    .push_exempt(Packet::Ping { probe: false }.encode());
+                self.queue.push_exempt(Packet::Ping { probe: false }.encode());
                 self.answer_get();
             }
             Beat::Dead => self.end(CloseReason::PingTimeout),
@@ -168,9 +163,7 @@ impl ServerConnection {
             Some(Packet::Message(payload)) => self.emit(Event::Message(payload)),
             Some(Packet::Close) => self.end(CloseReason::TransportClose),
             Some(Packet::Ping { .. }) => {
-                self.end(CloseReason::TransportError(
-                    TransportFault::HeartbeatDirection,
-                ));
+                self.end(CloseReason::TransportError(TransportFault::HeartbeatDirection));
             }
             // The reference ignores them, wherever they come.
             Some(Packet::Open(_) | Packet::Pong { .. } | Packet::Upgrade | Packet::Noop) | None => {

@@ -40,20 +40,12 @@ impl Response {
 
     /// A status that says everything.
     pub(super) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: &[],
-            body: Bytes::new(),
-        }
+        Self { status, headers: &[], body: Bytes::new() }
     }
 
     /// A refused plain request.
     pub(super) fn json(status: u16, body: Bytes) -> Self {
-        Self {
-            status,
-            headers: &[("content-type", "application/json")],
-            body,
-        }
+        Self { status, headers: &[("content-type", "application/json")], body }
     }
 
     /// A refused WebSocket handshake.

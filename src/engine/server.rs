@@ -132,10 +132,6 @@ impl ServerConnection {
     }
 
     /// As [`send_frame`](Self::send_frame), for packets that count against a limit elsewhere.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for replays by the layer above")
-    )]
     pub(crate) fn send_exempt(&mut self, frame: Frame) -> Result<(), SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
@@ -167,8 +163,7 @@ impl ServerConnection {
         if self.transport() == Transport::Polling {
             self.queue.push_exempt(Packet::Close.encode());
         }
-        self.state
-            .begin_close(self.now.saturating_add(self.config.close_timeout), reason);
+        self.state.begin_close(self.now.saturating_add(self.config.close_timeout), reason);
     }
 
     /// Closes the session at once. What the peer has not taken is dropped; a WebSocket that is not
@@ -195,9 +190,7 @@ impl ServerConnection {
     /// Takes the next thing to do, events first.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.poll_event()
-            .map(Output::Event)
-            .or_else(|| self.poll_wire())
+        self.poll_event().map(Output::Event).or_else(|| self.poll_wire())
     }
 
     /// Takes the next event.
@@ -237,15 +230,20 @@ impl ServerConnection {
         if !self.events.is_empty() || self.has_wire_output() {
             return Some(self.now);
         }
+        self.timer().finite()
+    }
+
+    /// The moment that the session itself waits for, whatever is to be drained.
+    pub(crate) fn timer(&self) -> Timestamp {
         if self.is_closed() {
-            return None;
+            return Timestamp::NEVER;
         }
         let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
         let life = match self.state.closing() {
             Some(closing) => closing.deadline,
             None => self.heartbeat.deadline(),
         };
-        probe.min(life).finite()
+        probe.min(life)
     }
 
     /// Returns the id of the session.
@@ -338,10 +336,7 @@ impl ServerConnection {
 
     /// Sends on a WebSocket that is not the current one.
     pub(super) fn send_aside(&mut self, wire: WireId, packet: &Packet) {
-        self.wires.push_back(Output::Send {
-            wire,
-            frame: packet.encode(),
-        });
+        self.wires.push_back(Output::Send { wire, frame: packet.encode() });
     }
 
     /// Closes a wire that is not the current WebSocket.
@@ -376,11 +371,7 @@ mod tests {
 
     #[test]
     fn replays_do_not_count_against_the_limits() {
-        let limits = Limits {
-            queued_bytes: 8,
-            queued_packets: 2,
-            ..Limits::default()
-        };
+        let limits = Limits { queued_bytes: 8, queued_packets: 2, ..Limits::default() };
         let config = Arc::new(ServerConfig::new().limits(limits));
         let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
         let (now, wire) = (Timestamp::ZERO, WireId(1));
@@ -392,10 +383,7 @@ mod tests {
         assert_eq!(session.queued_packets(), 11);
         assert_eq!(session.send(Payload::Text("a".into())), Ok(()));
         assert_eq!(session.send(Payload::Text("b".into())), Ok(()));
-        assert_eq!(
-            session.send(Payload::Text("c".into())),
-            Err(SendError::Overflow)
-        );
+        assert_eq!(session.send(Payload::Text("c".into())), Err(SendError::Overflow));
         assert_eq!(session.send_exempt(replay), Err(SendError::Closed));
     }
 
@@ -412,13 +400,7 @@ mod tests {
         let reason = CloseReason::ForcedClose;
         assert_eq!(session.poll_event(), Some(Event::Closed { reason }));
         assert!(session.has_wire_output());
-        assert_eq!(
-            session.poll_wire(),
-            Some(Output::Close { wire, code: None })
-        );
-        assert_eq!(
-            (session.poll_wire(), session.has_wire_output()),
-            (None, false)
-        );
+        assert_eq!(session.poll_wire(), Some(Output::Close { wire, code: None }));
+        assert_eq!((session.poll_wire(), session.has_wire_output()), (None, false));
     }
 }

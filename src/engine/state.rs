@@ -101,21 +101,12 @@ pub(super) struct Released {
 impl State {
     pub(super) fn new(transport: Transport, wire: WireId) -> Self {
         let carrier = match transport {
-            Transport::Polling => Carrier::Polling {
-                get: Some(wire),
-                post: None,
-                probe: None,
-            },
-            Transport::WebSocket => Carrier::WebSocket {
-                wire: Some(wire),
-                paused: false,
-                post: None,
-            },
+            Transport::Polling => Carrier::Polling { get: Some(wire), post: None, probe: None },
+            Transport::WebSocket => {
+                Carrier::WebSocket { wire: Some(wire), paused: false, post: None }
+            }
         };
-        Self {
-            life: Life::Open,
-            carrier,
-        }
+        Self { life: Life::Open, carrier }
     }
 
     pub(super) fn hold_get(&mut self, wire: WireId) -> Admitted {
@@ -151,13 +142,7 @@ impl State {
     /// Returns whether the probe was taken: there is at most one, and none after an upgrade.
     pub(super) fn begin_probe(&mut self, new: Probe) -> bool {
         match (&self.life, &mut self.carrier) {
-            (
-                Life::Open,
-                Carrier::Polling {
-                    probe: probe @ None,
-                    ..
-                },
-            ) => {
+            (Life::Open, Carrier::Polling { probe: probe @ None, .. }) => {
                 *probe = Some(new);
                 true
             }
@@ -174,19 +159,10 @@ impl State {
 
     /// Moves to the WebSocket of the probe. Returns the GET that was still held.
     pub(super) fn upgrade(&mut self) -> Option<WireId> {
-        let Carrier::Polling {
-            get,
-            post,
-            probe: Some(probe),
-        } = self.carrier
-        else {
+        let Carrier::Polling { get, post, probe: Some(probe) } = self.carrier else {
             return None;
         };
-        self.carrier = Carrier::WebSocket {
-            wire: Some(probe.wire()),
-            paused: false,
-            post,
-        };
+        self.carrier = Carrier::WebSocket { wire: Some(probe.wire()), paused: false, post };
         get
     }
 
@@ -210,11 +186,7 @@ impl State {
                 }
                 let request = get.take_if(|get| *get == lost).is_some()
                     || post.take_if(|post| *post == lost).is_some();
-                if request {
-                    Lost::Request
-                } else {
-                    Lost::Nothing
-                }
+                if request { Lost::Request } else { Lost::Nothing }
             }
             Carrier::WebSocket { wire, post, .. } => {
                 if wire.take_if(|wire| *wire == lost).is_some() {
@@ -241,12 +213,7 @@ impl State {
             Carrier::Polling { get, post, probe } => {
                 self.life = Life::Ended { close: None };
                 let probe = probe.take().map(|probe| probe.wire());
-                Some(Released {
-                    get: get.take(),
-                    post: post.take(),
-                    probe,
-                    flush: false,
-                })
+                Some(Released { get: get.take(), post: post.take(), probe, flush: false })
             }
             Carrier::WebSocket { wire, paused, post } => {
                 let too_large = CloseReason::TransportError(TransportFault::PayloadTooLarge);
@@ -254,12 +221,7 @@ impl State {
                 let close = wire.map(|wire| LastClose { wire, code });
                 self.life = Life::Ended { close };
                 let flush = close.is_some() && !*paused && reason != CloseReason::Overflow;
-                Some(Released {
-                    get: None,
-                    post: post.take(),
-                    probe: None,
-                    flush,
-                })
+                Some(Released { get: None, post: post.take(), probe: None, flush })
             }
         }
     }
@@ -309,14 +271,9 @@ impl State {
     pub(super) fn writable_websocket(&self) -> Option<WireId> {
         match (&self.life, &self.carrier) {
             (Life::Ended { close }, _) => close.map(|close| close.wire),
-            (
-                Life::Open | Life::Closing(_),
-                Carrier::WebSocket {
-                    wire,
-                    paused: false,
-                    ..
-                },
-            ) => *wire,
+            (Life::Open | Life::Closing(_), Carrier::WebSocket { wire, paused: false, .. }) => {
+                *wire
+            }
             (Life::Open | Life::Closing(_), _) => None,
         }
     }

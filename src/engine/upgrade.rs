@@ -37,18 +37,12 @@ pub(super) enum ProbeStep {
 
 impl Probe {
     pub(super) fn new(wire: WireId, now: Timestamp, config: &ServerConfig) -> Self {
-        Self {
-            wire,
-            deadline: now.saturating_add(config.upgrade_timeout),
-            open: false,
-        }
+        Self { wire, deadline: now.saturating_add(config.upgrade_timeout), open: false }
     }
 
     pub(super) fn handle_frame(&mut self, frame: Frame, max_payload: usize) -> ProbeStep {
         if frame.len() > max_payload {
-            return ProbeStep::Fail {
-                code: Some(TOO_BIG),
-            };
+            return ProbeStep::Fail { code: Some(TOO_BIG) };
         }
         match Packet::decode(frame) {
             Ok(Packet::Ping { probe: true }) => {

@@ -96,19 +96,10 @@ pub fn verify<T>(
     find: impl FnOnce(&EngineId) -> Option<(T, Transport)>,
 ) -> Result<Verified<T>, Refusal> {
     let query = Query::parse(head.query);
-    let Some(transport) = query
-        .transport
-        .filter(|&transport| enabled(config, transport))
-    else {
-        return Err(Refusal::new(
-            ErrorCode::UnknownTransport,
-            "TRANSPORT_UNKNOWN",
-        ));
+    let Some(transport) = query.transport.filter(|&transport| enabled(config, transport)) else {
+        return Err(Refusal::new(ErrorCode::UnknownTransport, "TRANSPORT_UNKNOWN"));
     };
-    if head
-        .origin
-        .is_some_and(|origin| !is_legal_header_value(origin))
-    {
+    if head.origin.is_some_and(|origin| !is_legal_header_value(origin)) {
         return Err(Refusal::new(ErrorCode::BadRequest, "INVALID_ORIGIN"));
     }
     match query.sid {
@@ -144,10 +135,7 @@ fn verify_session<T>(
     }
     // A plain request for a session on WebSocket has no exchange that could answer it.
     if !head.upgrade && current == Transport::WebSocket {
-        return Err(Refusal::new(
-            ErrorCode::BadRequest,
-            "TRANSPORT_HANDSHAKE_ERROR",
-        ));
+        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
         return Ok(Verified::UpgradeThenClose(not_a_websocket()));
@@ -161,16 +149,10 @@ fn verify_handshake<T>(
     transport: Transport,
 ) -> Result<Verified<T>, Refusal> {
     if head.method != Method::Get {
-        return Err(Refusal::new(
-            ErrorCode::BadHandshakeMethod,
-            "BAD_HANDSHAKE_METHOD",
-        ));
+        return Err(Refusal::new(ErrorCode::BadHandshakeMethod, "BAD_HANDSHAKE_METHOD"));
     }
     if !head.upgrade && transport == Transport::WebSocket {
-        return Err(Refusal::new(
-            ErrorCode::BadRequest,
-            "TRANSPORT_HANDSHAKE_ERROR",
-        ));
+        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
         return Ok(Verified::UpgradeThenClose(not_a_websocket()));
@@ -187,10 +169,7 @@ fn not_a_websocket() -> Refusal {
 }
 
 fn unsupported_version() -> Refusal {
-    Refusal::new(
-        ErrorCode::UnsupportedVersion,
-        "UNSUPPORTED_PROTOCOL_VERSION",
-    )
+    Refusal::new(ErrorCode::UnsupportedVersion, "UNSUPPORTED_PROTOCOL_VERSION")
 }
 
 fn enabled(config: &ServerConfig, transport: Transport) -> bool {
@@ -203,9 +182,7 @@ fn enabled(config: &ServerConfig, transport: Transport) -> bool {
 
 /// Tab, visible ASCII, space and everything beyond ASCII.
 fn is_legal_header_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+    value.iter().all(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
 }
 
 /// The error codes of Engine.IO, as numbers on the wire.
@@ -261,11 +238,7 @@ pub struct Refusal {
 impl Refusal {
     /// The application does not want this client (code 4). The client is told the message.
     pub fn forbidden(message: impl Into<ByteString>) -> Self {
-        Self {
-            code: ErrorCode::Forbidden,
-            message: message.into(),
-            context: "FORBIDDEN",
-        }
+        Self { code: ErrorCode::Forbidden, message: message.into(), context: "FORBIDDEN" }
     }
 
     /// Something is wrong with the request (code 3).
@@ -302,25 +275,14 @@ impl Refusal {
         if upgrade {
             return Response::refused_upgrade(self.message.as_bytes().clone());
         }
-        let status = if self.code == ErrorCode::Forbidden {
-            403
-        } else {
-            400
-        };
-        let body = Body {
-            code: self.code.as_u8(),
-            message: &self.message,
-        };
+        let status = if self.code == ErrorCode::Forbidden { 403 } else { 400 };
+        let body = Body { code: self.code.as_u8(), message: &self.message };
         // A number and a string: nothing here can fail to be JSON.
         let json = serde_json::to_vec(&body).unwrap_or_default();
         Response::json(status, Bytes::from(json.into_boxed_slice()))
     }
 
     fn new(code: ErrorCode, context: &'static str) -> Self {
-        Self {
-            code,
-            message: ByteString::from_static(code.message()),
-            context,
-        }
+        Self { code, message: ByteString::from_static(code.message()), context }
     }
 }

@@ -117,9 +117,7 @@ impl Visitor<'_> for IntegerVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Integer, E> {
-        integer(value)
-            .map(Integer)
-            .ok_or_else(|| E::custom("not an index"))
+        integer(value).map(Integer).ok_or_else(|| E::custom("not an index"))
     }
 }
 
@@ -133,9 +131,5 @@ pub(super) fn integer(value: f64) -> Option<usize> {
     let index = value as u32;
     #[expect(clippy::float_cmp, reason = "an integer or not is an exact question")]
     let is_exact = f64::from(index) == value;
-    if is_exact {
-        usize::try_from(index).ok()
-    } else {
-        None
-    }
+    if is_exact { usize::try_from(index).ok() } else { None }
 }

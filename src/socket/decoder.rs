@@ -73,10 +73,7 @@ pub struct Decoder {
 impl Decoder {
     /// Makes a decoder for a new session.
     pub const fn new(limits: DecoderLimits) -> Self {
-        Self {
-            limits,
-            pending: None,
-        }
+        Self { limits, pending: None }
     }
 
     /// Takes a text message, without the Engine.IO message type `4`.
@@ -96,37 +93,24 @@ impl Decoder {
         if header.is_ignored() {
             return Ok(None);
         }
-        let Header {
-            kind,
-            attachments,
-            id,
-            ..
-        } = header;
-        let namespace = header
-            .namespace
-            .map_or(NamespaceName::ROOT, NamespaceName::from_wire);
+        let Header { kind, attachments, id, .. } = header;
+        let namespace = header.namespace.map_or(NamespaceName::ROOT, NamespaceName::from_wire);
         let kind = match kind {
-            PacketType::Connect => Kind::Connect {
-                auth: header.json(|first| first == b'{')?,
-            },
+            PacketType::Connect => Kind::Connect { auth: header.json(|first| first == b'{')? },
             PacketType::Disconnect => {
                 header.json(|_| false)?;
                 Kind::Disconnect
             }
-            PacketType::ConnectError => Kind::ConnectError {
-                error: header.json(|first| matches!(first, b'{' | b'"'))?,
-            },
+            PacketType::ConnectError => {
+                Kind::ConnectError { error: header.json(|first| matches!(first, b'{' | b'"'))? }
+            }
             PacketType::Event => {
                 let event = Event::from_list(header.array()?.into_list(text));
-                Kind::Event {
-                    event: event.ok_or(DecodeError::InvalidPayload)?,
-                    ack: id,
-                }
+                Kind::Event { event: event.ok_or(DecodeError::InvalidPayload)?, ack: id }
             }
-            PacketType::Ack => Kind::Ack {
-                id,
-                args: Args::from_list(header.array()?.into_list(text)),
-            },
+            PacketType::Ack => {
+                Kind::Ack { id, args: Args::from_list(header.array()?.into_list(text)) }
+            }
         };
         let packet = Packet { namespace, kind };
         if attachments == 0 {
@@ -143,10 +127,7 @@ impl Decoder {
     /// # Errors
     ///
     /// If no attachment is awaited, or if those of the packet have become too large.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers are done with the message"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "callers are done with the message")]
     pub fn push_binary(&mut self, data: Bytes) -> Result<Option<Packet>, DecodeError> {
         let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedBinary)?;
         pending.push(&data, self.limits.attachment_bytes)?;
@@ -181,12 +162,7 @@ impl Pending {
     fn new(packet: Packet, expected: usize) -> Self {
         debug_assert!(expected > 0, "refused before");
         // No room is reserved on the strength of what a peer announces.
-        Self {
-            packet,
-            expected,
-            received: Vec::new(),
-            received_bytes: 0,
-        }
+        Self { packet, expected, received: Vec::new(), received_bytes: 0 }
     }
 
     fn push(&mut self, data: &[u8], limit: usize) -> Result<(), DecodeError> {
@@ -249,20 +225,11 @@ impl<'a> Header<'a> {
             _ => return Err(DecodeError::UnknownType),
         };
         let rest = text.get(1..).unwrap_or_default();
-        let (attachments, rest) = if is_binary {
-            attachment_count(rest, limits.attachments)?
-        } else {
-            (0, rest)
-        };
+        let (attachments, rest) =
+            if is_binary { attachment_count(rest, limits.attachments)? } else { (0, rest) };
         let (namespace, rest) = namespace(rest, limits.namespace_name_bytes)?;
         let (id, payload) = ack_id(rest)?;
-        Ok(Self {
-            kind,
-            attachments,
-            namespace,
-            id,
-            payload,
-        })
+        Ok(Self { kind, attachments, namespace, id, payload })
     }
 
     /// An EVENT without a payload, which has no name and so reaches nobody.
@@ -337,19 +304,14 @@ fn check_json(payload: &str, accepts: impl Fn(u8) -> bool) -> Result<&str, Decod
 /// Reads `<digits>-`.
 fn attachment_count(text: &str, limit: usize) -> Result<(usize, &str), DecodeError> {
     let (digits, rest) = split_digits(text);
-    let rest = rest
-        .strip_prefix('-')
-        .ok_or(DecodeError::IllegalAttachments)?;
+    let rest = rest.strip_prefix('-').ok_or(DecodeError::IllegalAttachments)?;
     if digits.bytes().all(|digit| digit == b'0') {
         // None at all, or zero.
         return Err(DecodeError::IllegalAttachments);
     }
     // Whatever does not fit the integer is above the limit as well.
     let count = digits.parse().ok().filter(|count| *count <= limit);
-    Ok((
-        count.ok_or(DecodeError::TooManyAttachments { limit })?,
-        rest,
-    ))
+    Ok((count.ok_or(DecodeError::TooManyAttachments { limit })?, rest))
 }
 
 /// Reads `/<name>,` or a name that takes the rest of the text.
@@ -375,9 +337,6 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }

@@ -68,13 +68,7 @@ impl Encoded {
         match pid {
             // Ids consist of characters that need no escapes.
             Some(pid) => prefix.finish(
-                &[
-                    r#"{"sid":""#,
-                    sid.as_str(),
-                    r#"","pid":""#,
-                    pid.expose(),
-                    r#""}"#,
-                ],
+                &[r#"{"sid":""#, sid.as_str(), r#"","pid":""#, pid.expose(), r#""}"#],
                 None,
             ),
             None => prefix.finish(&[r#"{"sid":""#, sid.as_str(), r#""}"#], None),
@@ -117,15 +111,8 @@ impl Encoded {
 
     /// Takes over a text whose length was known in advance.
     fn sized(head: String, attachments: Attachments) -> Self {
-        debug_assert_eq!(
-            head.len(),
-            head.capacity(),
-            "the length was computed up front"
-        );
-        Self {
-            head: head.into(),
-            attachments,
-        }
+        debug_assert_eq!(head.len(), head.capacity(), "the length was computed up front");
+        Self { head: head.into(), attachments }
     }
 
     /// Returns the text, with the Engine.IO message type `4` before it: a WebSocket text frame as
@@ -172,9 +159,7 @@ impl<'a> Prefix<'a> {
         namespace: &'a NamespaceName,
         id: Option<u64>,
     ) -> Self {
-        let count = attachments
-            .as_ref()
-            .and_then(|list| u64::try_from(list.len()).ok());
+        let count = attachments.as_ref().and_then(|list| u64::try_from(list.len()).ok());
         Self {
             kind: if count.is_some() { binary } else { plain },
             attachments: count,
@@ -189,10 +174,7 @@ impl<'a> Prefix<'a> {
 
     /// Writes the packet with a payload that consists of these parts.
     fn finish(&self, payload: &[&str], attachments: Attachments) -> Encoded {
-        let payload_len = payload
-            .iter()
-            .map(|part| part.len())
-            .fold(0, usize::saturating_add);
+        let payload_len = payload.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         let mut head = self.start(payload_len);
         head.extend(payload.iter().copied());
         Encoded::sized(head, attachments)
@@ -219,15 +201,9 @@ impl<'a> Prefix<'a> {
     }
 
     fn len(&self) -> usize {
-        let count = self
-            .attachments
-            .map_or(0, |count| text::number_len(count).saturating_add(1));
-        let namespace = self
-            .namespace
-            .map_or(0, |name| name.len().saturating_add(1));
+        let count = self.attachments.map_or(0, |count| text::number_len(count).saturating_add(1));
+        let namespace = self.namespace.map_or(0, |name| name.len().saturating_add(1));
         let id = self.id.map_or(0, text::number_len);
-        [count, namespace, id]
-            .into_iter()
-            .fold(2, usize::saturating_add)
+        [count, namespace, id].into_iter().fold(2, usize::saturating_add)
     }
 }

@@ -13,14 +13,8 @@ use super::{
 };
 
 /// Names that the protocol's implementations use for themselves.
-const RESERVED: [&str; 6] = [
-    "connect",
-    "connect_error",
-    "disconnect",
-    "disconnecting",
-    "newListener",
-    "removeListener",
-];
+const RESERVED: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// An event: a name and arguments. Cheap to clone.
 ///
@@ -101,15 +95,8 @@ impl Event {
             text.push(']');
         }
         let is_plain = name.len().saturating_add(2) == quoted;
-        let name = if is_plain {
-            Name::within(2, name)
-        } else {
-            Name::Apart(name.into())
-        };
-        Self {
-            list: List::whole(text, attachments),
-            name,
-        }
+        let name = if is_plain { Name::within(2, name) } else { Name::Apart(name.into()) };
+        Self { list: List::whole(text, attachments), name }
     }
 
     pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
@@ -150,9 +137,7 @@ impl Event {
     /// [`ArgsError::Missing`] if there are fewer arguments, [`ArgsError::Mismatch`] if it is not
     /// of that type.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
-        self.list
-            .get(index.saturating_add(1))?
-            .ok_or(ArgsError::Missing { index })
+        self.list.get(index.saturating_add(1))?.ok_or(ArgsError::Missing { index })
     }
 
     /// Reads all arguments, as a tuple or a sequence. Arguments beyond the last of a tuple are
@@ -177,9 +162,7 @@ impl Event {
 
     /// Tells whether the last argument is a string, which the official client takes for an offset.
     pub(crate) fn ends_with_string(&self) -> bool {
-        let last = self
-            .elements()
-            .and_then(|elements| elements.strip_suffix(']'));
+        let last = self.elements().and_then(|elements| elements.strip_suffix(']'));
         last.is_some_and(|last| last.trim_end_matches(text::is_space).ends_with('"'))
     }
 
@@ -220,10 +203,7 @@ impl Name {
     fn first_of(array: &str, contents: &str) -> Self {
         let element = array.trim_start_matches(|c| c == '[' || text::is_space(c));
         let quote = usize::from(element.starts_with('"'));
-        let start = array
-            .len()
-            .saturating_sub(element.len())
-            .saturating_add(quote);
+        let start = array.len().saturating_sub(element.len()).saturating_add(quote);
         Self::within(start, contents)
     }
 
@@ -237,12 +217,8 @@ impl Name {
     fn resolve<'a>(&'a self, array: &'a str) -> &'a str {
         match self {
             Self::Within { start, len } => {
-                let behind = usize::try_from(*start)
-                    .ok()
-                    .and_then(|start| array.get(start..));
-                let name = usize::try_from(*len)
-                    .ok()
-                    .and_then(|len| behind?.get(..len));
+                let behind = usize::try_from(*start).ok().and_then(|start| array.get(start..));
+                let name = usize::try_from(*len).ok().and_then(|len| behind?.get(..len));
                 debug_assert!(name.is_some(), "measured in the same array");
                 name.unwrap_or_default()
             }
@@ -252,11 +228,7 @@ impl Name {
 }
 
 fn check_name(name: &str) -> Result<(), EncodeError> {
-    if is_reserved(name) {
-        Err(EncodeError::ReservedName)
-    } else {
-        Ok(())
-    }
+    if is_reserved(name) { Err(EncodeError::ReservedName) } else { Ok(()) }
 }
 
 fn is_reserved(name: &str) -> bool {

@@ -33,33 +33,21 @@ pub(super) struct List {
 impl List {
     /// Takes over the end of a packet's text, which has been validated.
     pub(super) fn within(text: ByteString, start: usize) -> Self {
-        let list = Self {
-            text,
-            start,
-            attachments: None,
-        };
+        let list = Self { text, start, attachments: None };
         list.debug_check();
         list
     }
 
     /// Takes over a whole text that is a valid array.
     pub(super) fn whole(text: String, attachments: Attachments) -> Self {
-        let list = Self {
-            text: text.into_boxed_str().into(),
-            start: 0,
-            attachments,
-        };
+        let list = Self { text: text.into_boxed_str().into(), start: 0, attachments };
         list.debug_check();
         list
     }
 
     /// The array without elements.
     pub(super) const fn empty() -> Self {
-        Self {
-            text: ByteString::from_static("[]"),
-            start: 0,
-            attachments: None,
-        }
+        Self { text: ByteString::from_static("[]"), start: 0, attachments: None }
     }
 
     pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
@@ -88,19 +76,13 @@ impl List {
         &'a self,
         index: usize,
     ) -> Result<Option<T>, ArgsError> {
-        self.visit(Nth {
-            index,
-            of: PhantomData,
-        })
+        self.visit(Nth { index, of: PhantomData })
     }
 
     /// Reads all elements but the first `skip` ones as one value. More of them than it takes are
     /// ignored, since JavaScript peers append arguments freely.
     pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self, skip: usize) -> Result<T, ArgsError> {
-        self.visit(Tail {
-            skip,
-            of: PhantomData,
-        })
+        self.visit(Tail { skip, of: PhantomData })
     }
 
     fn visit<'a, V: Visitor<'a>>(&'a self, visitor: V) -> Result<V::Value, ArgsError> {

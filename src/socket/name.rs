@@ -53,15 +53,8 @@ impl NamespaceName {
 
     /// Takes a name as it stood in a packet. Copied, because names are retained.
     pub(super) fn from_wire(name: &str) -> Self {
-        debug_assert!(
-            name.starts_with('/') && !name.contains(','),
-            "cut out by the decoder"
-        );
-        if name == "/" {
-            Self::ROOT
-        } else {
-            Self(name.into())
-        }
+        debug_assert!(name.starts_with('/') && !name.contains(','), "cut out by the decoder");
+        if name == "/" { Self::ROOT } else { Self(name.into()) }
     }
 
     /// Returns the name with its leading slash.

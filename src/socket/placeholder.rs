@@ -49,9 +49,7 @@ pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
                 _ => Value::default(),
             },
             Token::Scalar(token) => Value::scalar(token),
-            Token::Close => stack
-                .pop()
-                .map_or_else(Value::default, |it| it.close(attachments)),
+            Token::Close => stack.pop().map_or_else(Value::default, |it| it.close(attachments)),
         };
         match stack.last_mut() {
             Some(frame) => frame.add(&value),
@@ -122,26 +120,17 @@ impl Frame {
             Key::Num => self.num = value.num,
             Key::Other => {}
         }
-        self.tally.placeholders = self
-            .tally
-            .placeholders
-            .saturating_add(value.tally.placeholders);
+        self.tally.placeholders = self.tally.placeholders.saturating_add(value.tally.placeholders);
         self.tally.illegal |= value.tally.illegal;
     }
 
     fn close(self, attachments: usize) -> Value {
         let tally = if self.is_placeholder {
-            Tally {
-                placeholders: 1,
-                illegal: self.num.is_none_or(|num| num >= attachments),
-            }
+            Tally { placeholders: 1, illegal: self.num.is_none_or(|num| num >= attachments) }
         } else {
             self.tally
         };
-        Value {
-            tally,
-            ..Value::default()
-        }
+        Value { tally, ..Value::default() }
     }
 }
 
@@ -172,15 +161,8 @@ struct Value {
 
 impl Value {
     fn scalar(token: &str) -> Self {
-        let num = token
-            .parse()
-            .ok()
-            .or_else(|| binary::integer(token.parse().ok()?));
-        Self {
-            is_true: token == "true",
-            num,
-            tally: Tally::default(),
-        }
+        let num = token.parse().ok().or_else(|| binary::integer(token.parse().ok()?));
+        Self { is_true: token == "true", num, tally: Tally::default() }
     }
 }
 
@@ -189,10 +171,7 @@ mod tests {
     use super::*;
 
     fn tally(placeholders: usize, illegal: bool) -> Tally {
-        Tally {
-            placeholders,
-            illegal,
-        }
+        Tally { placeholders, illegal }
     }
 
     #[test]
@@ -217,19 +196,10 @@ mod tests {
             (r#"[{"_placeholder":[true],"num":9}]"#, tally(0, false)),
             (r#"["_placeholder",true,"num",9]"#, tally(0, false)),
             // Spelled with escapes.
-            (
-                r#"[{"_\u0070laceholder":true,"n\u0075m":9}]"#,
-                tally(1, true),
-            ),
+            (r#"[{"_\u0070laceholder":true,"n\u0075m":9}]"#, tally(1, true)),
             // The last of equal keys wins.
-            (
-                r#"[{"_placeholder":true,"num":9,"num":1}]"#,
-                tally(1, false),
-            ),
-            (
-                r#"[{"_placeholder":true,"_placeholder":1,"num":9}]"#,
-                tally(0, false),
-            ),
+            (r#"[{"_placeholder":true,"num":9,"num":1}]"#, tally(1, false)),
+            (r#"[{"_placeholder":true,"_placeholder":1,"num":9}]"#, tally(0, false)),
             // Nothing inside a placeholder is looked at, wherever its marks stand.
             (
                 r#"[{"x":{"_placeholder":true,"num":9},"_placeholder":true,"num":0}]"#,

@@ -20,10 +20,7 @@ pub(super) fn to_text<T: Serialize + ?Sized>(
     value: &T,
 ) -> Result<(String, Vec<Bytes>), serde_json::Error> {
     let attachments = RefCell::default();
-    let text = serde_json::to_string(&Extract {
-        value,
-        attachments: &attachments,
-    })?;
+    let text = serde_json::to_string(&Extract { value, attachments: &attachments })?;
     Ok((text, attachments.into_inner()))
 }
 
@@ -37,10 +34,7 @@ struct Extract<'a, T: ?Sized> {
 
 impl<T: Serialize + ?Sized> Serialize for Extract<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Extractor {
-            inner: serializer,
-            attachments: self.attachments,
-        })
+        self.value.serialize(Extractor { inner: serializer, attachments: self.attachments })
     }
 }
 
@@ -55,18 +49,12 @@ impl<'a, S> Extractor<'a, S> {
     where
         'a: 'b,
     {
-        Extract {
-            value,
-            attachments: self.attachments,
-        }
+        Extract { value, attachments: self.attachments }
     }
 
     fn around<C, E>(self, open: impl FnOnce(S) -> Result<C, E>) -> Result<Extractor<'a, C>, E> {
         let Self { inner, attachments } = self;
-        Ok(Extractor {
-            inner: open(inner)?,
-            attachments,
-        })
+        Ok(Extractor { inner: open(inner)?, attachments })
     }
 }
 
@@ -159,8 +147,7 @@ impl<'a, S: Serializer> Serializer for Extractor<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let value = self.extract(value);
-        self.inner
-            .serialize_newtype_variant(name, index, variant, &value)
+        self.inner.serialize_newtype_variant(name, index, variant, &value)
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {

@@ -42,8 +42,7 @@ pub(super) fn split_string(text: &str) -> Option<(&str, &str)> {
 /// Splits a text that starts with a number or a word behind it.
 pub(super) fn split_scalar(text: &str) -> (&str, &str) {
     let ends = |c: char| matches!(c, ',' | ']' | '}') || is_space(c);
-    text.split_at_checked(text.find(ends).unwrap_or(text.len()))
-        .unwrap_or_default()
+    text.split_at_checked(text.find(ends).unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// Returns the contents of a string token if they stand for themselves.
@@ -69,16 +68,12 @@ pub(super) fn unescape(token: &str) -> String {
         }
     }
 
-    serde_json::Deserializer::from_str(token)
-        .deserialize_bytes(Contents)
-        .unwrap_or_default()
+    serde_json::Deserializer::from_str(token).deserialize_bytes(Contents).unwrap_or_default()
 }
 
 /// How long [`push_string`] makes a text.
 pub(super) fn string_len(contents: &str) -> usize {
-    let escaped = contents
-        .chars()
-        .map(|c| escape(c).map_or_else(|| c.len_utf8(), Escape::len));
+    let escaped = contents.chars().map(|c| escape(c).map_or_else(|| c.len_utf8(), Escape::len));
     escaped.fold(2, usize::saturating_add)
 }
 
@@ -174,9 +169,7 @@ mod tests {
 
     #[test]
     fn strings_are_written_as_serde_json_writes_them() {
-        let everything: String = ('\0'..'\u{180}')
-            .chain(['\u{2028}', '😀', '\u{ffff}'])
-            .collect();
+        let everything: String = ('\0'..'\u{180}').chain(['\u{2028}', '😀', '\u{ffff}']).collect();
         for contents in ["", "a", "a\"b", "\\", "\u{1}x\u{1f}", &everything] {
             let mut out = String::new();
             push_string(&mut out, contents);
@@ -188,18 +181,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_in_decimal() {
-        for number in [
-            0,
-            1,
-            9,
-            10,
-            99,
-            100,
-            12_345,
-            (1 << 53) - 1,
-            u64::MAX / 10,
-            u64::MAX,
-        ] {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, (1 << 53) - 1, u64::MAX / 10, u64::MAX] {
             let mut out = String::new();
             push_number(&mut out, number);
             assert_eq!(out.parse(), Ok(number));

@@ -53,9 +53,7 @@ impl Driver {
     }
 
     pub(crate) fn drain(&mut self) -> Vec<String> {
-        core::iter::from_fn(|| self.session.poll_output())
-            .map(|output| line(&output))
-            .collect()
+        core::iter::from_fn(|| self.session.poll_output()).map(|output| line(&output)).collect()
     }
 
     pub(crate) fn input(&mut self, input: Input) -> Vec<String> {
@@ -69,26 +67,15 @@ impl Driver {
 
     pub(crate) fn post(&mut self, wire: u64, body: &str) -> Vec<String> {
         let body = Some(body.to_owned().into());
-        self.input(Input::Post {
-            wire: WireId(wire),
-            body,
-            binary: false,
-        })
+        self.input(Input::Post { wire: WireId(wire), body, binary: false })
     }
 
     pub(crate) fn announce(&mut self, wire: u64) -> Vec<String> {
-        self.input(Input::Post {
-            wire: WireId(wire),
-            body: None,
-            binary: false,
-        })
+        self.input(Input::Post { wire: WireId(wire), body: None, binary: false })
     }
 
     pub(crate) fn body(&mut self, wire: u64, body: &str) -> Vec<String> {
-        self.input(Input::Body {
-            wire: WireId(wire),
-            body: body.to_owned().into(),
-        })
+        self.input(Input::Body { wire: WireId(wire), body: body.to_owned().into() })
     }
 
     pub(crate) fn opened(&mut self, wire: u64) -> Vec<String> {
@@ -96,10 +83,7 @@ impl Driver {
     }
 
     pub(crate) fn text(&mut self, wire: u64, text: &str) -> Vec<String> {
-        self.input(Input::Frame {
-            wire: WireId(wire),
-            frame: Frame::Text(text.into()),
-        })
+        self.input(Input::Frame { wire: WireId(wire), frame: Frame::Text(text.into()) })
     }
 
     pub(crate) fn lost(&mut self, wire: u64) -> Vec<String> {
@@ -122,12 +106,7 @@ impl Driver {
 
     /// Milliseconds until the deadline.
     pub(crate) fn due(&self) -> Option<u128> {
-        Some(
-            self.session
-                .deadline()?
-                .saturating_since(self.now)
-                .as_millis(),
-        )
+        Some(self.session.deadline()?.saturating_since(self.now).as_millis())
     }
 
     /// Goes to the deadline.
@@ -140,29 +119,15 @@ impl Driver {
 /// One line per output: `respond 1 200 4hi`, `send 1 4hi`, `close 1 1009`, `message hi`.
 pub(crate) fn line(output: &Output) -> String {
     match output {
-        Output::Respond {
-            wire,
-            response: Response { status, body, .. },
-        } => {
+        Output::Respond { wire, response: Response { status, body, .. } } => {
             let body = core::str::from_utf8(body).expect("bodies are text");
-            format!("respond {} {status} {body}", wire.0)
-                .trim_end()
-                .to_owned()
+            format!("respond {} {status} {body}", wire.0).trim_end().to_owned()
         }
-        Output::Send {
-            wire,
-            frame: Frame::Text(text),
-        } => format!("send {} {text}", wire.0),
-        Output::Send {
-            wire,
-            frame: Frame::Binary(bytes),
-        } => {
+        Output::Send { wire, frame: Frame::Text(text) } => format!("send {} {text}", wire.0),
+        Output::Send { wire, frame: Frame::Binary(bytes) } => {
             format!("send {} {}", wire.0, hex(bytes))
         }
-        Output::Close {
-            wire,
-            code: Some(code),
-        } => format!("close {} {code}", wire.0),
+        Output::Close { wire, code: Some(code) } => format!("close {} {code}", wire.0),
         Output::Close { wire, code: None } => format!("close {}", wire.0),
         Output::Event(Event::Message(Payload::Text(text))) => format!("message {text}"),
         Output::Event(Event::Message(Payload::Binary(bytes))) => format!("message {}", hex(bytes)),
