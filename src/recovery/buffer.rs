@@ -1,0 +1,307 @@
+//! The log of one namespace: what was emitted, to whom, until it is evicted.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::{mem, num::NonZeroU64, time::Duration};
+
+use smallvec::SmallVec;
+
+use super::{
+    offset::Offset,
+    room::{Excepted, RoomId, RoomTrack},
+};
+use crate::{config::ServerConfig, socket::Encoded, time::Timestamp};
+
+/// Packets in the order in which they were emitted, indexed by room, bounded by age, count and
+/// bytes.
+///
+/// Sequences start at 1 and have no holes; 0 is "before the first packet". Appending is amortised
+/// O(1), looking up the packets of a room after a position O(log n + packets found).
+#[derive(Debug)]
+pub(crate) struct RecoveryBuffer {
+    epoch: u32,
+    bounds: Bounds,
+    entries: VecDeque<Entry>,
+    /// Packets evicted so far, which is also the sequence of the last one of them.
+    evicted: u64,
+    bytes: usize,
+    tracks: Vec<RoomTrack>,
+    released: Vec<RoomId>,
+}
+
+#[derive(Debug)]
+struct Bounds {
+    packets: usize,
+    bytes: usize,
+    age: Duration,
+}
+
+/// Who a packet is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Addressees {
+    /// Rooms, at least one; [`RoomId::ALL`] for the whole namespace.
+    pub(crate) targets: SmallVec<[RoomId; 2]>,
+    /// Rooms left out, sorted.
+    pub(crate) except: Excepted,
+}
+
+#[derive(Debug)]
+struct Entry {
+    packet: Encoded,
+    at: Timestamp,
+    /// The target rooms, then the excepted ones.
+    rooms: SmallVec<[RoomId; 4]>,
+    targets: u32,
+    /// One more than the id of the acknowledgement that the packet asks for.
+    ack: Option<NonZeroU64>,
+}
+
+/// Bytes that an entry costs beyond its packet, counted against the bound on bytes.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<u64>();
+
+/// Expired packets are dropped in batches, so that a busy log does not ask for a timer a packet.
+const EXPIRY_BATCH: Duration = Duration::from_secs(1);
+
+impl RecoveryBuffer {
+    /// `None` in the configuration makes a log that holds nothing.
+    pub(crate) fn new(config: &ServerConfig, epoch: u32) -> Self {
+        let bounds = config.recovery.as_ref().map_or(
+            Bounds { packets: 0, bytes: 0, age: Duration::ZERO },
+            |recovery| Bounds {
+                packets: recovery.buffer_packets,
+                bytes: recovery.buffer_bytes,
+                // A half-open link is noticed that late, and its last packets are those to replay.
+                age: recovery
+                    .max_disconnection
+                    .saturating_add(config.ping_interval)
+                    .saturating_add(config.ping_timeout),
+            },
+        );
+        Self {
+            epoch,
+            bounds,
+            entries: VecDeque::new(),
+            evicted: 0,
+            bytes: 0,
+            tracks: Vec::new(),
+            released: Vec::new(),
+        }
+    }
+
+    /// Takes the next position for a packet and stores it. This is the one place where positions
+    /// are given out: a cluster would pass the position learnt from its stream instead.
+    pub(crate) fn append(
+        &mut self,
+        now: Timestamp,
+        to: &Addressees,
+        ack: Option<u64>,
+        encode: impl FnOnce(Offset) -> Encoded,
+    ) -> Encoded {
+        let sequence = self.head().saturating_add(1);
+        let packet = encode(Offset::new(self.epoch, sequence));
+        for room in &to.targets {
+            self.track(*room).append(sequence);
+        }
+        let rooms: SmallVec<[RoomId; 4]> = to.targets.iter().chain(&to.except).copied().collect();
+        for room in &rooms {
+            self.retain(*room);
+        }
+        self.bytes = self.bytes.saturating_add(cost(&packet));
+        self.entries.push_back(Entry {
+            packet: packet.clone(),
+            at: now,
+            rooms,
+            targets: u32::try_from(to.targets.len()).unwrap_or(u32::MAX),
+            ack: ack.and_then(|id| NonZeroU64::new(id.saturating_add(1))),
+        });
+        while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
+            self.evict();
+        }
+        packet
+    }
+
+    /// Drops the packets that no session can ask for any more.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        while self.entries.front().is_some_and(|entry| self.expiry(entry) <= now) {
+            self.evict();
+        }
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// When [`RecoveryBuffer::expire`] is to be called.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        let oldest = self.entries.front();
+        oldest.map_or(Timestamp::NEVER, |entry| self.expiry(entry).saturating_add(EXPIRY_BATCH))
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The sequence of the latest packet.
+    pub(crate) fn head(&self) -> u64 {
+        self.evicted.saturating_add(self.entries.len() as u64)
+    }
+
+    /// The position of the latest packet.
+    pub(crate) fn head_offset(&self) -> Offset {
+        Offset::new(self.epoch, self.head())
+    }
+
+    /// The sequence of the latest packet that is gone; all up to it are.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The packet at `sequence` and the acknowledgement it asks for, if it is still held.
+    pub(crate) fn get(&self, sequence: u64) -> Option<(&Encoded, Option<u64>)> {
+        let entry = self.entry(sequence)?;
+        Some((&entry.packet, entry.ack.map(|id| id.get() - 1)))
+    }
+
+    /// The rooms that the packet at `sequence` was withheld from.
+    pub(crate) fn except(&self, sequence: u64) -> &[RoomId] {
+        self.entry(sequence).map_or(&[], Entry::except)
+    }
+
+    /// Sequences of the packets held for `room` within `(after, up_to]`, ascending.
+    pub(crate) fn held(
+        &self,
+        room: RoomId,
+        after: u64,
+        up_to: u64,
+    ) -> impl DoubleEndedIterator<Item = u64> {
+        self.tracks.get(room.0 as usize).map(|track| track.held(after, up_to)).into_iter().flatten()
+    }
+
+    /// The latest evicted packet of `room` that was not withheld from a session that is in the
+    /// rooms for which `is_in` holds; 0 if there is none.
+    pub(crate) fn last_evicted(&self, room: RoomId, is_in: impl Fn(RoomId) -> bool) -> u64 {
+        self.tracks.get(room.0 as usize).map_or(0, |track| track.last_evicted(is_in))
+    }
+
+    /// Whether a packet in the log names `room`.
+    pub(crate) fn refers_to(&self, room: RoomId) -> bool {
+        self.tracks.get(room.0 as usize).is_some_and(|track| track.references > 0)
+    }
+
+    /// Somebody joins `room`.
+    pub(crate) fn occupy(&mut self, room: RoomId) {
+        self.track(room).is_vacant = false;
+    }
+
+    /// Nobody is in `room` any more, nor was at any position that is still in the log: evictions
+    /// from it concern nobody, and having been excepted for it neither.
+    pub(crate) fn vacate(&mut self, room: RoomId) {
+        let track = self.track(room);
+        track.is_vacant = true;
+        let named_by = mem::take(&mut track.named_by);
+        let classes: SmallVec<[Excepted; 2]> = track.take_classes().collect();
+        for target in named_by {
+            self.track(target).disregard(room);
+        }
+        for except in classes.iter().flatten() {
+            self.track(*except).named_by.retain(|target| *target != room);
+        }
+    }
+
+    /// Forgets what is known of `room`, whose id will name another room.
+    pub(crate) fn remove_room(&mut self, room: RoomId) {
+        debug_assert!(!self.refers_to(room), "a room that is referred to keeps its id");
+        *self.track(room) = RoomTrack::default();
+    }
+
+    /// Rooms that nothing in the log names any more, since the last call.
+    pub(crate) fn take_released(&mut self) -> Vec<RoomId> {
+        mem::take(&mut self.released)
+    }
+
+    fn evict(&mut self) {
+        let Some(entry) = self.entries.pop_front() else {
+            return;
+        };
+        self.evicted = self.evicted.saturating_add(1);
+        self.bytes = self.bytes.saturating_sub(cost(&entry.packet));
+        let sequence = self.evicted;
+        let except: Excepted =
+            entry.except().iter().copied().filter(|room| !self.track(*room).is_vacant).collect();
+        for target in entry.targets() {
+            let forgotten = self.track(*target).evict(sequence, &except);
+            for room in &except {
+                if self.track(*target).names(*room) {
+                    self.name(*target, *room);
+                }
+            }
+            for room in forgotten.into_iter().flatten() {
+                if !self.track(*target).names(room) {
+                    self.track(room).named_by.retain(|other| other != target);
+                }
+            }
+        }
+        self.release(&entry.rooms);
+    }
+
+    /// Notes that evictions from `target` tell who was in `room`.
+    fn name(&mut self, target: RoomId, room: RoomId) {
+        let named_by = &mut self.track(room).named_by;
+        if !named_by.contains(&target) {
+            named_by.push(target);
+        }
+    }
+
+    fn expiry(&self, entry: &Entry) -> Timestamp {
+        entry.at.saturating_add(self.bounds.age)
+    }
+
+    fn entry(&self, sequence: u64) -> Option<&Entry> {
+        let index = sequence.checked_sub(self.evicted)?.checked_sub(1)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    fn track(&mut self, room: RoomId) -> &mut RoomTrack {
+        let index = room.0 as usize;
+        if self.tracks.len() <= index {
+            self.tracks.resize_with(index + 1, RoomTrack::default);
+        }
+        #[expect(clippy::indexing_slicing, reason = "the vector was just made long enough")]
+        &mut self.tracks[index]
+    }
+
+    fn retain(&mut self, room: RoomId) {
+        let track = self.track(room);
+        track.references = track.references.saturating_add(1);
+    }
+
+    fn release(&mut self, rooms: &[RoomId]) {
+        for room in rooms {
+            let track = self.track(*room);
+            track.references = track.references.saturating_sub(1);
+            if track.references == 0 && *room != RoomId::ALL {
+                self.released.push(*room);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn targets(&self) -> &[RoomId] {
+        self.rooms.get(..self.targets as usize).unwrap_or_default()
+    }
+
+    fn except(&self) -> &[RoomId] {
+        self.rooms.get(self.targets as usize..).unwrap_or_default()
+    }
+}
+
+fn cost(packet: &Encoded) -> usize {
+    packet.wire_len().saturating_add(ENTRY_BYTES)
+}

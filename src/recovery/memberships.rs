@@ -1,0 +1,248 @@
+//! Which rooms a session was in, and when: who was addressed by what.
+//!
+//! Rooms at the time of a disconnection say nothing about a packet that was emitted earlier. So
+//! every membership is an interval of log positions, and a packet belongs to the session if at its
+//! position the session was in a target room and in no excepted one.
+//!
+//! Between two changes of its rooms a session has a fixed set of rooms: a *window*. When a window
+//! closes, the last packet in it that was addressed to the session is noted. That one number
+//! answers, after the packets of the window were evicted, whether a client at some offset missed
+//! any of them. Only in the one window that the eviction has reached the middle of, the rooms of
+//! that time have to be looked at again, and their intervals are kept until then.
+
+use alloc::vec::Vec;
+
+use super::{buffer::RecoveryBuffer, room::RoomId};
+
+/// The rooms of one session over time.
+#[derive(Debug, Default)]
+pub(crate) struct Memberships {
+    /// Present rooms, sorted by id.
+    current: Vec<Membership>,
+    past: Vec<Past>,
+    /// Closed windows in which something was addressed to the session, ascending.
+    windows: Vec<Window>,
+    /// Where the present window begins.
+    window_from: u64,
+    /// The last packet addressed to the session in windows that were evicted entirely.
+    settled: u64,
+    /// Up to here memberships were forgotten because there were too many.
+    forgotten: u64,
+}
+
+/// A room that the session is in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: RoomId,
+    /// Where the session stands in the room's list of sockets; kept by the owner of that list.
+    pub(crate) slot: u32,
+    since: u64,
+}
+
+/// A room that the session was in for packets in `(from, to]`.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    room: RoomId,
+    from: u64,
+    to: u64,
+}
+
+/// Packets in `(from, to]`, of which `last` was the last one addressed to the session.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: u64,
+    to: u64,
+    last: u64,
+}
+
+/// Why a position cannot be resumed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// A packet that was addressed to the session after the position was evicted.
+    Evicted,
+    /// Memberships that would be needed were forgotten.
+    Forgotten,
+}
+
+impl Memberships {
+    /// A session that is born at the position `floor`.
+    pub(crate) fn new(floor: u64) -> Self {
+        Self { window_from: floor, ..Self::default() }
+    }
+
+    pub(crate) fn current(&self) -> &[Membership] {
+        &self.current
+    }
+
+    pub(crate) fn get_mut(&mut self, room: RoomId) -> Option<&mut Membership> {
+        let index = self.find(room).ok()?;
+        self.current.get_mut(index)
+    }
+
+    pub(crate) fn is_in(&self, room: RoomId) -> bool {
+        self.find(room).is_ok()
+    }
+
+    /// Joins `room` from the next packet on. Returns false if the session is in it already.
+    pub(crate) fn join(&mut self, log: &RecoveryBuffer, room: RoomId, limit: usize) -> bool {
+        let Err(index) = self.find(room) else {
+            return false;
+        };
+        self.close_window(log, limit);
+        let since = log.head();
+        self.current.insert(index, Membership { room, slot: 0, since });
+        true
+    }
+
+    /// Leaves `room` from the next packet on. Returns what the membership was; the second value
+    /// says whether the past one is kept, and with it the room's id.
+    pub(crate) fn leave(
+        &mut self,
+        log: &RecoveryBuffer,
+        room: RoomId,
+        limit: usize,
+    ) -> Option<(Membership, bool)> {
+        let index = self.find(room).ok()?;
+        self.close_window(log, limit);
+        let membership = self.current.remove(index);
+        let to = log.head();
+        let is_kept = membership.since.max(log.evicted()) < to;
+        if is_kept {
+            self.past.push(Past { room, from: membership.since, to });
+        }
+        Some((membership, is_kept))
+    }
+
+    /// Forgets past memberships that no packet in the log lies in, and those beyond `limit`.
+    /// Returns their rooms, one entry each.
+    pub(crate) fn forget(&mut self, log: &RecoveryBuffer, limit: usize) -> Vec<RoomId> {
+        let evicted = log.evicted();
+        let settled = self.windows.iter().take_while(|window| window.to <= evicted).count();
+        for window in self.windows.drain(..settled) {
+            self.settled = self.settled.max(window.last);
+        }
+        let mut rooms = Vec::new();
+        let excess = self.past.len().saturating_sub(limit);
+        for past in self.past.drain(..excess) {
+            self.forgotten = self.forgotten.max(past.to);
+            rooms.push(past.room);
+        }
+        self.past.retain(|past| {
+            let is_held = past.to > evicted;
+            if !is_held {
+                rooms.push(past.room);
+            }
+            is_held
+        });
+        rooms
+    }
+
+    /// Rooms of the past memberships, one entry each.
+    pub(crate) fn past_rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.past.iter().map(|past| past.room)
+    }
+
+    /// Whether everything addressed to the session after `position` is still in the log.
+    ///
+    /// Takes O(rooms + windows), whatever the log holds.
+    pub(crate) fn check(&self, log: &RecoveryBuffer, position: u64) -> Result<(), Missing> {
+        let evicted = log.evicted();
+        if position >= evicted {
+            // Nothing after the position is gone, but who was addressed by it may be.
+            return if position < self.forgotten { Err(Missing::Forgotten) } else { Ok(()) };
+        }
+        if position < self.settled {
+            return Err(Missing::Evicted);
+        }
+        if position < self.forgotten {
+            return Err(Missing::Forgotten);
+        }
+        for window in &self.windows {
+            let missed = if window.to <= evicted {
+                window.last
+            } else if window.from < evicted {
+                self.last_evicted_in(log, *window)
+            } else {
+                break;
+            };
+            if missed > position.max(window.from) {
+                return Err(Missing::Evicted);
+            }
+        }
+        let present = Window { from: self.window_from, to: u64::MAX, last: 0 };
+        if self.window_from < evicted
+            && self.last_evicted_in(log, present) > position.max(self.window_from)
+        {
+            return Err(Missing::Evicted);
+        }
+        Ok(())
+    }
+
+    /// Sequences of the packets in the log after `position` that were addressed to the session,
+    /// ascending. Takes O(rooms · log n + packets of these rooms after the position).
+    pub(crate) fn missed(&self, log: &RecoveryBuffer, position: u64) -> Vec<u64> {
+        let mut sequences = Vec::new();
+        for (room, from, to) in self.intervals() {
+            sequences.extend(log.held(room, from.max(position), to));
+        }
+        sequences.sort_unstable();
+        sequences.dedup();
+        sequences.retain(|sequence| {
+            let withheld = |room: &RoomId| self.was_in(*room, *sequence);
+            !log.except(*sequence).iter().any(withheld)
+        });
+        sequences
+    }
+
+    fn close_window(&mut self, log: &RecoveryBuffer, limit: usize) {
+        let (from, to) = (self.window_from, log.head());
+        if from == to {
+            return;
+        }
+        let last = self.last_addressed(log, from);
+        if last > from {
+            self.windows.push(Window { from, to, last });
+        }
+        if self.windows.len() > limit {
+            // As if it were evicted already: a client that needs it may be refused too early, when
+            // something else was evicted, but never recovers with a loss.
+            let oldest = self.windows.remove(0);
+            self.settled = self.settled.max(oldest.last);
+        }
+        self.window_from = to;
+    }
+
+    /// The last packet addressed to the session in the present window, which begins at `from`.
+    fn last_addressed(&self, log: &RecoveryBuffer, from: u64) -> u64 {
+        let is_in = |room| self.is_in(room);
+        let mut last = 0;
+        for Membership { room, .. } in &self.current {
+            let mut held = log.held(*room, from.max(last), u64::MAX).rev();
+            let addressed = held.find(|seq| !log.except(*seq).iter().any(|room| is_in(*room)));
+            last = last.max(addressed.unwrap_or_else(|| log.last_evicted(*room, is_in)));
+        }
+        last
+    }
+
+    /// The last evicted packet addressed to the session, as far as it lies in `window`.
+    fn last_evicted_in(&self, log: &RecoveryBuffer, window: Window) -> u64 {
+        let probe = window.to;
+        let rooms = self.intervals().filter(|(_, from, to)| *from < probe && probe <= *to);
+        rooms
+            .map(|(room, ..)| log.last_evicted(room, |except| self.was_in(except, probe)))
+            .fold(0, u64::max)
+    }
+
+    fn was_in(&self, room: RoomId, sequence: u64) -> bool {
+        self.intervals().any(|(other, from, to)| other == room && from < sequence && sequence <= to)
+    }
+
+    fn intervals(&self) -> impl Iterator<Item = (RoomId, u64, u64)> {
+        let current = self.current.iter().map(|room| (room.room, room.since, u64::MAX));
+        self.past.iter().map(|past| (past.room, past.from, past.to)).chain(current)
+    }
+
+    fn find(&self, room: RoomId) -> Result<usize, usize> {
+        self.current.binary_search_by_key(&room, |membership| membership.room)
+    }
+}

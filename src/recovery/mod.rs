@@ -1,0 +1,52 @@
+//! Connection state recovery: what a session is, what it missed, when it is refused.
+//!
+//! # Promise
+//!
+//! After a recovery the client has received exactly the recoverable events that were addressed to
+//! its session, each once, in the order in which they were emitted. When that cannot be proven the
+//! client gets a new session and the application gets the [`Refusal`]. There is no third outcome.
+//!
+//! # How
+//!
+//! Each namespace has one log. An event that the server emits (unless it is volatile or asks for an
+//! acknowledgement) takes the next position, an [`Offset`], and carries it on the wire as its last
+//! argument. The official client echoes the last one that it has processed.
+//!
+//! ```text
+//!            floor          join "a"      leave "a"        link lost       back
+//! log  ──┬─────┼──┬───┬────────┼──┬───┬───────┼───┬───┬────────┼───┬───┬─────┼───►
+//!        1        2   3           4   5           6   7            8   9
+//!               all  "b"         "a"  all        "a"  all         all "b"
+//! session         ■               ■   ■               ■            ■
+//!                                     ▲ last one processed         └─ replayed: 7 and 8
+//! ```
+//!
+//! * The *floor* of a session is the position when it was born. A client that presents no offset
+//!   has processed nothing since the floor.
+//! * Joining and leaving are stamped with positions, so who was addressed is decided at emission:
+//!   a packet belongs to the session if at its position the session was in a target room and in no
+//!   excepted one.
+//! * The log is bounded by age, count and bytes. A session is refused for a gap only if a packet
+//!   *addressed to it* was evicted after its offset; silence, however long, loses nothing.
+//! * A session that lost its link is *parked*: rooms, kicks and emits go on working on it, and its
+//!   end by expiry is an event.
+//! * A claim is one step: the old link's socket is closed if there is still one, the session moves,
+//!   CONNECT is written, then what was missed, then what is live.
+
+mod buffer;
+mod memberships;
+mod offset;
+mod pacing;
+mod refusal;
+mod room;
+
+pub(crate) use self::{
+    buffer::{Addressees, RecoveryBuffer},
+    memberships::{Memberships, Missing},
+    pacing::Pacing,
+    room::RoomId,
+};
+pub use self::{
+    offset::{InvalidOffset, Offset},
+    refusal::{RecoveryOutcome, Refusal},
+};

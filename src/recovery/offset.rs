@@ -1,0 +1,136 @@
+//! Positions in the log of a namespace.
+
+use core::{
+    fmt::{self, Write as _},
+    ops::Deref,
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A position in the log of one namespace; totally ordered within one log.
+///
+/// On the wire it is `<epoch>-<sequence>` in decimal, the shape of a Redis stream id, appended as
+/// the last element of an event. The epoch is drawn when a log is created, so that a position of
+/// another log (an earlier process, another namespace) is recognised as foreign.
+///
+/// ```
+/// use socketio_proto::recovery::Offset;
+///
+/// let offset: Offset = "7-42".parse().unwrap();
+/// assert_eq!((offset.epoch(), offset.sequence()), (7, 42));
+/// assert_eq!(offset.to_string(), "7-42");
+/// assert!("7-042".parse::<Offset>().is_err(), "one spelling per position");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Offset {
+    epoch: u32,
+    sequence: u64,
+}
+
+impl Offset {
+    /// Longest text of an offset: ten digits, a dash, twenty digits.
+    const TEXT_LEN_MAX: usize = 31;
+
+    /// Makes the position `sequence` of the log `epoch`.
+    pub const fn new(epoch: u32, sequence: u64) -> Self {
+        Self { epoch, sequence }
+    }
+
+    /// Returns which log the position belongs to.
+    pub const fn epoch(self) -> u32 {
+        self.epoch
+    }
+
+    /// Returns the number of positions taken in the log up to and including this one.
+    pub const fn sequence(self) -> u64 {
+        self.sequence
+    }
+
+    /// Returns the text that goes on the wire, without allocating.
+    pub(crate) fn text(self) -> OffsetText {
+        let mut text = OffsetText { bytes: [0; Self::TEXT_LEN_MAX], len: 0 };
+        let written = write!(text, "{self}");
+        debug_assert!(written.is_ok(), "31 characters hold every offset");
+        text
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.sequence)
+    }
+}
+
+impl FromStr for Offset {
+    type Err = InvalidOffset;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (epoch, sequence) = text.split_once('-').ok_or(InvalidOffset)?;
+        Ok(Self {
+            epoch: canonical(epoch)?.parse().map_err(|_| InvalidOffset)?,
+            sequence: canonical(sequence)?.parse().map_err(|_| InvalidOffset)?,
+        })
+    }
+}
+
+/// A text that is no offset of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an offset of the form <epoch>-<sequence>")]
+pub struct InvalidOffset;
+
+/// The text of an offset on the stack.
+pub(crate) struct OffsetText {
+    bytes: [u8; Offset::TEXT_LEN_MAX],
+    len: usize,
+}
+
+impl Deref for OffsetText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let written = self.bytes.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(written).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for OffsetText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len.saturating_add(text.len());
+        let free = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        free.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Only digits, and no leading zero: every position has one spelling.
+fn canonical(digits: &str) -> Result<&str, InvalidOffset> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let leading_zero = digits.len() > 1 && digits.starts_with('0');
+    if plain && !leading_zero { Ok(digits) } else { Err(InvalidOffset) }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn every_offset_survives_its_text() {
+        for offset in [Offset::new(0, 0), Offset::new(1, 9), Offset::new(u32::MAX, u64::MAX)] {
+            assert_eq!(*offset.text(), *offset.to_string());
+            assert_eq!(offset.text().parse(), Ok(offset));
+        }
+    }
+
+    #[test]
+    fn foreign_texts_are_refused() {
+        for text in ["", "-", "1-", "-1", "+1-2", "1-+2", "1-2-3", "01-2", "1-02", "a-1", "1 -2"] {
+            assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
+        }
+        assert!("4294967296-1".parse::<Offset>().is_err(), "an epoch has 32 bits");
+        assert!("1-18446744073709551616".parse::<Offset>().is_err(), "a sequence has 64 bits");
+    }
+}

@@ -1,0 +1,55 @@
+//! Why a client did not get its session back.
+
+use thiserror::Error;
+
+/// Why a session was not recovered although the client presented a private id.
+///
+/// The client is connected with a new session; the reason is for the application and for the
+/// counters of [`Stats`](crate::server::Stats).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No session has this private id: it ended for good, it was evicted, the server was
+    /// restarted, or the id was made up.
+    #[error("no session with this private id is known")]
+    Unknown,
+    /// The session belongs to another namespace.
+    #[error("the session belongs to another namespace")]
+    OtherNamespace,
+    /// The client was away for longer than
+    /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
+    #[error("the client was away for too long")]
+    Expired,
+    /// A packet that was addressed to the session after the offset is not in the log any more.
+    #[error("a packet that the client missed was evicted from the log")]
+    Gap,
+    /// The offset is no offset of this log, or lies before the session's birth or in the future.
+    #[error("the offset is not one of this session")]
+    InvalidOffset,
+    /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or had
+    /// more room changes than [`memberships`](crate::RecoveryConfig::memberships).
+    #[error("what the client missed is over a limit")]
+    Limit,
+}
+
+/// Whether a connected socket is a new session or a recovered one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryOutcome {
+    /// A new session: the client did not ask for another one.
+    New,
+    /// The session that the client had before: same id, rooms and data, and the events that it
+    /// missed follow.
+    Recovered {
+        /// Packets replayed.
+        replayed: usize,
+    },
+    /// A new session, because the one that the client asked for could not be recovered.
+    Refused(Refusal),
+}
+
+impl RecoveryOutcome {
+    /// Returns whether the session is the one that the client had before.
+    pub const fn is_recovered(self) -> bool {
+        matches!(self, Self::Recovered { .. })
+    }
+}

@@ -1,0 +1,120 @@
+//! What the log knows of one room: where its packets are, and what of them is gone.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::mem;
+
+use smallvec::SmallVec;
+
+/// Names a room within one namespace. Not reused while anything still refers to the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RoomId(pub(crate) u32);
+
+impl RoomId {
+    /// The room that every socket of the namespace is in: a packet without target rooms goes here.
+    pub(crate) const ALL: Self = Self(0);
+}
+
+/// Rooms that a packet was withheld from, sorted.
+pub(crate) type Excepted = SmallVec<[RoomId; 2]>;
+
+/// The packets of one room, those in the log and those evicted from it.
+#[derive(Debug, Default)]
+pub(super) struct RoomTrack {
+    /// Sequences in the log that were addressed to the room, ascending.
+    held: VecDeque<u64>,
+    /// The latest evicted sequence of packets without exceptions (and of forgotten classes).
+    evicted: u64,
+    /// The latest evicted sequence for each set of excepted rooms.
+    evicted_except: Vec<(Excepted, u64)>,
+    /// Rooms whose sets of excepted rooms name this one.
+    pub(super) named_by: Vec<RoomId>,
+    /// Log entries that name the room.
+    pub(super) references: u32,
+    /// Nobody is in the room, nor was at any position that is still in the log.
+    pub(super) is_vacant: bool,
+}
+
+/// Sets of excepted rooms that a room remembers the evictions of. Beyond it the oldest is counted
+/// as if it had excepted nobody: some session may then be refused although it was excepted, none
+/// recovers with a loss.
+const CLASSES_MAX: usize = 32;
+
+impl RoomTrack {
+    pub(super) fn append(&mut self, sequence: u64) {
+        debug_assert!(self.held.back().is_none_or(|last| *last < sequence), "ascending");
+        self.held.push_back(sequence);
+    }
+
+    /// Notes that the oldest packet of the room left the log. Returns a set of excepted rooms that
+    /// was forgotten for it.
+    pub(super) fn evict(&mut self, sequence: u64, except: &[RoomId]) -> Option<Excepted> {
+        let front = self.held.pop_front();
+        debug_assert_eq!(front, Some(sequence), "eviction is in log order");
+        if self.held.is_empty() {
+            self.held = VecDeque::new();
+        }
+        if self.is_vacant {
+            return None;
+        }
+        if except.is_empty() {
+            self.evicted = sequence;
+            return None;
+        }
+        if let Some((_, last)) = self.evicted_except.iter_mut().find(|(set, _)| **set == *except) {
+            *last = sequence;
+            return None;
+        }
+        let is_full = self.evicted_except.len() >= CLASSES_MAX;
+        let forgotten = is_full.then(|| self.forget_oldest()).flatten();
+        self.evicted_except.push((except.into(), sequence));
+        forgotten
+    }
+
+    /// Sequences in the log within `(after, up_to]`, ascending.
+    pub(super) fn held(&self, after: u64, up_to: u64) -> impl DoubleEndedIterator<Item = u64> {
+        let start = self.held.partition_point(|sequence| *sequence <= after);
+        let end = self.held.partition_point(|sequence| *sequence <= up_to).max(start);
+        self.held.range(start..end).copied()
+    }
+
+    /// The latest evicted packet that was not withheld from a session that is in the rooms for
+    /// which `is_in` holds.
+    pub(super) fn last_evicted(&self, is_in: impl Fn(RoomId) -> bool) -> u64 {
+        let addressed = |set: &Excepted| !set.iter().any(|room| is_in(*room));
+        let classes = self.evicted_except.iter().filter(|(set, _)| addressed(set));
+        classes.map(|(_, last)| *last).fold(self.evicted, u64::max)
+    }
+
+    /// Whether a set of excepted rooms names `room`.
+    pub(super) fn names(&self, room: RoomId) -> bool {
+        self.evicted_except.iter().any(|(set, _)| set.contains(&room))
+    }
+
+    /// Takes a room out of the sets of excepted rooms, since nobody is in it whom the difference
+    /// would concern.
+    pub(super) fn disregard(&mut self, room: RoomId) {
+        for (mut set, last) in mem::take(&mut self.evicted_except) {
+            set.retain(|except| *except != room);
+            if set.is_empty() {
+                self.evicted = self.evicted.max(last);
+                continue;
+            }
+            match self.evicted_except.iter_mut().find(|(other, _)| *other == set) {
+                Some((_, other)) => *other = last.max(*other),
+                None => self.evicted_except.push((set, last)),
+            }
+        }
+    }
+
+    pub(super) fn take_classes(&mut self) -> impl Iterator<Item = Excepted> {
+        mem::take(&mut self.evicted_except).into_iter().map(|(set, _)| set)
+    }
+
+    fn forget_oldest(&mut self) -> Option<Excepted> {
+        let ages = self.evicted_except.iter().enumerate();
+        let (index, _) = ages.min_by_key(|(_, (_, last))| *last)?;
+        let (set, last) = self.evicted_except.swap_remove(index);
+        self.evicted = self.evicted.max(last);
+        Some(set)
+    }
+}
