@@ -153,10 +153,26 @@ impl fmt::Debug for RecoveryKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireId(pub u64);
 
-/// Where a [`Link`](crate::link::Link) can be reached. Opaque to the hub, meaningful to whoever
-/// owns the links.
+/// Names an Engine.IO session.
+///
+/// [`Server`](crate::server::Server) issues generational ones: after the session has ended its id
+/// is a miss, never another peer. Whoever runs [`Link`](crate::link::Link)s around a
+/// [`Hub`](crate::hub::Hub) chooses them, so that an id says where the link is; it must not be
+/// reused for another link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(pub u64);
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// Makes the id from the number that the embedder uses.
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    /// Returns the number that the id was made from.
+    pub const fn as_raw(self) -> u64 {
+        self.0
+    }
+}
 
 /// Names a socket: one client in one namespace, connected or parked.
 ///

@@ -1,4 +1,15 @@
 #![no_std]
+// Rules for the library alone: tests and examples have a standard library and may panic.
+#![deny(
+    unreachable_pub,
+    clippy::alloc_instead_of_core,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 #![doc = include_str!("../README.md")]
 
 extern crate alloc;
@@ -6,15 +17,21 @@ extern crate alloc;
 extern crate std;
 
 pub mod engine;
+pub mod hub;
+pub mod link;
+pub mod recovery;
+pub mod server;
 pub mod socket;
 
 mod config;
 mod entropy;
 mod id;
+mod stats;
 mod time;
+mod timers;
 
 pub use bytestring::ByteString;
 pub use config::{ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Transports};
 pub use entropy::Entropy;
-pub use id::{AckId, Address, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
+pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
 pub use time::Timestamp;

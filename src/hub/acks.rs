@@ -1,0 +1,189 @@
+//! Acknowledgements that the server waits for. Every one of them settles.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use smallvec::SmallVec;
+
+use crate::{id::SocketKey, socket::Args, time::Timestamp};
+
+/// The acknowledgements that one namespace waits for, by id.
+#[derive(Debug, Default)]
+pub(super) struct AckTable {
+    next: u64,
+    pending: BTreeMap<u64, Pending>,
+    deadlines: BTreeSet<(Timestamp, u64)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    deadline: Timestamp,
+    waiting: Waiting,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    One { socket: SocketKey, survives_parking: bool },
+    Many { sockets: BTreeSet<SocketKey>, missing: usize, responses: Vec<(SocketKey, Args)> },
+}
+
+/// How an acknowledgement was settled.
+#[derive(Clone, Debug)]
+pub(super) enum Settled {
+    One { socket: SocketKey, outcome: Result<Args, AckFailure> },
+    Many { responses: Vec<(SocketKey, Args)>, missing: usize, timed_out: bool },
+}
+
+/// Why an acknowledgement failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckFailure {
+    /// The client did not answer in time.
+    Timeout,
+    /// The client's socket was disconnected before it answered.
+    Disconnected,
+}
+
+/// Ids are exact in JavaScript up to here.
+const ID_MAX: u64 = (1 << 53) - 1;
+
+impl AckTable {
+    /// Waits for one socket.
+    pub(super) fn expect_one(
+        &mut self,
+        deadline: Timestamp,
+        socket: SocketKey,
+        survives_parking: bool,
+    ) -> u64 {
+        self.expect(deadline, Waiting::One { socket, survives_parking })
+    }
+
+    /// Waits for many sockets.
+    pub(super) fn expect_many(
+        &mut self,
+        deadline: Timestamp,
+        sockets: impl IntoIterator<Item = SocketKey>,
+    ) -> u64 {
+        let sockets = sockets.into_iter().collect();
+        self.expect(deadline, Waiting::Many { sockets, missing: 0, responses: Vec::new() })
+    }
+
+    /// Settles, or brings nearer to settlement, what `socket` has answered. `None` while others
+    /// are awaited, and for an id that is not awaited from this socket.
+    pub(super) fn answer(&mut self, id: u64, from: SocketKey, args: Args) -> Option<Settled> {
+        match &mut self.pending.get_mut(&id)?.waiting {
+            Waiting::One { socket, .. } => {
+                if *socket != from {
+                    return None;
+                }
+                self.remove(id)?;
+                Some(Settled::One { socket: from, outcome: Ok(args) })
+            }
+            Waiting::Many { sockets, responses, .. } => {
+                if !sockets.remove(&from) {
+                    return None;
+                }
+                responses.push((from, args));
+                self.settle_if_complete(id)
+            }
+        }
+    }
+
+    /// Gives up waiting for a socket that has lost its link (`is_parked`) or has ended.
+    pub(super) fn give_up(&mut self, id: u64, on: SocketKey, is_parked: bool) -> GivenUp {
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return GivenUp::Forgotten;
+        };
+        match &mut pending.waiting {
+            Waiting::One { socket, survives_parking } => {
+                if *socket != on {
+                    return GivenUp::Forgotten;
+                }
+                if is_parked && *survives_parking {
+                    return GivenUp::Kept;
+                }
+                self.remove(id);
+                let outcome = Err(AckFailure::Disconnected);
+                GivenUp::Settled(Settled::One { socket: on, outcome })
+            }
+            Waiting::Many { sockets, missing, .. } => {
+                if sockets.remove(&on) {
+                    *missing = missing.saturating_add(1);
+                }
+                self.settle_if_complete(id).map_or(GivenUp::Forgotten, GivenUp::Settled)
+            }
+        }
+    }
+
+    /// Settles the one that has waited for too long. The sockets are those that did not answer.
+    pub(super) fn next_timed_out(
+        &mut self,
+        now: Timestamp,
+    ) -> Option<(u64, Settled, SmallVec<[SocketKey; 1]>)> {
+        let (deadline, id) = *self.deadlines.first()?;
+        if deadline > now {
+            return None;
+        }
+        Some(match self.remove(id)?.waiting {
+            Waiting::One { socket, .. } => {
+                let outcome = Err(AckFailure::Timeout);
+                (id, Settled::One { socket, outcome }, core::iter::once(socket).collect())
+            }
+            Waiting::Many { sockets, missing, responses } => {
+                let missing = missing.saturating_add(sockets.len());
+                let settled = Settled::Many { responses, missing, timed_out: true };
+                (id, settled, sockets.into_iter().collect())
+            }
+        })
+    }
+
+    /// Settles a broadcast that has nobody left to wait for.
+    pub(super) fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
+        let Waiting::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
+            return None;
+        };
+        if !sockets.is_empty() {
+            return None;
+        }
+        let Waiting::Many { missing, responses, .. } = self.remove(id)?.waiting else {
+            return None;
+        };
+        Some(Settled::Many { responses, missing, timed_out: false })
+    }
+
+    pub(super) fn is_awaited(&self, id: u64) -> bool {
+        self.pending.contains_key(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
+    }
+
+    fn expect(&mut self, deadline: Timestamp, waiting: Waiting) -> u64 {
+        let id = self.next;
+        self.next = if id == ID_MAX { 0 } else { id + 1 };
+        self.pending.insert(id, Pending { deadline, waiting });
+        self.deadlines.insert((deadline, id));
+        id
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&id)?;
+        self.deadlines.remove(&(pending.deadline, id));
+        Some(pending)
+    }
+}
+
+/// What [`AckTable::give_up`] did.
+pub(super) enum GivenUp {
+    /// It stays pending: the event will be replayed.
+    Kept,
+    /// Nothing is to be told: the id is not awaited from this socket any more.
+    Forgotten,
+    Settled(Settled),
+}

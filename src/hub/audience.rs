@@ -1,0 +1,85 @@
+//! Who a broadcast is for.
+
+use alloc::string::String;
+
+use smallvec::SmallVec;
+
+/// Who a broadcast is for: rooms, minus rooms.
+///
+/// Without a room it is for the whole namespace. Several rooms are a union; each socket receives
+/// the event at most once. The room named after a socket's id holds that socket.
+///
+/// ```
+/// use socketio_proto::hub::Audience;
+///
+/// let neighbours = Audience::room("lobby").to("garden").except("3Bk0bBfqCjAhHGg4AAAB");
+/// assert_eq!(neighbours.rooms().collect::<Vec<_>>(), ["lobby", "garden"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    rooms: SmallVec<[String; 1]>,
+    except: SmallVec<[String; 1]>,
+    volatile: bool,
+    local: bool,
+}
+
+impl Audience {
+    /// Everyone in the namespace.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The sockets in one room.
+    pub fn room(name: impl Into<String>) -> Self {
+        Self::all().to(name)
+    }
+
+    /// Adds the sockets of a room.
+    #[must_use]
+    pub fn to(mut self, room: impl Into<String>) -> Self {
+        self.rooms.push(room.into());
+        self
+    }
+
+    /// Leaves out the sockets of a room, also those of the target rooms.
+    #[must_use]
+    pub fn except(mut self, room: impl Into<String>) -> Self {
+        self.except.push(room.into());
+        self
+    }
+
+    /// Makes the event volatile: whoever cannot take it at this moment does not get it, and it is
+    /// not replayed.
+    #[must_use]
+    pub fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// Keeps the event on this server. It has no effect on a single one.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// The target rooms; none means the whole namespace.
+    pub fn rooms(&self) -> impl Iterator<Item = &str> {
+        self.rooms.iter().map(String::as_str)
+    }
+
+    /// The rooms left out.
+    pub fn excepted(&self) -> impl Iterator<Item = &str> {
+        self.except.iter().map(String::as_str)
+    }
+
+    /// Whether the event is volatile.
+    pub fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
+    /// Whether the event stays on this server.
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+}

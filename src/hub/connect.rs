@@ -1,0 +1,420 @@
+//! How a client joins a namespace: request, authorisation, admission, recovery.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use serde::Serialize;
+
+use super::{
+    Hub, Output,
+    claim::{Claim, ClaimedOffset},
+    event::{ConnectRequest, Event},
+    message::{Attached, Reply, ReplyKind},
+    reason::DisconnectReason,
+    sessions::Birth,
+};
+use crate::{
+    config::{ReplayOrder, ServerConfig},
+    engine::CloseReason,
+    id::{ConnectionId, RecoveryKey, SocketId, SocketKey},
+    recovery::{Pacing, RecoveryOutcome, Refusal},
+    socket::{Encoded, Json, NamespaceName},
+    stats::increment,
+    time::Timestamp,
+};
+
+/// CONNECTs that are not answered yet.
+pub(super) struct Connects {
+    waiting: BTreeMap<(ConnectionId, u32), Waiting>,
+    next_serial: u64,
+    /// Recoveries that are over the rate, in the order in which they arrived.
+    queued: VecDeque<ConnectRequest>,
+    pacing: Option<Pacing>,
+}
+
+struct Waiting {
+    serial: u64,
+    auth: Json,
+    claim: Option<Claim>,
+}
+
+/// A session that a claim is good for.
+struct Recoverable {
+    socket: SocketKey,
+    missed: Vec<Encoded>,
+}
+
+impl Connects {
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            next_serial: 0,
+            queued: VecDeque::new(),
+            pacing: config.recovery.as_ref().map(Pacing::new),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Timestamp {
+        match &self.pacing {
+            Some(pacing) if !self.queued.is_empty() => pacing.next_at(),
+            _ => Timestamp::NEVER,
+        }
+    }
+
+    fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
+        let waiting = self.waiting.get(&(request.connection, request.namespace))?;
+        (waiting.serial == request.serial).then_some(waiting)
+    }
+}
+
+/// Why a client is not let into a namespace, as CONNECT_ERROR tells it.
+///
+/// ```
+/// use socketio_proto::hub::Rejection;
+///
+/// let rejection = Rejection::new("not authorized").data(&serde_json::json!({ "retry": false }))?;
+/// # Ok::<(), socketio_proto::socket::EncodeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    message: alloc::string::String,
+    data: Option<Json>,
+}
+
+impl Rejection {
+    /// Makes a rejection with a message and no data.
+    pub fn new(message: impl Into<alloc::string::String>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+
+    /// Adds data, which the client finds as `err.data`.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`](crate::socket::EncodeError) if the value is not JSON.
+    pub fn data(mut self, data: &impl Serialize) -> Result<Self, crate::socket::EncodeError> {
+        self.data = Some(Json::new(data)?);
+        Ok(self)
+    }
+
+    fn encode(&self, namespace: &NamespaceName) -> Encoded {
+        let message = serde_json::to_string(&self.message).unwrap_or_default();
+        let mut text = alloc::format!("{{\"message\":{message}");
+        if let Some(data) = &self.data {
+            text.push_str(",\"data\":");
+            text.push_str(data.as_str());
+        }
+        text.push('}');
+        let error = Json::from_text(&text).unwrap_or_else(|_| Json::empty_object());
+        Encoded::connect_error(namespace, &error)
+    }
+}
+
+impl<D: Default> Hub<D> {
+    /// Lets a client in: with its former session if that can be recovered, with a new one
+    /// otherwise. `None` if the client has gone meanwhile.
+    ///
+    /// In one step the former link's connection is closed if it was still open, the session moves,
+    /// and CONNECT, the missed packets and everything live from now on stand in that order on the
+    /// new link.
+    pub fn accept(&mut self, now: Timestamp, request: ConnectRequest) -> Option<SocketKey> {
+        let now = self.advance(now);
+        let claim = self.connects.get(request)?.claim.as_ref();
+        let found = claim.map(|claim| self.find_recoverable(now, request.namespace, claim));
+        self.admit(request, found)
+    }
+
+    pub(super) fn handle_connect(
+        &mut self,
+        now: Timestamp,
+        from: ConnectionId,
+        name: NamespaceName,
+        auth: Option<Json>,
+    ) {
+        let Some(namespace) = self.find_or_create(&name) else {
+            self.refuse(from, name, &Rejection::new("Invalid namespace"));
+            return;
+        };
+        let auth = auth.unwrap_or_else(Json::empty_object);
+        let (auth, claim) =
+            if self.config.recovery.is_some() { Claim::split(auth) } else { (auth, None) };
+        let is_known = claim.as_ref().is_some_and(|claim| self.find(now, namespace, claim).is_ok());
+        let serial = self.connects.next_serial;
+        self.connects.next_serial = serial.wrapping_add(1);
+        let request = ConnectRequest { connection: from, namespace, serial };
+        let waiting = Waiting { serial, auth, claim };
+        if self.connects.waiting.insert((from, namespace), waiting).is_none()
+            && let Some(namespace) = self.namespaces.get_mut(&namespace)
+        {
+            namespace.waiting += 1;
+        }
+        if is_known && !self.may_claim(now) {
+            increment(&mut self.totals.paced);
+            self.connects.queued.push_back(request);
+        } else {
+            self.proceed(now, request);
+        }
+    }
+
+    /// Lets in the recoveries that had to queue, as far as their rate allows.
+    pub(super) fn admit_queued(&mut self, now: Timestamp) {
+        while let Some(request) = self.connects.queued.front().copied() {
+            let is_stale = self.connects.get(request).is_none();
+            if !is_stale && !self.may_claim(now) {
+                return;
+            }
+            self.connects.queued.pop_front();
+            if !is_stale {
+                self.proceed(now, request);
+            }
+        }
+    }
+
+    /// Lets a client in that need not be authorised again, asks the application otherwise.
+    fn proceed(&mut self, now: Timestamp, request: ConnectRequest) {
+        let Some(waiting) = self.connects.get(request) else {
+            return;
+        };
+        let may_skip = self.config.recovery.as_ref().is_some_and(|r| r.skip_authorization);
+        let claim = waiting.claim.as_ref();
+        let found =
+            claim.and_then(|claim| self.find_recoverable(now, request.namespace, claim).ok());
+        let recoverable = found.as_ref().map(|session| session.socket);
+        if let Some(session) = found.filter(|_| may_skip) {
+            self.admit(request, Some(Ok(session)));
+            return;
+        }
+        let auth = waiting.auth.clone();
+        let Some(namespace) = self.namespaces.get(&request.namespace) else {
+            return;
+        };
+        self.out.push_back(Output::Event(Event::ConnectRequested {
+            request,
+            connection: request.connection,
+            namespace: namespace.sessions.name().clone(),
+            auth,
+            recoverable,
+        }));
+    }
+
+    /// Makes the client a member of the namespace. What was `found` must have been found in the
+    /// same call: nothing may be emitted in between.
+    fn admit(
+        &mut self,
+        request: ConnectRequest,
+        found: Option<Result<Recoverable, Refusal>>,
+    ) -> Option<SocketKey> {
+        let Waiting { auth, .. } = self.take_waiting(request)?;
+        let (socket, packets, recovery) = match found {
+            Some(Ok(session)) => self.recover(request, session),
+            Some(Err(refusal)) => {
+                self.totals.refused.count(refusal);
+                self.open(request, RecoveryOutcome::Refused(refusal))
+            }
+            None => self.open(request, RecoveryOutcome::New),
+        };
+        let namespace = self.namespaces.get(&request.namespace)?;
+        let member = namespace.member(socket)?;
+        let (id, attachment) = (member.id, member.attachment);
+        let name = namespace.sessions.name().clone();
+        self.reply(
+            request.connection,
+            ReplyKind::Connected {
+                namespace: name.clone(),
+                socket: Attached { key: socket, attachment },
+                packets,
+            },
+        );
+        self.out.push_back(Output::Event(Event::Connected {
+            socket,
+            id,
+            connection: request.connection,
+            namespace: name,
+            auth,
+            recovery,
+        }));
+        self.settle(request.namespace);
+        Some(socket)
+    }
+
+    fn may_claim(&mut self, now: Timestamp) -> bool {
+        self.connects.pacing.as_mut().is_none_or(|pacing| pacing.try_take(now))
+    }
+
+    fn recover(
+        &mut self,
+        request: ConnectRequest,
+        session: Recoverable,
+    ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
+        let Recoverable { socket, missed } = session;
+        let replayed = missed.len();
+        let former = self.with_namespace(socket.namespace, |namespace, _| {
+            namespace.sessions.attach(socket.index, request.connection)
+        });
+        if let Some(Some(former)) = former {
+            increment(&mut self.totals.taken_over);
+            self.leave_former_link(former, socket, request.connection);
+        }
+        increment(&mut self.totals.recovered);
+        self.totals.replayed = self.totals.replayed.wrapping_add(replayed as u64);
+        let mut packets = missed;
+        let after_connect = self
+            .config
+            .recovery
+            .as_ref()
+            .is_none_or(|recovery| recovery.replay_order == ReplayOrder::AfterConnect);
+        let position = if after_connect { 0 } else { packets.len() };
+        packets.splice(position..position, self.connect_packet(socket));
+        (socket, packets, RecoveryOutcome::Recovered { replayed })
+    }
+
+    /// Tells the application and the former link that the session has moved on.
+    fn leave_former_link(&mut self, former: ConnectionId, socket: SocketKey, to: ConnectionId) {
+        let Some(namespace) = self.namespaces.get(&socket.namespace) else {
+            return;
+        };
+        let Some(member) = namespace.member(socket) else {
+            return;
+        };
+        let event = Event::Disconnected {
+            socket,
+            id: member.id,
+            namespace: namespace.sessions.name().clone(),
+            reason: DisconnectReason::TakenOver,
+            data: None,
+        };
+        self.out.push_back(Output::Event(event));
+        if former != to {
+            self.reply(former, ReplyKind::Close { reason: CloseReason::TakenOver });
+        }
+    }
+
+    fn open(
+        &mut self,
+        request: ConnectRequest,
+        outcome: RecoveryOutcome,
+    ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
+        let id = SocketId::from_entropy(&mut *self.entropy);
+        let key =
+            self.config.recovery.is_some().then(|| RecoveryKey::from_entropy(&mut *self.entropy));
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let birth =
+            Birth { id, key, generation, connection: request.connection, data: D::default() };
+        let index = self.with_namespace(request.namespace, |ns, _| ns.sessions.open(birth));
+        let socket = SocketKey {
+            namespace: request.namespace,
+            index: index.unwrap_or_default(),
+            generation,
+        };
+        if let Some(key) = key {
+            self.keys.insert(key.index_key(), socket);
+        }
+        (socket, self.connect_packet(socket).into_iter().collect(), outcome)
+    }
+
+    /// Answers CONNECT with CONNECT_ERROR. The connection stays open, and a session that the
+    /// client might have recovered stays parked. Returns false if the client has gone meanwhile.
+    pub fn reject(
+        &mut self,
+        now: Timestamp,
+        request: ConnectRequest,
+        rejection: &Rejection,
+    ) -> bool {
+        self.advance(now);
+        if self.take_waiting(request).is_none() {
+            return false;
+        }
+        if let Some(namespace) = self.namespaces.get(&request.namespace) {
+            let name = namespace.sessions.name().clone();
+            self.refuse(request.connection, name, rejection);
+        }
+        self.settle(request.namespace);
+        true
+    }
+
+    pub(super) fn cancel(&mut self, from: ConnectionId, name: &NamespaceName) {
+        let Some(namespace) = self.names.get(name).copied() else {
+            return;
+        };
+        let Some(waiting) = self.connects.waiting.get(&(from, namespace)) else {
+            return;
+        };
+        let serial = waiting.serial;
+        self.take_waiting(ConnectRequest { connection: from, namespace, serial });
+        self.settle(namespace);
+    }
+
+    fn refuse(&mut self, to: ConnectionId, namespace: NamespaceName, rejection: &Rejection) {
+        increment(&mut self.totals.connects_refused);
+        let packet = rejection.encode(&namespace);
+        self.reply(to, ReplyKind::Refused { namespace, packet });
+    }
+
+    fn reply(&mut self, to: ConnectionId, reply: ReplyKind) {
+        self.out.push_back(Output::Reply { to, reply: Reply(reply) });
+    }
+
+    fn take_waiting(&mut self, request: ConnectRequest) -> Option<Waiting> {
+        self.connects.get(request)?;
+        if let Some(namespace) = self.namespaces.get_mut(&request.namespace) {
+            namespace.waiting = namespace.waiting.saturating_sub(1);
+        }
+        self.connects.waiting.remove(&(request.connection, request.namespace))
+    }
+
+    fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
+        if let Some(id) = self.names.get(name) {
+            return Some(*id);
+        }
+        let is_accepted = self.predicates.iter().any(|accepts| accepts(name.as_str()));
+        if !is_accepted {
+            return None;
+        }
+        self.create_namespace(name.clone(), true).ok()
+    }
+
+    fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {
+        let namespace = self.namespaces.get(&socket.namespace)?;
+        let member = namespace.member(socket)?;
+        Some(Encoded::connect(namespace.sessions.name(), &member.id, member.key.as_ref()))
+    }
+
+    /// The session that a claim is good for, and the position to resume from. Looks, and changes
+    /// nothing.
+    fn find(
+        &self,
+        now: Timestamp,
+        namespace: u32,
+        claim: &Claim,
+    ) -> Result<(SocketKey, u64), Refusal> {
+        let key = claim.key.as_deref().and_then(RecoveryKey::parse).ok_or(Refusal::Unknown)?;
+        let socket = *self.keys.get(&key.index_key()).ok_or(Refusal::Unknown)?;
+        if socket.namespace != namespace {
+            return Err(Refusal::OtherNamespace);
+        }
+        let offset = match &claim.offset {
+            ClaimedOffset::Nothing => None,
+            ClaimedOffset::Text(text) => Some(text.as_str()),
+            ClaimedOffset::WrongType => return Err(Refusal::InvalidOffset),
+        };
+        let namespace = self.namespaces.get(&namespace).ok_or(Refusal::Unknown)?;
+        Ok((socket, namespace.sessions.check(now, socket.index, offset)?))
+    }
+
+    /// The same with what the session missed.
+    fn find_recoverable(
+        &self,
+        now: Timestamp,
+        namespace: u32,
+        claim: &Claim,
+    ) -> Result<Recoverable, Refusal> {
+        let (socket, position) = self.find(now, namespace, claim)?;
+        let namespace = self.namespaces.get(&namespace).ok_or(Refusal::Unknown)?;
+        let is_awaited = |id| namespace.is_ack_awaited(id);
+        let missed = namespace.sessions.missed(socket.index, position, is_awaited)?;
+        Ok(Recoverable { socket, missed })
+    }
+}

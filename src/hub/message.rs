@@ -1,0 +1,83 @@
+//! What links and the hub tell each other. All of it is `Send` and opaque.
+
+use alloc::vec::Vec;
+
+use smallvec::SmallVec;
+
+use super::reason::DisconnectReason;
+use crate::{
+    engine::CloseReason,
+    id::{ConnectionId, SocketKey},
+    socket::{Args, Encoded, Json, NamespaceName},
+};
+
+/// From a link to the hub.
+#[derive(Debug)]
+pub struct Request(pub(crate) RequestKind);
+
+#[derive(Debug)]
+pub(crate) enum RequestKind {
+    /// The client wants to join a namespace.
+    Connect { namespace: NamespaceName, auth: Option<Json> },
+    /// The client that wanted to has gone.
+    Cancel { namespace: NamespaceName },
+    /// A socket has lost this link.
+    Detach { socket: Attached, reason: DisconnectReason },
+    /// The client has acknowledged an event.
+    Ack { socket: Attached, id: u64, args: Args },
+}
+
+/// From the hub to a link.
+#[derive(Debug)]
+pub struct Reply(pub(crate) ReplyKind);
+
+#[derive(Debug)]
+pub(crate) enum ReplyKind {
+    /// The client is in; the packets are the CONNECT answer and what it missed.
+    Connected { namespace: NamespaceName, socket: Attached, packets: Vec<Encoded> },
+    /// The client is not let in.
+    Refused { namespace: NamespaceName, packet: Encoded },
+    /// The server has disconnected the socket, and the connection if `close` holds.
+    Disconnected { socket: Attached, close: bool },
+    /// The connection is to be closed at once.
+    Close { reason: CloseReason },
+}
+
+/// A socket on one of the links that it has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attached {
+    pub(crate) key: SocketKey,
+    pub(crate) attachment: u32,
+}
+
+/// One packet and the links that it goes to.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub(crate) namespace: u32,
+    pub(crate) packet: Encoded,
+    pub(crate) is_volatile: bool,
+    pub(crate) to: SmallVec<[ConnectionId; 1]>,
+}
+
+impl Delivery {
+    /// Returns the links to hand the delivery to; [`Link::deliver`](crate::link::Link::deliver)
+    /// does the rest.
+    pub fn recipients(&self) -> &[ConnectionId] {
+        &self.to
+    }
+}
+
+/// Entitles to acknowledge one event of a client, once. Consumed by
+/// [`Server::ack`](crate::server::Server::ack).
+#[derive(Debug, PartialEq, Eq)]
+pub struct AckToken {
+    pub(crate) socket: Attached,
+    pub(crate) id: u64,
+}
+
+impl AckToken {
+    /// Returns the socket whose client waits for the acknowledgement.
+    pub fn socket(&self) -> SocketKey {
+        self.socket.key
+    }
+}

@@ -1,0 +1,378 @@
+//! Namespaces, rooms, acknowledgements and sessions: everything that connections share.
+//!
+//! A [`Hub`] owns no connection. [`Link`](crate::link::Link)s send it [`Request`]s, and it sends
+//! them [`Reply`]s and [`Delivery`]s, all of them opaque and `Send`, so links may run on many
+//! threads and the hub on one. [`Server`](crate::server::Server) is the single-threaded composition
+//! of the same parts.
+//!
+//! ```text
+//!            CONNECT                 accept
+//!   ┌──────┐ ───────► ┌───────────┐ ───────► ┌───────────┐ link lost ┌────────┐
+//!   │ none │          │ requested │          │ connected │ ────────► │ parked │
+//!   └──────┘ ◄─────── └───────────┘          └───────────┘ ◄──────── └────────┘
+//!            reject, link lost                │   recovered │          │
+//!                                             ▼             ▼          ▼
+//!                                      DISCONNECT, kick,       expired, kicked:
+//!                                      protocol violation      over for good
+//! ```
+//!
+//! Order: what the hub puts out for one link is to be handed to it in that order. Word from or to a
+//! link that is gone is a counted no-op.
+
+mod acks;
+mod admin;
+mod audience;
+mod claim;
+mod connect;
+mod emit;
+mod error;
+mod event;
+mod message;
+mod namespace;
+mod reason;
+mod rooms;
+mod sessions;
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+use core::fmt;
+
+pub(crate) use self::message::{Attached, ReplyKind, RequestKind};
+pub use self::{
+    acks::AckFailure,
+    audience::Audience,
+    connect::Rejection,
+    error::{EmitError, NamespaceError, RoomError},
+    event::{ConnectRequest, Event, ExpiryCause},
+    message::{AckToken, Delivery, Reply, Request},
+    reason::DisconnectReason,
+};
+use self::{
+    connect::Connects,
+    namespace::{Namespace, Outbox},
+    sessions::Member,
+};
+use crate::{
+    config::{ConfigError, ServerConfig},
+    entropy::Entropy,
+    id::{ConnectionId, SocketKey},
+    socket::NamespaceName,
+    stats::{Stats, Totals, increment},
+    time::Timestamp,
+    timers::Timers,
+};
+
+/// The namespaces of a server with their rooms, sessions and logs. `D` is the application's own
+/// data of a socket: given back when the client recovers, or when its session is over.
+///
+/// Used directly when links run elsewhere; otherwise [`Server`](crate::server::Server) is the
+/// simpler door to the same verbs.
+pub struct Hub<D> {
+    config: Arc<ServerConfig>,
+    entropy: Box<dyn Entropy>,
+    namespaces: BTreeMap<u32, Namespace<D>>,
+    names: BTreeMap<NamespaceName, u32>,
+    next_namespace: u32,
+    predicates: alloc::vec::Vec<Predicate>,
+    /// Sessions by private id.
+    keys: BTreeMap<[u8; 20], SocketKey>,
+    next_generation: u32,
+    connects: Connects,
+    timers: Timers<u32>,
+    out: Outbox<D>,
+    now: Timestamp,
+    totals: Totals,
+}
+
+type Predicate = Box<dyn Fn(&str) -> bool + Send>;
+
+/// What the owner of the links has to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output<D> {
+    /// Hand a reply to one link: [`Link::handle_reply`](crate::link::Link::handle_reply).
+    Reply {
+        /// The link.
+        to: ConnectionId,
+        /// What to hand to it.
+        reply: Reply,
+    },
+    /// Hand a packet to every recipient: [`Link::deliver`](crate::link::Link::deliver).
+    Deliver(Delivery),
+    /// Tell the application.
+    Event(Event<D>),
+}
+
+impl<D: Default> Hub<D> {
+    /// Makes a hub without namespaces.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the configuration cannot be used.
+    pub fn new(
+        config: Arc<ServerConfig>,
+        entropy: impl Entropy + 'static,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            connects: Connects::new(&config),
+            config,
+            entropy: Box::new(entropy),
+            namespaces: BTreeMap::new(),
+            names: BTreeMap::new(),
+            next_namespace: 0,
+            predicates: alloc::vec::Vec::new(),
+            keys: BTreeMap::new(),
+            next_generation: 0,
+            timers: Timers::new(),
+            out: VecDeque::new(),
+            now: Timestamp::ZERO,
+            totals: Totals::default(),
+        })
+    }
+
+    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
+    pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
+        let name = NamespaceName::new(name).map_err(|_| NamespaceError::InvalidName)?;
+        if !self.names.contains_key(&name) {
+            self.create_namespace(name, false)?;
+        }
+        Ok(())
+    }
+
+    /// Lets clients ask to join every namespace whose name satisfies `predicate`.
+    ///
+    /// Such a namespace is made when the first client asks for it, and goes when no session,
+    /// connected or parked, is left in it.
+    pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
+        self.predicates.push(Box::new(predicate));
+    }
+
+    /// Takes a request of the link `from`.
+    pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
+        let now = self.advance(now);
+        match request.0 {
+            RequestKind::Connect { namespace, auth } => {
+                self.handle_connect(now, from, namespace, auth);
+            }
+            RequestKind::Cancel { namespace } => self.cancel(from, &namespace),
+            RequestKind::Detach { socket, reason } => self.handle_detach(now, socket, reason),
+            RequestKind::Ack { socket, id, args } => {
+                let known = self.with_namespace(socket.key.namespace, |namespace, out| {
+                    namespace.handle_ack(out, socket, id, args);
+                });
+                if known.is_none() {
+                    increment(&mut self.totals.stale);
+                }
+            }
+        }
+    }
+
+    /// Does what is due: expires sessions and packets, gives up acknowledgements, lets queued
+    /// recoveries in. Early and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let now = self.advance(now);
+        while let Some(id) = self.timers.pop_due(now) {
+            if let Some(namespace) = self.namespaces.get_mut(&id) {
+                namespace.armed = Timestamp::NEVER;
+                namespace.handle_timeout(now, &mut self.out);
+            }
+            self.expire(now, id);
+            self.settle(id);
+        }
+        self.admit_queued(now);
+    }
+
+    /// Takes the next thing to do. Draining is never a precondition of anything.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output<D>> {
+        let output = self.out.pop_front();
+        if output.is_none() {
+            self.out = VecDeque::new();
+        }
+        output
+    }
+
+    /// When [`Hub::handle_timeout`] is to be called; a moment in the past while there is output.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        if !self.out.is_empty() {
+            return Some(self.now);
+        }
+        self.timers.deadline().min(self.connects.deadline()).finite()
+    }
+
+    /// Disconnects a socket for good, connected or parked, and its connection too if
+    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
+    /// Returns false if the session has ended already.
+    pub fn disconnect(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        close_connection: bool,
+    ) -> bool {
+        self.advance(now);
+        let ended = self.with_namespace(socket.namespace, |namespace, out| {
+            let (member, connection) = namespace.disconnect(out, socket, close_connection)?;
+            Some((member, connection, namespace.sessions.name().clone()))
+        });
+        let Some(Some((member, connection, namespace))) = ended else {
+            return false;
+        };
+        self.forget_key(&member);
+        let Member { id, data, .. } = member;
+        let event = if connection.is_some() {
+            let reason = DisconnectReason::ServerNamespaceDisconnect;
+            Event::Disconnected { socket, id, namespace, reason, data: Some(data) }
+        } else {
+            let cause = ExpiryCause::Disconnected;
+            Event::SessionExpired { socket, id, namespace, data, cause }
+        };
+        self.out.push_back(Output::Event(event));
+        self.settle(socket.namespace);
+        true
+    }
+
+    /// Fills in what the hub holds and has decided.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats { namespaces: self.namespaces.len(), ..Stats::default() };
+        for namespace in self.namespaces.values() {
+            let sessions = &namespace.sessions;
+            stats.sockets += sessions.live_count();
+            stats.parked_sessions += sessions.parked_count();
+            stats.rooms += sessions.room_count();
+            stats.log_packets += sessions.log().len();
+            stats.log_bytes += sessions.log().bytes();
+            stats.pending_acks += namespace.pending_acks();
+        }
+        stats.total = self.totals;
+        stats
+    }
+
+    pub(crate) fn entropy(&mut self) -> &mut dyn Entropy {
+        &mut *self.entropy
+    }
+
+    fn handle_detach(&mut self, now: Timestamp, socket: Attached, reason: DisconnectReason) {
+        let id = socket.key.namespace;
+        let ended = self.with_namespace(id, |namespace, out| {
+            let member = namespace.detach(now, out, socket, reason)?;
+            Some((member, namespace.sessions.name().clone()))
+        });
+        let Some(ended) = ended else {
+            increment(&mut self.totals.stale);
+            return;
+        };
+        if let Some((member, namespace)) = ended {
+            self.forget_key(&member);
+            self.out.push_back(Output::Event(Event::Disconnected {
+                socket: socket.key,
+                id: member.id,
+                namespace,
+                reason,
+                data: Some(member.data),
+            }));
+        }
+        self.expire(now, id);
+        self.settle(id);
+    }
+
+    /// Ends the sessions of a namespace that have expired or are too many.
+    fn expire(&mut self, now: Timestamp, id: u32) {
+        while let Some(Some((socket, member, cause))) =
+            self.with_namespace(id, |namespace, out| namespace.take_expired(now, out))
+        {
+            self.forget_key(&member);
+            let counter = match cause {
+                ExpiryCause::TimedOut => &mut self.totals.sessions_expired,
+                ExpiryCause::Evicted | ExpiryCause::Disconnected => {
+                    &mut self.totals.sessions_evicted
+                }
+            };
+            increment(counter);
+            let Some(namespace) = self.namespaces.get(&id) else {
+                return;
+            };
+            let namespace = namespace.sessions.name().clone();
+            let Member { id, data, .. } = member;
+            let event = Event::SessionExpired { socket, id, namespace, data, cause };
+            self.out.push_back(Output::Event(event));
+        }
+    }
+
+    /// Runs `f` on a namespace and sees to its timer afterwards.
+    fn with_namespace<T>(
+        &mut self,
+        id: u32,
+        f: impl FnOnce(&mut Namespace<D>, &mut Outbox<D>) -> T,
+    ) -> Option<T> {
+        let namespace = self.namespaces.get_mut(&id)?;
+        let result = f(namespace, &mut self.out);
+        let deadline = namespace.deadline();
+        self.timers.arm(id, &mut namespace.armed, deadline);
+        Some(result)
+    }
+
+    /// Removes a namespace that was made by a predicate and is not needed any more.
+    fn settle(&mut self, id: u32) {
+        let Some(namespace) = self.namespaces.get_mut(&id) else {
+            return;
+        };
+        let deadline = namespace.deadline();
+        self.timers.arm(id, &mut namespace.armed, deadline);
+        if namespace.is_removable() {
+            self.timers.disarm(id, &mut namespace.armed);
+            let name = namespace.sessions.name().clone();
+            self.namespaces.remove(&id);
+            self.names.remove(&name);
+        }
+    }
+
+    fn create_namespace(
+        &mut self,
+        name: NamespaceName,
+        is_dynamic: bool,
+    ) -> Result<u32, NamespaceError> {
+        let limit = self.config.limits.namespaces;
+        if self.namespaces.len() >= limit {
+            return Err(NamespaceError::TooMany { limit });
+        }
+        let id = self.next_namespace;
+        self.next_namespace = id.checked_add(1).ok_or(NamespaceError::TooMany { limit })?;
+        let mut epoch = [0; 4];
+        self.entropy.fill(&mut epoch);
+        let epoch = u32::from_le_bytes(epoch);
+        let namespace = Namespace::new(id, name.clone(), self.config.clone(), epoch, is_dynamic);
+        self.namespaces.insert(id, namespace);
+        self.names.insert(name, id);
+        Ok(id)
+    }
+
+    fn find_namespace(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    fn forget_key(&mut self, member: &Member<D>) {
+        if let Some(key) = &member.key {
+            self.keys.remove(&key.index_key());
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.now = self.now.max(now);
+        self.now
+    }
+}
+
+impl<D> fmt::Debug for Hub<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("totals", &self.totals).finish_non_exhaustive()
+    }
+}

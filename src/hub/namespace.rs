@@ -1,0 +1,349 @@
+//! One namespace: its sessions and the acknowledgements it waits for.
+
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use super::{
+    Output,
+    acks::{AckTable, GivenUp, Settled},
+    audience::Audience,
+    error::EmitError,
+    event::{Event, ExpiryCause},
+    message::{Attached, Delivery, Reply, ReplyKind},
+    reason::DisconnectReason,
+    sessions::{Member, Sessions},
+};
+use crate::{
+    config::ServerConfig,
+    id::{AckId, ConnectionId, SocketKey},
+    socket::{self, Args, Encoded, NamespaceName},
+    time::Timestamp,
+};
+
+/// One namespace of the hub.
+pub(super) struct Namespace<D> {
+    pub(super) id: u32,
+    pub(super) sessions: Sessions<D>,
+    /// Made by a predicate: goes when it is empty.
+    pub(super) is_dynamic: bool,
+    /// CONNECTs that wait for an answer.
+    pub(super) waiting: usize,
+    /// This namespace's entry among the hub's timers.
+    pub(super) armed: Timestamp,
+    acks: AckTable,
+    config: Arc<ServerConfig>,
+}
+
+/// Where a namespace puts what is to be done.
+pub(super) type Outbox<D> = VecDeque<Output<D>>;
+
+impl<D> Namespace<D> {
+    pub(super) fn new(
+        id: u32,
+        name: NamespaceName,
+        config: Arc<ServerConfig>,
+        epoch: u32,
+        is_dynamic: bool,
+    ) -> Self {
+        Self {
+            id,
+            sessions: Sessions::new(name, config.clone(), epoch),
+            is_dynamic,
+            waiting: 0,
+            armed: Timestamp::NEVER,
+            acks: AckTable::default(),
+            config,
+        }
+    }
+
+    /// Emits an event to one socket. A parked one gets it when it comes back.
+    pub(super) fn emit(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        event: &socket::Event,
+        is_volatile: bool,
+    ) -> Result<(), EmitError> {
+        let member = self.member(socket).ok_or(EmitError::NotConnected)?;
+        let connection = member.connection();
+        let is_logged = self.config.recovery.is_some() && !is_volatile;
+        if connection.is_none() && !is_logged {
+            return Err(EmitError::NotConnected);
+        }
+        let to = self.sessions.addressed_to(socket.index);
+        let packet = self.sessions.publish(now, &to, event, None, is_logged);
+        out.extend(connection.map(|to| self.deliver_one(to, packet, is_volatile)));
+        Ok(())
+    }
+
+    /// Emits an event to one socket and waits for its acknowledgement.
+    pub(super) fn emit_with_ack(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let member = self.member(socket).ok_or(EmitError::NotConnected)?;
+        let connection = member.connection();
+        let is_logged = self.config.recovery.as_ref().is_some_and(|r| r.replay_ack_events);
+        if connection.is_none() && !is_logged {
+            return Err(EmitError::NotConnected);
+        }
+        self.check_acks()?;
+        let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
+        if let Some(member) = self.member_mut(socket) {
+            member.acks.push(id);
+        }
+        let to = self.sessions.addressed_to(socket.index);
+        let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
+        out.extend(connection.map(|to| self.deliver_one(to, packet, false)));
+        Ok(AckId { namespace: self.id, id })
+    }
+
+    /// Emits an event to an audience. Returns the number of connected sockets it goes to.
+    pub(super) fn broadcast(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> usize {
+        let Some(to) = self.sessions.resolve(audience) else {
+            return 0;
+        };
+        let occupants = self.sessions.occupants(&to);
+        let is_logged = self.config.recovery.is_some() && !audience.is_volatile();
+        if occupants.is_empty() && !is_logged {
+            return 0;
+        }
+        let packet = self.sessions.publish(now, &to, event, None, is_logged);
+        let count = occupants.len();
+        if count > 0 {
+            out.push_back(Output::Deliver(Delivery {
+                namespace: self.id,
+                packet,
+                is_volatile: audience.is_volatile(),
+                to: occupants.iter().map(|occupant| occupant.connection).collect(),
+            }));
+        }
+        count
+    }
+
+    /// Emits an event to an audience and collects the acknowledgements of those connected.
+    pub(super) fn broadcast_with_ack(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        audience: &Audience,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        self.check_acks()?;
+        let to = self.sessions.resolve(audience).unwrap_or_default();
+        let occupants = self.sessions.occupants(&to);
+        let sockets: Vec<SocketKey> =
+            occupants.iter().filter_map(|occupant| self.key(occupant.socket)).collect();
+        let id = self.acks.expect_many(now.saturating_add(timeout), sockets.iter().copied());
+        if let Some(settled) = self.acks.settle_if_complete(id) {
+            out.push_back(self.settled(id, settled));
+            return Ok(AckId { namespace: self.id, id });
+        }
+        for socket in sockets {
+            if let Some(member) = self.member_mut(socket) {
+                member.acks.push(id);
+            }
+        }
+        let packet = self.sessions.publish(now, &to, event, Some(id), false);
+        out.push_back(Output::Deliver(Delivery {
+            namespace: self.id,
+            packet,
+            is_volatile: audience.is_volatile(),
+            to: occupants.iter().map(|occupant| occupant.connection).collect(),
+        }));
+        Ok(AckId { namespace: self.id, id })
+    }
+
+    /// Answers an event that a client asked an acknowledgement for.
+    pub(super) fn acknowledge(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: Attached,
+        id: u64,
+        args: &Args,
+    ) -> bool {
+        let Some(connection) = self.attached(socket).and_then(Member::connection) else {
+            return false;
+        };
+        let packet = Encoded::ack(self.sessions.name(), id, args);
+        out.push_back(self.deliver_one(connection, packet, false));
+        true
+    }
+
+    /// A client has acknowledged an event.
+    pub(super) fn handle_ack(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: Attached,
+        id: u64,
+        args: Args,
+    ) {
+        if self.attached(socket).is_none() {
+            return;
+        }
+        if let Some(member) = self.member_mut(socket.key) {
+            member.acks.retain(|pending| *pending != id);
+        }
+        if let Some(settled) = self.acks.answer(id, socket.key, args) {
+            out.push_back(self.settled(id, settled));
+        }
+    }
+
+    /// Parks or ends a session that has lost its link; returns what is left of one that ended.
+    pub(super) fn detach(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: Attached,
+        reason: DisconnectReason,
+    ) -> Option<Member<D>> {
+        let id = self.attached(socket).filter(|member| member.connection().is_some())?.id;
+        if reason.is_recoverable() && self.sessions.park(now, socket.key.index) {
+            self.give_up_acks(out, socket.key, true);
+            out.push_back(Output::Event(Event::Disconnected {
+                socket: socket.key,
+                id,
+                namespace: self.sessions.name().clone(),
+                reason,
+                data: None,
+            }));
+            return None;
+        }
+        self.end(out, socket.key)
+    }
+
+    /// Disconnects a socket for good; returns what is left of it and the link it had.
+    pub(super) fn disconnect(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        close: bool,
+    ) -> Option<(Member<D>, Option<ConnectionId>)> {
+        let member = self.member(socket)?;
+        let connection = member.connection();
+        let attached = Attached { key: socket, attachment: member.attachment };
+        if let Some(connection) = connection {
+            let reply = Reply(ReplyKind::Disconnected { socket: attached, close });
+            out.push_back(Output::Reply { to: connection, reply });
+        }
+        self.end(out, socket).map(|member| (member, connection))
+    }
+
+    /// Takes one session out that has expired or is one too many.
+    pub(super) fn take_expired(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+    ) -> Option<(SocketKey, Member<D>, ExpiryCause)> {
+        let (index, is_expired) = self.sessions.next_expired(now)?;
+        let cause = if is_expired { ExpiryCause::TimedOut } else { ExpiryCause::Evicted };
+        let socket = self.key(index)?;
+        self.end(out, socket).map(|member| (socket, member, cause))
+    }
+
+    /// Settles what has waited for too long and drops what is too old.
+    pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
+        while let Some((id, settled, silent)) = self.acks.next_timed_out(now) {
+            for socket in silent {
+                if let Some(member) = self.member_mut(socket) {
+                    member.acks.retain(|pending| *pending != id);
+                }
+            }
+            out.push_back(self.settled(id, settled));
+        }
+        if self.sessions.log().deadline() <= now {
+            self.sessions.expire_log(now);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.acks.deadline().min(self.sessions.deadline())
+    }
+
+    /// Whether nothing would be lost if the namespace went.
+    pub(super) fn is_removable(&self) -> bool {
+        self.is_dynamic && self.waiting == 0 && self.sessions.is_empty() && self.acks.len() == 0
+    }
+
+    pub(super) fn is_ack_awaited(&self, id: u64) -> bool {
+        self.acks.is_awaited(id)
+    }
+
+    pub(super) fn pending_acks(&self) -> usize {
+        self.acks.len()
+    }
+
+    pub(super) fn member(&self, socket: SocketKey) -> Option<&Member<D>> {
+        self.sessions.get(socket.index, socket.generation)
+    }
+
+    pub(super) fn member_mut(&mut self, socket: SocketKey) -> Option<&mut Member<D>> {
+        self.sessions.get_mut(socket.index, socket.generation)
+    }
+
+    pub(super) fn key(&self, index: u32) -> Option<SocketKey> {
+        let generation = self.sessions.generation(index)?;
+        Some(SocketKey { namespace: self.id, index, generation })
+    }
+
+    fn attached(&self, socket: Attached) -> Option<&Member<D>> {
+        self.member(socket.key).filter(|member| member.attachment == socket.attachment)
+    }
+
+    fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Member<D>> {
+        self.member(socket)?;
+        self.give_up_acks(out, socket, false);
+        self.sessions.end(socket.index)
+    }
+
+    fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, is_parked: bool) {
+        let Some(member) = self.member_mut(socket) else {
+            return;
+        };
+        let mut pending = core::mem::take(&mut member.acks);
+        pending.retain(|id| match self.acks.give_up(*id, socket, is_parked) {
+            GivenUp::Kept => true,
+            GivenUp::Forgotten => false,
+            GivenUp::Settled(settled) => {
+                out.push_back(self.settled(*id, settled));
+                false
+            }
+        });
+        if let Some(member) = self.member_mut(socket) {
+            member.acks = pending;
+        }
+    }
+
+    fn check_acks(&self) -> Result<(), EmitError> {
+        let limit = self.config.limits.pending_acks;
+        if self.acks.len() < limit { Ok(()) } else { Err(EmitError::TooManyAcks { limit }) }
+    }
+
+    fn settled(&self, id: u64, settled: Settled) -> Output<D> {
+        let ack = AckId { namespace: self.id, id };
+        Output::Event(match settled {
+            Settled::One { socket, outcome: Ok(args) } => Event::Acked { socket, ack, args },
+            Settled::One { socket, outcome: Err(cause) } => Event::AckFailed { socket, ack, cause },
+            Settled::Many { responses, missing, timed_out } => {
+                Event::BroadcastAcked { ack, responses, missing, timed_out }
+            }
+        })
+    }
+
+    fn deliver_one(&self, to: ConnectionId, packet: Encoded, is_volatile: bool) -> Output<D> {
+        let to = core::iter::once(to).collect();
+        Output::Deliver(Delivery { namespace: self.id, packet, is_volatile, to })
+    }
+}

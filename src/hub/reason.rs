@@ -1,0 +1,95 @@
+//! Why a socket was disconnected.
+
+use core::fmt;
+
+use crate::engine::CloseReason;
+
+/// Why a socket was disconnected; the texts are those of the reference (protocol facts 2.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The transport failed: an aborted or overlapping request, an oversized frame.
+    TransportError,
+    /// The client or the network closed the connection.
+    TransportClose,
+    /// The client did not answer a ping.
+    PingTimeout,
+    /// The server closed the connection.
+    ForcedClose,
+    /// The client broke the protocol of Socket.IO. Its session is over.
+    ProtocolViolation,
+    /// The client broke the protocol of Engine.IO. Its session is over.
+    ParseError,
+    /// Events were emitted to the client faster than it received them.
+    Overflow,
+    /// The client came back on another connection before this one was known to be lost.
+    TakenOver,
+    /// The client left the namespace. Its session is over.
+    ClientNamespaceDisconnect,
+    /// The server disconnected the socket. Its session is over.
+    ServerNamespaceDisconnect,
+    /// The server is shutting down.
+    ServerShuttingDown,
+}
+
+impl DisconnectReason {
+    /// Returns the reference's text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TransportError => "transport error",
+            Self::TransportClose | Self::TakenOver => "transport close",
+            Self::PingTimeout => "ping timeout",
+            Self::ForcedClose | Self::ProtocolViolation | Self::Overflow => "forced close",
+            Self::ParseError => "parse error",
+            Self::ClientNamespaceDisconnect => "client namespace disconnect",
+            Self::ServerNamespaceDisconnect => "server namespace disconnect",
+            Self::ServerShuttingDown => "server shutting down",
+        }
+    }
+
+    /// Returns whether the session is kept for the client to come back.
+    ///
+    /// As in the reference, except that a client that broke the protocol is not waited for.
+    pub const fn is_recoverable(self) -> bool {
+        match self {
+            Self::TransportError
+            | Self::TransportClose
+            | Self::PingTimeout
+            | Self::ForcedClose
+            | Self::Overflow
+            | Self::TakenOver
+            | Self::ServerShuttingDown => true,
+            Self::ProtocolViolation
+            | Self::ParseError
+            | Self::ClientNamespaceDisconnect
+            | Self::ServerNamespaceDisconnect => false,
+        }
+    }
+}
+
+impl From<CloseReason> for DisconnectReason {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::TransportError(_) => Self::TransportError,
+            CloseReason::TransportClose => Self::TransportClose,
+            CloseReason::PingTimeout => Self::PingTimeout,
+            CloseReason::ForcedClose => Self::ForcedClose,
+            CloseReason::ParseError(_) => Self::ParseError,
+            CloseReason::Overflow => Self::Overflow,
+            CloseReason::ServerShutdown => Self::ServerShuttingDown,
+            CloseReason::ProtocolViolation => Self::ProtocolViolation,
+            CloseReason::TakenOver => Self::TakenOver,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProtocolViolation => "forced close (the client broke the protocol)",
+            Self::Overflow => "forced close (the client did not read what was queued for it)",
+            Self::TakenOver => "transport close (the client came back on another connection)",
+            _ => self.as_str(),
+        })
+    }
+}

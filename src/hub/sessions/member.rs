@@ -1,0 +1,46 @@
+//! One session.
+
+use alloc::vec::Vec;
+
+use crate::{
+    id::{ConnectionId, RecoveryKey, SocketId},
+    recovery::{Memberships, RoomId},
+    time::Timestamp,
+};
+
+/// One session.
+pub(in crate::hub) struct Member<D> {
+    pub(in crate::hub) id: SocketId,
+    pub(in crate::hub) key: Option<RecoveryKey>,
+    pub(in crate::hub) generation: u32,
+    /// Counts the links that the session has had, so that word from an old one is recognised.
+    pub(in crate::hub) attachment: u32,
+    pub(in crate::hub) data: D,
+    /// Acknowledgements that are awaited from this session.
+    pub(in crate::hub) acks: Vec<u64>,
+    pub(super) place: Place,
+    pub(super) floor: u64,
+    pub(super) own_room: RoomId,
+    pub(super) memberships: Memberships,
+}
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Live(ConnectionId),
+    Parked { expires: Timestamp },
+}
+
+impl<D> Member<D> {
+    /// Where the session is connected; `None` while it is parked.
+    pub(in crate::hub) fn connection(&self) -> Option<ConnectionId> {
+        match self.place {
+            Place::Live(connection) => Some(connection),
+            Place::Parked { .. } => None,
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.connection().is_some()
+    }
+}

@@ -1,0 +1,372 @@
+//! The sessions of one namespace: their rooms, their links, their log.
+//!
+//! Every change of a session or of the log is a method in this file, and nothing else makes one:
+//! a journal of changes would be recorded here and nowhere else.
+
+mod member;
+mod recover;
+mod select;
+
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use core::mem;
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+pub(in crate::hub) use self::member::Member;
+use self::{member::Place, select::Marks};
+use super::{
+    error::RoomError,
+    rooms::{Occupant, Rooms},
+};
+use crate::{
+    config::ServerConfig,
+    id::{ConnectionId, RecoveryKey, SocketId},
+    recovery::{Addressees, Memberships, RecoveryBuffer, RoomId},
+    socket::{Encoded, Event, NamespaceName},
+    time::Timestamp,
+};
+
+/// The sessions of one namespace, connected and parked.
+pub(in crate::hub) struct Sessions<D> {
+    name: NamespaceName,
+    config: Arc<ServerConfig>,
+    members: Slab<Member<D>>,
+    rooms: Rooms,
+    log: RecoveryBuffer,
+    /// Parked sessions by the moment they expire.
+    expiries: BTreeSet<(Timestamp, u32)>,
+    marks: Marks,
+}
+
+/// What a new session is made of.
+pub(in crate::hub) struct Birth<D> {
+    pub(in crate::hub) id: SocketId,
+    pub(in crate::hub) key: Option<RecoveryKey>,
+    pub(in crate::hub) generation: u32,
+    pub(in crate::hub) connection: ConnectionId,
+    pub(in crate::hub) data: D,
+}
+
+impl<D> Sessions<D> {
+    pub(in crate::hub) fn new(name: NamespaceName, config: Arc<ServerConfig>, epoch: u32) -> Self {
+        Self {
+            name,
+            log: RecoveryBuffer::new(&config, epoch),
+            config,
+            members: Slab::new(),
+            rooms: Rooms::new(),
+            expiries: BTreeSet::new(),
+            marks: Marks::default(),
+        }
+    }
+
+    /// Starts a session whose floor is the present position, in the room named after its id.
+    pub(in crate::hub) fn open(&mut self, birth: Birth<D>) -> u32 {
+        let own_room = self.rooms.find_or_create(birth.id.as_str());
+        let floor = self.log.head();
+        let entry = self.members.vacant_entry();
+        let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        entry.insert(Member {
+            id: birth.id,
+            key: birth.key,
+            generation: birth.generation,
+            attachment: 0,
+            data: birth.data,
+            acks: Vec::new(),
+            place: Place::Live(birth.connection),
+            floor,
+            own_room,
+            memberships: Memberships::new(floor),
+        });
+        self.enter(index, RoomId::ALL);
+        self.enter(index, own_room);
+        index
+    }
+
+    /// Joins a room from the next packet on; false if the session is in it already.
+    pub(in crate::hub) fn join(&mut self, index: u32, name: &str) -> Result<bool, RoomError> {
+        let limits = &self.config.limits;
+        let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
+        if self.rooms.find(name).is_some_and(|room| member.memberships.is_in(room)) {
+            return Ok(false);
+        }
+        if name.len() > limits.room_name_bytes {
+            return Err(RoomError::NameTooLong { limit: limits.room_name_bytes });
+        }
+        // One membership is that of the room of everyone.
+        if member.memberships.current().len() > limits.rooms_per_socket {
+            return Err(RoomError::TooManyRooms { limit: limits.rooms_per_socket });
+        }
+        let room = self.rooms.find_or_create(name);
+        self.enter(index, room);
+        self.forget_past(index);
+        Ok(true)
+    }
+
+    /// Leaves a room from the next packet on; false if the session is not in it, or if it is the
+    /// one named after its id.
+    pub(in crate::hub) fn leave(&mut self, index: u32, name: &str) -> bool {
+        let Some(room) = self.rooms.find(name) else {
+            return false;
+        };
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return false;
+        };
+        if room == member.own_room {
+            return false;
+        }
+        let is_live = member.is_live();
+        let Some((membership, is_kept)) = member.memberships.leave(&self.log, room, limit) else {
+            return false;
+        };
+        self.vacate(room, membership.slot, is_live);
+        if is_kept {
+            self.rooms.retain_past(room);
+        }
+        self.forget_past(index);
+        self.free_if_unused(room);
+        true
+    }
+
+    /// Keeps a session without its link. Returns whether it was live.
+    pub(in crate::hub) fn park(&mut self, now: Timestamp, index: u32) -> bool {
+        let Some(recovery) = &self.config.recovery else {
+            return false;
+        };
+        let expires = now.saturating_add(recovery.max_disconnection);
+        let is_live = self.members.get(index as usize).is_some_and(Member::is_live);
+        if is_live {
+            self.relocate(index, Place::Parked { expires });
+            self.expiries.insert((expires, index));
+        }
+        is_live
+    }
+
+    /// Gives a session a link, a new one if it has one. Returns the one that it had.
+    pub(in crate::hub) fn attach(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+    ) -> Option<ConnectionId> {
+        let place = self.members.get(index as usize)?.place;
+        self.relocate(index, Place::Live(connection));
+        if let Some(member) = self.members.get_mut(index as usize) {
+            member.attachment = member.attachment.wrapping_add(1);
+        }
+        match place {
+            Place::Live(former) => Some(former),
+            Place::Parked { expires } => {
+                self.expiries.remove(&(expires, index));
+                None
+            }
+        }
+    }
+
+    /// Replaces the application's data of a session and returns the former one.
+    pub(in crate::hub) fn set_data(&mut self, index: u32, data: D) -> Option<D> {
+        self.members.get_mut(index as usize).map(|member| mem::replace(&mut member.data, data))
+    }
+
+    /// Ends a session for good.
+    pub(in crate::hub) fn end(&mut self, index: u32) -> Option<Member<D>> {
+        let member = self.members.try_remove(index as usize)?;
+        if let Place::Parked { expires } = member.place {
+            self.expiries.remove(&(expires, index));
+        }
+        for membership in member.memberships.current() {
+            self.vacate(membership.room, membership.slot, member.is_live());
+            self.free_if_unused(membership.room);
+        }
+        for room in member.memberships.past_rooms() {
+            self.rooms.release_past(room);
+            self.free_if_unused(room);
+        }
+        Some(member)
+    }
+
+    /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
+    ///
+    /// This is the one place where an emission takes its position.
+    pub(in crate::hub) fn publish(
+        &mut self,
+        now: Timestamp,
+        to: &Addressees,
+        event: &Event,
+        ack: Option<u64>,
+        is_logged: bool,
+    ) -> Encoded {
+        let name = &self.name;
+        if !is_logged {
+            // The official client takes any trailing string of an event for its offset.
+            let is_mistakable =
+                self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
+            let marker = is_mistakable.then(|| self.log.head_offset().text());
+            return Encoded::event(name, event, ack, marker.as_deref());
+        }
+        let encoded = self.log.append(now, to, ack, |offset| {
+            // Nor does it look at the offset of an event that asks for an acknowledgement.
+            let text = ack.is_none().then(|| offset.text());
+            Encoded::event(name, event, ack, text.as_deref())
+        });
+        self.free_released();
+        encoded
+    }
+
+    /// Drops packets that are too old from the log.
+    pub(in crate::hub) fn expire_log(&mut self, now: Timestamp) {
+        self.log.expire(now);
+        self.free_released();
+    }
+
+    /// A session that has expired, or that is one too many.
+    pub(in crate::hub) fn next_expired(&self, now: Timestamp) -> Option<(u32, bool)> {
+        let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.parked_sessions);
+        let (expires, index) = self.expiries.first()?;
+        let is_expired = *expires <= now;
+        (is_expired || self.expiries.len() > limit).then_some((*index, is_expired))
+    }
+
+    pub(in crate::hub) fn deadline(&self) -> Timestamp {
+        let expiry = self.expiries.first().map_or(Timestamp::NEVER, |(expires, _)| *expires);
+        expiry.min(self.log.deadline())
+    }
+
+    pub(in crate::hub) fn name(&self) -> &NamespaceName {
+        &self.name
+    }
+
+    pub(in crate::hub) fn get(&self, index: u32, generation: u32) -> Option<&Member<D>> {
+        let member = self.members.get(index as usize)?;
+        (member.generation == generation).then_some(member)
+    }
+
+    pub(in crate::hub) fn get_mut(
+        &mut self,
+        index: u32,
+        generation: u32,
+    ) -> Option<&mut Member<D>> {
+        let member = self.members.get_mut(index as usize)?;
+        (member.generation == generation).then_some(member)
+    }
+
+    pub(in crate::hub) fn generation(&self, index: u32) -> Option<u32> {
+        self.members.get(index as usize).map(|member| member.generation)
+    }
+
+    /// Whether no session is left, connected or parked.
+    pub(in crate::hub) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(in crate::hub) fn parked_count(&self) -> usize {
+        self.expiries.len()
+    }
+
+    pub(in crate::hub) fn live_count(&self) -> usize {
+        self.members.len() - self.expiries.len()
+    }
+
+    pub(in crate::hub) fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub(in crate::hub) fn log(&self) -> &RecoveryBuffer {
+        &self.log
+    }
+
+    /// Names of the rooms that a session is in, its own included.
+    pub(in crate::hub) fn room_names(&self, index: u32) -> impl Iterator<Item = &str> {
+        let rooms = self.members.get(index as usize).map(|member| member.memberships.current());
+        rooms.unwrap_or_default().iter().filter_map(|membership| self.rooms.name(membership.room))
+    }
+
+    fn memberships_limit(&self) -> usize {
+        self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships)
+    }
+
+    fn enter(&mut self, index: u32, room: RoomId) {
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        member.memberships.join(&self.log, room, limit);
+        self.log.occupy(room);
+        let slot = match member.place {
+            Place::Live(connection) => {
+                self.rooms.enter(room, Occupant { connection, socket: index })
+            }
+            Place::Parked { .. } => self.rooms.enter_parked(room, index),
+        };
+        if let Some(membership) = member.memberships.get_mut(room) {
+            membership.slot = slot;
+        }
+    }
+
+    /// Moves a session from the lists of connected sockets to those of parked ones, or back, or
+    /// to another link.
+    fn relocate(&mut self, index: u32, place: Place) {
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        let was_live = member.is_live();
+        member.place = place;
+        let rooms: SmallVec<[(RoomId, u32); 8]> =
+            member.memberships.current().iter().map(|entry| (entry.room, entry.slot)).collect();
+        for (room, slot) in rooms {
+            self.vacate(room, slot, was_live);
+            let slot = match place {
+                Place::Live(connection) => {
+                    self.rooms.enter(room, Occupant { connection, socket: index })
+                }
+                Place::Parked { .. } => self.rooms.enter_parked(room, index),
+            };
+            self.set_slot(index, room, slot);
+        }
+    }
+
+    fn vacate(&mut self, room: RoomId, slot: u32, is_live: bool) {
+        let moved =
+            if is_live { self.rooms.exit(room, slot) } else { self.rooms.exit_parked(room, slot) };
+        if let Some(moved) = moved {
+            self.set_slot(moved, room, slot);
+        }
+    }
+
+    fn set_slot(&mut self, index: u32, room: RoomId, slot: u32) {
+        let member = self.members.get_mut(index as usize);
+        if let Some(membership) = member.and_then(|member| member.memberships.get_mut(room)) {
+            membership.slot = slot;
+        }
+    }
+
+    fn forget_past(&mut self, index: u32) {
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        for room in member.memberships.forget(&self.log, limit) {
+            self.rooms.release_past(room);
+            self.free_if_unused(room);
+        }
+    }
+
+    /// Frees a room that nothing knows any more.
+    fn free_if_unused(&mut self, room: RoomId) {
+        if self.rooms.is_unused(room) {
+            self.log.vacate(room);
+            if !self.log.refers_to(room) {
+                self.log.remove_room(room);
+                self.rooms.remove(room);
+            }
+        }
+    }
+
+    /// Frees rooms that were known to the log alone.
+    fn free_released(&mut self) {
+        for room in self.log.take_released() {
+            self.free_if_unused(room);
+        }
+    }
+}

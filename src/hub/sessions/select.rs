@@ -1,0 +1,118 @@
+//! Who an audience is.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use smallvec::SmallVec;
+
+use super::Sessions;
+use crate::{
+    hub::{
+        audience::Audience,
+        rooms::{Occupant, Rooms},
+    },
+    recovery::{Addressees, RoomId},
+};
+
+impl<D> Sessions<D> {
+    /// Room ids of an audience; `None` if nobody is in any of its rooms.
+    pub(in crate::hub) fn resolve(&self, audience: &Audience) -> Option<Addressees> {
+        let mut targets: SmallVec<[RoomId; 2]> =
+            audience.rooms().filter_map(|name| self.rooms.find(name)).collect();
+        if audience.rooms().next().is_none() {
+            targets.push(RoomId::ALL);
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        targets.retain(|room| self.is_inhabited(*room));
+        let mut except: SmallVec<[RoomId; 2]> =
+            audience.excepted().filter_map(|name| self.rooms.find(name)).collect();
+        except.sort_unstable();
+        except.dedup();
+        (!targets.is_empty()).then_some(Addressees { targets, except })
+    }
+
+    /// The address of a single session.
+    pub(in crate::hub) fn addressed_to(&self, index: u32) -> Addressees {
+        let own_room = self.members.get(index as usize).map(|member| member.own_room);
+        Addressees { targets: own_room.into_iter().collect(), except: SmallVec::new() }
+    }
+
+    /// Connected sessions that are addressed, each once.
+    pub(in crate::hub) fn occupants(&mut self, to: &Addressees) -> SmallVec<[Occupant; 1]> {
+        if let ([room], []) = (&*to.targets, &*to.except) {
+            return SmallVec::from_slice(self.rooms.live(*room));
+        }
+        self.marks.start(self.members.capacity());
+        for room in &to.except {
+            for occupant in self.rooms.live(*room) {
+                self.marks.set(occupant.socket);
+            }
+        }
+        let mut occupants = SmallVec::new();
+        for room in &to.targets {
+            for occupant in self.rooms.live(*room) {
+                if self.marks.set(occupant.socket) {
+                    occupants.push(*occupant);
+                }
+            }
+        }
+        occupants
+    }
+
+    /// Sessions that are addressed, parked ones included, each once.
+    pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
+        self.marks.start(self.members.capacity());
+        for room in &to.except {
+            for socket in everyone_in(&self.rooms, *room) {
+                self.marks.set(socket);
+            }
+        }
+        let mut selected = Vec::new();
+        for room in &to.targets {
+            for socket in everyone_in(&self.rooms, *room) {
+                if self.marks.set(socket) {
+                    selected.push(socket);
+                }
+            }
+        }
+        selected
+    }
+
+    fn is_inhabited(&self, room: RoomId) -> bool {
+        !self.rooms.live(room).is_empty() || !self.rooms.parked(room).is_empty()
+    }
+}
+
+/// Marks sockets so that each is visited once, without clearing anything between broadcasts.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    marks: Vec<u32>,
+    current: u32,
+}
+
+impl Marks {
+    fn start(&mut self, sockets: usize) {
+        if self.current == u32::MAX {
+            self.marks.fill(0);
+            self.current = 0;
+        }
+        self.current += 1;
+        if self.marks.len() < sockets {
+            self.marks.resize(sockets, 0);
+        }
+    }
+
+    /// Returns whether the socket was not marked yet.
+    fn set(&mut self, socket: u32) -> bool {
+        let Some(mark) = self.marks.get_mut(socket as usize) else {
+            return false;
+        };
+        mem::replace(mark, self.current) != self.current
+    }
+}
+
+fn everyone_in(rooms: &Rooms, room: RoomId) -> impl Iterator<Item = u32> {
+    let live = rooms.live(room).iter().map(|occupant| occupant.socket);
+    live.chain(rooms.parked(room).iter().copied())
+}

@@ -1,0 +1,155 @@
+//! What the application is told by a server.
+
+use alloc::vec::Vec;
+
+use crate::{
+    engine::CloseReason,
+    hub::{self, AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause},
+    id::{AckId, ConnectionId, SocketId, SocketKey},
+    recovery::RecoveryOutcome,
+    socket::{self, Args, Json, NamespaceName},
+};
+
+/// Something that the application may want to know or has to answer. `D` is its own data of a
+/// socket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<D> {
+    /// A client has opened an Engine.IO session.
+    ConnectionOpened {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A connection has moved from HTTP long-polling to WebSocket.
+    ConnectionUpgraded {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A connection is over. Its sockets were reported as disconnected before.
+    ConnectionClosed {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A client wants to join a namespace. Answer with [`Server::accept`](super::Server::accept)
+    /// or [`Server::reject`](super::Server::reject); until then the client waits, within
+    /// [`connect_timeout`](crate::ServerConfig::connect_timeout) if it is in no other namespace.
+    ConnectRequested {
+        /// What to answer.
+        request: ConnectRequest,
+        /// The connection that the client is on.
+        connection: ConnectionId,
+        /// The namespace that it wants to join.
+        namespace: NamespaceName,
+        /// Its authentication data, an object; without the private id and the offset.
+        auth: Json,
+        /// The session that would be recovered if the request were accepted now.
+        recoverable: Option<SocketKey>,
+    },
+    /// A client has joined a namespace.
+    Connected {
+        /// Its socket: a new one, or the one that it had before if it was recovered.
+        socket: SocketKey,
+        /// The socket's public id.
+        id: SocketId,
+        /// The connection that the client is on.
+        connection: ConnectionId,
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Its authentication data, an object; without the private id and the offset.
+        auth: Json,
+        /// Whether it is a recovered session, and if not, why not.
+        recovery: RecoveryOutcome,
+    },
+    /// A client has emitted an event.
+    Received {
+        /// Its socket.
+        socket: SocketKey,
+        /// The event.
+        event: socket::Event,
+        /// What to pass to [`Server::ack`](super::Server::ack) if the client asked for an
+        /// acknowledgement.
+        ack: Option<AckToken>,
+    },
+    /// A client has acknowledged an event.
+    Acked {
+        /// The socket.
+        socket: SocketKey,
+        /// Which acknowledgement.
+        ack: AckId,
+        /// What the client answered.
+        args: Args,
+    },
+    /// An acknowledgement will not come.
+    AckFailed {
+        /// The socket.
+        socket: SocketKey,
+        /// Which acknowledgement.
+        ack: AckId,
+        /// Why.
+        cause: AckFailure,
+    },
+    /// A broadcast with acknowledgements is settled.
+    BroadcastAcked {
+        /// Which acknowledgement.
+        ack: AckId,
+        /// The answers in the order in which they arrived.
+        responses: Vec<(SocketKey, Args)>,
+        /// Sockets that have not answered.
+        missing: usize,
+        /// Whether the time was up.
+        timed_out: bool,
+    },
+    /// A socket has lost its link, or was disconnected.
+    Disconnected {
+        /// The socket. If it is not parked, the key is a miss from now on.
+        socket: SocketKey,
+        /// The socket's public id.
+        id: SocketId,
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Why.
+        reason: DisconnectReason,
+        /// The application's data, given back if the session is over; `None` if it is parked,
+        /// that is, kept for the client to come back.
+        data: Option<D>,
+    },
+    /// A parked session is over.
+    SessionExpired {
+        /// The socket. The key is a miss from now on.
+        socket: SocketKey,
+        /// The socket's public id.
+        id: SocketId,
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The application's data, given back.
+        data: D,
+        /// Why.
+        cause: ExpiryCause,
+    },
+}
+
+impl<D> From<hub::Event<D>> for Event<D> {
+    fn from(event: hub::Event<D>) -> Self {
+        match event {
+            hub::Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
+                Self::ConnectRequested { request, connection, namespace, auth, recoverable }
+            }
+            hub::Event::Connected { socket, id, connection, namespace, auth, recovery } => {
+                Self::Connected { socket, id, connection, namespace, auth, recovery }
+            }
+            hub::Event::Acked { socket, ack, args } => Self::Acked { socket, ack, args },
+            hub::Event::AckFailed { socket, ack, cause } => Self::AckFailed { socket, ack, cause },
+            hub::Event::BroadcastAcked { ack, responses, missing, timed_out } => {
+                Self::BroadcastAcked { ack, responses, missing, timed_out }
+            }
+            hub::Event::Disconnected { socket, id, namespace, reason, data } => {
+                Self::Disconnected { socket, id, namespace, reason, data }
+            }
+            hub::Event::SessionExpired { socket, id, namespace, data, cause } => {
+                Self::SessionExpired { socket, id, namespace, data, cause }
+            }
+        }
+    }
+}

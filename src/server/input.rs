@@ -1,0 +1,93 @@
+//! What goes into a server and what comes out of it.
+
+use bytes::Bytes;
+
+use super::event::Event;
+use crate::{
+    engine::{self, Frame, RequestHead, Response},
+    id::WireId,
+};
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A plain HTTP request arrived.
+    Request {
+        /// The name of the exchange.
+        wire: WireId,
+        /// What the protocol looks at.
+        head: RequestHead<'a>,
+        /// The body of a POST, or `None` to announce that it is still being received:
+        /// [`Input::Body`] follows. Only then overlapping and aborted requests are recognised.
+        body: Option<Bytes>,
+    },
+    /// The body of an announced POST. Read at most `max_payload` + 1 bytes of it: a longer one is
+    /// refused.
+    Body {
+        /// The exchange.
+        wire: WireId,
+        /// What was received.
+        body: Bytes,
+    },
+    /// A WebSocket handshake was completed after [`Server::verify`](super::Server::verify).
+    WebSocketOpened {
+        /// The name of the WebSocket.
+        wire: WireId,
+        /// The request that it began with.
+        head: RequestHead<'a>,
+    },
+    /// A data frame (a whole message) arrived on a WebSocket.
+    Frame {
+        /// The WebSocket.
+        wire: WireId,
+        /// The message.
+        frame: Frame,
+    },
+    /// The client aborted an exchange, or a WebSocket was closed or lost.
+    WireClosed {
+        /// Which.
+        wire: WireId,
+    },
+    /// It is [`deadline`](super::Server::deadline). Early, late and repeated ones are harmless.
+    Timeout,
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Output<D> {
+    /// Answer an HTTP exchange. The wire is finished.
+    Respond {
+        /// The exchange.
+        wire: WireId,
+        /// The answer.
+        response: Response,
+    },
+    /// Send a message on a WebSocket.
+    Send {
+        /// The WebSocket.
+        wire: WireId,
+        /// The message.
+        frame: Frame,
+    },
+    /// Close a WebSocket, with a status code if there is one, or drop an HTTP exchange without an
+    /// answer. The wire is finished.
+    Close {
+        /// Which.
+        wire: WireId,
+        /// The status code of the close frame.
+        code: Option<u16>,
+    },
+    /// Tell the application.
+    Event(Event<D>),
+}
+
+impl<D> Output<D> {
+    pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
+        match output {
+            engine::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
+            engine::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
+            engine::Output::Close { wire, code } => Some(Self::Close { wire, code }),
+            engine::Output::Event(_) => None,
+        }
+    }
+}

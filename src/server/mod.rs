@@ -1,0 +1,426 @@
+//! The whole server behind one input, one output queue and one deadline.
+//!
+//! [`Server`] is the single-threaded composition of a [`Hub`] and a
+//! [`Link`] per connection, without protocol logic of its own.
+//!
+//! # How to drive it
+//!
+//! * Whatever happens on a wire goes in through [`Server::handle_input`]; whatever the application
+//!   wants is a plain method.
+//! * Whatever is to be done comes out of [`Server::poll_output`]. Draining is never a precondition:
+//!   several calls before a drain are legal and give the same packets on each wire. The order is
+//!   that of the causes per wire and among events; between wires there is none.
+//! * [`Server::deadline`] says when [`Input::Timeout`] is due. It is in the past while there is
+//!   output, so a driver that only looks at the deadline drains too.
+//! * A WebSocket that does not take frames is [paused](Server::pause): its frames stay in the
+//!   connection's bounded queue while everything else flows.
+//!
+//! A *wire* is one HTTP exchange or one WebSocket, named by the embedder.
+
+mod event;
+mod input;
+mod links;
+mod verbs;
+
+pub use self::{
+    event::Event,
+    input::{Input, Output},
+};
+pub use crate::stats::{Refusals, Stats, Totals};
+
+use alloc::{collections::VecDeque, sync::Arc};
+use core::fmt;
+
+use bytes::Bytes;
+
+use self::links::Links;
+use crate::{
+    config::{ConfigError, ServerConfig},
+    engine::{self, Method, Refusal, RequestHead, Transport, Verified},
+    entropy::Entropy,
+    hub::{self, Hub},
+    id::{ConnectionId, EngineId, WireId},
+    link::{self, Delivered, Link},
+    stats::increment,
+    time::Timestamp,
+};
+
+/// A server: connections, namespaces, rooms, recovery. `D` is the application's own data of a
+/// socket, given back when the client recovers or when its session is over.
+///
+/// ```
+/// use socketio_proto::engine::{Method, RequestHead};
+/// use socketio_proto::server::{Input, Output, Server};
+/// use socketio_proto::{ServerConfig, Timestamp, WireId};
+///
+/// let mut counter = 0_u8;
+/// let entropy = move |dest: &mut [u8]| {
+///     counter += 1;
+///     dest.fill(counter);
+/// };
+/// let mut server = Server::<()>::new(ServerConfig::new(), entropy)?;
+/// server.add_namespace("/").unwrap();
+///
+/// // GET /socket.io/?EIO=4&transport=polling
+/// let head = RequestHead {
+///     method: Method::Get,
+///     query: "EIO=4&transport=polling",
+///     upgrade: false,
+///     origin: None,
+///     binary: false,
+/// };
+/// server.handle_input(Timestamp::ZERO, Input::Request { wire: WireId(1), head, body: None });
+/// while let Some(output) = server.poll_output() {
+///     match output {
+///         Output::Respond { wire, response } => {
+///             assert_eq!((wire, response.status), (WireId(1), 200));
+///             assert!(response.body.starts_with(b"0{\"sid\":"));
+///         }
+///         Output::Send { .. } | Output::Close { .. } | Output::Event(_) => {}
+///     }
+/// }
+/// assert!(server.deadline().is_some(), "the next ping");
+/// # Ok::<(), socketio_proto::ConfigError>(())
+/// ```
+pub struct Server<D = ()> {
+    config: Arc<ServerConfig>,
+    hub: Hub<D>,
+    links: Links,
+    /// Answers to requests that belong to no connection.
+    answers: VecDeque<engine::Output>,
+    /// What links have said and the hub has not heard yet.
+    inbox: VecDeque<(ConnectionId, link::Output)>,
+    events: VecDeque<Event<D>>,
+    now: Timestamp,
+    refused: u64,
+    overflowed: u64,
+    violations: u64,
+    dropped: u64,
+    stale: u64,
+}
+
+/// What a request that was verified is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It opens a session. This is the moment to refuse it on grounds of the application's own,
+    /// with [`Refusal::forbidden`].
+    Handshake,
+    /// It belongs to this connection.
+    Session(ConnectionId),
+}
+
+impl<D: Default> Server<D> {
+    /// Makes a server without namespaces.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the configuration cannot be used.
+    pub fn new(config: ServerConfig, entropy: impl Entropy + 'static) -> Result<Self, ConfigError> {
+        let config = Arc::new(config);
+        Ok(Self {
+            hub: Hub::new(config.clone(), entropy)?,
+            config,
+            links: Links::new(),
+            answers: VecDeque::new(),
+            inbox: VecDeque::new(),
+            events: VecDeque::new(),
+            now: Timestamp::ZERO,
+            refused: 0,
+            overflowed: 0,
+            violations: 0,
+            dropped: 0,
+            stale: 0,
+        })
+    }
+
+    /// Takes what happened on a wire, or that it is time.
+    ///
+    /// A `now` earlier than a former one counts as that. A wire that is not known, or that is
+    /// still in use where a new one is meant, is ignored and counted.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+        let now = self.advance(now);
+        match input {
+            Input::Request { wire, head, body } => self.handle_request(now, wire, &head, body),
+            Input::WebSocketOpened { wire, head } => self.handle_websocket(now, wire, &head),
+            Input::Body { wire, body } => {
+                self.handle_wire(now, wire, engine::Input::Body { wire, body });
+            }
+            Input::Frame { wire, frame } => {
+                self.handle_wire(now, wire, engine::Input::Frame { wire, frame });
+            }
+            Input::WireClosed { wire } => {
+                self.handle_wire(now, wire, engine::Input::WireClosed { wire });
+                self.links.forget_wire(wire);
+            }
+            Input::Timeout => self.handle_timeout(now),
+        }
+        self.exchange(now);
+    }
+
+    /// Takes the next thing to do. `None` until the next call that changes something.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output<D>> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(Output::Event(event));
+        }
+        if let Some(answer) = self.answers.pop_front() {
+            return Output::from_wire(answer);
+        }
+        self.links.poll_wire().and_then(Output::from_wire)
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Timestamp,
+        wire: WireId,
+        head: &RequestHead<'_>,
+        body: Option<Bytes>,
+    ) {
+        if self.links.is_wire_in_use(wire) {
+            increment(&mut self.stale);
+            return;
+        }
+        let verified = self.verify_head(head);
+        match verified {
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Session(connection)) => {
+                self.links.add_wire(wire, connection);
+                let input = match head.method {
+                    Method::Get => engine::Input::Poll { wire },
+                    Method::Post => engine::Input::Post { wire, body, binary: head.binary },
+                    Method::Other => engine::Input::OtherMethod { wire },
+                };
+                self.with_link(connection, |link| {
+                    link.handle_input(now, input);
+                });
+            }
+            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+                self.refuse(wire, &refusal, head.upgrade);
+            }
+        }
+    }
+
+    fn handle_websocket(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
+        if self.links.is_wire_in_use(wire) {
+            increment(&mut self.stale);
+            return;
+        }
+        let head = RequestHead { upgrade: true, ..*head };
+        match self.verify_head(&head) {
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Session(connection)) => {
+                self.links.add_wire(wire, connection);
+                let input = engine::Input::WebSocketOpened { wire };
+                self.with_link(connection, |link| {
+                    link.handle_input(now, input);
+                });
+            }
+            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
+                increment(&mut self.refused);
+                self.answers.push_back(engine::Output::Close { wire, code: None });
+            }
+        }
+    }
+
+    fn handle_wire(&mut self, now: Timestamp, wire: WireId, input: engine::Input) {
+        match self.links.connection_of(wire) {
+            Some(connection) => self.with_link(connection, |link| link.handle_input(now, input)),
+            None => increment(&mut self.stale),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(connection) = self.links.pop_due(now) {
+            self.with_link(connection, |link| {
+                link.handle_input(now, engine::Input::Timeout);
+            });
+        }
+        self.hub.handle_timeout(now);
+    }
+
+    fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
+        if self.links.len() >= self.config.limits.connections {
+            match transport {
+                Transport::Polling => {
+                    self.refuse(wire, &Refusal::too_many_connections(), false);
+                }
+                Transport::WebSocket => self.close_unopened(wire),
+            }
+            return;
+        }
+        let id = EngineId::from_entropy(self.hub.entropy());
+        let link = Link::new(now, self.config.clone(), id, transport, wire);
+        let connection = self.links.insert(link);
+        self.links.add_wire(wire, connection);
+        self.events.push_back(Event::ConnectionOpened { connection });
+        self.with_link(connection, |_| ());
+    }
+
+    fn close_unopened(&mut self, wire: WireId) {
+        increment(&mut self.refused);
+        self.answers.push_back(engine::Output::Close { wire, code: None });
+    }
+
+    fn refuse(&mut self, wire: WireId, refusal: &Refusal, is_upgrade: bool) {
+        increment(&mut self.refused);
+        let response = refusal.response(is_upgrade);
+        self.answers.push_back(engine::Output::Respond { wire, response });
+    }
+}
+
+impl<D: Default> Server<D> {
+    /// Decides about a request. To be called before a WebSocket handshake is completed, and by an
+    /// application that has its own say about new sessions; [`Server::handle_input`] verifies
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
+        match self.verify_head(head)? {
+            Verified::Handshake { .. } if self.links.len() >= self.config.limits.connections => {
+                Err(Refusal::too_many_connections())
+            }
+            Verified::Handshake { .. } | Verified::UpgradeThenClose(_) => Ok(Admission::Handshake),
+            Verified::Session(connection) => Ok(Admission::Session(connection)),
+        }
+    }
+
+    /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is
+    /// to be waited for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let has_output =
+            !self.events.is_empty() || !self.answers.is_empty() || self.links.has_wire_output();
+        if has_output {
+            return Some(self.now);
+        }
+        let hub = self.hub.deadline().unwrap_or(Timestamp::NEVER);
+        hub.min(self.links.deadline()).finite()
+    }
+
+    /// Stops sending on a WebSocket that does not take frames at present.
+    pub fn pause(&mut self, wire: WireId) {
+        if let Some(connection) = self.links.connection_of(wire) {
+            self.with_link(connection, |link| link.pause(wire));
+        }
+    }
+
+    /// Goes on sending on a WebSocket.
+    pub fn resume(&mut self, wire: WireId) {
+        if let Some(connection) = self.links.connection_of(wire) {
+            self.with_link(connection, |link| link.resume(wire));
+        }
+    }
+
+    /// Returns what the server holds and has decided. Takes O(namespaces).
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.hub.stats();
+        stats.connections = self.links.len();
+        let total = &mut stats.total;
+        total.requests_refused = self.refused;
+        total.connections_overflowed = self.overflowed;
+        total.protocol_violations = self.violations;
+        total.volatile_dropped = self.dropped;
+        total.stale = total.stale.wrapping_add(self.stale);
+        stats
+    }
+
+    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, Refusal> {
+        engine::verify(head, &self.config, |id| self.links.find(id))
+    }
+
+    /// Runs `f` on a link, takes what it has to say and sees to its timer.
+    fn with_link(&mut self, connection: ConnectionId, f: impl FnOnce(&mut Link)) {
+        let Some(link) = self.links.get_mut(connection) else {
+            increment(&mut self.stale);
+            return;
+        };
+        f(link);
+        self.collect(connection);
+    }
+
+    fn collect(&mut self, connection: ConnectionId) {
+        while let Some(output) = self.links.get_mut(connection).and_then(Link::poll_local) {
+            self.inbox.push_back((connection, output));
+        }
+        self.links.settle(connection);
+    }
+
+    /// Carries everything between the hub and the links until neither has anything to say.
+    ///
+    /// What one word of a link causes is carried out before its next one is looked at, and what the
+    /// hub puts out is carried out in its order: so packets keep their order on every wire, and a
+    /// connection is reported as closed after its sockets.
+    fn exchange(&mut self, now: Timestamp) {
+        loop {
+            if let Some(output) = self.hub.poll_output() {
+                self.handle_hub(now, output);
+            } else if let Some((connection, output)) = self.inbox.pop_front() {
+                match output {
+                    link::Output::Hub(request) => self.hub.handle_request(now, connection, request),
+                    link::Output::Event(event) => self.handle_link_event(connection, event),
+                    link::Output::Wire(_) => {}
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_hub(&mut self, now: Timestamp, output: hub::Output<D>) {
+        match output {
+            hub::Output::Reply { to, reply } => {
+                self.with_link(to, |link| link.handle_reply(now, reply));
+            }
+            hub::Output::Deliver(delivery) => self.deliver(&delivery),
+            hub::Output::Event(event) => self.events.push_back(event.into()),
+        }
+    }
+
+    fn handle_link_event(&mut self, connection: ConnectionId, event: link::Event) {
+        self.events.push_back(match event {
+            link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
+            link::Event::Upgraded => Event::ConnectionUpgraded { connection },
+            link::Event::Closed { reason } => {
+                match reason {
+                    engine::CloseReason::Overflow => increment(&mut self.overflowed),
+                    engine::CloseReason::ProtocolViolation | engine::CloseReason::ParseError(_) => {
+                        increment(&mut self.violations);
+                    }
+                    _ => {}
+                }
+                Event::ConnectionClosed { connection, reason }
+            }
+        });
+    }
+
+    fn deliver(&mut self, delivery: &hub::Delivery) {
+        for to in delivery.recipients() {
+            let Some(link) = self.links.get_mut(*to) else {
+                increment(&mut self.stale);
+                continue;
+            };
+            match link.deliver(delivery) {
+                Delivered::Queued => self.links.mark_ready(*to),
+                Delivered::Dropped => increment(&mut self.dropped),
+                Delivered::Stale => increment(&mut self.stale),
+                Delivered::Overflowed => self.collect(*to),
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.now = self.now.max(now);
+        self.now
+    }
+}
+
+impl<D> fmt::Debug for Server<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("connections", &self.links.len())
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
+}

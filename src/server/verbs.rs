@@ -1,0 +1,322 @@
+//! What the application wants: the verbs of the hub, followed through to the wires.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Server;
+use crate::{
+    engine::CloseReason,
+    hub::{AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Rejection, RoomError},
+    id::{AckId, ConnectionId, SocketId, SocketKey},
+    socket::{self, Args, NamespaceName},
+    time::Timestamp,
+};
+
+impl<D: Default> Server<D> {
+    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
+    pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
+        self.hub.add_namespace(name)
+    }
+
+    /// Lets clients ask to join every namespace whose name satisfies `predicate`.
+    ///
+    /// Such a namespace is made when the first client asks for it, and goes when no session,
+    /// connected or parked, is left in it. All other names are answered with `Invalid namespace`.
+    pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
+        self.hub.add_namespaces_matching(predicate);
+    }
+
+    /// Lets a client in: with its former session if that can be recovered, with a new one
+    /// otherwise; [`Event::Connected`](super::Event::Connected) says which. `None` if the client
+    /// has gone meanwhile.
+    pub fn accept(&mut self, now: Timestamp, request: ConnectRequest) -> Option<SocketKey> {
+        let now = self.advance(now);
+        let socket = self.hub.accept(now, request);
+        self.exchange(now);
+        socket
+    }
+
+    /// Does not let a client in: it is answered with CONNECT_ERROR. Its connection stays open, and
+    /// a session that it might have recovered stays parked. Returns false if the client has gone
+    /// meanwhile.
+    pub fn reject(
+        &mut self,
+        now: Timestamp,
+        request: ConnectRequest,
+        rejection: &Rejection,
+    ) -> bool {
+        let now = self.advance(now);
+        let is_answered = self.hub.reject(now, request, rejection);
+        self.exchange(now);
+        is_answered
+    }
+
+    /// Emits an event to one socket. With recovery on, a parked one gets it when it comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off.
+    pub fn emit(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        event: &socket::Event,
+    ) -> Result<(), EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.emit(now, socket, event);
+        self.exchange(now);
+        result
+    }
+
+    /// Emits an event to one socket if it can take it at this moment; it is not replayed.
+    ///
+    /// A client on HTTP long-polling can take one while its GET is waiting, a client on WebSocket
+    /// while its wire is not [paused](Server::pause).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the socket is not connected.
+    pub fn emit_volatile(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        event: &socket::Event,
+    ) -> Result<(), EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.emit_volatile(now, socket, event);
+        self.exchange(now);
+        result
+    }
+
+    /// Emits an event to one socket and asks for an acknowledgement, which settles with
+    /// [`Event::Acked`](super::Event::Acked) or [`Event::AckFailed`](super::Event::AckFailed) at
+    /// the latest after `timeout`.
+    ///
+    /// It is replayed only with
+    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the session has ended, or is parked and the event would not
+    /// be replayed; [`EmitError::TooManyAcks`] at the limit.
+    pub fn emit_with_ack(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.emit_with_ack(now, socket, event, timeout);
+        self.exchange(now);
+        result
+    }
+
+    /// Answers an event that a client asked an acknowledgement for. Returns false if the client
+    /// has gone, or has come back on another connection since.
+    pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
+        let now = self.advance(now);
+        let is_sent = self.hub.ack(now, token, args);
+        self.exchange(now);
+        is_sent
+    }
+
+    /// Emits an event to an audience. It is encoded once; sessions that are parked get it when
+    /// they come back. Returns the number of connected sockets that it goes to.
+    ///
+    /// Takes O(sockets in the rooms named), without an allocation per recipient.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn broadcast(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> Result<usize, EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.broadcast(now, namespace, audience, event);
+        self.exchange(now);
+        result
+    }
+
+    /// Emits an event to an audience and collects the acknowledgements of the sockets connected,
+    /// reported as one [`Event::BroadcastAcked`](super::Event::BroadcastAcked) when all have
+    /// answered or gone, at the latest after `timeout`. It is not replayed.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`]
+    /// at the limit.
+    pub fn broadcast_with_ack(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        audience: &Audience,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.broadcast_with_ack(now, namespace, audience, event, timeout);
+        self.exchange(now);
+        result
+    }
+
+    /// Disconnects a socket for good, connected or parked, and its connection too if
+    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
+    /// Returns false if the session has ended already.
+    pub fn disconnect(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        close_connection: bool,
+    ) -> bool {
+        let now = self.advance(now);
+        let is_ended = self.hub.disconnect(now, socket, close_connection);
+        self.exchange(now);
+        is_ended
+    }
+
+    /// Disconnects all sockets of an audience for good, parked ones included, and their
+    /// connections too if `close_connections` holds. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn disconnect_sockets(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        audience: &Audience,
+        close_connections: bool,
+    ) -> Result<usize, EmitError> {
+        let now = self.advance(now);
+        let result = self.hub.disconnect_sockets(now, namespace, audience, close_connections);
+        self.exchange(now);
+        result
+    }
+
+    /// Closes a connection as if its link had failed: its sockets are parked, and their clients
+    /// come back by themselves. Returns false if it is over already.
+    pub fn close_connection(&mut self, now: Timestamp, connection: ConnectionId) -> bool {
+        let now = self.advance(now);
+        let is_known = self.links.get_mut(connection).is_some();
+        if is_known {
+            self.with_link(connection, |link| link.close(now, CloseReason::ForcedClose));
+        }
+        self.exchange(now);
+        is_known
+    }
+
+    /// Closes all connections at once. Sessions are parked, and clients come back by themselves:
+    /// to another process, or to this one.
+    pub fn shutdown(&mut self, now: Timestamp) {
+        let now = self.advance(now);
+        let connections: Vec<ConnectionId> = self.links.ids().collect();
+        for connection in connections {
+            self.with_link(connection, |link| {
+                link.close(now, CloseReason::ServerShutdown);
+            });
+        }
+        self.exchange(now);
+    }
+
+    /// Lets a socket join a room from the next event on; also a parked one. Returns false if it is
+    /// in it already.
+    ///
+    /// # Errors
+    ///
+    /// [`RoomError`] if the session has ended or a limit is reached.
+    pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
+        self.hub.join(socket, room)
+    }
+
+    /// Lets a socket leave a room from the next event on; also a parked one. Returns false if it
+    /// is not in it; the room named after its own id cannot be left.
+    pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
+        self.hub.leave(socket, room)
+    }
+
+    /// Lets all sockets of an audience, parked ones included, join a room. Returns how many did.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn sockets_join(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        room: &str,
+    ) -> Result<usize, EmitError> {
+        self.hub.sockets_join(namespace, audience, room)
+    }
+
+    /// Lets all sockets of an audience, parked ones included, leave a room. Returns how many did.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn sockets_leave(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        room: &str,
+    ) -> Result<usize, EmitError> {
+        self.hub.sockets_leave(namespace, audience, room)
+    }
+
+    /// Returns the connected sockets of an audience.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn fetch_sockets(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+    ) -> Result<Vec<SocketKey>, EmitError> {
+        self.hub.fetch_sockets(namespace, audience)
+    }
+
+    /// Returns the rooms of a socket, the one named after its own id included.
+    pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &str> {
+        self.hub.rooms(socket)
+    }
+
+    /// Returns the public id of a socket, connected or parked.
+    pub fn socket_id(&self, socket: SocketKey) -> Option<SocketId> {
+        self.hub.socket_id(socket)
+    }
+
+    /// Returns the namespace of a socket, connected or parked.
+    pub fn namespace(&self, socket: SocketKey) -> Option<&NamespaceName> {
+        self.hub.namespace(socket)
+    }
+
+    /// Returns the connection of a socket; `None` if it is parked or has ended.
+    pub fn connection(&self, socket: SocketKey) -> Option<ConnectionId> {
+        self.hub.connection(socket)
+    }
+
+    /// Returns whether a socket is connected, rather than parked or ended.
+    pub fn is_connected(&self, socket: SocketKey) -> bool {
+        self.hub.is_connected(socket)
+    }
+
+    /// Returns the application's data of a socket, connected or parked.
+    pub fn data(&self, socket: SocketKey) -> Option<&D> {
+        self.hub.data(socket)
+    }
+
+    /// Replaces the application's data of a socket, which is given back when the client recovers.
+    /// Returns the former data, or `None` if the session has ended.
+    pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
+        self.hub.set_data(socket, data)
+    }
+}
