@@ -1,0 +1,15 @@
+// Addresses of the running contract servers, from the environment.
+import assert from "node:assert/strict";
+
+/** `--profile acceptance` with its defaults. */
+export const ACCEPTANCE = address("CONTRACT_URL");
+/** `--profile acceptance` with RECOVERY_MS=4000, PING_INTERVAL=1000, PING_TIMEOUT=1000. */
+export const IMPATIENT = address("IMPATIENT_URL");
+/** `--profile client`. */
+export const CLIENT = address("CLIENT_URL");
+
+function address(name) {
+  const url = process.env[name];
+  assert.ok(url, `${name} is not set: start the tests with \`cargo test --test interop\``);
+  return url;
+}
