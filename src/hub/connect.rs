@@ -152,7 +152,7 @@ impl<D: Default> Hub<D> {
         }
         if is_known && !self.may_claim(now) {
             increment(&mut self.totals.paced);
-            self.connects.queued.push_back(request);
+            self.enqueue(request);
         } else {
             self.proceed(now, request);
         }
@@ -237,6 +237,17 @@ impl<D: Default> Hub<D> {
         }));
         self.settle(request.namespace);
         Some(socket)
+    }
+
+    /// Queues a recovery. Those whose client has gone are forgotten when they may be many.
+    fn enqueue(&mut self, request: ConnectRequest) {
+        let connects = &mut self.connects;
+        if connects.queued.len() >= self.config.limits.connections {
+            let mut queued = core::mem::take(&mut connects.queued);
+            queued.retain(|request| connects.get(*request).is_some());
+            connects.queued = queued;
+        }
+        connects.queued.push_back(request);
     }
 
     fn may_claim(&mut self, now: Timestamp) -> bool {

@@ -3,6 +3,8 @@
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::{
     Output,
     acks::{AckTable, GivenUp, Settled},
@@ -111,23 +113,19 @@ impl<D> Namespace<D> {
         audience: &Audience,
         event: &socket::Event,
     ) -> usize {
-        let Some(to) = self.sessions.resolve(audience) else {
-            return 0;
-        };
-        let occupants = self.sessions.occupants(&to);
-        let is_logged = self.config.recovery.is_some() && !audience.is_volatile();
-        if occupants.is_empty() && !is_logged {
+        let Some(addressees) = self.sessions.resolve(audience) else { return 0 };
+        let is_volatile = audience.is_volatile();
+        let is_logged = self.config.recovery.is_some() && !is_volatile;
+        let mut to = SmallVec::new();
+        self.sessions.visit(&addressees, |occupant| to.push(occupant.connection));
+        if to.is_empty() && !is_logged {
             return 0;
         }
-        let packet = self.sessions.publish(now, &to, event, None, is_logged);
-        let count = occupants.len();
+        let packet = self.sessions.publish(now, &addressees, event, None, is_logged);
+        let count = to.len();
         if count > 0 {
-            out.push_back(Output::Deliver(Delivery {
-                namespace: self.id,
-                packet,
-                is_volatile: audience.is_volatile(),
-                to: occupants.iter().map(|occupant| occupant.connection).collect(),
-            }));
+            let namespace = self.id;
+            out.push_back(Output::Deliver(Delivery { namespace, packet, is_volatile, to }));
         }
         count
     }
@@ -142,28 +140,29 @@ impl<D> Namespace<D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         self.check_acks()?;
-        let to = self.sessions.resolve(audience).unwrap_or_default();
-        let occupants = self.sessions.occupants(&to);
+        let addressees = self.sessions.resolve(audience).unwrap_or_default();
+        let (mut to, mut sockets) = (SmallVec::new(), Vec::new());
+        self.sessions.visit(&addressees, |occupant| {
+            to.push(occupant.connection);
+            sockets.push(occupant.socket);
+        });
         let sockets: Vec<SocketKey> =
-            occupants.iter().filter_map(|occupant| self.key(occupant.socket)).collect();
+            sockets.into_iter().filter_map(|index| self.key(index)).collect();
         let id = self.acks.expect_many(now.saturating_add(timeout), sockets.iter().copied());
+        let ack = AckId { namespace: self.id, id };
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
-            return Ok(AckId { namespace: self.id, id });
+            return Ok(ack);
         }
         for socket in sockets {
             if let Some(member) = self.member_mut(socket) {
                 member.acks.push(id);
             }
         }
-        let packet = self.sessions.publish(now, &to, event, Some(id), false);
-        out.push_back(Output::Deliver(Delivery {
-            namespace: self.id,
-            packet,
-            is_volatile: audience.is_volatile(),
-            to: occupants.iter().map(|occupant| occupant.connection).collect(),
-        }));
-        Ok(AckId { namespace: self.id, id })
+        let packet = self.sessions.publish(now, &addressees, event, Some(id), false);
+        let (namespace, is_volatile) = (self.id, audience.is_volatile());
+        out.push_back(Output::Deliver(Delivery { namespace, packet, is_volatile, to }));
+        Ok(ack)
     }
 
     /// Answers an event that a client asked an acknowledgement for.

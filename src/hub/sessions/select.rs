@@ -38,10 +38,10 @@ impl<D> Sessions<D> {
         Addressees { targets: own_room.into_iter().collect(), except: SmallVec::new() }
     }
 
-    /// Connected sessions that are addressed, each once.
-    pub(in crate::hub) fn occupants(&mut self, to: &Addressees) -> SmallVec<[Occupant; 1]> {
+    /// Visits the connected sessions that are addressed, each once.
+    pub(in crate::hub) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
         if let ([room], []) = (&*to.targets, &*to.except) {
-            return SmallVec::from_slice(self.rooms.live(*room));
+            return self.rooms.live(*room).iter().copied().for_each(visit);
         }
         self.marks.start(self.members.capacity());
         for room in &to.except {
@@ -49,15 +49,13 @@ impl<D> Sessions<D> {
                 self.marks.set(occupant.socket);
             }
         }
-        let mut occupants = SmallVec::new();
         for room in &to.targets {
             for occupant in self.rooms.live(*room) {
                 if self.marks.set(occupant.socket) {
-                    occupants.push(*occupant);
+                    visit(*occupant);
                 }
             }
         }
-        occupants
     }
 
     /// Sessions that are addressed, parked ones included, each once.
