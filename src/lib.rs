@@ -25,6 +25,7 @@ pub mod socket;
 
 mod config;
 mod entropy;
+mod event;
 mod id;
 mod stats;
 mod time;
@@ -33,5 +34,6 @@ mod timers;
 pub use bytestring::ByteString;
 pub use config::{ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Transports};
 pub use entropy::Entropy;
+pub use event::Event;
 pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
 pub use time::Timestamp;

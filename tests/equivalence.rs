@@ -271,10 +271,10 @@ impl Workers {
                         self.mail(*to, Mail::Delivery(delivery.clone()));
                     }
                 }
-                hub::Output::Event(hub::Event::ConnectRequested { request, .. }) => {
+                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
                     self.hub.accept(now, request);
                 }
-                hub::Output::Event(hub::Event::Connected { socket, .. }) => {
+                hub::Output::Event(Event::Connected { socket, .. }) => {
                     self.connected.push(socket);
                 }
                 _ => {}

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{
     Hub, Output,
     claim::{Claim, ClaimedOffset},
-    event::{ConnectRequest, Event},
     message::{Attached, Reply, ReplyKind},
     reason::DisconnectReason,
     sessions::Birth,
@@ -18,12 +17,21 @@ use super::{
 use crate::{
     config::{ReplayOrder, ServerConfig},
     engine::CloseReason,
+    event::Event,
     id::{ConnectionId, RecoveryKey, SocketId, SocketKey},
     recovery::{Pacing, RecoveryOutcome, Refusal},
     socket::{Encoded, Json, NamespaceName},
     stats::increment,
     time::Timestamp,
 };
+
+/// Names a CONNECT that waits for the application's answer. A stale one is a miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectRequest {
+    pub(crate) connection: ConnectionId,
+    pub(crate) namespace: u32,
+    pub(crate) serial: u64,
+}
 
 /// CONNECTs that are not answered yet.
 pub(super) struct Connects {

@@ -26,7 +26,6 @@ mod claim;
 mod connect;
 mod emit;
 mod error;
-mod event;
 mod message;
 mod namespace;
 mod reason;
@@ -44,11 +43,10 @@ pub(crate) use self::message::{Attached, ReplyKind, RequestKind};
 pub use self::{
     acks::AckFailure,
     audience::Audience,
-    connect::Rejection,
+    connect::{ConnectRequest, Rejection},
     error::{EmitError, NamespaceError, RoomError},
-    event::{ConnectRequest, Event, ExpiryCause},
     message::{AckToken, Delivery, Reply, Request},
-    reason::DisconnectReason,
+    reason::{DisconnectReason, ExpiryCause},
 };
 use self::{
     connect::Connects,
@@ -58,6 +56,7 @@ use self::{
 use crate::{
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
+    event::Event,
     id::{ConnectionId, SocketKey},
     socket::NamespaceName,
     stats::{Stats, Totals, increment},

@@ -1,4 +1,4 @@
-//! Why a socket was disconnected.
+//! Why a socket was disconnected, and why a session is over.
 
 use core::fmt;
 
@@ -92,4 +92,17 @@ impl fmt::Display for DisconnectReason {
             _ => self.as_str(),
         })
     }
+}
+
+/// Why a parked session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpiryCause {
+    /// The client did not come back within
+    /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
+    TimedOut,
+    /// It made room for another one:
+    /// [`parked_sessions`](crate::RecoveryConfig::parked_sessions) was reached.
+    Evicted,
+    /// The application disconnected the socket.
+    Disconnected,
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::event::Event;
 use crate::{
     engine::{self, Frame, RequestHead, Response},
+    event::Event,
     id::WireId,
 };
 

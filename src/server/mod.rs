@@ -17,16 +17,15 @@
 //!
 //! A *wire* is one HTTP exchange or one WebSocket, named by the embedder.
 
-mod event;
 mod input;
 mod links;
 mod verbs;
 
-pub use self::{
+pub use self::input::{Input, Output};
+pub use crate::{
     event::Event,
-    input::{Input, Output},
+    stats::{Refusals, Stats, Totals},
 };
-pub use crate::stats::{Refusals, Stats, Totals};
 
 use alloc::{collections::VecDeque, sync::Arc};
 use core::fmt;
@@ -374,7 +373,7 @@ impl<D: Default> Server<D> {
                 self.with_link(to, |link| link.handle_reply(now, reply));
             }
             hub::Output::Deliver(delivery) => self.deliver(&delivery),
-            hub::Output::Event(event) => self.events.push_back(event.into()),
+            hub::Output::Event(event) => self.events.push_back(event),
         }
     }
 

@@ -1,10 +1,10 @@
-//! What the application is told by a server.
+//! What the application is told.
 
 use alloc::vec::Vec;
 
 use crate::{
     engine::CloseReason,
-    hub::{self, AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause},
+    hub::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause},
     id::{AckId, ConnectionId, SocketId, SocketKey},
     recovery::RecoveryOutcome,
     socket::{self, Args, Json, NamespaceName},
@@ -12,6 +12,9 @@ use crate::{
 
 /// Something that the application may want to know or has to answer. `D` is its own data of a
 /// socket.
+///
+/// What concerns connections and what clients emit is told by links (a [`Link`](crate::link::Link)
+/// used directly has its own, smaller [`Event`](crate::link::Event)), the rest by the hub.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<D> {
@@ -32,8 +35,8 @@ pub enum Event<D> {
         /// Why.
         reason: CloseReason,
     },
-    /// A client wants to join a namespace. Answer with [`Server::accept`](super::Server::accept)
-    /// or [`Server::reject`](super::Server::reject); until then the client waits, within
+    /// A client wants to join a namespace. Answer with [`Server::accept`](crate::server::Server::accept)
+    /// or [`Server::reject`](crate::server::Server::reject); until then the client waits, within
     /// [`connect_timeout`](crate::ServerConfig::connect_timeout) if it is in no other namespace.
     ConnectRequested {
         /// What to answer.
@@ -68,7 +71,7 @@ pub enum Event<D> {
         socket: SocketKey,
         /// The event.
         event: socket::Event,
-        /// What to pass to [`Server::ack`](super::Server::ack) if the client asked for an
+        /// What to pass to [`Server::ack`](crate::server::Server::ack) if the client asked for an
         /// acknowledgement.
         ack: Option<AckToken>,
     },
@@ -128,28 +131,4 @@ pub enum Event<D> {
         /// Why.
         cause: ExpiryCause,
     },
-}
-
-impl<D> From<hub::Event<D>> for Event<D> {
-    fn from(event: hub::Event<D>) -> Self {
-        match event {
-            hub::Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
-                Self::ConnectRequested { request, connection, namespace, auth, recoverable }
-            }
-            hub::Event::Connected { socket, id, connection, namespace, auth, recovery } => {
-                Self::Connected { socket, id, connection, namespace, auth, recovery }
-            }
-            hub::Event::Acked { socket, ack, args } => Self::Acked { socket, ack, args },
-            hub::Event::AckFailed { socket, ack, cause } => Self::AckFailed { socket, ack, cause },
-            hub::Event::BroadcastAcked { ack, responses, missing, timed_out } => {
-                Self::BroadcastAcked { ack, responses, missing, timed_out }
-            }
-            hub::Event::Disconnected { socket, id, namespace, reason, data } => {
-                Self::Disconnected { socket, id, namespace, reason, data }
-            }
-            hub::Event::SessionExpired { socket, id, namespace, data, cause } => {
-                Self::SessionExpired { socket, id, namespace, data, cause }
-            }
-        }
-    }
 }
