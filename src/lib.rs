@@ -25,7 +25,6 @@ pub mod socket;
 
 mod config;
 mod entropy;
-mod event;
 mod id;
 mod stats;
 mod time;
@@ -34,6 +33,5 @@ mod timers;
 pub use bytestring::ByteString;
 pub use config::{ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Transports};
 pub use entropy::Entropy;
-pub use event::Event;
 pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
 pub use time::Timestamp;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     Hub, Output,
     claim::{Claim, ClaimedOffset},
+    event::Event,
     message::{Attached, Reply, ReplyKind},
     reason::DisconnectReason,
     sessions::Birth,
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     config::{ReplayOrder, ServerConfig},
     engine::CloseReason,
-    event::Event,
     id::{ConnectionId, RecoveryKey, SocketId, SocketKey},
     recovery::{Pacing, RecoveryOutcome, Refusal},
     socket::{Encoded, Json, NamespaceName},

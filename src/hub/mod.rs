@@ -26,6 +26,7 @@ mod claim;
 mod connect;
 mod emit;
 mod error;
+mod event;
 mod message;
 mod namespace;
 mod reason;
@@ -45,6 +46,7 @@ pub use self::{
     audience::Audience,
     connect::{ConnectRequest, Rejection},
     error::{EmitError, NamespaceError, RoomError},
+    event::Event,
     message::{AckToken, Delivery, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},
 };
@@ -56,7 +58,6 @@ use self::{
 use crate::{
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
-    event::Event,
     id::{ConnectionId, SocketKey},
     socket::NamespaceName,
     stats::{Stats, Totals, increment},

@@ -10,13 +10,13 @@ use super::{
     acks::{AckTable, GivenUp, Settled},
     audience::Audience,
     error::EmitError,
+    event::Event,
     message::{Attached, Delivery, Reply, ReplyKind},
     reason::{DisconnectReason, ExpiryCause},
     sessions::{Member, Sessions},
 };
 use crate::{
     config::ServerConfig,
-    event::Event,
     id::{AckId, ConnectionId, SocketKey},
     socket::{self, Args, Encoded, NamespaceName},
     time::Timestamp,

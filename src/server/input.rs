@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     engine::{self, Frame, RequestHead, Response},
-    event::Event,
+    hub::Event,
     id::WireId,
 };
 

@@ -23,7 +23,7 @@ mod verbs;
 
 pub use self::input::{Input, Output};
 pub use crate::{
-    event::Event,
+    hub::Event,
     stats::{Refusals, Stats, Totals},
 };
 

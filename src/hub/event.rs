@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause};
 use crate::{
     engine::CloseReason,
-    hub::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause},
     id::{AckId, ConnectionId, SocketId, SocketKey},
     recovery::RecoveryOutcome,
     socket::{self, Args, Json, NamespaceName},
