@@ -1,0 +1,179 @@
+//! Engine.IO without Socket.IO: every message comes back.
+
+use alloc::{collections::BTreeMap, sync::Arc};
+use core::convert::Infallible;
+
+use hyper::http::request::Parts;
+use socketio_proto::{
+    EngineId, ServerConfig, Timestamp, WireId,
+    engine::{
+        self, CloseReason, Event, Method, Output, Refusal, RequestHead, ServerConnection,
+        Transport, Verified, verify,
+    },
+    server::Input,
+};
+
+use crate::tokio_driver::{Machine, Outgoing, entropy};
+
+/// Sessions by id and by wire.
+pub struct Echo {
+    config: Arc<ServerConfig>,
+    sessions: BTreeMap<EngineId, ServerConnection>,
+    wires: BTreeMap<WireId, EngineId>,
+    /// What belongs to no session.
+    answers: Vec<Outgoing>,
+}
+
+impl Echo {
+    pub fn new(config: ServerConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+            sessions: BTreeMap::new(),
+            wires: BTreeMap::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<EngineId>, Refusal> {
+        verify(head, &self.config, |id| {
+            let session = self.sessions.get(id)?;
+            (!session.is_closed()).then(|| (*id, session.transport()))
+        })
+    }
+
+    fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
+        let id = EngineId::from_entropy(&mut entropy);
+        let session = ServerConnection::new(now, self.config.clone(), id, transport, wire);
+        self.sessions.insert(id, session);
+        self.wires.insert(wire, id);
+    }
+
+    fn handle_request(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
+        let binary = head.binary;
+        match self.verify_head(head) {
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Session(id)) => {
+                let body = None;
+                let input = match head.method {
+                    Method::Get => engine::Input::Poll { wire },
+                    Method::Post => engine::Input::Post { wire, body, binary },
+                    Method::Other => engine::Input::OtherMethod { wire },
+                };
+                self.wires.insert(wire, id);
+                self.tell(now, wire, input);
+            }
+            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+                let response = refusal.response(false);
+                self.answers.push(Outgoing::Respond { wire, response });
+            }
+        }
+    }
+
+    fn handle_websocket(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
+        match self.verify_head(head) {
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Session(id)) => {
+                self.wires.insert(wire, id);
+                self.tell(now, wire, engine::Input::WebSocketOpened { wire });
+            }
+            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
+                self.answers.push(Outgoing::Close { wire, code: None });
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Timestamp, wire: WireId, input: engine::Input) {
+        if let Some(session) = self.session(wire) {
+            session.handle_input(now, input);
+        }
+    }
+
+    fn session(&mut self, wire: WireId) -> Option<&mut ServerConnection> {
+        self.sessions.get_mut(self.wires.get(&wire)?)
+    }
+
+    /// Takes what one session wants done; its messages are sent back on the way.
+    fn poll_session(session: &mut ServerConnection) -> Option<Outgoing> {
+        loop {
+            return Some(match session.poll_output()? {
+                Output::Event(Event::Message(payload)) => {
+                    session.send(payload).ok();
+                    continue;
+                }
+                Output::Event(_) => continue,
+                Output::Respond { wire, response } => Outgoing::Respond { wire, response },
+                Output::Send { wire, frame } => Outgoing::Send { wire, frame },
+                Output::Close { wire, code } => Outgoing::Close { wire, code },
+            });
+        }
+    }
+}
+
+impl Machine for Echo {
+    type Message = Infallible;
+
+    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        self.verify_head(head).map(|_| ())
+    }
+
+    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+        match input {
+            Input::Request { wire, head, .. } => self.handle_request(now, wire, &head),
+            Input::WebSocketOpened { wire, head } => self.handle_websocket(now, wire, &head),
+            Input::Body { wire, body } => self.tell(now, wire, engine::Input::Body { wire, body }),
+            Input::Frame { wire, frame } => {
+                self.tell(now, wire, engine::Input::Frame { wire, frame });
+            }
+            Input::WireClosed { wire } => {
+                self.tell(now, wire, engine::Input::WireClosed { wire });
+                self.wires.remove(&wire);
+            }
+            Input::Timeout => {
+                for session in self.sessions.values_mut() {
+                    session.handle_input(now, engine::Input::Timeout);
+                }
+            }
+        }
+    }
+
+    fn handle_message(&mut self, _: Timestamp, message: Infallible) {
+        match message {}
+    }
+
+    fn poll_outgoing(&mut self, _: Timestamp, _: Option<&Parts>) -> Option<Outgoing> {
+        let mut outgoing = self.answers.pop();
+        if outgoing.is_none() {
+            outgoing = self.sessions.values_mut().find_map(Self::poll_session);
+        }
+        match outgoing {
+            Some(Outgoing::Respond { wire, .. } | Outgoing::Close { wire, .. }) => {
+                self.wires.remove(&wire);
+            }
+            Some(Outgoing::Send { .. }) => {}
+            None => self.sessions.retain(|_, session| !session.is_closed()),
+        }
+        outgoing
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.sessions.values().filter_map(ServerConnection::deadline).min()
+    }
+
+    fn pause(&mut self, wire: WireId) {
+        if let Some(session) = self.session(wire) {
+            session.pause(wire);
+        }
+    }
+
+    fn resume(&mut self, wire: WireId) {
+        if let Some(session) = self.session(wire) {
+            session.resume(wire);
+        }
+    }
+
+    fn shutdown(&mut self, _: Timestamp) {
+        for session in self.sessions.values_mut() {
+            session.abort(CloseReason::ServerShutdown);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the command line and the environment say.
+
+use core::{error::Error, str::FromStr, time::Duration};
+
+use socketio_proto::{RecoveryConfig, ReplayOrder, ServerConfig};
+
+/// The default of the protocol, and what its suites expect.
+pub const MAX_PAYLOAD: usize = 1_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Protocol,
+    Client,
+    Acceptance,
+}
+
+pub struct Settings {
+    pub profile: Profile,
+    pub port: u16,
+    recovery: Option<Duration>,
+    replay_order: ReplayOrder,
+    ping_interval: Option<Duration>,
+    ping_timeout: Option<Duration>,
+}
+
+impl Settings {
+    pub fn read() -> Result<Self, Box<dyn Error>> {
+        let profile = profile()?;
+        let port = match profile {
+            Profile::Protocol => 3000,
+            Profile::Client => 3210,
+            Profile::Acceptance => 3300,
+        };
+        let replay_order = match variable::<String>("REPLAY_ORDER")?.as_deref() {
+            None | Some("after-connect") => ReplayOrder::AfterConnect,
+            Some("before-connect") => ReplayOrder::BeforeConnect,
+            Some(other) => return Err(format!("REPLAY_ORDER: no such order: {other}").into()),
+        };
+        Ok(Self {
+            profile,
+            port: variable("PORT")?.unwrap_or(port),
+            recovery: variable("RECOVERY_MS")?.map(Duration::from_millis),
+            replay_order,
+            ping_interval: variable("PING_INTERVAL")?.map(Duration::from_millis),
+            ping_timeout: variable("PING_TIMEOUT")?.map(Duration::from_millis),
+        })
+    }
+
+    /// The engine of the profile, without recovery.
+    pub fn engine(&self) -> ServerConfig {
+        let config = ServerConfig::new().max_payload(MAX_PAYLOAD);
+        let config = match self.profile {
+            Profile::Protocol => config
+                .ping_interval(Duration::from_millis(300))
+                .ping_timeout(Duration::from_millis(200))
+                .connect_timeout(Duration::from_millis(1000)),
+            Profile::Client => config.ping_interval(Duration::from_millis(2000)),
+            Profile::Acceptance => config,
+        };
+        let config = match self.ping_interval {
+            Some(interval) => config.ping_interval(interval),
+            None => config,
+        };
+        match self.ping_timeout {
+            Some(timeout) => config.ping_timeout(timeout),
+            None => config,
+        }
+    }
+
+    /// The server of the profile.
+    pub fn server(&self) -> ServerConfig {
+        let is_on = self.profile != Profile::Protocol || self.recovery.is_some();
+        if !is_on {
+            return self.engine();
+        }
+        let mut recovery = RecoveryConfig::default();
+        recovery.replay_order = self.replay_order;
+        if let Some(time) = self.recovery {
+            recovery.max_disconnection = time;
+        }
+        self.engine().recovery(recovery)
+    }
+
+    /// The client's suite tests its own timeout, for which an answer must not come at once.
+    pub fn delay(&self) -> Duration {
+        match self.profile {
+            Profile::Client => Duration::from_millis(10),
+            Profile::Protocol | Profile::Acceptance => Duration::ZERO,
+        }
+    }
+}
+
+fn profile() -> Result<Profile, Box<dyn Error>> {
+    use lexopt::Arg::Long;
+
+    let mut profile = None;
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("profile") => {
+                profile = Some(match arguments.value()?.to_str() {
+                    Some("protocol") => Profile::Protocol,
+                    Some("client") => Profile::Client,
+                    Some("acceptance") => Profile::Acceptance,
+                    _ => return Err("--profile: protocol, client or acceptance".into()),
+                });
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    profile.ok_or_else(|| "usage: contract --profile <protocol|client|acceptance>".into())
+}
+
+fn variable<T: FromStr<Err: Error + 'static>>(name: &str) -> Result<Option<T>, Box<dyn Error>> {
+    match std::env::var(name) {
+        Ok(text) => match text.parse() {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(format!("{name}: {error}").into()),
+        },
+        Err(_) => Ok(None),
+    }
+}

@@ -1,0 +1,96 @@
+//! A [`Server`] together with the application that it tells its events.
+
+use hyper::http::request::Parts;
+use socketio_proto::{
+    Timestamp, WireId,
+    engine::{Refusal, RequestHead},
+    server::{Event, Input, Output, Server},
+};
+
+use super::{Machine, Outgoing};
+
+/// An application: what it does about events and about word from its own tasks.
+pub trait App: Send + 'static {
+    /// Its data of a socket, given back when the client recovers.
+    type Data: Default + Send + 'static;
+    /// Word from its own tasks.
+    type Message: Send + 'static;
+
+    /// Something happened.
+    fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: Event<Self::Data>);
+
+    /// One of the application's own tasks has something to say.
+    fn handle_message(&mut self, cx: &mut Context<'_, Self::Data>, message: Self::Message);
+}
+
+/// What an application has at hand while it handles something.
+pub struct Context<'a, D> {
+    /// The server, with its verbs.
+    pub server: &'a mut Server<D>,
+    /// The present moment.
+    pub now: Timestamp,
+    /// The HTTP request that was handled just before: with [`Event::ConnectionOpened`], the one
+    /// that opened the connection.
+    pub request: Option<&'a Parts>,
+}
+
+/// A server and its application as one machine.
+pub struct Hosted<A: App> {
+    server: Server<A::Data>,
+    app: A,
+}
+
+impl<A: App> Hosted<A> {
+    pub fn new(server: Server<A::Data>, app: A) -> Self {
+        Self { server, app }
+    }
+}
+
+impl<A: App> Machine for Hosted<A> {
+    type Message = A::Message;
+
+    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        self.server.verify(head).map(|_| ())
+    }
+
+    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+        self.server.handle_input(now, input);
+    }
+
+    fn handle_message(&mut self, now: Timestamp, message: A::Message) {
+        let mut cx = Context { server: &mut self.server, now, request: None };
+        self.app.handle_message(&mut cx, message);
+    }
+
+    fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Parts>) -> Option<Outgoing> {
+        loop {
+            return Some(match self.server.poll_output()? {
+                Output::Event(event) => {
+                    let server = &mut self.server;
+                    let mut cx = Context { server, now, request };
+                    self.app.handle_event(&mut cx, event);
+                    continue;
+                }
+                Output::Respond { wire, response } => Outgoing::Respond { wire, response },
+                Output::Send { wire, frame } => Outgoing::Send { wire, frame },
+                Output::Close { wire, code } => Outgoing::Close { wire, code },
+            });
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.server.deadline()
+    }
+
+    fn pause(&mut self, wire: WireId) {
+        self.server.pause(wire);
+    }
+
+    fn resume(&mut self, wire: WireId) {
+        self.server.resume(wire);
+    }
+
+    fn shutdown(&mut self, now: Timestamp) {
+        self.server.shutdown(now);
+    }
+}

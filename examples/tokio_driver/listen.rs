@@ -1,0 +1,117 @@
+//! Sockets that listen, and the connections that come in.
+
+use alloc::sync::Arc;
+use core::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
+use std::io;
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{
+    signal::{Shutdown, requested},
+    site::Site,
+};
+
+/// A request whose head takes longer is not waited for, nor is the next request of a connection
+/// that has been idle for this long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most that a request's head may take.
+const HEAD_BYTES: usize = 64 << 10;
+/// How often a port that is free for IPv4 may turn out to be taken for IPv6.
+const PORT_TRIES: u32 = 16;
+
+/// The loopback addresses, for IPv4 and, where the machine has it, IPv6.
+pub struct Listeners {
+    v4: TcpListener,
+    v6: Option<TcpListener>,
+    port: u16,
+}
+
+impl Listeners {
+    /// Listens on 127.0.0.1 and `::1`. Port 0 chooses a free one.
+    pub async fn bind(port: u16) -> io::Result<Self> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+            let actual = v4.local_addr()?.port();
+            let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), actual);
+            let v6 = match TcpListener::bind(address).await {
+                Ok(listener) => Some(listener),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    if port == 0 && tries < PORT_TRIES {
+                        continue;
+                    }
+                    return Err(error);
+                }
+                // A machine without IPv6.
+                Err(_) => None,
+            };
+            return Ok(Self { v4, v6, port: actual });
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let Some(v6) = &self.v6 else {
+            return Ok(self.v4.accept().await?.0);
+        };
+        let (stream, _) = tokio::select! {
+            accepted = self.v4.accept() => accepted?,
+            accepted = v6.accept() => accepted?,
+        };
+        Ok(stream)
+    }
+}
+
+/// Accepts connections and serves them until the program is to end.
+pub async fn serve(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
+    let site = Arc::new(site);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listeners.accept() => accepted,
+            () = requested(&mut shutdown) => return,
+        };
+        match accepted {
+            Ok(stream) => {
+                tokio::spawn(serve_connection(stream, site.clone(), shutdown.clone()));
+            }
+            // Out of file descriptors, most likely: some will be free again.
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                    () = requested(&mut shutdown) => return,
+                }
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, site: Arc<Site>, mut shutdown: Shutdown) {
+    stream.set_nodelay(true).ok();
+    let service = service_fn(|request| site.answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // How a connection fails is its peer's business.
+    tokio::select! {
+        result = &mut connection => result.ok(),
+        () = requested(&mut shutdown) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.ok()
+        }
+    };
+}

@@ -1,0 +1,48 @@
+//! What the driver drives.
+
+use hyper::http::request::Parts;
+use socketio_proto::{
+    Timestamp, WireId,
+    engine::{Frame, Refusal, RequestHead, Response},
+    server::Input,
+};
+
+/// A state machine behind wires: one input, one output queue, one deadline.
+pub trait Machine: Send + 'static {
+    /// Word from the application's own tasks.
+    type Message: Send + 'static;
+
+    /// Decides about a WebSocket handshake before it is completed.
+    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal>;
+
+    /// Takes what happened on a wire, or that it is time.
+    fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
+
+    /// Takes word from the application's own tasks.
+    fn handle_message(&mut self, now: Timestamp, message: Self::Message);
+
+    /// Takes the next thing to do. `request` is the one that was handled just before, if any.
+    fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Parts>) -> Option<Outgoing>;
+
+    /// When [`Input::Timeout`] is due.
+    fn deadline(&self) -> Option<Timestamp>;
+
+    /// Stops sending on a WebSocket.
+    fn pause(&mut self, wire: WireId);
+
+    /// Goes on sending on a WebSocket.
+    fn resume(&mut self, wire: WireId);
+
+    /// Closes all connections.
+    fn shutdown(&mut self, now: Timestamp);
+}
+
+/// What a machine wants done with a wire.
+pub enum Outgoing {
+    /// Answer an HTTP exchange.
+    Respond { wire: WireId, response: Response },
+    /// Send a message on a WebSocket.
+    Send { wire: WireId, frame: Frame },
+    /// Close a WebSocket, or drop an HTTP exchange without an answer.
+    Close { wire: WireId, code: Option<u16> },
+}

@@ -1,0 +1,43 @@
+//! Drives the sans-IO server with tokio: sockets, HTTP, WebSocket frames, the clock and randomness.
+//!
+//! ```text
+//!   TCP ── hyper ──┬─ one task per HTTP connection ──┐  Command (bounded)   ┌───────────────┐
+//!                  │                                 ├────────────────────► │     actor     │
+//!   tungstenite ───┴─ one task per WebSocket ────────┘ ◄──────────────────  │  one machine, │
+//!                                      answers (oneshot), frames (bounded)  │   one timer   │
+//!   the application's own tasks ────────────────────── Message (bounded) ─► └───────────────┘
+//! ```
+//!
+//! One task, the [actor](actor), owns a [`Machine`] and never waits for a peer: a WebSocket that
+//! does not take frames is paused, and everything else flows. A peer that fails ends its own task
+//! and is reported as a lost wire. What a peer can make the driver hold is bounded by the size of a
+//! request's head, by `max_payload` and by the frames in flight.
+
+mod actor;
+mod clock;
+mod exchange;
+mod hosted;
+mod listen;
+mod machine;
+mod signal;
+mod site;
+mod websocket;
+
+pub use self::{
+    actor::{Endpoint, spawn},
+    hosted::{App, Context, Hosted},
+    listen::{Listeners, serve},
+    machine::{Machine, Outgoing},
+    signal::{Shutdown, shutdown_on_signal},
+    site::{Route, Site, plain},
+};
+
+/// Fills `dest` from the operating system's random source, as session ids ask for.
+///
+/// # Panics
+///
+/// If there is none: nothing that is guessable can take its place.
+#[expect(clippy::expect_used, reason = "nothing guessable can take its place")]
+pub fn entropy(dest: &mut [u8]) {
+    getrandom::fill(dest).expect("the operating system's random source");
+}

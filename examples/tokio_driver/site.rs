@@ -1,0 +1,114 @@
+//! What is served under which path.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderMap, HeaderValue},
+    http::request::Parts,
+};
+
+use super::{
+    actor::Endpoint,
+    exchange::{self, Dropped},
+    websocket,
+};
+
+/// The body of an answer.
+pub type Body = Full<Bytes>;
+
+/// Everything that is served on one port.
+pub struct Site {
+    /// Where Engine.IO is served.
+    pub routes: Vec<Route>,
+    /// Answers all other requests.
+    pub fallback: Fallback,
+}
+
+/// Answers a request, of which it gets all but the body.
+pub type Fallback = Box<dyn Fn(&Parts) -> Response<Body> + Send + Sync>;
+
+/// Engine.IO under a path.
+pub struct Route {
+    /// The path without a trailing slash; it matches with and without one.
+    pub path: &'static str,
+    /// The machine behind it.
+    pub endpoint: Endpoint,
+    /// Largest body of a POST and largest WebSocket message, in bytes, as the machine has it.
+    pub max_payload: usize,
+    /// Whether pages of every origin may use it.
+    pub cors: bool,
+    /// How long a request waits before it is looked at, which only tests want.
+    pub delay: Duration,
+}
+
+impl Site {
+    /// Answers a request. `Err` drops the connection without an answer.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Dropped> {
+        let path = request.uri().path();
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let Some(route) = self.routes.iter().find(|route| route.path == path) else {
+            return Ok((self.fallback)(&request.into_parts().0));
+        };
+        let origin = route.cors && request.headers().contains_key(header::ORIGIN);
+        let mut response = if origin && is_preflight(&request) {
+            preflight(request.headers())
+        } else {
+            route.answer(request).await?
+        };
+        if route.cors {
+            let any = HeaderValue::from_static("*");
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        }
+        Ok(response)
+    }
+}
+
+impl Route {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        if websocket::is_handshake(request.headers()) {
+            websocket::answer(self, request).await
+        } else {
+            exchange::answer(self, request).await
+        }
+    }
+}
+
+/// Makes an answer of plain text.
+pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let value = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
+}
+
+fn is_preflight(request: &Request<Incoming>) -> bool {
+    let asks = header::ACCESS_CONTROL_REQUEST_METHOD;
+    request.method() == Method::OPTIONS && request.headers().contains_key(asks)
+}
+
+/// Allows a browser what it asks for.
+fn preflight(asked: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_static("GET,POST");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
+    let day = HeaderValue::from_static("86400");
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, day);
+    response
+}
