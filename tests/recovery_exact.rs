@@ -229,6 +229,11 @@ fn h30_volatile_events_are_not_replayed() {
     broadcast(&mut world, &Audience::all(), 2);
     let (client, _) = world.claim(&session, None);
     assert_eq!(numbers(&world.texts(client)).0, [2]);
+    let (socket, _) = world.connected();
+    world.server.emit_volatile(world.now, socket, &event("m", 3)).unwrap();
+    world.cut(client);
+    let (client, _) = world.claim(&session, None);
+    assert_eq!(numbers(&world.texts(client)).0, [2]);
 }
 
 /// One of the reference's stores replays a broadcast with acknowledgements as a plain event.

@@ -227,6 +227,25 @@ fn h67_a_session_expires_exactly_when_its_time_is_up() {
     }
 }
 
+/// Once recovered, a session does not expire with the time that it was given while parked.
+#[test]
+fn h67_a_recovered_session_does_not_expire() {
+    let mut world = World::with_recovery();
+    let (client, session) = world.connect();
+    world.cut(client);
+    world.advance(Duration::from_secs(60));
+    let (client, _) = world.claim(&session, None);
+    for _ in 0..20 {
+        world.advance(Duration::from_secs(10));
+        world.send(client, "3");
+    }
+    assert_eq!(world.server.stats().sockets, 1);
+    let expired = world.pick(|event| matches!(event, Event::SessionExpired { .. }).then_some(()));
+    assert_eq!(expired, []);
+    broadcast(&mut world, &Audience::all(), 1);
+    assert!(world.texts(client).iter().any(|packet| packet.starts_with("42[\"m\",1,")));
+}
+
 /// The reference writes the replay in one burst whatever the client can take.
 #[test]
 fn h65_the_replay_waits_for_a_wire_that_is_paused() {

@@ -305,3 +305,84 @@ impl Entry {
 fn cost(packet: &Encoded) -> usize {
     packet.wire_len().saturating_add(ENTRY_BYTES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::RecoveryConfig,
+        socket::{Event, NamespaceName},
+    };
+
+    const ROOM: RoomId = RoomId(1);
+    const OTHER: RoomId = RoomId(2);
+
+    fn log(packets: usize) -> RecoveryBuffer {
+        let recovery = RecoveryConfig { buffer_packets: packets, ..RecoveryConfig::default() };
+        RecoveryBuffer::new(&ServerConfig::new().recovery(recovery), 7)
+    }
+
+    fn append(log: &mut RecoveryBuffer, targets: &[RoomId], except: &[RoomId]) {
+        let to = Addressees { targets: targets.into(), except: except.into() };
+        log.append(Timestamp::ZERO, &to, None, |offset| {
+            let event = Event::new("m", &()).unwrap();
+            Encoded::event(&NamespaceName::ROOT, &event, None, Some(&offset.text()))
+        });
+    }
+
+    #[test]
+    fn an_eviction_is_remembered_by_room_and_exception() {
+        let mut log = log(2);
+        append(&mut log, &[ROOM], &[OTHER]);
+        append(&mut log, &[ROOM], &[]);
+        append(&mut log, &[OTHER], &[]);
+        assert_eq!(log.last_evicted(ROOM, |_| false), 1);
+        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 0, "it was excepted");
+        append(&mut log, &[OTHER], &[]);
+        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 2);
+        assert_eq!(log.last_evicted(OTHER, |_| false), 0);
+        assert_eq!(log.held(OTHER, 0, u64::MAX).collect::<Vec<_>>(), [3, 4]);
+    }
+
+    #[test]
+    fn exceptions_beyond_the_limit_count_as_none() {
+        let mut log = log(1);
+        for room in 10..100 {
+            append(&mut log, &[ROOM], &[RoomId(room)]);
+        }
+        let evicted = log.evicted();
+        assert_eq!(evicted, 89);
+        // The latest ones are told apart, the oldest are not.
+        assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(98)), evicted - 1);
+        assert!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)) < 60);
+        assert!(log.last_evicted(ROOM, |room| room.0 >= 10) > 0, "conservative, never too low");
+    }
+
+    #[test]
+    fn evictions_from_a_room_that_nobody_was_in_concern_nobody() {
+        let mut log = log(2);
+        append(&mut log, &[ROOM], &[OTHER]);
+        append(&mut log, &[ROOM], &[]);
+        log.vacate(ROOM);
+        append(&mut log, &[RoomId::ALL], &[]);
+        append(&mut log, &[RoomId::ALL], &[]);
+        assert_eq!(log.evicted(), 2);
+        assert_eq!(log.last_evicted(ROOM, |_| false), 0);
+        assert!(!log.refers_to(ROOM) && !log.refers_to(OTHER));
+        assert_eq!(log.take_released(), [OTHER, ROOM]);
+        log.remove_room(ROOM);
+    }
+
+    #[test]
+    fn an_exception_for_a_room_that_nobody_was_in_is_none() {
+        let mut log = log(1);
+        append(&mut log, &[ROOM], &[OTHER]);
+        append(&mut log, &[ROOM], &[OTHER]);
+        append(&mut log, &[ROOM], &[OTHER]);
+        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 0);
+        log.vacate(OTHER);
+        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 2, "its id may name another room");
+        append(&mut log, &[ROOM], &[]);
+        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 3);
+    }
+}
