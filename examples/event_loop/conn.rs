@@ -1,0 +1,346 @@
+//! One TCP connection: HTTP exchanges one after another, until it becomes a WebSocket or ends.
+//!
+//! ```text
+//!            complete head              whole body
+//!   ┌─ Head ───────────────▶ Body ───────────────▶ Answer
+//!   │   ▲                      │                     │
+//!   │   └──────────────────────┼─────────────────────┤ answered, keep-alive
+//!   │ handshake                │ refused early,      │ answered, no keep-alive
+//!   ▼                          ▼ too late            ▼
+//!   WebSocket ─────────────▶ Closing ─────────────▶ Gone
+//!              close frame            peer gone, too late
+//! ```
+//!
+//! From every stage a connection that breaks is `Gone`. A client that half-closes its side has gone
+//! too, as for the reference.
+
+use std::time::Duration;
+
+use bytes::Buf as _;
+use mio::{event::Event, net::TcpStream};
+use socketio_proto::{
+    Timestamp, WireId,
+    engine::{Frame, Response},
+    server::Input,
+};
+
+use crate::{
+    app::MAX_PAYLOAD,
+    buffers::{Broken, Buffers, Stream},
+    http::{self, MAX_HEAD, Request},
+    websocket::{Received, WebSocket},
+};
+
+/// Time that the first request, or the rest of a later one, may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time between two requests.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time without progress that a peer may take to read what was sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time that a peer may take to hang up.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes to be sent beyond which a WebSocket takes no frames, and is not read from either.
+const MUCH: usize = 64 * 1024;
+
+/// A TCP connection and what is going on on it.
+pub struct Connection {
+    stream: Stream,
+    buffers: Buffers,
+    stage: Stage,
+    /// The exchange or the WebSocket that the core knows of.
+    wire: Option<WireId>,
+    keep_alive: bool,
+    is_head: bool,
+    /// The core was told to hold frames back.
+    is_paused: bool,
+    stage_deadline: Option<Timestamp>,
+    write_deadline: Option<Timestamp>,
+}
+
+enum Stage {
+    /// Between two requests, or within the head of one.
+    Head,
+    /// The core knows of the request; so many bytes of its body are to be handed on.
+    Body {
+        wanted: usize,
+    },
+    /// The core has the whole request.
+    Answer,
+    WebSocket(Box<WebSocket>),
+    /// The last bytes go out, and what still comes in is thrown away: closing at once could make
+    /// the system throw away the last bytes instead.
+    Closing {
+        is_shut: bool,
+    },
+    Gone,
+}
+
+/// What came in on a connection.
+pub enum Incoming {
+    /// A request: to be answered by `begin`, `upgrade` or `refuse`.
+    Request(Request),
+    /// For the core.
+    Input(Input<'static>),
+}
+
+impl Connection {
+    /// Takes over a stream that was accepted.
+    pub fn new(now: Timestamp, stream: TcpStream) -> Self {
+        Self {
+            stream: Stream::new(stream),
+            buffers: Buffers::default(),
+            stage: Stage::Head,
+            wire: None,
+            keep_alive: true,
+            is_head: false,
+            is_paused: false,
+            stage_deadline: Some(now.saturating_add(HEAD_TIMEOUT)),
+            write_deadline: None,
+        }
+    }
+
+    /// Moves bytes and takes the next thing that came in. `None` if nothing did.
+    pub fn advance(&mut self, now: Timestamp) -> Option<Incoming> {
+        self.write(now);
+        self.read(now);
+        let incoming = match self.stage {
+            Stage::Head => self.next_request(now),
+            Stage::Body { wanted } => self.next_body(wanted),
+            Stage::WebSocket(_) => self.next_frame(now),
+            Stage::Answer | Stage::Closing { .. } | Stage::Gone => None,
+        };
+        incoming.or_else(|| self.next_loss())
+    }
+
+    /// The poll has news of the stream.
+    pub fn handle_readiness(&mut self, event: &Event) {
+        self.stream.handle_readiness(event);
+    }
+
+    /// It is `deadline`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.write_deadline.is_some_and(|deadline| deadline <= now) {
+            self.stage = Stage::Gone;
+        } else if self.stage_deadline.is_some_and(|deadline| deadline <= now) {
+            match self.stage {
+                Stage::Head if self.buffers.input.is_empty() => self.stage = Stage::Gone,
+                Stage::Head | Stage::Body { .. } => self.refuse(now, 408),
+                Stage::Closing { .. } => self.stage = Stage::Gone,
+                Stage::Answer | Stage::WebSocket(_) | Stage::Gone => {}
+            }
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        [self.stage_deadline, self.write_deadline].into_iter().flatten().min()
+    }
+
+    /// Whether `advance` might do something.
+    pub fn is_ready(&self) -> bool {
+        let writes = self.stream.is_writable() && !self.buffers.output.is_empty();
+        writes || (self.stream.is_readable() && self.wants_input())
+    }
+
+    /// Whether there is nothing left but to forget the connection.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.stage, Stage::Gone) && self.wire.is_none()
+    }
+
+    /// Whether this wire is the one of now.
+    pub fn has_wire(&self, wire: WireId) -> bool {
+        self.wire == Some(wire)
+    }
+
+    /// The request goes to the core under this name.
+    pub fn begin(&mut self, now: Timestamp, wire: WireId, request: &Request) {
+        self.wire = Some(wire);
+        self.keep_alive = request.keep_alive;
+        self.is_head = request.is_head();
+        if !request.has_body() {
+            // A body that nobody wants is not read, and is in the way of another request.
+            self.keep_alive &= request.content_length == 0;
+            self.enter(Stage::Answer, None);
+            return;
+        }
+        // One byte more than allowed suffices to be refused.
+        let most = MAX_PAYLOAD.saturating_add(1);
+        let wanted = request.content_length.min(most);
+        self.keep_alive &= wanted == request.content_length;
+        if request.expects_continue && self.buffers.input.len() < wanted {
+            http::write_continue(&mut self.buffers.output);
+        }
+        self.enter(Stage::Body { wanted }, Some(now.saturating_add(BODY_TIMEOUT)));
+    }
+
+    /// The request is a WebSocket handshake, to be completed.
+    pub fn upgrade(&mut self, wire: WireId, key: &str) {
+        self.wire = Some(wire);
+        http::write_switching_protocols(&mut self.buffers.output, key);
+        self.enter(Stage::WebSocket(Box::new(WebSocket::new(MAX_PAYLOAD))), None);
+    }
+
+    /// The request does not get to the core.
+    pub fn refuse(&mut self, now: Timestamp, status: u16) {
+        http::write_error(&mut self.buffers.output, status);
+        self.close(now);
+    }
+
+    /// Answers the request.
+    pub fn respond(&mut self, now: Timestamp, response: &Response) {
+        self.wire = None;
+        let is_whole = matches!(self.stage, Stage::Answer);
+        if !is_whole && !matches!(self.stage, Stage::Body { .. }) {
+            return;
+        }
+        let keep_alive = self.keep_alive && is_whole && !http::closes(response);
+        http::write_response(&mut self.buffers.output, response, keep_alive, self.is_head);
+        if keep_alive {
+            let next = if self.buffers.input.is_empty() { IDLE_TIMEOUT } else { HEAD_TIMEOUT };
+            self.enter(Stage::Head, Some(now.saturating_add(next)));
+        } else {
+            self.close(now);
+        }
+    }
+
+    /// Sends a message on the WebSocket.
+    pub fn send(&mut self, now: Timestamp, frame: Frame) {
+        if let Stage::WebSocket(websocket) = &mut self.stage
+            && !websocket.send(&mut self.buffers, frame)
+        {
+            self.close(now);
+        }
+    }
+
+    /// Closes the WebSocket, or drops the exchange without an answer.
+    pub fn finish(&mut self, now: Timestamp, code: Option<u16>) {
+        self.wire = None;
+        match &mut self.stage {
+            Stage::WebSocket(websocket) => {
+                websocket.close(&mut self.buffers, code.map(Into::into));
+                self.close(now);
+            }
+            Stage::Body { .. } | Stage::Answer => self.stage = Stage::Gone,
+            Stage::Head | Stage::Closing { .. } | Stage::Gone => {}
+        }
+    }
+
+    /// Takes the news that the peer of the WebSocket has fallen behind (`true`), or has caught up.
+    pub fn take_congestion(&mut self) -> Option<(WireId, bool)> {
+        let is_websocket = matches!(self.stage, Stage::WebSocket(_));
+        let pending = self.buffers.output.len();
+        let is_congested = if self.is_paused { pending > MUCH / 2 } else { pending > MUCH };
+        let wire = self.wire.filter(|_| is_websocket && is_congested != self.is_paused)?;
+        self.is_paused = is_congested;
+        Some((wire, is_congested))
+    }
+
+    fn write(&mut self, now: Timestamp) {
+        match self.stream.drain(&mut self.buffers) {
+            Ok(_) if self.buffers.output.is_empty() => self.write_deadline = None,
+            Ok(has_moved) if has_moved || self.write_deadline.is_none() => {
+                self.write_deadline = Some(now.saturating_add(WRITE_TIMEOUT));
+            }
+            Ok(_) => {}
+            Err(Broken) => self.stage = Stage::Gone,
+        }
+        if let Stage::Closing { is_shut: false } = self.stage
+            && self.buffers.output.is_empty()
+        {
+            let result = self.stream.shut();
+            self.stage = result.map_or(Stage::Gone, |()| Stage::Closing { is_shut: true });
+        }
+    }
+
+    fn read(&mut self, now: Timestamp) {
+        if !self.wants_input() {
+            return;
+        }
+        let was_empty = self.buffers.input.is_empty();
+        self.stream.fill(&mut self.buffers);
+        match self.stage {
+            Stage::Head if was_empty && !self.buffers.input.is_empty() => {
+                self.stage_deadline = Some(now.saturating_add(HEAD_TIMEOUT));
+            }
+            Stage::Closing { .. } => self.buffers.input.clear(),
+            _ => {}
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let received = self.buffers.input.len();
+        match self.stage {
+            // While an answer is due reading goes on, to notice that the client has gone.
+            Stage::Head | Stage::Answer => received < MAX_HEAD,
+            Stage::Body { wanted } => received < wanted,
+            // Whoever does not read is not read from: pings are answered, too.
+            Stage::WebSocket(_) => received == 0 && self.buffers.output.len() <= MUCH,
+            Stage::Closing { .. } => true,
+            Stage::Gone => false,
+        }
+    }
+
+    fn next_request(&mut self, now: Timestamp) -> Option<Incoming> {
+        // One answer at a time, however many requests were sent ahead.
+        if self.buffers.input.is_empty() || !self.buffers.output.is_empty() {
+            return None;
+        }
+        match Request::parse(&self.buffers.input) {
+            Ok(None) => None,
+            Ok(Some((request, len))) => {
+                self.buffers.input.advance(len);
+                Some(Incoming::Request(request))
+            }
+            Err(status) => {
+                self.refuse(now, status);
+                None
+            }
+        }
+    }
+
+    fn next_body(&mut self, wanted: usize) -> Option<Incoming> {
+        let wire = self.wire.filter(|_| self.buffers.input.len() >= wanted)?;
+        let body = self.buffers.input.split_to(wanted).freeze();
+        self.enter(Stage::Answer, None);
+        Some(Incoming::Input(Input::Body { wire, body }))
+    }
+
+    fn next_frame(&mut self, now: Timestamp) -> Option<Incoming> {
+        let wire = self.wire?;
+        let Stage::WebSocket(websocket) = &mut self.stage else { return None };
+        match websocket.receive(&mut self.buffers) {
+            Received::Message(frame) => Some(Incoming::Input(Input::Frame { wire, frame })),
+            Received::Nothing => None,
+            Received::Closed => {
+                self.close(now);
+                None
+            }
+        }
+    }
+
+    /// Tells the core, once, that its wire is gone.
+    fn next_loss(&mut self) -> Option<Incoming> {
+        let is_closing = matches!(self.stage, Stage::Closing { .. });
+        if self.stream.is_ended() && (!is_closing || self.buffers.output.is_empty()) {
+            self.stage = Stage::Gone;
+        }
+        if !is_closing && !matches!(self.stage, Stage::Gone) {
+            return None;
+        }
+        let wire = self.wire.take()?;
+        Some(Incoming::Input(Input::WireClosed { wire }))
+    }
+
+    fn close(&mut self, now: Timestamp) {
+        self.buffers.input.clear();
+        let deadline = now.saturating_add(CLOSE_TIMEOUT);
+        self.enter(Stage::Closing { is_shut: false }, Some(deadline));
+    }
+
+    fn enter(&mut self, stage: Stage, deadline: Option<Timestamp>) {
+        self.stage = stage;
+        self.stage_deadline = deadline;
+    }
+}

@@ -1,0 +1,229 @@
+//! HTTP/1.1 as far as a Socket.IO server needs it: request heads in, responses out. No I/O.
+
+use bytes::BytesMut;
+use socketio_proto::engine::{Method, RequestHead, Response};
+use tungstenite::handshake::derive_accept_key;
+
+/// Largest head of a request, in bytes.
+pub const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Head,
+    Post,
+    Other,
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct Request {
+    method: Verb,
+    target: String,
+    /// The `Sec-WebSocket-Key` of a WebSocket handshake.
+    pub websocket_key: Option<String>,
+    origin: Option<Vec<u8>>,
+    is_binary: bool,
+    /// Bytes of the body.
+    pub content_length: usize,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// Whether another request may follow.
+    pub keep_alive: bool,
+}
+
+impl Request {
+    /// Reads a head. `None` if it is not complete yet; otherwise also the number of its bytes.
+    ///
+    /// # Errors
+    ///
+    /// The status to answer with before the connection is closed.
+    pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, u16> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Request::new(&mut headers);
+        let len = match head.parse(input) {
+            Ok(httparse::Status::Complete(len)) if len <= MAX_HEAD => len,
+            Ok(httparse::Status::Partial) if input.len() < MAX_HEAD => return Ok(None),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(431),
+            Err(_) => return Err(400),
+        };
+        let headers = Headers(head.headers);
+        let method = match head.method {
+            Some("GET") => Verb::Get,
+            Some("HEAD") => Verb::Head,
+            Some("POST") => Verb::Post,
+            _ => Verb::Other,
+        };
+        let is_http11 = head.version == Some(1);
+        let request = Self {
+            method,
+            target: head.path.unwrap_or_default().to_owned(),
+            websocket_key: headers.websocket_key(method, is_http11)?,
+            origin: headers.get("origin").map(<[u8]>::to_vec),
+            is_binary: headers.get("content-type") == Some(b"application/octet-stream"),
+            content_length: headers.content_length()?,
+            expects_continue: is_http11 && headers.has_token("expect", "100-continue"),
+            keep_alive: is_http11 && !headers.has_token("connection", "close"),
+        };
+        Ok(Some((request, len)))
+    }
+
+    /// The path, and what the protocol looks at.
+    pub fn split(&self) -> (&str, RequestHead<'_>) {
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        let head = RequestHead {
+            method: match self.method {
+                Verb::Get => Method::Get,
+                Verb::Post => Method::Post,
+                Verb::Head | Verb::Other => Method::Other,
+            },
+            query,
+            upgrade: self.websocket_key.is_some(),
+            origin: self.origin.as_deref(),
+            binary: self.is_binary,
+        };
+        (path, head)
+    }
+
+    /// Whether a body is to be handed on. Only a POST has one that means something.
+    pub fn has_body(&self) -> bool {
+        self.method == Verb::Post
+    }
+
+    /// Whether the answer must not have a body.
+    pub fn is_head(&self) -> bool {
+        self.method == Verb::Head
+    }
+}
+
+struct Headers<'a>(&'a [httparse::Header<'a>]);
+
+impl<'a> Headers<'a> {
+    fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|h| h.value)
+    }
+
+    fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    /// Looks for a word in comma-separated lists.
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        self.all(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Two lengths that differ, or a length and an encoding, are how requests are smuggled past
+    /// proxies.
+    fn content_length(&self) -> Result<usize, u16> {
+        if self.get("transfer-encoding").is_some() {
+            // Clients of this protocol always know the length. 411: "send it".
+            return Err(411);
+        }
+        let mut values = self.all("content-length");
+        let Some(first) = values.next() else { return Ok(0) };
+        if values.any(|other| other != first) || !first.iter().all(u8::is_ascii_digit) {
+            return Err(400);
+        }
+        str::from_utf8(first).ok().and_then(|digits| digits.parse().ok()).ok_or(400)
+    }
+
+    fn websocket_key(&self, method: Verb, is_http11: bool) -> Result<Option<String>, u16> {
+        let wants_upgrade =
+            self.has_token("connection", "upgrade") && self.has_token("upgrade", "websocket");
+        if !wants_upgrade {
+            return Ok(None);
+        }
+        if self.get("sec-websocket-version") != Some(b"13") {
+            return Err(426);
+        }
+        let key = self.get("sec-websocket-key").and_then(|key| str::from_utf8(key).ok());
+        match key {
+            // 16 bytes in base64.
+            Some(key) if key.len() == 24 && method == Verb::Get && is_http11 => {
+                Ok(Some(key.to_owned()))
+            }
+            Some(_) | None => Err(400),
+        }
+    }
+}
+
+/// Writes an answer of the core.
+pub fn write_response(output: &mut BytesMut, response: &Response, keep_alive: bool, is_head: bool) {
+    write_head(output, response.status);
+    for (name, value) in response.headers {
+        write_header(output, name, value);
+    }
+    if !keep_alive && !closes(response) {
+        write_header(output, "connection", "close");
+    }
+    write_header(output, "content-length", &response.body.len().to_string());
+    output.extend_from_slice(b"\r\n");
+    if !is_head {
+        output.extend_from_slice(&response.body);
+    }
+}
+
+/// Whether an answer of the core is the last one on its connection.
+pub fn closes(response: &Response) -> bool {
+    response.headers.contains(&("connection", "close"))
+}
+
+/// Writes an answer to a request that never gets to the core, the last one on its connection.
+pub fn write_error(output: &mut BytesMut, status: u16) {
+    write_head(output, status);
+    if status == 426 {
+        write_header(output, "upgrade", "websocket");
+        write_header(output, "sec-websocket-version", "13");
+    }
+    write_header(output, "connection", "close");
+    write_header(output, "content-length", "0");
+    output.extend_from_slice(b"\r\n");
+}
+
+/// Writes what a client waits for before it sends a body.
+pub fn write_continue(output: &mut BytesMut) {
+    output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+/// Writes the answer that completes a WebSocket handshake.
+pub fn write_switching_protocols(output: &mut BytesMut, key: &str) {
+    write_head(output, 101);
+    write_header(output, "upgrade", "websocket");
+    write_header(output, "connection", "Upgrade");
+    write_header(output, "sec-websocket-accept", &derive_accept_key(key.as_bytes()));
+    output.extend_from_slice(b"\r\n");
+}
+
+fn write_head(output: &mut BytesMut, status: u16) {
+    output.extend_from_slice(b"HTTP/1.1 ");
+    output.extend_from_slice(status.to_string().as_bytes());
+    output.extend_from_slice(b" ");
+    output.extend_from_slice(reason(status).as_bytes());
+    output.extend_from_slice(b"\r\n");
+}
+
+fn write_header(output: &mut BytesMut, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        output.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Payload Too Large",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        _ => "",
+    }
+}
