@@ -184,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_around_bytes_is_refused() {
+        #[derive(serde::Serialize)]
+        struct Alias {
+            #[serde(rename = "_placeholder")]
+            flag: bool,
+            num: u32,
+            lost: Bytes,
+        }
+        let alias = Alias { flag: true, num: 0, lost: Bytes::from_static(b"x") };
+        assert_eq!(Args::new(&(alias,)), Err(EncodeError::Placeholder));
+    }
+
+    #[test]
     fn attachments_are_shared_when_passed_on() {
         let event = decode_event(r#"51-["a",{"_placeholder":true,"num":0}]"#, &[b"x"]);
         let forwarded = Event::with_args("b", &event.args()).expect("legal");

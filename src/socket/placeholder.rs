@@ -13,9 +13,9 @@ const MAX_DEPTH: usize = 128;
 /// What a walk has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    /// Placeholders, outermost ones only: nothing inside a placeholder is looked at.
+    /// Placeholders, those inside others included.
     pub(super) placeholders: usize,
-    /// Whether one of them does not name an attachment.
+    /// Whether an outermost one does not name an attachment; nothing inside it is looked at.
     pub(super) illegal: bool,
 }
 
@@ -126,7 +126,8 @@ impl Frame {
 
     fn close(self, attachments: usize) -> Value {
         let tally = if self.is_placeholder {
-            Tally { placeholders: 1, illegal: self.num.is_none_or(|num| num >= attachments) }
+            let placeholders = self.tally.placeholders.saturating_add(1);
+            Tally { placeholders, illegal: self.num.is_none_or(|num| num >= attachments) }
         } else {
             self.tally
         };
@@ -200,10 +201,10 @@ mod tests {
             // The last of equal keys wins.
             (r#"[{"_placeholder":true,"num":9,"num":1}]"#, tally(1, false)),
             (r#"[{"_placeholder":true,"_placeholder":1,"num":9}]"#, tally(0, false)),
-            // Nothing inside a placeholder is looked at, wherever its marks stand.
+            // Those inside a placeholder count, but are not checked, wherever its marks stand.
             (
                 r#"[{"x":{"_placeholder":true,"num":9},"_placeholder":true,"num":0}]"#,
-                tally(1, false),
+                tally(2, false),
             ),
             (r#"[{"num":{"_placeholder":true,"num":9}}]"#, tally(1, true)),
             // White space, lone surrogates and numbers out of range are no obstacles.
