@@ -185,6 +185,8 @@ impl Link {
     /// Goes on sending on a WebSocket.
     pub fn resume(&mut self, wire: WireId) {
         self.connection.resume(wire);
+        // One that was only waiting to be read is over now.
+        self.handle_engine();
     }
 
     /// Takes the next thing to do.

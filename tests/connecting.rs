@@ -283,6 +283,29 @@ fn close_connection_is_a_lost_link() {
 }
 
 #[test]
+fn a_paused_connection_that_closes_is_reported_when_it_has_resumed() {
+    let mut world = World::with_recovery();
+    let (client, _) = world.connect();
+    let (socket, _) = world.connected();
+    world.server.pause(client.wire);
+    world.server.emit(world.now, socket, &support::event("last", 1)).unwrap();
+    let connection = world.server.connection(socket).unwrap();
+    assert!(world.server.close_connection(world.now, connection));
+    world.drain();
+    assert!(world.server.is_connected(socket), "it is waited for");
+    world.server.resume(client.wire);
+    world.drain();
+    assert!(!world.server.is_connected(socket));
+    let closed = world.pick(|event| match event {
+        Event::ConnectionClosed { connection, .. } => Some(*connection),
+        _ => None,
+    });
+    assert_eq!(closed, [connection]);
+    let received = world.take(client.wire);
+    assert!(matches!(&received[..], [Received::Text(_), Received::Closed(None)]), "{received:?}");
+}
+
+#[test]
 fn a_shutdown_parks_everyone() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();

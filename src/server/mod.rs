@@ -309,6 +309,7 @@ impl<D: Default> Server<D> {
     pub fn resume(&mut self, wire: WireId) {
         if let Some(connection) = self.links.connection_of(wire) {
             self.with_link(connection, |link| link.resume(wire));
+            self.exchange(self.now);
         }
     }
 
