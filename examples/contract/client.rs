@@ -67,12 +67,12 @@ impl App for Client {
     type Data = Data;
     type Message = Infallible;
 
+    fn handle_handshake(&mut self, connection: ConnectionId, request: &Parts) {
+        self.handshakes.insert(connection, Handshake::of(request));
+    }
+
     fn handle_event(&mut self, cx: &mut Context<'_, Data>, event: Event<Data>) {
         match event {
-            Event::ConnectionOpened { connection } => {
-                let handshake = cx.request.map(Handshake::of).unwrap_or_default();
-                self.handshakes.insert(connection, handshake);
-            }
             Event::ConnectionClosed { connection, .. } => {
                 self.handshakes.remove(&connection);
             }

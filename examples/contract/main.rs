@@ -25,7 +25,7 @@ mod settings;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
 
-use core::{error::Error, time::Duration};
+use core::error::Error;
 
 use hyper::StatusCode;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -37,9 +37,6 @@ use self::{
         spawn,
     },
 };
-
-/// How long connections may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 // One thread: the suites expect what arrives first to be handled first, also across connections.
 #[tokio::main(flavor = "current_thread")]
@@ -64,10 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let listeners = Listeners::bind(settings.port).await?;
     println!("listening {}", listeners.port());
-    serve(listeners, site, shutdown).await;
-    for task in started.tasks {
-        tokio::time::timeout(END_TIMEOUT, task).await.ok();
-    }
+    serve(listeners, site, started.tasks, shutdown).await;
     Ok(())
 }
 

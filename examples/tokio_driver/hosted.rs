@@ -2,7 +2,7 @@
 
 use hyper::http::request::Parts;
 use socketio_proto::{
-    Timestamp, WireId,
+    ConnectionId, Timestamp, WireId,
     engine::{Refusal, RequestHead},
     server::{Event, Input, Output, Server},
 };
@@ -15,6 +15,9 @@ pub trait App: Send + 'static {
     type Data: Default + Send + 'static;
     /// Word from its own tasks.
     type Message: Send + 'static;
+
+    /// A connection was opened, by this request.
+    fn handle_handshake(&mut self, _connection: ConnectionId, _request: &Parts) {}
 
     /// Something happened.
     fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: Event<Self::Data>);
@@ -29,9 +32,6 @@ pub struct Context<'a, D> {
     pub server: &'a mut Server<D>,
     /// The present moment.
     pub now: Timestamp,
-    /// The HTTP request that was handled just before: with [`Event::ConnectionOpened`], the one
-    /// that opened the connection.
-    pub request: Option<&'a Parts>,
 }
 
 /// A server and its application as one machine.
@@ -58,7 +58,7 @@ impl<A: App> Machine for Hosted<A> {
     }
 
     fn handle_message(&mut self, now: Timestamp, message: A::Message) {
-        let mut cx = Context { server: &mut self.server, now, request: None };
+        let mut cx = Context { server: &mut self.server, now };
         self.app.handle_message(&mut cx, message);
     }
 
@@ -66,8 +66,12 @@ impl<A: App> Machine for Hosted<A> {
         loop {
             return Some(match self.server.poll_output()? {
                 Output::Event(event) => {
-                    let server = &mut self.server;
-                    let mut cx = Context { server, now, request };
+                    if let Event::ConnectionOpened { connection } = event
+                        && let Some(request) = request
+                    {
+                        self.app.handle_handshake(connection, request);
+                    }
+                    let mut cx = Context { server: &mut self.server, now };
                     self.app.handle_event(&mut cx, event);
                     continue;
                 }

@@ -10,7 +10,11 @@ use std::io;
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use super::{
     signal::{Shutdown, requested},
@@ -22,6 +26,8 @@ use super::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that a request's head may take.
 const HEAD_BYTES: usize = 64 << 10;
+/// How long connections may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a port that is free for IPv4 may turn out to be taken for IPv6.
 const PORT_TRIES: u32 = 16;
 
@@ -72,8 +78,29 @@ impl Listeners {
     }
 }
 
-/// Accepts connections and serves them until the program is to end.
-pub async fn serve(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
+/// Accepts connections and serves them until the program is to end, and then until the connections
+/// have ended and with them the `tasks` of the machines, or [`END_TIMEOUT`] has passed.
+pub async fn serve(
+    listeners: Listeners,
+    site: Site,
+    mut tasks: Vec<JoinHandle<()>>,
+    shutdown: Shutdown,
+) {
+    accept(listeners, site, shutdown).await;
+    let all = async {
+        for task in &mut tasks {
+            task.await.ok();
+        }
+    };
+    if timeout(END_TIMEOUT, all).await.is_err() {
+        for task in tasks.into_iter().filter(|task| !task.is_finished()) {
+            task.abort();
+            task.await.ok();
+        }
+    }
+}
+
+async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     let site = Arc::new(site);
     loop {
         let accepted = tokio::select! {

@@ -1,0 +1,112 @@
+//! A chat whose clients recover: `cargo run --release --example chat [--port 3000] [--data DIR]`.
+//!
+//! Two nets, one below the other. A client that has lost its link gets its session back, with
+//! everything that it missed, from the server's memory. One that could not be recovered (a
+//! reload, a restart of the server, two minutes offline) says which message it has seen last and
+//! catches up from the database. In the other direction a client retries what was not acknowledged,
+//! and the database stores it once.
+//!
+//! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
+
+extern crate alloc;
+
+mod page;
+mod room;
+mod store;
+#[path = "../tokio_driver/mod.rs"]
+mod tokio_driver;
+
+use core::{error::Error, time::Duration};
+use std::path::PathBuf;
+
+use socketio_proto::{RecoveryConfig, ServerConfig, server::Server};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use self::{
+    page::Page,
+    room::Room,
+    store::{Answer, Place, Store},
+    tokio_driver::{
+        Endpoint, Hosted, Listeners, Route, Shutdown, Site, entropy, serve, shutdown_on_signal,
+        spawn,
+    },
+};
+
+const MAX_PAYLOAD: usize = 100_000;
+/// Answers of the database that wait for the server.
+const ANSWERS: usize = 256;
+const USAGE: &str = "usage: chat [--port PORT] [--data DIR]";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let Some(arguments) = Arguments::read()? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let page = Page::load();
+    let place = Place::open(arguments.data)?;
+    let (answers, answered) = mpsc::channel(ANSWERS);
+    let store = Store::start(place.path(), answers)?;
+    let shutdown = shutdown_on_signal();
+    let (endpoint, task) = start(&store, answered, shutdown.clone())?;
+
+    let listeners = Listeners::bind(arguments.port).await?;
+    let port = listeners.port();
+    let route = Route {
+        path: "/socket.io",
+        endpoint,
+        max_payload: MAX_PAYLOAD,
+        cors: false,
+        delay: Duration::ZERO,
+    };
+    let site =
+        Site { routes: vec![route], fallback: Box::new(move |request| page.answer(request)) };
+    println!("listening {port}");
+    println!(
+        "open http://localhost:{port} in two tabs; messages are in {}",
+        place.path().display()
+    );
+    serve(listeners, site, vec![task], shutdown).await;
+    store.finish();
+    Ok(())
+}
+
+/// Starts the server and the chat behind it.
+fn start(
+    store: &Store,
+    answered: mpsc::Receiver<Answer>,
+    shutdown: Shutdown,
+) -> Result<(Endpoint, JoinHandle<()>), Box<dyn Error>> {
+    let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(RecoveryConfig::default());
+    let mut server = Server::new(config, entropy)?;
+    server.add_namespace("/")?;
+    let room = Hosted::new(server, Room::new(store.jobs()));
+    Ok(spawn(room, answered, shutdown))
+}
+
+struct Arguments {
+    port: u16,
+    data: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// `None` asks for help.
+    fn read() -> Result<Option<Self>, Box<dyn Error>> {
+        use lexopt::{
+            Arg::{Long, Short},
+            ValueExt as _,
+        };
+
+        let mut arguments = Self { port: 3000, data: None };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("port") | Short('p') => arguments.port = parser.value()?.parse()?,
+                Long("data") => arguments.data = Some(parser.value()?.into()),
+                Long("help") | Short('h') => return Ok(None),
+                other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+            }
+        }
+        Ok(Some(arguments))
+    }
+}

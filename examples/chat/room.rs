@@ -1,0 +1,224 @@
+//! The chat itself: one room, names, messages.
+
+use core::time::Duration;
+use std::sync::mpsc::Sender;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use socketio_proto::{
+    SocketId, SocketKey,
+    hub::{AckToken, Audience},
+    recovery::RecoveryOutcome,
+    server::Event,
+    socket::{self, Args, Json},
+};
+
+use crate::{
+    store::{Answer, Draft, Job, Missed},
+    tokio_driver::{App, Context},
+};
+
+/// Whoever has caught up is in it, and gets what is written from then on.
+const LISTENERS: &str = "listeners";
+/// Messages that wait for the database. Further ones are refused, and their clients try again.
+const BACKLOG: usize = 1024;
+/// As the page has it.
+const NAME_CHARS: usize = 40;
+/// As the page has it.
+const TEXT_CHARS: usize = 1000;
+const CLIENT_OFFSET_BYTES: usize = 64;
+const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The application behind the server.
+pub struct Room {
+    jobs: Sender<Job>,
+    /// Messages handed to the database and not answered yet.
+    waiting: usize,
+}
+
+/// What is kept of a socket, and given back when its client recovers.
+#[derive(Default)]
+pub struct Visitor {
+    name: String,
+}
+
+/// What the page says about itself when it connects. What is missing or wrong is taken as unsaid.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Auth {
+    server_offset: serde_json::Value,
+    name: serde_json::Value,
+}
+
+impl Room {
+    pub fn new(jobs: Sender<Job>) -> Self {
+        Self { jobs, waiting: 0 }
+    }
+}
+
+impl App for Room {
+    type Data = Visitor;
+    type Message = Answer;
+
+    fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: Event<Visitor>) {
+        match event {
+            Event::ConnectRequested { request, .. } => {
+                cx.server.accept(cx.now, request);
+            }
+            Event::Connected { socket, auth, recovery, .. } => {
+                match recovery {
+                    RecoveryOutcome::Recovered { replayed } => welcome_back(cx, socket, replayed),
+                    RecoveryOutcome::New | RecoveryOutcome::Refused(_) => {
+                        self.welcome(cx, socket, &auth);
+                    }
+                }
+                tell_online(cx);
+            }
+            Event::Disconnected { .. } => tell_online(cx),
+            Event::Received { socket, event, ack } => match event.name() {
+                "chat message" => self.handle_chat_message(cx, socket, &event, ack),
+                "name" => handle_name(cx, socket, &event, ack),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn handle_message(&mut self, cx: &mut Context<'_, Visitor>, answer: Answer) {
+        match answer {
+            Answer::Stored { message, token } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                broadcast(cx, &Audience::room(LISTENERS), "chat message", &(&message,));
+                acknowledge(cx, token, &json!({ "id": message.id }));
+            }
+            Answer::Known { id, token } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                acknowledge(cx, token, &json!({ "id": id }));
+            }
+            Answer::NotStored { token } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                refuse(cx, token, "not stored");
+            }
+            Answer::CaughtUp { socket, missed } => catch_up(cx, socket, &missed),
+        }
+    }
+}
+
+impl Room {
+    /// A new session: what its page has missed is in the database.
+    fn welcome(&self, cx: &mut Context<'_, Visitor>, socket: SocketKey, auth: &Json) {
+        let Auth { server_offset, name } = auth.parse().unwrap_or_default();
+        let name = shortened(name.as_str().unwrap_or_default());
+        cx.server.set_data(socket, Visitor { name });
+        let after = server_offset.as_i64().unwrap_or(0);
+        // One job per session, so there are no more of them than sessions.
+        self.jobs.send(Job::CatchUp { socket, after }).ok();
+    }
+
+    fn handle_chat_message(
+        &mut self,
+        cx: &mut Context<'_, Visitor>,
+        socket: SocketKey,
+        event: &socket::Event,
+        token: Option<AckToken>,
+    ) {
+        let Ok((text, client_offset)) = event.parse::<(String, String)>() else {
+            return refuse(cx, token, "not a message");
+        };
+        let text = text.trim().to_owned();
+        let is_text = (1..=TEXT_CHARS).contains(&text.chars().count());
+        let is_offset = (1..=CLIENT_OFFSET_BYTES).contains(&client_offset.len());
+        if !is_text || !is_offset {
+            return refuse(cx, token, "too short or too long");
+        }
+        if self.waiting >= BACKLOG {
+            return refuse(cx, token, "too busy");
+        }
+        let visitor = cx.server.data(socket);
+        let author = visitor.map(|visitor| visitor.name.clone()).unwrap_or_default();
+        let sender = cx.server.socket_id(socket).as_ref().map(SocketId::to_string);
+        let draft = Draft {
+            client_offset,
+            text,
+            author,
+            sender: sender.unwrap_or_default(),
+            at: i64::try_from(cx.now.as_micros() / 1000).unwrap_or(i64::MAX),
+        };
+        self.waiting += 1;
+        self.jobs.send(Job::Store { draft, token }).ok();
+    }
+}
+
+/// A recovered session: what it has missed is on its way already; the page wants to mark it.
+fn welcome_back(cx: &mut Context<'_, Visitor>, socket: SocketKey, replayed: usize) {
+    if let Ok(event) = socket::Event::new("recovered", &(replayed,)) {
+        // An event that asks for an acknowledgement is not replayed itself.
+        cx.server.emit_with_ack(cx.now, socket, &event, ACK_TIMEOUT).ok();
+    }
+}
+
+/// Delivers what was missed. From now on the session gets what is new; also if it is parked by now.
+fn catch_up(cx: &mut Context<'_, Visitor>, socket: SocketKey, missed: &Missed) {
+    if cx.server.join(socket, LISTENERS).is_err() {
+        return;
+    }
+    if missed.skipped > 0 {
+        emit(cx, socket, "skipped", &(missed.skipped,));
+    }
+    for message in &missed.messages {
+        emit(cx, socket, "chat message", &(message,));
+    }
+}
+
+fn handle_name(
+    cx: &mut Context<'_, Visitor>,
+    socket: SocketKey,
+    event: &socket::Event,
+    token: Option<AckToken>,
+) {
+    let Ok(name) = event.get::<String>(0) else {
+        return refuse(cx, token, "not a name");
+    };
+    let name = shortened(&name);
+    acknowledge(cx, token, &json!({ "name": name }));
+    cx.server.set_data(socket, Visitor { name });
+}
+
+fn shortened(name: &str) -> String {
+    name.trim().chars().take(NAME_CHARS).collect()
+}
+
+/// How many are here now is of no use later: whoever cannot take it now does not get it.
+fn tell_online(cx: &mut Context<'_, Visitor>) {
+    let count = cx.server.stats().sockets;
+    broadcast(cx, &Audience::all().volatile(), "online", &(count,));
+}
+
+fn refuse(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, error: &str) {
+    acknowledge(cx, token, &json!({ "error": error }));
+}
+
+fn acknowledge(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, answer: &serde_json::Value) {
+    if let Some(token) = token
+        && let Ok(args) = Args::new(&(answer,))
+    {
+        cx.server.ack(cx.now, token, &args);
+    }
+}
+
+fn emit(cx: &mut Context<'_, Visitor>, socket: SocketKey, name: &str, args: &impl Serialize) {
+    if let Ok(event) = socket::Event::new(name, args) {
+        cx.server.emit(cx.now, socket, &event).ok();
+    }
+}
+
+fn broadcast(
+    cx: &mut Context<'_, Visitor>,
+    audience: &Audience,
+    name: &str,
+    args: &impl Serialize,
+) {
+    if let Ok(event) = socket::Event::new(name, args) {
+        cx.server.broadcast(cx.now, "/", audience, &event).ok();
+    }
+}

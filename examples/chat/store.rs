@@ -1,0 +1,239 @@
+//! Messages in SQLite, on a thread of their own: the server never waits for the disk.
+//!
+//! Jobs are done and answered in one order. So whoever starts to listen when the answer to its
+//! catch-up arrives has missed nothing and gets nothing twice: what was stored before is in the
+//! answer, what is stored later is announced later.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
+use serde::Serialize;
+use socketio_proto::{SocketKey, hub::AckToken};
+use tokio::sync::mpsc::Sender;
+
+use crate::tokio_driver::entropy;
+
+/// The most messages that a catch-up delivers, the newest.
+const CATCH_UP: u32 = 500;
+const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA busy_timeout = 5000;
+    CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        client_offset TEXT NOT NULL UNIQUE,
+        text TEXT NOT NULL,
+        author TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// A message, as clients get it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    pub id: i64,
+    pub text: String,
+    #[serde(rename = "from")]
+    pub author: String,
+    /// The id of the socket that sent it.
+    pub sender: String,
+    /// Milliseconds since the UNIX epoch.
+    pub at: i64,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub caught_up: bool,
+}
+
+/// A message that a client has sent.
+pub struct Draft {
+    /// What the client calls it: it is stored once, however often it is sent.
+    pub client_offset: String,
+    pub text: String,
+    pub author: String,
+    pub sender: String,
+    pub at: i64,
+}
+
+/// What is to be done.
+pub enum Job {
+    Store {
+        draft: Draft,
+        token: Option<AckToken>,
+    },
+    /// Find what came after the message `after`.
+    CatchUp {
+        socket: SocketKey,
+        after: i64,
+    },
+}
+
+/// What was done.
+pub enum Answer {
+    Stored {
+        message: Message,
+        token: Option<AckToken>,
+    },
+    /// It was there already.
+    Known {
+        id: i64,
+        token: Option<AckToken>,
+    },
+    NotStored {
+        token: Option<AckToken>,
+    },
+    CaughtUp {
+        socket: SocketKey,
+        missed: Missed,
+    },
+}
+
+/// What a client that could not be recovered has missed.
+#[derive(Default)]
+pub struct Missed {
+    pub messages: Vec<Message>,
+    /// Older ones that were left out.
+    pub skipped: i64,
+}
+
+/// The thread that owns the database.
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Store {
+    /// Opens the database in `path` and starts its thread.
+    pub fn start(path: &Path, answers: Sender<Answer>) -> Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(SCHEMA)?;
+        let (jobs, queue) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            for job in queue {
+                if answers.blocking_send(run(&connection, job)).is_err() {
+                    // Nobody is left to hear it, but what was taken on is stored.
+                }
+            }
+        });
+        Ok(Self { jobs, thread })
+    }
+
+    pub fn jobs(&self) -> mpsc::Sender<Job> {
+        self.jobs.clone()
+    }
+
+    /// Waits until everything is stored. To be called when all users of [`Store::jobs`] are gone.
+    pub fn finish(self) {
+        drop(self.jobs);
+        self.thread.join().ok();
+    }
+}
+
+fn run(connection: &Connection, job: Job) -> Answer {
+    match job {
+        Job::Store { draft, token } => match store(connection, draft) {
+            Ok(Stored::Now(message)) => Answer::Stored { message, token },
+            Ok(Stored::Before(id)) => Answer::Known { id, token },
+            Err(error) => {
+                eprintln!("a message was not stored: {error}");
+                Answer::NotStored { token }
+            }
+        },
+        Job::CatchUp { socket, after } => {
+            let missed = find(connection, after).unwrap_or_else(|error| {
+                eprintln!("messages were not read: {error}");
+                Missed::default()
+            });
+            Answer::CaughtUp { socket, missed }
+        }
+    }
+}
+
+enum Stored {
+    Now(Message),
+    Before(i64),
+}
+
+fn store(connection: &Connection, draft: Draft) -> Result<Stored> {
+    let Draft { client_offset, text, author, sender, at } = draft;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO messages (client_offset, text, author, sender, at) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (client_offset) DO NOTHING RETURNING id",
+    )?;
+    let id = insert
+        .query_row(params![client_offset, text, author, sender, at], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = id {
+        return Ok(Stored::Now(Message { id, text, author, sender, at, caught_up: false }));
+    }
+    let mut known = connection.prepare_cached("SELECT id FROM messages WHERE client_offset = ?")?;
+    known.query_row([client_offset], |row| row.get(0)).map(Stored::Before)
+}
+
+fn find(connection: &Connection, after: i64) -> Result<Missed> {
+    let mut newest = connection.prepare_cached(
+        "SELECT id, text, author, sender, at FROM messages WHERE id > ? ORDER BY id DESC LIMIT ?",
+    )?;
+    let rows = newest.query_map(params![after, CATCH_UP], message)?;
+    let mut messages = rows.collect::<Result<Vec<_>>>()?;
+    messages.reverse();
+    let skipped = match messages.first() {
+        Some(first) => connection
+            .prepare_cached("SELECT count(*) FROM messages WHERE id > ? AND id < ?")?
+            .query_row([after, first.id], |row| row.get(0))?,
+        None => 0,
+    };
+    Ok(Missed { messages, skipped })
+}
+
+fn message(row: &Row<'_>) -> Result<Message> {
+    Ok(Message {
+        id: row.get(0)?,
+        text: row.get(1)?,
+        author: row.get(2)?,
+        sender: row.get(3)?,
+        at: row.get(4)?,
+        caught_up: true,
+    })
+}
+
+/// Where the database is: in a directory that was asked for, or in one that goes with the program.
+pub struct Place {
+    path: PathBuf,
+    temporary: Option<PathBuf>,
+}
+
+impl Place {
+    pub fn open(directory: Option<PathBuf>) -> io::Result<Self> {
+        let mut temporary = None;
+        let directory = if let Some(directory) = directory {
+            fs::create_dir_all(&directory)?;
+            directory
+        } else {
+            let mut random = [0; 8];
+            entropy(&mut random);
+            let name = format!("socketio-proto-chat-{:016x}", u64::from_le_bytes(random));
+            let directory = env::temp_dir().join(name);
+            fs::create_dir(&directory)?;
+            temporary.insert(directory).clone()
+        };
+        Ok(Self { path: directory.join("chat.db"), temporary })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.temporary {
+            fs::remove_dir_all(directory).ok();
+        }
+    }
+}
