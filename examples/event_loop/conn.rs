@@ -11,8 +11,8 @@
 //!              close frame            peer gone, too late
 //! ```
 //!
-//! From every stage a connection that breaks is `Gone`. A client that half-closes its side has gone
-//! too, as for the reference.
+//! A head that is malformed or late leads to `Closing` as well, and from every stage a connection
+//! that breaks is `Gone`. A client that half-closes its side has gone too, as for the reference.
 
 use std::time::Duration;
 
