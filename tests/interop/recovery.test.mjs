@@ -242,7 +242,6 @@ for (const transport of Object.keys(TRANSPORTS)) {
         { pid, offset: true },
         { pid, offset: [offset] },
         { pid, offset: { offset } },
-        { pid, offset: "" },
         { pid, offset: "nonsense" },
         { pid, offset: `${offset}x` },
         { pid, offset: "9".repeat(400) },
