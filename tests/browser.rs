@@ -19,7 +19,7 @@ fn chat_page_recovers() {
     install(&root.join("examples/chat/web"));
 
     let mut chat = Example::start("chat", &["--port", "0"], &[]);
-    let url = chat.address.trim_end_matches('/').to_owned();
+    let url = format!("http://localhost:{}", chat.address);
     run_node_tests(&folder, &[("CHAT_URL", url), ("CHROMIUM", browser)]);
     chat.assert_unharmed();
 }
