@@ -103,6 +103,11 @@ impl ServerConfig {
         self
     }
 
+    /// Returns the largest body and frame in bytes, which the embedder need not read beyond.
+    pub fn payload_limit(&self) -> usize {
+        self.max_payload
+    }
+
     /// Which transports are offered. Default both.
     #[must_use]
     pub fn transports(mut self, value: Transports) -> Self {

@@ -217,7 +217,8 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
     let mut world = world();
     let (client, first) = world.connect();
     let (socket, _) = world.connected();
-    world.server.set_data(socket, 5);
+    world.server.set_data(socket, 4);
+    assert_eq!(world.server.update_data(socket, |data| std::mem::replace(data, 5)), Some(4));
     world.send(client, "41");
     let reasons = world.pick(|event| match event {
         Event::Disconnected { reason, data, .. } => Some((*reason, *data)),
@@ -225,6 +226,7 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
     });
     assert_eq!(reasons, [(DisconnectReason::ClientNamespaceDisconnect, Some(5))]);
     assert_eq!(world.server.data(socket), None);
+    assert_eq!(world.server.update_data(socket, |data| *data), None);
     world.send(client, "40");
     assert_ne!(world.session(client), first);
 }

@@ -16,12 +16,8 @@ fn official_client() {
     install(&folder);
 
     let any_port = ("PORT", "0");
-    let impatience = [
-        any_port,
-        ("RECOVERY_MS", "4000"),
-        ("PING_INTERVAL", "1000"),
-        ("PING_TIMEOUT", "1000"),
-    ];
+    let impatience =
+        [any_port, ("RECOVERY_MS", "4000"), ("PING_INTERVAL", "1000"), ("PING_TIMEOUT", "1000")];
     let mut servers = [
         ("CONTRACT_URL", contract("acceptance", &[any_port])),
         ("IMPATIENT_URL", contract("acceptance", &impatience)),

@@ -20,7 +20,7 @@ use crate::{
 
 /// Whoever has caught up is in it, and gets what is written from then on.
 const LISTENERS: &str = "listeners";
-/// Messages that wait for the database. Further ones are refused, and their clients try again.
+/// Messages that wait for the database. Further ones are not answered, so their clients try again.
 const BACKLOG: usize = 1024;
 /// As the page has it.
 const NAME_CHARS: usize = 40;
@@ -95,10 +95,8 @@ impl App for Room {
                 self.waiting = self.waiting.saturating_sub(1);
                 acknowledge(cx, token, &json!({ "id": id }));
             }
-            Answer::NotStored { token } => {
-                self.waiting = self.waiting.saturating_sub(1);
-                refuse(cx, token, "not stored");
-            }
+            // Without an answer the client tries again.
+            Answer::NotStored => self.waiting = self.waiting.saturating_sub(1),
             Answer::CaughtUp { socket, missed } => catch_up(cx, socket, &missed),
         }
     }
@@ -132,7 +130,7 @@ impl Room {
             return refuse(cx, token, "too short or too long");
         }
         if self.waiting >= BACKLOG {
-            return refuse(cx, token, "too busy");
+            return;
         }
         let visitor = cx.server.data(socket);
         let author = visitor.map(|visitor| visitor.name.clone()).unwrap_or_default();

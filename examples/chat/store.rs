@@ -84,9 +84,7 @@ pub enum Answer {
         id: i64,
         token: Option<AckToken>,
     },
-    NotStored {
-        token: Option<AckToken>,
-    },
+    NotStored,
     CaughtUp {
         socket: SocketKey,
         missed: Missed,
@@ -141,7 +139,7 @@ fn run(connection: &Connection, job: Job) -> Answer {
             Ok(Stored::Before(id)) => Answer::Known { id, token },
             Err(error) => {
                 eprintln!("a message was not stored: {error}");
-                Answer::NotStored { token }
+                Answer::NotStored
             }
         },
         Job::CatchUp { socket, after } => {

@@ -84,7 +84,7 @@ fn greet(
     socket: SocketKey,
     auth: &socket::Json,
 ) -> Result<(), Box<dyn Error>> {
-    let event = socket::Event::new("auth", &(auth.parse::<&RawValue>()?,))?;
+    let event = socket::Event::new("auth", &(auth,))?;
     Ok(server.emit(now, socket, &event)?)
 }
 

@@ -67,7 +67,17 @@ impl<D: Default> Hub<D> {
     /// Replaces the application's data of a socket. Returns the former data, or `None` if the
     /// session has ended.
     pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
-        self.with_socket(socket, |namespace| namespace.sessions.set_data(socket.index, data))?
+        self.update_data(socket, |former| core::mem::replace(former, data))
+    }
+
+    /// Changes the application's data of a socket in place. Returns what `change` does, or `None`
+    /// if the session has ended.
+    pub fn update_data<T>(
+        &mut self,
+        socket: SocketKey,
+        change: impl FnOnce(&mut D) -> T,
+    ) -> Option<T> {
+        self.with_socket(socket, |namespace| namespace.sessions.update_data(socket.index, change))?
     }
 
     /// Returns the connected sockets of an audience.

@@ -298,6 +298,12 @@ impl<D: Default> Server<D> {
         hub.min(self.links.deadline()).finite()
     }
 
+    /// Returns the configuration, which an embedder may want for
+    /// [`payload_limit`](ServerConfig::payload_limit).
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
     /// Stops sending on a WebSocket that does not take frames at present.
     pub fn pause(&mut self, wire: WireId) {
         if let Some(connection) = self.links.connection_of(wire) {

@@ -319,4 +319,14 @@ impl<D: Default> Server<D> {
     pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
         self.hub.set_data(socket, data)
     }
+
+    /// Changes the application's data of a socket in place. Returns what `change` does, or `None`
+    /// if the session has ended.
+    pub fn update_data<T>(
+        &mut self,
+        socket: SocketKey,
+        change: impl FnOnce(&mut D) -> T,
+    ) -> Option<T> {
+        self.hub.update_data(socket, change)
+    }
 }

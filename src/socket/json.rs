@@ -3,7 +3,8 @@
 use core::fmt;
 
 use bytestring::ByteString;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny, ser::Error as _};
+use serde_json::value::RawValue;
 
 use super::{ArgsError, EncodeError, text};
 
@@ -69,8 +70,30 @@ impl Json {
     }
 }
 
+/// Passes the value on as it is, also inside other values.
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::Event;
+
+    #[test]
+    fn a_value_is_passed_on_as_it_is() {
+        let json = Json::from_text(r#"{"b":1.50,"a":[null,"\ud800"]}"#).unwrap();
+        let event = Event::new("auth", &(&json, 7)).unwrap();
+        assert_eq!(event.json(), r#"["auth",{"b":1.50,"a":[null,"\ud800"]},7]"#);
+        assert_eq!(serde_json::to_string(&json).unwrap(), json.as_str());
     }
 }

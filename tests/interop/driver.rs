@@ -114,12 +114,7 @@ impl Example {
         });
         // Nobody else reads what it prints later, and a full pipe would stop it.
         thread::spawn(move || lines.for_each(drop));
-        let mut example = Self {
-            name,
-            process,
-            complaints,
-            address: address.unwrap_or_default(),
-        };
+        let mut example = Self { name, process, complaints, address: address.unwrap_or_default() };
         assert!(!example.address.is_empty(), "{}", example.report());
         example
     }
@@ -133,11 +128,7 @@ impl Example {
 
     fn report(&mut self) -> String {
         let complaints = self.complaints.lock().expect("no reader panicked");
-        format!(
-            "{} is {:?} and wrote:\n{complaints}",
-            self.name,
-            self.process.try_wait()
-        )
+        format!("{} is {:?} and wrote:\n{complaints}", self.name, self.process.try_wait())
     }
 }
 

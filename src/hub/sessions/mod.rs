@@ -8,7 +8,6 @@ mod recover;
 mod select;
 
 use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
-use core::mem;
 
 use slab::Slab;
 use smallvec::SmallVec;
@@ -164,9 +163,13 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// Replaces the application's data of a session and returns the former one.
-    pub(in crate::hub) fn set_data(&mut self, index: u32, data: D) -> Option<D> {
-        self.members.get_mut(index as usize).map(|member| mem::replace(&mut member.data, data))
+    /// Changes the application's data of a session.
+    pub(in crate::hub) fn update_data<T>(
+        &mut self,
+        index: u32,
+        change: impl FnOnce(&mut D) -> T,
+    ) -> Option<T> {
+        self.members.get_mut(index as usize).map(|member| change(&mut member.data))
     }
 
     /// Ends a session for good.
