@@ -320,7 +320,8 @@ pub enum ConfigError {
     },
 }
 
-fn check(rules: &[(&'static str, bool)]) -> Result<(), ConfigError> {
+/// Names the first rule that does not hold.
+pub(crate) fn check(rules: &[(&'static str, bool)]) -> Result<(), ConfigError> {
     match rules.iter().find(|(_, holds)| !holds) {
         Some((field, _)) => Err(ConfigError::OutOfRange { field }),
         None => Ok(()),

@@ -31,9 +31,10 @@ pub enum SendError {
     #[error("the session is closed")]
     Closed,
     /// The packet went over [`Limits::queued_bytes`](crate::Limits::queued_bytes) or
-    /// [`Limits::queued_packets`](crate::Limits::queued_packets). The session has closed itself
-    /// with [`CloseReason::Overflow`] and dropped its queue.
-    #[error("the send queue is over its limit, the session was closed")]
+    /// [`Limits::queued_packets`](crate::Limits::queued_packets). A server's session has closed
+    /// itself with [`CloseReason::Overflow`] and dropped its queue; a client's goes on without the
+    /// packet.
+    #[error("the send queue is at its limit")]
     Overflow,
 }
 

@@ -1,4 +1,4 @@
-//! Engine.IO v4: one session over HTTP long-polling and WebSocket, server side.
+//! Engine.IO v4: one session over HTTP long-polling and WebSocket, either side.
 //!
 //! This layer owns the handshake, the [packets](Packet) and their two encodings, the heartbeat, the
 //! upgrade from polling to WebSocket, the close sequence, and the queue of packets that the peer
@@ -45,6 +45,11 @@
 //! Each wire that the session was given gets exactly one final output, [`Output::Respond`] or
 //! [`Output::Close`], unless the peer closed it before.
 //!
+//! # The client's half
+//!
+//! [`ClientConnection`] is the other end of a session. It names the wires and asks for requests;
+//! see there.
+//!
 //! # Where the reference is not followed
 //!
 //! * A ping that is in flight during an upgrade still has its deadline.
@@ -56,6 +61,7 @@
 //! * Base64 and UTF-8 are checked.
 //! * JSONP does not exist; `j` is ignored.
 
+mod client;
 mod error;
 mod handshake;
 mod heartbeat;
@@ -70,6 +76,10 @@ mod state;
 mod upgrade;
 mod verify;
 
+pub use client::{
+    ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientInput, ClientOutput,
+    ClientStart,
+};
 pub use error::{CloseReason, DecodeError, SendError, TransportFault};
 pub use handshake::{Open, Query, QuerySid, Transport};
 pub use io::{Event, Input, Output};

@@ -40,6 +40,14 @@ impl SendQueue {
         self.entries.push_back(Entry { frame, exempt: true });
     }
 
+    /// As [`push_exempt`](Self::push_exempt), before everything else.
+    pub(super) fn push_front_exempt(&mut self, frame: Frame) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.exempt_bytes = self.exempt_bytes.saturating_add(frame.len());
+        self.exempt_packets = self.exempt_packets.saturating_add(1);
+        self.entries.push_front(Entry { frame, exempt: true });
+    }
+
     pub(super) fn pop(&mut self) -> Option<Frame> {
         let entry = self.entries.pop_front()?;
         self.forget(&entry);
@@ -78,9 +86,20 @@ impl SendQueue {
 
     /// Whether one more packet respects the limits.
     pub(super) fn fits(&self, frame: &Frame, limits: &Limits) -> bool {
-        let bytes = self.bytes.saturating_sub(self.exempt_bytes).saturating_add(frame.len());
-        let packets = self.entries.len().saturating_sub(self.exempt_packets);
-        bytes <= limits.queued_bytes && packets < limits.queued_packets
+        self.has_room(1, frame.len(), limits.queued_packets, limits.queued_bytes)
+    }
+
+    /// Whether that many more packets, of that many bytes together, respect limits on both.
+    pub(super) fn has_room(
+        &self,
+        packets: usize,
+        bytes: usize,
+        max_packets: usize,
+        max_bytes: usize,
+    ) -> bool {
+        let bytes = self.bytes.saturating_sub(self.exempt_bytes).saturating_add(bytes);
+        let held = self.entries.len().saturating_sub(self.exempt_packets);
+        bytes <= max_bytes && held.saturating_add(packets) <= max_packets
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -1,0 +1,5 @@
+//! The client.
+
+mod config;
+
+pub use self::config::{ClientConfig, ClientLimits};

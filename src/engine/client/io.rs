@@ -1,0 +1,118 @@
+//! What goes into a client's connection and what comes out of it.
+
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use super::{ClientCloseReason, ClientFault};
+use crate::{
+    WireId,
+    engine::{Frame, Payload, Transport},
+};
+
+/// Something that happened to a wire, or the passing of time.
+///
+/// A wire that the connection does not hold is ignored, so late news of finished wires do no harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientInput {
+    /// A GET or a POST was answered. The wire is finished.
+    Response {
+        /// The exchange.
+        wire: WireId,
+        /// The status code.
+        status: u16,
+        /// The body.
+        body: Bytes,
+    },
+    /// A WebSocket was opened.
+    WebSocketOpened {
+        /// The WebSocket.
+        wire: WireId,
+    },
+    /// A frame came in.
+    Frame {
+        /// The WebSocket.
+        wire: WireId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// A WebSocket was closed or could not be opened, or a request failed without an answer. The
+    /// wire is finished.
+    WireClosed {
+        /// The WebSocket or the exchange.
+        wire: WireId,
+    },
+    /// The deadline was reached. Early, late and repeated ones are harmless.
+    Timeout,
+}
+
+/// What is to be done. The order is binding for each wire and among events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientOutput {
+    /// Send a GET.
+    Get {
+        /// The name of the exchange.
+        wire: WireId,
+        /// The query string, without the `?`.
+        query: String,
+    },
+    /// Send a POST with `Content-Type: text/plain;charset=UTF-8`.
+    Post {
+        /// The name of the exchange.
+        wire: WireId,
+        /// The query string, without the `?`.
+        query: String,
+        /// The body.
+        body: Bytes,
+    },
+    /// Open a WebSocket.
+    OpenWebSocket {
+        /// The name of the WebSocket.
+        wire: WireId,
+        /// The query string, without the `?`.
+        query: String,
+    },
+    /// Send one frame.
+    Send {
+        /// The WebSocket.
+        wire: WireId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Close the WebSocket, open or not, or abandon the exchange. The wire is finished.
+    Close {
+        /// The WebSocket or the exchange.
+        wire: WireId,
+    },
+    /// Tell the layer above.
+    Event(ClientEvent),
+}
+
+/// What the layer above wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The handshake is done; messages can be sent.
+    Opened {
+        /// The transport that the connection starts with.
+        transport: Transport,
+    },
+    /// A transport could not be opened; the next one is tried.
+    TransportFailed {
+        /// The one that failed.
+        transport: Transport,
+        /// How.
+        fault: ClientFault,
+    },
+    /// The connection moved from polling to WebSocket.
+    Upgraded,
+    /// The connection could not move to WebSocket; it goes on polling.
+    UpgradeFailed,
+    /// A message came in.
+    Message(Payload),
+    /// The connection ended. No event follows.
+    Closed {
+        /// Why.
+        reason: ClientCloseReason,
+    },
+}

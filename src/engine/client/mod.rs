@@ -1,0 +1,357 @@
+//! The client's half of one session: what the layer above and the embedder call.
+
+mod error;
+mod io;
+mod receive;
+mod requests;
+mod state;
+
+pub use self::{
+    error::{ClientCloseReason, ClientFault},
+    io::{ClientEvent, ClientInput, ClientOutput},
+};
+
+use alloc::{collections::VecDeque, sync::Arc};
+use core::fmt;
+
+use bytestring::ByteString;
+use smallvec::SmallVec;
+
+use self::{requests::pong, state::State};
+use super::{
+    Frame, Packet, Payload, SendError, Transport,
+    queue::{Fifo, SendQueue},
+};
+use crate::{Timestamp, WireId, client::ClientConfig};
+
+/// The client's half of one Engine.IO session.
+///
+/// ```text
+///            open packet             close() with something left
+///  Opening ───────────────▶ Open ─────────────────────────────────▶ Closing
+///    │  ▲ │                  │                                         │
+///    │  └─┘ failed, next     │ abort(), closed, fault, no ping         │ taken, or close_timeout
+///    │      transport        ▼                                         ▼
+///    └───────────────────▶ Ended ◀─────────────────────────────────────┘
+///
+///  Open: Polling ──▶ WebSocket opened: 2probe ──▶ 3probe: pausing ──▶ no request runs: 5, WebSocket
+/// ```
+///
+/// Here the crate names the wires: every [`ClientOutput`] that starts a request or opens a
+/// WebSocket brings a new [`WireId`], and what happens to it comes back as [`ClientInput`]. While
+/// the connection is open over polling there is one GET at all times, and one POST at a time, whose
+/// body stays below the server's `maxPayload` unless a single packet is larger. Protocol facts:
+/// <https://socket.io/docs/v4/engine-io-protocol/>.
+///
+/// ```
+/// use std::sync::Arc;
+/// use socketio_proto::client::ClientConfig;
+/// use socketio_proto::engine::{ClientConnection, ClientInput, ClientOutput, ClientStart};
+/// use socketio_proto::Timestamp;
+///
+/// let (now, config) = (Timestamp::ZERO, Arc::new(ClientConfig::new()));
+/// let mut connection = ClientConnection::new(now, config, ClientStart::default());
+/// let Some(ClientOutput::Get { wire, query }) = connection.poll_output() else {
+///     unreachable!("the handshake");
+/// };
+/// assert!(query.starts_with("EIO=4&transport=polling"));
+///
+/// let body = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#.into();
+/// connection.handle_input(now, ClientInput::Response { wire, status: 200, body });
+/// assert!(connection.is_open());
+/// ```
+pub struct ClientConnection {
+    config: Arc<ClientConfig>,
+    /// The latest moment seen.
+    now: Timestamp,
+    state: State,
+    /// What the handshake said.
+    sid: ByteString,
+    max_payload: usize,
+    ping_period: core::time::Duration,
+    ping_by: Timestamp,
+    /// Whether a ping is to be answered. Only the latest one is.
+    owes_pong: bool,
+    queue: SendQueue,
+    /// Transports to try if the present one cannot be opened.
+    untried: SmallVec<[Transport; 2]>,
+    next_wire: u64,
+    nonce: u64,
+    websocket_worked: bool,
+    events: Fifo<ClientEvent>,
+    /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
+    wires: VecDeque<ClientOutput>,
+}
+
+/// What a connection takes over from those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientStart {
+    /// The name of the first wire; further ones count up. To be taken from
+    /// [`ClientConnection::next_wire`] of the connection before, so that late news of its wires do
+    /// no harm.
+    pub first_wire: u64,
+    /// Random bits for the query parameter `t`, which keeps caches away from polling requests.
+    pub nonce: u64,
+    /// Whether the last connection worked over WebSocket. With
+    /// [`remember_upgrade`](ClientConfig::remember_upgrade) that is tried first then.
+    pub websocket_worked: bool,
+}
+
+impl ClientConnection {
+    /// Starts the handshake.
+    ///
+    /// The configuration is expected to be [valid](ClientConfig::validate).
+    pub fn new(now: Timestamp, config: Arc<ClientConfig>, start: ClientStart) -> Self {
+        let mut untried = config.transports.clone();
+        let remembered = config.remember_upgrade && start.websocket_worked;
+        if remembered && untried.contains(&Transport::WebSocket) {
+            untried.retain(|transport| *transport != Transport::WebSocket);
+            untried.insert(0, Transport::WebSocket);
+        }
+        let first = if untried.is_empty() { Transport::Polling } else { untried.remove(0) };
+        let wire = WireId(start.first_wire);
+        let deadline = now.saturating_add(config.open_timeout);
+        let mut connection = Self {
+            now,
+            state: State::new(first, wire, deadline),
+            sid: ByteString::new(),
+            max_payload: usize::MAX,
+            ping_period: core::time::Duration::ZERO,
+            ping_by: Timestamp::NEVER,
+            owes_pong: false,
+            queue: SendQueue::default(),
+            untried,
+            next_wire: start.first_wire.saturating_add(1),
+            nonce: start.nonce,
+            websocket_worked: start.websocket_worked,
+            events: Fifo::new(),
+            wires: VecDeque::new(),
+            config,
+        };
+        connection.start_transport(first, wire);
+        connection
+    }
+
+    /// Takes in what happened. A `now` before the latest one seen counts as that one.
+    pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
+        self.now = self.now.max(now);
+        match input {
+            ClientInput::Response { wire, status, body } => {
+                self.handle_response(wire, status, body);
+            }
+            ClientInput::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
+            ClientInput::Frame { wire, frame } => self.handle_frame(wire, frame),
+            ClientInput::WireClosed { wire } => self.handle_wire_closed(wire),
+            ClientInput::Timeout => self.handle_timeout(),
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// A text must not contain U+001E: polling would split it there. JSON never contains it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection is not open, [`SendError::Overflow`] if more would
+    /// be queued than [`ClientLimits`](crate::client::ClientLimits) allow: nothing is sent then,
+    /// and the connection goes on.
+    pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
+        let frame = match payload {
+            Payload::Binary(bytes) => Frame::Binary(bytes),
+            text @ Payload::Text(_) => Packet::Message(text).encode(),
+        };
+        if self.is_open() && !self.has_room(1, frame.len()) {
+            return Err(SendError::Overflow);
+        }
+        self.send_frames(core::iter::once(frame))
+    }
+
+    /// Sends messages that are encoded already, without a look at the limits.
+    pub(crate) fn send_frames(
+        &mut self,
+        frames: impl Iterator<Item = Frame>,
+    ) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        for frame in frames {
+            self.queue.push(frame);
+        }
+        self.pump();
+        Ok(())
+    }
+
+    /// Whether that many messages, of that many bytes together, can be queued.
+    pub(crate) fn has_room(&self, packets: usize, bytes: usize) -> bool {
+        let limits = &self.config.limits;
+        self.queue.has_room(packets, bytes, limits.queued_packets, limits.queued_bytes)
+    }
+
+    /// Closes the connection once what is queued was sent, or after
+    /// [`close_timeout`](ClientConfig::close_timeout). Nothing more can be sent and nothing more
+    /// is received. A handshake or an upgrade that is under way is given up.
+    pub fn close(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        if !self.is_open() {
+            if self.state.is_opening() {
+                self.end(ClientCloseReason::ForcedClose);
+            }
+            return;
+        }
+        if let Some(wire) = self.state.drop_probe() {
+            self.wires.push_back(ClientOutput::Close { wire });
+        }
+        let is_stuck = self.state.writable_websocket().is_none() && !self.queue.is_empty();
+        match self.transport() {
+            // The server is owed a close packet.
+            Transport::Polling => self.queue.push_exempt(Packet::Close.encode()),
+            Transport::WebSocket if is_stuck => {}
+            Transport::WebSocket => return self.end(ClientCloseReason::ForcedClose),
+        }
+        self.state.begin_close(self.now.saturating_add(self.config.close_timeout));
+        self.pump();
+    }
+
+    /// Ends the connection at once. What was not sent is dropped.
+    pub fn abort(&mut self, reason: ClientCloseReason) {
+        self.queue.clear();
+        self.end(reason);
+    }
+
+    /// Holds frames back: the current WebSocket does not take any for now. For any other wire
+    /// nothing changes.
+    pub fn pause(&mut self, wire: WireId) {
+        self.state.set_paused(wire, true);
+    }
+
+    /// Lets frames flow again after [`pause`](Self::pause).
+    pub fn resume(&mut self, wire: WireId) {
+        if self.state.set_paused(wire, false) && self.state.is_closing() {
+            self.end(ClientCloseReason::ForcedClose);
+        }
+    }
+
+    /// Takes the next thing to do, events first.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<ClientOutput> {
+        self.poll_event().map(ClientOutput::Event).or_else(|| self.poll_wire())
+    }
+
+    /// Takes the next event.
+    pub(crate) fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop()
+    }
+
+    /// Takes the next thing to do with a wire.
+    pub(crate) fn poll_wire(&mut self) -> Option<ClientOutput> {
+        if let Some(output) = self.wires.pop_front() {
+            return Some(output);
+        }
+        if let Some(wire) = self.state.writable_websocket() {
+            if core::mem::take(&mut self.owes_pong) {
+                return Some(ClientOutput::Send { wire, frame: pong() });
+            }
+            if let Some(frame) = self.queue.pop() {
+                return Some(ClientOutput::Send { wire, frame });
+            }
+        }
+        self.state.take_last_close().map(|wire| ClientOutput::Close { wire })
+    }
+
+    /// Whether [`poll_wire`](Self::poll_wire) has something.
+    pub(crate) fn has_wire_output(&self) -> bool {
+        let has_frames = self.owes_pong || !self.queue.is_empty();
+        !self.wires.is_empty()
+            || (has_frames && self.state.writable_websocket().is_some())
+            || self.state.has_last_close()
+    }
+
+    /// Returns when [`ClientInput::Timeout`] is due. While there is output that is at once; after
+    /// a timeout at the deadline and with no output left it is later, or never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        if !self.events.is_empty() || self.has_wire_output() {
+            return Some(self.now);
+        }
+        self.timer().finite()
+    }
+
+    /// The moment that the connection itself waits for, whatever is to be drained.
+    pub(crate) fn timer(&self) -> Timestamp {
+        let ping_by = if self.is_open() { self.ping_by } else { Timestamp::NEVER };
+        ping_by.min(self.state.deadline())
+    }
+
+    /// Returns the current transport, or the last one.
+    pub fn transport(&self) -> Transport {
+        self.state.transport()
+    }
+
+    /// Returns the name that the next wire will have.
+    pub fn next_wire(&self) -> u64 {
+        self.next_wire
+    }
+
+    /// Returns whether WebSocket has worked, here or before: what to begin the next connection
+    /// with.
+    pub fn websocket_worked(&self) -> bool {
+        self.websocket_worked
+    }
+
+    /// Returns the largest body or frame that the server takes, in bytes.
+    pub fn max_payload(&self) -> usize {
+        self.max_payload
+    }
+
+    /// Returns the bytes of packets that were not sent yet.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// Returns the number of packets that were not sent yet.
+    pub fn queued_packets(&self) -> usize {
+        self.queue.packets()
+    }
+
+    /// Returns whether a packet would be sent right now, which volatile ones depend on: over
+    /// WebSocket unless it is paused, over polling while no POST runs.
+    pub fn is_writable(&self) -> bool {
+        self.is_open() && (self.state.writable_websocket().is_some() || self.state.can_post())
+    }
+
+    /// Returns whether packets can be sent and are received: after the handshake, and neither
+    /// closing nor closed.
+    pub fn is_open(&self) -> bool {
+        self.state.is_open()
+    }
+
+    /// Returns whether the connection has ended. There may be output left.
+    pub fn is_closed(&self) -> bool {
+        self.state.is_ended()
+    }
+
+    /// Ends the connection, unless it has ended, and gives its wires up.
+    fn end(&mut self, reason: ClientCloseReason) {
+        let flush = reason == ClientCloseReason::ForcedClose && self.state.is_open();
+        let flush = flush || (self.state.is_closing() && self.state.writable_websocket().is_some());
+        let Some(wires) = self.state.end() else {
+            return;
+        };
+        if !flush || self.transport() == Transport::Polling {
+            self.queue.clear();
+            self.owes_pong = false;
+        }
+        self.wires.extend(wires.into_iter().map(|wire| ClientOutput::Close { wire }));
+        self.events.push(ClientEvent::Closed { reason });
+    }
+}
+
+impl fmt::Debug for ClientConnection {
+    /// Shows no sid: whoever knows it can send on a polling session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConnection")
+            .field("state", &self.state)
+            .field("queued_packets", &self.queued_packets())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The client's half of one session: what it does with each input.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientOutput,
+    state::{Exchange, Lost},
+};
+use crate::{
+    WireId,
+    engine::{DecodeError, Frame, Open, Packet, PayloadReader, Transport},
+};
+
+/// Longest `sid` that is taken from a server. Those in use have 16 to 20 characters.
+const SID_LEN_MAX: usize = 255;
+
+impl ClientConnection {
+    pub(super) fn handle_response(&mut self, wire: WireId, status: u16, body: Bytes) {
+        let Some(exchange) = self.state.take_exchange(wire) else {
+            return;
+        };
+        if status != 200 {
+            return self.fail(ClientFault::UnexpectedStatus(status));
+        }
+        if body.len() > self.config.limits.max_payload {
+            return self.fail(ClientFault::PayloadTooLarge);
+        }
+        match exchange {
+            Exchange::Get => {
+                let mut packets = PayloadReader::new(body);
+                while !self.is_closed()
+                    && let Some(packet) = packets.next()
+                {
+                    self.receive(packet);
+                }
+            }
+            Exchange::Post => {}
+        }
+        self.pump();
+    }
+
+    pub(super) fn handle_websocket_opened(&mut self, wire: WireId) {
+        if self.state.probe_opened(wire) {
+            let frame = Packet::Ping { probe: true }.encode();
+            self.wires.push_back(ClientOutput::Send { wire, frame });
+        }
+    }
+
+    pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
+        let is_large = frame.len() > self.config.limits.max_payload;
+        if self.state.is_websocket(wire) {
+            if is_large {
+                self.fail(ClientFault::PayloadTooLarge);
+            } else {
+                self.receive(Packet::decode(frame));
+            }
+        } else if self.state.is_probe(wire) {
+            let is_answer = !is_large && Packet::decode(frame) == Ok(Packet::Pong { probe: true });
+            if !is_answer || !self.state.probe_answered(wire) {
+                self.drop_probe();
+            }
+            self.pump();
+        }
+    }
+
+    pub(super) fn handle_wire_closed(&mut self, wire: WireId) {
+        match self.state.lose(wire) {
+            Lost::Request => self.fail(ClientFault::RequestFailed),
+            Lost::Probe => {
+                self.events.push(ClientEvent::UpgradeFailed);
+                self.pump();
+            }
+            Lost::WebSocket if self.state.is_opening() => self.fail(ClientFault::WebSocketFailed),
+            Lost::WebSocket => {
+                let reason = if self.state.is_closing() {
+                    ClientCloseReason::ForcedClose
+                } else {
+                    ClientCloseReason::TransportClose
+                };
+                self.end(reason);
+            }
+            Lost::Nothing => {}
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self) {
+        if self.state.is_open() && self.ping_by <= self.now {
+            return self.end(ClientCloseReason::PingTimeout);
+        }
+        if self.state.deadline() > self.now {
+            return;
+        }
+        if self.state.is_opening() {
+            self.end(ClientCloseReason::OpenTimeout);
+        } else if self.state.is_closing() {
+            self.queue.clear();
+            self.end(ClientCloseReason::ForcedClose);
+        } else {
+            self.drop_probe();
+            self.pump();
+        }
+    }
+
+    fn receive(&mut self, packet: Result<Packet, DecodeError>) {
+        let packet = match packet {
+            Ok(packet) => packet,
+            Err(error) => return self.fail(ClientFault::Decode(error)),
+        };
+        if self.state.is_opening() {
+            return match packet {
+                Packet::Open(open) => self.handle_open(&open),
+                Packet::Close
+                | Packet::Ping { .. }
+                | Packet::Pong { .. }
+                | Packet::Message(_)
+                | Packet::Upgrade
+                | Packet::Noop => self.fail(ClientFault::NoHandshake),
+            };
+        }
+        match packet {
+            Packet::Close if self.state.is_closing() => self.end(ClientCloseReason::ForcedClose),
+            Packet::Close => self.end(ClientCloseReason::TransportClose),
+            Packet::Message(payload) if self.is_open() => {
+                self.events.push(ClientEvent::Message(payload));
+            }
+            Packet::Ping { .. } if self.is_open() => {
+                self.ping_by = self.now.saturating_add(self.ping_period);
+                self.owes_pong = true;
+            }
+            Packet::Open(_)
+            | Packet::Ping { .. }
+            | Packet::Pong { .. }
+            | Packet::Message(_)
+            | Packet::Upgrade
+            | Packet::Noop => {}
+        }
+    }
+
+    fn handle_open(&mut self, open: &Open) {
+        if open.sid.is_empty() || open.sid.len() > SID_LEN_MAX {
+            return self.fail(ClientFault::NoHandshake);
+        }
+        let transport = self.transport();
+        // Not a slice of the body, which would be kept for as long as the connection.
+        self.sid = (&*open.sid).into();
+        self.max_payload = usize::try_from(open.max_payload).unwrap_or(usize::MAX);
+        let period = open.ping_interval.saturating_add(open.ping_timeout);
+        self.ping_period = Duration::from_millis(period);
+        self.ping_by = self.now.saturating_add(self.ping_period);
+        self.websocket_worked = transport == Transport::WebSocket;
+        self.state.open();
+        self.events.push(ClientEvent::Opened { transport });
+        let can_upgrade = self.config.upgrade
+            && transport == Transport::Polling
+            && open.upgrades.contains(&Transport::WebSocket)
+            && self.config.transports.contains(&Transport::WebSocket);
+        if can_upgrade {
+            let wire = self.name_wire();
+            self.state.begin_probe(wire, self.now.saturating_add(self.config.upgrade_timeout));
+            self.start_transport(Transport::WebSocket, wire);
+        }
+    }
+
+    /// The transport failed: another one is tried, or the connection ends.
+    fn fail(&mut self, fault: ClientFault) {
+        self.websocket_worked = false;
+        if self.state.is_closing() {
+            return self.end(ClientCloseReason::ForcedClose);
+        }
+        if self.is_closed() {
+            return;
+        }
+        let can_retry = self.state.is_opening() && self.config.try_all_transports;
+        if !can_retry || self.untried.is_empty() {
+            return self.end(ClientCloseReason::TransportError(fault));
+        }
+        let transport = self.transport();
+        self.events.push(ClientEvent::TransportFailed { transport, fault });
+        let next = self.untried.remove(0);
+        let wire = self.name_wire();
+        let released = self.state.reopen(next, wire);
+        self.wires.extend(released.into_iter().map(|wire| ClientOutput::Close { wire }));
+        self.start_transport(next, wire);
+    }
+
+    fn drop_probe(&mut self) {
+        if let Some(wire) = self.state.drop_probe() {
+            self.wires.push_back(ClientOutput::Close { wire });
+            self.events.push(ClientEvent::UpgradeFailed);
+        }
+    }
+}

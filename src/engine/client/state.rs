@@ -1,0 +1,344 @@
+//! Where a client's connection is. Every transition is a method here.
+//!
+//! Two rules:
+//!
+//! 1. A wire is held in at most one place. Whoever takes it out either was told that it is finished
+//!    or closes it.
+//! 2. `Ended` is final. The only thing left then is one WebSocket to close, after the frames that
+//!    it was given.
+//!
+//! | life | carrier | event | becomes |
+//! | --- | --- | --- | --- |
+//! | Opening | any | [`State::reopen`] | Opening, with another transport |
+//! | Opening | any | [`State::open`] | Open |
+//! | Open | Polling | [`State::begin_probe`] | Polling with a probe |
+//! | Open | Polling with a probe | [`State::upgrade`] | WebSocket |
+//! | Open | any | [`State::begin_close`] | Closing |
+//! | any | any | [`State::end`] | Ended |
+
+use smallvec::SmallVec;
+
+use crate::{Timestamp, WireId, engine::Transport};
+
+#[derive(Debug)]
+pub(super) struct State {
+    life: Life,
+    carrier: Carrier,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Opening { deadline: Timestamp },
+    Open,
+    Closing { deadline: Timestamp },
+    Ended { close: Option<WireId> },
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Polling {
+        get: Option<WireId>,
+        post: Option<WireId>,
+        probe: Option<Probe>,
+    },
+    /// `wire` is `None` once it went away.
+    WebSocket {
+        wire: Option<WireId>,
+        paused: bool,
+    },
+}
+
+/// The WebSocket of an upgrade.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    wire: WireId,
+    deadline: Timestamp,
+    phase: ProbePhase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProbePhase {
+    /// The WebSocket is being opened.
+    Opening,
+    /// `2probe` was sent.
+    Probing,
+    /// `3probe` came: no request is started any more, and those that run are waited for.
+    Pausing,
+}
+
+/// Which exchange was finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exchange {
+    Get,
+    Post,
+}
+
+/// The role of a wire that went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    Request,
+    WebSocket,
+    Probe,
+    Nothing,
+}
+
+impl State {
+    /// A wire of the first transport; `deadline` is that of the handshake.
+    pub(super) fn new(transport: Transport, wire: WireId, deadline: Timestamp) -> Self {
+        Self { life: Life::Opening { deadline }, carrier: Carrier::new(transport, wire) }
+    }
+
+    /// Tries another transport. Returns the wires of the former one, to be closed.
+    pub(super) fn reopen(&mut self, transport: Transport, wire: WireId) -> SmallVec<[WireId; 2]> {
+        debug_assert!(self.is_opening(), "only a handshake is tried again");
+        let released = self.carrier.wires();
+        self.carrier = Carrier::new(transport, wire);
+        released
+    }
+
+    pub(super) fn open(&mut self) {
+        if self.is_opening() {
+            self.life = Life::Open;
+        }
+    }
+
+    /// Holds a GET or a POST that is sent now.
+    pub(super) fn hold(&mut self, exchange: Exchange, wire: WireId) {
+        if let Carrier::Polling { get, post, .. } = &mut self.carrier {
+            let place = match exchange {
+                Exchange::Get => get,
+                Exchange::Post => post,
+            };
+            debug_assert!(place.is_none(), "one at a time");
+            *place = Some(wire);
+        }
+    }
+
+    /// Gives up an exchange that was answered.
+    pub(super) fn take_exchange(&mut self, wire: WireId) -> Option<Exchange> {
+        let Carrier::Polling { get, post, .. } = &mut self.carrier else {
+            return None;
+        };
+        if get.take_if(|held| *held == wire).is_some() {
+            return Some(Exchange::Get);
+        }
+        post.take_if(|held| *held == wire).map(|_| Exchange::Post)
+    }
+
+    /// Gives up a wire that went away.
+    pub(super) fn lose(&mut self, target: WireId) -> Lost {
+        if self.take_exchange(target).is_some() {
+            return Lost::Request;
+        }
+        match &mut self.carrier {
+            Carrier::Polling { probe, .. } => {
+                let lost = probe.take_if(|probe| probe.wire == target);
+                if lost.is_some() { Lost::Probe } else { Lost::Nothing }
+            }
+            Carrier::WebSocket { wire, .. } => {
+                if wire.take_if(|wire| *wire == target).is_none() {
+                    return Lost::Nothing;
+                }
+                if let Life::Ended { close } = &mut self.life {
+                    *close = None;
+                    return Lost::Nothing;
+                }
+                Lost::WebSocket
+            }
+        }
+    }
+
+    pub(super) fn begin_probe(&mut self, wire: WireId, deadline: Timestamp) {
+        if let (Life::Open, Carrier::Polling { probe: probe @ None, .. }) =
+            (&self.life, &mut self.carrier)
+        {
+            *probe = Some(Probe { wire, deadline, phase: ProbePhase::Opening });
+        }
+    }
+
+    /// The WebSocket of the probe was opened; returns whether `2probe` is to be sent.
+    pub(super) fn probe_opened(&mut self, wire: WireId) -> bool {
+        self.step_probe(wire, ProbePhase::Opening, ProbePhase::Probing)
+    }
+
+    /// `3probe` came; returns whether it was awaited.
+    pub(super) fn probe_answered(&mut self, wire: WireId) -> bool {
+        self.step_probe(wire, ProbePhase::Probing, ProbePhase::Pausing)
+    }
+
+    /// Moves to the WebSocket once no request is under way. Returns it.
+    pub(super) fn upgrade(&mut self) -> Option<WireId> {
+        let Carrier::Polling { get: None, post: None, probe: Some(probe) } = &self.carrier else {
+            return None;
+        };
+        if self.life != Life::Open || probe.phase != ProbePhase::Pausing {
+            return None;
+        }
+        let wire = probe.wire;
+        self.carrier = Carrier::WebSocket { wire: Some(wire), paused: false };
+        Some(wire)
+    }
+
+    /// Gives up the probe. Returns its wire, to be closed.
+    pub(super) fn drop_probe(&mut self) -> Option<WireId> {
+        match &mut self.carrier {
+            Carrier::Polling { probe, .. } => probe.take().map(|probe| probe.wire),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    pub(super) fn begin_close(&mut self, deadline: Timestamp) {
+        if self.is_open() {
+            self.life = Life::Closing { deadline };
+        }
+    }
+
+    /// Ends the connection. Returns the wires to be closed, but for a WebSocket that carried it,
+    /// which is kept until its frames were taken.
+    pub(super) fn end(&mut self) -> Option<SmallVec<[WireId; 3]>> {
+        if self.is_ended() {
+            return None;
+        }
+        match &mut self.carrier {
+            Carrier::Polling { get, post, probe } => {
+                self.life = Life::Ended { close: None };
+                let probe = probe.take().map(|probe| probe.wire);
+                Some([get.take(), post.take(), probe].into_iter().flatten().collect())
+            }
+            Carrier::WebSocket { wire, .. } => {
+                self.life = Life::Ended { close: *wire };
+                Some(SmallVec::new())
+            }
+        }
+    }
+
+    /// Takes the WebSocket that is left to be closed after the end.
+    pub(super) fn take_last_close(&mut self) -> Option<WireId> {
+        match &mut self.life {
+            Life::Ended { close } => close.take(),
+            Life::Opening { .. } | Life::Open | Life::Closing { .. } => None,
+        }
+    }
+
+    /// Returns whether this wire carries the connection and was let flow again.
+    pub(super) fn set_paused(&mut self, target: WireId, value: bool) -> bool {
+        match &mut self.carrier {
+            Carrier::WebSocket { wire, paused } if *wire == Some(target) => {
+                *paused = value;
+                !value
+            }
+            Carrier::Polling { .. } | Carrier::WebSocket { .. } => false,
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Polling { .. } => Transport::Polling,
+            Carrier::WebSocket { .. } => Transport::WebSocket,
+        }
+    }
+
+    pub(super) fn is_websocket(&self, target: WireId) -> bool {
+        matches!(self.carrier, Carrier::WebSocket { wire, .. } if wire == Some(target))
+    }
+
+    pub(super) fn is_probe(&self, target: WireId) -> bool {
+        self.probe().is_some_and(|probe| probe.wire == target)
+    }
+
+    /// The WebSocket, if it takes frames now. At the end it takes what it was given before.
+    pub(super) fn writable_websocket(&self) -> Option<WireId> {
+        match (&self.life, &self.carrier) {
+            (Life::Ended { close }, _) => *close,
+            (Life::Open | Life::Closing { .. }, Carrier::WebSocket { wire, paused: false }) => {
+                *wire
+            }
+            (Life::Opening { .. } | Life::Open | Life::Closing { .. }, _) => None,
+        }
+    }
+
+    /// Whether a GET is to be sent now.
+    pub(super) fn wants_get(&self) -> bool {
+        self.is_open()
+            && !self.is_pausing()
+            && matches!(self.carrier, Carrier::Polling { get: None, .. })
+    }
+
+    /// Whether a POST can be sent now.
+    pub(super) fn can_post(&self) -> bool {
+        matches!(self.life, Life::Open | Life::Closing { .. })
+            && !self.is_pausing()
+            && matches!(self.carrier, Carrier::Polling { post: None, .. })
+    }
+
+    /// When the handshake, the probe or the closing has taken too long.
+    pub(super) fn deadline(&self) -> Timestamp {
+        match self.life {
+            Life::Opening { deadline } | Life::Closing { deadline } => deadline,
+            Life::Open => self.probe_deadline(),
+            Life::Ended { .. } => Timestamp::NEVER,
+        }
+    }
+
+    pub(super) fn probe_deadline(&self) -> Timestamp {
+        self.probe().map_or(Timestamp::NEVER, |probe| probe.deadline)
+    }
+
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.life, Life::Opening { .. })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.life, Life::Open)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.life, Life::Closing { .. })
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.life, Life::Ended { .. })
+    }
+
+    pub(super) fn has_last_close(&self) -> bool {
+        matches!(self.life, Life::Ended { close: Some(_) })
+    }
+
+    fn step_probe(&mut self, target: WireId, from: ProbePhase, to: ProbePhase) -> bool {
+        let Carrier::Polling { probe: Some(probe), .. } = &mut self.carrier else {
+            return false;
+        };
+        if probe.wire != target || probe.phase != from {
+            return false;
+        }
+        probe.phase = to;
+        true
+    }
+
+    fn probe(&self) -> Option<&Probe> {
+        match &self.carrier {
+            Carrier::Polling { probe, .. } => probe.as_ref(),
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    fn is_pausing(&self) -> bool {
+        self.probe().is_some_and(|probe| probe.phase == ProbePhase::Pausing)
+    }
+}
+
+impl Carrier {
+    fn new(transport: Transport, wire: WireId) -> Self {
+        match transport {
+            Transport::Polling => Self::Polling { get: Some(wire), post: None, probe: None },
+            Transport::WebSocket => Self::WebSocket { wire: Some(wire), paused: false },
+        }
+    }
+
+    fn wires(&self) -> SmallVec<[WireId; 2]> {
+        match self {
+            Self::Polling { get, post, .. } => [*get, *post].into_iter().flatten().collect(),
+            Self::WebSocket { wire, .. } => wire.iter().copied().collect(),
+        }
+    }
+}
