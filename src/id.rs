@@ -185,7 +185,7 @@ pub struct SocketKey {
     pub(crate) generation: u32,
 }
 
-/// Names an acknowledgement that the server asked for.
+/// Names an acknowledgement that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId {
     pub(crate) namespace: u32,

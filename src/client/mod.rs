@@ -1,5 +1,260 @@
-//! The client.
+//! A client: several namespaces on one connection that comes back by itself.
+//!
+//! [`Client`] has the same shape as [`Server`](crate::server::Server): one input, plain verbs, one
+//! output queue, one deadline. It sees no socket and no clock. Here the crate names the wires:
+//! carry out [`ClientOutput`], and report what became of it as
+//! [`ClientInput`].
+//!
+//! ```text
+//!              connect()             handshake              CONNECT answered
+//!   Closed ─────────────▶ Opening ─────────────▶ Open ─────────────────────────▶ the next failure
+//!     ▲                    ▲   │                  │                              waits the shortest
+//!     │                    │   └──────┬───────────┘                              delay again
+//!     │   delay over,      │          │ failed, lost, CONNECT not answered
+//!     │   reconnect()      │          ▼
+//!     │                    └─────── Waiting
+//!     └── no active namespace any more, no attempt left
+//! ```
+//!
+//! # What is delivered
+//!
+//! | verb | while disconnected | on a link that breaks |
+//! | --- | --- | --- |
+//! | [`emit`](Client::emit) | buffered | may be lost: at most once |
+//! | [`emit_with_ack`](Client::emit_with_ack) | buffered | reported as failed |
+//! | [`emit_volatile`](Client::emit_volatile) | dropped | may be lost |
+//! | [`emit_with_retries`](Client::emit_with_retries) | queued | sent again: at least once, in order |
+//!
+//! Buffers are bounded by count, bytes and age ([`ClientLimits`]), can be looked at and taken back.
+//! Every acknowledgement settles.
+//!
+//! Events of the server that were missed are delivered after a recovery, if the server has one:
+//! the private id and the offset of each session are kept, presented with the next CONNECT, and can
+//! be [stored](Client::state) for the next process.
+//!
+//! # Where the reference is not followed
+//!
+//! * The random part of a delay survives the longest delay (C1), and delays start over when a
+//!   CONNECT was answered, not when a connection was opened.
+//! * A CONNECT has a timeout (C5). Only a namespace that was joined is reported as disconnected
+//!   (C4).
+//! * Buffers are bounded (C6), every acknowledgement has a timeout and settles (C7), and retries are
+//!   free of C2 and C3.
+//! * An offset is forgotten with its session (H25), what was replayed before a CONNECT that never
+//!   came is dropped (H24), and a string that cannot be an offset is not taken for one (H04).
+//! * `Connected` comes before the events that were missed, whatever the order on the wire was.
 
+mod acks;
+mod backoff;
+mod buffer;
 mod config;
+mod connection;
+mod event;
+mod io;
+mod offset;
+mod retry;
+mod session;
+mod settle;
+mod socket;
+mod verbs;
 
-pub use self::config::{ClientConfig, ClientLimits};
+pub use self::{
+    buffer::BufferedEvent,
+    config::{ClientConfig, ClientLimits},
+    event::{
+        AckFailure, AckToken, AuthRequest, ConnectError, DisconnectReason, EmitError, Event,
+        JoinError, Output,
+    },
+    session::{ClientState, SessionState},
+};
+
+use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc};
+use core::fmt;
+
+use self::{backoff::Backoff, io::Io, socket::Socket};
+use crate::{
+    config::ConfigError,
+    engine::{ClientConnection, ClientInput, ClientOutput, ClientStart},
+    entropy::Entropy,
+    id::WireId,
+    socket::{Decoder, DecoderLimits, Json, NamespaceName},
+    time::Timestamp,
+};
+
+/// A client: namespaces, buffers, acknowledgements, reconnection, recovery.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::client::{Auth, Client, ClientConfig, Output};
+/// use socketio_proto::engine::ClientOutput;
+/// use socketio_proto::socket::Event;
+///
+/// let entropy = |dest: &mut [u8]| dest.fill(7);
+/// let mut client = Client::new(ClientConfig::new(), entropy)?;
+/// let now = Timestamp::ZERO;
+/// client.connect(now, "/", Auth::None)?;
+/// client.emit(now, "/", &Event::new("hello", &("world",))?)?;
+/// assert_eq!(client.buffered("/").count(), 1, "until the namespace is joined");
+///
+/// while let Some(output) = client.poll_output() {
+///     match output {
+///         Output::Wire(ClientOutput::Get { wire: _, query }) => {
+///             assert!(query.starts_with("EIO=4&transport=polling"));
+///         }
+///         Output::Wire(_) | Output::Event(_) => {}
+///     }
+/// }
+/// assert!(client.deadline().is_some(), "the handshake may take 20 s");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Client {
+    io: Io,
+    sockets: BTreeMap<NamespaceName, Socket>,
+    entropy: Box<dyn Entropy>,
+    decoder: Decoder,
+    backoff: Backoff,
+    /// When the next attempt is made; [`Timestamp::NEVER`] if none is waited for.
+    attempt_at: Timestamp,
+    /// What the next connection takes over.
+    start: ClientStart,
+    /// Whether the connection was open.
+    was_open: bool,
+    /// Whether the connection is closed because nobody needs it: no attempt is to wait then.
+    is_unused: bool,
+    /// Outputs of connections that are gone.
+    wires: VecDeque<ClientOutput>,
+    next_slot: u32,
+}
+
+/// How a namespace is joined.
+#[derive(Clone, Default)]
+pub enum Auth {
+    /// Without credentials.
+    #[default]
+    None,
+    /// With these, an object, at each attempt.
+    Value(Json),
+    /// With fresh ones, that the application is asked for at each attempt by
+    /// [`Event::AuthRequested`].
+    Ask,
+}
+
+impl Client {
+    /// Makes a client that is not connected.
+    ///
+    /// `entropy` spreads reconnections and keeps caches away; it makes no secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the configuration cannot be used.
+    pub fn new(config: ClientConfig, entropy: impl Entropy + 'static) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let limits = DecoderLimits {
+            attachments: config.limits.attachments,
+            attachment_bytes: config.limits.attachment_bytes,
+            namespace_name_bytes: config.limits.namespace_name_bytes,
+        };
+        Ok(Self {
+            io: Io::new(Arc::new(config)),
+            sockets: BTreeMap::new(),
+            entropy: Box::new(entropy),
+            decoder: Decoder::new(limits),
+            backoff: Backoff::default(),
+            attempt_at: Timestamp::NEVER,
+            start: ClientStart::default(),
+            was_open: false,
+            is_unused: false,
+            wires: VecDeque::new(),
+            next_slot: 0,
+        })
+    }
+
+    /// Takes what happened on a wire, or that it is time.
+    ///
+    /// A `now` earlier than a former one counts as that. A wire that is not known is ignored.
+    pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
+        self.advance(now);
+        let is_timeout = input == ClientInput::Timeout;
+        if let Some(connection) = &mut self.io.connection {
+            connection.handle_input(self.io.now, input);
+        }
+        self.handle_engine();
+        if is_timeout {
+            self.handle_timeout();
+        }
+    }
+
+    /// Takes the next thing to do, events first. `None` until the next call that changes
+    /// something.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(io::Queued { event, offset }) = self.io.pop_event() {
+            if let (Event::Received { namespace, .. }, Some((generation, offset))) =
+                (&event, offset)
+                && let Some(socket) = self.sockets.get_mut(namespace)
+            {
+                socket.session.take(generation, offset);
+            }
+            return Some(Output::Event(event));
+        }
+        let former = self.wires.pop_front();
+        let output = former.or_else(|| self.io.connection.as_mut()?.poll_wire());
+        output.map(Output::Wire)
+    }
+
+    /// When [`ClientInput::Timeout`] is due: in the past while there is output, `None` while
+    /// nothing is to be waited for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let connection = self.io.connection.as_ref();
+        let has_output = self.io.has_events()
+            || !self.wires.is_empty()
+            || connection.is_some_and(ClientConnection::has_wire_output);
+        if has_output {
+            return Some(self.io.now);
+        }
+        let connection = connection.map_or(Timestamp::NEVER, ClientConnection::timer);
+        let sockets = self.sockets.values().map(|socket| socket.deadline(&self.io));
+        sockets.fold(connection.min(self.attempt_at), Timestamp::min).finite()
+    }
+
+    /// Stops sending on a WebSocket that does not take frames at present.
+    pub fn pause(&mut self, wire: WireId) {
+        if let Some(connection) = &mut self.io.connection {
+            connection.pause(wire);
+        }
+    }
+
+    /// Goes on sending on a WebSocket.
+    pub fn resume(&mut self, wire: WireId) {
+        if let Some(connection) = &mut self.io.connection {
+            connection.resume(wire);
+        }
+        self.handle_engine();
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        self.io.now = self.io.now.max(now);
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Shows no session, no credentials and no event.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("connection", &self.io.connection)
+            .field("namespaces", &self.sockets.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Auth {
+    /// Shows no credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Value(_) => "Value(..)",
+            Self::Ask => "Ask",
+        })
+    }
+}

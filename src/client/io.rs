@@ -1,0 +1,95 @@
+//! What all namespaces of a client share: the connection, the time and the events.
+
+use alloc::{collections::VecDeque, sync::Arc};
+
+use bytestring::ByteString;
+
+use super::{ClientConfig, Event};
+use crate::{
+    engine::{ClientConnection, Frame},
+    socket::Encoded,
+    time::Timestamp,
+};
+
+#[derive(Debug)]
+pub(super) struct Io {
+    pub(super) config: Arc<ClientConfig>,
+    /// The latest moment seen.
+    pub(super) now: Timestamp,
+    pub(super) connection: Option<ClientConnection>,
+    events: VecDeque<Queued>,
+    /// Names the next request for credentials.
+    next_serial: u64,
+}
+
+/// An event, and the offset and the session that it moves forward when it is taken.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) event: Event,
+    pub(super) offset: Option<(u32, ByteString)>,
+}
+
+impl Io {
+    pub(super) fn new(config: Arc<ClientConfig>) -> Self {
+        Self {
+            config,
+            now: Timestamp::ZERO,
+            connection: None,
+            events: VecDeque::new(),
+            next_serial: 0,
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push_back(Queued { event, offset: None });
+    }
+
+    /// Queues an event of the server, with the generation of its session and its offset.
+    pub(super) fn deliver(&mut self, event: Event, offset: Option<(u32, ByteString)>) {
+        self.events.push_back(Queued { event, offset });
+    }
+
+    pub(super) fn pop_event(&mut self) -> Option<Queued> {
+        let queued = self.events.pop_front();
+        if queued.is_none() && self.events.capacity() > 0 {
+            self.events = VecDeque::new();
+        }
+        queued
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Sends a packet whatever is queued. What is sent like this is bounded elsewhere.
+    pub(super) fn send(&mut self, packet: &Encoded) -> bool {
+        let attachments = packet.attachments().iter().cloned().map(Frame::Binary);
+        let head = core::iter::once(Frame::Text(packet.head().clone()));
+        let connection = self.connection.as_mut();
+        connection.is_some_and(|connection| connection.send_frames(head.chain(attachments)).is_ok())
+    }
+
+    /// Whether the connection's queue has room for a packet.
+    pub(super) fn has_room(&self, packet: &Encoded) -> bool {
+        let frames = packet.attachments().len().saturating_add(1);
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.has_room(frames, packet.wire_len()))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.as_ref().is_some_and(ClientConnection::is_open)
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.connection.as_ref().is_some_and(ClientConnection::is_writable)
+    }
+
+    pub(super) fn connect_deadline(&self) -> Timestamp {
+        self.now.saturating_add(self.config.connect_timeout)
+    }
+
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial
+    }
+}

@@ -1,0 +1,102 @@
+//! At least once: a queue of events that are sent, one at a time and in order, until they are
+//! acknowledged or have been sent often enough.
+//!
+//! ```text
+//!             connected: send, tries + 1
+//!   Waiting ─────────────────────────────▶ InFlight ──┬── acknowledged ──────────▶ next event
+//!      ▲                                              │
+//!      └── ack_timeout or disconnected, tries <= retries ── otherwise: failed ──▶ next event
+//! ```
+//!
+//! An event is never in the send buffer as well, so that it cannot go out twice at once (C3), and
+//! there is always a timeout, so that an answer is never taken for a failure (C2).
+
+use core::time::Duration;
+
+use super::{BufferedEvent, buffer::SendBuffer};
+use crate::time::Timestamp;
+
+/// The events, the head of which may be in flight.
+#[derive(Debug, Default)]
+pub(super) struct RetryQueue {
+    /// The `ack` of an event is the name that the application knows it by.
+    events: SendBuffer,
+    /// How often the head was sent.
+    tries: u32,
+    in_flight: Option<InFlight>,
+}
+
+/// The head is out under this id of the wire.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: u64,
+    deadline: Timestamp,
+}
+
+impl RetryQueue {
+    pub(super) fn push(&mut self, event: BufferedEvent) {
+        self.events.push(event);
+    }
+
+    /// The head, if it is to be sent now.
+    pub(super) fn next(&self) -> Option<&BufferedEvent> {
+        if self.in_flight.is_some() { None } else { self.events.front() }
+    }
+
+    /// The head was sent.
+    pub(super) fn sent(&mut self, id: u64, deadline: Timestamp) {
+        debug_assert!(self.in_flight.is_none(), "one at a time");
+        self.tries = self.tries.saturating_add(1);
+        self.in_flight = Some(InFlight { id, deadline });
+    }
+
+    /// Takes the head if this acknowledges it.
+    pub(super) fn acknowledge(&mut self, id: u64) -> Option<BufferedEvent> {
+        self.in_flight.take_if(|flight| flight.id == id)?;
+        self.pop()
+    }
+
+    /// The head was not acknowledged in time. Returns it if it was sent often enough.
+    pub(super) fn time_out(&mut self, now: Timestamp, retries: u32) -> Option<BufferedEvent> {
+        self.in_flight.take_if(|flight| flight.deadline <= now)?;
+        self.give_up(retries)
+    }
+
+    /// The connection was lost. Returns the head if it was sent often enough.
+    pub(super) fn lose(&mut self, retries: u32) -> Option<BufferedEvent> {
+        self.in_flight.take()?;
+        self.give_up(retries)
+    }
+
+    /// Takes an event that has waited for too long, unless it is in flight.
+    pub(super) fn pop_expired(&mut self, now: Timestamp, age: Duration) -> Option<BufferedEvent> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let event = self.events.pop_expired(now, age)?;
+        self.tries = 0;
+        Some(event)
+    }
+
+    /// Takes all events, the one in flight included.
+    pub(super) fn pop(&mut self) -> Option<BufferedEvent> {
+        self.in_flight = None;
+        self.tries = 0;
+        self.events.pop()
+    }
+
+    pub(super) fn events(&self) -> &SendBuffer {
+        &self.events
+    }
+
+    pub(super) fn deadline(&self, age: Duration) -> Timestamp {
+        match &self.in_flight {
+            Some(flight) => flight.deadline,
+            None => self.events.deadline(age),
+        }
+    }
+
+    fn give_up(&mut self, retries: u32) -> Option<BufferedEvent> {
+        if self.tries > retries { self.pop() } else { None }
+    }
+}

@@ -1,0 +1,234 @@
+//! What a client knows of its session in one namespace, so that the server can give it back.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+
+use super::offset::Position;
+use crate::socket::{self, Json, NamespaceName};
+
+/// Longest private id that is kept; those in use have 20 characters.
+const PID_LEN_MAX: usize = 255;
+
+/// The recoverable state of a client: what a new process needs to resume the sessions of an old
+/// one. Take it with [`Client::state`](super::Client::state) after the outputs of interest were
+/// polled, and give it to [`Client::restore`](super::Client::restore).
+///
+/// It holds bearer tokens: whoever has them has the sessions. Its `Debug` does not show them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientState {
+    pub(super) websocket_worked: bool,
+    pub(super) sessions: Vec<SessionState>,
+}
+
+impl ClientState {
+    /// Returns the sessions, one per namespace.
+    pub fn sessions(&self) -> &[SessionState] {
+        &self.sessions
+    }
+}
+
+/// The recoverable state of a client in one namespace.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionState {
+    pub(super) namespace: NamespaceName,
+    pub(super) pid: ByteString,
+    pub(super) offset: Option<ByteString>,
+}
+
+impl SessionState {
+    /// Returns the namespace.
+    pub fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    /// Returns the position of the last event that was polled, as the server wrote it.
+    pub fn offset(&self) -> Option<&str> {
+        self.offset.as_deref()
+    }
+}
+
+impl fmt::Debug for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionState")
+            .field("namespace", &self.namespace)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session, from the CONNECT that made it on.
+#[derive(Default)]
+pub(super) struct Session {
+    pid: Option<ByteString>,
+    /// Of the last event that was received: what the server is told.
+    received: Option<ByteString>,
+    position: Option<Position>,
+    /// Of the last event that the application has taken: what is exported.
+    taken: Option<ByteString>,
+    /// Counts sessions, so that late news of a former one do no harm.
+    generation: u32,
+}
+
+impl Session {
+    /// Takes the private id of a CONNECT answer. Returns whether it is the session of before; if
+    /// not, what was known of that is forgotten (H25).
+    pub(super) fn begin(&mut self, pid: Option<&str>) -> bool {
+        let pid = pid.filter(|pid| !pid.is_empty() && pid.len() <= PID_LEN_MAX);
+        if pid.is_some() && self.pid.as_deref() == pid {
+            return true;
+        }
+        self.reset();
+        self.pid = pid.map(ByteString::from);
+        false
+    }
+
+    /// Forgets the session.
+    pub(super) fn reset(&mut self) {
+        *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
+    }
+
+    /// Notes the offset of an event, if it has one. Returns it.
+    ///
+    /// Servers append it as the last argument; a string that cannot be one is an application's.
+    pub(super) fn advance(&mut self, event: &socket::Event) -> Option<ByteString> {
+        self.pid.as_ref()?;
+        let (text, position) = Position::of(event)?;
+        if self.position.is_some_and(|earlier| !position.follows(earlier)) {
+            return None;
+        }
+        let text = ByteString::from(text);
+        self.position = Some(position);
+        self.received = Some(text.clone());
+        Some(text)
+    }
+
+    /// The application has taken an event of this offset.
+    pub(super) fn take(&mut self, generation: u32, offset: ByteString) {
+        if self.generation == generation {
+            self.taken = Some(offset);
+        }
+    }
+
+    pub(super) fn restore(&mut self, state: SessionState) {
+        self.reset();
+        if state.pid.is_empty() || state.pid.len() > PID_LEN_MAX {
+            return;
+        }
+        self.position = state.offset.as_deref().and_then(Position::parse);
+        self.received = state.offset.filter(|_| self.position.is_some());
+        self.taken = self.received.clone();
+        self.pid = Some(state.pid);
+    }
+
+    pub(super) fn state(&self, namespace: &NamespaceName) -> Option<SessionState> {
+        let pid = self.pid.clone()?;
+        Some(SessionState { namespace: namespace.clone(), pid, offset: self.taken.clone() })
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(super) fn is_recoverable(&self) -> bool {
+        self.pid.is_some()
+    }
+
+    /// Puts the private id and the offset before the application's own data, whose keys win as in
+    /// the reference.
+    pub(super) fn claim(&self, auth: Option<&Json>) -> Option<Json> {
+        let Some(pid) = &self.pid else {
+            return auth.cloned();
+        };
+        let mut text = String::from("{\"pid\":");
+        push_json(&mut text, pid);
+        if let Some(offset) = &self.received {
+            text.push_str(",\"offset\":");
+            push_json(&mut text, offset);
+        }
+        let members = auth.and_then(|auth| auth.as_str().strip_prefix('{')).unwrap_or("}");
+        if members.trim_start() != "}" {
+            text.push(',');
+        }
+        text.push_str(members);
+        Json::from_text(&text).ok().or_else(|| auth.cloned())
+    }
+}
+
+fn push_json(text: &mut String, value: &str) {
+    text.push_str(&serde_json::to_string(value).unwrap_or_default());
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("received", &self.received)
+            .field("taken", &self.taken)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(json: &str) -> socket::Event {
+        let args: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
+        socket::Event::new("e", &args).unwrap()
+    }
+
+    #[test]
+    fn the_claim_stands_before_the_auth_of_the_application() {
+        let mut session = Session::default();
+        let auth = Json::from_text(r#"{"token":"t"}"#).unwrap();
+        assert_eq!(session.claim(Some(&auth)).unwrap(), auth);
+        assert_eq!(session.claim(None), None);
+
+        assert!(!session.begin(Some("p")));
+        assert_eq!(session.claim(None).unwrap().as_str(), r#"{"pid":"p"}"#);
+        session.advance(&event(r#"[1,"7-1"]"#));
+        let claim = session.claim(Some(&auth)).unwrap();
+        assert_eq!(claim.as_str(), r#"{"pid":"p","offset":"7-1","token":"t"}"#);
+        let empty = session.claim(Some(&Json::from_text("{ }").unwrap())).unwrap();
+        assert_eq!(empty.as_str(), r#"{"pid":"p","offset":"7-1" }"#);
+    }
+
+    #[test]
+    fn h25_an_offset_does_not_outlive_its_session() {
+        let mut session = Session::default();
+        session.begin(Some("p"));
+        session.advance(&event(r#"["7-1"]"#));
+        assert!(session.begin(Some("p")), "the same session");
+        assert!(session.claim(None).unwrap().as_str().contains("7-1"));
+        assert!(!session.begin(Some("q")), "another one");
+        assert_eq!(session.claim(None).unwrap().as_str(), r#"{"pid":"q"}"#);
+        assert!(!session.begin(None) && session.claim(None).is_none());
+    }
+
+    #[test]
+    fn strings_of_the_application_are_no_offsets() {
+        let mut session = Session::default();
+        assert_eq!(session.advance(&event(r#"["7-1"]"#)), None, "no recovery, no offset");
+        session.begin(Some("p"));
+        for text in [r#"["hello"]"#, "[1]", "[]", r#"[{"a":"7-1"}]"#, r#"["7-1",2]"#] {
+            assert_eq!(session.advance(&event(text)), None, "{text}");
+        }
+        assert_eq!(session.advance(&event(r#"["7-5"]"#)).unwrap(), "7-5");
+        assert_eq!(session.advance(&event(r#"["7-4"]"#)), None, "going back");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut session = Session::default();
+        session.begin(Some("secret"));
+        let state = session.state(&NamespaceName::ROOT).unwrap();
+        let shown = std::format!("{session:?} {state:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+        let restored: SessionState =
+            serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(restored, state);
+    }
+}

@@ -1,0 +1,323 @@
+//! One namespace of a client, connected or not.
+//!
+//! ```text
+//!            connection open       credentials           CONNECT
+//!   Idle ─────────────────▶ AwaitingAuth ─────▶ Connecting ─────▶ Connected
+//!    ▲                                             │   │              │
+//!    │                            disconnect() ▼   │   │ refused      │ DISCONNECT, disconnect()
+//!    │                                     Leaving ┘   ▼              ▼
+//!    └── connection lost, from everywhere ─────────── Idle, not active any more
+//! ```
+//!
+//! An *active* namespace is joined with every connection; one that is not waits for
+//! [`Client::connect`](super::Client::connect).
+
+use alloc::{string::String, vec::Vec};
+
+use bytestring::ByteString;
+use serde::Deserialize;
+
+use super::{
+    AckToken, Auth, AuthRequest, ConnectError, DisconnectReason, Event, acks::AckTable,
+    buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session,
+};
+use crate::{
+    socket::{self, Encoded, Json, Kind, NamespaceName, Packet},
+    time::Timestamp,
+};
+
+/// Longest public id that is taken from a server; those in use have 16 to 20 characters.
+const ID_LEN_MAX: usize = 255;
+
+pub(super) struct Socket {
+    pub(super) name: NamespaceName,
+    pub(super) slot: u32,
+    pub(super) is_active: bool,
+    pub(super) auth: Auth,
+    phase: Phase,
+    pub(super) session: Session,
+    pub(super) id: Option<ByteString>,
+    pub(super) recovered: bool,
+    /// Events before the CONNECT answer: the replay of an official server.
+    received: Vec<(socket::Event, Option<u64>)>,
+    received_bytes: usize,
+    pub(super) buffer: SendBuffer,
+    pub(super) acks: AckTable,
+    pub(super) retries: RetryQueue,
+    pub(super) next_ack: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    AwaitingAuth {
+        serial: u64,
+        deadline: Timestamp,
+    },
+    Connecting {
+        deadline: Timestamp,
+    },
+    /// Asked to join, and left before the answer.
+    Leaving {
+        deadline: Timestamp,
+    },
+    Connected,
+}
+
+/// What the client has to do after a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Nothing,
+    /// The server has answered, so it is there: the next attempts start from the shortest delay.
+    Answered,
+    /// The namespace is not active any more.
+    Left,
+    /// The connection is to be closed.
+    Abort,
+}
+
+impl Socket {
+    pub(super) fn new(name: NamespaceName, slot: u32) -> Self {
+        Self {
+            name,
+            slot,
+            is_active: false,
+            auth: Auth::None,
+            phase: Phase::Idle,
+            session: Session::default(),
+            id: None,
+            recovered: false,
+            received: Vec::new(),
+            received_bytes: 0,
+            buffer: SendBuffer::default(),
+            acks: AckTable::default(),
+            retries: RetryQueue::default(),
+            next_ack: 0,
+        }
+    }
+
+    /// Joins, or asks the application how to. To be called when the connection is open.
+    pub(super) fn join(&mut self, io: &mut Io) {
+        if !self.is_active || self.phase != Phase::Idle {
+            return;
+        }
+        match &self.auth {
+            Auth::None => self.send_connect(io, None),
+            Auth::Value(auth) => {
+                let auth = auth.clone();
+                self.send_connect(io, Some(&auth));
+            }
+            Auth::Ask => {
+                let serial = io.next_serial();
+                self.phase = Phase::AwaitingAuth { serial, deadline: io.connect_deadline() };
+                let request = AuthRequest { slot: self.slot, serial };
+                io.emit(Event::AuthRequested { namespace: self.name.clone(), request });
+            }
+        }
+    }
+
+    /// Takes the credentials that were asked for.
+    pub(super) fn provide_auth(&mut self, io: &mut Io, serial: u64, auth: &Json) -> bool {
+        let is_awaited =
+            matches!(self.phase, Phase::AwaitingAuth { serial: awaited, .. } if awaited == serial);
+        if is_awaited {
+            self.send_connect(io, Some(auth));
+        }
+        is_awaited
+    }
+
+    pub(super) fn handle_packet(&mut self, io: &mut Io, kind: Kind) -> Effect {
+        match (kind, self.phase) {
+            (Kind::Connect { auth }, Phase::Connecting { .. }) => {
+                self.handle_connect(io, auth.as_ref())
+            }
+            (Kind::Connect { .. }, Phase::Leaving { .. }) => {
+                io.send(&Encoded::disconnect(&self.name));
+                self.rejoin(io)
+            }
+            (Kind::ConnectError { .. } | Kind::Disconnect, Phase::Leaving { .. }) => {
+                self.rejoin(io)
+            }
+            (Kind::ConnectError { error }, Phase::Connecting { .. }) => {
+                self.fail(io, ConnectError::refused(error.as_ref()))
+            }
+            (Kind::Disconnect, Phase::Connecting { .. }) => {
+                self.fail(io, ConnectError::Disconnected)
+            }
+            (Kind::Disconnect, Phase::Connected) => {
+                self.is_active = false;
+                self.session.reset();
+                self.leave(io, DisconnectReason::ServerDisconnect);
+                Effect::Left
+            }
+            (Kind::Event { event, ack }, Phase::Connected) => {
+                self.deliver(io, event, ack);
+                Effect::Nothing
+            }
+            (Kind::Event { event, ack }, Phase::Connecting { .. }) => self.hold(io, event, ack),
+            (Kind::Ack { id: Some(id), args }, Phase::Connected) => {
+                self.handle_ack(io, id, args);
+                Effect::Nothing
+            }
+            // Late news of a former stay, or nothing that a server may send.
+            _ => Effect::Nothing,
+        }
+    }
+
+    /// The connection is gone.
+    pub(super) fn handle_closed(&mut self, io: &mut Io, reason: DisconnectReason) {
+        self.drop_received();
+        if self.phase == Phase::Connected {
+            self.leave(io, reason);
+        }
+        self.phase = Phase::Idle;
+    }
+
+    /// Leaves the namespace for good.
+    pub(super) fn disconnect(&mut self, io: &mut Io) {
+        self.is_active = false;
+        self.session.reset();
+        self.drop_received();
+        match self.phase {
+            Phase::Connected => {
+                io.send(&Encoded::disconnect(&self.name));
+                self.leave(io, DisconnectReason::ClientDisconnect);
+            }
+            Phase::Connecting { deadline } => self.phase = Phase::Leaving { deadline },
+            Phase::AwaitingAuth { .. } => self.phase = Phase::Idle,
+            Phase::Idle | Phase::Leaving { .. } => {}
+        }
+    }
+
+    pub(super) fn deadline(&self, io: &Io) -> Timestamp {
+        let age = io.config.limits.buffered_age;
+        let phase = match self.phase {
+            Phase::AwaitingAuth { deadline, .. }
+            | Phase::Connecting { deadline }
+            | Phase::Leaving { deadline } => deadline,
+            Phase::Idle | Phase::Connected => Timestamp::NEVER,
+        };
+        let waiting = self.buffer.deadline(age).min(self.retries.deadline(age));
+        phase.min(waiting).min(self.acks.deadline())
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.phase == Phase::Connected
+    }
+
+    fn send_connect(&mut self, io: &mut Io, auth: Option<&Json>) {
+        self.drop_received();
+        let auth = self.session.claim(auth);
+        let packet = Packet { namespace: self.name.clone(), kind: Kind::Connect { auth } };
+        io.send(&Encoded::packet(&packet));
+        self.phase = Phase::Connecting { deadline: io.connect_deadline() };
+    }
+
+    fn handle_connect(&mut self, io: &mut Io, answer: Option<&Json>) -> Effect {
+        #[derive(Deserialize)]
+        struct Answer {
+            sid: String,
+            #[serde(default)]
+            pid: Option<String>,
+        }
+
+        let answer = answer.and_then(|answer| answer.parse::<Answer>().ok());
+        let Some(answer) = answer.filter(|answer| answer.sid.len() <= ID_LEN_MAX) else {
+            return self.fail(io, ConnectError::InvalidAnswer);
+        };
+        let id = ByteString::from(answer.sid);
+        self.phase = Phase::Connected;
+        self.recovered = self.session.begin(answer.pid.as_deref());
+        self.id = Some(id.clone());
+        let (namespace, recovered) = (self.name.clone(), self.recovered);
+        io.emit(Event::Connected { namespace, id, recovered });
+        self.received_bytes = 0;
+        for (event, ack) in core::mem::take(&mut self.received) {
+            self.deliver(io, event, ack);
+        }
+        while let Some(event) = self.buffer.pop() {
+            io.send(&Encoded::event(&self.name, &event.event, event.ack, None));
+        }
+        self.send_retry(io);
+        Effect::Answered
+    }
+
+    fn deliver(&mut self, io: &mut Io, event: socket::Event, ack: Option<u64>) {
+        let offset = self.session.advance(&event);
+        let generation = self.session.generation();
+        let ack = ack.map(|id| AckToken { slot: self.slot, generation, id });
+        let event = Event::Received { namespace: self.name.clone(), event, ack };
+        io.deliver(event, offset.map(|offset| (generation, offset)));
+    }
+
+    /// Holds back an event until it is known which session it belongs to.
+    fn hold(&mut self, io: &mut Io, event: socket::Event, ack: Option<u64>) -> Effect {
+        let size = event.attachments().iter().map(bytes::Bytes::len);
+        let size = size.fold(event.json().len(), usize::saturating_add);
+        let bytes = self.received_bytes.saturating_add(size);
+        let limits = &io.config.limits;
+        if self.received.len() >= limits.replayed_events || bytes > limits.replayed_bytes {
+            self.session.reset();
+            self.drop_received();
+            io.emit(Event::ReplayOverflow { namespace: self.name.clone() });
+            return Effect::Abort;
+        }
+        self.received_bytes = bytes;
+        self.received.push((event, ack));
+        Effect::Nothing
+    }
+
+    /// What was replayed and not confirmed will be replayed again (H24).
+    fn drop_received(&mut self) {
+        self.received = Vec::new();
+        self.received_bytes = 0;
+    }
+
+    fn fail(&mut self, io: &mut Io, error: ConnectError) -> Effect {
+        self.drop_received();
+        self.is_active = false;
+        self.phase = Phase::Idle;
+        io.emit(Event::ConnectError { namespace: self.name.clone(), error });
+        Effect::Left
+    }
+
+    /// The answer to a CONNECT came that nobody wants any more.
+    fn rejoin(&mut self, io: &mut Io) -> Effect {
+        self.phase = Phase::Idle;
+        self.join(io);
+        Effect::Answered
+    }
+
+    /// The stay is over: what was sent and not answered is lost (C7), what was not sent is kept.
+    fn leave(&mut self, io: &mut Io, reason: DisconnectReason) {
+        self.phase = Phase::Idle;
+        self.id = None;
+        self.recovered = false;
+        let namespace = self.name.clone();
+        io.emit(Event::Disconnected { namespace, reason, rejoins: self.is_active });
+        debug_assert!(self.buffer.is_empty(), "sent when the namespace was joined");
+        self.fail_sent(io);
+    }
+
+    pub(super) fn time_out_connect(&mut self, io: &mut Io) -> bool {
+        match &mut self.phase {
+            Phase::AwaitingAuth { deadline, .. } | Phase::Connecting { deadline }
+                if *deadline <= io.now =>
+            {
+                *deadline = Timestamp::NEVER;
+            }
+            Phase::Leaving { deadline } if *deadline <= io.now => {
+                *deadline = Timestamp::NEVER;
+                return self.is_active;
+            }
+            Phase::Idle
+            | Phase::AwaitingAuth { .. }
+            | Phase::Connecting { .. }
+            | Phase::Leaving { .. }
+            | Phase::Connected => return false,
+        }
+        let error = ConnectError::Timeout;
+        io.emit(Event::ConnectError { namespace: self.name.clone(), error });
+        true
+    }
+}

@@ -1,0 +1,350 @@
+//! What the application wants. Namespaces are named with their leading slash.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{
+    AckFailure, AckToken, Auth, AuthRequest, BufferedEvent, Client, ClientState, EmitError,
+    JoinError, socket::Socket,
+};
+use crate::{
+    engine::{ClientConnection, Transport},
+    id::AckId,
+    socket::{self, Args, Encoded, Json, NamespaceName},
+    time::Timestamp,
+};
+
+impl Client {
+    /// Joins a namespace, now and with every further connection; opens a connection if there is
+    /// none and no attempt is waited for. Returns its name as it stands in events.
+    ///
+    /// For a namespace that is active already only `auth` changes, for the next time.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the name, the credentials or a limit stand against it.
+    pub fn connect(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        auth: Auth,
+    ) -> Result<NamespaceName, JoinError> {
+        self.advance(now);
+        if let Auth::Value(auth) = &auth
+            && !auth.as_str().starts_with('{')
+        {
+            return Err(JoinError::AuthNotAnObject);
+        }
+        let name = NamespaceName::new(namespace).map_err(|_| JoinError::InvalidName)?;
+        let socket = self.socket_entry(&name)?;
+        socket.auth = auth;
+        socket.is_active = true;
+        if self.io.is_open() {
+            if let Some(socket) = self.sockets.get_mut(&name) {
+                socket.join(&mut self.io);
+            }
+        } else if self.attempt_at == Timestamp::NEVER {
+            self.open();
+        }
+        Ok(name)
+    }
+
+    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). `auth` is an object. Returns
+    /// false if it is none, or if the connection was lost meanwhile: then there will be another
+    /// request.
+    #[expect(clippy::needless_pass_by_value, reason = "a request is used up by one answer")]
+    pub fn provide_auth(&mut self, now: Timestamp, request: AuthRequest, auth: &Json) -> bool {
+        self.advance(now);
+        let is_object = auth.as_str().starts_with('{');
+        let socket = self.sockets.values_mut().find(|socket| socket.slot == request.slot);
+        socket.is_some_and(|socket| {
+            is_object && socket.provide_auth(&mut self.io, request.serial, auth)
+        })
+    }
+
+    /// Leaves a namespace, or stops trying to join it. Its session is over; what it has buffered
+    /// stays. The last one closes the connection. Returns false if it was not active.
+    pub fn disconnect(&mut self, now: Timestamp, namespace: &str) -> bool {
+        self.advance(now);
+        let Some(socket) = self.sockets.get_mut(namespace).filter(|socket| socket.is_active) else {
+            return false;
+        };
+        socket.disconnect(&mut self.io);
+        self.close_if_unused();
+        true
+    }
+
+    /// Closes the connection without leaving its namespaces, and stops reconnecting: the server
+    /// takes it for a lost link and keeps the sessions, for [`connect`](Self::connect) or, with
+    /// [`state`](Self::state), for the next process.
+    pub fn close(&mut self, now: Timestamp) {
+        self.advance(now);
+        for socket in self.sockets.values_mut() {
+            socket.is_active = false;
+        }
+        self.close_if_unused();
+        let reason = super::DisconnectReason::ForcedClose;
+        for socket in self.sockets.values_mut() {
+            // The connection may still be sending what is queued.
+            socket.handle_closed(&mut self.io, reason);
+        }
+    }
+
+    /// Makes the next attempt now instead of waiting for it, for example because the network is
+    /// back. Returns false if there is a connection already or no active namespace.
+    pub fn reconnect(&mut self, now: Timestamp) -> bool {
+        self.advance(now);
+        let is_wanted = self.sockets.values().any(|socket| socket.is_active);
+        if self.io.connection.is_some() || !is_wanted {
+            return false;
+        }
+        self.open();
+        true
+    }
+
+    /// Emits an event, or buffers it while the namespace is not joined.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`], or [`EmitError::Full`] at a limit.
+    pub fn emit(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        event: &socket::Event,
+    ) -> Result<(), EmitError> {
+        self.prepare(now);
+        self.send_or_buffer(namespace, event, None)
+    }
+
+    /// Emits an event if it can be sent at this moment. Returns whether it was.
+    pub fn emit_volatile(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        event: &socket::Event,
+    ) -> bool {
+        self.prepare(now);
+        let Some(socket) = self.sockets.get(namespace) else {
+            return false;
+        };
+        let packet = Encoded::event(&socket.name, event, None, None);
+        let can_send = socket.is_connected() && self.io.is_writable() && self.io.has_room(&packet);
+        can_send && self.io.send(&packet)
+    }
+
+    /// Emits an event and asks for an acknowledgement, which settles with
+    /// [`Event::Acked`](super::Event::Acked) or [`Event::AckFailed`](super::Event::AckFailed), at
+    /// the latest after `timeout`, counted from now. If it was not sent by then it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit), and [`EmitError::TooManyAcks`] at the limit.
+    pub fn emit_with_ack(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        self.prepare(now);
+        let limit = self.io.config.limits.pending_acks;
+        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        if socket.acks.len() >= limit {
+            return Err(EmitError::TooManyAcks { limit });
+        }
+        let id = socket.draw_ack();
+        self.send_or_buffer(namespace, event, Some(id))?;
+        let deadline = self.io.now.saturating_add(timeout);
+        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        socket.acks.expect(id, deadline);
+        Ok(socket.ack_id(id))
+    }
+
+    /// Emits an event at least once: it is sent again, after
+    /// [`ack_timeout`](super::ClientConfig::ack_timeout) or with the next connection, until the
+    /// server acknowledges it, at most [`retries`](super::ClientConfig::retries) times. Events
+    /// emitted like this are sent in order, one at a time. It settles like
+    /// [`emit_with_ack`](Self::emit_with_ack).
+    ///
+    /// The server may get it several times: give it an id of the application's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_with_retries(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        event: &socket::Event,
+    ) -> Result<AckId, EmitError> {
+        self.prepare(now);
+        let at = self.io.now;
+        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let mut event = BufferedEvent { event: event.clone(), at, ack: None };
+        if !socket.retries.events().has_room(&event, &self.io.config.limits) {
+            return Err(EmitError::Full);
+        }
+        let id = socket.draw_ack();
+        event.ack = Some(id);
+        socket.retries.push(event);
+        socket.send_retry(&mut self.io);
+        Ok(socket.ack_id(id))
+    }
+
+    /// Answers an event that the server asked an acknowledgement for. Returns false if the
+    /// namespace is not joined, or only in another session.
+    #[expect(clippy::needless_pass_by_value, reason = "a token is used up by one answer")]
+    pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
+        self.prepare(now);
+        let socket = self.sockets.values().find(|socket| socket.slot == token.slot);
+        let socket = socket.filter(|socket| {
+            socket.is_connected() && socket.session.generation() == token.generation
+        });
+        socket.is_some_and(|socket| self.io.send(&Encoded::ack(&socket.name, token.id, args)))
+    }
+
+    /// Returns the events that wait for the namespace to be joined, oldest first.
+    pub fn buffered(&self, namespace: &str) -> impl Iterator<Item = &BufferedEvent> {
+        self.sockets.get(namespace).into_iter().flat_map(|socket| socket.buffer.iter())
+    }
+
+    /// Takes these events back. Acknowledgements that they asked for fail as withdrawn.
+    pub fn take_buffered(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
+        self.advance(now);
+        let mut taken = Vec::new();
+        let Some(socket) = self.sockets.get_mut(namespace) else {
+            return taken;
+        };
+        while let Some(event) = socket.buffer.pop() {
+            if let Some(id) = event.ack
+                && socket.acks.settle(id)
+            {
+                socket.report_failed(&mut self.io, id, AckFailure::Withdrawn);
+            }
+            taken.push(event);
+        }
+        taken
+    }
+
+    /// Returns the events that [`emit_with_retries`](Self::emit_with_retries) has taken and that
+    /// are not settled, oldest first; the first one may have been sent.
+    pub fn retrying(&self, namespace: &str) -> impl Iterator<Item = &BufferedEvent> {
+        self.sockets.get(namespace).into_iter().flat_map(|socket| socket.retries.events().iter())
+    }
+
+    /// Takes these events back. Their acknowledgements fail as withdrawn.
+    pub fn take_retrying(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
+        self.advance(now);
+        let mut taken = Vec::new();
+        let Some(socket) = self.sockets.get_mut(namespace) else {
+            return taken;
+        };
+        while let Some(event) = socket.retries.pop() {
+            socket.report_retry_failed(&mut self.io, &event, AckFailure::Withdrawn);
+            taken.push(event);
+        }
+        taken
+    }
+
+    /// Returns what a new process needs to resume the sessions, up to the last event that was
+    /// polled.
+    pub fn state(&self) -> ClientState {
+        let sessions =
+            self.sockets.values().filter_map(|socket| socket.session.state(&socket.name));
+        ClientState {
+            websocket_worked: self
+                .io
+                .connection
+                .as_ref()
+                .map_or(self.start.websocket_worked, ClientConnection::websocket_worked),
+            sessions: sessions.collect(),
+        }
+    }
+
+    /// Takes over the sessions of a former process; to be called before
+    /// [`connect`](Self::connect). A session of a namespace that is active already, or over the
+    /// limit, is left out.
+    pub fn restore(&mut self, state: ClientState) {
+        self.start.websocket_worked = state.websocket_worked;
+        for session in state.sessions {
+            let name = session.namespace.clone();
+            if let Ok(socket) = self.socket_entry(&name)
+                && !socket.is_active
+            {
+                socket.session.restore(session);
+            }
+        }
+    }
+
+    /// Returns whether a namespace is joined.
+    pub fn is_connected(&self, namespace: &str) -> bool {
+        self.sockets.get(namespace).is_some_and(Socket::is_connected)
+    }
+
+    /// Returns whether a namespace is joined now or with the next connection.
+    pub fn is_active(&self, namespace: &str) -> bool {
+        self.sockets.get(namespace).is_some_and(|socket| socket.is_active)
+    }
+
+    /// Returns whether the session of a namespace that is joined was recovered.
+    pub fn is_recovered(&self, namespace: &str) -> bool {
+        self.sockets.get(namespace).is_some_and(|socket| socket.recovered)
+    }
+
+    /// Returns whether the server gave a session that can be recovered.
+    pub fn is_recoverable(&self, namespace: &str) -> bool {
+        self.sockets.get(namespace).is_some_and(|socket| socket.session.is_recoverable())
+    }
+
+    /// Returns the public id of a namespace that is joined.
+    pub fn socket_id(&self, namespace: &str) -> Option<&str> {
+        self.sockets.get(namespace)?.id.as_deref()
+    }
+
+    /// Returns the transport of the connection, if it is open.
+    pub fn transport(&self) -> Option<Transport> {
+        let connection = self.io.connection.as_ref().filter(|connection| connection.is_open());
+        connection.map(ClientConnection::transport)
+    }
+
+    /// Takes the time in, also for a link that has died of it.
+    fn prepare(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.check_overdue();
+    }
+
+    fn send_or_buffer(
+        &mut self,
+        namespace: &str,
+        event: &socket::Event,
+        ack: Option<u64>,
+    ) -> Result<(), EmitError> {
+        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        if socket.is_connected() {
+            let packet = Encoded::event(&socket.name, event, ack, None);
+            let is_sent = self.io.has_room(&packet) && self.io.send(&packet);
+            return if is_sent { Ok(()) } else { Err(EmitError::Full) };
+        }
+        let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
+        if !socket.buffer.has_room(&event, &self.io.config.limits) {
+            return Err(EmitError::Full);
+        }
+        socket.buffer.push(event);
+        Ok(())
+    }
+
+    fn socket_entry(&mut self, name: &NamespaceName) -> Result<&mut Socket, JoinError> {
+        let limit = self.io.config.limits.namespaces;
+        let is_full = self.sockets.len() >= limit && !self.sockets.contains_key(name);
+        if is_full {
+            return Err(JoinError::TooMany { limit });
+        }
+        let next_slot = &mut self.next_slot;
+        Ok(self.sockets.entry(name.clone()).or_insert_with(|| {
+            let slot = *next_slot;
+            *next_slot = next_slot.wrapping_add(1);
+            Socket::new(name.clone(), slot)
+        }))
+    }
+}
