@@ -1,4 +1,5 @@
 #![no_std]
+#![forbid(unsafe_code)]
 // Rules for the library alone: tests and examples have a standard library and may panic.
 #![deny(
     unreachable_pub,
@@ -18,6 +19,9 @@ extern crate std;
 
 pub mod client;
 pub mod engine;
+#[cfg(any(test, feature = "__fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod link;
 pub mod recovery;

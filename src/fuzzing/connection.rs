@@ -1,0 +1,319 @@
+//! One Engine.IO session under arbitrary inputs.
+
+use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    source::Source,
+    wires::{Wire, Wires},
+};
+use crate::{
+    EngineId, Limits, ServerConfig, Timestamp, WireId,
+    engine::{
+        CloseReason, Event, Frame, Input, Output, Packet, Payload, PayloadReader, Response,
+        ServerConnection, Transport,
+    },
+};
+
+/// A session holds its promises whatever its peer, its network and its application do: one final
+/// output for every wire, honest deadlines, a bounded queue, messages in order and none made up,
+/// no GET held during a probe, nothing after the end.
+pub fn engine_connection(data: &[u8]) {
+    let mut run = Run::new(data);
+    for _ in 0..STEPS_MAX {
+        if run.source.is_empty() {
+            break;
+        }
+        run.step();
+    }
+    run.drain();
+    run.session.abort(CloseReason::ServerShutdown);
+    run.drain();
+    assert!(run.is_over);
+}
+
+const STEPS_MAX: usize = 300;
+const MAX_PAYLOAD: usize = 200;
+const QUEUED_BYTES: usize = 300;
+
+struct Run<'a> {
+    source: Source<'a>,
+    session: ServerConnection,
+    now: Timestamp,
+    wires: Wires,
+    /// The WebSocket on which a probe was answered.
+    probe: Option<WireId>,
+    /// Messages of the peer that the session has not passed on.
+    incoming: VecDeque<Payload>,
+    /// Messages that the session took and the peer has not got.
+    outgoing: VecDeque<Payload>,
+    sent: u32,
+    is_over: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        let mut source = Source::new(data);
+        let (kind, transport) = if source.flag() {
+            (Wire::WebSocket, Transport::WebSocket)
+        } else {
+            (Wire::Get, Transport::Polling)
+        };
+        let config = ServerConfig::new()
+            .ping_interval(Duration::from_millis(300))
+            .ping_timeout(Duration::from_millis(200))
+            .upgrade_timeout(Duration::from_millis(100))
+            .close_timeout(Duration::from_millis(400))
+            .max_payload(MAX_PAYLOAD)
+            .limits(Limits { queued_bytes: QUEUED_BYTES, queued_packets: 8, ..Limits::default() });
+        let mut wires = Wires::default();
+        let wire = wires.open(kind);
+        let now = Timestamp::from_millis(1_000);
+        let id = EngineId::from_entropy(&mut |dest: &mut [u8]| dest.fill(7));
+        Self {
+            source,
+            session: ServerConnection::new(now, Arc::new(config), id, transport, wire),
+            now,
+            wires,
+            probe: None,
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            sent: 0,
+            is_over: false,
+        }
+    }
+
+    fn step(&mut self) {
+        let choice = self.source.byte();
+        match choice & 0x0f {
+            0 => {
+                let wire = self.wires.open(Wire::Get);
+                self.input(Input::Poll { wire });
+            }
+            1..=3 => self.post(),
+            4 => self.body(),
+            5 => {
+                let wire = self.wires.open(Wire::Other);
+                self.input(Input::OtherMethod { wire });
+            }
+            6 => {
+                let wire = self.wires.open(Wire::WebSocket);
+                self.input(Input::WebSocketOpened { wire });
+            }
+            7 | 8 => self.frame(),
+            9 => self.lose(),
+            10 => self.wait(),
+            11 | 12 => self.send(),
+            13 => self.pause(),
+            14 => self.input(Input::Timeout),
+            _ => match self.source.below(8) {
+                0 => self.session.close(self.now, CloseReason::ForcedClose),
+                1 => self.session.abort(CloseReason::TakenOver),
+                _ => {}
+            },
+        }
+        // Draining is never a precondition.
+        if choice & 0x80 == 0 {
+            self.drain();
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        // Time may seem to run backwards.
+        let now = if self.source.below(16) == 1 { Timestamp::ZERO } else { self.now };
+        self.session.handle_input(now, input);
+    }
+
+    fn post(&mut self) {
+        let wire = self.wires.open(Wire::Other);
+        let body = if self.source.below(4) == 1 { None } else { Some(self.draw_body()) };
+        let binary = self.source.below(32) == 1;
+        self.input(Input::Post { wire, body, binary });
+    }
+
+    fn body(&mut self) {
+        let held: Vec<_> = self.wires.iter().filter(|(_, kind)| *kind == Wire::Other).collect();
+        if let Some((wire, _)) = self.source.pick(&held).copied() {
+            let body = self.draw_body();
+            self.input(Input::Body { wire, body });
+        }
+    }
+
+    fn frame(&mut self) {
+        let is_websocket = |kind| matches!(kind, Wire::WebSocket | Wire::Paused);
+        let open: Vec<_> = self.wires.iter().filter(|(_, kind)| is_websocket(*kind)).collect();
+        if let Some((wire, _)) = self.source.pick(&open).copied() {
+            let frame = self.draw_frame();
+            self.note(Packet::decode(frame.clone()).ok());
+            self.input(Input::Frame { wire, frame });
+        }
+    }
+
+    fn lose(&mut self) {
+        if let Some(wire) = self.source.pick(&self.wires.all()).copied() {
+            // What was sent before the loss was noticed still counts.
+            self.drain();
+            self.wires.lose(wire);
+            self.probe.take_if(|probe| *probe == wire);
+            self.input(Input::WireClosed { wire });
+        }
+    }
+
+    fn wait(&mut self) {
+        let at_deadline = self.source.flag();
+        let later = self.now.saturating_add(Duration::from_millis(self.source.byte().into()));
+        self.drain();
+        self.now = if at_deadline { self.session.deadline().unwrap_or(later) } else { later };
+        self.session.handle_input(self.now, Input::Timeout);
+        self.drain();
+        let next = self.session.deadline();
+        assert!(next.is_none_or(|next| next > self.now), "{next:?} at {:?}", self.now);
+    }
+
+    fn send(&mut self) {
+        self.sent += 1;
+        let payload = if self.source.flag() {
+            Payload::Text(format!("{}", self.sent).into())
+        } else {
+            let mut bytes = self.source.bytes().to_vec();
+            bytes.extend(self.sent.to_le_bytes());
+            Payload::Binary(bytes.into())
+        };
+        if self.session.send(payload.clone()).is_ok() {
+            self.outgoing.push_back(payload);
+        }
+        // Beyond the limit there are the packets of the session itself.
+        assert!(self.session.queued_bytes() <= QUEUED_BYTES + 256);
+    }
+
+    fn pause(&mut self) {
+        // At the end a WebSocket takes what it had been given before.
+        self.drain();
+        let Some(wire) = self.source.pick(&self.wires.all()).copied() else {
+            return;
+        };
+        let is_current = self.session.is_open()
+            && self.session.transport() == Transport::WebSocket
+            && self.wires.iter().any(|(other, kind)| {
+                other == wire && matches!(kind, Wire::WebSocket | Wire::Paused)
+            });
+        if self.source.flag() {
+            self.session.pause(wire);
+            if is_current {
+                self.wires.set_paused(wire, true);
+            }
+        } else {
+            self.session.resume(wire);
+            self.wires.set_paused(wire, false);
+        }
+    }
+
+    /// Takes all output and checks it.
+    fn drain(&mut self) {
+        loop {
+            let deadline = self.session.deadline();
+            let Some(output) = self.session.poll_output() else {
+                break;
+            };
+            assert!(deadline.is_some_and(|due| due <= self.now), "output is due at once");
+            match output {
+                Output::Respond { wire, response } => self.handle_response(wire, &response),
+                Output::Send { wire, frame } => {
+                    self.wires.send(wire);
+                    self.handle_frame(wire, frame);
+                }
+                Output::Close { wire, .. } => {
+                    self.wires.close(wire);
+                    self.probe.take_if(|probe| *probe == wire);
+                }
+                Output::Event(event) => self.handle_event(event),
+            }
+        }
+        assert_eq!(self.session.poll_output(), None, "over-polling is free");
+        assert_eq!(self.session.is_closed(), self.is_over);
+        let mut open = self.wires.iter();
+        assert!(!self.is_over || open.next().is_none(), "the end finishes every wire");
+        let is_held = self.wires.iter().any(|(_, kind)| kind == Wire::Get);
+        assert!(!(is_held && self.probe.is_some()), "no GET is held during a probe");
+    }
+
+    fn handle_response(&mut self, wire: WireId, response: &Response) {
+        let kind = self.wires.answer(wire);
+        if kind == Some(Wire::Get) && response.status == 200 {
+            let packets: Vec<_> = PayloadReader::new(response.body.clone()).collect();
+            assert!(response.body.len() <= MAX_PAYLOAD || packets.len() == 1);
+            for packet in packets {
+                let Ok(packet) = packet else {
+                    unreachable!("bodies are well formed: {packet:?}");
+                };
+                self.handle_packet(packet);
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, wire: WireId, frame: Frame) {
+        match Packet::decode(frame) {
+            Ok(Packet::Pong { probe: true }) => self.probe = Some(wire),
+            Ok(packet) => self.handle_packet(packet),
+            Err(error) => unreachable!("frames are well formed: {error}"),
+        }
+    }
+
+    fn handle_packet(&mut self, packet: Packet) {
+        if let Packet::Message(payload) = packet {
+            assert_eq!(self.outgoing.pop_front(), Some(payload), "in order, none lost");
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        assert!(!self.is_over, "nothing comes after the end: {event:?}");
+        match event {
+            Event::Message(payload) => {
+                let position = self.incoming.iter().position(|sent| *sent == payload);
+                assert!(position.is_some(), "{payload:?} was not sent, or came out of order");
+                self.incoming.drain(..=position.unwrap_or_default());
+            }
+            Event::Upgraded => self.probe = None,
+            Event::Closed { .. } => self.is_over = true,
+        }
+    }
+
+    /// Remembers a message that the peer has sent.
+    fn note(&mut self, packet: Option<Packet>) {
+        if let Some(Packet::Message(payload)) = packet {
+            self.incoming.push_back(payload);
+        }
+    }
+
+    fn draw_body(&mut self) -> Bytes {
+        let mut body = Vec::new();
+        for index in 0..=self.source.below(3) {
+            if index > 0 {
+                body.push(0x1e);
+            }
+            match self.draw_frame() {
+                Frame::Text(text) => body.extend_from_slice(text.as_bytes()),
+                Frame::Binary(bytes) => body.extend_from_slice(&bytes),
+            }
+        }
+        // An open packet means nothing from a client, so that its JSON may be anything.
+        for record in body.split(|byte| *byte == 0x1e) {
+            let text = ByteString::try_from(record).ok();
+            self.note(text.and_then(|text| Packet::decode(Frame::Text(text)).ok()));
+        }
+        body.into()
+    }
+
+    fn draw_frame(&mut self) -> Frame {
+        const PACKETS: [&str; 10] = ["3", "2probe", "5", "4a", "4b", "bAQID", "1", "2", "6", "0{}"];
+        let choice = usize::from(self.source.below(14));
+        match PACKETS.get(choice) {
+            Some(packet) => Frame::Text((*packet).into()),
+            None if choice == 10 => Frame::Binary(Bytes::copy_from_slice(self.source.bytes())),
+            None => Frame::Text(self.source.text().into()),
+        }
+    }
+}

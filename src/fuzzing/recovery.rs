@@ -1,0 +1,197 @@
+//! What clients claim to have been: offsets and CONNECTs that present a private id.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+use core::str;
+
+use crate::{
+    RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    engine::{Frame, Method, RequestHead},
+    recovery::{Offset, RecoveryOutcome},
+    server::{Event, Input, Output, Server},
+    socket::{self, Json},
+};
+
+/// Every offset has one spelling.
+pub fn recovery_offset(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(offset) = text.parse::<Offset>() {
+        assert_eq!(offset.to_string(), text);
+        assert_eq!(offset, Offset::new(offset.epoch(), offset.sequence()));
+    }
+}
+
+/// Whatever a CONNECT claims, the client gets either the session whose private id it knows, with
+/// exactly what was missed after the offset, or a new one; and the session's owner can still
+/// recover it afterwards.
+///
+/// The bytes are the JSON of the CONNECT, in which `$pid` stands for the private id of a parked
+/// session and `$0` to `$9` for offsets around its log.
+pub fn recovery_claim(data: &[u8]) {
+    let Ok(template) = str::from_utf8(data) else {
+        return;
+    };
+    let mut world = World::new();
+    let (owner, pid, offsets) = world.park();
+    let mut auth = template.replace("$pid", &pid);
+    for (index, offset) in offsets.iter().enumerate() {
+        auth = auth.replace(&format!("${index}"), offset);
+    }
+    let claim = world.connect(&auth);
+    match claim.outcome {
+        Some((socket, RecoveryOutcome::Recovered { replayed })) => {
+            assert_eq!(socket, owner);
+            assert!(auth.contains(&pid), "nobody recovers by guessing");
+            check_replay(&offsets, &auth, &claim.frames, replayed);
+        }
+        Some((socket, _)) => {
+            assert_ne!(socket, owner);
+            assert_eq!(claim.frames.len(), 1, "CONNECT and nothing that was another's");
+        }
+        None => {
+            // The bytes may name a namespace, which there is not.
+            let is_refused = claim.frames.iter().any(|frame| frame.starts_with("44"));
+            assert!(claim.is_closed || is_refused, "an answer, or the end: {auth}");
+        }
+    }
+    let again = world.connect(&format!("{{\"pid\":\"{pid}\"}}"));
+    let outcome = again.outcome.map(|(socket, outcome)| (socket, outcome.is_recovered()));
+    assert_eq!(outcome, Some((owner, true)), "{auth}");
+    assert_eq!(again.frames.len(), 1 + PACKETS, "all since the floor");
+}
+
+/// Packets that the parked session missed.
+const PACKETS: usize = 3;
+
+/// The replay is what follows one of the offsets presented, or everything.
+fn check_replay(offsets: &[String], auth: &str, frames: &[String], replayed: usize) {
+    assert_eq!(frames.len(), 1 + replayed);
+    let is_presented = |skipped: usize| {
+        offsets.get(skipped).is_some_and(|offset| auth.contains(offset.as_str()))
+            // Escapes in the JSON may hide the offset.
+            || auth.contains('\\')
+    };
+    assert!(replayed == PACKETS || is_presented(PACKETS - replayed), "{auth}: {replayed}");
+    for (number, frame) in (PACKETS - replayed..).zip(frames.iter().skip(1)) {
+        assert!(frame.starts_with(&format!("42[\"missed\",{number},")), "{frame}");
+    }
+}
+
+struct World {
+    server: Server,
+    now: Timestamp,
+    wire: u64,
+}
+
+#[derive(Default)]
+struct Answer {
+    outcome: Option<(SocketKey, RecoveryOutcome)>,
+    frames: Vec<String>,
+    is_closed: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut state = 0_u8;
+        let entropy = move |dest: &mut [u8]| {
+            state = state.wrapping_add(1);
+            dest.fill(state);
+        };
+        let config = ServerConfig::new().recovery(RecoveryConfig::default());
+        let Ok(mut server) = Server::new(config, entropy) else {
+            unreachable!("the configuration is valid");
+        };
+        assert_eq!(server.add_namespace("/"), Ok(()));
+        Self { server, now: Timestamp::from_millis(1_000), wire: 0 }
+    }
+
+    /// Parks a session that has missed three packets. Its offsets are those from the floor to the
+    /// head.
+    fn park(&mut self) -> (SocketKey, String, Vec<String>) {
+        let answer = self.connect("");
+        let pid = answer.frames.first().and_then(|frame| between(frame, "\"pid\":\"", "\""));
+        let (Some((socket, _)), Some(pid)) = (answer.outcome, pid) else {
+            unreachable!("the first client is let in: {:?}", answer.frames);
+        };
+        let mut offsets = Vec::new();
+        let pid = pid.to_string();
+        for number in 0..PACKETS {
+            let Ok(event) = socket::Event::new("missed", &(number,)) else {
+                unreachable!("a number is JSON");
+            };
+            assert_eq!(self.server.emit(self.now, socket, &event), Ok(()));
+        }
+        for frame in self.drain().frames {
+            let offset = frame.rsplit(",\"").next().and_then(|tail| tail.strip_suffix("\"]"));
+            offsets.extend(offset.map(String::from));
+        }
+        let first: Option<Offset> = offsets.first().and_then(|offset| offset.parse().ok());
+        let Some(first) = first else {
+            unreachable!("events carry their offsets");
+        };
+        let floor = Offset::new(first.epoch(), first.sequence().saturating_sub(1));
+        offsets.insert(0, floor.to_string());
+        self.input(|wire| Input::WireClosed { wire });
+        assert_eq!(self.server.stats().parked_sessions, 1);
+        (socket, pid, offsets)
+    }
+
+    /// Opens a WebSocket and asks to join with this JSON.
+    fn connect(&mut self, auth: &str) -> Answer {
+        self.wire += 1;
+        let head = RequestHead {
+            method: Method::Get,
+            query: "EIO=4&transport=websocket",
+            upgrade: true,
+            origin: None,
+            binary: false,
+        };
+        self.input(|wire| Input::WebSocketOpened { wire, head });
+        let frame = Frame::Text(format!("40{auth}").into());
+        self.input(|wire| Input::Frame { wire, frame })
+    }
+
+    fn input<'a>(&mut self, input: impl FnOnce(WireId) -> Input<'a>) -> Answer {
+        self.server.handle_input(self.now, input(WireId(self.wire)));
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Answer {
+        let mut answer = Answer::default();
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                Output::Send { wire, frame: Frame::Text(text) } if wire.0 == self.wire => {
+                    answer.frames.push(text.to_string());
+                }
+                Output::Close { wire, .. } => answer.is_closed |= wire.0 == self.wire,
+                Output::Event(Event::ConnectRequested { request, auth, .. }) => {
+                    check_auth(&auth);
+                    assert!(self.server.accept(self.now, request).is_some());
+                }
+                Output::Event(Event::Connected { socket, auth, recovery, .. }) => {
+                    check_auth(&auth);
+                    answer.outcome = Some((socket, recovery));
+                }
+                Output::Send { .. } | Output::Respond { .. } | Output::Event(_) => {}
+            }
+        }
+        answer
+    }
+}
+
+/// The application does not see the private id.
+fn check_auth(auth: &Json) {
+    if let Ok(auth) = auth.parse::<serde_json::Value>() {
+        assert!(auth.get("pid").is_none(), "{auth}");
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(behind).map(|(value, _)| value)
+}

@@ -1,0 +1,195 @@
+//! What clients do: any of them may know everybody's ids.
+
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
+
+use bytes::Bytes;
+
+use super::world::World;
+use crate::{
+    WireId,
+    engine::{Frame, Method, RequestHead},
+    fuzzing::wires::Wire,
+    server::Input,
+};
+
+/// What clients have been told, by whatever way.
+#[derive(Debug, Default)]
+pub(super) struct Knowledge {
+    sids: Vec<String>,
+    pids: Vec<String>,
+    offsets: Vec<String>,
+    acks: Vec<String>,
+}
+
+impl Knowledge {
+    /// Learns from a packet that a client has received.
+    pub(super) fn learn(&mut self, packet: &str) {
+        let value = |before| Some(packet.split_once(before)?.1.split_once('"')?.0.to_owned());
+        if packet.starts_with("0{") {
+            self.sids.extend(value(r#""sid":""#));
+        } else if packet.starts_with("40") {
+            self.pids.extend(value(r#""pid":""#));
+        } else if packet.starts_with("42") {
+            let offset = packet.rsplit(",\"").next().and_then(|tail| tail.strip_suffix("\"]"));
+            self.offsets.extend(offset.map(String::from));
+            let id = packet.split_once('[').map_or("", |(header, _)| header);
+            let id = id.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            // A header without a namespace begins with the types.
+            self.acks.push(id.strip_prefix("42").unwrap_or(id).to_owned());
+        }
+        for known in [&mut self.sids, &mut self.pids, &mut self.offsets, &mut self.acks] {
+            let excess = known.len().saturating_sub(8);
+            known.drain(..excess);
+        }
+    }
+}
+
+impl World<'_> {
+    pub(super) fn act_as_client(&mut self, choice: u8) {
+        match choice {
+            0 => self.open_websocket("EIO=4&transport=websocket"),
+            1 => self.request(Wire::Get, "EIO=4&transport=polling", None),
+            2 => {
+                let query = self.draw_query("polling");
+                self.request(Wire::Get, &query, None);
+            }
+            3 => {
+                let query = self.draw_query("polling");
+                let body = if self.source.below(4) == 1 { None } else { Some(self.draw_body()) };
+                self.request(Wire::Other, &query, body);
+            }
+            4 => {
+                let query = self.draw_query("websocket");
+                self.open_websocket(&query);
+            }
+            5 | 6 => self.frame(),
+            7 => self.lose_or_finish(),
+            _ => self.pause(),
+        }
+    }
+
+    fn open_websocket(&mut self, query: &str) {
+        let head = head(Method::Get, query, true);
+        // An embedder asks first, but others may be faster between the question and the answer.
+        if self.source.flag() && self.server.verify(&head).is_err() {
+            return;
+        }
+        let wire = self.wires.open(Wire::WebSocket);
+        self.input(Input::WebSocketOpened { wire, head });
+    }
+
+    fn request(&mut self, kind: Wire, query: &str, body: Option<Bytes>) {
+        let method = match (kind, self.source.below(32)) {
+            (_, 1) => Method::Other,
+            (Wire::Get, _) => Method::Get,
+            _ => Method::Post,
+        };
+        let kind = if method == Method::Get { Wire::Get } else { Wire::Other };
+        let wire = self.wires.open(kind);
+        let head = head(method, query, false);
+        self.input(Input::Request { wire, head, body });
+    }
+
+    fn frame(&mut self) {
+        let is_websocket = |kind| matches!(kind, Wire::WebSocket | Wire::Paused);
+        let open: Vec<_> = self.strangers().filter(|(_, kind)| is_websocket(*kind)).collect();
+        if let Some((wire, _)) = self.source.pick(&open).copied() {
+            let frame = self.draw_frame();
+            self.input(Input::Frame { wire, frame });
+        }
+    }
+
+    fn lose_or_finish(&mut self) {
+        let open: Vec<_> = self.strangers().collect();
+        let Some((wire, kind)) = self.source.pick(&open).copied() else {
+            return;
+        };
+        if kind == Wire::Other && self.source.flag() {
+            let body = self.draw_body();
+            self.input(Input::Body { wire, body });
+            return;
+        }
+        self.lose(wire);
+    }
+
+    /// Pauses or resumes a WebSocket that a session began with: which other ones sessions have
+    /// moved to is not followed here.
+    fn pause(&mut self) {
+        // At the end a WebSocket takes what it had been given before.
+        self.drain();
+        let known: Vec<WireId> = self.primary.iter().copied().collect();
+        let Some(wire) = self.source.pick(&known).copied() else {
+            return;
+        };
+        let is_paused = self.source.flag();
+        if is_paused {
+            self.server.pause(wire);
+        } else {
+            self.server.resume(wire);
+        }
+        self.wires.set_paused(wire, is_paused);
+    }
+
+    fn draw_query(&mut self, transport: &str) -> String {
+        if self.source.below(16) == 1 {
+            return self.source.text();
+        }
+        let sid = self.source.pick(&self.known.sids).map_or("", String::as_str);
+        format!("EIO=4&transport={transport}&sid={sid}")
+    }
+
+    fn draw_body(&mut self) -> Bytes {
+        let mut body = Vec::new();
+        for index in 0..=self.source.below(3) {
+            if index > 0 {
+                body.push(0x1e);
+            }
+            match self.draw_frame() {
+                Frame::Text(text) => body.extend_from_slice(text.as_bytes()),
+                Frame::Binary(bytes) => body.extend_from_slice(&bytes),
+            }
+        }
+        body.into()
+    }
+
+    fn draw_frame(&mut self) -> Frame {
+        const PACKETS: [&str; 8] = ["3", "2probe", "5", "bAQID", "1", "2", "6", "4"];
+        let namespace = ["", "/d1,", "/d2,", "/d3,", "/calm,", "/x,"];
+        let namespace = *self.source.pick(&namespace).unwrap_or(&"");
+        let choice = self.source.below(24);
+        let text = match choice {
+            0..=7 => PACKETS.get(usize::from(choice)).copied().unwrap_or_default().to_owned(),
+            8..=11 => format!("40{namespace}{}", self.draw_auth()),
+            12 | 13 => format!("42{namespace}[\"event\",{}]", self.source.byte()),
+            14 | 15 => format!("42{namespace}{}[\"question\"]", self.source.byte()),
+            16 | 17 => {
+                let id = self.source.pick(&self.known.acks).map_or("0", String::as_str);
+                format!("43{namespace}{id}[\"answer\"]")
+            }
+            18 => format!("41{namespace}"),
+            19 => format!("451-{namespace}[\"file\",{{\"_placeholder\":true,\"num\":0}}]"),
+            20 | 21 => return Frame::Binary(Bytes::copy_from_slice(self.source.bytes())),
+            22 => format!("42{namespace}{}", self.source.text()),
+            _ => self.source.text(),
+        };
+        Frame::Text(text.into())
+    }
+
+    fn draw_auth(&mut self) -> String {
+        let pid = self.source.pick(&self.known.pids).map_or("", String::as_str);
+        match self.source.below(6) {
+            0 => String::new(),
+            1 => "{\"token\":\"secret\"}".to_owned(),
+            2 => format!("{{\"pid\":\"{pid}\"}}"),
+            3 | 4 => {
+                let offset = self.source.pick(&self.known.offsets).map_or("", String::as_str);
+                format!("{{\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}")
+            }
+            _ => self.source.text(),
+        }
+    }
+}
+
+pub(super) fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
+    RequestHead { method, query, upgrade, origin: None, binary: false }
+}

@@ -1,0 +1,380 @@
+//! A server, its wires, what was learnt from its outputs, and what they must not contradict.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::{String, ToString as _},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use super::clients::{Knowledge, head};
+use crate::{
+    AckId, ConnectionId, Limits, RecoveryConfig, ReplayOrder, ServerConfig, SocketKey, Timestamp,
+    WireId,
+    engine::{Frame, Method, PayloadReader},
+    fuzzing::{
+        source::Source,
+        wires::{Wire, Wires},
+    },
+    hub::{AckToken, ConnectRequest},
+    recovery::RecoveryOutcome,
+    server::{Event, Input, Output, Server},
+    socket::Args,
+};
+
+pub(super) struct World<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) server: Server<u32>,
+    pub(super) now: Timestamp,
+    pub(super) wires: Wires,
+    /// Wires that a session on WebSocket began with.
+    pub(super) primary: BTreeSet<WireId>,
+    pub(super) known: Knowledge,
+    /// CONNECTs to answer.
+    pub(super) requests: Vec<ConnectRequest>,
+    /// Events to acknowledge.
+    pub(super) tokens: Vec<AckToken>,
+    /// Sockets that there are or have been, the bystander's excepted.
+    pub(super) met: Vec<SocketKey>,
+    accepts_at_once: bool,
+    connections: BTreeSet<ConnectionId>,
+    /// Where each socket is connected; `None` if it is parked.
+    sockets: BTreeMap<SocketKey, Option<ConnectionId>>,
+    acks: BTreeSet<AckId>,
+    bystander: Option<SocketKey>,
+    /// Texts that the bystander got.
+    heard: Vec<String>,
+    echoes: u32,
+}
+
+const BYSTANDER: WireId = WireId(1);
+
+impl<'a> World<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        let mut source = Source::new(data);
+        let choices = source.byte();
+        let mut state = 0_u64;
+        let entropy = move |dest: &mut [u8]| {
+            for byte in dest {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = state.to_be_bytes()[0];
+            }
+        };
+        let Ok(server) = Server::new(config(choices), entropy) else {
+            unreachable!("the configuration is valid");
+        };
+        let mut world = Self {
+            source,
+            server,
+            now: Timestamp::from_millis(10_000),
+            wires: Wires::default(),
+            primary: BTreeSet::new(),
+            known: Knowledge::default(),
+            requests: Vec::new(),
+            tokens: Vec::new(),
+            met: Vec::new(),
+            accepts_at_once: choices & 1 == 0,
+            connections: BTreeSet::new(),
+            sockets: BTreeMap::new(),
+            acks: BTreeSet::new(),
+            bystander: None,
+            heard: Vec::new(),
+            echoes: 0,
+        };
+        world.admit_bystander();
+        world
+    }
+
+    fn admit_bystander(&mut self) {
+        assert_eq!(self.server.add_namespace("/"), Ok(()));
+        assert_eq!(self.server.add_namespace("/calm"), Ok(()));
+        self.server.add_namespaces_matching(|name| name.starts_with("/d"));
+        let wire = self.wires.open(Wire::WebSocket);
+        assert_eq!(wire, BYSTANDER);
+        let head = head(Method::Get, "EIO=4&transport=websocket", true);
+        self.input(Input::WebSocketOpened { wire, head });
+        self.hear("40/calm,");
+        if let Some(request) = self.requests.pop() {
+            assert!(self.server.accept(self.now, request).is_some());
+            self.drain();
+        }
+        self.bystander = self.met.pop();
+        assert!(self.bystander.is_some());
+    }
+
+    /// The wires of everybody but the bystander.
+    pub(super) fn strangers(&self) -> impl Iterator<Item = (WireId, Wire)> {
+        self.wires.iter().filter(|(wire, _)| *wire != BYSTANDER)
+    }
+
+    pub(super) fn input(&mut self, input: Input<'_>) {
+        let opened = match &input {
+            Input::WebSocketOpened { wire, .. } => Some(*wire),
+            _ => None,
+        };
+        let connections = self.server.stats().connections;
+        self.server.handle_input(self.now, input);
+        // A session that ends at once would be missed, but none does.
+        let has_begun = self.server.stats().connections > connections;
+        self.primary.extend(opened.filter(|wire| has_begun && *wire != BYSTANDER));
+    }
+
+    pub(super) fn lose(&mut self, wire: WireId) {
+        // What was sent before the loss was noticed still counts.
+        self.drain();
+        self.wires.lose(wire);
+        self.input(Input::WireClosed { wire });
+    }
+
+    /// Notes an acknowledgement that has to be settled.
+    pub(super) fn expect(&mut self, ack: AckId) {
+        assert!(self.acks.insert(ack), "ids are not reused while they are awaited");
+    }
+
+    /// Lets time pass, or sends a timeout that is not due.
+    pub(super) fn wait(&mut self) {
+        let steps = self.source.byte();
+        if steps == 0 {
+            self.input(Input::Timeout);
+        } else if steps == 1 {
+            self.server.handle_input(Timestamp::ZERO, Input::Timeout);
+        } else {
+            self.pass(Duration::from_millis(u64::from(steps) * 4));
+        }
+    }
+
+    /// Lets time pass, meeting every deadline on the way.
+    fn pass(&mut self, time: Duration) {
+        self.drain();
+        let end = self.now.saturating_add(time);
+        while let Some(due) = self.server.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.input(Input::Timeout);
+            self.drain();
+            let next = self.server.deadline();
+            assert!(next.is_none_or(|next| next > self.now), "{next:?} at {:?}", self.now);
+        }
+        self.now = end;
+    }
+
+    /// Takes all output and checks it.
+    pub(super) fn drain(&mut self) {
+        loop {
+            let deadline = self.server.deadline();
+            let Some(output) = self.server.poll_output() else {
+                break;
+            };
+            assert!(deadline.is_some_and(|due| due <= self.now), "output is due at once");
+            match output {
+                Output::Respond { wire, response } => {
+                    self.wires.answer(wire);
+                    for packet in PayloadReader::new(response.body).flatten() {
+                        self.learn(wire, packet.encode());
+                    }
+                }
+                Output::Send { wire, frame } => {
+                    self.wires.send(wire);
+                    self.learn(wire, frame);
+                }
+                Output::Close { wire, .. } => {
+                    assert_ne!(wire, BYSTANDER, "it did nothing wrong");
+                    self.wires.close(wire);
+                }
+                Output::Event(event) => self.handle_event(event),
+            }
+        }
+        self.check_stats();
+    }
+
+    fn learn(&mut self, wire: WireId, frame: Frame) {
+        let Frame::Text(text) = frame else {
+            return;
+        };
+        if wire != BYSTANDER {
+            self.known.learn(&text);
+        } else if &*text == "2" {
+            self.server
+                .handle_input(self.now, Input::Frame { wire, frame: Frame::Text("3".into()) });
+        } else {
+            self.heard.push(text.to_string());
+        }
+    }
+
+    fn handle_event(&mut self, event: Event<u32>) {
+        match event {
+            Event::ConnectionOpened { connection } => {
+                assert!(self.connections.insert(connection), "a new one");
+            }
+            Event::ConnectionUpgraded { connection } => {
+                assert!(self.connections.contains(&connection));
+            }
+            Event::ConnectionClosed { connection, .. } => {
+                assert!(self.connections.remove(&connection));
+                let is_on_it = |place: &Option<ConnectionId>| *place == Some(connection);
+                assert!(!self.sockets.values().any(is_on_it), "its sockets have gone before");
+            }
+            Event::ConnectRequested { request, connection, .. } => {
+                assert!(self.connections.contains(&connection));
+                if self.accepts_at_once {
+                    self.server.accept(self.now, request);
+                } else {
+                    self.requests.push(request);
+                }
+            }
+            Event::Connected { socket, connection, recovery, .. } => {
+                self.handle_connected(socket, connection, recovery);
+            }
+            Event::Received { socket, ack, .. } => {
+                assert!(matches!(self.sockets.get(&socket), Some(Some(_))), "it is connected");
+                if Some(socket) == self.bystander {
+                    let Some(token) = ack else {
+                        unreachable!("the bystander asks");
+                    };
+                    assert!(self.server.ack(self.now, token, &Args::empty()));
+                } else {
+                    self.tokens.extend(ack);
+                }
+            }
+            Event::Acked { ack, .. }
+            | Event::AckFailed { ack, .. }
+            | Event::BroadcastAcked { ack, .. } => {
+                assert!(self.acks.remove(&ack), "settled once");
+            }
+            Event::Disconnected { socket, data, .. } => {
+                assert_ne!(Some(socket), self.bystander, "it did nothing wrong");
+                let place = self.sockets.insert(socket, None);
+                assert!(matches!(place, Some(Some(_))), "it was connected");
+                if let Some(data) = data {
+                    assert_eq!(data, 0);
+                    self.sockets.remove(&socket);
+                }
+            }
+            Event::SessionExpired { socket, .. } => {
+                assert_eq!(self.sockets.remove(&socket), Some(None), "it was parked");
+            }
+        }
+    }
+
+    fn handle_connected(
+        &mut self,
+        socket: SocketKey,
+        connection: ConnectionId,
+        recovery: RecoveryOutcome,
+    ) {
+        assert!(self.connections.contains(&connection));
+        let place = self.sockets.insert(socket, Some(connection));
+        if recovery.is_recovered() {
+            assert_eq!(place, Some(None), "it was parked");
+        } else {
+            assert_eq!(place, None, "it is new");
+            self.met.push(socket);
+        }
+    }
+
+    fn check_stats(&self) {
+        let stats = self.server.stats();
+        assert!(stats.connections <= CONNECTIONS);
+        assert!(stats.namespaces <= NAMESPACES);
+        assert!(stats.parked_sessions <= PARKED * NAMESPACES);
+        assert!(stats.log_packets <= LOGGED * NAMESPACES);
+        assert!(stats.pending_acks <= ACKS * NAMESPACES);
+        assert_eq!(stats.pending_acks, self.acks.len());
+        let connected = self.sockets.values().flatten().count();
+        assert_eq!(stats.sockets, connected);
+        assert_eq!(stats.parked_sessions, self.sockets.len() - connected);
+        assert_eq!(stats.connections, self.connections.len());
+    }
+
+    /// The bystander says something.
+    fn hear(&mut self, text: &str) {
+        let frame = Frame::Text(text.into());
+        self.input(Input::Frame { wire: BYSTANDER, frame });
+        self.drain();
+    }
+
+    fn check_echo(&mut self) {
+        self.heard.clear();
+        self.echoes += 1;
+        let id = self.echoes;
+        self.hear(&alloc::format!("42/calm,{id}[\"echo\"]"));
+        assert_eq!(self.heard, [alloc::format!("43/calm,{id}[]")]);
+    }
+
+    /// Everybody but the bystander goes, and nothing of them is left.
+    pub(super) fn finish(&mut self) {
+        self.drain();
+        self.check_echo();
+        let strangers: Vec<_> = self.strangers().map(|(wire, _)| wire).collect();
+        for wire in strangers {
+            if self.wires.iter().any(|(open, _)| open == wire) {
+                self.lose(wire);
+            }
+        }
+        self.pass(Duration::from_secs(10));
+        self.check_echo();
+        assert_eq!(self.strangers().next(), None, "every wire is finished");
+        assert_eq!((self.connections.len(), self.sockets.len(), self.acks.len()), (1, 1, 0));
+        let stats = self.server.stats();
+        assert_eq!((stats.rooms, stats.log_packets, stats.log_bytes), (1, 0, 0));
+        assert_eq!(stats.namespaces, 2, "those made by the predicate have gone");
+        self.server.shutdown(self.now);
+        self.bystander = None;
+        while let Some(output) = self.server.poll_output() {
+            if let Output::Close { wire, .. } = output {
+                self.wires.close(wire);
+            }
+        }
+        assert_eq!(self.server.stats().connections, 0);
+        assert_eq!(self.wires.iter().next(), None);
+    }
+}
+
+const CONNECTIONS: usize = 6;
+const NAMESPACES: usize = 4;
+const PARKED: usize = 2;
+const LOGGED: usize = 8;
+const ACKS: usize = 3;
+
+/// Small limits and short times, so that they are reached.
+fn config(choices: u8) -> ServerConfig {
+    let config = ServerConfig::new()
+        .ping_interval(Duration::from_millis(300))
+        .ping_timeout(Duration::from_millis(200))
+        .upgrade_timeout(Duration::from_millis(100))
+        .connect_timeout(Duration::from_millis(500))
+        .close_timeout(Duration::from_millis(400))
+        .max_payload(400)
+        .limits(Limits {
+            connections: CONNECTIONS,
+            queued_bytes: 1_000,
+            queued_packets: 10,
+            attachments: 2,
+            attachment_bytes: 100,
+            namespace_name_bytes: 16,
+            namespaces: NAMESPACES,
+            namespaces_per_connection: 2,
+            rooms_per_socket: 3,
+            room_name_bytes: 20,
+            pending_acks: ACKS,
+        });
+    if choices & 2 != 0 {
+        return config;
+    }
+    config.recovery(RecoveryConfig {
+        max_disconnection: Duration::from_millis(600),
+        skip_authorization: choices & 4 == 0,
+        replay_ack_events: choices & 8 != 0,
+        replay_order: if choices & 16 == 0 {
+            ReplayOrder::AfterConnect
+        } else {
+            ReplayOrder::BeforeConnect
+        },
+        buffer_packets: LOGGED,
+        buffer_bytes: 2_000,
+        parked_sessions: PARKED,
+        replay_bytes: 300,
+        memberships: 3,
+        claim_burst: 2,
+        claims_per_second: 20,
+    })
+}
