@@ -1,0 +1,179 @@
+//! A server with as many clients as one likes, without sockets.
+
+use std::time::Duration;
+
+use socketio_proto::{
+    Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    engine::{Frame, Method, RequestHead},
+    recovery::RecoveryOutcome,
+    server::{Event, Input, Output, Server},
+};
+
+/// A server and its clients, all on WebSockets.
+pub struct Fleet {
+    pub server: Server,
+    pub now: Timestamp,
+    next_wire: u64,
+}
+
+/// A client that is connected to `/`.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub wire: WireId,
+    pub socket: SocketKey,
+    /// Its private id; empty without recovery.
+    pub pid: String,
+}
+
+/// What has come out of a server.
+#[derive(Debug, Default)]
+pub struct Drained {
+    pub frames: usize,
+    pub bytes: usize,
+    pub closed: usize,
+    /// The answer to a CONNECT.
+    pub answer: String,
+    pub joined: Option<(SocketKey, RecoveryOutcome)>,
+}
+
+impl Fleet {
+    pub fn new(config: ServerConfig) -> Self {
+        let mut state = 0_u64;
+        let entropy = move |dest: &mut [u8]| {
+            for byte in dest {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (state >> 56) as u8;
+            }
+        };
+        let mut server = Server::new(config, entropy).expect("valid");
+        server.add_namespace("/").expect("a name");
+        Self { server, now: Timestamp::from_millis(1_000), next_wire: 0 }
+    }
+
+    /// Opens a WebSocket and takes the open packet.
+    pub fn open(&mut self) -> WireId {
+        self.next_wire += 1;
+        let wire = WireId(self.next_wire);
+        let head = RequestHead {
+            method: Method::Get,
+            query: "EIO=4&transport=websocket",
+            upgrade: true,
+            origin: None,
+            binary: false,
+        };
+        self.server.handle_input(self.now, Input::WebSocketOpened { wire, head });
+        let drained = self.drain();
+        assert_eq!(drained.frames, 1, "the open packet");
+        wire
+    }
+
+    /// Connects a new client to `/`.
+    pub fn connect(&mut self) -> Client {
+        let wire = self.open();
+        self.send(wire, "40");
+        let drained = self.drain();
+        let (socket, outcome) = drained.joined.expect("let in");
+        assert_eq!(outcome, RecoveryOutcome::New);
+        let pid = drained.answer.split("\"pid\":\"").nth(1).unwrap_or_default();
+        let pid = pid.split('"').next().unwrap_or_default().to_owned();
+        Client { wire, socket, pid }
+    }
+
+    /// Connects `count` clients in one room.
+    pub fn room(&mut self, name: &str, count: usize) -> Vec<Client> {
+        let enter = |_| {
+            let client = self.connect();
+            assert_eq!(self.server.join(client.socket, name), Ok(true));
+            client
+        };
+        (0..count).map(enter).collect()
+    }
+
+    pub fn send(&mut self, wire: WireId, text: &str) {
+        let frame = Frame::Text(text.into());
+        self.server.handle_input(self.now, Input::Frame { wire, frame });
+    }
+
+    /// The client's link is lost.
+    pub fn lose(&mut self, wire: WireId) {
+        self.server.handle_input(self.now, Input::WireClosed { wire });
+    }
+
+    /// Lets time pass, meeting every deadline on the way.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.saturating_add(time);
+        while let Some(due) = self.server.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.server.handle_input(self.now, Input::Timeout);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// Takes all output, lets everybody in and answers pings.
+    pub fn drain(&mut self) -> Drained {
+        let mut drained = Drained::default();
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                Output::Send { wire, frame } => {
+                    drained.frames += 1;
+                    drained.bytes += frame.len();
+                    match frame {
+                        Frame::Text(text) if &*text == "2" => self.send(wire, "3"),
+                        Frame::Text(text) if text.starts_with("40") => {
+                            drained.answer = text.to_string();
+                        }
+                        Frame::Text(_) | Frame::Binary(_) => {}
+                    }
+                }
+                Output::Close { .. } => drained.closed += 1,
+                Output::Event(Event::ConnectRequested { request, .. }) => {
+                    self.server.accept(self.now, request);
+                }
+                Output::Event(Event::Connected { socket, recovery, .. }) => {
+                    drained.joined = Some((socket, recovery));
+                }
+                Output::Respond { .. } | Output::Event(_) => {}
+            }
+        }
+        drained
+    }
+
+    /// Takes all output and returns the text frames.
+    pub fn texts(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(output) = self.server.poll_output() {
+            if let Output::Send { frame: Frame::Text(text), .. } = output {
+                texts.push(text.to_string());
+            }
+        }
+        texts
+    }
+
+    /// Takes all output and counts the frames, and does nothing else.
+    pub fn count_frames(&mut self) -> usize {
+        let mut frames = 0;
+        while let Some(output) = self.server.poll_output() {
+            frames += usize::from(matches!(output, Output::Send { .. }));
+        }
+        frames
+    }
+}
+
+/// Limits that no bench reaches.
+pub fn config() -> ServerConfig {
+    let mut limits = Limits::default();
+    limits.connections = 10_000_000;
+    ServerConfig::new().limits(limits)
+}
+
+/// The same with recovery.
+pub fn recovery() -> ServerConfig {
+    let mut recovery = RecoveryConfig::default();
+    recovery.buffer_packets = 10_000_000;
+    recovery.buffer_bytes = 1 << 40;
+    recovery.parked_sessions = 10_000_000;
+    recovery.claim_burst = u32::MAX;
+    recovery.claims_per_second = 1_000_000;
+    config().recovery(recovery)
+}
