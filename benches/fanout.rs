@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use bytes::Bytes;
 use socketio_proto::{ServerConfig, hub::Audience, socket::Event};
@@ -15,9 +15,11 @@ fn main() {
     let bench = Bench::from_args("fan-out, per recipient");
     let rooms: &[usize] = if bench.is_smoke() { &[1, 100] } else { &[1, 100, 10_000, 100_000] };
     for &recipients in rooms {
-        floor(&bench, recipients);
-        room(&bench, recipients, "recovery off", fleet::config());
-        room(&bench, recipients, "recovery on", fleet::recovery());
+        for is_shuffled in [false, true] {
+            floor(&bench, recipients, is_shuffled);
+            room(&bench, recipients, is_shuffled, "recovery off", fleet::config());
+            room(&bench, recipients, is_shuffled, "recovery on", fleet::recovery());
+        }
     }
 }
 
@@ -27,43 +29,51 @@ fn batch(recipients: usize) -> usize {
 }
 
 /// The least that it can take: a count of references and a place in a queue per connection.
-fn floor(bench: &Bench, recipients: usize) {
+fn floor(bench: &Bench, recipients: usize, is_shuffled: bool) {
     let frame = Bytes::from(vec![b'x'; 123]);
     let mut queues: Vec<VecDeque<Bytes>> = (0..recipients).map(|_| VecDeque::new()).collect();
-    let name = format!("{recipients}/floor");
-    measure(
-        bench,
-        &name,
-        recipients,
-        &mut queues,
-        |queues| {
-            for queue in queues.iter_mut() {
-                queue.push_back(frame.clone());
-            }
-        },
-        |queues| {
-            queues.iter_mut().map(|queue| std::iter::from_fn(|| queue.pop_front()).count()).sum()
-        },
-    );
+    let order = order(recipients, is_shuffled);
+    let push = |queues: &mut Vec<VecDeque<Bytes>>| {
+        for index in &order {
+            queues[*index].push_back(frame.clone());
+        }
+    };
+    let drain = |queues: &mut Vec<VecDeque<Bytes>>| {
+        let frames = |index: &usize| {
+            let queue = &mut queues[*index];
+            iter::from_fn(|| queue.pop_front()).count()
+        };
+        order.iter().map(frames).sum()
+    };
+    let name = format!("{recipients}/floor{}", suffix(is_shuffled));
+    measure(bench, &name, recipients, &mut queues, push, drain);
 }
 
-fn room(bench: &Bench, recipients: usize, name: &str, config: ServerConfig) {
+fn room(bench: &Bench, recipients: usize, is_shuffled: bool, name: &str, config: ServerConfig) {
     let mut fleet = Fleet::new(config);
-    fleet.room("lobby", recipients);
+    let clients: Vec<_> = (0..recipients).map(|_| fleet.connect()).collect();
+    for index in order(recipients, is_shuffled) {
+        assert_eq!(fleet.server.join(clients[index].socket, "lobby"), Ok(true));
+    }
     let lobby = Audience::room("lobby");
     let event = Event::new("msg", &("x".repeat(100),)).expect("legal");
-    let name = format!("{recipients}/{name}");
-    measure(
-        bench,
-        &name,
-        recipients,
-        &mut fleet,
-        |fleet| {
-            let sent = fleet.server.broadcast(fleet.now, "/", &lobby, &event);
-            assert_eq!(sent, Ok(recipients));
-        },
-        Fleet::count_frames,
-    );
+    let broadcast = |fleet: &mut Fleet| {
+        let sent = fleet.server.broadcast(fleet.now, "/", &lobby, &event);
+        assert_eq!(sent, Ok(recipients));
+    };
+    let name = format!("{recipients}/{name}{}", suffix(is_shuffled));
+    measure(bench, &name, recipients, &mut fleet, broadcast, Fleet::count_frames);
+}
+
+/// In which order the connections are in the room: that in which they lie in memory, or any.
+fn order(recipients: usize, is_shuffled: bool) -> Vec<usize> {
+    // Steps by a prime visit every place once, far apart.
+    let step = if is_shuffled { 7_368_787 } else { 1 };
+    (0..recipients).map(|place| place * step % recipients).collect()
+}
+
+fn suffix(is_shuffled: bool) -> &'static str {
+    if is_shuffled { ", shuffled" } else { "" }
 }
 
 /// Measures batches of broadcasts and the drains between them apart.
