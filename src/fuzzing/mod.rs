@@ -1,7 +1,7 @@
 //! Invariants over arbitrary bytes: what the targets in `fuzz/` run and `cargo test` replays.
 //!
 //! Each function takes the bytes of one run and panics where a promise of the crate is broken.
-//! Structured input is made of the bytes by hand (see [`source`]), so that the core needs no
+//! Structured input is made of the bytes by hand, so that the core needs no
 //! dependency for it and the corpus means the same everywhere.
 
 mod connection;
