@@ -8,18 +8,20 @@ mod tests {
     use std::time::Duration;
 
     use socketio_proto::{
-        ServerConfig, Transports,
+        ServerConfig, Timestamp, Transports,
         client::{
-            Auth, ClientConfig, ClientLimits, ConnectError, DisconnectReason, EmitError, Event,
-            JoinError,
+            Auth, Client, ClientConfig, ClientLimits, ConnectError, DisconnectReason, EmitError,
+            Event, JoinError, Output,
         },
-        engine::{ClientInput, Transport},
+        engine::{ClientInput, ClientOutput, Transport},
         hub::Rejection,
         server,
         socket::{self, Json},
     };
 
-    use crate::client_support::{Pair, Scripted, event, polling, recovering, websocket};
+    use crate::client_support::{
+        Pair, Scripted, event, polling, recovering, scripted::word, websocket,
+    };
 
     #[test]
     fn client_and_server_talk_over_every_transport() {
@@ -272,6 +274,42 @@ mod tests {
         pair.settle();
         assert!(!pair.client.is_active("/") && !pair.client.is_recoverable("/"));
         assert_eq!(pair.client.deadline(), None);
+    }
+
+    /// The last GET of a polling client brings everything at once.
+    #[test]
+    fn what_comes_before_a_close_packet_still_counts() {
+        let mut client = Client::new(polling(), |dest: &mut [u8]| dest.fill(1)).unwrap();
+        let now = Timestamp::ZERO;
+        client.connect(now, "/", Auth::None).unwrap();
+        let answers = [
+            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#,
+            r#"40{"sid":"s"}"#,
+            "42[\"bye\"]\u{1e}41\u{1e}1\u{1e}42[\"late\"]",
+        ];
+        let mut answers = answers.into_iter();
+        let mut words = Vec::new();
+        while let Some(output) = client.poll_output() {
+            match output {
+                Output::Event(event) => words.push(word(&event)),
+                Output::Wire(ClientOutput::Get { wire, .. }) => {
+                    if let Some(body) = answers.next() {
+                        let (status, body) = (200, body.into());
+                        client.handle_input(now, ClientInput::Response { wire, status, body });
+                    }
+                }
+                Output::Wire(_) => {}
+            }
+        }
+        let expected = [
+            "opened",
+            "connected",
+            r#"received ["bye"]"#,
+            "disconnected: io server disconnect",
+            "closed: transport close",
+        ];
+        assert_eq!(words, expected);
+        assert_eq!(client.deadline(), None, "the server has sent it away");
     }
 
     #[test]

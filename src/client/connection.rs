@@ -22,6 +22,7 @@ impl Client {
         self.attempt_at = Timestamp::NEVER;
         self.was_open = false;
         self.is_unused = false;
+        self.is_aborted = false;
         self.decoder.reset();
         let config = self.io.config.clone();
         self.io.connection = Some(ClientConnection::new(self.io.now, config, self.start));
@@ -89,7 +90,8 @@ impl Client {
     }
 
     fn handle_payload(&mut self, payload: Payload) {
-        if !self.io.is_open() {
+        // What came before a close packet still counts: a DISCONNECT, for example.
+        if self.is_aborted {
             return;
         }
         let decoded = match payload {
@@ -120,6 +122,7 @@ impl Client {
     }
 
     fn abort(&mut self, reason: ClientCloseReason) {
+        self.is_aborted = true;
         if let Some(connection) = &mut self.io.connection {
             connection.abort(reason);
         }

@@ -121,6 +121,8 @@ pub struct Client {
     was_open: bool,
     /// Whether the connection is closed because nobody needs it: no attempt is to wait then.
     is_unused: bool,
+    /// Whether this side has given the connection up: what came after the reason means nothing.
+    is_aborted: bool,
     /// Outputs of connections that are gone.
     wires: VecDeque<ClientOutput>,
     next_slot: u32,
@@ -164,6 +166,7 @@ impl Client {
             start: ClientStart::default(),
             was_open: false,
             is_unused: false,
+            is_aborted: false,
             wires: VecDeque::new(),
             next_slot: 0,
         })

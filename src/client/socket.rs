@@ -128,6 +128,8 @@ impl Socket {
 
     pub(super) fn handle_packet(&mut self, io: &mut Io, kind: Kind) -> Effect {
         match (kind, self.phase) {
+            // On a connection that is gone already there is nothing to be joined.
+            (Kind::Connect { .. }, _) if !io.is_open() => Effect::Nothing,
             (Kind::Connect { auth }, Phase::Connecting { .. }) => {
                 self.handle_connect(io, auth.as_ref())
             }

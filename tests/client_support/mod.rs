@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-mod scripted;
+pub mod scripted;
 
 pub use scripted::Scripted;
 
