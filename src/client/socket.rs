@@ -208,7 +208,7 @@ impl Socket {
     }
 
     fn send_connect(&mut self, io: &mut Io, auth: Option<&Json>) {
-        self.drop_received();
+        debug_assert!(self.received.is_empty(), "dropped with the attempt before");
         let auth = self.session.claim(auth);
         let packet = Packet { namespace: self.name.clone(), kind: Kind::Connect { auth } };
         io.send(&Encoded::packet(&packet));
