@@ -116,7 +116,7 @@ impl<D> Namespace<D> {
         let Some(addressees) = self.sessions.resolve(audience) else { return 0 };
         let is_volatile = audience.is_volatile();
         let is_logged = self.config.recovery.is_some() && !is_volatile;
-        let mut to = SmallVec::new();
+        let mut to = SmallVec::with_capacity(self.sessions.reach(&addressees));
         self.sessions.visit(&addressees, |occupant| to.push(occupant.connection));
         if to.is_empty() && !is_logged {
             return 0;

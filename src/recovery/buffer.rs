@@ -196,13 +196,15 @@ impl RecoveryBuffer {
 
     /// Somebody joins `room`.
     pub(crate) fn occupy(&mut self, room: RoomId) {
-        self.track(room).is_vacant = false;
+        if let Some(track) = self.tracks.get_mut(room.0 as usize) {
+            track.is_vacant = false;
+        }
     }
 
     /// Nobody is in `room` any more, nor was at any position that is still in the log: evictions
     /// from it concern nobody, and having been excepted for it neither.
     pub(crate) fn vacate(&mut self, room: RoomId) {
-        let track = self.track(room);
+        let Some(track) = self.tracks.get_mut(room.0 as usize) else { return };
         track.is_vacant = true;
         let named_by = mem::take(&mut track.named_by);
         let classes: SmallVec<[Excepted; 2]> = track.take_classes().collect();
@@ -217,7 +219,9 @@ impl RecoveryBuffer {
     /// Forgets what is known of `room`, whose id will name another room.
     pub(crate) fn remove_room(&mut self, room: RoomId) {
         debug_assert!(!self.refers_to(room), "a room that is referred to keeps its id");
-        *self.track(room) = RoomTrack::default();
+        if let Some(track) = self.tracks.get_mut(room.0 as usize) {
+            *track = RoomTrack::default();
+        }
     }
 
     /// Rooms that nothing in the log names any more, since the last call.

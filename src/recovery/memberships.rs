@@ -90,6 +90,10 @@ impl Memberships {
         };
         self.close_window(log, limit);
         let since = log.head();
+        // Most sessions are in few rooms for as long as they last.
+        if self.current.len() < 8 {
+            self.current.reserve_exact(1);
+        }
         self.current.insert(index, Membership { room, slot: 0, since });
         true
     }

@@ -38,6 +38,12 @@ impl<D> Sessions<D> {
         Addressees { targets: own_room.into_iter().collect(), except: SmallVec::new() }
     }
 
+    /// How many connected sessions are addressed at the most.
+    pub(in crate::hub) fn reach(&self, to: &Addressees) -> usize {
+        let lives = to.targets.iter().map(|room| self.rooms.live(*room).len());
+        lives.fold(0, usize::saturating_add).min(self.members.len())
+    }
+
     /// Visits the connected sessions that are addressed, each once.
     pub(in crate::hub) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
         if let ([room], []) = (&*to.targets, &*to.except) {
