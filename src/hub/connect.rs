@@ -5,14 +5,13 @@ use alloc::{
     vec::Vec,
 };
 
-use serde::Serialize;
-
 use super::{
     Hub, Output,
     claim::{Claim, ClaimedOffset},
     event::Event,
     message::{Attached, Reply, ReplyKind},
     reason::DisconnectReason,
+    rejection::Rejection,
     sessions::Birth,
 };
 use crate::{
@@ -74,49 +73,6 @@ impl Connects {
     fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
         let waiting = self.waiting.get(&(request.connection, request.namespace))?;
         (waiting.serial == request.serial).then_some(waiting)
-    }
-}
-
-/// Why a client is not let into a namespace, as CONNECT_ERROR tells it.
-///
-/// ```
-/// use socketio_proto::hub::Rejection;
-///
-/// let rejection = Rejection::new("not authorized").data(&serde_json::json!({ "retry": false }))?;
-/// # Ok::<(), socketio_proto::socket::EncodeError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rejection {
-    message: alloc::string::String,
-    data: Option<Json>,
-}
-
-impl Rejection {
-    /// Makes a rejection with a message and no data.
-    pub fn new(message: impl Into<alloc::string::String>) -> Self {
-        Self { message: message.into(), data: None }
-    }
-
-    /// Adds data, which the client finds as `err.data`.
-    ///
-    /// # Errors
-    ///
-    /// [`EncodeError`](crate::socket::EncodeError) if the value is not JSON.
-    pub fn data(mut self, data: &impl Serialize) -> Result<Self, crate::socket::EncodeError> {
-        self.data = Some(Json::new(data)?);
-        Ok(self)
-    }
-
-    fn encode(&self, namespace: &NamespaceName) -> Encoded {
-        let message = serde_json::to_string(&self.message).unwrap_or_default();
-        let mut text = alloc::format!("{{\"message\":{message}");
-        if let Some(data) = &self.data {
-            text.push_str(",\"data\":");
-            text.push_str(data.as_str());
-        }
-        text.push('}');
-        let error = Json::from_text(&text).unwrap_or_else(|_| Json::empty_object());
-        Encoded::connect_error(namespace, &error)
     }
 }
 

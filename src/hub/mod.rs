@@ -30,6 +30,7 @@ mod event;
 mod message;
 mod namespace;
 mod reason;
+mod rejection;
 mod rooms;
 mod sessions;
 
@@ -44,11 +45,12 @@ pub(crate) use self::message::{Attached, ReplyKind, RequestKind};
 pub use self::{
     acks::AckFailure,
     audience::Audience,
-    connect::{ConnectRequest, Rejection},
+    connect::ConnectRequest,
     error::{EmitError, NamespaceError, RoomError},
     event::Event,
     message::{AckToken, Delivery, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},
+    rejection::Rejection,
 };
 use self::{
     connect::Connects,

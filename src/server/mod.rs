@@ -19,9 +19,13 @@
 
 mod input;
 mod links;
+mod requests;
 mod verbs;
 
-pub use self::input::{Input, Output};
+pub use self::{
+    input::{Input, Output},
+    requests::Admission,
+};
 pub use crate::{
     hub::Event,
     stats::{Refusals, Stats, Totals},
@@ -30,15 +34,13 @@ pub use crate::{
 use alloc::{collections::VecDeque, sync::Arc};
 use core::fmt;
 
-use bytes::Bytes;
-
 use self::links::Links;
 use crate::{
     config::{ConfigError, ServerConfig},
-    engine::{self, Method, Refusal, RequestHead, Transport, Verified},
+    engine,
     entropy::Entropy,
     hub::{self, Hub},
-    id::{ConnectionId, EngineId, WireId},
+    id::{ConnectionId, WireId},
     link::{self, Delivered, Link},
     stats::increment,
     time::Timestamp,
@@ -96,16 +98,6 @@ pub struct Server<D = ()> {
     violations: u64,
     dropped: u64,
     stale: u64,
-}
-
-/// What a request that was verified is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It opens a session. This is the moment to refuse it on grounds of the application's own,
-    /// with [`Refusal::forbidden`].
-    Handshake,
-    /// It belongs to this connection.
-    Session(ConnectionId),
 }
 
 impl<D: Default> Server<D> {
@@ -168,59 +160,6 @@ impl<D: Default> Server<D> {
         self.links.poll_wire().and_then(Output::from_wire)
     }
 
-    fn handle_request(
-        &mut self,
-        now: Timestamp,
-        wire: WireId,
-        head: &RequestHead<'_>,
-        body: Option<Bytes>,
-    ) {
-        if self.links.is_wire_in_use(wire) {
-            increment(&mut self.stale);
-            return;
-        }
-        let verified = self.verify_head(head);
-        match verified {
-            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
-            Ok(Verified::Session(connection)) => {
-                self.links.add_wire(wire, connection);
-                let input = match head.method {
-                    Method::Get => engine::Input::Poll { wire },
-                    Method::Post => engine::Input::Post { wire, body, binary: head.binary },
-                    Method::Other => engine::Input::OtherMethod { wire },
-                };
-                self.with_link(connection, |link| {
-                    link.handle_input(now, input);
-                });
-            }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
-                self.refuse(wire, &refusal, head.upgrade);
-            }
-        }
-    }
-
-    fn handle_websocket(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
-        if self.links.is_wire_in_use(wire) {
-            increment(&mut self.stale);
-            return;
-        }
-        let head = RequestHead { upgrade: true, ..*head };
-        match self.verify_head(&head) {
-            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
-            Ok(Verified::Session(connection)) => {
-                self.links.add_wire(wire, connection);
-                let input = engine::Input::WebSocketOpened { wire };
-                self.with_link(connection, |link| {
-                    link.handle_input(now, input);
-                });
-            }
-            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
-                increment(&mut self.refused);
-                self.answers.push_back(engine::Output::Close { wire, code: None });
-            }
-        }
-    }
-
     fn handle_wire(&mut self, now: Timestamp, wire: WireId, input: engine::Input) {
         match self.links.connection_of(wire) {
             Some(connection) => self.with_link(connection, |link| link.handle_input(now, input)),
@@ -235,54 +174,6 @@ impl<D: Default> Server<D> {
             });
         }
         self.hub.handle_timeout(now);
-    }
-
-    fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
-        if self.links.len() >= self.config.limits.connections {
-            match transport {
-                Transport::Polling => {
-                    self.refuse(wire, &Refusal::too_many_connections(), false);
-                }
-                Transport::WebSocket => self.close_unopened(wire),
-            }
-            return;
-        }
-        let id = EngineId::from_entropy(self.hub.entropy());
-        let link = Link::new(now, self.config.clone(), id, transport, wire);
-        let connection = self.links.insert(link);
-        self.links.add_wire(wire, connection);
-        self.events.push_back(Event::ConnectionOpened { connection });
-        self.with_link(connection, |_| ());
-    }
-
-    fn close_unopened(&mut self, wire: WireId) {
-        increment(&mut self.refused);
-        self.answers.push_back(engine::Output::Close { wire, code: None });
-    }
-
-    fn refuse(&mut self, wire: WireId, refusal: &Refusal, is_upgrade: bool) {
-        increment(&mut self.refused);
-        let response = refusal.response(is_upgrade);
-        self.answers.push_back(engine::Output::Respond { wire, response });
-    }
-}
-
-impl<D: Default> Server<D> {
-    /// Decides about a request. To be called before a WebSocket handshake is completed, and by an
-    /// application that has its own say about new sessions; [`Server::handle_input`] verifies
-    /// again.
-    ///
-    /// # Errors
-    ///
-    /// The [`Refusal`] to answer with.
-    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
-        match self.verify_head(head)? {
-            Verified::Handshake { .. } if self.links.len() >= self.config.limits.connections => {
-                Err(Refusal::too_many_connections())
-            }
-            Verified::Handshake { .. } | Verified::UpgradeThenClose(_) => Ok(Admission::Handshake),
-            Verified::Session(connection) => Ok(Admission::Session(connection)),
-        }
     }
 
     /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is
@@ -330,10 +221,6 @@ impl<D: Default> Server<D> {
         total.volatile_dropped = self.dropped;
         total.stale = total.stale.wrapping_add(self.stale);
         stats
-    }
-
-    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, Refusal> {
-        engine::verify(head, &self.config, |id| self.links.find(id))
     }
 
     /// Runs `f` on a link, takes what it has to say and sees to its timer.
