@@ -215,16 +215,12 @@ async fn finish(mut socket: Socket, end: End) {
             return;
         }
     }
-    while let Some(message) = socket.next().await {
-        if message.is_ok() {
-            continue;
-        }
-        // Not a WebSocket any more. To drop it with unread bytes would reset the connection, and
-        // the peer would not see how it was closed.
-        let io = socket.get_mut();
-        io.shutdown().await.ok();
+    while let Some(Ok(_)) = socket.next().await {}
+    // To drop it with unread bytes would reset the connection, and the peer might not see how it
+    // was closed.
+    let io = socket.get_mut();
+    if io.shutdown().await.is_ok() {
         let mut scratch = [0; 1024];
         while matches!(io.read(&mut scratch).await, Ok(1..)) {}
-        return;
     }
 }
