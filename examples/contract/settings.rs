@@ -81,7 +81,8 @@ impl Settings {
         self.engine().recovery(recovery)
     }
 
-    /// The client's suite tests its own timeout, for which an answer must not come at once.
+    /// The client's suite tests its own timeout, for which an answer must not come at once. As in
+    /// the reference, where only who opens a session is asked about, other requests do not wait.
     pub fn delay(&self) -> Duration {
         match self.profile {
             Profile::Client => Duration::from_millis(10),

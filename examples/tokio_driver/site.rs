@@ -10,6 +10,7 @@ use hyper::{
     header::{self, HeaderMap, HeaderValue},
     http::request::Parts,
 };
+use socketio_proto::engine::Query;
 
 use super::{
     actor::Endpoint,
@@ -41,7 +42,7 @@ pub struct Route {
     pub max_payload: usize,
     /// Whether pages of every origin may use it.
     pub cors: bool,
-    /// How long a request waits before it is looked at, which only tests want.
+    /// How long a handshake waits before it is looked at, which only tests want.
     pub delay: Duration,
 }
 
@@ -73,7 +74,8 @@ impl Site {
 
 impl Route {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
-        if !self.delay.is_zero() {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        if query.sid.is_none() && !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         if websocket::is_handshake(request.headers()) {
