@@ -113,9 +113,8 @@ impl Store {
         let (jobs, queue) = mpsc::channel();
         let thread = thread::spawn(move || {
             for job in queue {
-                if answers.blocking_send(run(&connection, job)).is_err() {
-                    // Nobody is left to hear it, but what was taken on is stored.
-                }
+                // When nobody is left to hear it, what was taken on is stored all the same.
+                answers.blocking_send(run(&connection, job)).ok();
             }
         });
         Ok(Self { jobs, thread })
