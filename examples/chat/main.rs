@@ -17,7 +17,7 @@ mod store;
 mod tokio_driver;
 
 use core::{error::Error, time::Duration};
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use socketio_proto::{RecoveryConfig, ServerConfig, server::Server};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -38,7 +38,17 @@ const ANSWERS: usize = 256;
 const USAGE: &str = "usage: chat [--port PORT] [--data DIR]";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let Some(arguments) = Arguments::read()? else {
         println!("{USAGE}");
         return Ok(());

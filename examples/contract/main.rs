@@ -26,6 +26,7 @@ mod settings;
 mod tokio_driver;
 
 use core::error::Error;
+use std::process::ExitCode;
 
 use hyper::StatusCode;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -40,7 +41,17 @@ use self::{
 
 // One thread: the suites expect what arrives first to be handled first, also across connections.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("contract: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let settings = Settings::read()?;
     let shutdown = shutdown_on_signal();
     let mut started = Started { routes: Vec::new(), tasks: Vec::new(), shutdown: shutdown.clone() };

@@ -41,6 +41,17 @@ pub struct Listeners {
 impl Listeners {
     /// Listens on 127.0.0.1 and `::1`. Port 0 chooses a free one.
     pub async fn bind(port: u16) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on port {port}: {error}"))
+        };
+        Self::try_bind(port).await.map_err(named)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn try_bind(port: u16) -> io::Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -60,10 +71,6 @@ impl Listeners {
             };
             return Ok(Self { v4, v6, port: actual });
         }
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     async fn accept(&self) -> io::Result<TcpStream> {
