@@ -476,7 +476,7 @@ fn server(config: ServerConfig) -> Server<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(300))]
 
     #[test]
     fn links_around_a_hub_are_a_server(

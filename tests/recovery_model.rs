@@ -333,7 +333,7 @@ fn run(capacity: usize, order: ReplayOrder, ops: &[Op]) -> (usize, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(support::cases(400))]
 
     #[test]
     fn recovery_is_exact_with_a_small_log(

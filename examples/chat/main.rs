@@ -8,15 +8,13 @@
 //!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
-extern crate alloc;
-
 mod page;
 mod room;
 mod store;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
 
-use core::{error::Error, time::Duration};
+use std::{error::Error, time::Duration};
 use std::{path::PathBuf, process::ExitCode};
 
 use socketio_proto::{RecoveryConfig, ServerConfig, server::Server};

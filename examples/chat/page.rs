@@ -1,6 +1,6 @@
 //! The page and the official client's files, all held in memory.
 
-use alloc::collections::BTreeMap;
+use std::collections::BTreeMap;
 use std::{
     fs, io,
     path::{Path, PathBuf},

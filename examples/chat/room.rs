@@ -1,7 +1,7 @@
 //! The chat itself: one room, names, messages.
 
-use core::time::Duration;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -46,7 +46,7 @@ pub struct Message {
     pub sender: String,
     /// Milliseconds since the UNIX epoch.
     pub at: i64,
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The profile of black-box checks of recovery.
 
-use core::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error};
 
 use serde_json::{Value, json};
 use socketio_proto::{

@@ -1,7 +1,7 @@
 //! Engine.IO without Socket.IO: every message comes back.
 
-use alloc::{collections::BTreeMap, sync::Arc};
-use core::convert::Infallible;
+use std::convert::Infallible;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hyper::http::request::Parts;
 use socketio_proto::{

@@ -13,8 +13,6 @@
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
 //! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`.
 
-extern crate alloc;
-
 mod acceptance;
 mod client;
 mod echo;
@@ -25,7 +23,7 @@ mod settings;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
 
-use core::error::Error;
+use std::error::Error;
 use std::process::ExitCode;
 
 use hyper::StatusCode;

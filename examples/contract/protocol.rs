@@ -1,6 +1,6 @@
 //! The profile of the official Socket.IO v5 protocol suite.
 
-use core::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error};
 
 use socketio_proto::{
     server::{Event, Server},

@@ -1,6 +1,6 @@
 //! What the command line and the environment say.
 
-use core::{error::Error, str::FromStr, time::Duration};
+use std::{error::Error, str::FromStr, time::Duration};
 
 use socketio_proto::{RecoveryConfig, ReplayOrder, ServerConfig};
 

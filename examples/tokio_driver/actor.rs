@@ -1,7 +1,7 @@
 //! The task that owns a machine: everything that happens to it happens here, in order.
 
-use alloc::{collections::BTreeMap, sync::Arc};
-use core::{
+use std::{collections::BTreeMap, sync::Arc};
+use std::{
     future::Future,
     pin::{Pin, pin},
     sync::atomic::{AtomicU64, Ordering},

@@ -1,6 +1,6 @@
 //! One plain HTTP request, and its answer.
 
-use core::{error, fmt, time::Duration};
+use std::{error, fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};

@@ -1,12 +1,12 @@
 //! Sockets that listen, and the connections that come in.
 
-use alloc::sync::Arc;
-use core::{
+use std::io;
+use std::sync::Arc;
+use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
     time::Duration,
 };
-use std::io;
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};

@@ -1,6 +1,6 @@
 //! What is served under which path.
 
-use core::time::Duration;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;

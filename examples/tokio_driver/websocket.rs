@@ -1,7 +1,7 @@
 //! One WebSocket: its handshake, its frames, its end.
 
-use alloc::sync::Arc;
-use core::{pin::pin, time::Duration};
+use std::sync::Arc;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -167,7 +167,7 @@ async fn receive(
                 // Its length is all that the machine needs to refuse it, in its own way.
                 let frame = Frame::Binary(vec![0; max_payload.saturating_add(1)].into());
                 endpoint.send(Command::Frame { wire, frame }).await.ok();
-                return core::future::pending().await;
+                return std::future::pending().await;
             }
             Ok(Message::Close(_)) | Err(_) => return,
         };
