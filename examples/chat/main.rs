@@ -14,8 +14,7 @@ mod store;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
 
-use std::{error::Error, time::Duration};
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use socketio_proto::{RecoveryConfig, ServerConfig, server::Server};
 use tokio::{sync::mpsc, task::JoinHandle};

@@ -1,7 +1,7 @@
 //! The page and the official client's files, all held in memory.
 
-use std::collections::BTreeMap;
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},

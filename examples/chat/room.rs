@@ -1,7 +1,6 @@
 //! The chat itself: one room, names, messages.
 
-use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::{sync::mpsc::Sender, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -1,7 +1,11 @@
 //! The profile of the official client's own test suite.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::{convert::Infallible, error::Error, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    error::Error,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hyper::http::request::Parts;

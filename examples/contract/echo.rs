@@ -1,7 +1,6 @@
 //! Engine.IO without Socket.IO: every message comes back.
 
-use std::convert::Infallible;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use hyper::http::request::Parts;
 use socketio_proto::{

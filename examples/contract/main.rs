@@ -23,8 +23,7 @@ mod settings;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
 
-use std::error::Error;
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 use hyper::StatusCode;
 use tokio::{sync::mpsc, task::JoinHandle};

@@ -1,9 +1,10 @@
 //! The task that owns a machine: everything that happens to it happens here, in order.
 
-use std::{collections::BTreeMap, sync::Arc};
 use std::{
+    collections::BTreeMap,
     future::Future,
     pin::{Pin, pin},
+    sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };

@@ -1,10 +1,10 @@
 //! Sockets that listen, and the connections that come in.
 
-use std::io;
-use std::sync::Arc;
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 

@@ -1,7 +1,6 @@
 //! One WebSocket: its handshake, its frames, its end.
 
-use std::sync::Arc;
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
