@@ -32,6 +32,12 @@
 //!   end by expiry is an event.
 //! * A claim is one step: the old link's socket is closed if there is still one, the session moves,
 //!   CONNECT is written, then what was missed, then what is live.
+//!
+//! # Holes of the reference
+//!
+//! The numbers are those of the list that this crate was made from; each test states the promise.
+//!
+#![doc = include_str!("holes.md")]
 
 mod buffer;
 mod memberships;
