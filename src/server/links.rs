@@ -6,8 +6,9 @@ use slab::Slab;
 
 use crate::{
     engine::{self, Transport},
+    hub::Delivery,
     id::{ConnectionId, EngineId, WireId},
-    link::Link,
+    link::{Delivered, Link},
     time::Timestamp,
     timers::Timers,
 };
@@ -110,7 +111,19 @@ impl Links {
         }
     }
 
-    pub(super) fn mark_ready(&mut self, id: ConnectionId) {
+    /// Queues a packet on one connection; `None` if it is gone.
+    pub(super) fn deliver(&mut self, to: ConnectionId, delivery: &Delivery) -> Option<Delivered> {
+        let (index, generation) = unpack(to);
+        let slot = self.slots.get_mut(index).filter(|slot| slot.generation == generation)?;
+        let delivered = slot.link.deliver(delivery);
+        if delivered == Delivered::Queued && !slot.is_ready {
+            slot.is_ready = true;
+            self.ready.push_back(to);
+        }
+        Some(delivered)
+    }
+
+    fn mark_ready(&mut self, id: ConnectionId) {
         if let Some(slot) = self.slot_mut(id)
             && !slot.is_ready
         {

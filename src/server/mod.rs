@@ -290,15 +290,11 @@ impl<D: Default> Server<D> {
 
     fn deliver(&mut self, delivery: &hub::Delivery) {
         for to in delivery.recipients() {
-            let Some(link) = self.links.get_mut(*to) else {
-                increment(&mut self.stale);
-                continue;
-            };
-            match link.deliver(delivery) {
-                Delivered::Queued => self.links.mark_ready(*to),
-                Delivered::Dropped => increment(&mut self.dropped),
-                Delivered::Stale => increment(&mut self.stale),
-                Delivered::Overflowed => self.collect(*to),
+            match self.links.deliver(*to, delivery) {
+                Some(Delivered::Queued) => {}
+                Some(Delivered::Dropped) => increment(&mut self.dropped),
+                Some(Delivered::Overflowed) => self.collect(*to),
+                Some(Delivered::Stale) | None => increment(&mut self.stale),
             }
         }
     }
