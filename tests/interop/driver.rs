@@ -1,52 +1,24 @@
 //! Runs Node.js test files against an example of this crate: shared by `interop.rs` and `browser.rs`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::std_instead_of_alloc,
-    reason = "a helper of tests, outside of the test functions where this is allowed"
-)]
+#[path = "example.rs"]
+mod example;
+#[path = "npm.rs"]
+mod npm;
+#[path = "output.rs"]
+mod output;
 
-use std::{
-    env, fs,
-    io::{self, BufRead as _, BufReader, Read},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
-    thread,
+pub(crate) use self::{
+    example::Example,
+    npm::{have, install},
 };
 
-/// Whether `program` can be run. Where it cannot, the caller's test is skipped with a message,
-/// except on CI, where a silent skip would hide that nothing was tested.
-pub(crate) fn have(program: &str) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        let on_ci = env::var("CI").is_ok_and(|value| value == "true");
-        assert!(!on_ci, "`{program}` is needed on CI");
-        println!("skipped: there is no `{program}` on this machine");
-    }
-    found
-}
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-/// Installs what `package-lock.json` of `folder` pins, unless it is installed.
-pub(crate) fn install(folder: &Path) {
-    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified());
-    // npm writes the second file at the end of an installation.
-    let wanted = modified("package-lock.json").expect("a lock file");
-    if modified("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
-        return;
-    }
-    let output = Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(folder)
-        .output()
-        .expect("npm runs");
-    assert_success("npm ci", &output);
-}
+use self::output::assert_success;
 
 /// Runs every `*.test.mjs` of `folder`, one after the other, with `variables` in the environment.
 pub(crate) fn run_node_tests(folder: &Path, variables: &[(&str, String)]) {
@@ -65,108 +37,4 @@ pub(crate) fn run_node_tests(folder: &Path, variables: &[(&str, String)]) {
         .output()
         .expect("node runs");
     assert_success("node --test", &output);
-}
-
-fn assert_success(what: &str, output: &Output) {
-    assert!(
-        output.status.success(),
-        "{what}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-}
-
-/// A running example. It is stopped when this is dropped.
-pub(crate) struct Example {
-    name: &'static str,
-    process: Child,
-    complaints: Arc<Mutex<String>>,
-    /// What it printed after `listening `.
-    pub(crate) address: String,
-}
-
-impl Example {
-    /// Builds and starts the example and waits until it says that it is listening.
-    pub(crate) fn start(
-        name: &'static str,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
-        let mut process = Command::new(build(name))
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
-        let complaints = Arc::new(Mutex::new(String::new()));
-        let stderr = process.stderr.take().expect("stderr is piped");
-        thread::spawn({
-            let complaints = Arc::clone(&complaints);
-            move || collect(stderr, &complaints)
-        });
-        let mut lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, address) = line.split_once("listening ")?;
-            Some(address.trim().to_owned())
-        });
-        // Nobody else reads what it prints later, and a full pipe would stop it.
-        thread::spawn(move || lines.for_each(drop));
-        let mut example = Self { name, process, complaints, address: address.unwrap_or_default() };
-        assert!(!example.address.is_empty(), "{}", example.report());
-        example
-    }
-
-    /// Fails unless the example has survived everything without a panic.
-    pub(crate) fn assert_unharmed(&mut self) {
-        let running = matches!(self.process.try_wait(), Ok(None));
-        let report = self.report();
-        assert!(running && !report.contains("panicked"), "{report}");
-    }
-
-    fn report(&mut self) -> String {
-        let complaints = self.complaints.lock().expect("no reader panicked");
-        format!("{} is {:?} and wrote:\n{complaints}", self.name, self.process.try_wait())
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn collect(stream: impl Read, into: &Mutex<String>) {
-    for line in BufReader::new(stream).lines().map_while(io::Result::ok) {
-        if let Ok(mut text) = into.lock() {
-            text.push_str(&line);
-            text.push('\n');
-        }
-    }
-}
-
-/// Builds the example as this test was built, since `cargo test --test` does not, and names its
-/// binary.
-fn build(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("the path of this test");
-    // <target>/<profile>/deps/<test>
-    let profile_folder = test.ancestors().nth(2).expect("a folder of the profile");
-    let target_folder = profile_folder.parent().expect("a target folder");
-    let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
-        None | Some("debug") => "dev",
-        Some(profile) => profile,
-    };
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", name, "--profile", profile])
-        .arg("--target-dir")
-        .arg(target_folder)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    assert_success("cargo build --example", &output);
-    profile_folder.join("examples").join(name)
 }

@@ -1,0 +1,106 @@
+//! Builds and runs an example of this crate.
+
+use std::{
+    env,
+    io::{self, BufRead as _, BufReader, Read},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use super::output::assert_success;
+
+/// A running example. It is stopped when this is dropped.
+pub(crate) struct Example {
+    name: &'static str,
+    process: Child,
+    complaints: Arc<Mutex<String>>,
+    /// What it printed after `listening `.
+    pub(crate) address: String,
+}
+
+impl Example {
+    /// Builds and starts the example and waits until it says that it is listening.
+    pub(crate) fn start(
+        name: &'static str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut process = Command::new(build(name))
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let complaints = Arc::new(Mutex::new(String::new()));
+        let stderr = process.stderr.take().expect("stderr is piped");
+        thread::spawn({
+            let complaints = Arc::clone(&complaints);
+            move || collect(stderr, &complaints)
+        });
+        let mut lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, address) = line.split_once("listening ")?;
+            Some(address.trim().to_owned())
+        });
+        // Nobody else reads what it prints later, and a full pipe would stop it.
+        thread::spawn(move || lines.for_each(drop));
+        let mut example = Self { name, process, complaints, address: address.unwrap_or_default() };
+        assert!(!example.address.is_empty(), "{}", example.report());
+        example
+    }
+
+    /// Fails unless the example has survived everything without a panic.
+    pub(crate) fn assert_unharmed(&mut self) {
+        let running = matches!(self.process.try_wait(), Ok(None));
+        let report = self.report();
+        assert!(running && !report.contains("panicked"), "{report}");
+    }
+
+    fn report(&mut self) -> String {
+        let complaints = self.complaints.lock().expect("no reader panicked");
+        format!("{} is {:?} and wrote:\n{complaints}", self.name, self.process.try_wait())
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn collect(stream: impl Read, into: &Mutex<String>) {
+    for line in BufReader::new(stream).lines().map_while(io::Result::ok) {
+        if let Ok(mut text) = into.lock() {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+}
+
+/// Builds the example as this test was built, since `cargo test --test` does not, and names its
+/// binary.
+pub(crate) fn build(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("the path of this test");
+    // <target>/<profile>/deps/<test>
+    let profile_folder = test.ancestors().nth(2).expect("a folder of the profile");
+    let target_folder = profile_folder.parent().expect("a target folder");
+    let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev",
+        Some(profile) => profile,
+    };
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name, "--profile", profile])
+        .arg("--target-dir")
+        .arg(target_folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert_success("cargo build --example", &output);
+    profile_folder.join("examples").join(name)
+}

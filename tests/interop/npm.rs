@@ -1,0 +1,42 @@
+//! What tests need of Node.js and npm.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::output::assert_success;
+
+/// Whether `program` can be run. Where it cannot, the caller's test is skipped with a message,
+/// except on CI, where a silent skip would hide that nothing was tested.
+pub(crate) fn have(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        let on_ci = env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!on_ci, "`{program}` is needed on CI");
+        println!("skipped: there is no `{program}` on this machine");
+    }
+    found
+}
+
+/// Installs what `package-lock.json` of `folder` pins, unless it is installed.
+pub(crate) fn install(folder: &Path) {
+    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified());
+    // npm writes the second file at the end of an installation.
+    let wanted = modified("package-lock.json").expect("a lock file");
+    if modified("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
+        return;
+    }
+    let output = Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(folder)
+        .output()
+        .expect("npm runs");
+    assert_success("npm ci", &output);
+}
