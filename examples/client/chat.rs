@@ -1,0 +1,237 @@
+//! The chat: what is typed, what arrives, and what the connection does.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::FutureExt as _;
+use serde::Deserialize;
+use serde_json::json;
+use socketio_proto::{
+    client::{AckToken, Event},
+    socket::{self, Args, Json},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::{driver::Driver, entropy, view};
+
+/// How long the end waits for messages to be acknowledged.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Chat {
+    driver: Driver,
+    namespace: String,
+    name: String,
+    /// The number of the last message that was seen: a server that keeps messages can go on there.
+    last_id: i64,
+    /// Makes the names of messages unique, so that a server can store each of them once.
+    unique: u64,
+    sent: u64,
+    back_at: Option<Instant>,
+    leave_by: Option<Instant>,
+}
+
+/// Why the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The user or the server wished it.
+    Left,
+    /// The server refused the connection.
+    Refused,
+}
+
+/// A message as `examples/chat` has it. Other servers may send only a text.
+#[derive(Deserialize)]
+struct Message {
+    id: i64,
+    text: String,
+    #[serde(default)]
+    from: String,
+}
+
+impl Chat {
+    pub fn new(driver: Driver, namespace: String, name: String) -> Self {
+        let mut unique = [0; 8];
+        entropy(&mut unique);
+        let unique = u64::from_le_bytes(unique);
+        Self { driver, namespace, name, last_id: 0, unique, sent: 0, back_at: None, leave_by: None }
+    }
+
+    /// Runs until the user or the server has enough.
+    pub async fn run(mut self, mut lines: mpsc::Receiver<String>) -> End {
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let end = loop {
+            let (back_at, leave_by) = (self.back_at, self.leave_by);
+            if leave_by.is_some() && self.is_settled() {
+                break End::Left;
+            }
+            tokio::select! {
+                event = self.driver.next() => if let Some(end) = self.handle_event(event) {
+                    break end;
+                },
+                line = lines.recv(), if leave_by.is_none() => match line {
+                    Some(line) => self.handle_line(line.trim()),
+                    None => self.leave(),
+                },
+                () = at(back_at), if back_at.is_some() => self.come_back(),
+                () = at(leave_by), if leave_by.is_some() => break End::Left,
+                _ = &mut interrupted => break End::Left,
+            }
+        };
+        self.driver.client(|client, now| client.disconnect(now, &self.namespace));
+        self.driver.finish().await;
+        end
+    }
+
+    fn handle_line(&mut self, line: &str) {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match command {
+            "" => {}
+            "/drop" => self.driver.cut(),
+            "/offline" => match rest.trim().parse() {
+                Ok(seconds) => self.go_offline(Duration::from_secs(seconds)),
+                Err(_) => println!("* how many seconds?"),
+            },
+            "/name" => self.rename(rest.trim()),
+            "/state" => self.show_state(),
+            "/quit" => self.leave(),
+            _ if command.starts_with('/') => println!("* no such command: {command}"),
+            _ => self.send(line),
+        }
+    }
+
+    /// Sends a message until it is acknowledged, also over the next links.
+    fn send(&mut self, text: &str) {
+        let client_offset = format!("{:x}-{}", self.unique, self.sent);
+        self.sent = self.sent.wrapping_add(1);
+        self.emit("chat message", &json!([text, client_offset]));
+    }
+
+    fn rename(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        self.emit("name", &json!([name]));
+    }
+
+    fn emit(&mut self, name: &str, args: &serde_json::Value) {
+        let Ok(event) = socket::Event::new(name, args) else {
+            return;
+        };
+        let emitted = self
+            .driver
+            .client(|client, now| client.emit_with_retries(now, &self.namespace, &event));
+        if let Err(error) = emitted {
+            println!("* not sent: {error}");
+        }
+    }
+
+    fn go_offline(&mut self, time: Duration) {
+        let Some(back_at) = Instant::now().checked_add(time) else {
+            return println!("* that is too long");
+        };
+        println!("* offline for {} s", time.as_secs());
+        self.back_at = Some(back_at);
+        self.driver.set_online(false);
+    }
+
+    fn come_back(&mut self) {
+        println!("* online again");
+        self.back_at = None;
+        self.driver.set_online(true);
+    }
+
+    /// Ends once everything was acknowledged.
+    fn leave(&mut self) {
+        self.leave_by = Instant::now().checked_add(PATIENCE);
+    }
+
+    fn is_settled(&mut self) -> bool {
+        self.driver.client(|client, _| client.retrying(&self.namespace).next().is_none())
+    }
+
+    /// Shows an event and answers it. Returns whether there is no sense in going on.
+    fn handle_event(&mut self, event: Event) -> Option<End> {
+        match event {
+            Event::AuthRequested { request, .. } => {
+                let auth = json!({ "serverOffset": self.last_id, "name": self.name });
+                if let Ok(auth) = Json::new(&auth) {
+                    self.driver.client(|client, now| client.provide_auth(now, request, &auth));
+                }
+            }
+            Event::Connected { recovered, .. } => return self.handle_connected(recovered),
+            Event::Received { event, ack, .. } => self.handle_received(&event, ack),
+            Event::ConnectError { error, .. } => {
+                println!("* {}", view::connect_error(&error));
+                let is_active = self.driver.client(|client, _| client.is_active(&self.namespace));
+                return (!is_active).then_some(End::Refused);
+            }
+            Event::Disconnected { reason, rejoins, .. } => {
+                println!("* disconnected: {reason}");
+                return (!rejoins).then_some(End::Left);
+            }
+            other => {
+                if let Some(line) = view::describe(&other) {
+                    println!("* {line}");
+                }
+            }
+        }
+        None
+    }
+
+    fn handle_connected(&mut self, recovered: bool) -> Option<End> {
+        // An official server has sent what was missed by now; this crate's follows with it.
+        let mut events = Vec::new();
+        while recovered && let Some(event) = self.driver.next().now_or_never() {
+            events.push(event);
+        }
+        let missed = events.iter().filter(|event| is_replayable(event)).count();
+        self.show_state();
+        if recovered {
+            println!("* missed events so far: {missed}");
+        }
+        // All of them, even if one has an end in it.
+        let ends: Vec<End> =
+            events.into_iter().filter_map(|event| self.handle_event(event)).collect();
+        ends.first().copied()
+    }
+
+    fn show_state(&mut self) {
+        let state = self.driver.client(|client, _| view::state(client, &self.namespace));
+        println!("* {state}");
+    }
+
+    fn handle_received(&mut self, event: &socket::Event, token: Option<AckToken>) {
+        match event.name() {
+            "chat message" => self.show_message(event),
+            "recovered" => println!("* missed events in all: {}", event.get(0).unwrap_or(0)),
+            _ => println!("[{}] {}", event.name(), event.json()),
+        }
+        if let Some(token) = token
+            && let Ok(args) = Args::new(&())
+        {
+            self.driver.client(|client, now| client.ack(now, token, &args));
+        }
+    }
+
+    fn show_message(&mut self, event: &socket::Event) {
+        let Ok(Message { id, text, from }) = event.get(0) else {
+            let text = event.get::<String>(0).unwrap_or_else(|_| event.json().to_owned());
+            return println!("> {text}");
+        };
+        let again = if id <= self.last_id { " (again)" } else { "" };
+        self.last_id = self.last_id.max(id);
+        println!("{from}> {text}{again}");
+    }
+}
+
+/// Whether an event can be one that was missed: `online` is volatile, and what asks for an
+/// acknowledgement is not sent again.
+fn is_replayable(event: &Event) -> bool {
+    matches!(event, Event::Received { event, ack: None, .. } if event.name() != "online")
+}
+
+async fn at(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        sleep_until(instant).await;
+    }
+}

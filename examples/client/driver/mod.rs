@@ -1,0 +1,227 @@
+//! Drives the sans-IO client with tokio: sockets, HTTP, WebSocket frames, the clock.
+//!
+//! ```text
+//!                        ┌─ one task per exchange ── hyper ───────┐
+//!   Driver ── outputs ──►┤                                        ├── ClientInput (bounded) ──► Driver
+//!     one Client         └─ one task per WebSocket ── tungstenite ┘
+//!     one timer
+//! ```
+//!
+//! Whoever calls [`Driver::next`] owns everything; nothing moves between two calls but the bytes of
+//! the tasks. To drop the driver is to kill its links.
+
+#[path = "../../tokio_driver/clock.rs"]
+mod clock;
+mod http;
+mod websocket;
+
+pub use self::http::Site;
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use socketio_proto::{
+    Timestamp, WireId,
+    client::{Client, Event, Output},
+    engine::{ClientInput, ClientOutput, Frame},
+};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep_until, timeout},
+};
+
+use self::{clock::Clock, http::Http};
+
+/// Inputs that wait for the client; beyond it, links wait.
+const INBOX: usize = 64;
+/// Frames that wait for a WebSocket; beyond it, the client keeps them in its own bounded queue.
+const FRAMES: usize = 32;
+/// Timers this far away are as good as none.
+const FAR: Duration = Duration::from_hours(24);
+/// How long a server may take for its part of the end.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A client and its links.
+pub struct Driver {
+    client: Client,
+    clock: Clock,
+    site: Arc<Site>,
+    http: Http,
+    wires: BTreeMap<WireId, Wire>,
+    tasks: JoinSet<()>,
+    reports: mpsc::Sender<ClientInput>,
+    inbox: mpsc::Receiver<ClientInput>,
+    /// Paused WebSockets, each until it has taken half of what waits for it.
+    stalled: FuturesUnordered<Pin<Box<dyn Future<Output = WireId> + Send>>>,
+    is_online: bool,
+}
+
+struct Wire {
+    task: AbortHandle,
+    /// The way to a WebSocket. To drop it is to close that, after what was sent before.
+    frames: Option<mpsc::Sender<Frame>>,
+}
+
+impl Driver {
+    /// Takes over a client. Links are made as soon as it wants them and [`next`](Self::next) is
+    /// called.
+    pub fn new(client: Client, site: Site) -> Self {
+        let (reports, inbox) = mpsc::channel(INBOX);
+        let site = Arc::new(site);
+        Self {
+            client,
+            clock: Clock::start(),
+            http: Http::new(site.clone()),
+            site,
+            wires: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            reports,
+            inbox,
+            stalled: FuturesUnordered::new(),
+            is_online: true,
+        }
+    }
+
+    /// Lets the caller use the client.
+    pub fn client<R>(&mut self, verb: impl FnOnce(&mut Client, Timestamp) -> R) -> R {
+        verb(&mut self.client, self.clock.now())
+    }
+
+    /// Carries out what the client wants until it has something to tell. May be dropped at any
+    /// time: nothing is lost.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.flush() {
+                return event;
+            }
+            let due = self.due();
+            tokio::select! {
+                Some(input) = self.inbox.recv() => self.handle_input(input),
+                Some(wire) = self.stalled.next() => self.client.resume(wire),
+                Some(_) = self.tasks.join_next() => {}
+                () = sleep_until(due) => self.handle_input(ClientInput::Timeout),
+            }
+        }
+    }
+
+    /// Kills every link without a word to the server, as a network does.
+    pub fn cut(&mut self) {
+        for (wire, Wire { task, .. }) in std::mem::take(&mut self.wires) {
+            task.abort();
+            self.handle_input(ClientInput::WireClosed { wire });
+        }
+    }
+
+    /// Whether there is a network. Without one the links are cut and no new one can be made; when
+    /// it is back the client tries at once.
+    pub fn set_online(&mut self, is_online: bool) {
+        self.is_online = is_online;
+        if is_online {
+            self.client.reconnect(self.clock.now());
+        } else {
+            self.cut();
+        }
+    }
+
+    /// Sends what is left after the client was disconnected, and ends.
+    pub async fn finish(mut self) {
+        let drained = async {
+            loop {
+                while self.flush().is_some() {}
+                tokio::select! {
+                    Some(input) = self.inbox.recv() => self.handle_input(input),
+                    Some(wire) = self.stalled.next() => self.client.resume(wire),
+                    ended = self.tasks.join_next() => if ended.is_none() {
+                        return;
+                    }
+                }
+            }
+        };
+        // Links that are not done by then die with the driver.
+        timeout(LINGER, drained).await.ok();
+    }
+
+    fn due(&self) -> Instant {
+        let far = Instant::now() + FAR;
+        let deadline = self.client.deadline();
+        deadline.and_then(|deadline| self.clock.instant(deadline)).map_or(far, |due| due.min(far))
+    }
+
+    fn handle_input(&mut self, input: ClientInput) {
+        if let ClientInput::Response { wire, .. } | ClientInput::WireClosed { wire } = &input {
+            self.wires.remove(wire);
+        }
+        self.client.handle_input(self.clock.now(), input);
+    }
+
+    /// Carries out outputs up to the next event.
+    fn flush(&mut self) -> Option<Event> {
+        loop {
+            match self.client.poll_output()? {
+                Output::Event(event) => return Some(event),
+                Output::Wire(output) => self.carry_out(output),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: ClientOutput) {
+        match output {
+            ClientOutput::Get { wire, query } => {
+                self.start(wire, None, self.http.get(wire, &query));
+            }
+            ClientOutput::Post { wire, query, body } => {
+                self.start(wire, None, self.http.post(wire, &query, body));
+            }
+            ClientOutput::OpenWebSocket { wire, query } => {
+                let (frames, outgoing) = mpsc::channel(FRAMES);
+                let (site, reports) = (self.site.clone(), self.reports.clone());
+                let end = async move {
+                    websocket::run(&site, &query, wire, outgoing, &reports).await;
+                    ClientInput::WireClosed { wire }
+                };
+                self.start(wire, Some(frames), end);
+            }
+            ClientOutput::Send { wire, frame } => self.send(wire, frame),
+            ClientOutput::Close { wire } => {
+                if let Some(Wire { task, frames: None }) = self.wires.remove(&wire) {
+                    task.abort();
+                }
+            }
+            ClientOutput::Event(_) => {}
+        }
+    }
+
+    /// Starts a link, whose future ends with the last that there is to report of it.
+    fn start(
+        &mut self,
+        wire: WireId,
+        frames: Option<mpsc::Sender<Frame>>,
+        link: impl Future<Output = ClientInput> + Send + 'static,
+    ) {
+        if !self.is_online {
+            return self.handle_input(ClientInput::WireClosed { wire });
+        }
+        let reports = self.reports.clone();
+        let task = self.tasks.spawn(async move {
+            let end = link.await;
+            reports.send(end).await.ok();
+        });
+        self.wires.insert(wire, Wire { task, frames });
+    }
+
+    fn send(&mut self, wire: WireId, frame: Frame) {
+        let Some(Wire { frames: Some(frames), .. }) = self.wires.get(&wire) else {
+            return;
+        };
+        // If the task has ended its report is on its way; it is full only if it cannot be paused.
+        if frames.try_send(frame).is_ok() && frames.capacity() == 0 {
+            let frames = frames.clone();
+            self.client.pause(wire);
+            self.stalled.push(Box::pin(async move {
+                frames.reserve_many(FRAMES / 2).await.ok();
+                wire
+            }));
+        }
+    }
+}

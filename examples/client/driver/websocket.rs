@@ -1,0 +1,108 @@
+//! One WebSocket: its handshake, its frames, its end.
+
+use bytes::Bytes;
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use socketio_proto::{
+    WireId,
+    client::ClientLimits,
+    engine::{ClientInput, Frame},
+};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Error, Message, Utf8Bytes, protocol::WebSocketConfig},
+};
+
+use super::{LINGER, http::Site};
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Opens a WebSocket and passes frames until one side ends it. That nothing more comes through
+/// `outgoing` asks to close it.
+pub(super) async fn run(
+    site: &Site,
+    query: &str,
+    wire: WireId,
+    mut outgoing: mpsc::Receiver<Frame>,
+    reports: &mpsc::Sender<ClientInput>,
+) {
+    let socket = tokio::select! {
+        socket = open(site, query) => socket,
+        // Nothing is sent before it is open: it is not wanted any more.
+        _ = outgoing.recv() => return,
+    };
+    let Ok(socket) = socket else {
+        return;
+    };
+    if reports.send(ClientInput::WebSocketOpened { wire }).await.is_err() {
+        return;
+    }
+    let (mut sink, mut stream) = socket.split();
+    let is_ours = tokio::select! {
+        () = receive(&mut stream, wire, reports) => false,
+        sent = send(&mut sink, &mut outgoing) => sent.is_ok(),
+    };
+    if is_ours {
+        let closing = async {
+            sink.close().await?;
+            while stream.next().await.is_some_and(|message| message.is_ok()) {}
+            Ok::<_, Error>(())
+        };
+        timeout(LINGER, closing).await.ok();
+    }
+}
+
+async fn open(site: &Site, query: &str) -> Result<Socket, Error> {
+    let limit = Some(ClientLimits::default().max_payload);
+    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
+    let stream = TcpStream::connect(site.address()).await?;
+    stream.set_nodelay(true)?;
+    let url = site.url("ws", query);
+    let (socket, _) = client_async_with_config(url, stream, Some(config)).await?;
+    Ok(socket)
+}
+
+/// Hands messages to the client until the server closes or fails.
+async fn receive(
+    stream: &mut SplitStream<Socket>,
+    wire: WireId,
+    reports: &mpsc::Sender<ClientInput>,
+) {
+    while let Some(message) = stream.next().await {
+        let frame = match message {
+            // Copied, because a slice that the application keeps would pin the read buffer.
+            Ok(Message::Text(text)) => Frame::Text(text.as_str().into()),
+            Ok(Message::Binary(bytes)) => Frame::Binary(Bytes::copy_from_slice(&bytes)),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Ok(Message::Close(_)) | Err(_) => return,
+        };
+        if reports.send(ClientInput::Frame { wire, frame }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes frames until there are no more to come. All that wait are written with one flush.
+async fn send(
+    sink: &mut SplitSink<Socket, Message>,
+    outgoing: &mut mpsc::Receiver<Frame>,
+) -> Result<(), Error> {
+    while let Some(frame) = outgoing.recv().await {
+        sink.feed(message(frame)?).await?;
+        while let Ok(frame) = outgoing.try_recv() {
+            sink.feed(message(frame)?).await?;
+        }
+        sink.flush().await?;
+    }
+    Ok(())
+}
+
+fn message(frame: Frame) -> Result<Message, Error> {
+    Ok(match frame {
+        Frame::Text(text) => Message::Text(Utf8Bytes::try_from(text.into_bytes())?),
+        Frame::Binary(bytes) => Message::Binary(bytes),
+    })
+}

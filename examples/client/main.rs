@@ -1,0 +1,119 @@
+//! A chat in the terminal, over the client of this crate:
+//! `cargo run --release --example client http://localhost:3000`.
+//!
+//! It talks to `examples/chat`, and to any Socket.IO server that takes the event `chat message`,
+//! such as one made with the official tutorial. It reads lines and writes lines, so a program can
+//! drive it as well. Lines that begin with `*` tell what happens to the connection: unplug it with
+//! `/drop` and `/offline 30`, and see what comes back.
+
+mod chat;
+mod driver;
+mod view;
+
+use std::{error::Error, io::BufRead as _, process::ExitCode};
+
+use hyper::Uri;
+use socketio_proto::{
+    client::{Auth, Client, ClientConfig},
+    engine::Transport,
+};
+use tokio::sync::mpsc;
+
+use self::{
+    chat::{Chat, End},
+    driver::{Driver, Site},
+};
+
+/// Lines that were typed and not read yet.
+const LINES: usize = 64;
+const USAGE: &str = "\
+usage: client [--transport polling|websocket|both] [--name NAME] [--path /socket.io/] URL
+The path of the URL names a namespace. Commands: /drop, /offline SECONDS, /name NAME, /state, /quit.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(End::Left) => ExitCode::SUCCESS,
+        Ok(End::Refused) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<End, Box<dyn Error>> {
+    let Some(arguments) = Arguments::read()? else {
+        println!("{USAGE}");
+        return Ok(End::Left);
+    };
+    let config = ClientConfig::new().transports(&arguments.transports);
+    let mut driver = Driver::new(Client::new(config, entropy)?, arguments.site);
+    let namespace = arguments.namespace;
+    driver.client(|client, now| client.connect(now, &namespace, Auth::Ask))?;
+    Ok(Chat::new(driver, namespace, arguments.name).run(read_lines()).await)
+}
+
+/// Reads standard input on a thread of its own, which the end of the program does not wait for.
+fn read_lines() -> mpsc::Receiver<String> {
+    let (lines, typed) = mpsc::channel(LINES);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    typed
+}
+
+/// Spreads reconnections. Not to be guessed is of no importance here, to be there is.
+fn entropy(dest: &mut [u8]) {
+    getrandom::fill(dest).ok();
+}
+
+struct Arguments {
+    site: Site,
+    namespace: String,
+    transports: Vec<Transport>,
+    name: String,
+}
+
+impl Arguments {
+    /// `None` asks for help.
+    fn read() -> Result<Option<Self>, Box<dyn Error>> {
+        use lexopt::{
+            Arg::{Long, Short, Value},
+            ValueExt as _,
+        };
+
+        let mut url: Option<Uri> = None;
+        let mut transports = vec![Transport::Polling, Transport::WebSocket];
+        let (mut name, mut path) = (String::from("terminal"), String::from("/socket.io/"));
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("transport") => transports = parse_transports(&parser.value()?.string()?)?,
+                Long("name") => name = parser.value()?.string()?,
+                Long("path") => path = parser.value()?.string()?,
+                Long("help") | Short('h') => return Ok(None),
+                Value(value) if url.is_none() => url = Some(value.parse()?),
+                other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+            }
+        }
+        let url = url.ok_or(USAGE)?;
+        let authority = url.authority().filter(|_| url.scheme_str() == Some("http"));
+        let authority = authority.ok_or("the URL has to begin with http://")?;
+        let site = Site::new(authority.as_str(), &path);
+        Ok(Some(Self { site, namespace: url.path().to_owned(), transports, name }))
+    }
+}
+
+fn parse_transports(text: &str) -> Result<Vec<Transport>, String> {
+    match text {
+        "polling" => Ok(vec![Transport::Polling]),
+        "websocket" => Ok(vec![Transport::WebSocket]),
+        "both" => Ok(vec![Transport::Polling, Transport::WebSocket]),
+        other => Err(format!("no such transport: {other}\n{USAGE}")),
+    }
+}
