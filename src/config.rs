@@ -193,6 +193,15 @@ pub struct Limits {
     /// Acknowledgements that one namespace may be waiting for, a broadcast counting once.
     /// Default 100,000. One more is refused.
     pub pending_acks: usize,
+    /// Client offsets that one session remembers for
+    /// [`Server::accept_once`](crate::server::Server::accept_once), and as many acknowledgements of
+    /// its events. Default 1,024. The oldest are forgotten: an event that comes again after so many
+    /// others is taken for a new one.
+    pub client_offsets: usize,
+    /// Bytes of the acknowledgements that one session remembers. Default 64 KiB. Those of the
+    /// oldest events are forgotten: such an event is still known if it comes again, and not handled
+    /// twice, but not acknowledged either.
+    pub client_ack_bytes: usize,
 }
 
 impl Default for Limits {
@@ -209,6 +218,8 @@ impl Default for Limits {
             rooms_per_socket: 1_024,
             room_name_bytes: 255,
             pending_acks: 100_000,
+            client_offsets: 1_024,
+            client_ack_bytes: 64 << 10,
         }
     }
 }
@@ -227,6 +238,8 @@ impl Limits {
             ("limits.rooms_per_socket", self.rooms_per_socket > 0),
             ("limits.room_name_bytes", self.room_name_bytes >= 20),
             ("limits.pending_acks", self.pending_acks > 0),
+            ("limits.client_offsets", self.client_offsets > 0),
+            ("limits.client_ack_bytes", self.client_ack_bytes > 0),
         ])
     }
 }

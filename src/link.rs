@@ -15,7 +15,7 @@
 //!
 //! A violation closes the connection, and its sessions are over (H56).
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 use smallvec::SmallVec;
 
@@ -24,7 +24,7 @@ use crate::{
     engine::{self, CloseReason, Frame, Input, Payload, SendError, ServerConnection, Transport},
     hub::{AckToken, Attached, Delivery, DisconnectReason, Reply, ReplyKind, Request, RequestKind},
     id::{EngineId, SocketKey, WireId},
-    socket::{self, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet},
+    socket::{self, Args, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet},
     time::Timestamp,
 };
 
@@ -47,6 +47,8 @@ struct Seat {
     namespace: NamespaceName,
     /// `None` until the hub has let the client in.
     socket: Option<Attached>,
+    /// Whether the client counts its events, so that the hub has to do so as well.
+    is_counted: bool,
 }
 
 /// What the owner of the link has to do.
@@ -65,7 +67,8 @@ pub enum Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A client has emitted an event.
+    /// A client has emitted an event. Those of a client that counts them, as the one of this
+    /// crate does, come from the hub instead, which knows which link of a session is the present.
     Received {
         /// Its socket.
         socket: SocketKey,
@@ -284,15 +287,18 @@ impl Link {
         let socket = seat.and_then(|seat| self.seats.get(seat)?.socket);
         match (kind, socket) {
             (Kind::Connect { auth }, None) if seat.is_none() => self.ask(namespace, auth),
+            (Kind::Event { event, ack }, Some(socket)) if self.is_counted(socket) => {
+                self.request(RequestKind::Event { socket, event, ack });
+            }
             (Kind::Event { event, ack }, Some(socket)) => {
-                let ack = ack.map(|id| AckToken { socket, id });
+                let ack = ack.map(|id| AckToken::new(socket, id));
                 let event = Event::Received { socket: socket.key, event, ack };
                 self.out.push_back(Output::Event(event));
             }
             (Kind::Ack { id: Some(id), args }, Some(socket)) => {
                 self.request(RequestKind::Ack { socket, id, args });
             }
-            (Kind::Ack { id: None, .. }, Some(_)) => {}
+            (Kind::Ack { id: None, args }, Some(socket)) => self.confirm(socket, &args),
             (Kind::Disconnect, Some(socket)) => {
                 self.seats.retain(|seat| seat.socket != Some(socket));
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
@@ -302,6 +308,25 @@ impl Link {
         }
     }
 
+    fn is_counted(&self, socket: Attached) -> bool {
+        self.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
+    }
+
+    /// An acknowledgement without an id: a client of this crate says that it counts its events
+    /// from now on, and asks what has arrived. Where nothing was announced it means nothing.
+    fn confirm(&mut self, socket: Attached, args: &Args) {
+        if self.config.recovery.is_none() {
+            return;
+        }
+        let Ok(ids) = args.parse::<Vec<u64>>() else {
+            return;
+        };
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
+            seat.is_counted = true;
+        }
+        self.request(RequestKind::Confirm { socket, ids });
+    }
+
     fn ask(&mut self, namespace: NamespaceName, auth: Option<Json>) {
         if self.seats.len() >= self.config.limits.namespaces_per_connection {
             let error = Json::from_text(r#"{"message":"Too many namespaces"}"#);
@@ -309,7 +334,7 @@ impl Link {
             self.send_exempt(&Encoded::connect_error(&namespace, &error));
             return;
         }
-        self.seats.push(Seat { namespace: namespace.clone(), socket: None });
+        self.seats.push(Seat { namespace: namespace.clone(), socket: None, is_counted: false });
         self.request(RequestKind::Connect { namespace, auth });
     }
 

@@ -354,7 +354,8 @@ impl<D: Default> Hub<D> {
     fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {
         let namespace = self.namespaces.get(&socket.namespace)?;
         let member = namespace.member(socket)?;
-        Some(Encoded::connect(namespace.sessions.name(), &member.id, member.key.as_ref()))
+        let (name, id, pid) = (namespace.sessions.name(), &member.id, member.key.as_ref());
+        Some(Encoded::connect_counted(name, id, pid, member.received()))
     }
 
     /// The session that a claim is good for, and the position to resume from. Looks, and changes

@@ -2,7 +2,12 @@
 
 use core::time::Duration;
 
-use super::{Hub, audience::Audience, error::EmitError, message::AckToken};
+use super::{
+    Hub,
+    audience::Audience,
+    error::{EmitError, OnceError},
+    message::{AckToken, Once},
+};
 use crate::{
     id::{AckId, SocketKey},
     socket::{self, Args},
@@ -71,15 +76,34 @@ impl<D: Default> Hub<D> {
     }
 
     /// Answers an event that a client asked an acknowledgement for. Returns false if the client
-    /// has gone, or has come back on another link since.
-    #[expect(clippy::needless_pass_by_value, reason = "a token is used up by one answer")]
+    /// has gone, or has come back on another link since; where the answer is kept for the client
+    /// to ask again, only if the session has ended.
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
         self.advance(now);
-        let AckToken { socket, id } = token;
-        self.with_namespace(socket.key.namespace, |namespace, out| {
-            namespace.acknowledge(out, socket, id, args)
+        self.with_namespace(token.socket.key.namespace, |namespace, out| {
+            namespace.acknowledge(out, token, args)
         })
         .unwrap_or(false)
+    }
+
+    /// Decides whether an event that carries an offset of the client's is new; see
+    /// [`Server::accept_once`](crate::server::Server::accept_once).
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError`] if the session has ended, or if the offset is empty or longer than 255 bytes.
+    pub fn accept_once(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        offset: &str,
+        token: Option<AckToken>,
+    ) -> Result<Once, OnceError> {
+        self.advance(now);
+        self.with_namespace(socket.namespace, |namespace, out| {
+            namespace.accept_once(out, socket, offset, token)
+        })
+        .unwrap_or(Err(OnceError::UnknownSocket))
     }
 
     /// Emits an event to an audience. Returns the number of connected sockets that it goes to; it

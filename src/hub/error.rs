@@ -42,6 +42,21 @@ pub enum EmitError {
     },
 }
 
+/// Why nothing can be said about a client offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OnceError {
+    /// The session has ended, and what it remembered with it.
+    #[error("the socket's session has ended")]
+    UnknownSocket,
+    /// The offset is empty or too long to be remembered.
+    #[error("a client offset has 1 to {limit} bytes")]
+    OffsetLength {
+        /// The most bytes it may have.
+        limit: usize,
+    },
+}
+
 /// Why a namespace could not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 //! What links and the hub tell each other. All of it is `Send` and opaque.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use smallvec::SmallVec;
 
@@ -8,7 +8,7 @@ use super::reason::DisconnectReason;
 use crate::{
     engine::CloseReason,
     id::{ConnectionId, SocketKey},
-    socket::{Args, Encoded, Json, NamespaceName},
+    socket::{self, Args, Encoded, Json, NamespaceName},
 };
 
 /// From a link to the hub.
@@ -25,6 +25,10 @@ pub(crate) enum RequestKind {
     Detach { socket: Attached, reason: DisconnectReason },
     /// The client has acknowledged an event.
     Ack { socket: Attached, id: u64, args: Args },
+    /// A client that counts its events has emitted one.
+    Event { socket: Attached, event: socket::Event, ack: Option<u64> },
+    /// Such a client asks how many were received, and for the answers to these again.
+    Confirm { socket: Attached, ids: Vec<u64> },
 }
 
 /// From the hub to a link.
@@ -73,11 +77,30 @@ impl Delivery {
 pub struct AckToken {
     pub(crate) socket: Attached,
     pub(crate) id: u64,
+    /// Whether the client counts its events: then an answer is good on any link of the session.
+    pub(crate) is_counted: bool,
+    /// What the event was accepted under.
+    pub(crate) offset: Option<Box<str>>,
 }
 
 impl AckToken {
+    pub(crate) fn new(socket: Attached, id: u64) -> Self {
+        Self { socket, id, is_counted: false, offset: None }
+    }
+
     /// Returns the socket whose client waits for the acknowledgement.
     pub fn socket(&self) -> SocketKey {
         self.socket.key
     }
+}
+
+/// Whether an event is to be handled. See [`Server::accept_once`](crate::server::Server::accept_once).
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a duplicate is not to be handled"]
+pub enum Once {
+    /// It is new: handle it, and acknowledge it with this token if the client asked for that.
+    Fresh(Option<AckToken>),
+    /// It was accepted before, and there is nothing to do. It is acknowledged like the first one:
+    /// now, or together with that.
+    Duplicate,
 }

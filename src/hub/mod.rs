@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod message;
 mod namespace;
+mod once;
 mod reason;
 mod rejection;
 mod rooms;
@@ -46,9 +47,9 @@ pub use self::{
     acks::AckFailure,
     audience::Audience,
     connect::ConnectRequest,
-    error::{EmitError, NamespaceError, RoomError},
+    error::{EmitError, NamespaceError, OnceError, RoomError},
     event::Event,
-    message::{AckToken, Delivery, Reply, Request},
+    message::{AckToken, Delivery, Once, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
 };
@@ -173,6 +174,20 @@ impl<D: Default> Hub<D> {
                 if known.is_none() {
                     increment(&mut self.totals.stale);
                 }
+            }
+            RequestKind::Event { socket, event, ack } => {
+                let received = self.with_namespace(socket.key.namespace, |namespace, out| {
+                    namespace.receive(out, socket, event, ack)
+                });
+                if received != Some(true) {
+                    // The session has moved on, and its client sends the event there.
+                    increment(&mut self.totals.stale);
+                }
+            }
+            RequestKind::Confirm { socket, ids } => {
+                self.with_namespace(socket.key.namespace, |namespace, out| {
+                    namespace.confirm(out, socket, ids);
+                });
             }
         }
     }

@@ -165,22 +165,6 @@ impl<D> Namespace<D> {
         Ok(ack)
     }
 
-    /// Answers an event that a client asked an acknowledgement for.
-    pub(super) fn acknowledge(
-        &mut self,
-        out: &mut Outbox<D>,
-        socket: Attached,
-        id: u64,
-        args: &Args,
-    ) -> bool {
-        let Some(connection) = self.attached(socket).and_then(Member::connection) else {
-            return false;
-        };
-        let packet = Encoded::ack(self.sessions.name(), id, args);
-        out.push_back(self.deliver_one(connection, packet, false));
-        true
-    }
-
     /// A client has acknowledged an event.
     pub(super) fn handle_ack(
         &mut self,
@@ -297,7 +281,7 @@ impl<D> Namespace<D> {
         Some(SocketKey { namespace: self.id, index, generation })
     }
 
-    fn attached(&self, socket: Attached) -> Option<&Member<D>> {
+    pub(super) fn attached(&self, socket: Attached) -> Option<&Member<D>> {
         self.member(socket.key).filter(|member| member.attachment == socket.attachment)
     }
 
@@ -341,7 +325,12 @@ impl<D> Namespace<D> {
         })
     }
 
-    fn deliver_one(&self, to: ConnectionId, packet: Encoded, is_volatile: bool) -> Output<D> {
+    pub(super) fn deliver_one(
+        &self,
+        to: ConnectionId,
+        packet: Encoded,
+        is_volatile: bool,
+    ) -> Output<D> {
         let to = core::iter::once(to).collect();
         Output::Deliver(Delivery { namespace: self.id, packet, is_volatile, to })
     }

@@ -6,7 +6,10 @@ use core::time::Duration;
 use super::Server;
 use crate::{
     engine::CloseReason,
-    hub::{AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Rejection, RoomError},
+    hub::{
+        AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Once, OnceError, Rejection,
+        RoomError,
+    },
     id::{AckId, ConnectionId, SocketId, SocketKey},
     socket::{self, Args, NamespaceName},
     time::Timestamp,
@@ -117,12 +120,70 @@ impl<D: Default> Server<D> {
     }
 
     /// Answers an event that a client asked an acknowledgement for. Returns false if the client
-    /// has gone, or has come back on another connection since.
+    /// has gone, or has come back on another connection since; where the answer is kept for the
+    /// client to ask again (one of this crate, or an event that was accepted with
+    /// [`accept_once`](Self::accept_once)), only if the session has ended.
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
         let now = self.advance(now);
         let is_sent = self.hub.ack(now, token, args);
         self.exchange(now);
         is_sent
+    }
+
+    /// Decides whether an event is new that a client may emit again until it is acknowledged: the
+    /// official client with `retries`, whose application gives each event an offset of its own,
+    /// any text of 1 to 255 bytes that is unique within the session.
+    ///
+    /// The token is taken, and given back if the event is to be handled; acknowledge with it as
+    /// usual. An event that was accepted before is acknowledged by the library, with the same
+    /// answer, and as soon as there is one. An event that is not acknowledged when it is handled
+    /// is not acknowledged when it comes again.
+    ///
+    /// A session remembers [`client_offsets`](crate::Limits::client_offsets) offsets, also while
+    /// it is parked and when it moves to another connection. An event that comes again after more
+    /// others than that is taken for a new one, and so is one that comes again in a new session.
+    ///
+    /// A client of this crate needs no offsets: what it emits arrives once in any case.
+    ///
+    /// ```
+    /// use socketio_proto::hub::{AckToken, Once};
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::{Args, Event};
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// // socket.emit("chat message", "hello", "a5-17", callback)
+    /// fn handle(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     socket: SocketKey,
+    ///     event: &Event,
+    ///     ack: Option<AckToken>,
+    /// ) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let (text, offset): (String, String) = event.parse()?;
+    ///     if let Once::Fresh(ack) = server.accept_once(now, socket, &offset, ack)? {
+    ///         // Only here the message is stored.
+    ///         if let Some(token) = ack {
+    ///             server.ack(now, token, &Args::new(&(text.len(),))?);
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OnceError`] if the session has ended, or if the offset is empty or too long.
+    pub fn accept_once(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        offset: &str,
+        token: Option<AckToken>,
+    ) -> Result<Once, OnceError> {
+        let now = self.advance(now);
+        let once = self.hub.accept_once(now, socket, offset, token);
+        self.exchange(now);
+        once
     }
 
     /// Emits an event to an audience. It is encoded once; sessions that are parked get it when

@@ -75,6 +75,26 @@ impl Encoded {
         }
     }
 
+    /// The same with the number of events that were received in a session that can be recovered,
+    /// which official clients do not look at.
+    pub(crate) fn connect_counted(
+        namespace: &NamespaceName,
+        sid: &SocketId,
+        pid: Option<&RecoveryKey>,
+        received: u64,
+    ) -> Self {
+        let Some(pid) = pid else {
+            return Self::connect(namespace, sid, None);
+        };
+        let mut count = String::with_capacity(text::number_len(received));
+        text::push_number(&mut count, received);
+        let (sid, pid) = (sid.as_str(), pid.expose());
+        Prefix::plain('0', namespace).finish(
+            &[r#"{"sid":""#, sid, r#"","pid":""#, pid, r#"","received":"#, &count, "}"],
+            None,
+        )
+    }
+
     /// Encodes the refusal of a CONNECT. By the protocol `error` is a string or an object, by
     /// convention `{"message":"...","data":...}`; receivers refuse everything else.
     pub fn connect_error(namespace: &NamespaceName, error: &Json) -> Self {

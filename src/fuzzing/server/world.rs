@@ -356,6 +356,8 @@ fn config(choices: u8) -> ServerConfig {
             rooms_per_socket: 3,
             room_name_bytes: 20,
             pending_acks: ACKS,
+            client_offsets: 4,
+            client_ack_bytes: 64,
         });
     if choices & 2 != 0 {
         return config;

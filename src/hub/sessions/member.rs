@@ -1,7 +1,8 @@
 //! One session.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
+use super::receipts::Receipts;
 use crate::{
     id::{ConnectionId, RecoveryKey, SocketId},
     recovery::{Memberships, RoomId},
@@ -22,6 +23,8 @@ pub(in crate::hub) struct Member<D> {
     pub(super) floor: u64,
     pub(super) own_room: RoomId,
     pub(super) memberships: Memberships,
+    /// `None` until there is something to remember.
+    pub(super) receipts: Option<Box<Receipts>>,
 }
 
 /// Where a session is.
@@ -38,6 +41,11 @@ impl<D> Member<D> {
             Place::Live(connection) => Some(connection),
             Place::Parked { .. } => None,
         }
+    }
+
+    /// How many events were received from a client that counts them.
+    pub(in crate::hub) fn received(&self) -> u64 {
+        self.receipts.as_ref().map_or(0, |receipts| receipts.received())
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -4,6 +4,7 @@
 //! a journal of changes would be recorded here and nowhere else.
 
 mod member;
+mod receipts;
 mod recover;
 mod select;
 
@@ -12,7 +13,10 @@ use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use slab::Slab;
 use smallvec::SmallVec;
 
-pub(in crate::hub) use self::member::Member;
+pub(in crate::hub) use self::{
+    member::Member,
+    receipts::{AnswerKey, Known, Waiting},
+};
 use self::{member::Place, select::Marks};
 use super::{
     error::RoomError,
@@ -22,7 +26,7 @@ use crate::{
     config::ServerConfig,
     id::{ConnectionId, RecoveryKey, SocketId},
     recovery::{Addressees, Memberships, RecoveryBuffer, RoomId},
-    socket::{Encoded, Event, NamespaceName},
+    socket::{Args, Encoded, Event, NamespaceName},
     time::Timestamp,
 };
 
@@ -77,6 +81,7 @@ impl<D> Sessions<D> {
             floor,
             own_room,
             memberships: Memberships::new(floor),
+            receipts: None,
         });
         self.enter(index, RoomId::ALL);
         self.enter(index, own_room);
@@ -153,6 +158,9 @@ impl<D> Sessions<D> {
         self.relocate(index, Place::Live(connection));
         if let Some(member) = self.members.get_mut(index as usize) {
             member.attachment = member.attachment.wrapping_add(1);
+            if let Some(receipts) = &mut member.receipts {
+                receipts.relink();
+            }
         }
         match place {
             Place::Live(former) => Some(former),
@@ -170,6 +178,49 @@ impl<D> Sessions<D> {
         change: impl FnOnce(&mut D) -> T,
     ) -> Option<T> {
         self.members.get_mut(index as usize).map(|member| change(&mut member.data))
+    }
+
+    /// Counts an event of a client that counts them, too.
+    pub(in crate::hub) fn count_received(&mut self, index: u32) {
+        if let Some(member) = self.members.get_mut(index as usize) {
+            member.receipts.get_or_insert_default().count();
+        }
+    }
+
+    /// Accepts a client offset, or tells that it was accepted before.
+    pub(in crate::hub) fn accept_offset(
+        &mut self,
+        index: u32,
+        offset: &str,
+        waiting: Option<Waiting>,
+    ) -> Option<Known> {
+        let member = self.members.get_mut(index as usize)?;
+        let receipts = member.receipts.get_or_insert_default();
+        Some(receipts.accept(offset, waiting, &self.config.limits))
+    }
+
+    /// Keeps the answer to an event. Returns the later try that waits for it.
+    pub(in crate::hub) fn keep_answer(
+        &mut self,
+        index: u32,
+        key: AnswerKey,
+        args: &Args,
+    ) -> Option<Waiting> {
+        let member = self.members.get_mut(index as usize)?;
+        let is_sent = member.is_live();
+        member.receipts.get_or_insert_default().answer(key, args, is_sent, &self.config.limits)
+    }
+
+    /// A client that counts its events asks for these answers. Returns how many events there were,
+    /// and the answers.
+    pub(in crate::hub) fn take_question(
+        &mut self,
+        index: u32,
+        ids: Vec<u64>,
+    ) -> Option<(u64, Vec<Encoded>)> {
+        let member = self.members.get_mut(index as usize)?;
+        let answers = member.receipts.get_or_insert_default().question(&self.name, ids);
+        Some((member.received(), answers))
     }
 
     /// Ends a session for good.

@@ -1,0 +1,123 @@
+//! Events of clients that are handled once, and their answers.
+
+use alloc::vec::Vec;
+
+use super::{
+    Output,
+    error::OnceError,
+    event::Event,
+    message::{AckToken, Attached, Once},
+    namespace::{Namespace, Outbox},
+    sessions::{AnswerKey, Known, Member, Waiting},
+};
+use crate::{
+    id::SocketKey,
+    socket::{self, Args, Encoded, Kind, Packet},
+};
+
+/// Longest client offset in bytes.
+const OFFSET_LEN_MAX: usize = 255;
+
+impl<D> Namespace<D> {
+    /// Answers an event that a client asked an acknowledgement for.
+    pub(super) fn acknowledge(
+        &mut self,
+        out: &mut Outbox<D>,
+        token: AckToken,
+        args: &Args,
+    ) -> bool {
+        let AckToken { socket, id, is_counted, offset } = token;
+        if self.member(socket.key).is_none() {
+            return false;
+        }
+        let index = socket.key.index;
+        let is_kept = is_counted || offset.is_some();
+        if is_counted {
+            self.sessions.keep_answer(index, AnswerKey::Id(id), args);
+        }
+        let later =
+            offset.and_then(|it| self.sessions.keep_answer(index, AnswerKey::Offset(it), args));
+        let first = Waiting { socket, id };
+        let is_sent = self.answer(out, first, is_counted, args);
+        let is_sent_again = later.is_some_and(|later| self.answer(out, later, is_counted, args));
+        is_kept || is_sent || is_sent_again
+    }
+
+    /// Decides whether an event with this offset is new.
+    pub(super) fn accept_once(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        offset: &str,
+        token: Option<AckToken>,
+    ) -> Result<Once, OnceError> {
+        if offset.is_empty() || offset.len() > OFFSET_LEN_MAX {
+            return Err(OnceError::OffsetLength { limit: OFFSET_LEN_MAX });
+        }
+        self.member(socket).ok_or(OnceError::UnknownSocket)?;
+        let waiting = token.as_ref().map(|token| Waiting { socket: token.socket, id: token.id });
+        let known = self.sessions.accept_offset(socket.index, offset, waiting);
+        match (known.ok_or(OnceError::UnknownSocket)?, token) {
+            (Known::Fresh, Some(token)) => {
+                Ok(Once::Fresh(Some(AckToken { offset: Some(offset.into()), ..token })))
+            }
+            (Known::Fresh, None) => {
+                // Nobody will answer it, so a later try is answered by the library.
+                let key = AnswerKey::Offset(offset.into());
+                self.sessions.keep_answer(socket.index, key, &Args::empty());
+                Ok(Once::Fresh(None))
+            }
+            (Known::Duplicate(Some(args)), Some(token)) => {
+                self.acknowledge(out, AckToken { offset: None, ..token }, &args);
+                Ok(Once::Duplicate)
+            }
+            (Known::Duplicate(_), _) => Ok(Once::Duplicate),
+        }
+    }
+
+    /// Takes an event of a client that counts them. Returns false if the session has moved to
+    /// another link: what arrives on the former one is not counted, and so comes again.
+    pub(super) fn receive(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: Attached,
+        event: socket::Event,
+        ack: Option<u64>,
+    ) -> bool {
+        let is_current = self.attached(socket).is_some_and(|member| member.connection().is_some());
+        if is_current {
+            self.sessions.count_received(socket.key.index);
+            let ack = ack.map(|id| AckToken { is_counted: true, ..AckToken::new(socket, id) });
+            out.push_back(Output::Event(Event::Received { socket: socket.key, event, ack }));
+        }
+        is_current
+    }
+
+    /// Tells a client that counts its events how many were received, and repeats answers.
+    pub(super) fn confirm(&mut self, out: &mut Outbox<D>, socket: Attached, ids: Vec<u64>) {
+        let Some(connection) = self.attached(socket).and_then(Member::connection) else {
+            return;
+        };
+        let Some((received, answers)) = self.sessions.take_question(socket.key.index, ids) else {
+            return;
+        };
+        let args = Args::new(&(received,)).unwrap_or_default();
+        let (namespace, kind) = (self.sessions.name().clone(), Kind::Ack { id: None, args });
+        let count = Encoded::packet(&Packet { namespace, kind });
+        for packet in core::iter::once(count).chain(answers) {
+            out.push_back(self.deliver_one(connection, packet, false));
+        }
+    }
+
+    /// Sends an answer: to the link that asked, or, if the client counts, to any of the session.
+    fn answer(&self, out: &mut Outbox<D>, to: Waiting, is_counted: bool, args: &Args) -> bool {
+        let member = if is_counted { self.member(to.socket.key) } else { self.attached(to.socket) };
+        let connection = member.and_then(Member::connection);
+        let packet = connection.map(|_| Encoded::ack(self.sessions.name(), to.id, args));
+        let delivery =
+            connection.zip(packet).map(|(to, packet)| self.deliver_one(to, packet, false));
+        let is_sent = delivery.is_some();
+        out.extend(delivery);
+        is_sent
+    }
+}
