@@ -7,9 +7,12 @@ mod client_support;
 mod tests {
     use std::time::Duration;
 
-    use socketio_proto::client::{ClientConfig, ClientLimits, EmitError, Event};
+    use socketio_proto::{
+        ServerConfig,
+        client::{ClientConfig, ClientLimits, EmitError, Event},
+    };
 
-    use crate::client_support::{Pair, Scripted, event, polling, recovering, websocket};
+    use crate::client_support::{Pair, Scripted, event, polling, websocket};
 
     fn config() -> ClientConfig {
         ClientConfig::new().retries(2).ack_timeout(Duration::from_millis(60))
@@ -123,13 +126,13 @@ mod tests {
         assert_eq!(scripted.words(), [""; 0]);
     }
 
-    /// Cuts everywhere: nothing is lost, the order is kept, and repetitions stand next to each
-    /// other.
+    /// Cuts everywhere, and a server without recovery, which does not know what it has: nothing is
+    /// lost, the order is kept, and repetitions stand next to each other.
     #[test]
     fn everything_arrives_at_least_once_and_in_order() {
         for (seed, client) in [(1, polling()), (2, websocket()), (3, ClientConfig::new())] {
             let client = client.retries(1_000).ack_timeout(Duration::from_secs(3));
-            let mut pair = Pair::connected(client, recovering());
+            let mut pair = Pair::connected(client, ServerConfig::new());
             let mut emitted = 0;
             for round in 0..60_u64 {
                 for _ in 0..round % 4 {

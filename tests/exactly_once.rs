@@ -1,8 +1,418 @@
-//! Exactly once from the client to the server: with official clients by an offset that the
-//! application adds, with clients that count their events by their number.
+//! Exactly once from the client to the server, and in order: with the client of this crate without
+//! anybody doing anything, with official clients by an offset that the application adds.
 
 #[cfg(test)]
+mod client_support;
+#[cfg(test)]
 mod support;
+
+/// A client and a server of this crate.
+#[cfg(test)]
+mod counted {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use proptest::prelude::*;
+    use socketio_proto::{
+        AckId, RecoveryConfig, ServerConfig,
+        client::{AckFailure, Auth, Client, ClientConfig, Event},
+        hub::AckToken,
+        server,
+        socket::Args,
+    };
+
+    use crate::client_support::{Pair, Scripted, entropy, event, polling, recovering, websocket};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Both ends emit numbered events, links break, and both ends count.
+    struct Cuts {
+        pair: Pair,
+        /// Events of the three kinds, by name.
+        emitted: BTreeMap<&'static str, u64>,
+        acks: BTreeMap<AckId, String>,
+        broadcast: u64,
+        received: BTreeMap<String, Vec<u64>>,
+        mixed: Vec<u64>,
+        replayed: Vec<u64>,
+        order: u64,
+    }
+
+    impl Cuts {
+        fn new(client: ClientConfig) -> Self {
+            let client = client.retries(10_000).ack_timeout(Duration::from_secs(3));
+            Self {
+                pair: Pair::connected(client, recovering()),
+                emitted: BTreeMap::new(),
+                acks: BTreeMap::new(),
+                broadcast: 0,
+                received: BTreeMap::new(),
+                mixed: Vec::new(),
+                replayed: Vec::new(),
+                order: 0,
+            }
+        }
+
+        fn emit(&mut self, name: &'static str) {
+            let number = self.emitted.entry(name).or_default();
+            let (now, client) = (self.pair.now, &mut self.pair.client);
+            // The second number is the place among the events that are not in the retry queue.
+            let event = socketio_proto::socket::Event::new(name, &(*number, self.order)).unwrap();
+            let ack = match name {
+                "plain" => {
+                    client.emit(now, "/", &event).unwrap();
+                    None
+                }
+                "acked" => Some(client.emit_with_ack(now, "/", &event, 1_000 * MINUTE).unwrap()),
+                _ => Some(client.emit_with_retries(now, "/", &event).unwrap()),
+            };
+            if name != "retried" {
+                self.order += 1;
+            }
+            if let Some(ack) = ack {
+                self.acks.insert(ack, event.args().json().to_owned());
+            }
+            *number += 1;
+        }
+
+        fn emit_both_ways(&mut self, count: usize) {
+            for index in 0..count {
+                self.emit(["plain", "acked", "plain", "retried"][index % 4]);
+                self.pair.client.emit_volatile(self.pair.now, "/", &event("volatile", 0));
+                self.pair.broadcast(self.broadcast);
+                self.broadcast += 1;
+            }
+        }
+
+        fn round(&mut self, events: usize, steps: usize, half_open: bool, returns: bool) {
+            self.emit_both_ways(events);
+            self.pair.collect();
+            for _ in 0..steps {
+                self.pair.step();
+            }
+            if half_open {
+                self.pair.half_open();
+            } else {
+                self.pair.cut();
+            }
+            if returns {
+                self.pair.reconnect();
+            }
+            self.count();
+        }
+
+        fn count(&mut self) {
+            for event in self.pair.server_events.drain(..) {
+                if let server::Event::Received { event, .. } = event
+                    && event.name() != "volatile"
+                {
+                    let (number, order) = event.parse::<(u64, u64)>().unwrap();
+                    self.received.entry(event.name().to_owned()).or_default().push(number);
+                    if event.name() != "retried" {
+                        self.mixed.push(order);
+                    }
+                }
+            }
+            for event in self.pair.events.drain(..) {
+                match event {
+                    Event::Received { event, .. } => self.replayed.push(event.get(0).unwrap()),
+                    Event::Acked { ack, args, .. } => {
+                        assert_eq!(self.acks.remove(&ack).as_deref(), Some(args.json()), "once");
+                    }
+                    Event::AckFailed { .. } | Event::Unconfirmed { .. } => panic!("{event:?}"),
+                    Event::Connected { recovered, .. } => {
+                        assert!(recovered || self.replayed.is_empty(), "a test of recoveries");
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        fn finish(mut self) {
+            self.pair.reconnect();
+            self.pair.advance(2 * MINUTE);
+            self.count();
+            for (name, count) in &self.emitted {
+                let received = self.received.get(*name).cloned().unwrap_or_default();
+                assert_eq!(received, (0..*count).collect::<Vec<_>>(), "{name}");
+            }
+            assert_eq!(self.mixed, (0..self.order).collect::<Vec<_>>(), "in order");
+            assert_eq!(self.replayed, (0..self.broadcast).collect::<Vec<_>>());
+            assert!(self.acks.is_empty(), "not acknowledged: {:?}", self.acks);
+        }
+    }
+
+    #[test]
+    fn a_thousand_cuts_lose_nothing_and_double_nothing() {
+        for (seed, config) in [(1, polling()), (2, websocket()), (3, ClientConfig::new())] {
+            let mut cuts = Cuts::new(config);
+            let mut random = entropy(seed);
+            let mut draw = move |below: u8| {
+                let mut byte = [0];
+                random(&mut byte);
+                usize::from(byte[0] % below)
+            };
+            for _ in 0..334 {
+                let (events, steps) = (draw(5), draw(24));
+                cuts.round(events, steps, draw(3) == 0, draw(4) > 0);
+            }
+            assert!(cuts.received.len() == 3 && cuts.broadcast > 300, "the test does something");
+            cuts.finish();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+        #[test]
+        fn cuts_anywhere_lose_nothing_and_double_nothing(
+            is_polling: bool,
+            rounds in prop::collection::vec((0..6_usize, 0..30_usize, any::<bool>(), any::<bool>()), 0..8),
+        ) {
+            let mut cuts = Cuts::new(if is_polling { polling() } else { websocket() });
+            for (events, steps, half_open, returns) in rounds {
+                cuts.round(events, steps, half_open, returns);
+            }
+            cuts.finish();
+        }
+    }
+
+    /// The token of the first event that the server received.
+    fn token(pair: &mut Pair) -> AckToken {
+        let token = pair.server_events.drain(..).find_map(|event| match event {
+            server::Event::Received { ack, .. } => ack,
+            _ => None,
+        });
+        token.expect("an acknowledgement was asked for")
+    }
+
+    fn outcomes(pair: &mut Pair) -> Vec<Result<String, AckFailure>> {
+        pair.pick(|event| match event {
+            Event::Acked { args, .. } => Some(Ok(args.json().to_owned())),
+            Event::AckFailed { cause, .. } => Some(Err(*cause)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn an_answer_given_while_the_client_is_away_reaches_it() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        pair.auto_ack = false;
+        pair.client.emit_with_ack(pair.now, "/", &event("m", 1), MINUTE).unwrap();
+        pair.settle();
+        let token = token(&mut pair);
+        pair.cut();
+        assert!(pair.server.ack(pair.now, token, &Args::new(&("done",)).unwrap()), "kept");
+        pair.reconnect();
+        assert_eq!(outcomes(&mut pair), [Ok(r#"["done"]"#.to_owned())]);
+        assert!(pair.server_numbers().is_empty(), "not delivered again");
+    }
+
+    #[test]
+    fn an_answer_given_after_the_recovery_reaches_the_client() {
+        for retries in [false, true] {
+            let config = websocket().ack_timeout(Duration::from_secs(20));
+            let mut pair = Pair::connected(config, recovering());
+            pair.auto_ack = false;
+            if retries {
+                pair.client.emit_with_retries(pair.now, "/", &event("m", 1)).unwrap();
+            } else {
+                pair.client.emit_with_ack(pair.now, "/", &event("m", 1), MINUTE).unwrap();
+            }
+            pair.settle();
+            let token = token(&mut pair);
+            pair.half_open();
+            pair.reconnect();
+            pair.server.ack(pair.now, token, &Args::new(&(2,)).unwrap());
+            pair.settle();
+            assert_eq!(outcomes(&mut pair), [Ok("[2]".to_owned())]);
+            assert!(pair.server_numbers().is_empty(), "not delivered again");
+        }
+    }
+
+    #[test]
+    fn a_slow_server_is_asked_and_not_sent_the_event_again() {
+        let config = websocket().retries(2).ack_timeout(Duration::from_secs(1));
+        let mut pair = Pair::connected(config, recovering());
+        pair.auto_ack = false;
+        pair.client.emit_with_retries(pair.now, "/", &event("m", 1)).unwrap();
+        pair.advance(Duration::from_millis(2_500));
+        assert_eq!(outcomes(&mut pair), []);
+        pair.advance(Duration::from_millis(600));
+        assert_eq!(outcomes(&mut pair), [Err(AckFailure::Timeout)], "after three times a second");
+        assert_eq!(pair.server_numbers(), [1]);
+    }
+
+    #[test]
+    fn answers_are_kept_up_to_a_bound() {
+        let mut limits = socketio_proto::Limits::default();
+        limits.client_offsets = 2;
+        let mut pair = Pair::connected(websocket(), recovering().limits(limits));
+        for number in 0..3 {
+            pair.client.emit_with_ack(pair.now, "/", &event("m", number), MINUTE).unwrap();
+        }
+        pair.collect();
+        // The events and the question arrive, the answers do not.
+        while pair.server_events.iter().filter(|e| is_received(e)).count() < 3 {
+            assert!(pair.step());
+        }
+        pair.cut();
+        pair.reconnect();
+        assert_eq!(outcomes(&mut pair), [Ok("[1]".to_owned()), Ok("[2]".to_owned())]);
+        pair.advance(MINUTE);
+        assert_eq!(outcomes(&mut pair), [Err(AckFailure::Timeout)], "settled, though");
+        assert_eq!(pair.server_numbers(), [0, 1, 2]);
+    }
+
+    fn is_received(event: &server::Event<u32>) -> bool {
+        matches!(event, server::Event::Received { .. })
+    }
+
+    /// What was sent on a link that swallows it, and then the session is over.
+    fn lose_session(pair: &mut Pair) {
+        let socket = pair.socket();
+        pair.collect();
+        pair.cut();
+        pair.server.disconnect(pair.now, socket, false);
+        pair.reconnect();
+        assert!(!pair.client.is_recovered("/"));
+    }
+
+    #[test]
+    fn with_a_new_session_the_application_is_told_what_may_be_lost() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
+        pair.settle();
+        pair.client.emit(pair.now, "/", &event("m", 2)).unwrap();
+        pair.client.emit_volatile(pair.now, "/", &event("m", 3));
+        pair.client.emit_with_ack(pair.now, "/", &event("m", 4), MINUTE).unwrap();
+        pair.client.emit_with_retries(pair.now, "/", &event("m", 5)).unwrap();
+        lose_session(&mut pair);
+        let words = pair.pick(|event| match event {
+            Event::Unconfirmed { event, .. } => Some(event.event().json().to_owned()),
+            Event::AckFailed { cause, .. } => Some(format!("{cause:?}")),
+            Event::Acked { args, .. } => Some(args.json().to_owned()),
+            _ => None,
+        });
+        assert_eq!(words, ["Disconnected", r#"["m",2]"#, "[5]"]);
+        assert_eq!(pair.server_numbers(), [1, 5], "retries are for all sessions");
+    }
+
+    #[test]
+    fn what_was_sent_again_is_confirmed_as_well() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
+        pair.cut();
+        pair.reconnect();
+        pair.settle();
+        lose_session(&mut pair);
+        let reported = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        assert!(reported.is_empty() && pair.server_numbers() == [1]);
+    }
+
+    #[test]
+    fn leaving_reports_as_well() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
+        pair.cut();
+        pair.client.disconnect(pair.now, "/");
+        pair.collect();
+        let count = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        assert_eq!(count.len(), 1);
+    }
+
+    #[test]
+    fn what_is_unconfirmed_is_bounded() {
+        let mut limits = socketio_proto::client::ClientLimits::default();
+        limits.buffered_events = 3;
+        let mut pair = Pair::connected(websocket().limits(limits), recovering());
+        for number in 0..3 {
+            pair.client.emit(pair.now, "/", &event("m", number)).unwrap();
+        }
+        assert!(pair.client.emit(pair.now, "/", &event("m", 3)).is_err());
+        pair.settle();
+        assert!(pair.client.emit(pair.now, "/", &event("m", 3)).is_ok(), "confirmed");
+    }
+
+    #[test]
+    fn a_new_process_goes_on_counting() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        pair.auto_ack = false;
+        pair.client.emit_with_ack(pair.now, "/", &event("m", 1), MINUTE).unwrap();
+        pair.settle();
+        let former = token(&mut pair);
+        let state = pair.client.state();
+        pair.cut();
+        pair.client = Client::new(websocket(), entropy(9)).unwrap();
+        pair.client.restore(state);
+        pair.client.connect(pair.now, "/", Auth::None).unwrap();
+        pair.settle();
+        assert!(pair.client.is_recovered("/"));
+        pair.client.emit_with_ack(pair.now, "/", &event("m", 2), MINUTE).unwrap();
+        pair.server.ack(pair.now, former, &Args::empty());
+        pair.settle();
+        assert_eq!(outcomes(&mut pair), [], "the answer to an event of the former process");
+        pair.client.emit(pair.now, "/", &event("m", 3)).unwrap();
+        pair.cut();
+        pair.reconnect();
+        pair.settle();
+        assert_eq!(pair.server_numbers(), [2, 3]);
+    }
+
+    #[test]
+    fn without_recovery_nothing_is_counted() {
+        let mut pair = Pair::connected(websocket(), ServerConfig::new());
+        pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
+        pair.cut();
+        pair.reconnect();
+        let reported = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        assert!(reported.is_empty() && pair.server_numbers().is_empty(), "at most once");
+    }
+
+    #[test]
+    fn a_server_that_does_not_count_is_not_asked() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
+        assert_eq!(scripted.take_sent(), [r#"42["m",1]"#]);
+        scripted.reopen();
+        scripted.text(r#"40{"sid":"s1","pid":"p1"}"#);
+        assert!(scripted.client.is_recovered("/"));
+        assert!(!scripted.take_sent().iter().any(|text| text.starts_with("43")));
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_its_count_is_sent_nothing_again() {
+        let mut scripted = Scripted::connecting(ClientConfig::new());
+        scripted.text(r#"40{"sid":"s1","pid":"p1","received":4}"#);
+        for number in 0..2 {
+            scripted.client.emit(scripted.now, "/", &event("m", number)).unwrap();
+        }
+        scripted.take_sent();
+        scripted.text("43[5]");
+        for received in [r#","received":4"#, r#","received":7"#, ""] {
+            scripted.reopen();
+            scripted.words();
+            scripted.take_sent();
+            scripted.text(&format!(r#"40{{"sid":"s1","pid":"p1"{received}}}"#));
+            let unconfirmed = scripted.words().iter().any(|word| word.starts_with("Unconfirmed"));
+            let sent = scripted.take_sent();
+            assert_eq!(unconfirmed, received.ends_with('4'), "once, {received}");
+            assert!(!sent.iter().any(|text| text.starts_with("42")), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn replay_before_connect_is_no_obstacle() {
+        let mut recovery = RecoveryConfig::default();
+        recovery.replay_order = socketio_proto::ReplayOrder::BeforeConnect;
+        let mut pair = Pair::connected(websocket(), ServerConfig::new().recovery(recovery));
+        pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
+        pair.cut();
+        pair.broadcast(7);
+        pair.reconnect();
+        pair.settle();
+        assert_eq!((pair.numbers(), pair.server_numbers()), (vec![7], vec![1]));
+    }
+}
 
 /// Raw packets, as an official client sends them.
 #[cfg(test)]
@@ -203,6 +613,21 @@ mod raw {
         world.send(client, "43[]");
         world.send(client, "43[1]");
         assert_eq!(sent(&mut world, client), ["43[1]"; 3]);
+    }
+
+    #[test]
+    fn an_answer_sent_on_a_former_link_is_not_taken_for_arrived() {
+        let mut world = World::with_recovery();
+        let (client, session) = world.connect();
+        world.send(client, "43[]");
+        world.send(client, r#"421["m",1]"#);
+        let token = world.token();
+        assert!(ack(&mut world, token, "ok"));
+        let (client, _) = world.claim(&session, None);
+        for question in ["43[]", "43[]", "43[1]"] {
+            world.send(client, question);
+        }
+        assert_eq!(sent(&mut world, client)[3..], [r#"431["ok"]"#]);
     }
 
     #[test]

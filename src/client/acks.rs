@@ -29,10 +29,9 @@ impl AckTable {
         (deadline <= now && self.settle(id)).then_some(id)
     }
 
-    /// Stops waiting for all of them.
-    pub(super) fn give_up(&mut self) -> impl Iterator<Item = u64> + use<> {
-        self.deadlines.clear();
-        core::mem::take(&mut self.pending).into_keys()
+    /// The ids that are awaited, in order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> {
+        self.pending.keys().copied()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -127,6 +127,15 @@ pub enum Event {
         /// The event.
         event: BufferedEvent,
     },
+    /// An event was sent in a session that is over, and the server has not confirmed it: it has
+    /// arrived or not, and is not sent again. Reported for servers that confirm, and for events
+    /// that asked for no acknowledgement; the others fail as [`Disconnected`](AckFailure).
+    Unconfirmed {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The event.
+        event: BufferedEvent,
+    },
     /// More was replayed than [`ClientLimits`](super::ClientLimits) allow to hold back. The
     /// session is given up: the next one will be new.
     ReplayOverflow {

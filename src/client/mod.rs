@@ -18,12 +18,23 @@
 //!
 //! # What is delivered
 //!
-//! | verb | while disconnected | on a link that breaks |
-//! | --- | --- | --- |
-//! | [`emit`](Client::emit) | buffered | may be lost: at most once |
-//! | [`emit_with_ack`](Client::emit_with_ack) | buffered | reported as failed |
-//! | [`emit_volatile`](Client::emit_volatile) | dropped | may be lost |
-//! | [`emit_with_retries`](Client::emit_with_retries) | queued | sent again: at least once, in order |
+//! | verb | while disconnected | on a link that breaks | the same with a server of this crate |
+//! | --- | --- | --- | --- |
+//! | [`emit`](Client::emit) | buffered | may be lost: at most once | exactly once |
+//! | [`emit_with_ack`](Client::emit_with_ack) | buffered | reported as failed | exactly once |
+//! | [`emit_volatile`](Client::emit_volatile) | dropped | may be lost | may be lost |
+//! | [`emit_with_retries`](Client::emit_with_retries) | queued | sent again: at least once | exactly once |
+//!
+//! The last column holds as long as the session is recovered: both sides count the events of a
+//! session, and what has not arrived is sent again, in order, as soon as it goes on. When it does
+//! not, an event whose fate is unknown is reported ([`Event::Unconfirmed`], or as the failure of its
+//! acknowledgement) and not sent again, unless it was emitted with retries.
+//!
+//! On the wire, the CONNECT answer of such a server says how many events it has (`"received":5`),
+//! which the official client does not look at. A client that has read this asks, with an
+//! acknowledgement without an id, for that number and for the answers to certain events (`43[7,8]`);
+//! the server answers in the same way (`43[6]`), and sends the answers that it has kept. An official
+//! peer never sees any of it, and events themselves are the same for everybody.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]), can be looked at and taken back.
 //! Every acknowledgement settles.
@@ -56,6 +67,7 @@ mod retry;
 mod session;
 mod settle;
 mod socket;
+mod unconfirmed;
 mod verbs;
 
 pub use self::{

@@ -10,6 +10,10 @@
 //!
 //! An event is never in the send buffer as well, so that it cannot go out twice at once (C3), and
 //! there is always a timeout, so that an answer is never taken for a failure (C2).
+//!
+//! Where the server counts the events of a session, the event itself is sent once in a session, and
+//! what counts as a try is to ask for its acknowledgement. While the connection is lost it stays in
+//! flight, *suspended*: only a new session sends it again.
 
 use core::time::Duration;
 
@@ -31,6 +35,12 @@ pub(super) struct RetryQueue {
 struct InFlight {
     id: u64,
     deadline: Timestamp,
+}
+
+impl InFlight {
+    fn is_suspended(&self) -> bool {
+        self.deadline == Timestamp::NEVER
+    }
 }
 
 impl RetryQueue {
@@ -62,6 +72,36 @@ impl RetryQueue {
         self.give_up(retries)
     }
 
+    /// The head was not acknowledged in time and may have another try, under the same id.
+    pub(super) fn renew(
+        &mut self,
+        now: Timestamp,
+        retries: u32,
+        deadline: Timestamp,
+    ) -> Option<u64> {
+        let flight = self.in_flight.as_mut().filter(|flight| flight.deadline <= now)?;
+        (self.tries <= retries).then(|| {
+            self.tries = self.tries.saturating_add(1);
+            flight.deadline = deadline;
+            flight.id
+        })
+    }
+
+    /// The connection was lost, and the session may be recovered. Returns the head if it was sent
+    /// often enough.
+    pub(super) fn suspend(&mut self, retries: u32) -> Option<BufferedEvent> {
+        self.in_flight.as_mut()?.deadline = Timestamp::NEVER;
+        if self.tries > retries { self.pop() } else { None }
+    }
+
+    /// The session was recovered. Returns the id of the head if it is in flight.
+    pub(super) fn resume(&mut self, deadline: Timestamp) -> Option<u64> {
+        let flight = self.in_flight.as_mut()?;
+        self.tries = self.tries.saturating_add(1);
+        flight.deadline = deadline;
+        Some(flight.id)
+    }
+
     /// The connection was lost. Returns the head if it was sent often enough.
     pub(super) fn lose(&mut self, retries: u32) -> Option<BufferedEvent> {
         self.in_flight.take()?;
@@ -70,10 +110,11 @@ impl RetryQueue {
 
     /// Takes an event that has waited for too long, unless it is in flight.
     pub(super) fn pop_expired(&mut self, now: Timestamp, age: Duration) -> Option<BufferedEvent> {
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some_and(|flight| !flight.is_suspended()) {
             return None;
         }
         let event = self.events.pop_expired(now, age)?;
+        self.in_flight = None;
         self.tries = 0;
         Some(event)
     }
@@ -91,8 +132,8 @@ impl RetryQueue {
 
     pub(super) fn deadline(&self, age: Duration) -> Timestamp {
         match &self.in_flight {
-            Some(flight) => flight.deadline,
-            None => self.events.deadline(age),
+            Some(flight) if !flight.is_suspended() => flight.deadline,
+            Some(_) | None => self.events.deadline(age),
         }
     }
 

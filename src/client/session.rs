@@ -36,6 +36,9 @@ pub struct SessionState {
     pub(super) namespace: NamespaceName,
     pub(super) pid: ByteString,
     pub(super) offset: Option<ByteString>,
+    /// Ids of acknowledgements are not used twice in a session.
+    #[serde(default)]
+    pub(super) next_ack: u64,
 }
 
 impl SessionState {
@@ -123,9 +126,9 @@ impl Session {
         self.pid = Some(state.pid);
     }
 
-    pub(super) fn state(&self, namespace: &NamespaceName) -> Option<SessionState> {
-        let pid = self.pid.clone()?;
-        Some(SessionState { namespace: namespace.clone(), pid, offset: self.taken.clone() })
+    pub(super) fn state(&self, name: &NamespaceName, next_ack: u64) -> Option<SessionState> {
+        let (pid, offset) = (self.pid.clone()?, self.taken.clone());
+        Some(SessionState { namespace: name.clone(), pid, offset, next_ack })
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -224,7 +227,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let mut session = Session::default();
         session.begin(Some("secret"));
-        let state = session.state(&NamespaceName::ROOT).unwrap();
+        let state = session.state(&NamespaceName::ROOT, 0).unwrap();
         let shown = std::format!("{session:?} {state:?}");
         assert!(!shown.contains("secret"), "{shown}");
         let restored: SessionState =

@@ -1,10 +1,18 @@
 //! How events that ask for an answer are sent and settled, one way or the other.
 
+use alloc::{collections::BTreeSet, vec::Vec};
+
 use super::{AckFailure, BufferedEvent, Event, io::Io, socket::Socket};
 use crate::{
     id::AckId,
-    socket::{Args, Encoded},
+    socket::{Args, Encoded, Kind, Packet},
 };
+
+/// Acknowledgements that one packet asks for again.
+const IDS_PER_PACKET: usize = 16;
+
+/// Ids are exact in JavaScript up to here.
+pub(super) const ID_MAX: u64 = (1 << 53) - 1;
 
 impl Socket {
     /// Fires what is due. Returns whether the CONNECT was not answered in time.
@@ -13,6 +21,12 @@ impl Socket {
         while let Some(id) = self.acks.pop_due(now) {
             self.buffer.withdraw(id);
             self.report_failed(io, id, AckFailure::Timeout);
+        }
+        if self.unconfirmed.is_active() {
+            let deadline = now.saturating_add(io.config.ack_timeout);
+            if let Some(id) = self.retries.renew(now, io.config.retries, deadline) {
+                self.ask(io, &[id]);
+            }
         }
         if let Some(event) = self.retries.time_out(now, io.config.retries) {
             self.report_retry_failed(io, &event, AckFailure::Timeout);
@@ -47,11 +61,81 @@ impl Socket {
         self.send_retry(io);
     }
 
-    /// What was sent and not answered is lost with the link.
-    pub(super) fn fail_sent(&mut self, io: &mut Io) {
-        for id in self.acks.give_up() {
+    /// The server says how many events have arrived.
+    pub(super) fn handle_count(&mut self, io: &mut Io, args: &Args) {
+        let Ok((received,)) = args.parse::<(u64,)>() else {
+            return;
+        };
+        self.unconfirmed.answered(received);
+        if self.unconfirmed.is_question_due() {
+            self.ask(io, &[]);
+        }
+    }
+
+    /// Asks how many events have arrived, and for the acknowledgements of these again.
+    ///
+    /// This is an acknowledgement without an id, sent only to servers that have announced that
+    /// they count.
+    fn ask(&mut self, io: &mut Io, ids: &[u64]) {
+        let args = Args::new(ids).unwrap_or_default();
+        let kind = Kind::Ack { id: None, args };
+        let packet = Packet { namespace: self.name.clone(), kind };
+        if self.is_connected() && io.send(&Encoded::packet(&packet)) {
+            self.unconfirmed.ask();
+        }
+    }
+
+    /// An event was sent, and is kept until it has arrived.
+    pub(super) fn keep(&mut self, io: &mut Io, event: Option<BufferedEvent>) {
+        if self.unconfirmed.is_active() {
+            self.unconfirmed.push(event);
+            if self.unconfirmed.is_question_due() {
+                self.ask(io, &[]);
+            }
+        }
+    }
+
+    /// The session was recovered: sends what has not arrived, in order, and asks for the answers
+    /// to what has.
+    pub(super) fn resync(&mut self, io: &mut Io) {
+        let in_flight = self.retries.resume(io.now.saturating_add(io.config.ack_timeout));
+        let unsent = self.buffer.iter().chain(self.unconfirmed.iter());
+        let unsent: BTreeSet<u64> = unsent.filter_map(|event| event.ack).collect();
+        let awaited = self.acks.ids().chain(in_flight).filter(|id| !unsent.contains(id));
+        let awaited: Vec<u64> = awaited.collect();
+        // Small ones, since the server may take no large ones.
+        for ids in awaited.chunks(IDS_PER_PACKET) {
+            self.ask(io, ids);
+        }
+        if awaited.is_empty() {
+            self.ask(io, &[]);
+        }
+        for event in self.unconfirmed.iter() {
+            io.send(&Encoded::event(&self.name, &event.event, event.ack, None));
+        }
+        self.unconfirmed.resent();
+    }
+
+    /// The link is lost, and the session may be recovered.
+    pub(super) fn suspend(&mut self, io: &mut Io) {
+        if let Some(event) = self.retries.suspend(io.config.retries) {
+            self.report_retry_failed(io, &event, AckFailure::Disconnected);
+        }
+    }
+
+    /// What was sent and not answered is lost with the session, or with the link if the server does
+    /// not count events.
+    pub(super) fn abandon(&mut self, io: &mut Io) {
+        let unsent: BTreeSet<u64> = self.buffer.iter().filter_map(|event| event.ack).collect();
+        let sent: Vec<u64> = self.acks.ids().filter(|id| !unsent.contains(id)).collect();
+        for id in sent {
+            self.acks.settle(id);
             self.report_failed(io, id, AckFailure::Disconnected);
         }
+        for event in self.unconfirmed.iter().filter(|event| event.ack.is_none()) {
+            io.emit(Event::Unconfirmed { namespace: self.name.clone(), event: event.clone() });
+        }
+        self.unconfirmed.begin(None);
         if let Some(event) = self.retries.lose(io.config.retries) {
             self.report_retry_failed(io, &event, AckFailure::Disconnected);
         }
@@ -68,8 +152,10 @@ impl Socket {
         let id = self.next_ack;
         let packet = Encoded::event(&self.name, &event.event, Some(id), None);
         if io.send(&packet) {
+            let event = BufferedEvent { ack: Some(id), ..event.clone() };
             self.next_ack = next_id(id);
             self.retries.sent(id, io.now.saturating_add(io.config.ack_timeout));
+            self.keep(io, Some(event));
         }
     }
 
@@ -102,6 +188,6 @@ impl Socket {
 }
 
 fn next_id(id: u64) -> u64 {
-    // Ids are exact in JavaScript up to here; nothing waits for that long.
-    if id >= (1 << 53) - 1 { 0 } else { id + 1 }
+    // Nothing waits for that long.
+    if id >= ID_MAX { 0 } else { id + 1 }
 }

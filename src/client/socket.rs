@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::{
     AckToken, Auth, AuthRequest, ConnectError, DisconnectReason, Event, acks::AckTable,
-    buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session,
+    buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session, unconfirmed::Unconfirmed,
 };
 use crate::{
     socket::{self, Encoded, Json, Kind, NamespaceName, Packet},
@@ -44,6 +44,7 @@ pub(super) struct Socket {
     pub(super) buffer: SendBuffer,
     pub(super) acks: AckTable,
     pub(super) retries: RetryQueue,
+    pub(super) unconfirmed: Unconfirmed,
     pub(super) next_ack: u64,
 }
 
@@ -92,6 +93,7 @@ impl Socket {
             buffer: SendBuffer::default(),
             acks: AckTable::default(),
             retries: RetryQueue::default(),
+            unconfirmed: Unconfirmed::default(),
             next_ack: 0,
         }
     }
@@ -157,6 +159,10 @@ impl Socket {
                 Effect::Nothing
             }
             (Kind::Event { event, ack }, Phase::Connecting { .. }) => self.hold(io, event, ack),
+            (Kind::Ack { id: None, args }, Phase::Connected) => {
+                self.handle_count(io, &args);
+                Effect::Nothing
+            }
             (Kind::Ack { id: Some(id), args }, Phase::Connected) => {
                 self.handle_ack(io, id, args);
                 Effect::Nothing
@@ -189,6 +195,7 @@ impl Socket {
             Phase::AwaitingAuth { .. } => self.phase = Phase::Idle,
             Phase::Idle | Phase::Leaving { .. } => {}
         }
+        self.abandon(io);
     }
 
     pub(super) fn deadline(&self, io: &Io) -> Timestamp {
@@ -221,6 +228,8 @@ impl Socket {
             sid: String,
             #[serde(default)]
             pid: Option<String>,
+            #[serde(default)]
+            received: Option<u64>,
         }
 
         let answer = answer.and_then(|answer| answer.parse::<Answer>().ok());
@@ -230,6 +239,11 @@ impl Socket {
         let id = ByteString::from(answer.sid);
         self.phase = Phase::Connected;
         self.recovered = self.session.begin(answer.pid.as_deref());
+        let is_resumed = self.recovered && self.unconfirmed.resume(answer.received);
+        if !is_resumed {
+            self.abandon(io);
+            self.unconfirmed.begin(answer.received.filter(|_| self.session.is_recoverable()));
+        }
         self.id = Some(id.clone());
         let (namespace, recovered) = (self.name.clone(), self.recovered);
         io.emit(Event::Connected { namespace, id, recovered });
@@ -237,8 +251,12 @@ impl Socket {
         for (event, ack) in core::mem::take(&mut self.received) {
             self.deliver(io, event, ack);
         }
+        if self.unconfirmed.is_active() {
+            self.resync(io);
+        }
         while let Some(event) = self.buffer.pop() {
             io.send(&Encoded::event(&self.name, &event.event, event.ack, None));
+            self.keep(io, Some(event));
         }
         self.send_retry(io);
         Effect::Answered
@@ -290,7 +308,8 @@ impl Socket {
         Effect::Answered
     }
 
-    /// The stay is over: what was sent and not answered is lost (C7), what was not sent is kept.
+    /// The stay is over. What was not sent is kept; what was sent and not answered is lost (C7),
+    /// unless the session may be recovered by a server that knows what has arrived.
     fn leave(&mut self, io: &mut Io, reason: DisconnectReason) {
         self.phase = Phase::Idle;
         self.id = None;
@@ -298,7 +317,11 @@ impl Socket {
         let namespace = self.name.clone();
         io.emit(Event::Disconnected { namespace, reason, rejoins: self.is_active });
         debug_assert!(self.buffer.is_empty(), "sent when the namespace was joined");
-        self.fail_sent(io);
+        if self.session.is_recoverable() && self.unconfirmed.is_active() {
+            self.suspend(io);
+        } else {
+            self.abandon(io);
+        }
     }
 
     pub(super) fn time_out_connect(&mut self, io: &mut Io) -> bool {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{
     AckFailure, AckToken, Auth, AuthRequest, BufferedEvent, Client, ClientState, EmitError,
-    JoinError, socket::Socket,
+    JoinError, settle::ID_MAX, socket::Socket,
 };
 use crate::{
     engine::{ClientConnection, Transport},
@@ -125,12 +125,16 @@ impl Client {
         event: &socket::Event,
     ) -> bool {
         self.prepare(now);
-        let Some(socket) = self.sockets.get(namespace) else {
+        let Some(socket) = self.sockets.get_mut(namespace) else {
             return false;
         };
         let packet = Encoded::event(&socket.name, event, None, None);
         let can_send = socket.is_connected() && self.io.is_writable() && self.io.has_room(&packet);
-        can_send && self.io.send(&packet)
+        let is_sent = can_send && self.io.send(&packet);
+        if is_sent {
+            socket.keep(&mut self.io, None);
+        }
+        is_sent
     }
 
     /// Emits an event and asks for an acknowledgement, which settles with
@@ -167,7 +171,8 @@ impl Client {
     /// emitted like this are sent in order, one at a time. It settles like
     /// [`emit_with_ack`](Self::emit_with_ack).
     ///
-    /// The server may get it several times: give it an id of the application's own.
+    /// The server may get it several times: give it an id of the application's own. A server of
+    /// this crate gets it once in a session; a further try only asks for the acknowledgement.
     ///
     /// # Errors
     ///
@@ -251,7 +256,7 @@ impl Client {
     /// polled.
     pub fn state(&self) -> ClientState {
         let sessions =
-            self.sockets.values().filter_map(|socket| socket.session.state(&socket.name));
+            self.sockets.values().filter_map(|it| it.session.state(&it.name, it.next_ack));
         ClientState {
             websocket_worked: self
                 .io
@@ -269,9 +274,14 @@ impl Client {
         self.start.websocket_worked = state.websocket_worked;
         for session in state.sessions {
             let name = session.namespace.clone();
-            if let Ok(socket) = self.socket_entry(&name)
+            if self.socket_entry(&name).is_err() {
+                continue;
+            }
+            if let Some(socket) = self.sockets.get_mut(&name)
                 && !socket.is_active
             {
+                socket.abandon(&mut self.io);
+                socket.next_ack = socket.next_ack.max(session.next_ack.min(ID_MAX));
                 socket.session.restore(session);
             }
         }
@@ -321,12 +331,17 @@ impl Client {
         ack: Option<u64>,
     ) -> Result<(), EmitError> {
         let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
-        if socket.is_connected() {
-            let packet = Encoded::event(&socket.name, event, ack, None);
-            let is_sent = self.io.has_room(&packet) && self.io.send(&packet);
-            return if is_sent { Ok(()) } else { Err(EmitError::Full) };
-        }
         let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
+        if socket.is_connected() {
+            let packet = Encoded::event(&socket.name, &event.event, ack, None);
+            let has_room = socket.unconfirmed.has_room(&event, &self.io.config.limits)
+                && self.io.has_room(&packet);
+            if !has_room || !self.io.send(&packet) {
+                return Err(EmitError::Full);
+            }
+            socket.keep(&mut self.io, Some(event));
+            return Ok(());
+        }
         if !socket.buffer.has_room(&event, &self.io.config.limits) {
             return Err(EmitError::Full);
         }

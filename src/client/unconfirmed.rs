@@ -1,0 +1,150 @@
+//! Events that were sent in the present session and may not have arrived.
+//!
+//! A server of this crate counts the events of a session, and so does the client: nothing is added
+//! to them. After a recovery the server says how many it has, and the rest is sent again, in
+//! order. Meanwhile the client asks for the count about once per round trip, so as not to keep what
+//! has arrived.
+
+use alloc::collections::VecDeque;
+
+use super::{BufferedEvent, ClientLimits};
+
+/// The events from the first one on that the server has not confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Unconfirmed {
+    /// Whether the server counts as well.
+    is_active: bool,
+    /// How many events of the session came before the first one here.
+    confirmed: u64,
+    /// `None` is a volatile event, which counts and is not sent again.
+    events: VecDeque<Option<BufferedEvent>>,
+    bytes: usize,
+    /// How many questions on the present link were not answered yet.
+    asked: u32,
+    /// Whether an event was sent after the last question.
+    is_unasked: bool,
+}
+
+impl Unconfirmed {
+    pub(super) fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Whether the server is to be asked what has arrived.
+    ///
+    /// One question without ids at a time: the server takes it for word that all before its last
+    /// answer has arrived here, and forgets the acknowledgements among it.
+    pub(super) fn is_question_due(&self) -> bool {
+        self.is_unasked && self.asked == 0 && !self.events.is_empty()
+    }
+
+    pub(super) fn ask(&mut self) {
+        self.asked = self.asked.saturating_add(1);
+        self.is_unasked = false;
+    }
+
+    pub(super) fn answered(&mut self, received: u64) {
+        self.asked = self.asked.saturating_sub(1);
+        self.confirm(received);
+    }
+
+    /// What is here was sent again.
+    pub(super) fn resent(&mut self) {
+        self.is_unasked = true;
+    }
+
+    /// Whether one more event respects the limits.
+    pub(super) fn has_room(&self, event: &BufferedEvent, limits: &ClientLimits) -> bool {
+        !self.is_active
+            || (self.events.len() < limits.buffered_events
+                && self.bytes.saturating_add(event.size()) <= limits.buffered_bytes)
+    }
+
+    /// An event was sent.
+    pub(super) fn push(&mut self, event: Option<BufferedEvent>) {
+        if self.is_active {
+            self.bytes = self.bytes.saturating_add(size(event.as_ref()));
+            self.events.push_back(event);
+            self.is_unasked = true;
+        }
+    }
+
+    /// Starts over with a session in which so many events have arrived, if the server counts them.
+    pub(super) fn begin(&mut self, received: Option<u64>) {
+        *self = Self {
+            is_active: received.is_some(),
+            confirmed: received.unwrap_or_default(),
+            ..Self::default()
+        };
+    }
+
+    /// Goes on with a session that was recovered. Returns false if the server has forgotten what it
+    /// confirmed, or never sent so much.
+    pub(super) fn resume(&mut self, received: Option<u64>) -> bool {
+        self.asked = 0;
+        self.is_active && received.is_some_and(|received| self.confirm(received)) && {
+            self.events.retain(Option::is_some);
+            true
+        }
+    }
+
+    /// Forgets the events that have arrived. Returns false if there were never so many.
+    fn confirm(&mut self, received: u64) -> bool {
+        let count = received.checked_sub(self.confirmed);
+        let count = count.and_then(|count| usize::try_from(count).ok());
+        let Some(count) = count.filter(|count| *count <= self.events.len()) else {
+            return false;
+        };
+        for event in self.events.drain(..count) {
+            self.bytes = self.bytes.saturating_sub(size(event.as_ref()));
+        }
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        self.confirmed = received;
+        true
+    }
+
+    /// The events that are here, without the volatile ones.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &BufferedEvent> {
+        self.events.iter().flatten()
+    }
+}
+
+fn size(event: Option<&BufferedEvent>) -> usize {
+    event.map_or(0, BufferedEvent::size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{socket, time::Timestamp};
+
+    fn event(number: u32) -> BufferedEvent {
+        let event = socket::Event::new("e", &(number,)).unwrap();
+        BufferedEvent { event, at: Timestamp::ZERO, ack: None }
+    }
+
+    #[test]
+    fn what_has_arrived_is_forgotten_and_volatile_events_count() {
+        let mut unconfirmed = Unconfirmed::default();
+        unconfirmed.push(Some(event(0)));
+        assert!(unconfirmed.events.is_empty(), "the server does not count");
+        unconfirmed.begin(Some(5));
+        for sent in [Some(event(5)), None, Some(event(7)), None, Some(event(9))] {
+            unconfirmed.push(sent);
+        }
+        assert!(!unconfirmed.confirm(4) && !unconfirmed.confirm(11));
+        assert!(unconfirmed.confirm(6));
+        assert!(unconfirmed.resume(Some(7)));
+        assert!(unconfirmed.iter().eq(&[event(7), event(9)]));
+        assert!(!unconfirmed.confirm(10), "the lost volatile event does not count any more");
+        unconfirmed.resent();
+        assert!(unconfirmed.is_question_due());
+        unconfirmed.ask();
+        assert!(!unconfirmed.is_question_due());
+        assert!(unconfirmed.confirm(9) && !unconfirmed.is_question_due());
+        assert_eq!(unconfirmed.bytes, 0);
+        assert!(!unconfirmed.resume(None));
+    }
+}
