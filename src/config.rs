@@ -136,6 +136,10 @@ impl ServerConfig {
         self
     }
 
+    pub(crate) fn counts_events(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.count_events)
+    }
+
     /// Checks that every value is usable. The constructors of the machines call it.
     ///
     /// # Errors
@@ -259,6 +263,10 @@ pub struct RecoveryConfig {
     /// Whether events that ask for an acknowledgement are logged and replayed until they are
     /// acknowledged. Default false, as in the reference.
     pub replay_ack_events: bool,
+    /// Whether clients of this crate are told how many of their events have arrived, so that after
+    /// a recovery they send again what has not. It adds `"received":N` to the CONNECT answer, which
+    /// official clients do not look at. Default false: the answer is the reference's to the byte.
+    pub count_events: bool,
     /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
     pub buffer_packets: usize,
     /// Bytes of packets kept in the log of a namespace. Default 64 MiB. The oldest are evicted.
@@ -284,6 +292,7 @@ impl Default for RecoveryConfig {
             skip_authorization: true,
             replay_order: ReplayOrder::AfterConnect,
             replay_ack_events: false,
+            count_events: false,
             buffer_packets: 100_000,
             buffer_bytes: 64 << 20,
             parked_sessions: 100_000,

@@ -315,7 +315,7 @@ impl Link {
     /// An acknowledgement without an id: a client of this crate says that it counts its events
     /// from now on, and asks what has arrived. Where nothing was announced it means nothing.
     fn confirm(&mut self, socket: Attached, args: &Args) {
-        if self.config.recovery.is_none() {
+        if !self.config.counts_events() {
             return;
         }
         let Ok(ids) = args.parse::<Vec<u64>>() else {

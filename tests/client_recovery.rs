@@ -19,6 +19,7 @@ mod tests {
 
     fn replaying(order: ReplayOrder) -> ServerConfig {
         let mut recovery = RecoveryConfig::default();
+        recovery.count_events = true;
         recovery.replay_order = order;
         ServerConfig::new().recovery(recovery)
     }

@@ -403,6 +403,7 @@ mod counted {
     #[test]
     fn replay_before_connect_is_no_obstacle() {
         let mut recovery = RecoveryConfig::default();
+        recovery.count_events = true;
         recovery.replay_order = socketio_proto::ReplayOrder::BeforeConnect;
         let mut pair = Pair::connected(websocket(), ServerConfig::new().recovery(recovery));
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
@@ -424,7 +425,7 @@ mod raw {
         socket::Args,
     };
 
-    use crate::support::{Client, World, recovery_config};
+    use crate::support::{Client, World, counting_config};
 
     /// Takes the event that was received: the socket, the offset and the token.
     fn received(world: &mut World) -> (SocketKey, String, Option<AckToken>) {
@@ -460,9 +461,23 @@ mod raw {
         world.texts(client)
     }
 
+    /// Whoever compares the answer with the reference's finds no difference.
+    #[test]
+    fn without_counting_the_connect_answer_is_that_of_the_reference() {
+        let mut world = World::with_recovery();
+        let client = world.open();
+        world.send(client, "40");
+        let answer = world.text(client);
+        assert!(!answer.contains("received"), "{answer}");
+        assert_eq!(answer.len(), r#"40{"sid":"","pid":""}"#.len() + 40, "{answer}");
+        // Nor does an acknowledgement without an id mean anything.
+        world.send(client, "43[]");
+        assert!(world.texts(client).is_empty());
+    }
+
     #[test]
     fn a_duplicate_is_acknowledged_with_the_stored_answer() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, r#"421["m","x","o-1"]"#);
         let token = fresh(&mut world);
@@ -490,7 +505,7 @@ mod raw {
 
     #[test]
     fn a_duplicate_waits_for_the_answer_to_the_first() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, r#"421["m","x","o-1"]"#);
         let token = fresh(&mut world);
@@ -505,7 +520,7 @@ mod raw {
 
     #[test]
     fn an_answer_given_while_parked_is_kept() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, r#"421["m","x","o-1"]"#);
         let token = fresh(&mut world);
@@ -519,7 +534,7 @@ mod raw {
 
     #[test]
     fn an_event_that_asked_for_nothing_is_once_as_well() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, _) = world.connect();
         world.send(client, r#"42["m","x","o-1"]"#);
         assert_eq!(accept(&mut world), Once::Fresh(None));
@@ -532,7 +547,7 @@ mod raw {
     fn the_window_is_bounded_as_documented() {
         let mut limits = Limits::default();
         limits.client_offsets = 3;
-        let mut world = World::new(recovery_config().limits(limits));
+        let mut world = World::new(counting_config().limits(limits));
         let (client, _) = world.connect();
         let mut send = |offset: u32| {
             world.send(client, &format!(r#"42["m","x","o-{offset}"]"#));
@@ -550,7 +565,7 @@ mod raw {
 
     #[test]
     fn offsets_that_cannot_be_remembered_are_refused() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, _) = world.connect();
         let (socket, _) = world.connected();
         let long = "x".repeat(256);
@@ -565,7 +580,7 @@ mod raw {
 
     #[test]
     fn what_arrives_on_a_former_link_is_not_counted() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, "43[]");
         world.send(client, r#"42["m",1]"#);
@@ -582,7 +597,7 @@ mod raw {
 
     #[test]
     fn asking_is_bounded_by_what_is_kept() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, _) = world.connect();
         world.send(client, "43[]");
         world.send(client, r#"427["m",1]"#);
@@ -599,7 +614,7 @@ mod raw {
 
     #[test]
     fn an_answer_is_kept_until_it_has_arrived() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, _) = world.connect();
         world.send(client, "43[]");
         world.send(client, r#"421["m",1]"#);
@@ -617,7 +632,7 @@ mod raw {
 
     #[test]
     fn an_answer_sent_on_a_former_link_is_not_taken_for_arrived() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, "43[]");
         world.send(client, r#"421["m",1]"#);
@@ -632,7 +647,7 @@ mod raw {
 
     #[test]
     fn a_client_that_does_not_count_sees_no_difference() {
-        let mut world = World::with_recovery();
+        let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, r#"421["m",1]"#);
         let token = world.token();

@@ -25,7 +25,9 @@
 //! | [`emit_volatile`](Client::emit_volatile) | dropped | may be lost | may be lost |
 //! | [`emit_with_retries`](Client::emit_with_retries) | queued | sent again: at least once | exactly once |
 //!
-//! The last column holds as long as the session is recovered: both sides count the events of a
+//! The last column is that of a server with
+//! [`count_events`](crate::RecoveryConfig::count_events), and holds as long as the session is
+//! recovered: both sides count the events of a
 //! session, and what has not arrived is sent again, in order, as soon as it goes on. When it does
 //! not, an event whose fate is unknown is reported ([`Event::Unconfirmed`], or as the failure of its
 //! acknowledgement) and not sent again, unless it was emitted with retries.

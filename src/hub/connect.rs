@@ -355,7 +355,11 @@ impl<D: Default> Hub<D> {
         let namespace = self.namespaces.get(&socket.namespace)?;
         let member = namespace.member(socket)?;
         let (name, id, pid) = (namespace.sessions.name(), &member.id, member.key.as_ref());
-        Some(Encoded::connect_counted(name, id, pid, member.received()))
+        Some(if self.config.counts_events() {
+            Encoded::connect_counted(name, id, pid, member.received())
+        } else {
+            Encoded::connect(name, id, pid)
+        })
     }
 
     /// The session that a claim is good for, and the position to resume from. Looks, and changes

@@ -42,7 +42,9 @@ pub fn polling() -> ClientConfig {
 }
 
 pub fn recovering() -> ServerConfig {
-    ServerConfig::new().recovery(RecoveryConfig::default())
+    let mut recovery = RecoveryConfig::default();
+    recovery.count_events = true;
+    ServerConfig::new().recovery(recovery)
 }
 
 pub fn event(name: &str, number: u64) -> socket::Event {

@@ -54,6 +54,13 @@ pub fn recovery_config() -> ServerConfig {
     ServerConfig::new().recovery(RecoveryConfig::default())
 }
 
+/// Recovery in both directions: clients of this crate count their events.
+pub fn counting_config() -> ServerConfig {
+    let mut recovery = RecoveryConfig::default();
+    recovery.count_events = true;
+    ServerConfig::new().recovery(recovery)
+}
+
 /// Entropy that counts: ids differ and are the same in every run.
 pub fn counting_entropy() -> impl FnMut(&mut [u8]) + Send {
     let mut state = 0_u64;

@@ -366,6 +366,7 @@ fn config(choices: u8) -> ServerConfig {
         max_disconnection: Duration::from_millis(600),
         skip_authorization: choices & 4 == 0,
         replay_ack_events: choices & 8 != 0,
+        count_events: true,
         replay_order: if choices & 16 == 0 {
             ReplayOrder::AfterConnect
         } else {
