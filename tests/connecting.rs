@@ -438,3 +438,18 @@ fn wires_that_are_not_known_or_still_in_use_are_ignored() {
     assert_eq!(world.server.stats().total.stale, stale + 3);
     assert!(!world.is_closed(client));
 }
+
+/// Timers run whether or not output is taken: what comes out later is the same.
+#[test]
+fn a_ping_is_due_although_nothing_was_drained() {
+    let mut world = world();
+    let wire = world.wire();
+    let head = get("EIO=4&transport=websocket");
+    world.server.handle_input(world.now, Input::WebSocketOpened { wire, head });
+    world.now = world.now.saturating_add(Duration::from_secs(25));
+    world.server.handle_input(world.now, Input::Timeout);
+    world.drain();
+    let frames = world.texts(support::Client { wire });
+    assert_eq!(frames.len(), 2, "{frames:?}");
+    assert!(frames[0].starts_with("0{") && frames[1] == "2", "{frames:?}");
+}
