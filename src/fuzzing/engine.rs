@@ -15,8 +15,19 @@ use crate::{
     },
 };
 
+/// The codecs of Engine.IO and the verification of requests: one frame, one polling body, or the head
+/// of one request.
+pub fn engine_codec(data: &[u8]) {
+    let mut source = Source::new(data);
+    match source.below(3) {
+        0 => packet(source.rest()),
+        1 => payload(source.rest()),
+        _ => query(source),
+    }
+}
+
 /// Decoding, encoding and decoding again gives the same packet, from text and from binary frames.
-pub fn engine_packet(data: &[u8]) {
+fn packet(data: &[u8]) {
     let binary = Frame::Binary(Bytes::copy_from_slice(data));
     let packet = Packet::decode(binary.clone());
     assert_eq!(packet.map(|packet| packet.encode()), Ok(binary), "bytes are a message");
@@ -40,7 +51,7 @@ fn check_packet(packet: &Packet) {
 
 /// A polling body is its records one by one up to the first bad one, and survives being written
 /// again, in one body or in several.
-pub fn engine_payload(data: &[u8]) {
+fn payload(data: &[u8]) {
     let read: Vec<_> = PayloadReader::new(Bytes::copy_from_slice(data)).collect();
     let mut expected = Vec::new();
     for record in data.split(|byte| *byte == 0x1e) {
@@ -79,8 +90,7 @@ fn rewritten(packets: &[Packet], limit: usize) -> Vec<Packet> {
 }
 
 /// A query string is read as its meaning says, and whatever is let in satisfies every rule.
-pub fn engine_query(data: &[u8]) {
-    let mut source = Source::new(data);
+fn query(mut source: Source<'_>) {
     let choices = source.byte();
     let origin = source.flag().then(|| source.bytes());
     let query = source.text();

@@ -1,25 +1,21 @@
 //! Invariants over arbitrary bytes: what the targets in `fuzz/` run and `cargo test` replays.
 //!
-//! Each function takes the bytes of one run and panics where a promise of the crate is broken.
-//! Structured input is made of the bytes by hand, so that the core needs no
-//! dependency for it and the corpus means the same everywhere.
+//! Each function takes the bytes of one run, draws structured input from them with `arbitrary`, and
+//! panics where a promise of the crate is broken.
 
 mod connection;
 mod engine;
 mod packets;
 mod recovery;
 mod server;
+mod socket;
 mod source;
 mod tree;
 mod wires;
 
 pub use self::{
-    connection::engine_connection,
-    engine::{engine_packet, engine_payload, engine_query},
-    packets::{socket_packets, socket_text},
-    recovery::{recovery_claim, recovery_offset},
-    server::server,
-    tree::socket_args,
+    connection::engine_connection, engine::engine_codec, recovery::recovery, server::server,
+    socket::socket_codec,
 };
 
 /// Takes the bytes of one run.
@@ -27,16 +23,11 @@ pub type Target = fn(&[u8]);
 
 /// Every target by the name of its file in `fuzz/fuzz_targets` and its folder in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
-    ("engine_packet", engine_packet),
-    ("engine_payload", engine_payload),
-    ("engine_query", engine_query),
-    ("recovery_claim", recovery_claim),
-    ("recovery_offset", recovery_offset),
+    ("recovery", recovery),
     ("server", server),
-    ("socket_args", socket_args),
-    ("socket_packets", socket_packets),
-    ("socket_text", socket_text),
+    ("socket_codec", socket_codec),
 ];
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const LIMITS: DecoderLimits =
 
 /// A text that is a packet survives being encoded and decoded again, and its arguments can be
 /// read.
-pub fn socket_text(data: &[u8]) {
+pub(super) fn text(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
@@ -34,7 +34,7 @@ pub fn socket_text(data: &[u8]) {
 /// survive as plain ones do.
 ///
 /// The messages are separated by 0xff, which no text contains; a leading 0xfe marks a binary one.
-pub fn socket_packets(data: &[u8]) {
+pub(super) fn packets(data: &[u8]) {
     let mut decoder = Decoder::new(LIMITS);
     for message in data.split(|byte| *byte == 0xff) {
         let was_mid_packet = decoder.is_mid_packet();

@@ -7,6 +7,7 @@ use alloc::{
 };
 use core::str;
 
+use super::source::Source;
 use crate::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
@@ -15,8 +16,17 @@ use crate::{
     socket::{self, Json},
 };
 
+/// What clients claim to have been: one offset, or the JSON of one CONNECT.
+pub fn recovery(data: &[u8]) {
+    let mut source = Source::new(data);
+    match source.below(2) {
+        0 => offset(source.rest()),
+        _ => claim(source.rest()),
+    }
+}
+
 /// Every offset has one spelling.
-pub fn recovery_offset(data: &[u8]) {
+fn offset(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
@@ -32,7 +42,7 @@ pub fn recovery_offset(data: &[u8]) {
 ///
 /// The bytes are the JSON of the CONNECT, in which `$pid` stands for the private id of a parked
 /// session and `$0` to `$9` for offsets around its log.
-pub fn recovery_claim(data: &[u8]) {
+fn claim(data: &[u8]) {
     let Ok(template) = str::from_utf8(data) else {
         return;
     };

@@ -16,8 +16,7 @@ use crate::socket::{
 
 /// Whatever an application emits arrives as it was, bytes anywhere inside included; what would not
 /// is refused.
-pub fn socket_args(data: &[u8]) {
-    let mut source = Source::new(data);
+pub(super) fn args(mut source: Source<'_>) {
     let name = source.text();
     let mut args = Vec::new();
     while !source.is_empty() && args.len() < 8 {
@@ -85,7 +84,7 @@ impl Tree {
         match kind {
             0 => Self::Null,
             1 => Self::Bool(source.flag()),
-            2 => Self::Int(i64::from(source.byte()) << source.below(56)),
+            2 => Self::Int(source.any::<i64>() >> source.below(56)),
             3 => Self::Text(source.text()),
             4 => Self::Bytes(Bytes::copy_from_slice(source.bytes())),
             5 | 6 => {
