@@ -7,6 +7,7 @@
 
 pub mod allocator;
 pub mod fleet;
+pub mod held;
 
 use std::{fs, hint::black_box, thread, time::Duration};
 

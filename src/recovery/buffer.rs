@@ -1,11 +1,15 @@
 //! The log of one namespace: what was emitted, to whom, until it is evicted.
 
-use alloc::{collections::VecDeque, vec::Vec};
-use core::{mem, num::NonZeroU64, time::Duration};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use core::{mem, time::Duration};
 
 use smallvec::SmallVec;
 
 use super::{
+    entry::{Blocks, Entry, Extra},
     offset::Offset,
     room::{Excepted, RoomId, RoomTrack},
 };
@@ -21,6 +25,10 @@ pub(crate) struct RecoveryBuffer {
     epoch: u32,
     bounds: Bounds,
     entries: VecDeque<Entry>,
+    /// What few packets have, by sequence.
+    extras: BTreeMap<u64, Extra>,
+    batches: VecDeque<Batch>,
+    blocks: Blocks,
     /// Packets evicted so far, which is also the sequence of the last one of them.
     evicted: u64,
     bytes: usize,
@@ -44,21 +52,21 @@ pub(crate) struct Addressees {
     pub(crate) except: Excepted,
 }
 
+/// Packets that were emitted within [`EXPIRY_BATCH`] expire together, so that a busy log neither
+/// asks for a timer a packet nor keeps the time of each.
 #[derive(Debug)]
-struct Entry {
-    packet: Encoded,
-    at: Timestamp,
-    /// The target rooms, then the excepted ones.
-    rooms: SmallVec<[RoomId; 4]>,
-    targets: u32,
-    /// One more than the id of the acknowledgement that the packet asks for.
-    ack: Option<NonZeroU64>,
+struct Batch {
+    from: Timestamp,
+    /// The sequence of the last packet.
+    last: u64,
 }
 
 /// Bytes that an entry costs beyond its packet, counted against the bound on bytes.
-const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<u64>();
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<u32>();
 
-/// Expired packets are dropped in batches, so that a busy log does not ask for a timer a packet.
+/// The log is shorter than this, so that the low half of a sequence names a packet in it.
+const PACKETS_MAX: usize = u32::MAX as usize - 1;
+
 const EXPIRY_BATCH: Duration = Duration::from_secs(1);
 
 impl RecoveryBuffer {
@@ -67,7 +75,7 @@ impl RecoveryBuffer {
         let bounds = config.recovery.as_ref().map_or(
             Bounds { packets: 0, bytes: 0, age: Duration::ZERO },
             |recovery| Bounds {
-                packets: recovery.buffer_packets,
+                packets: recovery.buffer_packets.min(PACKETS_MAX),
                 bytes: recovery.buffer_bytes,
                 // A half-open link is noticed that late, and its last packets are those to replay.
                 age: recovery
@@ -80,6 +88,9 @@ impl RecoveryBuffer {
             epoch,
             bounds,
             entries: VecDeque::new(),
+            extras: BTreeMap::new(),
+            batches: VecDeque::new(),
+            blocks: Blocks::default(),
             evicted: 0,
             bytes: 0,
             tracks: Vec::new(),
@@ -97,22 +108,22 @@ impl RecoveryBuffer {
         encode: impl FnOnce(Offset) -> Encoded,
     ) -> Encoded {
         let sequence = self.head().saturating_add(1);
-        let packet = encode(Offset::new(self.epoch, sequence));
+        let (text, attachments) = encode(Offset::new(self.epoch, sequence)).into_parts();
+        let text = self.blocks.place(text, self.bytes);
+        let packet = Encoded::from_parts(text.clone(), attachments.clone());
         for room in &to.targets {
             self.track(*room).append(sequence);
         }
-        let rooms: SmallVec<[RoomId; 4]> = to.targets.iter().chain(&to.except).copied().collect();
-        for room in &rooms {
+        for room in to.targets.iter().chain(&to.except) {
             self.retain(*room);
         }
-        self.bytes = self.bytes.saturating_add(cost(&packet));
-        self.entries.push_back(Entry {
-            packet: packet.clone(),
-            at: now,
-            rooms,
-            targets: u32::try_from(to.targets.len()).unwrap_or(u32::MAX),
-            ack: ack.and_then(|id| NonZeroU64::new(id.saturating_add(1))),
-        });
+        let (entry, extra) = Entry::new(text, attachments, to, ack);
+        self.bytes = self.bytes.saturating_add(cost(&entry, extra.as_ref()));
+        self.entries.push_back(entry);
+        if let Some(extra) = extra {
+            self.extras.insert(sequence, extra);
+        }
+        self.enter_batch(now, sequence);
         while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
             self.evict();
         }
@@ -121,18 +132,24 @@ impl RecoveryBuffer {
 
     /// Drops the packets that no session can ask for any more.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        while self.entries.front().is_some_and(|entry| self.expiry(entry) <= now) {
-            self.evict();
+        while let Some(batch) = self.batches.front()
+            && self.expiry(batch) <= now
+        {
+            let last = batch.last;
+            while self.evicted < last {
+                self.evict();
+            }
         }
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
+            self.batches = VecDeque::new();
+            self.blocks.clear();
         }
     }
 
     /// When [`RecoveryBuffer::expire`] is to be called.
     pub(crate) fn deadline(&self) -> Timestamp {
-        let oldest = self.entries.front();
-        oldest.map_or(Timestamp::NEVER, |entry| self.expiry(entry).saturating_add(EXPIRY_BATCH))
+        self.batches.front().map_or(Timestamp::NEVER, |batch| self.expiry(batch))
     }
 
     pub(crate) fn epoch(&self) -> u32 {
@@ -163,14 +180,14 @@ impl RecoveryBuffer {
     }
 
     /// The packet at `sequence` and the acknowledgement it asks for, if it is still held.
-    pub(crate) fn get(&self, sequence: u64) -> Option<(&Encoded, Option<u64>)> {
-        let entry = self.entry(sequence)?;
-        Some((&entry.packet, entry.ack.map(|id| id.get() - 1)))
+    pub(crate) fn get(&self, sequence: u64) -> Option<(Encoded, Option<u64>)> {
+        let (entry, extra) = self.entry(sequence)?;
+        Some(entry.packet(extra))
     }
 
     /// The rooms that the packet at `sequence` was withheld from.
     pub(crate) fn except(&self, sequence: u64) -> &[RoomId] {
-        self.entry(sequence).map_or(&[], Entry::except)
+        self.entry(sequence).map_or(&[], |(entry, extra)| entry.except(extra))
     }
 
     /// Sequences of the packets held for `room` within `(after, up_to]`, ascending.
@@ -180,7 +197,8 @@ impl RecoveryBuffer {
         after: u64,
         up_to: u64,
     ) -> impl DoubleEndedIterator<Item = u64> {
-        self.tracks.get(room.0 as usize).map(|track| track.held(after, up_to)).into_iter().flatten()
+        let track = self.tracks.get(room.0 as usize);
+        track.map(|track| track.held(self.evicted, after, up_to)).into_iter().flatten()
     }
 
     /// The latest evicted packet of `room` that was not withheld from a session that is in the
@@ -234,11 +252,14 @@ impl RecoveryBuffer {
             return;
         };
         self.evicted = self.evicted.saturating_add(1);
-        self.bytes = self.bytes.saturating_sub(cost(&entry.packet));
         let sequence = self.evicted;
-        let except: Excepted =
-            entry.except().iter().copied().filter(|room| !self.track(*room).is_vacant).collect();
-        for target in entry.targets() {
+        let extra = if entry.has_extra() { self.extras.remove(&sequence) } else { None };
+        let extra = extra.as_ref();
+        self.bytes = self.bytes.saturating_sub(cost(&entry, extra));
+        self.batches.pop_front_if(|batch| batch.last <= sequence);
+        let except = entry.except(extra).iter().copied();
+        let except: Excepted = except.filter(|room| !self.track(*room).is_vacant).collect();
+        for target in entry.targets(extra) {
             let forgotten = self.track(*target).evict(sequence, &except);
             for room in &except {
                 if self.track(*target).names(*room) {
@@ -251,7 +272,7 @@ impl RecoveryBuffer {
                 }
             }
         }
-        self.release(&entry.rooms);
+        self.release(&entry.rooms(extra));
     }
 
     /// Notes that evictions from `target` tell who was in `room`.
@@ -262,13 +283,23 @@ impl RecoveryBuffer {
         }
     }
 
-    fn expiry(&self, entry: &Entry) -> Timestamp {
-        entry.at.saturating_add(self.bounds.age)
+    fn enter_batch(&mut self, now: Timestamp, sequence: u64) {
+        let present = self.batches.back_mut();
+        match present.filter(|batch| now.saturating_since(batch.from) < EXPIRY_BATCH) {
+            Some(batch) => batch.last = sequence,
+            None => self.batches.push_back(Batch { from: now, last: sequence }),
+        }
     }
 
-    fn entry(&self, sequence: u64) -> Option<&Entry> {
+    /// When the last packet that the batch may hold is too old.
+    fn expiry(&self, batch: &Batch) -> Timestamp {
+        batch.from.saturating_add(self.bounds.age).saturating_add(EXPIRY_BATCH)
+    }
+
+    fn entry(&self, sequence: u64) -> Option<(&Entry, Option<&Extra>)> {
         let index = sequence.checked_sub(self.evicted)?.checked_sub(1)?;
-        self.entries.get(usize::try_from(index).ok()?)
+        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+        Some((entry, if entry.has_extra() { self.extras.get(&sequence) } else { None }))
     }
 
     fn track(&mut self, room: RoomId) -> &mut RoomTrack {
@@ -296,18 +327,9 @@ impl RecoveryBuffer {
     }
 }
 
-impl Entry {
-    fn targets(&self) -> &[RoomId] {
-        self.rooms.get(..self.targets as usize).unwrap_or_default()
-    }
-
-    fn except(&self) -> &[RoomId] {
-        self.rooms.get(self.targets as usize..).unwrap_or_default()
-    }
-}
-
-fn cost(packet: &Encoded) -> usize {
-    packet.wire_len().saturating_add(ENTRY_BYTES)
+fn cost(entry: &Entry, extra: Option<&Extra>) -> usize {
+    let extra_bytes = extra.map_or(0, |_| size_of::<Extra>());
+    entry.wire_len(extra).saturating_add(ENTRY_BYTES).saturating_add(extra_bytes)
 }
 
 #[cfg(test)]

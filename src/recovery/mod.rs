@@ -40,6 +40,7 @@
 #![doc = include_str!("holes.md")]
 
 mod buffer;
+mod entry;
 mod memberships;
 mod offset;
 mod pacing;

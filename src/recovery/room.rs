@@ -20,8 +20,9 @@ pub(crate) type Excepted = SmallVec<[RoomId; 2]>;
 /// The packets of one room, those in the log and those evicted from it.
 #[derive(Debug, Default)]
 pub(super) struct RoomTrack {
-    /// Sequences in the log that were addressed to the room, ascending.
-    held: VecDeque<u64>,
+    /// The low halves of the sequences in the log that were addressed to the room, ascending: the
+    /// log is short enough for them.
+    held: VecDeque<u32>,
     /// The latest evicted sequence of packets without exceptions (and of forgotten classes).
     evicted: u64,
     /// The latest evicted sequence for each set of excepted rooms.
@@ -41,15 +42,14 @@ const CLASSES_MAX: usize = 32;
 
 impl RoomTrack {
     pub(super) fn append(&mut self, sequence: u64) {
-        debug_assert!(self.held.back().is_none_or(|last| *last < sequence), "ascending");
-        self.held.push_back(sequence);
+        self.held.push_back(low(sequence));
     }
 
     /// Notes that the oldest packet of the room left the log. Returns a set of excepted rooms that
     /// was forgotten for it.
     pub(super) fn evict(&mut self, sequence: u64, except: &[RoomId]) -> Option<Excepted> {
         let front = self.held.pop_front();
-        debug_assert_eq!(front, Some(sequence), "eviction is in log order");
+        debug_assert_eq!(front, Some(low(sequence)), "eviction is in log order");
         if self.held.is_empty() {
             self.held = VecDeque::new();
         }
@@ -70,11 +70,19 @@ impl RoomTrack {
         forgotten
     }
 
-    /// Sequences in the log within `(after, up_to]`, ascending.
-    pub(super) fn held(&self, after: u64, up_to: u64) -> impl DoubleEndedIterator<Item = u64> {
-        let start = self.held.partition_point(|sequence| *sequence <= after);
-        let end = self.held.partition_point(|sequence| *sequence <= up_to).max(start);
-        self.held.range(start..end).copied()
+    /// Sequences in the log within `(after, up_to]`, ascending. All that the log holds come after
+    /// `evicted`.
+    pub(super) fn held(
+        &self,
+        evicted: u64,
+        after: u64,
+        up_to: u64,
+    ) -> impl DoubleEndedIterator<Item = u64> {
+        let whole =
+            move |half: u32| evicted.saturating_add(u64::from(half.wrapping_sub(low(evicted))));
+        let start = self.held.partition_point(|half| whole(*half) <= after);
+        let end = self.held.partition_point(|half| whole(*half) <= up_to).max(start);
+        self.held.range(start..end).map(move |half| whole(*half))
     }
 
     /// The latest evicted packet that was not withheld from a session that is in the rooms for
@@ -117,4 +125,10 @@ impl RoomTrack {
         self.evicted = self.evicted.max(last);
         Some(set)
     }
+}
+
+fn low(sequence: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    let half = sequence as u32;
+    half
 }

@@ -135,6 +135,14 @@ impl Encoded {
         Self { head: head.into(), attachments }
     }
 
+    pub(crate) fn from_parts(head: ByteString, attachments: Attachments) -> Self {
+        Self { head, attachments }
+    }
+
+    pub(crate) fn into_parts(self) -> (ByteString, Attachments) {
+        (self.head, self.attachments)
+    }
+
     /// Returns the text, with the Engine.IO message type `4` before it: a WebSocket text frame as
     /// it stands.
     pub fn head(&self) -> &ByteString {

@@ -14,7 +14,7 @@ use serde::{
 use super::{ArgsError, EncodeError, placeholder, ser, text};
 
 /// The attachments of a packet, shared by the event and everything that is made from it.
-pub(super) type Attachments = Option<Arc<[Bytes]>>;
+pub(crate) type Attachments = Option<Arc<[Bytes]>>;
 
 /// Makes shared attachments; none take no allocation.
 pub(super) fn share(attachments: Vec<Bytes>) -> Attachments {

@@ -69,5 +69,6 @@ pub use encoded::Encoded;
 pub use error::{ArgsError, DecodeError, EncodeError, InvalidName};
 pub use event::Event;
 pub use json::Json;
+pub(crate) use list::Attachments;
 pub use name::NamespaceName;
 pub use packet::{Kind, Packet};

@@ -53,7 +53,7 @@ impl<D> Sessions<D> {
             if bytes > limit {
                 return Err(Refusal::Limit);
             }
-            packets.push(packet.clone());
+            packets.push(packet);
         }
         Ok(packets)
     }

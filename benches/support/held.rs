@@ -1,0 +1,72 @@
+//! Heap bytes that a server holds for one of something.
+
+use socketio_proto::{ServerConfig, hub::Audience, recovery::RecoveryOutcome, socket::Event};
+
+use super::{
+    allocator,
+    fleet::{self, Fleet},
+    mean,
+};
+
+/// For a connection whose client has not sent CONNECT.
+pub fn connection(config: ServerConfig, count: usize) -> f64 {
+    let mut fleet = Fleet::new(config);
+    grown(count, || {
+        fleet.open();
+    })
+}
+
+/// For a connected socket that does nothing.
+pub fn socket(config: ServerConfig, count: usize) -> f64 {
+    let mut fleet = Fleet::new(config);
+    grown(count, || {
+        fleet.connect();
+    })
+}
+
+/// Heap per call of `f`.
+fn grown(count: usize, mut f: impl FnMut()) -> f64 {
+    let before = allocator::bytes();
+    (0..count).for_each(|_| f());
+    let grown = allocator::bytes() - before;
+    assert!(grown > 0, "what is held takes memory");
+    mean(grown, count)
+}
+
+/// For a parked session in five of a thousand shared rooms each, and in its own.
+pub fn parked_session(count: usize) -> f64 {
+    let mut fleet = Fleet::new(fleet::recovery());
+    let mut number = 0;
+    grown(count, || {
+        let client = fleet.connect();
+        for step in 0..5 {
+            let room = format!("room {}", (number * 7 + step * 13) % 1_000);
+            assert_eq!(fleet.server.join(client.socket, &room), Ok(true));
+        }
+        fleet.lose(client.wire);
+        fleet.drain();
+        number += 1;
+    })
+}
+
+/// For a packet in the log beyond its encoded bytes: an event of 100 bytes to a room in which nobody
+/// is connected.
+pub fn log_entry(count: usize) -> f64 {
+    let mut fleet = Fleet::new(fleet::recovery());
+    let client = fleet.room("lobby", 1).remove(0);
+    fleet.lose(client.wire);
+    fleet.drain();
+    let event = Event::new("msg", &("x".repeat(100),)).expect("legal");
+    let bytes = grown(count, || {
+        let sent = fleet.server.broadcast(fleet.now, "/", &Audience::room("lobby"), &event);
+        assert_eq!(sent, Ok(0), "stored for the one who is away");
+    });
+    // What was stored for the client is what it gets.
+    let wire = fleet.open();
+    fleet.send(wire, &format!(r#"40{{"pid":"{}"}}"#, client.pid));
+    let drained = fleet.drain();
+    let outcome = RecoveryOutcome::Recovered { replayed: count };
+    assert_eq!(drained.joined, Some((client.socket, outcome)));
+    let encoded = drained.bytes - drained.answer.len();
+    bytes - mean(encoded, count)
+}
