@@ -35,8 +35,10 @@
 //! On the wire, the CONNECT answer of such a server says how many events it has (`"received":5`),
 //! which the official client does not look at. A client that has read this asks, with an
 //! acknowledgement without an id, for that number and for the answers to certain events (`43[7,8]`);
-//! the server answers in the same way (`43[6]`), and sends the answers that it has kept. An official
-//! peer never sees any of it, and events themselves are the same for everybody.
+//! the server answers in the same way (`43[6]`), and sends the answers that it has kept. An event
+//! that its application could not handle it names behind the number (`43[6,8]`): it is sent again if
+//! it was emitted with retries. An official peer never sees any of it, and events themselves are the
+//! same for everybody.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]), can be looked at and taken back.
 //! Every acknowledgement settles.

@@ -12,7 +12,8 @@
 //! there is always a timeout, so that an answer is never taken for a failure (C2).
 //!
 //! Where the server counts the events of a session, the event itself is sent once in a session, and
-//! what counts as a try is to ask for its acknowledgement. While the connection is lost it stays in
+//! what counts as a try is to ask for its acknowledgement; it is sent again if the server says that
+//! it could not handle it. While the connection is lost it stays in
 //! flight, *suspended*: only a new session sends it again.
 
 use core::time::Duration;
@@ -35,6 +36,8 @@ pub(super) struct RetryQueue {
 struct InFlight {
     id: u64,
     deadline: Timestamp,
+    /// Whether the last try was to ask for the acknowledgement.
+    is_asked: bool,
 }
 
 impl InFlight {
@@ -57,7 +60,7 @@ impl RetryQueue {
     pub(super) fn sent(&mut self, id: u64, deadline: Timestamp) {
         debug_assert!(self.in_flight.is_none(), "one at a time");
         self.tries = self.tries.saturating_add(1);
-        self.in_flight = Some(InFlight { id, deadline });
+        self.in_flight = Some(InFlight { id, deadline, is_asked: false });
     }
 
     /// Takes the head if this acknowledges it.
@@ -83,8 +86,19 @@ impl RetryQueue {
         (self.tries <= retries).then(|| {
             self.tries = self.tries.saturating_add(1);
             flight.deadline = deadline;
+            flight.is_asked = true;
             flight.id
         })
+    }
+
+    /// The server has not handled the event of this id: it is to be sent again, which is the try
+    /// that it was to ask. Returns whether it is the head, and the server was asked.
+    pub(super) fn withdraw(&mut self, id: u64) -> bool {
+        let withdrawn = self.in_flight.take_if(|flight| flight.id == id && flight.is_asked);
+        if withdrawn.is_some() {
+            self.tries = self.tries.saturating_sub(1);
+        }
+        withdrawn.is_some()
     }
 
     /// The connection was lost, and the session may be recovered. Returns the head if it was sent
@@ -99,6 +113,7 @@ impl RetryQueue {
         let flight = self.in_flight.as_mut()?;
         self.tries = self.tries.saturating_add(1);
         flight.deadline = deadline;
+        flight.is_asked = true;
         Some(flight.id)
     }
 

@@ -61,12 +61,17 @@ impl Socket {
         self.send_retry(io);
     }
 
-    /// The server says how many events have arrived.
+    /// The server says how many events have arrived, and which of those that it was asked about
+    /// it has not handled.
     pub(super) fn handle_count(&mut self, io: &mut Io, args: &Args) {
-        let Ok((received,)) = args.parse::<(u64,)>() else {
+        let numbers: Vec<u64> = args.parse().unwrap_or_default();
+        let Some((received, withdrawn)) = numbers.split_first() else {
             return;
         };
-        self.unconfirmed.answered(received);
+        self.unconfirmed.answered(*received);
+        if withdrawn.iter().any(|id| self.retries.withdraw(*id)) {
+            self.send_retry(io);
+        }
         if self.unconfirmed.is_question_due() {
             self.ask(io, &[]);
         }

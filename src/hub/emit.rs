@@ -106,6 +106,15 @@ impl<D: Default> Hub<D> {
         .unwrap_or(Err(OnceError::UnknownSocket))
     }
 
+    /// Takes back that an event was accepted, since it could not be handled; see
+    /// [`Server::withdraw`](crate::server::Server::withdraw). Returns false if it was not accepted,
+    /// or is not known any more.
+    #[expect(clippy::needless_pass_by_value, reason = "what was withdrawn is not acknowledged")]
+    pub fn withdraw(&mut self, token: AckToken) -> bool {
+        let namespace = self.namespaces.get_mut(&token.socket.key.namespace);
+        namespace.is_some_and(|namespace| namespace.withdraw(&token))
+    }
+
     /// Emits an event to an audience. Returns the number of connected sockets that it goes to; it
     /// is encoded once, and sessions that are parked get it when they come back.
     ///

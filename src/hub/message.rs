@@ -72,7 +72,8 @@ impl Delivery {
 }
 
 /// Entitles to acknowledge one event of a client, once. Consumed by
-/// [`Server::ack`](crate::server::Server::ack).
+/// [`Server::ack`](crate::server::Server::ack) or, if the event could not be handled, by
+/// [`Server::withdraw`](crate::server::Server::withdraw).
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(crate) socket: Attached,

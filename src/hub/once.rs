@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::SocketKey,
-    socket::{self, Args, Encoded, Kind, Packet},
+    socket::{self, Args, Encoded},
 };
 
 /// Longest client offset in bytes.
@@ -75,6 +75,15 @@ impl<D> Namespace<D> {
         }
     }
 
+    /// Takes back that an event was accepted. Returns false if it was not, or is not known any
+    /// more.
+    pub(super) fn withdraw(&mut self, token: &AckToken) -> bool {
+        let AckToken { socket, id, is_counted, offset } = token;
+        let id = is_counted.then_some(*id);
+        self.member(socket.key).is_some()
+            && self.sessions.withdraw(socket.key.index, id, offset.as_deref())
+    }
+
     /// Takes an event of a client that counts them. Returns false if the session has moved to
     /// another link: what arrives on the former one is not counted, and so comes again.
     pub(super) fn receive(
@@ -93,18 +102,14 @@ impl<D> Namespace<D> {
         is_current
     }
 
-    /// Tells a client that counts its events how many were received, and repeats answers.
+    /// Tells a client that counts its events how many were received and which of those that it
+    /// asks about it is to send again, and repeats answers.
     pub(super) fn confirm(&mut self, out: &mut Outbox<D>, socket: Attached, ids: Vec<u64>) {
         let Some(connection) = self.attached(socket).and_then(Member::connection) else {
             return;
         };
-        let Some((received, answers)) = self.sessions.take_question(socket.key.index, ids) else {
-            return;
-        };
-        let args = Args::new(&(received,)).unwrap_or_default();
-        let (namespace, kind) = (self.sessions.name().clone(), Kind::Ack { id: None, args });
-        let count = Encoded::packet(&Packet { namespace, kind });
-        for packet in core::iter::once(count).chain(answers) {
+        let packets = self.sessions.take_question(socket.key.index, ids).unwrap_or_default();
+        for packet in packets {
             out.push_back(self.deliver_one(connection, packet, false));
         }
     }

@@ -137,7 +137,8 @@ impl<D: Default> Server<D> {
     /// The token is taken, and given back if the event is to be handled; acknowledge with it as
     /// usual. An event that was accepted before is acknowledged by the library, with the same
     /// answer, and as soon as there is one. An event that is not acknowledged when it is handled
-    /// is not acknowledged when it comes again.
+    /// is not acknowledged when it comes again; one that could not be handled is to be
+    /// [withdrawn](Self::withdraw).
     ///
     /// A session remembers [`client_offsets`](crate::Limits::client_offsets) offsets, also while
     /// it is parked and when it moves to another connection. An event that comes again after more
@@ -184,6 +185,46 @@ impl<D: Default> Server<D> {
         let once = self.hub.accept_once(now, socket, offset, token);
         self.exchange(now);
         once
+    }
+
+    /// Takes back that an event was accepted, in the place of acknowledging it: it could not be
+    /// handled, and when the client sends it again it is a new one.
+    ///
+    /// This is for events that were accepted with [`accept_once`](Self::accept_once), and for those
+    /// of a client that counts them
+    /// ([`count_events`](crate::RecoveryConfig::count_events)). Nothing is sent: a client
+    /// that emits with retries does not get an acknowledgement, and tries again after its
+    /// `ackTimeout`, or as soon as it is back if its session is parked. One that counts its events
+    /// asks at that moment, is told, and sends the event once more. An event that was emitted
+    /// without retries is lost, as far as the client is concerned: its acknowledgement times out.
+    ///
+    /// Returns false if there is nothing to take back: the event was never accepted, its offset has
+    /// left the window, or the session has ended.
+    ///
+    /// ```
+    /// use socketio_proto::hub::{AckToken, Once};
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Args;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn handle(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     (socket, offset): (SocketKey, &str),
+    ///     ack: Option<AckToken>,
+    ///     store: impl FnOnce() -> bool,
+    /// ) {
+    ///     if let Ok(Once::Fresh(Some(token))) = server.accept_once(now, socket, offset, ack) {
+    ///         if store() {
+    ///             server.ack(now, token, &Args::empty());
+    ///         } else {
+    ///             server.withdraw(token);
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn withdraw(&mut self, token: AckToken) -> bool {
+        self.hub.withdraw(token)
     }
 
     /// Emits an event to an audience. It is encoded once; sessions that are parked get it when

@@ -211,16 +211,25 @@ impl<D> Sessions<D> {
         member.receipts.get_or_insert_default().answer(key, args, is_sent, &self.config.limits)
     }
 
-    /// A client that counts its events asks for these answers. Returns how many events there were,
-    /// and the answers.
+    /// Forgets that an event was accepted. Returns whether there was something to forget.
+    pub(in crate::hub) fn withdraw(
+        &mut self,
+        index: u32,
+        id: Option<u64>,
+        offset: Option<&str>,
+    ) -> bool {
+        let receipts = self.members.get_mut(index as usize).and_then(|it| it.receipts.as_mut());
+        receipts.is_some_and(|receipts| receipts.withdraw(id, offset, &self.config.limits))
+    }
+
+    /// A client that counts its events asks for these answers. Returns what to send.
     pub(in crate::hub) fn take_question(
         &mut self,
         index: u32,
         ids: Vec<u64>,
-    ) -> Option<(u64, Vec<Encoded>)> {
+    ) -> Option<Vec<Encoded>> {
         let member = self.members.get_mut(index as usize)?;
-        let answers = member.receipts.get_or_insert_default().question(&self.name, ids);
-        Some((member.received(), answers))
+        Some(member.receipts.get_or_insert_default().question(&self.name, ids))
     }
 
     /// Ends a session for good.

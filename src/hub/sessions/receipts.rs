@@ -7,7 +7,7 @@
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::{
     config::Limits,
     hub::message::Attached,
-    socket::{Args, Encoded, NamespaceName},
+    socket::{Args, Encoded, Kind, NamespaceName, Packet},
 };
 
 /// What a session remembers of its client's events.
@@ -30,6 +30,8 @@ pub(super) struct Receipts {
     answers: BTreeMap<AnswerKey, Answer>,
     answered: VecDeque<AnswerKey>,
     answer_bytes: usize,
+    /// Events of a client that counts them which were not handled: it is to send them again.
+    withdrawn: BTreeSet<u64>,
     /// Counts what a client that counts has asked.
     questions: u64,
 }
@@ -131,8 +133,37 @@ impl Receipts {
         waiting
     }
 
-    /// Takes a question, and returns the answers to these events, as far as they are kept, each
-    /// once; they are sent behind the number of events.
+    /// Forgets that an event was accepted: the one that a client that counts calls `id`, the one
+    /// with this offset. Returns whether there was something to forget.
+    ///
+    /// A later try that waits for the answer will get none, and is followed by another one.
+    pub(super) fn withdraw(
+        &mut self,
+        id: Option<u64>,
+        offset: Option<&str>,
+        limits: &Limits,
+    ) -> bool {
+        let accepted = offset.and_then(|offset| self.offsets.remove_entry(offset));
+        let is_known = accepted.is_some() || id.is_some();
+        let waiting = accepted.and_then(|(offset, waiting)| {
+            // Events are withdrawn soon, so it stands near the end.
+            if let Some(index) = self.accepted.iter().rposition(|other| *other == offset) {
+                self.accepted.remove(index);
+            }
+            waiting
+        });
+        if let Some(id) = id {
+            self.withdrawn.insert(id);
+            self.withdrawn.extend(waiting.map(|waiting| waiting.id));
+        }
+        while self.withdrawn.len() > limits.client_offsets {
+            self.withdrawn.pop_first();
+        }
+        is_known
+    }
+
+    /// Takes a question, and returns what to send: the number of events and those among `ids` that
+    /// were withdrawn, then the answers to the others, as far as they are kept, each once.
     ///
     /// A client asks without ids when it has read the answer to each question before: what was sent
     /// ahead of the last one has arrived.
@@ -143,7 +174,11 @@ impl Receipts {
         self.questions = self.questions.saturating_add(1);
         ids.sort_unstable();
         ids.dedup();
-        let mut packets = Vec::new();
+        let withdrawn = ids.iter().copied().filter(|id| self.withdrawn.contains(id));
+        let numbers: Vec<u64> = core::iter::once(self.received).chain(withdrawn).collect();
+        let args = Args::new(&numbers).unwrap_or_default();
+        let count = Packet { namespace: name.clone(), kind: Kind::Ack { id: None, args } };
+        let mut packets = Vec::from([Encoded::packet(&count)]);
         for id in ids {
             if let Some(answer) = self.answers.get_mut(&AnswerKey::Id(id)) {
                 answer.sent = Some(self.questions);
@@ -240,7 +275,7 @@ mod tests {
             assert_eq!(receipts.answer_bytes, bytes);
         }
         let answers = receipts.question(&NamespaceName::ROOT, [99, 99, 5].into());
-        assert_eq!(answers.len(), 1, "each once");
+        assert_eq!(answers.len(), 2, "the count, and each once");
         assert!(
             receipts.answer(AnswerKey::Offset("5".into()), &args("late"), true, &limits).is_none()
         );
@@ -248,10 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_withdrawn_is_bounded_and_leaves_nothing_in_the_window() {
+        let (mut receipts, limits) = (Receipts::default(), limits(3, 1_000));
+        for number in 0..100_u32 {
+            let offset = alloc::format!("{number}");
+            assert_eq!(receipts.accept(&offset, None, &limits), Known::Fresh);
+            assert!(receipts.withdraw(Some(number.into()), Some(&offset), &limits));
+            assert!(!receipts.withdraw(None, Some(&offset), &limits), "once");
+            assert!(receipts.offsets.is_empty() && receipts.accepted.is_empty());
+            assert!(receipts.withdrawn.len() <= 3);
+        }
+        let answers = receipts.question(&NamespaceName::ROOT, [96, 97, 99, 99].into());
+        assert_eq!(answers[0].head(), "43[0,97,99]");
+    }
+
+    #[test]
     fn answers_that_have_arrived_are_forgotten() {
         let (mut receipts, limits) = (Receipts::default(), limits(10, 1_000));
         let mut kept = |ids: &[u64], sent: Option<(u64, bool)>| {
-            let count = receipts.question(&NamespaceName::ROOT, ids.to_vec()).len();
+            let count = receipts.question(&NamespaceName::ROOT, ids.to_vec()).len() - 1;
             if let Some((id, is_sent)) = sent {
                 receipts.answer(AnswerKey::Id(id), &args("ok"), is_sent, &limits);
             }
