@@ -3,8 +3,9 @@
 //! Two nets, one below the other. A client that has lost its link gets its session back, with
 //! everything that it missed, from the server's memory. One that could not be recovered (a
 //! reload, a restart of the server, two minutes offline) says which message it has seen last and
-//! catches up from the database. In the other direction a client retries what was not acknowledged,
-//! and the database stores it once.
+//! catches up from the database. In the other direction a client retries what was not acknowledged.
+//! Its session knows what was accepted before, and in a new session the database does: a message is
+//! stored once.
 //!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
@@ -84,7 +85,10 @@ fn start(
     answered: mpsc::Receiver<Answer>,
     shutdown: Shutdown,
 ) -> Result<(Endpoint, JoinHandle<()>), Box<dyn Error>> {
-    let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(RecoveryConfig::default());
+    let mut recovery = RecoveryConfig::default();
+    // For `examples/client`; the page's client does not notice.
+    recovery.count_events = true;
+    let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
     let mut server = Server::new(config, entropy)?;
     server.add_namespace("/")?;
     let room = Hosted::new(server, Room::new(store.jobs()));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use socketio_proto::{
     SocketId, SocketKey,
-    hub::{AckToken, Audience},
+    hub::{AckToken, Audience, Once},
     recovery::RecoveryOutcome,
     server::Event,
     socket::{self, Args, Json},
@@ -19,7 +19,7 @@ use crate::{
 
 /// Whoever has caught up is in it, and gets what is written from then on.
 const LISTENERS: &str = "listeners";
-/// Messages that wait for the database. Further ones are not answered, so their clients try again.
+/// Messages that wait for the database. Further ones are not taken, so their clients try again.
 const BACKLOG: usize = 1024;
 /// As the page has it.
 const NAME_CHARS: usize = 40;
@@ -94,8 +94,10 @@ impl App for Room {
                 self.waiting = self.waiting.saturating_sub(1);
                 acknowledge(cx, token, &json!({ "id": id }));
             }
-            // Without an answer the client tries again.
-            Answer::NotStored => self.waiting = self.waiting.saturating_sub(1),
+            Answer::NotStored { token } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                withdraw(cx, token);
+            }
             Answer::CaughtUp { socket, missed } => catch_up(cx, socket, &missed),
         }
     }
@@ -129,8 +131,14 @@ impl Room {
             return refuse(cx, token, "too short or too long");
         }
         if self.waiting >= BACKLOG {
-            return;
+            return withdraw(cx, token);
         }
+        // One that was accepted before is answered like the first. In a new session it is taken for
+        // new, and the database knows it.
+        let accepted = cx.server.accept_once(cx.now, socket, &client_offset, token);
+        let Ok(Once::Fresh(token)) = accepted else {
+            return;
+        };
         let visitor = cx.server.data(socket);
         let author = visitor.map(|visitor| visitor.name.clone()).unwrap_or_default();
         let sender = cx.server.socket_id(socket).as_ref().map(SocketId::to_string);
@@ -200,6 +208,13 @@ fn acknowledge(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, answer: &
         && let Ok(args) = Args::new(&(answer,))
     {
         cx.server.ack(cx.now, token, &args);
+    }
+}
+
+/// Without an answer the client sends the message again, and it is to be taken then.
+fn withdraw(cx: &mut Context<'_, Visitor>, token: Option<AckToken>) {
+    if let Some(token) = token {
+        cx.server.withdraw(token);
     }
 }
 

@@ -79,12 +79,14 @@ pub enum Answer {
         message: Message,
         token: Option<AckToken>,
     },
-    /// It was there already.
+    /// It was there already, from a former session of its client.
     Known {
         id: i64,
         token: Option<AckToken>,
     },
-    NotStored,
+    NotStored {
+        token: Option<AckToken>,
+    },
     CaughtUp {
         socket: SocketKey,
         missed: Missed,
@@ -138,7 +140,7 @@ fn run(connection: &Connection, job: Job) -> Answer {
             Ok(Stored::Before(id)) => Answer::Known { id, token },
             Err(error) => {
                 eprintln!("a message was not stored: {error}");
-                Answer::NotStored
+                Answer::NotStored { token }
             }
         },
         Job::CatchUp { socket, after } => {
