@@ -312,6 +312,15 @@ fn all_transports_are_tried_in_their_order_if_that_is_wanted() {
 }
 
 #[test]
+fn the_rest_of_a_bad_body_is_no_handshake_of_the_next_transport() {
+    let mut driver = Driver::new(ClientConfig::new().try_all_transports(true));
+    driver.drain();
+    let body = format!("4early\u{1e}{OPEN}");
+    assert_eq!(driver.respond(0, &body), ["failed polling", "open 1"]);
+    assert!(!driver.connection.is_open(), "WebSocket 1 is still being opened");
+}
+
+#[test]
 fn a_remembered_upgrade_begins_with_websocket() {
     let start = ClientStart { websocket_worked: true, ..ClientStart::default() };
     let config = || ClientConfig::new().remember_upgrade(true);

@@ -30,7 +30,9 @@ impl ClientConnection {
         match exchange {
             Exchange::Get => {
                 let mut packets = PayloadReader::new(body);
+                // What follows a bad packet does not concern the transport that is tried instead.
                 while !self.is_closed()
+                    && self.transport() == Transport::Polling
                     && let Some(packet) = packets.next()
                 {
                     self.receive(packet);
