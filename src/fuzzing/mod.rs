@@ -3,6 +3,7 @@
 //! Each function takes the bytes of one run, draws structured input from them with `arbitrary`, and
 //! panics where a promise of the crate is broken.
 
+mod client;
 mod connection;
 mod engine;
 mod packets;
@@ -14,8 +15,8 @@ mod tree;
 mod wires;
 
 pub use self::{
-    connection::engine_connection, engine::engine_codec, recovery::recovery, server::server,
-    socket::socket_codec,
+    client::client, connection::engine_connection, engine::engine_codec, recovery::recovery,
+    server::server, socket::socket_codec,
 };
 
 /// Takes the bytes of one run.
@@ -23,6 +24,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by the name of its file in `fuzz/fuzz_targets` and its folder in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("client", client),
     ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
     ("recovery", recovery),
