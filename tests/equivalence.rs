@@ -68,8 +68,21 @@ enum Op {
     },
 }
 
-const PACKETS: [&str; 9] =
-    ["40", "40/b,", "42[\"echo\",1]", "421[\"echo\",2]", "430[1]", "41", "41/b,", "3", "4bad"];
+const PACKETS: [&str; 12] = [
+    "40",
+    "40/b,",
+    "42[\"echo\",1]",
+    "421[\"echo\",2]",
+    "430[1]",
+    "41",
+    "41/b,",
+    "3",
+    "4bad",
+    // A client that counts its events asks what has arrived, and for an answer.
+    "43[]",
+    "43[1]",
+    "43/b,[]",
+];
 
 /// What came out of a composition, in words.
 type Story = BTreeMap<WireId, Vec<String>>;
@@ -277,6 +290,9 @@ impl Workers {
                 hub::Output::Event(Event::Connected { socket, .. }) => {
                     self.connected.push(socket);
                 }
+                hub::Output::Event(Event::Received { ack: Some(token), event, .. }) => {
+                    self.hub.ack(now, token, &event.args());
+                }
                 _ => {}
             }
         }
@@ -463,9 +479,25 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn config(has_recovery: bool) -> ServerConfig {
-    let config = ServerConfig::new();
-    if has_recovery { config.recovery(RecoveryConfig::default()) } else { config }
+/// What the server can give back: nothing, what it has sent, or what it has received as well.
+#[derive(Clone, Copy, Debug)]
+enum Recovers {
+    Nothing,
+    Sent,
+    Both,
+}
+
+fn recovers() -> impl Strategy<Value = Recovers> {
+    prop_oneof![Just(Recovers::Nothing), Just(Recovers::Sent), Just(Recovers::Both)]
+}
+
+fn config(recovers: Recovers) -> ServerConfig {
+    let mut recovery = RecoveryConfig::default();
+    recovery.count_events = matches!(recovers, Recovers::Both);
+    match recovers {
+        Recovers::Nothing => ServerConfig::new(),
+        Recovers::Sent | Recovers::Both => ServerConfig::new().recovery(recovery),
+    }
 }
 
 fn server(config: ServerConfig) -> Server<u32> {
@@ -481,18 +513,18 @@ proptest! {
     #[test]
     fn links_around_a_hub_are_a_server(
         ops in prop::collection::vec(op(), 1..80),
-        has_recovery in any::<bool>(),
+        recovers in recovers(),
         dice in any::<u32>(),
     ) {
-        let whole = play(&mut server(config(has_recovery)), &ops);
-        let parts = play(&mut Workers::new(config(has_recovery), dice), &ops);
+        let whole = play(&mut server(config(recovers)), &ops);
+        let parts = play(&mut Workers::new(config(recovers), dice), &ops);
         prop_assert_eq!(whole, parts);
     }
 
     #[test]
     fn the_same_tape_gives_the_same_bytes(ops in prop::collection::vec(op(), 1..80)) {
-        let first = play(&mut server(config(true)), &ops);
-        let second = play(&mut server(config(true)), &ops);
+        let first = play(&mut server(config(Recovers::Both)), &ops);
+        let second = play(&mut server(config(Recovers::Both)), &ops);
         prop_assert_eq!(first, second);
     }
 }

@@ -93,7 +93,7 @@ impl<D> Namespace<D> {
         event: socket::Event,
         ack: Option<u64>,
     ) -> bool {
-        let is_current = self.attached(socket).is_some_and(|member| member.connection().is_some());
+        let is_current = self.attached(socket).is_some();
         if is_current {
             self.sessions.count_received(socket.key.index);
             let ack = ack.map(|id| AckToken { is_counted: true, ..AckToken::new(socket, id) });

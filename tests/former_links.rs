@@ -1,0 +1,210 @@
+//! Links around a hub, where word of a former link arrives after the session has moved on.
+//!
+//! `Server` closes the former link before it can say more, so nothing of this can happen there;
+//! links on other threads have more to say before they hear that they are over.
+
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use socketio_proto::{
+    ByteString, ConnectionId, EngineId, ServerConfig, SocketKey, Timestamp, WireId,
+    engine::{self, Frame, Input, Transport},
+    hub::{self, AckToken, Event, Hub, Request},
+    link::{self, Link},
+    socket::Args,
+};
+use support::{counting_config, counting_entropy};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+/// A hub, and links whose words wait until they are carried.
+struct Threads {
+    hub: Hub<u32>,
+    config: Arc<ServerConfig>,
+    links: BTreeMap<u64, Link>,
+    waiting: BTreeMap<u64, Vec<Request>>,
+    sent: BTreeMap<u64, Vec<String>>,
+    received: Vec<(u64, Option<AckToken>)>,
+    connected: Vec<SocketKey>,
+}
+
+impl Threads {
+    fn new() -> Self {
+        let config = Arc::new(counting_config());
+        let mut hub = Hub::new(config.clone(), counting_entropy()).unwrap();
+        hub.add_namespace("/").unwrap();
+        Self {
+            hub,
+            config,
+            links: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            received: Vec::new(),
+            connected: Vec::new(),
+        }
+    }
+
+    fn open(&mut self, name: u64) {
+        let id = EngineId::parse(&format!("AAAAAAAAAAAAAAAAAAA{name}")).unwrap();
+        let link = Link::new(NOW, self.config.clone(), id, Transport::WebSocket, WireId(name));
+        self.links.insert(name, link);
+    }
+
+    /// The link takes a packet; what it has to say to the hub waits.
+    fn send(&mut self, name: u64, packet: &str) {
+        let frame = Frame::Text(ByteString::from(packet));
+        let input = Input::Frame { wire: WireId(name), frame };
+        self.links.get_mut(&name).unwrap().handle_input(NOW, input);
+        self.collect(name);
+    }
+
+    fn collect(&mut self, name: u64) {
+        while let Some(output) = self.links.get_mut(&name).and_then(Link::poll_output) {
+            match output {
+                link::Output::Hub(request) => self.waiting.entry(name).or_default().push(request),
+                link::Output::Wire(engine::Output::Send { frame: Frame::Text(text), .. }) => {
+                    self.sent.entry(name).or_default().push(text.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the link has said reaches the hub, and what the hub says reaches the links.
+    fn carry(&mut self, name: u64) {
+        for request in self.waiting.remove(&name).unwrap_or_default() {
+            self.hub.handle_request(NOW, ConnectionId::from_raw(name), request);
+        }
+        self.settle_hub();
+    }
+
+    fn settle_hub(&mut self) {
+        while let Some(output) = self.hub.poll_output() {
+            match output {
+                hub::Output::Reply { to, reply } => {
+                    let name = to.as_raw();
+                    self.links.get_mut(&name).unwrap().handle_reply(NOW, reply);
+                    self.collect(name);
+                }
+                hub::Output::Deliver(delivery) => {
+                    for to in delivery.recipients() {
+                        self.links.get_mut(&to.as_raw()).unwrap().deliver(&delivery);
+                        self.collect(to.as_raw());
+                    }
+                }
+                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                    self.hub.accept(NOW, request);
+                }
+                hub::Output::Event(Event::Connected { socket, .. }) => self.connected.push(socket),
+                hub::Output::Event(Event::Received { event, ack, .. }) => {
+                    self.received.push((event.get(0).unwrap(), ack));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A client that counts its events joins over the link 1; then its session moves to the link 2,
+    /// while `late` waits on its way from the first.
+    fn moved(late: &[&str]) -> Self {
+        let mut threads = Self::new();
+        threads.open(1);
+        threads.send(1, "40");
+        threads.carry(1);
+        threads.send(1, "43[]");
+        threads.send(1, r#"42["m",1]"#);
+        threads.carry(1);
+        assert_eq!(threads.numbers(), [1]);
+        let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
+        let pid = answer.split('"').nth(7).unwrap().to_owned();
+        for packet in late {
+            threads.send(1, packet);
+        }
+        threads.open(2);
+        threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
+        threads.carry(2);
+        threads.send(2, "43[]");
+        threads.carry(2);
+        assert_eq!(threads.connected[0], threads.connected[1], "recovered");
+        threads
+    }
+
+    fn numbers(&mut self) -> Vec<u64> {
+        self.received.drain(..).map(|(number, _)| number).collect()
+    }
+
+    fn last_sent(&self, name: u64) -> &str {
+        self.sent[&name].last().map_or("", |text| text)
+    }
+}
+
+/// The hub has told the client how many events it has, and the client sends the rest on the new
+/// link: what comes from the former one would be there twice, or in the place of another.
+#[test]
+fn an_event_that_arrives_after_the_session_has_moved_is_not_counted() {
+    let mut threads = Threads::moved(&[r#"42["m",2]"#, r#"42["m",3]"#]);
+    assert_eq!(threads.last_sent(2), "43[1]");
+    threads.carry(1);
+    assert!(threads.numbers().is_empty(), "not delivered");
+    threads.send(2, "43[]");
+    threads.carry(2);
+    assert_eq!(threads.last_sent(2), "43[1]", "nor counted");
+    for packet in [r#"42["m",2]"#, r#"42["m",3]"#, "43[]"] {
+        threads.send(2, packet);
+    }
+    threads.carry(2);
+    assert_eq!((threads.numbers(), threads.last_sent(2)), (vec![2, 3], "43[3]"), "once");
+}
+
+#[test]
+fn an_event_that_arrives_while_its_session_is_parked_is_not_counted() {
+    let mut threads = Threads::moved(&[r#"42["m",2]"#]);
+    threads.links.get_mut(&2).unwrap().handle_input(NOW, Input::WireClosed { wire: WireId(2) });
+    threads.collect(2);
+    threads.carry(2);
+    assert!(!threads.hub.is_connected(threads.connected[0]));
+    threads.carry(1);
+    assert!(threads.numbers().is_empty());
+}
+
+/// Its answer would stand for the arrival of what was sent on another link.
+#[test]
+fn a_question_of_a_former_link_is_not_answered() {
+    let mut threads = Threads::moved(&["43[]"]);
+    let said = threads.sent.clone();
+    threads.carry(1);
+    assert_eq!(threads.sent, said);
+}
+
+/// The end of the former link is not the end of the session.
+#[test]
+fn a_former_link_that_is_lost_does_not_park_the_session() {
+    let mut threads = Threads::moved(&[]);
+    threads.links.get_mut(&1).unwrap().handle_input(NOW, Input::WireClosed { wire: WireId(1) });
+    threads.collect(1);
+    threads.carry(1);
+    assert!(threads.hub.is_connected(threads.connected[0]));
+}
+
+/// An answer to an event of the former link goes out on the present one, since the session has the
+/// event and the client still waits.
+#[test]
+fn an_answer_finds_the_present_link() {
+    let mut threads = Threads::new();
+    threads.open(1);
+    threads.send(1, "40");
+    threads.carry(1);
+    threads.send(1, "43[]");
+    threads.send(1, r#"427["m",1]"#);
+    threads.carry(1);
+    let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
+    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    threads.open(2);
+    threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
+    threads.carry(2);
+    let (_, token) = threads.received.pop().unwrap();
+    assert!(threads.hub.ack(NOW, token.unwrap(), &Args::new(&("ok",)).unwrap()));
+    threads.settle_hub();
+    assert_eq!(threads.last_sent(2), r#"437["ok"]"#);
+}
