@@ -487,14 +487,14 @@ enum Recovers {
     Both,
 }
 
-fn recovers() -> impl Strategy<Value = Recovers> {
+fn what() -> impl Strategy<Value = Recovers> {
     prop_oneof![Just(Recovers::Nothing), Just(Recovers::Sent), Just(Recovers::Both)]
 }
 
-fn config(recovers: Recovers) -> ServerConfig {
+fn config(what: Recovers) -> ServerConfig {
     let mut recovery = RecoveryConfig::default();
-    recovery.count_events = matches!(recovers, Recovers::Both);
-    match recovers {
+    recovery.count_events = matches!(what, Recovers::Both);
+    match what {
         Recovers::Nothing => ServerConfig::new(),
         Recovers::Sent | Recovers::Both => ServerConfig::new().recovery(recovery),
     }
@@ -513,11 +513,11 @@ proptest! {
     #[test]
     fn links_around_a_hub_are_a_server(
         ops in prop::collection::vec(op(), 1..80),
-        recovers in recovers(),
+        what in what(),
         dice in any::<u32>(),
     ) {
-        let whole = play(&mut server(config(recovers)), &ops);
-        let parts = play(&mut Workers::new(config(recovers), dice), &ops);
+        let whole = play(&mut server(config(what)), &ops);
+        let parts = play(&mut Workers::new(config(what), dice), &ops);
         prop_assert_eq!(whole, parts);
     }
 

@@ -206,6 +206,30 @@ mod tests {
     }
 
     #[test]
+    fn attachments_go_with_the_arguments_that_name_them() {
+        let event = decode_event(
+            r#"53-["to",{"_placeholder":true,"num":1}, {"a":[{"num":0,"_placeholder":true}]},"x",{"_placeholder":true,"num":0}]"#,
+            &[b"zero", b"one", b"nobody's"],
+        );
+        let rest = event.args().skip(1);
+        let expected =
+            r#"[{"a":[{"_placeholder":true,"num":0}]},"x",{"_placeholder":true,"num":0}]"#;
+        assert_eq!(rest.json(), expected);
+        assert_eq!(rest.attachments(), [Bytes::from_static(b"zero")]);
+        assert_eq!(event.args().skip(0), event.args());
+        for (count, json) in [(3, r#"[{"_placeholder":true,"num":0}]"#), (4, "[]"), (9, "[]")] {
+            assert_eq!(event.args().skip(count).json(), json);
+        }
+        assert!(event.args().skip(4).attachments().is_empty());
+    }
+
+    #[test]
+    fn arguments_keep_attachments_that_nobody_names() {
+        let event = decode_event(r#"51-["a"]"#, &[b"bytes"]);
+        assert_eq!(event.args().attachments(), event.attachments());
+    }
+
+    #[test]
     fn a_binary_packet_needs_a_payload() {
         for text in ["51-", "51-/a,", "51-12", "61-", "61-12", "51-[]", "51-[\"connect\"]", "61-{}"]
         {

@@ -219,6 +219,13 @@ mod tests {
                 }
 
                 #[test]
+                fn skipped_arguments_leave_nothing_behind(args in vec(tree(), 0..6), count in 0..8_usize) {
+                    let rest = args.get(count..).unwrap_or_default();
+                    let skipped = Args::new(&args).expect("legal").skip(count);
+                    prop_assert_eq!(skipped, Args::new(rest).expect("legal"));
+                }
+
+                #[test]
                 fn an_acknowledgement_survives_the_wire(
                     namespace in namespace(),
                     args in vec(tree(), 0..5),

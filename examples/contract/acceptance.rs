@@ -12,7 +12,6 @@ use socketio_proto::{
 
 use crate::{
     reply,
-    resolved::Rest,
     settings::Settings,
     tokio_driver::{App, Context, Hosted, entropy},
 };
@@ -86,7 +85,7 @@ fn handle_received(
         "broadcast-volatile" => broadcast(cx, socket, event, Audience::all().volatile()),
         "emit-to-self" => {
             if let Ok(name) = event.get::<String>(0) {
-                reply::emit(cx, socket, &name, &Rest::of(event, 1));
+                reply::pass_on(cx, socket, &name, &event.args().skip(1));
             }
         }
         "set-data" => {
@@ -123,7 +122,7 @@ fn broadcast(
         Some(room) => everyone.to(room),
         None => everyone,
     };
-    if let Ok(event) = socket::Event::new(&name, &Rest::of(event, 2)) {
+    if let Ok(event) = socket::Event::with_args(&name, &event.args().skip(2)) {
         cx.server.broadcast(cx.now, namespace.as_str(), &audience, &event).ok();
     }
 }

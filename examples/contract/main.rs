@@ -18,7 +18,6 @@ mod client;
 mod echo;
 mod protocol;
 mod reply;
-mod resolved;
 mod settings;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;

@@ -23,6 +23,13 @@ pub fn emit<D: Default>(
     }
 }
 
+/// Emits arguments that are there already to one socket.
+pub fn pass_on<D: Default>(cx: &mut Context<'_, D>, socket: SocketKey, name: &str, args: &Args) {
+    if let Ok(event) = Event::with_args(name, args) {
+        cx.server.emit(cx.now, socket, &event).ok();
+    }
+}
+
 /// Acknowledges, if an acknowledgement was asked for.
 pub fn ack<D: Default>(
     cx: &mut Context<'_, D>,
@@ -56,9 +63,7 @@ pub fn echo<D: Default>(
 ) -> bool {
     match event.name() {
         "message" => {
-            if let Ok(answer) = Event::with_args("message-back", &event.args()) {
-                cx.server.emit(cx.now, socket, &answer).ok();
-            }
+            pass_on(cx, socket, "message-back", &event.args());
             true
         }
         "message-with-ack" => {

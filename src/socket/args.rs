@@ -81,6 +81,23 @@ impl Args {
         self.0.parse(0)
     }
 
+    /// Returns the arguments without the first `count`, to be passed on. Attachments that only those
+    /// name are left out.
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Args, Event};
+    ///
+    /// // A client says to whom an event is to go: socket.emit("to", "room 1", "hello", 3)
+    /// let received = Event::new("to", &("room 1", "hello", 3))?;
+    /// let event = Event::with_args("message", &received.args().skip(1))?;
+    /// assert_eq!(event.json(), r#"["message","hello",3]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn skip(&self, count: usize) -> Self {
+        Self(self.0.skip(count))
+    }
+
     /// Returns the attachments that [`Binary`](super::Binary) handles inside the arguments name.
     pub fn attachments(&self) -> &[Bytes] {
         self.0.attachments()

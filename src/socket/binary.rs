@@ -1,6 +1,6 @@
 //! The handle for an attachment inside incoming arguments.
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, string::String};
 use core::fmt;
 
 use bytes::Bytes;
@@ -9,10 +9,19 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
 
+use super::text;
+
 /// The key that marks a placeholder.
 pub(super) const FLAG: &str = "_placeholder";
 /// The key of the attachment's index.
 pub(super) const NUM: &str = "num";
+
+/// Appends the placeholder of an attachment.
+pub(super) fn push_placeholder(out: &mut String, num: usize) {
+    out.push_str(r#"{"_placeholder":true,"num":"#);
+    text::push_number(out, num as u64);
+    out.push('}');
+}
 
 /// A binary value anywhere inside incoming arguments: which of the packet's attachments it is.
 ///

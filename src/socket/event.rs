@@ -110,9 +110,10 @@ impl Event {
 
     /// Returns the arguments without the name, as a copy of their text.
     pub fn args(&self) -> Args {
-        let Some(elements) = self.elements() else {
+        if self.is_empty() && self.attachments().is_empty() {
             return Args::empty();
-        };
+        }
+        let elements = self.elements().unwrap_or("]");
         let mut text = String::with_capacity(elements.len().saturating_add(1));
         text.push('[');
         text.push_str(elements);

@@ -11,7 +11,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{ArgsError, EncodeError, placeholder, ser, text};
+use super::{ArgsError, EncodeError, binary, placeholder, ser, text};
 
 /// The attachments of a packet, shared by the event and everything that is made from it.
 pub(crate) type Attachments = Option<Arc<[Bytes]>>;
@@ -83,6 +83,42 @@ impl List {
     /// ignored, since JavaScript peers append arguments freely.
     pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self, skip: usize) -> Result<T, ArgsError> {
         self.visit(Tail { skip, of: PhantomData })
+    }
+
+    /// Returns the elements behind the first `count`, with the attachments that they name.
+    pub(super) fn skip(&self, count: usize) -> Self {
+        if count == 0 {
+            return self.clone();
+        }
+        let Some(rest) =
+            placeholder::after(self.json(), count).and_then(|at| self.json().get(at..))
+        else {
+            return Self::empty();
+        };
+        let mut array = String::with_capacity(rest.len().saturating_add(1));
+        array.push('[');
+        array.push_str(rest.trim_start_matches(text::is_space));
+        if self.attachments.is_none() { Self::whole(array, None) } else { self.renumbered(&array) }
+    }
+
+    /// Makes a list of a part of this one, with the attachments that the part names.
+    fn renumbered(&self, array: &str) -> Self {
+        let (mut text, mut copied) = (String::with_capacity(array.len()), 0);
+        let mut kept: Vec<usize> = Vec::new();
+        // What is nested too deeply was refused when it got its attachments.
+        for placeholder::Found { range, num } in placeholder::find(array).unwrap_or_default() {
+            let Some(num) = num else { continue };
+            let index = kept.iter().position(|other| *other == num).unwrap_or(kept.len());
+            if index == kept.len() {
+                kept.push(num);
+            }
+            text.push_str(array.get(copied..range.start).unwrap_or_default());
+            binary::push_placeholder(&mut text, index);
+            copied = range.end;
+        }
+        text.push_str(array.get(copied..).unwrap_or_default());
+        let attachments = kept.iter().filter_map(|num| self.attachments().get(*num).cloned());
+        Self::whole(text, share(attachments.collect()))
     }
 
     fn visit<'a, V: Visitor<'a>>(&'a self, visitor: V) -> Result<V::Value, ArgsError> {

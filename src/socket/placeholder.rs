@@ -4,6 +4,7 @@
 //! deserialization would refuse what JavaScript peers legally send: strings with lone surrogates.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{binary, text};
 
@@ -26,11 +27,42 @@ pub(super) struct TooDeep;
 /// Counts and checks the placeholders in a valid JSON text: the objects whose last `_placeholder`
 /// is exactly `true`. Their last `num` has to be an integer below `attachments`.
 pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
+    visit(json, attachments, |_| ())
+}
+
+/// An outermost placeholder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it stands in the text.
+    pub(super) range: Range<usize>,
+    /// The attachment that it names, if it names one.
+    pub(super) num: Option<usize>,
+}
+
+/// Finds the outermost placeholders in a valid JSON text, in order.
+pub(super) fn find(json: &str) -> Result<Vec<Found>, TooDeep> {
+    let mut all: Vec<Found> = Vec::new();
+    visit(json, usize::MAX, |found| {
+        // Those inside are complete before it.
+        while all.pop_if(|inner| inner.range.start > found.range.start).is_some() {}
+        all.push(found);
+    })?;
+    Ok(all)
+}
+
+/// Calls `on_placeholder` with each placeholder as it closes.
+fn visit(
+    json: &str,
+    attachments: usize,
+    mut on_placeholder: impl FnMut(Found),
+) -> Result<Tally, TooDeep> {
     let mut stack: Vec<Frame> = Vec::new();
-    for token in Tokens(json) {
+    let mut tokens = Tokens(json);
+    while let Some(token) = tokens.next() {
+        let end = json.len().saturating_sub(tokens.0.len());
         let value = match token {
             Token::Open { object } if stack.len() < MAX_DEPTH => {
-                stack.push(Frame::new(object));
+                stack.push(Frame::new(object, end.saturating_sub(1)));
                 continue;
             }
             Token::Open { .. } => return Err(TooDeep),
@@ -49,7 +81,12 @@ pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
                 _ => Value::default(),
             },
             Token::Scalar(token) => Value::scalar(token),
-            Token::Close => stack.pop().map_or_else(Value::default, |it| it.close(attachments)),
+            Token::Close => stack.pop().map_or_else(Value::default, |frame| {
+                if frame.is_placeholder {
+                    on_placeholder(Found { range: frame.start..end, num: frame.num });
+                }
+                frame.close(attachments)
+            }),
         };
         match stack.last_mut() {
             Some(frame) => frame.add(&value),
@@ -57,6 +94,25 @@ pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
         }
     }
     Ok(Tally::default())
+}
+
+/// Returns where the elements of an array begin that follow the first `count`; `None` if there are
+/// none.
+pub(super) fn after(array: &str, count: usize) -> Option<usize> {
+    let (mut depth, mut left) = (0_usize, count);
+    let mut tokens = Tokens(array);
+    while let Some(token) = tokens.next() {
+        match token {
+            Token::Open { .. } => depth = depth.saturating_add(1),
+            Token::Close => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 1 => left = left.saturating_sub(1),
+            Token::Comma | Token::String(_) | Token::Scalar(_) => continue,
+        }
+        if left == 0 {
+            return Some(array.len().saturating_sub(tokens.0.len()));
+        }
+    }
+    None
 }
 
 enum Token<'a> {
@@ -93,6 +149,8 @@ impl<'a> Iterator for Tokens<'a> {
 
 /// An array or object that is still open.
 struct Frame {
+    /// Where it begins in the text.
+    start: usize,
     is_object: bool,
     awaits_key: bool,
     key: Key,
@@ -103,8 +161,9 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(is_object: bool) -> Self {
+    fn new(is_object: bool, start: usize) -> Self {
         Self {
+            start,
             is_object,
             awaits_key: is_object,
             key: Key::Other,
@@ -216,6 +275,32 @@ mod tests {
         for (json, found) in vectors {
             assert_eq!(walk(json, 2), Ok(found), "{json}");
         }
+    }
+
+    #[test]
+    fn outermost_placeholders_are_found() {
+        let found = |json: &str| -> Vec<(alloc::string::String, Option<usize>)> {
+            let all = find(json).unwrap().into_iter();
+            all.map(|found| (json[found.range].into(), found.num)).collect()
+        };
+        let inner = r#"{"_placeholder":true,"num":1}"#;
+        let outer = alloc::format!(r#"{{ "x":[{inner},{inner}],"num":0,"_placeholder":true}}"#);
+        let json = alloc::format!(r#"["é{{",{{"a":{inner}}},{outer} , {{"_placeholder":true}}]"#);
+        assert_eq!(
+            found(&json),
+            [(inner.into(), Some(1)), (outer, Some(0)), (r#"{"_placeholder":true}"#.into(), None)]
+        );
+    }
+
+    #[test]
+    fn elements_are_skipped() {
+        let array = r#"[ [1,{"a":[2,3]}] , "]," ,4]"#;
+        let rest = |count| after(array, count).map(|start| &array[start..]);
+        assert_eq!(rest(0), Some(&array[1..]));
+        assert_eq!(rest(1), Some(r#" "]," ,4]"#));
+        assert_eq!(rest(2), Some("4]"));
+        assert_eq!((rest(3), rest(usize::MAX)), (None, None));
+        assert_eq!((after("[]", 1), after("[1", 1), after("", 0)), (None, None, None));
     }
 
     #[test]
