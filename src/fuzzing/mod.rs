@@ -6,6 +6,7 @@
 mod client;
 mod connection;
 mod engine;
+mod history;
 mod packets;
 mod recovery;
 mod server;

@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::str;
 
-use super::source::Source;
+use super::{history::history, source::Source};
 use crate::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
@@ -16,12 +16,13 @@ use crate::{
     socket::{self, Json},
 };
 
-/// What clients claim to have been: one offset, or the JSON of one CONNECT.
+/// Recovery: one offset, the JSON of one CONNECT, or what becomes of sessions over time.
 pub fn recovery(data: &[u8]) {
     let mut source = Source::new(data);
-    match source.below(2) {
+    match source.below(4) {
         0 => offset(source.rest()),
-        _ => claim(source.rest()),
+        1 => claim(source.rest()),
+        _ => history(source),
     }
 }
 
