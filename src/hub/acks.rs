@@ -5,8 +5,6 @@ use alloc::{
     vec::Vec,
 };
 
-use smallvec::SmallVec;
-
 use crate::{id::SocketKey, socket::Args, time::Timestamp};
 
 /// The acknowledgements that one namespace waits for, by id.
@@ -15,6 +13,8 @@ pub(super) struct AckTable {
     next: u64,
     pending: BTreeMap<u64, Pending>,
     deadlines: BTreeSet<(Timestamp, u64)>,
+    /// The same by socket, so that a socket that waits for nothing has nothing of it.
+    awaited: BTreeSet<(SocketKey, u64)>,
 }
 
 #[derive(Debug)]
@@ -56,16 +56,19 @@ impl AckTable {
         socket: SocketKey,
         survives_parking: bool,
     ) -> u64 {
-        self.expect(deadline, Waiting::One { socket, survives_parking })
+        let id = self.expect(deadline, Waiting::One { socket, survives_parking });
+        self.awaited.insert((socket, id));
+        id
     }
 
     /// Waits for many sockets.
     pub(super) fn expect_many(
         &mut self,
         deadline: Timestamp,
-        sockets: impl IntoIterator<Item = SocketKey>,
+        sockets: BTreeSet<SocketKey>,
     ) -> u64 {
-        let sockets = sockets.into_iter().collect();
+        let id = self.next;
+        self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
         self.expect(deadline, Waiting::Many { sockets, missing: 0, responses: Vec::new() })
     }
 
@@ -77,6 +80,7 @@ impl AckTable {
                 if *socket != from {
                     return None;
                 }
+                self.awaited.remove(&(from, id));
                 self.remove(id)?;
                 Some(Settled::One { socket: from, outcome: Ok(args) })
             }
@@ -85,55 +89,51 @@ impl AckTable {
                     return None;
                 }
                 responses.push((from, args));
+                self.awaited.remove(&(from, id));
                 self.settle_if_complete(id)
             }
         }
     }
 
-    /// Gives up waiting for a socket that has lost its link (`is_parked`) or has ended.
-    pub(super) fn give_up(&mut self, id: u64, on: SocketKey, is_parked: bool) -> GivenUp {
-        let Some(pending) = self.pending.get_mut(&id) else {
-            return GivenUp::Forgotten;
-        };
-        match &mut pending.waiting {
-            Waiting::One { socket, survives_parking } => {
-                if *socket != on {
-                    return GivenUp::Forgotten;
-                }
-                if is_parked && *survives_parking {
-                    return GivenUp::Kept;
-                }
-                self.remove(id);
-                let outcome = Err(AckFailure::Disconnected);
-                GivenUp::Settled(Settled::One { socket: on, outcome })
+    /// Gives up waiting for a socket that has lost its link (`is_parked`) or has ended, and tells
+    /// what is settled by that.
+    pub(super) fn give_up(
+        &mut self,
+        on: SocketKey,
+        is_parked: bool,
+        mut settled: impl FnMut(u64, Settled),
+    ) {
+        let awaited: Vec<u64> =
+            self.awaited.range((on, 0)..=(on, u64::MAX)).map(|(_, id)| *id).collect();
+        for id in awaited {
+            if is_parked && self.survives_parking(id) {
+                // The event will be replayed.
+                continue;
             }
-            Waiting::Many { sockets, missing, .. } => {
-                if sockets.remove(&on) {
-                    *missing = missing.saturating_add(1);
-                }
-                self.settle_if_complete(id).map_or(GivenUp::Forgotten, GivenUp::Settled)
+            self.awaited.remove(&(on, id));
+            if let Some(outcome) = self.give_up_one(id, on) {
+                settled(id, outcome);
             }
         }
     }
 
-    /// Settles the one that has waited for too long. The sockets are those that did not answer.
-    pub(super) fn next_timed_out(
-        &mut self,
-        now: Timestamp,
-    ) -> Option<(u64, Settled, SmallVec<[SocketKey; 1]>)> {
+    /// Settles the one that has waited for too long.
+    pub(super) fn next_timed_out(&mut self, now: Timestamp) -> Option<(u64, Settled)> {
         let (deadline, id) = *self.deadlines.first()?;
         if deadline > now {
             return None;
         }
         Some(match self.remove(id)?.waiting {
             Waiting::One { socket, .. } => {
-                let outcome = Err(AckFailure::Timeout);
-                (id, Settled::One { socket, outcome }, core::iter::once(socket).collect())
+                self.awaited.remove(&(socket, id));
+                (id, Settled::One { socket, outcome: Err(AckFailure::Timeout) })
             }
             Waiting::Many { sockets, missing, responses } => {
+                for socket in &sockets {
+                    self.awaited.remove(&(*socket, id));
+                }
                 let missing = missing.saturating_add(sockets.len());
-                let settled = Settled::Many { responses, missing, timed_out: true };
-                (id, settled, sockets.into_iter().collect())
+                (id, Settled::Many { responses, missing, timed_out: true })
             }
         })
     }
@@ -164,6 +164,26 @@ impl AckTable {
         self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
     }
 
+    fn survives_parking(&self, id: u64) -> bool {
+        let waiting = self.pending.get(&id).map(|pending| &pending.waiting);
+        matches!(waiting, Some(Waiting::One { survives_parking: true, .. }))
+    }
+
+    fn give_up_one(&mut self, id: u64, on: SocketKey) -> Option<Settled> {
+        match &mut self.pending.get_mut(&id)?.waiting {
+            Waiting::One { .. } => {
+                self.remove(id);
+                Some(Settled::One { socket: on, outcome: Err(AckFailure::Disconnected) })
+            }
+            Waiting::Many { sockets, missing, .. } => {
+                if sockets.remove(&on) {
+                    *missing = missing.saturating_add(1);
+                }
+                self.settle_if_complete(id)
+            }
+        }
+    }
+
     fn expect(&mut self, deadline: Timestamp, waiting: Waiting) -> u64 {
         let id = self.next;
         self.next = if id == ID_MAX { 0 } else { id + 1 };
@@ -177,13 +197,4 @@ impl AckTable {
         self.deadlines.remove(&(pending.deadline, id));
         Some(pending)
     }
-}
-
-/// What [`AckTable::give_up`] did.
-pub(super) enum GivenUp {
-    /// It stays pending: the event will be replayed.
-    Kept,
-    /// Nothing is to be told: the id is not awaited from this socket any more.
-    Forgotten,
-    Settled(Settled),
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     Output,
-    acks::{AckTable, GivenUp, Settled},
+    acks::{AckTable, Settled},
     audience::Audience,
     error::EmitError,
     event::Event,
@@ -96,9 +96,6 @@ impl<D> Namespace<D> {
         }
         self.check_acks()?;
         let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
-        if let Some(member) = self.member_mut(socket) {
-            member.acks.push(id);
-        }
         let to = self.sessions.addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
         out.extend(connection.map(|to| self.deliver_one(to, packet, false)));
@@ -146,18 +143,12 @@ impl<D> Namespace<D> {
             to.push(occupant.connection);
             sockets.push(occupant.socket);
         });
-        let sockets: Vec<SocketKey> =
-            sockets.into_iter().filter_map(|index| self.key(index)).collect();
-        let id = self.acks.expect_many(now.saturating_add(timeout), sockets.iter().copied());
+        let sockets = sockets.into_iter().filter_map(|index| self.key(index)).collect();
+        let id = self.acks.expect_many(now.saturating_add(timeout), sockets);
         let ack = AckId { namespace: self.id, id };
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
             return Ok(ack);
-        }
-        for socket in sockets {
-            if let Some(member) = self.member_mut(socket) {
-                member.acks.push(id);
-            }
         }
         let packet = self.sessions.publish(now, &addressees, event, Some(id), false);
         let (namespace, is_volatile) = (self.id, audience.is_volatile());
@@ -175,9 +166,6 @@ impl<D> Namespace<D> {
     ) {
         if self.attached(socket).is_none() {
             return;
-        }
-        if let Some(member) = self.member_mut(socket.key) {
-            member.acks.retain(|pending| *pending != id);
         }
         if let Some(settled) = self.acks.answer(id, socket.key, args) {
             out.push_back(self.settled(id, settled));
@@ -238,12 +226,7 @@ impl<D> Namespace<D> {
 
     /// Settles what has waited for too long and drops what is too old.
     pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
-        while let Some((id, settled, silent)) = self.acks.next_timed_out(now) {
-            for socket in silent {
-                if let Some(member) = self.member_mut(socket) {
-                    member.acks.retain(|pending| *pending != id);
-                }
-            }
+        while let Some((id, settled)) = self.acks.next_timed_out(now) {
             out.push_back(self.settled(id, settled));
         }
         if self.sessions.log().deadline() <= now {
@@ -272,10 +255,6 @@ impl<D> Namespace<D> {
         self.sessions.get(socket.index, socket.generation)
     }
 
-    pub(super) fn member_mut(&mut self, socket: SocketKey) -> Option<&mut Member<D>> {
-        self.sessions.get_mut(socket.index, socket.generation)
-    }
-
     pub(super) fn key(&self, index: u32) -> Option<SocketKey> {
         let generation = self.sessions.generation(index)?;
         Some(SocketKey { namespace: self.id, index, generation })
@@ -292,21 +271,10 @@ impl<D> Namespace<D> {
     }
 
     fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, is_parked: bool) {
-        let Some(member) = self.member_mut(socket) else {
-            return;
-        };
-        let mut pending = core::mem::take(&mut member.acks);
-        pending.retain(|id| match self.acks.give_up(*id, socket, is_parked) {
-            GivenUp::Kept => true,
-            GivenUp::Forgotten => false,
-            GivenUp::Settled(settled) => {
-                out.push_back(self.settled(*id, settled));
-                false
-            }
+        let namespace = self.id;
+        self.acks.give_up(socket, is_parked, |id, outcome| {
+            out.push_back(settled(AckId { namespace, id }, outcome));
         });
-        if let Some(member) = self.member_mut(socket) {
-            member.acks = pending;
-        }
     }
 
     fn check_acks(&self) -> Result<(), EmitError> {
@@ -314,15 +282,8 @@ impl<D> Namespace<D> {
         if self.acks.len() < limit { Ok(()) } else { Err(EmitError::TooManyAcks { limit }) }
     }
 
-    fn settled(&self, id: u64, settled: Settled) -> Output<D> {
-        let ack = AckId { namespace: self.id, id };
-        Output::Event(match settled {
-            Settled::One { socket, outcome: Ok(args) } => Event::Acked { socket, ack, args },
-            Settled::One { socket, outcome: Err(cause) } => Event::AckFailed { socket, ack, cause },
-            Settled::Many { responses, missing, timed_out } => {
-                Event::BroadcastAcked { ack, responses, missing, timed_out }
-            }
-        })
+    fn settled(&self, id: u64, outcome: Settled) -> Output<D> {
+        settled(AckId { namespace: self.id, id }, outcome)
     }
 
     pub(super) fn deliver_one(
@@ -334,4 +295,14 @@ impl<D> Namespace<D> {
         let to = core::iter::once(to).collect();
         Output::Deliver(Delivery { namespace: self.id, packet, is_volatile, to })
     }
+}
+
+fn settled<D>(ack: AckId, outcome: Settled) -> Output<D> {
+    Output::Event(match outcome {
+        Settled::One { socket, outcome: Ok(args) } => Event::Acked { socket, ack, args },
+        Settled::One { socket, outcome: Err(cause) } => Event::AckFailed { socket, ack, cause },
+        Settled::Many { responses, missing, timed_out } => {
+            Event::BroadcastAcked { ack, responses, missing, timed_out }
+        }
+    })
 }

@@ -1,6 +1,6 @@
 //! One session.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 
 use super::receipts::Receipts;
 use crate::{
@@ -17,8 +17,6 @@ pub(in crate::hub) struct Member<D> {
     /// Counts the links that the session has had, so that word from an old one is recognised.
     pub(in crate::hub) attachment: u32,
     pub(in crate::hub) data: D,
-    /// Acknowledgements that are awaited from this session.
-    pub(in crate::hub) acks: Vec<u64>,
     pub(super) place: Place,
     pub(super) floor: u64,
     pub(super) own_room: RoomId,

@@ -76,7 +76,6 @@ impl<D> Sessions<D> {
             generation: birth.generation,
             attachment: 0,
             data: birth.data,
-            acks: Vec::new(),
             place: Place::Live(birth.connection),
             floor,
             own_room,
@@ -302,15 +301,6 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn get(&self, index: u32, generation: u32) -> Option<&Member<D>> {
         let member = self.members.get(index as usize)?;
-        (member.generation == generation).then_some(member)
-    }
-
-    pub(in crate::hub) fn get_mut(
-        &mut self,
-        index: u32,
-        generation: u32,
-    ) -> Option<&mut Member<D>> {
-        let member = self.members.get_mut(index as usize)?;
         (member.generation == generation).then_some(member)
     }
 
