@@ -62,11 +62,7 @@ impl AckTable {
     }
 
     /// Waits for many sockets.
-    pub(super) fn expect_many(
-        &mut self,
-        deadline: Timestamp,
-        sockets: BTreeSet<SocketKey>,
-    ) -> u64 {
+    pub(super) fn expect_many(&mut self, deadline: Timestamp, sockets: BTreeSet<SocketKey>) -> u64 {
         let id = self.next;
         self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
         self.expect(deadline, Waiting::Many { sockets, missing: 0, responses: Vec::new() })

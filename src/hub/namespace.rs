@@ -73,7 +73,7 @@ impl<D> Namespace<D> {
         if connection.is_none() && !is_logged {
             return Err(EmitError::NotConnected);
         }
-        let to = self.sessions.addressed_to(socket.index);
+        let to = Sessions::<D>::addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, None, is_logged);
         out.extend(connection.map(|to| self.deliver_one(to, packet, is_volatile)));
         Ok(())
@@ -96,7 +96,7 @@ impl<D> Namespace<D> {
         }
         self.check_acks()?;
         let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
-        let to = self.sessions.addressed_to(socket.index);
+        let to = Sessions::<D>::addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
         out.extend(connection.map(|to| self.deliver_one(to, packet, false)));
         Ok(AckId { namespace: self.id, id })

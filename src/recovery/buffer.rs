@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::{
     entry::{Blocks, Entry, Extra},
     offset::Offset,
-    room::{Excepted, RoomId, RoomTrack},
+    room::{Excepted, RoomId, RoomTrack, Tracks},
 };
 use crate::{config::ServerConfig, socket::Encoded, time::Timestamp};
 
@@ -32,7 +32,7 @@ pub(crate) struct RecoveryBuffer {
     /// Packets evicted so far, which is also the sequence of the last one of them.
     evicted: u64,
     bytes: usize,
-    tracks: Vec<RoomTrack>,
+    tracks: Tracks,
     released: Vec<RoomId>,
 }
 
@@ -93,7 +93,7 @@ impl RecoveryBuffer {
             blocks: Blocks::default(),
             evicted: 0,
             bytes: 0,
-            tracks: Vec::new(),
+            tracks: Tracks::default(),
             released: Vec::new(),
         }
     }
@@ -197,24 +197,24 @@ impl RecoveryBuffer {
         after: u64,
         up_to: u64,
     ) -> impl DoubleEndedIterator<Item = u64> {
-        let track = self.tracks.get(room.0 as usize);
+        let track = self.tracks.get(room);
         track.map(|track| track.held(self.evicted, after, up_to)).into_iter().flatten()
     }
 
     /// The latest evicted packet of `room` that was not withheld from a session that is in the
     /// rooms for which `is_in` holds; 0 if there is none.
     pub(crate) fn last_evicted(&self, room: RoomId, is_in: impl Fn(RoomId) -> bool) -> u64 {
-        self.tracks.get(room.0 as usize).map_or(0, |track| track.last_evicted(is_in))
+        self.tracks.get(room).map_or(0, |track| track.last_evicted(is_in))
     }
 
     /// Whether a packet in the log names `room`.
     pub(crate) fn refers_to(&self, room: RoomId) -> bool {
-        self.tracks.get(room.0 as usize).is_some_and(|track| track.references > 0)
+        self.tracks.get(room).is_some_and(|track| track.references > 0)
     }
 
     /// Somebody joins `room`.
     pub(crate) fn occupy(&mut self, room: RoomId) {
-        if let Some(track) = self.tracks.get_mut(room.0 as usize) {
+        if let Some(track) = self.tracks.get_mut(room) {
             track.is_vacant = false;
         }
     }
@@ -222,7 +222,7 @@ impl RecoveryBuffer {
     /// Nobody is in `room` any more, nor was at any position that is still in the log: evictions
     /// from it concern nobody, and having been excepted for it neither.
     pub(crate) fn vacate(&mut self, room: RoomId) {
-        let Some(track) = self.tracks.get_mut(room.0 as usize) else { return };
+        let Some(track) = self.tracks.get_mut(room) else { return };
         track.is_vacant = true;
         let named_by = mem::take(&mut track.named_by);
         let classes: SmallVec<[Excepted; 2]> = track.take_classes().collect();
@@ -237,9 +237,7 @@ impl RecoveryBuffer {
     /// Forgets what is known of `room`, whose id will name another room.
     pub(crate) fn remove_room(&mut self, room: RoomId) {
         debug_assert!(!self.refers_to(room), "a room that is referred to keeps its id");
-        if let Some(track) = self.tracks.get_mut(room.0 as usize) {
-            *track = RoomTrack::default();
-        }
+        self.tracks.remove(room);
     }
 
     /// Rooms that nothing in the log names any more, since the last call.
@@ -303,12 +301,7 @@ impl RecoveryBuffer {
     }
 
     fn track(&mut self, room: RoomId) -> &mut RoomTrack {
-        let index = room.0 as usize;
-        if self.tracks.len() <= index {
-            self.tracks.resize_with(index + 1, RoomTrack::default);
-        }
-        #[expect(clippy::indexing_slicing, reason = "the vector was just made long enough")]
-        &mut self.tracks[index]
+        self.tracks.get_or_create(room)
     }
 
     fn retain(&mut self, room: RoomId) {

@@ -14,9 +14,9 @@ use crate::socket::{Attachments, Encoded};
 #[derive(Debug)]
 pub(super) struct Entry {
     text: ByteString,
-    /// The one target room, or [`NOWHERE`] if there is an extra.
+    /// The one target room, or [`RoomId::NOWHERE`] if there is an extra.
     target: RoomId,
-    /// The one excepted room, or [`NOWHERE`].
+    /// The one excepted room, or [`RoomId::NOWHERE`].
     except: RoomId,
 }
 
@@ -29,9 +29,6 @@ pub(super) struct Extra {
     ack: Option<NonZeroU64>,
 }
 
-/// No room has this id.
-const NOWHERE: RoomId = RoomId(u32::MAX);
-
 impl Entry {
     /// Splits a packet into what is kept in line and what is kept apart.
     pub(super) fn new(
@@ -41,7 +38,7 @@ impl Entry {
         ack: Option<u64>,
     ) -> (Self, Option<Extra>) {
         let rooms = match (&*to.targets, &*to.except) {
-            ([target], []) => Some((*target, NOWHERE)),
+            ([target], []) => Some((*target, RoomId::NOWHERE)),
             ([target], [except]) => Some((*target, *except)),
             _ => None,
         };
@@ -52,13 +49,13 @@ impl Entry {
             _ => {
                 let ack = ack.and_then(|id| NonZeroU64::new(id.saturating_add(1)));
                 let extra = Extra { to: to.clone(), attachments, ack };
-                (Self { text, target: NOWHERE, except: NOWHERE }, Some(extra))
+                (Self { text, target: RoomId::NOWHERE, except: RoomId::NOWHERE }, Some(extra))
             }
         }
     }
 
     pub(super) fn has_extra(&self) -> bool {
-        self.target == NOWHERE
+        self.target == RoomId::NOWHERE
     }
 
     /// The rooms that the packet was for.
@@ -73,7 +70,7 @@ impl Entry {
     pub(super) fn except<'a>(&'a self, extra: Option<&'a Extra>) -> &'a [RoomId] {
         match extra {
             Some(extra) => &extra.to.except,
-            None if self.except == NOWHERE => &[],
+            None if self.except == RoomId::NOWHERE => &[],
             None => core::slice::from_ref(&self.except),
         }
     }

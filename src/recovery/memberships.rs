@@ -10,20 +10,29 @@
 //! any of them. Only in the one window that the eviction has reached the middle of, the rooms of
 //! that time have to be looked at again, and their intervals are kept until then.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
+
+use smallvec::SmallVec;
 
 use super::{buffer::RecoveryBuffer, room::RoomId};
 
 /// The rooms of one session over time.
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
-    /// Present rooms, sorted by id.
-    current: Vec<Membership>,
+    /// Present rooms, sorted by id. Every session is in two: that of everyone and its own.
+    current: SmallVec<[Membership; 2]>,
+    /// Where the present window begins.
+    window_from: u64,
+    /// `None` while the session has always been in the rooms that it is in.
+    history: Option<Box<History>>,
+}
+
+/// What there was before the present window.
+#[derive(Debug, Default)]
+struct History {
     past: Vec<Past>,
     /// Closed windows in which something was addressed to the session, ascending.
     windows: Vec<Window>,
-    /// Where the present window begins.
-    window_from: u64,
     /// The last packet addressed to the session in windows that were evicted entirely.
     settled: u64,
     /// Up to here memberships were forgotten because there were too many.
@@ -112,7 +121,8 @@ impl Memberships {
         let to = log.head();
         let is_kept = membership.since.max(log.evicted()) < to;
         if is_kept {
-            self.past.push(Past { room, from: membership.since, to });
+            let past = Past { room, from: membership.since, to };
+            self.history.get_or_insert_default().past.push(past);
         }
         Some((membership, is_kept))
     }
@@ -120,30 +130,15 @@ impl Memberships {
     /// Forgets past memberships that no packet in the log lies in, and those beyond `limit`.
     /// Returns their rooms, one entry each.
     pub(crate) fn forget(&mut self, log: &RecoveryBuffer, limit: usize) -> Vec<RoomId> {
-        let evicted = log.evicted();
-        let settled = self.windows.iter().take_while(|window| window.to <= evicted).count();
-        for window in self.windows.drain(..settled) {
-            self.settled = self.settled.max(window.last);
-        }
-        let mut rooms = Vec::new();
-        let excess = self.past.len().saturating_sub(limit);
-        for past in self.past.drain(..excess) {
-            self.forgotten = self.forgotten.max(past.to);
-            rooms.push(past.room);
-        }
-        self.past.retain(|past| {
-            let is_held = past.to > evicted;
-            if !is_held {
-                rooms.push(past.room);
-            }
-            is_held
-        });
-        rooms
+        let Some(history) = &mut self.history else {
+            return Vec::new();
+        };
+        history.forget(log.evicted(), limit)
     }
 
     /// Rooms of the past memberships, one entry each.
     pub(crate) fn past_rooms(&self) -> impl Iterator<Item = RoomId> {
-        self.past.iter().map(|past| past.room)
+        self.past().iter().map(|past| past.room)
     }
 
     /// Whether everything addressed to the session after `position` is still in the log.
@@ -151,17 +146,22 @@ impl Memberships {
     /// Takes O(rooms + windows), whatever the log holds.
     pub(crate) fn check(&self, log: &RecoveryBuffer, position: u64) -> Result<(), Missing> {
         let evicted = log.evicted();
+        let (settled, forgotten) = match &self.history {
+            Some(history) => (history.settled, history.forgotten),
+            None => (0, 0),
+        };
         if position >= evicted {
             // Nothing after the position is gone, but who was addressed by it may be.
-            return if position < self.forgotten { Err(Missing::Forgotten) } else { Ok(()) };
+            return if position < forgotten { Err(Missing::Forgotten) } else { Ok(()) };
         }
-        if position < self.settled {
+        if position < settled {
             return Err(Missing::Evicted);
         }
-        if position < self.forgotten {
+        if position < forgotten {
             return Err(Missing::Forgotten);
         }
-        for window in &self.windows {
+        let windows = self.history.as_ref().map_or(&[][..], |history| &history.windows);
+        for window in windows {
             let missed = if window.to <= evicted {
                 window.last
             } else if window.from < evicted {
@@ -205,13 +205,8 @@ impl Memberships {
         }
         let last = self.last_addressed(log, from);
         if last > from {
-            self.windows.push(Window { from, to, last });
-        }
-        if self.windows.len() > limit {
-            // As if it were evicted already: a client that needs it may be refused too early, when
-            // something else was evicted, but never recovers with a loss.
-            let oldest = self.windows.remove(0);
-            self.settled = self.settled.max(oldest.last);
+            let window = Window { from, to, last };
+            self.history.get_or_insert_default().close_window(window, limit);
         }
         self.window_from = to;
     }
@@ -243,10 +238,48 @@ impl Memberships {
 
     fn intervals(&self) -> impl Iterator<Item = (RoomId, u64, u64)> {
         let current = self.current.iter().map(|room| (room.room, room.since, u64::MAX));
-        self.past.iter().map(|past| (past.room, past.from, past.to)).chain(current)
+        self.past().iter().map(|past| (past.room, past.from, past.to)).chain(current)
+    }
+
+    fn past(&self) -> &[Past] {
+        self.history.as_ref().map_or(&[], |history| &history.past)
     }
 
     fn find(&self, room: RoomId) -> Result<usize, usize> {
         self.current.binary_search_by_key(&room, |membership| membership.room)
+    }
+}
+
+impl History {
+    fn close_window(&mut self, window: Window, limit: usize) {
+        self.windows.push(window);
+        if self.windows.len() > limit {
+            // As if it were evicted already: a client that needs it may be refused too early, when
+            // something else was evicted, but never recovers with a loss.
+            let oldest = self.windows.remove(0);
+            self.settled = self.settled.max(oldest.last);
+        }
+    }
+
+    /// See [`Memberships::forget`].
+    fn forget(&mut self, evicted: u64, limit: usize) -> Vec<RoomId> {
+        let settled = self.windows.iter().take_while(|window| window.to <= evicted).count();
+        for window in self.windows.drain(..settled) {
+            self.settled = self.settled.max(window.last);
+        }
+        let mut rooms = Vec::new();
+        let excess = self.past.len().saturating_sub(limit);
+        for past in self.past.drain(..excess) {
+            self.forgotten = self.forgotten.max(past.to);
+            rooms.push(past.room);
+        }
+        self.past.retain(|past| {
+            let is_held = past.to > evicted;
+            if !is_held {
+                rooms.push(past.room);
+            }
+            is_held
+        });
+        rooms
     }
 }

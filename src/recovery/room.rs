@@ -1,17 +1,35 @@
 //! What the log knows of one room: where its packets are, and what of them is gone.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::mem;
 
 use smallvec::SmallVec;
 
 /// Names a room within one namespace. Not reused while anything still refers to the room.
+///
+/// The room that is named after a session's id, and that mostly nobody else is in, has an id made
+/// from the place of the session. That one is reused with the place, even while the log refers to
+/// it: what was logged for the former session came before the birth of the present one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RoomId(pub(crate) u32);
 
 impl RoomId {
     /// The room that every socket of the namespace is in: a packet without target rooms goes here.
     pub(crate) const ALL: Self = Self(0);
+    /// No room has this id.
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
+
+    const OWN: u32 = 1 << 31;
+
+    /// The room of the session at this place alone.
+    pub(crate) const fn own(session: u32) -> Self {
+        Self(session | Self::OWN)
+    }
+
+    /// Whose own room it is, if it is one.
+    pub(crate) const fn owner(self) -> Option<u32> {
+        if self.0 & Self::OWN == 0 { None } else { Some(self.0 & !Self::OWN) }
+    }
 }
 
 /// Rooms that a packet was withheld from, sorted.
@@ -33,6 +51,55 @@ pub(super) struct RoomTrack {
     pub(super) references: u32,
     /// Nobody is in the room, nor was at any position that is still in the log.
     pub(super) is_vacant: bool,
+}
+
+/// The tracks of the rooms that packets have named.
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    shared: Vec<Option<Box<RoomTrack>>>,
+    own: Vec<Option<Box<RoomTrack>>>,
+}
+
+impl Tracks {
+    pub(super) fn get(&self, room: RoomId) -> Option<&RoomTrack> {
+        let (list, index) = match room.owner() {
+            Some(owner) => (&self.own, owner),
+            None => (&self.shared, room.0),
+        };
+        list.get(index as usize)?.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, room: RoomId) -> Option<&mut RoomTrack> {
+        let (list, index) = self.list(room);
+        list.get_mut(index)?.as_deref_mut()
+    }
+
+    pub(super) fn get_or_create(&mut self, room: RoomId) -> &mut RoomTrack {
+        let (list, index) = self.list(room);
+        if list.len() <= index {
+            list.resize_with(index + 1, || None);
+        }
+        #[expect(clippy::indexing_slicing, reason = "the vector was just made long enough")]
+        list[index].get_or_insert_default()
+    }
+
+    pub(super) fn remove(&mut self, room: RoomId) {
+        let (list, index) = self.list(room);
+        if let Some(track) = list.get_mut(index) {
+            *track = None;
+        }
+        while list.pop_if(|track| track.is_none()).is_some() {}
+        if list.is_empty() {
+            *list = Vec::new();
+        }
+    }
+
+    fn list(&mut self, room: RoomId) -> (&mut Vec<Option<Box<RoomTrack>>>, usize) {
+        match room.owner() {
+            Some(owner) => (&mut self.own, owner as usize),
+            None => (&mut self.shared, room.0 as usize),
+        }
+    }
 }
 
 /// Sets of excepted rooms that a room remembers the evictions of. Beyond it the oldest is counted

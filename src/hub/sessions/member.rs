@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::receipts::Receipts;
 use crate::{
     id::{ConnectionId, RecoveryKey, SocketId},
-    recovery::{Memberships, RoomId},
+    recovery::Memberships,
     time::Timestamp,
 };
 
@@ -19,7 +19,6 @@ pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) data: D,
     pub(super) place: Place,
     pub(super) floor: u64,
-    pub(super) own_room: RoomId,
     pub(super) memberships: Memberships,
     /// `None` until there is something to remember.
     pub(super) receipts: Option<Box<Receipts>>,

@@ -4,11 +4,16 @@
 //! a journal of changes would be recorded here and nowhere else.
 
 mod member;
+mod own;
 mod receipts;
 mod recover;
 mod select;
 
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 
 use slab::Slab;
 use smallvec::SmallVec;
@@ -36,6 +41,8 @@ pub(in crate::hub) struct Sessions<D> {
     config: Arc<ServerConfig>,
     members: Slab<Member<D>>,
     rooms: Rooms,
+    /// Sessions that are alone in the room of their name, by id.
+    alone: BTreeMap<SocketId, u32>,
     log: RecoveryBuffer,
     /// Parked sessions by the moment they expire.
     expiries: BTreeSet<(Timestamp, u32)>,
@@ -59,6 +66,7 @@ impl<D> Sessions<D> {
             config,
             members: Slab::new(),
             rooms: Rooms::new(),
+            alone: BTreeMap::new(),
             expiries: BTreeSet::new(),
             marks: Marks::default(),
         }
@@ -66,10 +74,10 @@ impl<D> Sessions<D> {
 
     /// Starts a session whose floor is the present position, in the room named after its id.
     pub(in crate::hub) fn open(&mut self, birth: Birth<D>) -> u32 {
-        let own_room = self.rooms.find_or_create(birth.id.as_str());
         let floor = self.log.head();
         let entry = self.members.vacant_entry();
         let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let (id, own_room) = (birth.id, RoomId::own(index));
         entry.insert(Member {
             id: birth.id,
             key: birth.key,
@@ -78,12 +86,18 @@ impl<D> Sessions<D> {
             data: birth.data,
             place: Place::Live(birth.connection),
             floor,
-            own_room,
             memberships: Memberships::new(floor),
             receipts: None,
         });
         self.enter(index, RoomId::ALL);
         self.enter(index, own_room);
+        match self.rooms.find(id.as_str()) {
+            // Somebody was there before.
+            Some(shared) => self.enter(index, shared),
+            None => {
+                self.alone.insert(id, index);
+            }
+        }
         index
     }
 
@@ -91,7 +105,8 @@ impl<D> Sessions<D> {
     pub(in crate::hub) fn join(&mut self, index: u32, name: &str) -> Result<bool, RoomError> {
         let limits = &self.config.limits;
         let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
-        if self.rooms.find(name).is_some_and(|room| member.memberships.is_in(room)) {
+        let room = self.find_room(name);
+        if room.is_some_and(|room| member.memberships.is_in(room)) {
             return Ok(false);
         }
         if name.len() > limits.room_name_bytes {
@@ -101,7 +116,10 @@ impl<D> Sessions<D> {
         if member.memberships.current().len() > limits.rooms_per_socket {
             return Err(RoomError::TooManyRooms { limit: limits.rooms_per_socket });
         }
-        let room = self.rooms.find_or_create(name);
+        let room = match room {
+            Some(room) => self.share(room),
+            None => self.rooms.find_or_create(name),
+        };
         self.enter(index, room);
         self.forget_past(index);
         Ok(true)
@@ -110,14 +128,14 @@ impl<D> Sessions<D> {
     /// Leaves a room from the next packet on; false if the session is not in it, or if it is the
     /// one named after its id.
     pub(in crate::hub) fn leave(&mut self, index: u32, name: &str) -> bool {
-        let Some(room) = self.rooms.find(name) else {
+        let Some(room) = self.find_room(name) else {
             return false;
         };
         let limit = self.memberships_limit();
         let Some(member) = self.members.get_mut(index as usize) else {
             return false;
         };
-        if room == member.own_room {
+        if name == member.id.as_str() {
             return false;
         }
         let is_live = member.is_live();
@@ -237,6 +255,7 @@ impl<D> Sessions<D> {
         if let Place::Parked { expires } = member.place {
             self.expiries.remove(&(expires, index));
         }
+        self.alone.remove(&member.id);
         for membership in member.memberships.current() {
             self.vacate(membership.room, membership.slot, member.is_live());
             self.free_if_unused(membership.room);
@@ -245,6 +264,7 @@ impl<D> Sessions<D> {
             self.rooms.release_past(room);
             self.free_if_unused(room);
         }
+        self.free_if_unused(RoomId::own(index));
         Some(member)
     }
 
@@ -322,7 +342,7 @@ impl<D> Sessions<D> {
     }
 
     pub(in crate::hub) fn room_count(&self) -> usize {
-        self.rooms.len()
+        self.rooms.len().saturating_add(self.alone.len())
     }
 
     pub(in crate::hub) fn log(&self) -> &RecoveryBuffer {
@@ -331,8 +351,11 @@ impl<D> Sessions<D> {
 
     /// Names of the rooms that a session is in, its own included.
     pub(in crate::hub) fn room_names(&self, index: u32) -> impl Iterator<Item = &str> {
-        let rooms = self.members.get(index as usize).map(|member| member.memberships.current());
-        rooms.unwrap_or_default().iter().filter_map(|membership| self.rooms.name(membership.room))
+        let member = self.members.get(index as usize);
+        let own = member.map(|member| member.id.as_str());
+        let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
+        let others = rooms.iter().filter_map(|membership| self.rooms.name(membership.room));
+        own.into_iter().chain(others.filter(move |name| Some(*name) != own))
     }
 
     fn memberships_limit(&self) -> usize {
@@ -407,7 +430,11 @@ impl<D> Sessions<D> {
 
     /// Frees a room that nothing knows any more.
     fn free_if_unused(&mut self, room: RoomId) {
-        if self.rooms.is_unused(room) {
+        let is_unused = match room.owner() {
+            Some(owner) => !self.members.contains(owner as usize),
+            None => self.rooms.is_unused(room),
+        };
+        if is_unused {
             self.log.vacate(room);
             if !self.log.refers_to(room) {
                 self.log.remove_room(room);

@@ -7,10 +7,7 @@ use smallvec::SmallVec;
 
 use super::Sessions;
 use crate::{
-    hub::{
-        audience::Audience,
-        rooms::{Occupant, Rooms},
-    },
+    hub::{audience::Audience, rooms::Occupant},
     recovery::{Addressees, RoomId},
 };
 
@@ -18,7 +15,7 @@ impl<D> Sessions<D> {
     /// Room ids of an audience; `None` if nobody is in any of its rooms.
     pub(in crate::hub) fn resolve(&self, audience: &Audience) -> Option<Addressees> {
         let mut targets: SmallVec<[RoomId; 2]> =
-            audience.rooms().filter_map(|name| self.rooms.find(name)).collect();
+            audience.rooms().filter_map(|name| self.find_room(name)).collect();
         if audience.rooms().next().is_none() {
             targets.push(RoomId::ALL);
         }
@@ -26,65 +23,68 @@ impl<D> Sessions<D> {
         targets.dedup();
         targets.retain(|room| self.is_inhabited(*room));
         let mut except: SmallVec<[RoomId; 2]> =
-            audience.excepted().filter_map(|name| self.rooms.find(name)).collect();
+            audience.excepted().filter_map(|name| self.find_room(name)).collect();
         except.sort_unstable();
         except.dedup();
         (!targets.is_empty()).then_some(Addressees { targets, except })
     }
 
     /// The address of a single session.
-    pub(in crate::hub) fn addressed_to(&self, index: u32) -> Addressees {
-        let own_room = self.members.get(index as usize).map(|member| member.own_room);
-        Addressees { targets: own_room.into_iter().collect(), except: SmallVec::new() }
+    pub(in crate::hub) fn addressed_to(index: u32) -> Addressees {
+        Addressees {
+            targets: core::iter::once(RoomId::own(index)).collect(),
+            except: SmallVec::new(),
+        }
     }
 
     /// How many connected sessions are addressed at the most.
     pub(in crate::hub) fn reach(&self, to: &Addressees) -> usize {
-        let lives = to.targets.iter().map(|room| self.rooms.live(*room).len());
+        let lives = to.targets.iter().map(|room| self.rooms.live(*room).len().max(1));
         lives.fold(0, usize::saturating_add).min(self.members.len())
     }
 
     /// Visits the connected sessions that are addressed, each once.
     pub(in crate::hub) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
         if let ([room], []) = (&*to.targets, &*to.except) {
-            return self.rooms.live(*room).iter().copied().for_each(visit);
+            return self.live(*room).for_each(visit);
         }
-        self.marks.start(self.members.capacity());
+        let mut marks = self.start_marks();
         for room in &to.except {
-            for occupant in self.rooms.live(*room) {
-                self.marks.set(occupant.socket);
-            }
+            self.live(*room).for_each(|occupant| {
+                marks.set(occupant.socket);
+            });
         }
         for room in &to.targets {
-            for occupant in self.rooms.live(*room) {
-                if self.marks.set(occupant.socket) {
-                    visit(*occupant);
-                }
-            }
+            self.live(*room).filter(|occupant| marks.set(occupant.socket)).for_each(&mut visit);
         }
+        self.marks = marks;
     }
 
     /// Sessions that are addressed, parked ones included, each once.
     pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
-        self.marks.start(self.members.capacity());
+        let mut marks = self.start_marks();
         for room in &to.except {
-            for socket in everyone_in(&self.rooms, *room) {
-                self.marks.set(socket);
-            }
+            self.everyone_in(*room).for_each(|socket| {
+                marks.set(socket);
+            });
         }
         let mut selected = Vec::new();
         for room in &to.targets {
-            for socket in everyone_in(&self.rooms, *room) {
-                if self.marks.set(socket) {
-                    selected.push(socket);
-                }
-            }
+            selected.extend(self.everyone_in(*room).filter(|socket| marks.set(*socket)));
         }
+        self.marks = marks;
         selected
     }
 
+    /// Takes the marks out, so that rooms can be looked at meanwhile.
+    fn start_marks(&mut self) -> Marks {
+        let mut marks = mem::take(&mut self.marks);
+        marks.start(self.members.capacity());
+        marks
+    }
+
     fn is_inhabited(&self, room: RoomId) -> bool {
-        !self.rooms.live(room).is_empty() || !self.rooms.parked(room).is_empty()
+        self.everyone_in(room).next().is_some()
     }
 }
 
@@ -114,9 +114,4 @@ impl Marks {
         };
         mem::replace(mark, self.current) != self.current
     }
-}
-
-fn everyone_in(rooms: &Rooms, room: RoomId) -> impl Iterator<Item = u32> {
-    let live = rooms.live(room).iter().map(|occupant| occupant.socket);
-    live.chain(rooms.parked(room).iter().copied())
 }
