@@ -1,19 +1,8 @@
 //! One connection of the event loop example, with a real stream and a time of our own: whoever
 //! takes too long is not waited for.
 
-#[path = "../examples/event_loop/buffers.rs"]
-mod buffers;
-#[path = "../examples/event_loop/conn.rs"]
-mod conn;
-#[path = "../examples/event_loop/http.rs"]
-mod http;
-#[path = "../examples/event_loop/websocket.rs"]
-mod websocket;
-
-/// What the connection takes from the application.
-mod app {
-    pub const MAX_PAYLOAD: usize = 1_000;
-}
+#[path = "../examples/event_loop/driver/mod.rs"]
+mod driver;
 
 use std::{
     io::{Read as _, Write as _},
@@ -22,8 +11,13 @@ use std::{
     time::Duration,
 };
 
-use conn::{Connection, Incoming};
-use http::Request;
+use bytes::BytesMut;
+use driver::{
+    Outgoing,
+    buffers::Chunk,
+    conn::{Connection, Incoming},
+    http::Request,
+};
 use mio::{Events, Interest, Poll, Token};
 use socketio_proto::{
     Timestamp, WireId,
@@ -32,6 +26,7 @@ use socketio_proto::{
 };
 
 const WIRE: WireId = WireId(1);
+const MAX_PAYLOAD: usize = 1_000;
 const HANDSHAKE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
     Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -41,6 +36,7 @@ struct Pair {
     connection: Connection,
     peer: TcpStream,
     poll: Poll,
+    chunk: Chunk,
 }
 
 impl Pair {
@@ -53,7 +49,18 @@ impl Pair {
         let poll = Poll::new().unwrap();
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut stream, Token(0), interest).unwrap();
-        Self { connection: Connection::new(seconds(0), stream), peer, poll }
+        let connection = Connection::new(seconds(0), stream, BytesMut::new());
+        Self { connection, peer, poll, chunk: Chunk::default() }
+    }
+
+    /// Advances once, and there is nothing for the core.
+    fn advance(&mut self, now: u64) {
+        assert!(self.connection.advance(seconds(now), &mut self.chunk).is_none());
+    }
+
+    fn send(&mut self, now: u64, len: usize) {
+        let frame = Frame::Binary(vec![0; len].into());
+        self.connection.carry_out(seconds(now), Outgoing::Send(frame));
     }
 
     /// Advances until `f` has what it waits for.
@@ -64,7 +71,7 @@ impl Pair {
     ) -> T {
         let mut events = Events::with_capacity(8);
         loop {
-            let incoming = self.connection.advance(seconds(now));
+            let incoming = self.connection.advance(seconds(now), &mut self.chunk);
             if let Some(found) = f(&mut self.connection, incoming) {
                 return found;
             }
@@ -113,10 +120,10 @@ fn a_head_that_trickles_in() {
     pair.peer.write_all(b"GET /").unwrap();
     pair.until(9, |connection, _| (connection.deadline() == Some(seconds(19))).then_some(()));
     pair.peer.write_all(b"socket.io/").unwrap();
-    assert!(pair.connection.advance(seconds(18)).is_none());
+    pair.advance(18);
     assert_eq!(pair.connection.deadline(), Some(seconds(19)), "more bytes buy no more time");
     pair.connection.handle_timeout(seconds(19));
-    assert!(pair.connection.advance(seconds(19)).is_none());
+    pair.advance(19);
     assert!(pair.received().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
 
     assert!(!pair.connection.is_gone(), "the peer may hang up first");
@@ -131,8 +138,8 @@ fn a_body_that_does_not_come() {
     let head = b"POST /socket.io/?sid=x HTTP/1.1\r\nContent-Length: 5\r\n\r\n4bod";
     let request = pair.request(1, head);
     assert_eq!(request.split().1.method, Method::Post);
-    pair.connection.begin(seconds(1), WIRE, &request);
-    assert!(pair.connection.advance(seconds(30)).is_none());
+    pair.connection.begin(seconds(1), WIRE, &request, MAX_PAYLOAD);
+    pair.advance(30);
     assert_eq!(pair.connection.deadline(), Some(seconds(31)));
     pair.connection.handle_timeout(seconds(31));
     pair.loss(31);
@@ -146,10 +153,10 @@ fn a_body_that_does_not_come() {
 fn a_connection_without_requests() {
     let mut pair = Pair::new();
     let request = pair.request(0, b"GET /socket.io/ HTTP/1.1\r\n\r\n");
-    pair.connection.begin(seconds(0), WIRE, &request);
+    pair.connection.begin(seconds(0), WIRE, &request, MAX_PAYLOAD);
     assert_eq!(pair.connection.deadline(), None, "the core has its own");
     pair.connection.respond(seconds(40), &Refusal::bad_request().response(false));
-    assert!(pair.connection.advance(seconds(40)).is_none());
+    pair.advance(40);
     assert_eq!(pair.connection.deadline(), Some(seconds(100)));
     pair.connection.handle_timeout(seconds(99));
     assert!(!pair.connection.is_gone());
@@ -161,15 +168,15 @@ fn a_connection_without_requests() {
 fn a_websocket_that_is_not_read() {
     let mut pair = Pair::new();
     let request = pair.request(0, HANDSHAKE);
-    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap());
-    assert!(pair.connection.advance(seconds(0)).is_none());
+    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
+    pair.advance(0);
     assert_eq!(pair.connection.deadline(), None);
 
     let mut sent = 0;
     while pair.connection.take_congestion().is_none() {
-        pair.connection.send(seconds(1), Frame::Binary(vec![0; 10_000].into()));
+        pair.send(1, 10_000);
         sent += 10_000;
-        assert!(pair.connection.advance(seconds(1)).is_none());
+        pair.advance(1);
     }
     assert_eq!(pair.connection.deadline(), Some(seconds(31)));
     assert!(!pair.connection.is_ready(), "nothing to do but wait");
@@ -189,8 +196,8 @@ fn a_websocket_that_is_not_read() {
     pair.until(20, |connection, _| connection.deadline().is_none().then_some(()));
 
     while pair.connection.take_congestion().is_none() {
-        pair.connection.send(seconds(50), Frame::Binary(vec![0; 10_000].into()));
-        assert!(pair.connection.advance(seconds(50)).is_none());
+        pair.send(50, 10_000);
+        pair.advance(50);
     }
     let deadline = pair.connection.deadline().unwrap();
     pair.connection.handle_timeout(deadline);
@@ -202,17 +209,18 @@ fn a_websocket_that_is_not_read() {
 fn a_peer_that_does_not_hang_up() {
     let mut pair = Pair::new();
     let request = pair.request(0, HANDSHAKE);
-    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap());
+    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
     assert!(pair.connection.has_wire(WIRE));
-    pair.connection.finish(seconds(2), Some(1001));
+    pair.connection.carry_out(seconds(2), Outgoing::Close(Some(1001)));
     assert!(!pair.connection.has_wire(WIRE));
-    assert!(pair.connection.advance(seconds(2)).is_none(), "the core knows that it is over");
+    // The core knows that it is over.
+    pair.advance(2);
     let mut received = Vec::new();
     pair.peer.read_to_end(&mut received).unwrap();
     assert!(received.ends_with(b"\r\n\r\n\x88\x02\x03\xe9"), "a close frame with code 1001");
 
     pair.peer.write_all(b"what comes now is thrown away").unwrap();
-    assert!(pair.connection.advance(seconds(6)).is_none());
+    pair.advance(6);
     assert!(!pair.connection.is_gone());
     assert_eq!(pair.connection.deadline(), Some(seconds(7)));
     pair.connection.handle_timeout(seconds(7));

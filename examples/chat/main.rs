@@ -58,7 +58,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_on_signal();
     let (endpoint, task) = start(&store, answered, shutdown.clone())?;
 
-    let listeners = Listeners::bind(arguments.port).await?;
+    let listeners = Listeners::bind(arguments.port)?;
     let port = listeners.port();
     let route = Route {
         path: "/socket.io",

@@ -66,7 +66,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         routes: started.routes,
         fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
     };
-    let listeners = Listeners::bind(settings.port).await?;
+    let listeners = Listeners::bind(settings.port)?;
     println!("listening {}", listeners.port());
     serve(listeners, site, started.tasks, shutdown).await;
     Ok(())

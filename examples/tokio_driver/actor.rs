@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     pin::{Pin, pin},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
 use socketio_proto::{
@@ -30,13 +29,18 @@ use super::{
     clock::Clock,
     exchange::{Dropped, head},
     machine::{Machine, Outgoing},
+    peer::{Peer, Written},
     signal::{Shutdown, requested},
+    wire_format::write_message,
 };
 
 /// Commands that wait for the machine; beyond it, connections wait.
 const INBOX: usize = 1024;
-/// Frames that wait for one WebSocket; beyond it, the machine keeps them in its own bounded queue.
-pub(super) const FRAMES: usize = 32;
+/// Commands that are handled before what they cause is carried out: what they cause for one
+/// WebSocket is written in one go.
+const BATCH: usize = 64;
+/// Bytes for one WebSocket that are not waited with.
+const MUCH: usize = 64 << 10;
 /// The runtime's timers are late by a millisecond on average: they are aimed this much earlier, and
 /// what is due within it is due.
 const EARLY: Duration = Duration::from_millis(1);
@@ -61,6 +65,7 @@ pub fn spawn<M: Machine>(
         clock: Clock::start(),
         wires: BTreeMap::new(),
         stalled: FuturesUnordered::new(),
+        output: BytesMut::new(),
         is_ending: false,
     };
     let task = tokio::spawn(actor.run(inbox, messages, shutdown));
@@ -78,7 +83,8 @@ impl Endpoint {
 
     /// Reports a wire as lost from where nothing can be waited for.
     pub(super) fn report_lost(&self, wire: WireId) {
-        if let Err(TrySendError::Full(command)) = self.0.try_send(Command::Lost { wire })
+        if let Err(TrySendError::Full(command)) =
+            self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let commands = self.0.clone();
@@ -100,15 +106,10 @@ pub(super) enum Command {
     WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },
     /// A message on a WebSocket.
     Frame { wire: WireId, frame: Frame },
-    /// A peer is gone.
-    Lost { wire: WireId },
-}
-
-/// The way to a WebSocket.
-pub(super) struct Peer {
-    pub(super) frames: mpsc::Sender<Frame>,
-    /// Filled before `frames` is dropped: close the WebSocket, with this status code.
-    pub(super) close: oneshot::Sender<Option<u16>>,
+    /// What the WebSocket protocol itself has to say, to be written as it is.
+    Reply { wire: WireId, bytes: BytesMut },
+    /// A peer is gone. A WebSocket gets our part of the closing handshake before.
+    Lost { wire: WireId, last: BytesMut },
 }
 
 enum Wire {
@@ -120,8 +121,10 @@ struct Actor<M: Machine> {
     machine: M,
     clock: Clock,
     wires: BTreeMap<WireId, Wire>,
-    /// Paused WebSockets, each until it has taken half of what waits for it.
+    /// Paused WebSockets, each until its stream takes bytes again.
     stalled: FuturesUnordered<Pin<Box<dyn Future<Output = WireId> + Send>>>,
+    /// What is to be written to the WebSocket that the machine has frames for just now.
+    output: BytesMut,
     is_ending: bool,
 }
 
@@ -133,20 +136,25 @@ impl<M: Machine> Actor<M> {
         mut shutdown: Shutdown,
     ) {
         let mut timer = pin!(sleep_until(Instant::now()));
+        let mut batch = Vec::with_capacity(BATCH);
         loop {
             let due = self.due();
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
             }
             tokio::select! {
-                command = inbox.recv() => match command {
-                    Some(command) => self.handle_command(command),
-                    None => return,
-                },
+                count = inbox.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for command in batch.drain(..) {
+                        self.handle_command(command);
+                    }
+                }
                 Some(message) = messages.recv() => {
                     self.machine.handle_message(self.clock.now(), message);
                 }
-                Some(wire) = self.stalled.next() => self.machine.resume(wire),
+                Some(wire) = self.stalled.next() => self.go_on(wire),
                 () = &mut timer => self.handle_timer(),
                 () = requested(&mut shutdown), if !self.is_ending => {
                     self.is_ending = true;
@@ -205,46 +213,77 @@ impl<M: Machine> Actor<M> {
             Command::Frame { wire, frame } => {
                 self.machine.handle_input(now, Input::Frame { wire, frame });
             }
-            Command::Lost { wire } => self.lose(wire),
-        }
-    }
-
-    /// Carries out everything that the machine wants.
-    fn flush(&mut self, request: Option<&Parts>) {
-        let now = self.clock.now();
-        while let Some(outgoing) = self.machine.poll_outgoing(now, request) {
-            match outgoing {
-                Outgoing::Respond { wire, response } => {
-                    if let Some(Wire::Exchange(answer)) = self.wires.remove(&wire) {
-                        answer.send(response).ok();
-                    }
+            Command::Reply { wire, bytes } => {
+                self.output = bytes;
+                self.write(wire);
+            }
+            Command::Lost { wire, mut last } => {
+                if let Some(Wire::WebSocket(peer)) = self.wires.get_mut(&wire) {
+                    peer.write(&mut last);
                 }
-                Outgoing::Send { wire, frame } => self.send(wire, frame),
-                Outgoing::Close { wire, code } => {
-                    // Dropping an exchange drops its connection.
-                    if let Some(Wire::WebSocket(peer)) = self.wires.remove(&wire) {
-                        peer.close.send(code).ok();
-                    }
-                }
+                self.lose(wire);
             }
         }
     }
 
-    fn send(&mut self, wire: WireId, frame: Frame) {
-        let Some(Wire::WebSocket(Peer { frames, .. })) = self.wires.get(&wire) else {
+    /// Carries out everything that the machine wants. The frames for one WebSocket come without a
+    /// break, and are written together.
+    fn flush(&mut self, request: Option<&Parts>) {
+        let now = self.clock.now();
+        let mut current = None;
+        loop {
+            let outgoing = self.machine.poll_outgoing(now, request);
+            let wire = outgoing.as_ref().map(Outgoing::wire);
+            if wire != current || self.output.len() > MUCH {
+                if let Some(former) = current.filter(|_| !self.output.is_empty()) {
+                    self.write(former);
+                }
+                current = wire;
+            }
+            match outgoing {
+                Some(Outgoing::Respond { wire, response }) => {
+                    if let Some(Wire::Exchange(answer)) = self.wires.remove(&wire) {
+                        answer.send(response).ok();
+                    }
+                }
+                Some(Outgoing::Send { frame, .. }) => write_message(&mut self.output, frame),
+                Some(Outgoing::Close { wire, code }) => {
+                    self.write(wire);
+                    // Dropping an exchange drops its connection.
+                    if let Some(Wire::WebSocket(peer)) = self.wires.remove(&wire) {
+                        peer.close(code);
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Writes the output to a WebSocket.
+    fn write(&mut self, wire: WireId) {
+        let Some(Wire::WebSocket(peer)) = self.wires.get_mut(&wire) else {
+            self.output.clear();
             return;
         };
-        if frames.try_send(frame).is_err() {
-            // Gone, or a WebSocket that cannot be paused (one that only probes) and does not read.
-            self.lose(wire);
-        } else if frames.capacity() == 0 {
-            let frames = frames.clone();
-            self.machine.pause(wire);
-            self.stalled.push(Box::pin(async move {
-                // Room, or word that the peer is gone: both end the pause.
-                frames.reserve_many(FRAMES / 2).await.ok();
-                wire
-            }));
+        match peer.write(&mut self.output) {
+            Written::Done => {}
+            Written::Stalled => {
+                self.stalled.push(Box::pin(peer.wait(wire)));
+                self.machine.pause(wire);
+            }
+            Written::Broken => self.lose(wire),
+        }
+    }
+
+    /// The stream of a paused WebSocket takes bytes again, or the peer is gone.
+    fn go_on(&mut self, wire: WireId) {
+        let Some(Wire::WebSocket(peer)) = self.wires.get_mut(&wire) else {
+            return;
+        };
+        match peer.write_rest() {
+            Written::Done => self.machine.resume(wire),
+            Written::Stalled => self.stalled.push(Box::pin(peer.wait(wire))),
+            Written::Broken => self.lose(wire),
         }
     }
 

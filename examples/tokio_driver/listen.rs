@@ -11,7 +11,7 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
@@ -31,6 +31,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a port that is free for IPv4 may turn out to be taken for IPv6.
 const PORT_TRIES: u32 = 16;
 
+/// Connections that wait to be accepted: all clients come at once when a network is back.
+const BACKLOG: u32 = 4096;
+
 /// The loopback addresses, for IPv4 and, where the machine has it, IPv6.
 pub struct Listeners {
     v4: TcpListener,
@@ -40,25 +43,25 @@ pub struct Listeners {
 
 impl Listeners {
     /// Listens on 127.0.0.1 and `::1`. Port 0 chooses a free one.
-    pub async fn bind(port: u16) -> io::Result<Self> {
+    pub fn bind(port: u16) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on port {port}: {error}"))
         };
-        Self::try_bind(port).await.map_err(named)
+        Self::try_bind(port).map_err(named)
     }
 
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    async fn try_bind(port: u16) -> io::Result<Self> {
+    fn try_bind(port: u16) -> io::Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+            let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
             let actual = v4.local_addr()?.port();
             let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), actual);
-            let v6 = match TcpListener::bind(address).await {
+            let v6 = match listen(address) {
                 Ok(listener) => Some(listener),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                     if port == 0 && tries < PORT_TRIES {
@@ -83,6 +86,16 @@ impl Listeners {
         };
         Ok(stream)
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As for `TcpListener::bind`, but for the connections that may wait to be accepted.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Accepts connections and serves them until the program is to end, and then until the connections

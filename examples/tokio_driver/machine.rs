@@ -46,3 +46,14 @@ pub enum Outgoing {
     /// Close a WebSocket, or drop an HTTP exchange without an answer.
     Close { wire: WireId, code: Option<u16> },
 }
+
+impl Outgoing {
+    /// Returns the wire.
+    pub fn wire(&self) -> WireId {
+        match self {
+            Self::Respond { wire, .. } | Self::Send { wire, .. } | Self::Close { wire, .. } => {
+                *wire
+            }
+        }
+    }
+}

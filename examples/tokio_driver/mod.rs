@@ -19,9 +19,12 @@ mod exchange;
 mod hosted;
 mod listen;
 mod machine;
+mod peer;
 mod signal;
 mod site;
 mod websocket;
+#[path = "../websocket/mod.rs"]
+mod wire_format;
 
 pub use self::{
     actor::{Endpoint, spawn},

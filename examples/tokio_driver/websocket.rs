@@ -1,48 +1,45 @@
-//! One WebSocket: its handshake, its frames, its end.
+//! One WebSocket: its handshake, what it receives, its end. What it sends is written by the actor.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{cell::RefCell, io, mem, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
+use bytes::{Buf as _, BytesMut};
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderMap, HeaderName, HeaderValue},
     http::request::Parts,
-    upgrade::{OnUpgrade, Upgraded},
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
-use socketio_proto::{WireId, engine::Frame};
+use socketio_proto::WireId;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::{mpsc, oneshot},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::oneshot,
     time::timeout,
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        handshake::derive_accept_key,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
-};
+use tungstenite::handshake::derive_accept_key;
 
 use super::{
-    actor::{Command, Endpoint, FRAMES, Peer, next_wire},
+    actor::{Command, Endpoint, next_wire},
     exchange::{Dropped, to_http},
+    peer::{Farewell, Peer},
     site::{Body, Route, plain},
+    wire_format::{Buffers, Received, WebSocket},
 };
 
 /// How long a peer may take for its part of the end.
 const LINGER: Duration = Duration::from_secs(5);
-/// Memory of an idle WebSocket.
-const READ_BUFFER: usize = 4 << 10;
+/// Bytes read at a time.
+const CHUNK: usize = 32 << 10;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+thread_local! {
+    /// Where streams are read to, one for all WebSockets of a thread.
+    static CHUNK_OF_THREAD: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
+}
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_handshake(headers: &HeaderMap) -> bool {
@@ -71,7 +68,13 @@ pub(super) async fn answer(
         return Ok(response);
     };
     let endpoint = route.endpoint.clone();
-    tokio::spawn(run(on_upgrade, parts, endpoint, route.max_payload));
+    let max_payload = route.max_payload;
+    tokio::spawn(async move {
+        if let Some((stream, input)) = upgraded(on_upgrade).await {
+            // Apart, so that the task of an idle WebSocket is no larger than what it needs.
+            tokio::spawn(run(stream, input, parts, endpoint, max_payload));
+        }
+    });
 
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -99,127 +102,119 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-async fn run(on_upgrade: OnUpgrade, parts: Arc<Parts>, endpoint: Endpoint, max_payload: usize) {
-    let Ok(upgraded) = on_upgrade.await else {
-        return;
-    };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .max_message_size(Some(max_payload))
-        .max_frame_size(Some(max_payload));
-    let io = TokioIo::new(upgraded);
-    let socket = Socket::from_raw_socket(io, Role::Server, Some(config)).await;
-    let (mut sink, mut stream) = socket.split();
+/// The stream after the handshake, with what was read from it already.
+async fn upgraded(on_upgrade: OnUpgrade) -> Option<(TcpStream, BytesMut)> {
+    let upgraded = on_upgrade.await.ok()?;
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
+}
 
+async fn run(
+    stream: TcpStream,
+    input: BytesMut,
+    parts: Arc<Parts>,
+    endpoint: Endpoint,
+    max_payload: usize,
+) {
+    let (reader, writer) = stream.into_split();
     let wire = next_wire();
-    let (frames, mut outgoing) = mpsc::channel(FRAMES);
-    let (close, mut closed) = oneshot::channel();
-    let peer = Peer { frames, close };
+    let (peer, closed) = Peer::new(writer);
     if endpoint.send(Command::WebSocket { wire, parts, peer }).await.is_err() {
         return;
     }
-    let end = {
-        let mut receiving = pin!(receive(&mut stream, wire, &endpoint, max_payload));
-        let mut sending = pin!(send(&mut sink, &mut outgoing));
-        let mut is_sent = false;
-        loop {
-            tokio::select! {
-                () = &mut receiving => break End::Theirs,
-                sent = &mut sending, if !is_sent => match sent {
-                    Ok(()) => is_sent = true,
-                    Err(_) => break End::Theirs,
-                },
-                code = &mut closed => {
-                    // What was sent before still has to go out.
-                    if !is_sent {
-                        timeout(LINGER, sending.as_mut()).await.ok();
-                    }
-                    break code.map_or(End::Theirs, End::Ours);
-                }
-            }
+    let end = tokio::select! {
+        last = receive(&reader, input, wire, &endpoint, max_payload) => End::Theirs { last },
+        farewell = closed => match farewell {
+            Ok(farewell) => End::Ours(farewell),
+            Err(_) => End::Theirs { last: BytesMut::new() },
+        },
+    };
+    match end {
+        End::Ours(farewell) => timeout(LINGER, finish(&reader, farewell)).await.ok(),
+        End::Theirs { last } => {
+            endpoint.send(Command::Lost { wire, last }).await.ok();
+            timeout(LINGER, drain(&reader)).await.ok()
         }
     };
-    if matches!(end, End::Theirs) {
-        endpoint.send(Command::Lost { wire }).await.ok();
-    }
-    drop(outgoing);
-    if let Ok(socket) = stream.reunite(sink) {
-        timeout(LINGER, finish(socket, end)).await.ok();
-    }
-}
-
-/// Hands messages to the machine until the peer closes or fails. A machine that is busy slows the
-/// peer down.
-async fn receive(
-    stream: &mut SplitStream<Socket>,
-    wire: WireId,
-    endpoint: &Endpoint,
-    max_payload: usize,
-) {
-    while let Some(message) = stream.next().await {
-        let frame = match message {
-            // Copied, because a slice that the application keeps would pin the read buffer.
-            Ok(Message::Text(text)) => Frame::Text(text.as_str().into()),
-            Ok(Message::Binary(bytes)) => Frame::Binary(Bytes::copy_from_slice(&bytes)),
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
-            Err(Error::Capacity(_)) => {
-                // Its length is all that the machine needs to refuse it, in its own way.
-                let frame = Frame::Binary(vec![0; max_payload.saturating_add(1)].into());
-                endpoint.send(Command::Frame { wire, frame }).await.ok();
-                return std::future::pending().await;
-            }
-            Ok(Message::Close(_)) | Err(_) => return,
-        };
-        if endpoint.send(Command::Frame { wire, frame }).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Writes frames until there are no more to come. All that wait are written with one flush.
-async fn send(
-    sink: &mut SplitSink<Socket, Message>,
-    outgoing: &mut mpsc::Receiver<Frame>,
-) -> Result<(), Error> {
-    while let Some(frame) = outgoing.recv().await {
-        sink.feed(message(frame)?).await?;
-        while let Ok(frame) = outgoing.try_recv() {
-            sink.feed(message(frame)?).await?;
-        }
-        sink.flush().await?;
-    }
-    Ok(())
-}
-
-fn message(frame: Frame) -> Result<Message, Error> {
-    Ok(match frame {
-        Frame::Text(text) => Message::Text(Utf8Bytes::try_from(text.into_bytes())?),
-        Frame::Binary(bytes) => Message::Binary(bytes),
-    })
 }
 
 /// Who ends a WebSocket.
 enum End {
-    /// The machine, with this status code.
-    Ours(Option<u16>),
-    /// The peer closed or failed.
-    Theirs,
+    /// The machine.
+    Ours(Farewell),
+    /// The peer closed or failed, which may want an answer.
+    Theirs { last: BytesMut },
 }
 
-/// Sends our part of the closing handshake and takes the peer's.
-async fn finish(mut socket: Socket, end: End) {
-    if let End::Ours(code) = end {
-        let frame = code.map(|code| CloseFrame { code: code.into(), reason: Utf8Bytes::default() });
-        if socket.close(frame).await.is_err() {
-            return;
+/// Hands messages to the machine until the peer closes or fails. A machine that is busy slows the
+/// peer down. Returns what is to be answered.
+async fn receive(
+    reader: &OwnedReadHalf,
+    input: BytesMut,
+    wire: WireId,
+    endpoint: &Endpoint,
+    max_payload: usize,
+) -> BytesMut {
+    let mut websocket = WebSocket::new(max_payload);
+    let mut buffers = Buffers { input, output: BytesMut::new() };
+    loop {
+        let received = websocket.receive(&mut buffers);
+        let is_sent = match received {
+            Received::Message(frame) => endpoint.send(Command::Frame { wire, frame }).await.is_ok(),
+            Received::Closed => false,
+            Received::Nothing if !buffers.output.is_empty() => {
+                let bytes = mem::take(&mut buffers.output);
+                endpoint.send(Command::Reply { wire, bytes }).await.is_ok()
+            }
+            Received::Nothing => {
+                // An idle WebSocket keeps no memory for reading.
+                buffers.input = BytesMut::new();
+                buffers.input = read(reader).await.unwrap_or_default();
+                !buffers.input.is_empty()
+            }
+        };
+        if !is_sent {
+            return buffers.output;
         }
     }
-    while let Some(Ok(_)) = socket.next().await {}
-    // To drop it with unread bytes would reset the connection, and the peer might not see how it
-    // was closed.
-    let io = socket.get_mut();
-    if io.shutdown().await.is_ok() {
-        let mut scratch = [0; 1024];
-        while matches!(io.read(&mut scratch).await, Ok(1..)) {}
+}
+
+/// Reads what there is; nothing at the end of the stream.
+async fn read(reader: &OwnedReadHalf) -> io::Result<BytesMut> {
+    loop {
+        reader.readable().await?;
+        let read: io::Result<BytesMut> = CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
+            let len = reader.try_read(chunk)?;
+            Ok(BytesMut::from(chunk.get(..len).unwrap_or_default()))
+        });
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
     }
+}
+
+/// Sends the last bytes and hears the peer out.
+async fn finish(reader: &OwnedReadHalf, farewell: Farewell) {
+    let Farewell { writer, mut rest } = farewell;
+    while !rest.is_empty() {
+        match writer.try_write(&rest) {
+            Ok(len) => rest.advance(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if writer.writable().await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+    // That is the end of what we send.
+    drop::<Arc<OwnedWriteHalf>>(writer);
+    drain(reader).await;
+}
+
+/// Reads to the end: to drop a stream with unread bytes would reset the connection, and the peer
+/// might not see how it was closed.
+async fn drain(reader: &OwnedReadHalf) {
+    while matches!(read(reader).await, Ok(bytes) if !bytes.is_empty()) {}
 }

@@ -1,5 +1,7 @@
 //! The built example as a child process, and clients that speak to it over TCP.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::{
     env,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -21,18 +23,23 @@ pub struct Example {
 }
 
 impl Example {
-    /// Starts it on a port that the system chooses. `None` if it is not built.
+    /// Starts the event loop on a port that the system chooses. `None` if it is not built.
     pub fn start() -> Option<Self> {
+        Self::run("event_loop", &[])
+    }
+
+    /// Starts an example with arguments besides the port.
+    pub fn run(name: &str, args: &[&str]) -> Option<Self> {
         let test = env::current_exe().unwrap();
         let profile = test.parent().and_then(std::path::Path::parent).unwrap();
-        let binary =
-            profile.join("examples").join(format!("event_loop{}", env::consts::EXE_SUFFIX));
+        let binary = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
         if !binary.exists() {
             assert!(env::var_os("CI").is_none(), "{} is not built", binary.display());
             eprintln!("skipped: {} is not built (cargo build --examples)", binary.display());
             return None;
         }
         let mut child = Command::new(binary)
+            .args(args)
             .args(["--port", "0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -164,7 +171,21 @@ impl Ws {
 
     /// Sends what a client must not.
     pub fn send_unmasked(&mut self) {
-        self.0.get_mut().write_all(b"\x81\x012").unwrap();
+        self.write(b"\x81\x012");
+    }
+
+    pub fn ping(&mut self, payload: &'static [u8]) {
+        self.0.send(Message::Ping(payload.into())).unwrap();
+    }
+
+    /// Sends bytes as they are.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Returns the next frame, control frames included.
+    pub fn next_frame(&mut self) -> Message {
+        self.0.read().unwrap()
     }
 
     /// Returns the next message, or the code of the close frame.

@@ -1,17 +1,35 @@
-//! A WebSocket in memory: bytes in the [`Buffers`] on one side, whole messages on the other.
+//! A WebSocket in memory: bytes in [`Buffers`] on one side, whole messages on the other. Part of
+//! both drivers.
+//!
+//! What comes in is read by tungstenite, which unmasks it, puts it together and answers pings. What
+//! goes out is written here.
 
-use std::io;
+use std::io::{self, Read, Write};
 
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use socketio_proto::{ByteString, engine::Frame};
 use tungstenite::{
     Bytes, Error, Message, Utf8Bytes,
-    protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
+    protocol::{
+        CloseFrame, Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            self,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
 };
 
-use crate::buffers::Buffers;
+/// Memory that an idle WebSocket keeps for reading; larger messages get what they need.
+const READ_BUFFER: usize = 256;
 
-/// Memory that an idle WebSocket keeps for reading.
-const READ_BUFFER: usize = 4 * 1024;
+/// What was received and not understood yet, and what is to be sent.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    /// Received.
+    pub input: BytesMut,
+    /// To be sent.
+    pub output: BytesMut,
+}
 
 /// A WebSocket after its handshake.
 pub struct WebSocket(WebSocketContext);
@@ -63,18 +81,6 @@ impl WebSocket {
         }
     }
 
-    /// Sends a message. Returns false if that is not possible any more.
-    pub fn send(&mut self, buffers: &mut Buffers, frame: Frame) -> bool {
-        let message = match frame {
-            Frame::Binary(bytes) => Message::Binary(bytes),
-            Frame::Text(text) => match Utf8Bytes::try_from(text.into_bytes()) {
-                Ok(text) => Message::Text(text),
-                Err(_) => return false,
-            },
-        };
-        self.0.write(buffers, message).is_ok()
-    }
-
     /// Sends a close frame; if the peer has sent one already, the answer to that.
     pub fn close(&mut self, buffers: &mut Buffers, code: Option<CloseCode>) {
         let frame = code.map(|code| CloseFrame { code, reason: Utf8Bytes::default() });
@@ -82,5 +88,52 @@ impl WebSocket {
             // It ends here either way: the connection is closed by the caller.
             Ok(()) | Err(_) => {}
         }
+    }
+}
+
+/// Writes a message. A server does not mask, so that is a header and the message itself.
+pub fn write_message(output: &mut BytesMut, frame: Frame) {
+    let (opcode, payload) = match frame {
+        Frame::Binary(bytes) => (Data::Binary, bytes),
+        Frame::Text(text) => (Data::Text, text.into_bytes()),
+    };
+    write_frame(output, frame::Frame::message(payload, OpCode::Data(opcode), true));
+}
+
+/// Writes a close frame, for a WebSocket that is not to be read from any more.
+pub fn write_close(output: &mut BytesMut, code: Option<u16>) {
+    let reason = Utf8Bytes::default();
+    let close = code.map(|code| CloseFrame { code: code.into(), reason });
+    write_frame(output, frame::Frame::close(close));
+}
+
+fn write_frame(output: &mut BytesMut, frame: frame::Frame) {
+    match frame.format(&mut output.writer()) {
+        // It goes to memory, which takes it.
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// For tungstenite: all that was received, and then "not now".
+impl Read for Buffers {
+    fn read(&mut self, dest: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let len = self.input.len().min(dest.len());
+        self.input.copy_to_slice(dest.get_mut(..len).unwrap_or_default());
+        Ok(len)
+    }
+}
+
+/// For tungstenite: never blocks. The connection stops asking for more when there is much.
+impl Write for Buffers {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -16,19 +16,15 @@
 
 use std::time::Duration;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BytesMut};
 use mio::{event::Event, net::TcpStream};
-use socketio_proto::{
-    Timestamp, WireId,
-    engine::{Frame, Response},
-    server::Input,
-};
+use socketio_proto::{Timestamp, WireId, engine::Response, server::Input};
 
-use crate::{
-    app::MAX_PAYLOAD,
-    buffers::{Broken, Buffers, Stream},
+use super::{
+    buffers::{self, Broken, Buffers, Chunk, Stream},
     http::{self, MAX_HEAD, Request},
-    websocket::{Received, WebSocket},
+    machine::Outgoing,
+    websocket::{self, Received, WebSocket},
 };
 
 /// Time that the first request, or the rest of a later one, may take.
@@ -51,12 +47,20 @@ pub struct Connection {
     stage: Stage,
     /// The exchange or the WebSocket that the core knows of.
     wire: Option<WireId>,
-    keep_alive: bool,
-    is_head: bool,
+    request: Answering,
+    /// The next request was sent ahead, and its turn has come.
+    has_more: bool,
     /// The core was told to hold frames back.
     is_paused: bool,
     stage_deadline: Option<Timestamp>,
     write_deadline: Option<Timestamp>,
+}
+
+/// What the answer to the present request depends on.
+#[derive(Clone, Copy, Default)]
+struct Answering {
+    keep_alive: bool,
+    is_head: bool,
 }
 
 enum Stage {
@@ -86,15 +90,15 @@ pub enum Incoming {
 }
 
 impl Connection {
-    /// Takes over a stream that was accepted.
-    pub fn new(now: Timestamp, stream: TcpStream) -> Self {
+    /// Takes over a stream, with what was read from it already.
+    pub fn new(now: Timestamp, stream: TcpStream, input: BytesMut) -> Self {
         Self {
             stream: Stream::new(stream),
-            buffers: Buffers::default(),
+            buffers: Buffers { input, output: BytesMut::new() },
             stage: Stage::Head,
             wire: None,
-            keep_alive: true,
-            is_head: false,
+            request: Answering::default(),
+            has_more: true,
             is_paused: false,
             stage_deadline: Some(now.saturating_add(HEAD_TIMEOUT)),
             write_deadline: None,
@@ -102,9 +106,10 @@ impl Connection {
     }
 
     /// Moves bytes and takes the next thing that came in. `None` if nothing did.
-    pub fn advance(&mut self, now: Timestamp) -> Option<Incoming> {
+    pub fn advance(&mut self, now: Timestamp, chunk: &mut Chunk) -> Option<Incoming> {
+        self.has_more = false;
         self.write(now);
-        self.read(now);
+        self.read(now, chunk);
         let incoming = match self.stage {
             Stage::Head => self.next_request(now),
             Stage::Body { wanted } => self.next_body(wanted),
@@ -141,7 +146,7 @@ impl Connection {
     /// Whether `advance` might do something.
     pub fn is_ready(&self) -> bool {
         let writes = self.stream.is_writable() && !self.buffers.output.is_empty();
-        writes || (self.stream.is_readable() && self.wants_input())
+        self.has_more || writes || (self.stream.is_readable() && self.wants_input())
     }
 
     /// Whether there is nothing left but to forget the connection.
@@ -155,20 +160,20 @@ impl Connection {
     }
 
     /// The request goes to the core under this name.
-    pub fn begin(&mut self, now: Timestamp, wire: WireId, request: &Request) {
+    pub fn begin(&mut self, now: Timestamp, wire: WireId, request: &Request, max_payload: usize) {
         self.wire = Some(wire);
-        self.keep_alive = request.keep_alive;
-        self.is_head = request.is_head();
+        self.request.keep_alive = request.keep_alive;
+        self.request.is_head = request.is_head();
         if !request.has_body() {
             // A body that nobody wants is not read, and is in the way of another request.
-            self.keep_alive &= request.content_length == 0;
+            self.request.keep_alive &= request.content_length == 0;
             self.enter(Stage::Answer, None);
             return;
         }
         // One byte more than allowed suffices to be refused.
-        let most = MAX_PAYLOAD.saturating_add(1);
+        let most = max_payload.saturating_add(1);
         let wanted = request.content_length.min(most);
-        self.keep_alive &= wanted == request.content_length;
+        self.request.keep_alive &= wanted == request.content_length;
         if request.expects_continue && self.buffers.input.len() < wanted {
             http::write_continue(&mut self.buffers.output);
         }
@@ -176,10 +181,10 @@ impl Connection {
     }
 
     /// The request is a WebSocket handshake, to be completed.
-    pub fn upgrade(&mut self, wire: WireId, key: &str) {
+    pub fn upgrade(&mut self, wire: WireId, key: &str, max_payload: usize) {
         self.wire = Some(wire);
         http::write_switching_protocols(&mut self.buffers.output, key);
-        self.enter(Stage::WebSocket(Box::new(WebSocket::new(MAX_PAYLOAD))), None);
+        self.enter(Stage::WebSocket(Box::new(WebSocket::new(max_payload))), None);
     }
 
     /// The request does not get to the core.
@@ -195,27 +200,52 @@ impl Connection {
         if !is_whole && !matches!(self.stage, Stage::Body { .. }) {
             return;
         }
-        let keep_alive = self.keep_alive && is_whole && !http::closes(response);
-        http::write_response(&mut self.buffers.output, response, keep_alive, self.is_head);
+        let keep_alive = self.request.keep_alive && is_whole && !http::closes(response);
+        http::write_response(&mut self.buffers.output, response, keep_alive, self.request.is_head);
         if keep_alive {
-            let next = if self.buffers.input.is_empty() { IDLE_TIMEOUT } else { HEAD_TIMEOUT };
+            self.has_more = !self.buffers.input.is_empty();
+            let next = if self.has_more { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
             self.enter(Stage::Head, Some(now.saturating_add(next)));
         } else {
             self.close(now);
         }
     }
 
-    /// Sends a message on the WebSocket.
-    pub fn send(&mut self, now: Timestamp, frame: Frame) {
-        if let Stage::WebSocket(websocket) = &mut self.stage
-            && !websocket.send(&mut self.buffers, frame)
-        {
-            self.close(now);
+    /// Does what the core wants, short of writing it to the stream.
+    pub fn carry_out(&mut self, now: Timestamp, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Send(frame) => {
+                if let Stage::WebSocket(_) = &self.stage {
+                    websocket::write_message(&mut self.buffers.output, frame);
+                }
+            }
+            Outgoing::Respond(response) => self.respond(now, &response),
+            Outgoing::Close(code) => self.finish(now, code),
         }
     }
 
+    /// Whether there is more to be sent than should wait for the end of the core's output.
+    pub fn has_much(&self) -> bool {
+        self.buffers.output.len() > MUCH
+    }
+
+    /// Takes the memory that its turn needs.
+    pub fn borrow(&mut self, spare: &mut Buffers) {
+        buffers::borrow(&mut self.buffers, spare);
+    }
+
+    /// Gives the memory back.
+    pub fn give_back(&mut self, spare: &mut Buffers) {
+        buffers::give_back(&mut self.buffers, spare);
+    }
+
+    /// Gives up the stream between two requests, with what was read of the next ones.
+    pub fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream.into_tcp(), self.buffers.input)
+    }
+
     /// Closes the WebSocket, or drops the exchange without an answer.
-    pub fn finish(&mut self, now: Timestamp, code: Option<u16>) {
+    fn finish(&mut self, now: Timestamp, code: Option<u16>) {
         self.wire = None;
         match &mut self.stage {
             Stage::WebSocket(websocket) => {
@@ -237,7 +267,8 @@ impl Connection {
         Some((wire, is_congested))
     }
 
-    fn write(&mut self, now: Timestamp) {
+    /// Writes what is to be sent, as far as the stream takes it.
+    pub fn write(&mut self, now: Timestamp) {
         match self.stream.drain(&mut self.buffers) {
             Ok(_) if self.buffers.output.is_empty() => self.write_deadline = None,
             Ok(has_moved) if has_moved || self.write_deadline.is_none() => {
@@ -254,12 +285,12 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, now: Timestamp) {
+    fn read(&mut self, now: Timestamp, chunk: &mut Chunk) {
         if !self.wants_input() {
             return;
         }
         let was_empty = self.buffers.input.is_empty();
-        self.stream.fill(&mut self.buffers);
+        self.stream.fill(chunk, &mut self.buffers);
         match self.stage {
             Stage::Head if was_empty && !self.buffers.input.is_empty() => {
                 self.stage_deadline = Some(now.saturating_add(HEAD_TIMEOUT));

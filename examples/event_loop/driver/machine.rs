@@ -1,0 +1,107 @@
+//! What the loop drives.
+
+use socketio_proto::{
+    Timestamp, WireId,
+    engine::{Frame, Refusal, RequestHead, Response},
+    server::{Event, Input, Output, Server},
+};
+
+/// A state machine behind wires: one input, one output queue, one deadline.
+pub trait Machine {
+    /// Decides about a WebSocket handshake before it is completed.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal>;
+
+    /// Takes what happened on a wire, or that it is time.
+    fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
+
+    /// Takes the next thing to do, and the wire to do it with.
+    fn poll_outgoing(&mut self, now: Timestamp) -> Option<(WireId, Outgoing)>;
+
+    /// When [`Input::Timeout`] is due.
+    fn deadline(&self) -> Option<Timestamp>;
+
+    /// Stops sending on a WebSocket.
+    fn pause(&mut self, wire: WireId);
+
+    /// Goes on sending on a WebSocket.
+    fn resume(&mut self, wire: WireId);
+
+    /// Another thread has something for it: it has woken the loop.
+    fn handle_wake(&mut self, _now: Timestamp) {}
+
+    /// Which of several loops has the session of a request, if it is another one.
+    fn other_loop(&self, _head: &RequestHead<'_>) -> Option<usize> {
+        None
+    }
+}
+
+/// What a machine wants done with a wire.
+pub enum Outgoing {
+    /// Answer an HTTP exchange.
+    Respond(Response),
+    /// Send a message on a WebSocket.
+    Send(Frame),
+    /// Close a WebSocket, or drop an HTTP exchange without an answer.
+    Close(Option<u16>),
+}
+
+/// A server and what is done about its events, as one machine.
+pub struct Hosted<D, F> {
+    server: Server<D>,
+    handle_event: F,
+}
+
+impl<D, F> Hosted<D, F>
+where
+    D: Default,
+    F: FnMut(&mut Server<D>, Timestamp, Event<D>),
+{
+    /// A server and its application.
+    pub fn new(server: Server<D>, handle_event: F) -> Self {
+        Self { server, handle_event }
+    }
+}
+
+impl<D, F> Machine for Hosted<D, F>
+where
+    D: Default,
+    F: FnMut(&mut Server<D>, Timestamp, Event<D>),
+{
+    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        self.server.verify(head).map(|_| ())
+    }
+
+    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+        self.server.handle_input(now, input);
+    }
+
+    fn poll_outgoing(&mut self, now: Timestamp) -> Option<(WireId, Outgoing)> {
+        loop {
+            return Some(match self.server.poll_output()? {
+                Output::Event(event) => {
+                    (self.handle_event)(&mut self.server, now, event);
+                    continue;
+                }
+                Output::Respond { wire, response } => (wire, Outgoing::Respond(response)),
+                Output::Send { wire, frame } => (wire, Outgoing::Send(frame)),
+                Output::Close { wire, code } => (wire, Outgoing::Close(code)),
+            });
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.server.deadline()
+    }
+
+    fn pause(&mut self, wire: WireId) {
+        self.server.pause(wire);
+    }
+
+    fn resume(&mut self, wire: WireId) {
+        self.server.resume(wire);
+    }
+}

@@ -1,0 +1,115 @@
+//! The actor's end of a WebSocket: writes what the stream takes at once, and keeps the rest.
+
+use std::{io, sync::Arc};
+
+use bytes::{Buf as _, BytesMut};
+use socketio_proto::WireId;
+use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
+
+use super::wire_format::write_close;
+
+/// Bytes that may wait for a stream: more than a message and what was to be written with it.
+const MUCH: usize = 4 << 20;
+
+/// The way to a WebSocket.
+///
+/// The actor writes by itself: to wake a task for each frame would cost more than the call that
+/// writes it.
+pub(super) struct Peer {
+    writer: Arc<OwnedWriteHalf>,
+    /// What the stream did not take. While there is something the machine holds frames back.
+    rest: BytesMut,
+    /// Dropped with the peer, which ends the wait for the stream.
+    stalled: Option<oneshot::Sender<()>>,
+    close: oneshot::Sender<Farewell>,
+}
+
+/// What the task of a WebSocket has to see to at the end.
+pub(super) struct Farewell {
+    pub(super) writer: Arc<OwnedWriteHalf>,
+    /// Still to be written, the close frame included.
+    pub(super) rest: BytesMut,
+}
+
+/// What became of bytes.
+pub(super) enum Written {
+    /// They are written, or wait behind others.
+    Done,
+    /// The stream does not take more at present.
+    Stalled,
+    /// It is broken, or will not be read.
+    Broken,
+}
+
+impl Peer {
+    /// A WebSocket, and how its task hears of its end: by an error if there is nothing to be said.
+    pub(super) fn new(writer: OwnedWriteHalf) -> (Self, oneshot::Receiver<Farewell>) {
+        let (close, closed) = oneshot::channel();
+        let writer = Arc::new(writer);
+        (Self { writer, rest: BytesMut::new(), stalled: None, close }, closed)
+    }
+
+    /// Writes all of `bytes`, or keeps what the stream does not take.
+    pub(super) fn write(&mut self, bytes: &mut BytesMut) -> Written {
+        if !self.rest.is_empty() {
+            // Not for long: the machine holds frames back, except on one that only probes.
+            self.rest.extend_from_slice(bytes);
+            bytes.clear();
+            return if self.rest.len() > MUCH { Written::Broken } else { Written::Done };
+        }
+        let result = write(&self.writer, bytes);
+        if !bytes.is_empty() {
+            self.rest.extend_from_slice(bytes);
+            bytes.clear();
+        }
+        match result {
+            Ok(true) => Written::Done,
+            Ok(false) => Written::Stalled,
+            Err(_) => Written::Broken,
+        }
+    }
+
+    /// Writes the rest.
+    pub(super) fn write_rest(&mut self) -> Written {
+        match write(&self.writer, &mut self.rest) {
+            Ok(true) => {
+                self.rest = BytesMut::new();
+                Written::Done
+            }
+            Ok(false) => Written::Stalled,
+            Err(_) => Written::Broken,
+        }
+    }
+
+    /// Waits until the stream takes bytes again, or the peer is dropped.
+    pub(super) fn wait(&mut self, wire: WireId) -> impl Future<Output = WireId> + Send + use<> {
+        let (guard, dropped) = oneshot::channel();
+        self.stalled = Some(guard);
+        let writer = self.writer.clone();
+        async move {
+            tokio::select! {
+                _ = writer.writable() => {}
+                _ = dropped => {}
+            }
+            wire
+        }
+    }
+
+    /// Ends the WebSocket with a close frame behind all that was written.
+    pub(super) fn close(mut self, code: Option<u16>) {
+        write_close(&mut self.rest, code);
+        self.close.send(Farewell { writer: self.writer, rest: self.rest }).ok();
+    }
+}
+
+/// Returns whether the stream has taken everything.
+fn write(writer: &OwnedWriteHalf, bytes: &mut BytesMut) -> io::Result<bool> {
+    while !bytes.is_empty() {
+        match writer.try_write(bytes) {
+            Ok(len) => bytes.advance(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
