@@ -27,6 +27,8 @@ mod counted {
     /// Both ends emit numbered events, links break, and both ends count.
     struct Cuts {
         pair: Pair,
+        config: ClientConfig,
+        restarts: u64,
         /// Events of the three kinds, by name.
         emitted: BTreeMap<&'static str, u64>,
         acks: BTreeMap<AckId, String>,
@@ -37,11 +39,23 @@ mod counted {
         order: u64,
     }
 
+    /// How a link breaks: both sides notice, or only the client, or the client's process ends.
+    #[derive(Clone, Copy, Debug)]
+    enum Break {
+        Cut,
+        HalfOpen,
+        Restart,
+    }
+
+    const BREAKS: [Break; 4] = [Break::Cut, Break::Cut, Break::HalfOpen, Break::Restart];
+
     impl Cuts {
         fn new(client: ClientConfig) -> Self {
             let client = client.retries(10_000).ack_timeout(Duration::from_secs(3));
             Self {
-                pair: Pair::connected(client, recovering()),
+                pair: Pair::connected(client.clone(), recovering()),
+                config: client,
+                restarts: 0,
                 emitted: BTreeMap::new(),
                 acks: BTreeMap::new(),
                 broadcast: 0,
@@ -83,16 +97,30 @@ mod counted {
             }
         }
 
-        fn round(&mut self, events: usize, steps: usize, half_open: bool, returns: bool) {
+        /// Another process goes on with what the former one has left behind.
+        fn restart(&mut self) {
+            let state = serde_json::to_string(&self.pair.client.state()).unwrap();
+            self.pair.cut();
+            self.count();
+            self.restarts += 1;
+            self.pair.client = Client::new(self.config.clone(), entropy(self.restarts)).unwrap();
+            let client = &mut self.pair.client;
+            client.restore(self.pair.now, serde_json::from_str(&state).unwrap()).unwrap();
+            // Nobody waits for the others any more.
+            self.acks.retain(|ack, _| client.retrying("/").any(|(other, _)| other == *ack));
+            client.connect(self.pair.now, "/", Auth::None).unwrap();
+        }
+
+        fn round(&mut self, events: usize, steps: usize, breaks: Break, returns: bool) {
             self.emit_both_ways(events);
             self.pair.collect();
             for _ in 0..steps {
                 self.pair.step();
             }
-            if half_open {
-                self.pair.half_open();
-            } else {
-                self.pair.cut();
+            match breaks {
+                Break::Cut => self.pair.cut(),
+                Break::HalfOpen => self.pair.half_open(),
+                Break::Restart => self.restart(),
             }
             if returns {
                 self.pair.reconnect();
@@ -153,9 +181,10 @@ mod counted {
             };
             for _ in 0..334 {
                 let (events, steps) = (draw(5), draw(24));
-                cuts.round(events, steps, draw(3) == 0, draw(4) > 0);
+                cuts.round(events, steps, BREAKS[draw(4)], draw(4) > 0);
             }
             assert!(cuts.received.len() == 3 && cuts.broadcast > 300, "the test does something");
+            assert!(cuts.restarts > 50, "the test does something");
             cuts.finish();
         }
     }
@@ -166,11 +195,11 @@ mod counted {
         #[test]
         fn cuts_anywhere_lose_nothing_and_double_nothing(
             is_polling: bool,
-            rounds in prop::collection::vec((0..6_usize, 0..30_usize, any::<bool>(), any::<bool>()), 0..8),
+            rounds in prop::collection::vec((0..6_usize, 0..30_usize, 0..4_usize, any::<bool>()), 0..8),
         ) {
             let mut cuts = Cuts::new(if is_polling { polling() } else { websocket() });
-            for (events, steps, half_open, returns) in rounds {
-                cuts.round(events, steps, half_open, returns);
+            for (events, steps, breaks, returns) in rounds {
+                cuts.round(events, steps, BREAKS[breaks], returns);
             }
             cuts.finish();
         }
@@ -333,6 +362,44 @@ mod counted {
         assert!(pair.client.emit(pair.now, "/", &event("m", 3)).is_ok(), "confirmed");
     }
 
+    /// The server acknowledges, and never says how many events have arrived.
+    #[test]
+    fn a_server_that_does_not_confirm_is_sent_no_more_than_is_kept() {
+        let mut limits = socketio_proto::client::ClientLimits::default();
+        limits.buffered_events = 3;
+        let mut scripted = Scripted::connecting(ClientConfig::new().limits(limits));
+        scripted.text(r#"40{"sid":"s1","pid":"p1","received":0}"#);
+        let volatile = |scripted: &mut Scripted| {
+            scripted.client.emit_volatile(scripted.now, "/", &event("m", 0))
+        };
+        assert!(volatile(&mut scripted) && volatile(&mut scripted));
+        for number in 0..2 {
+            scripted.client.emit_with_retries(scripted.now, "/", &event("r", number)).unwrap();
+        }
+        scripted.text("431[]");
+        assert!(!volatile(&mut scripted), "there is no room");
+        assert!(scripted.client.emit(scripted.now, "/", &event("m", 1)).is_err());
+        let retried = |scripted: &mut Scripted| {
+            let sent = scripted.take_sent();
+            sent.iter().filter(|text| text.contains(r#"["r","#)).count()
+        };
+        assert_eq!(retried(&mut scripted), 1, "the second one waits");
+        // While it is away, and whatever the server says when it is back.
+        for _ in 0..3 {
+            scripted.reopen();
+            for number in 0..5 {
+                scripted.client.emit(scripted.now, "/", &event("m", number)).ok();
+            }
+            scripted.text(r#"40{"sid":"s1","pid":"p1","received":0}"#);
+            assert!(scripted.client.is_recovered("/"));
+            let state = scripted.client.state();
+            let sent = state.sessions()[0].events().count() - 1;
+            assert!(sent <= 3, "and one to be retried: {sent}");
+        }
+        scripted.text("43[3]");
+        assert_eq!(scripted.client.state().sessions()[0].events().count(), 1);
+    }
+
     #[test]
     fn a_new_process_goes_on_counting() {
         let mut pair = Pair::connected(websocket(), recovering());
@@ -343,7 +410,7 @@ mod counted {
         let state = pair.client.state();
         pair.cut();
         pair.client = Client::new(websocket(), entropy(9)).unwrap();
-        pair.client.restore(state);
+        pair.client.restore(pair.now, state).unwrap();
         pair.client.connect(pair.now, "/", Auth::None).unwrap();
         pair.settle();
         assert!(pair.client.is_recovered("/"));

@@ -243,9 +243,9 @@ pub struct ClientLimits {
     pub queued_bytes: usize,
     /// Frames queued on a connection that does not take them. Default 65,536; same consequence.
     pub queued_packets: usize,
-    /// Events that one namespace buffers while it is not connected, and again as many in its retry
-    /// queue, and again among those that the server has not confirmed. Default 10,000. A further
-    /// emit is refused.
+    /// Events of one namespace that were not sent, since it is not connected, or that a server
+    /// which confirms them has not confirmed; and again as many in its retry queue. Default 10,000.
+    /// A further emit is refused.
     pub buffered_events: usize,
     /// Bytes of these events. Default 16 MiB; same consequence.
     pub buffered_bytes: usize,

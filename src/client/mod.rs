@@ -44,8 +44,9 @@
 //! Every acknowledgement settles.
 //!
 //! Events of the server that were missed are delivered after a recovery, if the server has one:
-//! the private id and the offset of each session are kept, presented with the next CONNECT, and can
-//! be [stored](Client::state) for the next process.
+//! the private id and the offset of each session are kept and presented with the next CONNECT.
+//! Together with the events that have not arrived they are the client's [state](Client::state),
+//! with which the next process goes on as if a link had been lost.
 //!
 //! # Where the reference is not followed
 //!
@@ -71,6 +72,7 @@ mod retry;
 mod session;
 mod settle;
 mod socket;
+mod state;
 mod unconfirmed;
 mod verbs;
 
@@ -81,7 +83,7 @@ pub use self::{
         AckFailure, AckToken, AuthRequest, ConnectError, DisconnectReason, EmitError, Event,
         JoinError, Output,
     },
-    session::{ClientState, SessionState},
+    state::{ClientState, RestoreError, SessionState},
 };
 
 use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc};

@@ -51,6 +51,23 @@ impl RetryQueue {
         self.events.push(event);
     }
 
+    /// Goes on where a former process has ended: with the head sent so often, and under this id
+    /// if its session may be recovered.
+    pub(super) fn restore(&mut self, tries: u32, in_flight: Option<u64>) {
+        self.tries = tries;
+        self.in_flight =
+            in_flight.map(|id| InFlight { id, deadline: Timestamp::NEVER, is_asked: false });
+    }
+
+    pub(super) fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// The id that the head has on the wire, if it is out.
+    pub(super) fn in_flight(&self) -> Option<u64> {
+        self.in_flight.map(|flight| flight.id)
+    }
+
     /// The head, if it is to be sent now.
     pub(super) fn next(&self) -> Option<&BufferedEvent> {
         if self.in_flight.is_some() { None } else { self.events.front() }
@@ -92,13 +109,12 @@ impl RetryQueue {
     }
 
     /// The server has not handled the event of this id: it is to be sent again, which is the try
-    /// that it was to ask. Returns whether it is the head, and the server was asked.
-    pub(super) fn withdraw(&mut self, id: u64) -> bool {
+    /// that it was to ask. Says nothing about other events, nor if the server was not asked.
+    pub(super) fn withdraw(&mut self, id: u64) {
         let withdrawn = self.in_flight.take_if(|flight| flight.id == id && flight.is_asked);
         if withdrawn.is_some() {
             self.tries = self.tries.saturating_sub(1);
         }
-        withdrawn.is_some()
     }
 
     /// The connection was lost, and the session may be recovered. Returns the head if it was sent

@@ -1,66 +1,15 @@
 //! What a client knows of its session in one namespace, so that the server can give it back.
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 use core::fmt;
 
 use bytestring::ByteString;
-use serde::{Deserialize, Serialize};
 
 use super::offset::Position;
-use crate::socket::{self, Json, NamespaceName};
+use crate::socket::{self, Json};
 
 /// Longest private id that is kept; those in use have 20 characters.
-const PID_LEN_MAX: usize = 255;
-
-/// The recoverable state of a client: what a new process needs to resume the sessions of an old
-/// one. Take it with [`Client::state`](super::Client::state) after the outputs of interest were
-/// polled, and give it to [`Client::restore`](super::Client::restore).
-///
-/// It holds bearer tokens: whoever has them has the sessions. Its `Debug` does not show them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientState {
-    pub(super) websocket_worked: bool,
-    pub(super) sessions: Vec<SessionState>,
-}
-
-impl ClientState {
-    /// Returns the sessions, one per namespace.
-    pub fn sessions(&self) -> &[SessionState] {
-        &self.sessions
-    }
-}
-
-/// The recoverable state of a client in one namespace.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionState {
-    pub(super) namespace: NamespaceName,
-    pub(super) pid: ByteString,
-    pub(super) offset: Option<ByteString>,
-    /// Ids of acknowledgements are not used twice in a session.
-    #[serde(default)]
-    pub(super) next_ack: u64,
-}
-
-impl SessionState {
-    /// Returns the namespace.
-    pub fn namespace(&self) -> &NamespaceName {
-        &self.namespace
-    }
-
-    /// Returns the position of the last event that was polled, as the server wrote it.
-    pub fn offset(&self) -> Option<&str> {
-        self.offset.as_deref()
-    }
-}
-
-impl fmt::Debug for SessionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionState")
-            .field("namespace", &self.namespace)
-            .field("offset", &self.offset)
-            .finish_non_exhaustive()
-    }
-}
+pub(super) const PID_LEN_MAX: usize = 255;
 
 /// A session, from the CONNECT that made it on.
 #[derive(Default)]
@@ -115,20 +64,16 @@ impl Session {
         }
     }
 
-    pub(super) fn restore(&mut self, state: SessionState) {
-        self.reset();
-        if state.pid.is_empty() || state.pid.len() > PID_LEN_MAX {
-            return;
-        }
-        self.position = state.offset.as_deref().and_then(Position::parse);
-        self.received = state.offset.filter(|_| self.position.is_some());
-        self.taken = self.received.clone();
-        self.pid = Some(state.pid);
+    /// The session of a former process.
+    pub(super) fn restored(pid: Option<ByteString>, offset: Option<ByteString>) -> Self {
+        let position = offset.as_deref().and_then(Position::parse);
+        let received = offset.filter(|_| position.is_some());
+        Self { pid, position, taken: received.clone(), received, ..Self::default() }
     }
 
-    pub(super) fn state(&self, name: &NamespaceName, next_ack: u64) -> Option<SessionState> {
-        let (pid, offset) = (self.pid.clone()?, self.taken.clone());
-        Some(SessionState { namespace: name.clone(), pid, offset, next_ack })
+    /// The private id, and the offset of the last event that the application has taken.
+    pub(super) fn exported(&self) -> (Option<ByteString>, Option<ByteString>) {
+        (self.pid.clone(), self.taken.clone())
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -176,6 +121,8 @@ impl fmt::Debug for Session {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn event(json: &str) -> socket::Event {
@@ -227,11 +174,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let mut session = Session::default();
         session.begin(Some("secret"));
-        let state = session.state(&NamespaceName::ROOT, 0).unwrap();
-        let shown = std::format!("{session:?} {state:?}");
+        let shown = std::format!("{session:?}");
         assert!(!shown.contains("secret"), "{shown}");
-        let restored: SessionState =
-            serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
-        assert_eq!(restored, state);
     }
 }

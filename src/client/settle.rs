@@ -69,9 +69,10 @@ impl Socket {
             return;
         };
         self.unconfirmed.answered(*received);
-        if withdrawn.iter().any(|id| self.retries.withdraw(*id)) {
-            self.send_retry(io);
+        for id in withdrawn {
+            self.retries.withdraw(*id);
         }
+        self.send_retry(io);
         if self.unconfirmed.is_question_due() {
             self.ask(io, &[]);
         }
@@ -154,6 +155,9 @@ impl Socket {
         let Some(event) = self.retries.next() else {
             return;
         };
+        if !self.unconfirmed.has_room(Some(event), &io.config.limits) {
+            return;
+        }
         let id = self.next_ack;
         let packet = Encoded::event(&self.name, &event.event, Some(id), None);
         if io.send(&packet) {

@@ -18,8 +18,9 @@ use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::{
-    AckToken, Auth, AuthRequest, ConnectError, DisconnectReason, Event, acks::AckTable,
-    buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session, unconfirmed::Unconfirmed,
+    AckToken, Auth, AuthRequest, BufferedEvent, ClientLimits, ConnectError, DisconnectReason,
+    Event, acks::AckTable, buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session,
+    unconfirmed::Unconfirmed,
 };
 use crate::{
     socket::{self, Encoded, Json, Kind, NamespaceName, Packet},
@@ -208,6 +209,12 @@ impl Socket {
         };
         let waiting = self.buffer.deadline(age).min(self.retries.deadline(age));
         phase.min(waiting).min(self.acks.deadline())
+    }
+
+    /// Whether one more event can be sent or buffered: what was not sent and what was not confirmed
+    /// count together, since the former becomes the latter.
+    pub(super) fn has_room(&self, event: &BufferedEvent, limits: &ClientLimits) -> bool {
+        self.buffer.has_room(event, self.unconfirmed.load(), limits)
     }
 
     pub(super) fn is_connected(&self) -> bool {

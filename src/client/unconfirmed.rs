@@ -7,7 +7,7 @@
 
 use alloc::collections::VecDeque;
 
-use super::{BufferedEvent, ClientLimits};
+use super::{BufferedEvent, ClientLimits, state::Sent};
 
 /// The events from the first one on that the server has not confirmed.
 #[derive(Debug, Default)]
@@ -54,10 +54,27 @@ impl Unconfirmed {
     }
 
     /// Whether one more event respects the limits.
-    pub(super) fn has_room(&self, event: &BufferedEvent, limits: &ClientLimits) -> bool {
+    pub(super) fn has_room(&self, event: Option<&BufferedEvent>, limits: &ClientLimits) -> bool {
         !self.is_active
             || (self.events.len() < limits.buffered_events
-                && self.bytes.saturating_add(event.size()) <= limits.buffered_bytes)
+                && self.bytes.saturating_add(size(event)) <= limits.buffered_bytes)
+    }
+
+    /// How many events are here, the volatile ones included, and their bytes.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.events.len(), self.bytes)
+    }
+
+    /// What a new process has to know, if the server counts.
+    pub(super) fn exported(&self, event: impl Fn(&BufferedEvent) -> BufferedEvent) -> Option<Sent> {
+        let events = || self.events.iter().map(|it| it.as_ref().map(&event)).collect();
+        self.is_active.then(|| Sent { confirmed: self.confirmed, events: events() })
+    }
+
+    /// Goes on where a former process has ended.
+    pub(super) fn restore(&mut self, sent: Option<Sent>) {
+        self.begin(sent.as_ref().map(|sent| sent.confirmed));
+        sent.into_iter().flat_map(|sent| sent.events).for_each(|event| self.push(event));
     }
 
     /// An event was sent.

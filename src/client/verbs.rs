@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
-    AckFailure, AckToken, Auth, AuthRequest, BufferedEvent, Client, ClientState, EmitError,
-    JoinError, settle::ID_MAX, socket::Socket,
+    AckFailure, AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError,
+    socket::Socket,
 };
 use crate::{
     engine::{ClientConnection, Transport},
@@ -129,7 +129,10 @@ impl Client {
             return false;
         };
         let packet = Encoded::event(&socket.name, event, None, None);
-        let can_send = socket.is_connected() && self.io.is_writable() && self.io.has_room(&packet);
+        let can_send = socket.is_connected()
+            && self.io.is_writable()
+            && self.io.has_room(&packet)
+            && socket.unconfirmed.has_room(None, &self.io.config.limits);
         let is_sent = can_send && self.io.send(&packet);
         if is_sent {
             socket.keep(&mut self.io, None);
@@ -187,7 +190,7 @@ impl Client {
         let at = self.io.now;
         let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
-        if !socket.retries.events().has_room(&event, &self.io.config.limits) {
+        if !socket.retries.events().has_room(&event, (0, 0), &self.io.config.limits) {
             return Err(EmitError::Full);
         }
         let id = socket.draw_ack();
@@ -233,9 +236,13 @@ impl Client {
     }
 
     /// Returns the events that [`emit_with_retries`](Self::emit_with_retries) has taken and that
-    /// are not settled, oldest first; the first one may have been sent.
-    pub fn retrying(&self, namespace: &str) -> impl Iterator<Item = &BufferedEvent> {
-        self.sockets.get(namespace).into_iter().flat_map(|socket| socket.retries.events().iter())
+    /// are not settled, oldest first, with the name under which each settles; the first one may
+    /// have been sent.
+    pub fn retrying(&self, namespace: &str) -> impl Iterator<Item = (AckId, &BufferedEvent)> {
+        self.sockets.get(namespace).into_iter().flat_map(|socket| {
+            let events = socket.retries.events().iter();
+            events.filter_map(|event| Some((socket.ack_id(event.ack?), event)))
+        })
     }
 
     /// Takes these events back. Their acknowledgements fail as withdrawn.
@@ -250,41 +257,6 @@ impl Client {
             taken.push(event);
         }
         taken
-    }
-
-    /// Returns what a new process needs to resume the sessions, up to the last event that was
-    /// polled.
-    pub fn state(&self) -> ClientState {
-        let sessions =
-            self.sockets.values().filter_map(|it| it.session.state(&it.name, it.next_ack));
-        ClientState {
-            websocket_worked: self
-                .io
-                .connection
-                .as_ref()
-                .map_or(self.start.websocket_worked, ClientConnection::websocket_worked),
-            sessions: sessions.collect(),
-        }
-    }
-
-    /// Takes over the sessions of a former process; to be called before
-    /// [`connect`](Self::connect). A session of a namespace that is active already, or over the
-    /// limit, is left out.
-    pub fn restore(&mut self, state: ClientState) {
-        self.start.websocket_worked = state.websocket_worked;
-        for session in state.sessions {
-            let name = session.namespace.clone();
-            if self.socket_entry(&name).is_err() {
-                continue;
-            }
-            if let Some(socket) = self.sockets.get_mut(&name)
-                && !socket.is_active
-            {
-                socket.abandon(&mut self.io);
-                socket.next_ack = socket.next_ack.max(session.next_ack.min(ID_MAX));
-                socket.session.restore(session);
-            }
-        }
     }
 
     /// Returns whether a namespace is joined.
@@ -334,15 +306,14 @@ impl Client {
         let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
         if socket.is_connected() {
             let packet = Encoded::event(&socket.name, &event.event, ack, None);
-            let has_room = socket.unconfirmed.has_room(&event, &self.io.config.limits)
-                && self.io.has_room(&packet);
-            if !has_room || !self.io.send(&packet) {
+            let has_room = socket.has_room(&event, &self.io.config.limits);
+            if !has_room || !self.io.has_room(&packet) || !self.io.send(&packet) {
                 return Err(EmitError::Full);
             }
             socket.keep(&mut self.io, Some(event));
             return Ok(());
         }
-        if !socket.buffer.has_room(&event, &self.io.config.limits) {
+        if !socket.has_room(&event, &self.io.config.limits) {
             return Err(EmitError::Full);
         }
         socket.buffer.push(event);

@@ -114,8 +114,10 @@ impl World<'_> {
     fn read_state(&mut self) {
         let text = self.source.text();
         drop(serde_json::from_str::<BufferedEvent>(&text));
-        if let Ok(state) = serde_json::from_str::<ClientState>(&text) {
-            self.client.restore(state);
+        if let Ok(state) = serde_json::from_str::<ClientState>(&text)
+            && self.client.restore(self.now, state).is_ok()
+        {
+            self.expect_restored();
         }
     }
 

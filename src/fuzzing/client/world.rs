@@ -166,7 +166,7 @@ impl<'a> World<'a> {
         };
         assert_eq!(state, restored);
         self.client = client(self.choices);
-        self.client.restore(restored);
+        assert_eq!(self.client.restore(self.now, restored), Ok(()));
         assert_eq!(self.client.state(), state);
         // Nothing else is left of the former process.
         self.tokens.clear();
@@ -175,7 +175,18 @@ impl<'a> World<'a> {
         self.is_open = false;
         self.joined.clear();
         self.acks.clear();
+        self.expect_restored();
         self.join();
+    }
+
+    /// Notes what a former process had begun and has to be settled.
+    pub(super) fn expect_restored(&mut self) {
+        for namespace in NAMESPACES {
+            let acks: Vec<AckId> = self.client.retrying(namespace).map(|(ack, _)| ack).collect();
+            for ack in acks {
+                self.expect(ack, namespace);
+            }
+        }
     }
 
     /// Notes an acknowledgement that has to be settled.
@@ -252,6 +263,10 @@ impl<'a> World<'a> {
         for name in NAMESPACES {
             assert!(self.client.buffered(name).count() <= EVENTS);
             assert!(self.client.retrying(name).count() <= EVENTS);
+            let state = self.client.state();
+            let mut sessions = state.sessions().iter();
+            let session = sessions.find(|session| session.namespace().as_str() == name);
+            assert!(session.is_none_or(|session| session.events().count() <= 2 * EVENTS));
             let acks = self.acks.values().filter(|namespace| namespace.as_str() == name);
             assert!(acks.count() <= ACKS + EVENTS);
             assert_eq!(self.client.is_connected(name), self.joined.contains(name));
