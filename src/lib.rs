@@ -28,6 +28,7 @@ pub mod recovery;
 pub mod server;
 pub mod socket;
 
+mod bucket;
 mod config;
 mod entropy;
 mod id;

@@ -1,9 +1,25 @@
 //! Counters and gauges of every decision, as plain data.
 
-use crate::recovery::Refusal;
+use serde::Serialize;
+
+use crate::{
+    engine::{self, CloseReason, ErrorCode},
+    recovery::Refusal,
+};
 
 /// What a server holds and what it has decided so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// ```
+/// use socketio_proto::ServerConfig;
+/// use socketio_proto::server::Server;
+///
+/// let server = Server::<()>::new(ServerConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+/// let stats = serde_json::to_value(server.stats())?;
+/// assert_eq!(stats["connections"], 0);
+/// assert_eq!(stats["total"]["connections_closed"]["rate_limited"], 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Engine.IO sessions at present.
@@ -12,6 +28,10 @@ pub struct Stats {
     pub sockets: usize,
     /// Parked sessions at present.
     pub parked_sessions: usize,
+    /// CONNECTs that are not answered at present: the application was asked, or they queue.
+    pub connects_waiting: usize,
+    /// Recoveries that queue at present, those included whose client has gone meanwhile.
+    pub recoveries_queued: usize,
     /// Rooms at present, the sockets' own included.
     pub rooms: usize,
     /// Namespaces at present.
@@ -27,21 +47,19 @@ pub struct Stats {
 }
 
 /// Decisions since the start; each counter wraps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
-    /// HTTP requests and WebSocket handshakes that failed verification.
-    pub requests_refused: u64,
-    /// Connections that were closed because too much was queued for them.
-    pub connections_overflowed: u64,
-    /// Connections that were closed because the client broke a protocol.
-    pub protocol_violations: u64,
-    /// Volatile packets that a client could not take.
-    pub volatile_dropped: u64,
-    /// Messages to a link, a socket or a wire that was gone.
-    pub stale: u64,
-    /// CONNECTs answered with CONNECT_ERROR.
-    pub connects_refused: u64,
+    /// Engine.IO sessions opened.
+    pub connections_opened: u64,
+    /// Engine.IO sessions that are over, by reason.
+    pub connections_closed: Closed,
+    /// HTTP requests and WebSocket handshakes that failed verification, by cause.
+    pub requests_refused: RequestRefusals,
+    /// CONNECTs answered with CONNECT_ERROR, by cause.
+    pub connects_refused: ConnectRefusals,
+    /// Sessions begun.
+    pub sessions_opened: u64,
     /// Sessions recovered.
     pub recovered: u64,
     /// Sessions recovered while their old link was still thought to be alive.
@@ -56,10 +74,126 @@ pub struct Totals {
     pub sessions_expired: u64,
     /// Parked sessions that were evicted to make room.
     pub sessions_evicted: u64,
+    /// Packets that were evicted from a log to make room, and not because they were too old.
+    pub packets_evicted: u64,
+    /// Joins that a limit on rooms refused.
+    pub joins_refused: u64,
+    /// Emissions that the limit on acknowledgements refused.
+    pub acks_refused: u64,
+    /// Acknowledgements from clients that nobody waited for: late, repeated or made up.
+    pub acks_unmatched: u64,
+    /// Events that [`accept_once`](crate::server::Server::accept_once) has recognised.
+    pub duplicates: u64,
+    /// Volatile packets that a client could not take.
+    pub volatile_dropped: u64,
+    /// Messages to a link, a socket or a wire that was gone.
+    pub stale: u64,
+}
+
+/// Connections that are over, by [`CloseReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Closed {
+    /// [`CloseReason::TransportError`].
+    pub transport_error: u64,
+    /// [`CloseReason::TransportClose`].
+    pub transport_close: u64,
+    /// [`CloseReason::PingTimeout`].
+    pub ping_timeout: u64,
+    /// [`CloseReason::ForcedClose`].
+    pub forced_close: u64,
+    /// [`CloseReason::ParseError`].
+    pub parse_error: u64,
+    /// [`CloseReason::ProtocolViolation`].
+    pub protocol_violation: u64,
+    /// [`CloseReason::Overflow`].
+    pub overflow: u64,
+    /// [`CloseReason::RateLimited`].
+    pub rate_limited: u64,
+    /// [`CloseReason::ConnectTimeout`].
+    pub connect_timeout: u64,
+    /// [`CloseReason::AttachmentTimeout`].
+    pub attachment_timeout: u64,
+    /// [`CloseReason::TakenOver`].
+    pub taken_over: u64,
+    /// [`CloseReason::ServerShutdown`].
+    pub server_shutdown: u64,
+}
+
+impl Closed {
+    pub(crate) fn count(&mut self, reason: CloseReason) {
+        increment(match reason {
+            CloseReason::TransportError(_) => &mut self.transport_error,
+            CloseReason::TransportClose => &mut self.transport_close,
+            CloseReason::PingTimeout => &mut self.ping_timeout,
+            CloseReason::ForcedClose => &mut self.forced_close,
+            CloseReason::ParseError(_) => &mut self.parse_error,
+            CloseReason::ProtocolViolation => &mut self.protocol_violation,
+            CloseReason::Overflow => &mut self.overflow,
+            CloseReason::RateLimited => &mut self.rate_limited,
+            CloseReason::ConnectTimeout => &mut self.connect_timeout,
+            CloseReason::AttachmentTimeout => &mut self.attachment_timeout,
+            CloseReason::TakenOver => &mut self.taken_over,
+            CloseReason::ServerShutdown => &mut self.server_shutdown,
+        });
+    }
+}
+
+/// Requests refused, by [`ErrorCode`] and, for limits, by limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RequestRefusals {
+    /// [`ErrorCode::UnknownTransport`].
+    pub unknown_transport: u64,
+    /// [`ErrorCode::UnknownSession`].
+    pub unknown_session: u64,
+    /// [`ErrorCode::BadHandshakeMethod`].
+    pub bad_handshake_method: u64,
+    /// [`ErrorCode::BadRequest`], limits excepted.
+    pub bad_request: u64,
+    /// [`ErrorCode::UnsupportedVersion`].
+    pub unsupported_version: u64,
+    /// [`Limits::connections`](crate::Limits::connections).
+    pub too_many_connections: u64,
+    /// [`Limits::handshakes_per_second`](crate::Limits::handshakes_per_second).
+    pub too_many_handshakes: u64,
+}
+
+impl RequestRefusals {
+    pub(crate) fn count(&mut self, refusal: &engine::Refusal) {
+        let counter = match refusal.code {
+            ErrorCode::UnknownTransport => &mut self.unknown_transport,
+            ErrorCode::UnknownSession => &mut self.unknown_session,
+            ErrorCode::BadHandshakeMethod => &mut self.bad_handshake_method,
+            ErrorCode::UnsupportedVersion => &mut self.unsupported_version,
+            // Whom the application does not want the application counts.
+            ErrorCode::Forbidden => return,
+            ErrorCode::BadRequest => match refusal.context {
+                engine::Refusal::TOO_MANY_CONNECTIONS => &mut self.too_many_connections,
+                engine::Refusal::TOO_MANY_HANDSHAKES => &mut self.too_many_handshakes,
+                _ => &mut self.bad_request,
+            },
+        };
+        increment(counter);
+    }
+}
+
+/// CONNECTs answered with CONNECT_ERROR, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConnectRefusals {
+    /// There is no such namespace, and no predicate accepts its name.
+    pub invalid_namespace: u64,
+    /// [`Limits::namespaces`](crate::Limits::namespaces).
+    pub too_many_namespaces: u64,
+    /// [`Limits::namespaces_per_connection`](crate::Limits::namespaces_per_connection).
+    pub too_many_on_connection: u64,
+    /// The application has rejected it.
+    pub rejected: u64,
 }
 
 /// Recoveries refused, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refusals {
     /// [`Refusal::Unknown`].

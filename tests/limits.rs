@@ -67,11 +67,137 @@ fn connections() {
     assert!(response.body.starts_with(b"{\"code\":3,"), "{:?}", response.body);
     let upgrade = get("EIO=4&transport=websocket");
     let head = socketio_proto::engine::RequestHead { upgrade: true, ..upgrade };
-    assert!(world.server.verify(&head).is_err());
+    assert!(world.server.verify(world.now, &head).is_err());
     let wire = world.wire();
     world.input(Input::WebSocketOpened { wire, head });
-    assert_eq!(world.take(wire), [Received::Closed(None)]);
+    assert_eq!(world.take(wire), [Received::Closed(Some(1013))]);
     bystander.check(&mut world);
+}
+
+#[test]
+fn handshakes() {
+    let mut world = limited(|limits| {
+        limits.handshake_burst = 3;
+        limits.handshakes_per_second = 10;
+    });
+    let mut bystander = Bystander::new(&mut world);
+    let (_second, _third) = (world.open(), world.open());
+    let refused = |world: &mut World| {
+        let wire = world.wire();
+        world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+        matches!(&world.take(wire)[..], [Received::Response(response)] if response.status == 400)
+    };
+    assert!(refused(&mut world));
+    let upgrade = get("EIO=4&transport=websocket");
+    let head = socketio_proto::engine::RequestHead { upgrade: true, ..upgrade };
+    let refusal = world.server.verify(world.now, &head).unwrap_err();
+    assert_eq!(refusal.context, "TOO_MANY_HANDSHAKES");
+    let wire = world.wire();
+    world.input(Input::WebSocketOpened { wire, head });
+    assert_eq!(world.take(wire), [Received::Closed(Some(1013))]);
+    assert_eq!(world.server.stats().total.requests_refused.too_many_handshakes, 3);
+    bystander.check(&mut world);
+    // One comes back each tenth of a second.
+    world.advance(Duration::from_millis(99));
+    assert!(refused(&mut world));
+    world.advance(Duration::from_millis(1));
+    assert!(world.server.verify(world.now, &head).is_ok(), "to ask costs nothing");
+    assert!(!refused(&mut world));
+    assert!(refused(&mut world));
+}
+
+fn paced_packets() -> World {
+    limited(|limits| {
+        limits.packet_burst = 100;
+        limits.packets_per_second = 10;
+    })
+}
+
+#[test]
+fn packets() {
+    let mut world = paced_packets();
+    let mut bystander = Bystander::new(&mut world);
+    let (client, session) = world.connect();
+    world.events.clear();
+    let mut sent = 0;
+    while !world.is_closed(client) {
+        world.send(client, "42[\"flood\"]");
+        sent += 1;
+    }
+    assert_eq!(sent, 100, "99 after the CONNECT, and the one that was too much");
+    let reasons = world.pick(|event| match event {
+        Event::Disconnected { reason, data, .. } => Some((*reason, data.is_none())),
+        _ => None,
+    });
+    assert_eq!(reasons, [(DisconnectReason::RateLimited, true)], "parked");
+    assert_eq!(world.server.stats().total.connections_closed.rate_limited, 1);
+    let (back, again) = world.claim(&session, None);
+    assert_eq!(again, session);
+    // What comes at the rate may come for ever.
+    for _ in 0..200 {
+        world.advance(Duration::from_millis(100));
+        world.send(back, "42[\"event\"]");
+    }
+    assert!(!world.is_closed(back));
+    bystander.check(&mut world);
+}
+
+#[test]
+fn packets_by_their_bytes() {
+    let mut world = paced_packets();
+    let mut bystander = Bystander::new(&mut world);
+    let (client, _) = world.connect();
+    let event = format!("42[\"{}\"]", "x".repeat(400_000));
+    world.send(client, &event);
+    world.send(client, &event);
+    assert!(!world.is_closed(client), "49 each");
+    world.send(client, &event);
+    assert!(!world.is_closed(client), "who finds one left may take more");
+    world.send(client, "42[\"a\"]");
+    assert_eq!(world.take(client.wire), [Received::Closed(Some(1008))]);
+    bystander.check(&mut world);
+}
+
+#[test]
+fn attachments_that_do_not_follow() {
+    let mut world = World::with_recovery();
+    let mut bystander = Bystander::new(&mut world);
+    let (client, session) = world.connect();
+    world.events.clear();
+    world.send(client, "452-[\"a\",{\"_placeholder\":true,\"num\":0}]");
+    world.advance(Duration::from_secs(29));
+    world.send_binary(client, b"1");
+    for client in [client, bystander.client] {
+        world.send(client, "3");
+    }
+    world.advance(Duration::from_secs(29));
+    assert!(!world.is_closed(client), "one came in time");
+    // What proves that the client is there does not help it.
+    world.send(client, "3");
+    world.advance(Duration::from_secs(1));
+    assert!(world.is_closed(client));
+    let reasons = world.pick(|event| match event {
+        Event::Disconnected { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reasons, [DisconnectReason::AttachmentTimeout]);
+    assert_eq!(world.server.stats().total.connections_closed.attachment_timeout, 1);
+    assert_eq!(world.claim(&session, None).1, session);
+    bystander.check(&mut world);
+}
+
+#[test]
+fn no_namespace_joined() {
+    let mut world = World::with_recovery();
+    let client = world.open();
+    // Attachments do not prolong it.
+    world.send(client, "451-[\"a\"]");
+    world.advance(Duration::from_secs(44));
+    assert!(!world.is_closed(client));
+    world.send(client, "3");
+    world.advance(Duration::from_secs(1));
+    assert!(world.is_closed(client));
+    assert_eq!(world.server.stats().total.connections_closed.connect_timeout, 1);
 }
 
 #[test]
@@ -96,7 +222,7 @@ fn queued_bytes_and_packets() {
         });
         let expected = [format!("{:?} None", DisconnectReason::Overflow), "Overflow".to_owned()];
         assert_eq!(story, expected);
-        assert_eq!(world.server.stats().total.connections_overflowed, 1);
+        assert_eq!(world.server.stats().total.connections_closed.overflow, 1);
         assert!(world.is_closed(slow));
         // Recovery is the back-pressure of last resort: nothing is lost.
         let (back, again) = world.claim(&session, None);

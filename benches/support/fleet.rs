@@ -164,6 +164,8 @@ impl Fleet {
 pub fn config() -> ServerConfig {
     let mut limits = Limits::default();
     limits.connections = 10_000_000;
+    limits.handshake_burst = u32::MAX;
+    limits.packet_burst = u32::MAX;
     ServerConfig::new().limits(limits)
 }
 

@@ -12,7 +12,7 @@ use std::{error::Error, time::Duration};
 
 use serde_json::value::RawValue;
 use socketio_proto::{
-    RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+    Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::Audience,
     server::{self, Event},
     socket::{self, Args},
@@ -26,11 +26,15 @@ pub type Server = server::Server<()>;
 /// Largest body of a POST and largest WebSocket message, in bytes.
 pub const MAX_PAYLOAD: usize = 1_000_000;
 
-/// The configuration: recovery is on, as in the other servers that can recover.
+/// The configuration: recovery is on, as in the other servers that can recover. One connection may
+/// ask for as much as it likes: that is what is measured.
 pub fn config() -> ServerConfig {
+    let mut limits = Limits::default();
+    limits.packet_burst = u32::MAX;
+    limits.packets_per_second = u32::MAX;
     let mut recovery = RecoveryConfig::default();
     recovery.max_disconnection = Duration::from_secs(120);
-    ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery)
+    ServerConfig::new().max_payload(MAX_PAYLOAD).limits(limits).recovery(recovery)
 }
 
 /// Makes the server.

@@ -111,7 +111,7 @@ impl Echo {
 impl Machine for Echo {
     type Message = Infallible;
 
-    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
+    fn verify(&mut self, _: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
         self.verify_head(head).map(|_| ())
     }
 

@@ -11,7 +11,8 @@
 //!
 //! It listens on 127.0.0.1 and `::1`, prints `listening <port>` when it accepts connections, and
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
-//! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`.
+//! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`,
+//! `PACKETS_PER_SECOND` (of one connection).
 
 mod acceptance;
 mod client;

@@ -2,10 +2,13 @@
 
 use std::{error::Error, str::FromStr, time::Duration};
 
-use socketio_proto::{RecoveryConfig, ReplayOrder, ServerConfig};
+use socketio_proto::{Limits, RecoveryConfig, ReplayOrder, ServerConfig};
 
 /// The default of the protocol, and what its suites expect.
 pub const MAX_PAYLOAD: usize = 1_000_000;
+
+/// A burst is what may come in so many seconds.
+const BURST_SECONDS: u32 = 5;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -21,7 +24,11 @@ pub struct Settings {
     replay_order: ReplayOrder,
     ping_interval: Option<Duration>,
     ping_timeout: Option<Duration>,
+    packets_per_second: u32,
 }
+
+/// More than the default: whoever measures does it on few connections.
+const PACKETS_PER_SECOND: u32 = 100_000;
 
 impl Settings {
     pub fn read() -> Result<Self, Box<dyn Error>> {
@@ -43,12 +50,16 @@ impl Settings {
             replay_order,
             ping_interval: variable("PING_INTERVAL")?.map(Duration::from_millis),
             ping_timeout: variable("PING_TIMEOUT")?.map(Duration::from_millis),
+            packets_per_second: variable("PACKETS_PER_SECOND")?.unwrap_or(PACKETS_PER_SECOND),
         })
     }
 
     /// The engine of the profile, without recovery.
     pub fn engine(&self) -> ServerConfig {
-        let config = ServerConfig::new().max_payload(MAX_PAYLOAD);
+        let mut limits = Limits::default();
+        limits.packets_per_second = self.packets_per_second;
+        limits.packet_burst = self.packets_per_second.saturating_mul(BURST_SECONDS);
+        let config = ServerConfig::new().max_payload(MAX_PAYLOAD).limits(limits);
         let config = match self.profile {
             Profile::Protocol => config
                 .ping_interval(Duration::from_millis(300))

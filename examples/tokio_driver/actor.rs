@@ -202,7 +202,7 @@ impl<M: Machine> Actor<M> {
                 self.machine.handle_input(now, Input::Body { wire, body });
             }
             Command::Verify { parts, answer } => {
-                answer.send(self.machine.verify(&head(&parts))).ok();
+                answer.send(self.machine.verify(now, &head(&parts))).ok();
             }
             Command::WebSocket { wire, parts, peer } => {
                 self.wires.insert(wire, Wire::WebSocket(peer));

@@ -49,8 +49,8 @@ impl<A: App> Hosted<A> {
 impl<A: App> Machine for Hosted<A> {
     type Message = A::Message;
 
-    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.server.verify(head).map(|_| ())
+    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        self.server.verify(now, head).map(|_| ())
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

@@ -13,7 +13,7 @@ pub trait Machine: Send + 'static {
     type Message: Send + 'static;
 
     /// Decides about a WebSocket handshake before it is completed.
-    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal>;
+    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal>;
 
     /// Takes what happened on a wire, or that it is time.
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>);

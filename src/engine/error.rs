@@ -85,6 +85,18 @@ pub enum CloseReason {
     /// The peer does not read as fast as it is written to.
     #[error("send queue over its limit: the peer reads too slowly, or the limits are too low")]
     Overflow,
+    /// The peer sent more packets than [`Limits::packet_burst`](crate::Limits::packet_burst) and
+    /// [`Limits::packets_per_second`](crate::Limits::packets_per_second) allow.
+    #[error("packets came too fast: the peer floods, or packets_per_second is too low")]
+    RateLimited,
+    /// The client joined no namespace within
+    /// [`connect_timeout`](crate::ServerConfig::connect_timeout).
+    #[error("no namespace was joined within connect_timeout")]
+    ConnectTimeout,
+    /// An attachment did not follow within
+    /// [`attachment_timeout`](crate::ServerConfig::attachment_timeout).
+    #[error("an attachment of a packet did not follow within attachment_timeout")]
+    AttachmentTimeout,
     /// The server shuts down.
     #[error("the server shuts down")]
     ServerShutdown,
@@ -113,6 +125,9 @@ impl CloseReason {
             Self::ParseError(_) => "parse error",
             Self::ForcedClose
             | Self::Overflow
+            | Self::RateLimited
+            | Self::ConnectTimeout
+            | Self::AttachmentTimeout
             | Self::ServerShutdown
             | Self::ProtocolViolation
             | Self::TakenOver => "forced close",

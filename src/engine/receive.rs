@@ -9,14 +9,22 @@ use super::{
     heartbeat::Beat,
     server::encoded,
     state::{Admitted, Lost},
-    upgrade::{Probe, ProbeStep},
+    upgrade::{Probe, ProbeStep, TOO_FAST},
 };
 use crate::WireId;
+
+/// Bytes whose receipt costs as much as a packet.
+const BYTES_PER_TOKEN: usize = 8 << 10;
+/// The answer to who sends too fast.
+const TOO_MANY_REQUESTS: u16 = 429;
 
 impl ServerConnection {
     pub(super) fn handle_poll(&mut self, wire: WireId) {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
+        }
+        if !self.admit(0) {
+            return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
         }
         match self.state.hold_get(wire) {
             Admitted::Held => self.answer_get(),
@@ -28,6 +36,9 @@ impl ServerConnection {
     pub(super) fn handle_post(&mut self, wire: WireId, body: Option<Bytes>, binary: bool) {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
+        }
+        if !self.admit(0) {
+            return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
         }
         match self.state.hold_post(wire) {
             Admitted::Held => {}
@@ -56,6 +67,9 @@ impl ServerConnection {
         }
         let mut reader = PayloadReader::new(body);
         while let Some(text) = reader.next_text() {
+            if !self.admit(text.as_ref().map_or(0, |text| text.len())) {
+                return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
+            }
             let packet = text.and_then(|text| decode(Frame::Text(text)));
             let fused = packet.is_err();
             self.receive(packet);
@@ -70,10 +84,14 @@ impl ServerConnection {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
         }
-        self.respond(wire, Response::empty(500));
+        let status = if self.admit(0) { 500 } else { TOO_MANY_REQUESTS };
+        self.respond(wire, Response::empty(status));
     }
 
     pub(super) fn handle_websocket_opened(&mut self, wire: WireId) {
+        if !self.admit(0) {
+            return self.finish(wire, Some(TOO_FAST));
+        }
         let probe = Probe::new(wire, self.now, &self.config);
         if !upgradable(&self.config) || !self.state.begin_probe(probe) {
             self.finish(wire, None);
@@ -82,6 +100,12 @@ impl ServerConnection {
 
     pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
         let max_payload = self.config.max_payload;
+        if !self.state.is_websocket(wire) && self.state.probe_mut(wire).is_none() {
+            return;
+        }
+        if !self.admit(frame.len()) {
+            return;
+        }
         if self.state.is_websocket(wire) {
             if frame.len() > max_payload {
                 self.end(CloseReason::TransportError(TransportFault::PayloadTooLarge));
@@ -140,6 +164,17 @@ impl ServerConnection {
             }
             Beat::Dead => self.end(CloseReason::PingTimeout),
         }
+    }
+
+    /// Whether a request or a packet of so many bytes may come now; if not, the session has ended.
+    fn admit(&mut self, bytes: usize) -> bool {
+        let cost = (bytes / BYTES_PER_TOKEN).saturating_add(1) as u64;
+        let is_admitted = self.intake.try_take(self.now, self.config.limits.packet_rate(), cost);
+        if !is_admitted {
+            let closing = self.state.closing().map(|closing| closing.reason);
+            self.end(closing.unwrap_or(CloseReason::RateLimited));
+        }
+        is_admitted
     }
 
     /// Takes in one packet; `None` stands for an open packet.

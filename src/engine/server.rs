@@ -14,7 +14,7 @@ use super::{
     state::{LastClose, State},
     upgrade::Probe,
 };
-use crate::{EngineId, ServerConfig, Timestamp, WireId};
+use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
 
 /// The server's half of one Engine.IO session.
 ///
@@ -44,6 +44,8 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId};
 pub struct ServerConnection {
     pub(super) config: Arc<ServerConfig>,
     id: EngineId,
+    /// What the peer has sent of what it may.
+    pub(super) intake: Bucket,
     /// The latest moment seen.
     pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
@@ -70,6 +72,7 @@ impl ServerConnection {
         queue.push_exempt(Packet::Open(Open::new(&id, &config, transport)).encode());
         let mut session = Self {
             id,
+            intake: Bucket::default(),
             now,
             heartbeat: Heartbeat::new(now, &config),
             state: State::new(transport, wire),

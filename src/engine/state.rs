@@ -17,7 +17,7 @@
 
 use super::{
     CloseReason, Transport, TransportFault,
-    upgrade::{Probe, TOO_BIG},
+    upgrade::{Probe, TOO_BIG, TOO_FAST},
 };
 use crate::{Timestamp, WireId};
 
@@ -216,8 +216,11 @@ impl State {
                 Some(Released { get: get.take(), post: post.take(), probe, flush: false })
             }
             Carrier::WebSocket { wire, paused, post } => {
-                let too_large = CloseReason::TransportError(TransportFault::PayloadTooLarge);
-                let code = (reason == too_large).then_some(TOO_BIG);
+                let code = match reason {
+                    CloseReason::TransportError(TransportFault::PayloadTooLarge) => Some(TOO_BIG),
+                    CloseReason::RateLimited => Some(TOO_FAST),
+                    _ => None,
+                };
                 let close = wire.map(|wire| LastClose { wire, code });
                 self.life = Life::Ended { close };
                 let flush = close.is_some() && !*paused && reason != CloseReason::Overflow;

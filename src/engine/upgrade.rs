@@ -15,6 +15,8 @@ use crate::{ServerConfig, Timestamp, WireId};
 
 /// "Message too big", the one status code that the reference closes a WebSocket with.
 pub(super) const TOO_BIG: u16 = 1009;
+/// "Policy violation": for who sends too fast, which the reference does not notice.
+pub(super) const TOO_FAST: u16 = 1008;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {

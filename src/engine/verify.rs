@@ -236,6 +236,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) const TOO_MANY_CONNECTIONS: &str = "TOO_MANY_CONNECTIONS";
+    pub(crate) const TOO_MANY_HANDSHAKES: &str = "TOO_MANY_HANDSHAKES";
+
     /// The application does not want this client (code 4). The client is told the message.
     pub fn forbidden(message: impl Into<ByteString>) -> Self {
         Self { code: ErrorCode::Forbidden, message: message.into(), context: "FORBIDDEN" }
@@ -253,7 +256,12 @@ impl Refusal {
 
     /// [`Limits::connections`](crate::Limits::connections) is reached (code 3).
     pub fn too_many_connections() -> Self {
-        Self::new(ErrorCode::BadRequest, "TOO_MANY_CONNECTIONS")
+        Self::new(ErrorCode::BadRequest, Self::TOO_MANY_CONNECTIONS)
+    }
+
+    /// Handshakes come faster than [`Limits::handshakes_per_second`](crate::Limits) (code 3).
+    pub fn too_many_handshakes() -> Self {
+        Self::new(ErrorCode::BadRequest, Self::TOO_MANY_HANDSHAKES)
     }
 
     /// Makes the answer: JSON to a plain request, the bare message to a WebSocket handshake.

@@ -5,6 +5,8 @@ use alloc::{
     vec::Vec,
 };
 
+use core::fmt;
+
 use crate::{id::SocketKey, socket::Args, time::Timestamp};
 
 /// The acknowledgements that one namespace waits for, by id.
@@ -45,6 +47,15 @@ pub enum AckFailure {
     Disconnected,
 }
 
+impl fmt::Display for AckFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "the client did not acknowledge in time",
+            Self::Disconnected => "the client was disconnected before it acknowledged",
+        })
+    }
+}
+
 /// Ids are exact in JavaScript up to here.
 const ID_MAX: u64 = (1 << 53) - 1;
 
@@ -66,6 +77,11 @@ impl AckTable {
         let id = self.next;
         self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
         self.expect(deadline, Waiting::Many { sockets, missing: 0, responses: Vec::new() })
+    }
+
+    /// Whether `from` has yet to answer.
+    pub(super) fn is_awaited_from(&self, id: u64, from: SocketKey) -> bool {
+        self.awaited.contains(&(from, id))
     }
 
     /// Settles, or brings nearer to settlement, what `socket` has answered. `None` while others

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
     socket::NamespaceName,
+    stats::increment,
     time::Timestamp,
 };
 
@@ -20,8 +21,13 @@ impl<D: Default> Hub<D> {
     ///
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        self.with_socket(socket, |namespace| namespace.sessions.join(socket.index, room))
-            .unwrap_or(Err(RoomError::UnknownSocket))
+        let joined = self
+            .with_socket(socket, |namespace| namespace.sessions.join(socket.index, room))
+            .unwrap_or(Err(RoomError::UnknownSocket));
+        if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
+            increment(&mut self.totals.joins_refused);
+        }
+        joined
     }
 
     /// Lets a socket leave a room from the next event on. Returns false if it is not in it; the

@@ -15,10 +15,11 @@ use super::{
     sessions::Birth,
 };
 use crate::{
-    config::{ReplayOrder, ServerConfig},
+    bucket::{Bucket, Rate},
+    config::{RecoveryConfig, ReplayOrder, ServerConfig},
     engine::CloseReason,
     id::{ConnectionId, RecoveryKey, SocketId, SocketKey},
-    recovery::{Pacing, RecoveryOutcome, Refusal},
+    recovery::{RecoveryOutcome, Refusal},
     socket::{Encoded, Json, NamespaceName},
     stats::increment,
     time::Timestamp,
@@ -38,7 +39,9 @@ pub(super) struct Connects {
     next_serial: u64,
     /// Recoveries that are over the rate, in the order in which they arrived.
     queued: VecDeque<ConnectRequest>,
-    pacing: Option<Pacing>,
+    claims: Bucket,
+    /// `None` while recovery is off.
+    claim_rate: Option<Rate>,
 }
 
 struct Waiting {
@@ -46,6 +49,9 @@ struct Waiting {
     auth: Json,
     claim: Option<Claim>,
 }
+
+/// Packets whose replay costs as much as the claim itself.
+const REPLAYED_PER_TOKEN: usize = 256;
 
 /// A session that a claim is good for.
 struct Recoverable {
@@ -59,15 +65,24 @@ impl Connects {
             waiting: BTreeMap::new(),
             next_serial: 0,
             queued: VecDeque::new(),
-            pacing: config.recovery.as_ref().map(Pacing::new),
+            claims: Bucket::default(),
+            claim_rate: config.recovery.as_ref().map(RecoveryConfig::claim_rate),
         }
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
-        match &self.pacing {
-            Some(pacing) if !self.queued.is_empty() => pacing.next_at(),
+        match self.claim_rate {
+            Some(rate) if !self.queued.is_empty() => self.claims.next_at(rate),
             _ => Timestamp::NEVER,
         }
+    }
+
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn queued_count(&self) -> usize {
+        self.queued.len()
     }
 
     fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
@@ -215,7 +230,8 @@ impl<D: Default> Hub<D> {
     }
 
     fn may_claim(&mut self, now: Timestamp) -> bool {
-        self.connects.pacing.as_mut().is_none_or(|pacing| pacing.try_take(now))
+        let connects = &mut self.connects;
+        connects.claim_rate.is_none_or(|rate| connects.claims.try_take(now, rate, 1))
     }
 
     fn recover(
@@ -225,6 +241,10 @@ impl<D: Default> Hub<D> {
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         let Recoverable { socket, missed } = session;
         let replayed = missed.len();
+        if let Some(rate) = self.connects.claim_rate {
+            let cost = (replayed / REPLAYED_PER_TOKEN) as u64;
+            self.connects.claims.take(self.now, rate, cost);
+        }
         let former = self.with_namespace(socket.namespace, |namespace, _| {
             namespace.sessions.attach(socket.index, request.connection)
         });
@@ -271,6 +291,7 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         outcome: RecoveryOutcome,
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
+        increment(&mut self.totals.sessions_opened);
         let id = SocketId::from_entropy(&mut *self.entropy);
         let key =
             self.config.recovery.is_some().then(|| RecoveryKey::from_entropy(&mut *self.entropy));
@@ -302,6 +323,7 @@ impl<D: Default> Hub<D> {
         if self.take_waiting(request).is_none() {
             return false;
         }
+        increment(&mut self.totals.connects_refused.rejected);
         if let Some(namespace) = self.namespaces.get(&request.namespace) {
             let name = namespace.sessions.name().clone();
             self.refuse(request.connection, name, rejection);
@@ -323,7 +345,6 @@ impl<D: Default> Hub<D> {
     }
 
     fn refuse(&mut self, to: ConnectionId, namespace: NamespaceName, rejection: &Rejection) {
-        increment(&mut self.totals.connects_refused);
         let packet = rejection.encode(&namespace);
         self.reply(to, ReplyKind::Refused { namespace, packet });
     }
@@ -346,9 +367,14 @@ impl<D: Default> Hub<D> {
         }
         let is_accepted = self.predicates.iter().any(|accepts| accepts(name.as_str()));
         if !is_accepted {
+            increment(&mut self.totals.connects_refused.invalid_namespace);
             return None;
         }
-        self.create_namespace(name.clone(), true).ok()
+        let created = self.create_namespace(name.clone(), true).ok();
+        if created.is_none() {
+            increment(&mut self.totals.connects_refused.too_many_namespaces);
+        }
+        created
     }
 
     fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::{AckId, SocketKey},
     socket::{self, Args},
+    stats::increment,
     time::Timestamp,
 };
 
@@ -69,10 +70,12 @@ impl<D: Default> Hub<D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let now = self.advance(now);
-        self.with_namespace(socket.namespace, |namespace, out| {
-            namespace.emit_with_ack(now, out, socket, event, timeout)
-        })
-        .unwrap_or(Err(EmitError::NotConnected))
+        let emitted = self
+            .with_namespace(socket.namespace, |namespace, out| {
+                namespace.emit_with_ack(now, out, socket, event, timeout)
+            })
+            .unwrap_or(Err(EmitError::NotConnected));
+        self.count_ack_limit(emitted)
     }
 
     /// Answers an event that a client asked an acknowledgement for. Returns false if the client
@@ -100,10 +103,15 @@ impl<D: Default> Hub<D> {
         token: Option<AckToken>,
     ) -> Result<Once, OnceError> {
         self.advance(now);
-        self.with_namespace(socket.namespace, |namespace, out| {
-            namespace.accept_once(out, socket, offset, token)
-        })
-        .unwrap_or(Err(OnceError::UnknownSocket))
+        let once = self
+            .with_namespace(socket.namespace, |namespace, out| {
+                namespace.accept_once(out, socket, offset, token)
+            })
+            .unwrap_or(Err(OnceError::UnknownSocket));
+        if matches!(once, Ok(Once::Duplicate)) {
+            increment(&mut self.totals.duplicates);
+        }
+        once
     }
 
     /// Takes back that an event was accepted, since it could not be handled; see
@@ -154,9 +162,18 @@ impl<D: Default> Hub<D> {
     ) -> Result<AckId, EmitError> {
         let now = self.advance(now);
         let id = self.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
-        self.with_namespace(id, |namespace, out| {
-            namespace.broadcast_with_ack(now, out, audience, event, timeout)
-        })
-        .unwrap_or(Err(EmitError::UnknownNamespace))
+        let emitted = self
+            .with_namespace(id, |namespace, out| {
+                namespace.broadcast_with_ack(now, out, audience, event, timeout)
+            })
+            .unwrap_or(Err(EmitError::UnknownNamespace));
+        self.count_ack_limit(emitted)
+    }
+
+    fn count_ack_limit(&mut self, emitted: Result<AckId, EmitError>) -> Result<AckId, EmitError> {
+        if let Err(EmitError::TooManyAcks { .. }) = emitted {
+            increment(&mut self.totals.acks_refused);
+        }
+        emitted
     }
 }

@@ -19,6 +19,8 @@ pub struct Request(pub(crate) RequestKind);
 pub(crate) enum RequestKind {
     /// The client wants to join a namespace.
     Connect { namespace: NamespaceName, auth: Option<Json> },
+    /// The client wanted to join one namespace too many, and was answered so.
+    Overcrowded,
     /// The client that wanted to has gone.
     Cancel { namespace: NamespaceName },
     /// A socket has lost this link.

@@ -168,11 +168,11 @@ impl<D: Default> Hub<D> {
             RequestKind::Cancel { namespace } => self.cancel(from, &namespace),
             RequestKind::Detach { socket, reason } => self.handle_detach(now, socket, reason),
             RequestKind::Ack { socket, id, args } => {
-                let known = self.with_namespace(socket.key.namespace, |namespace, out| {
-                    namespace.handle_ack(out, socket, id, args);
+                let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {
+                    namespace.handle_ack(out, socket, id, args)
                 });
-                if known.is_none() {
-                    increment(&mut self.totals.stale);
+                if awaited != Some(true) {
+                    increment(&mut self.totals.acks_unmatched);
                 }
             }
             RequestKind::Event { socket, event, ack } => {
@@ -183,6 +183,9 @@ impl<D: Default> Hub<D> {
                     // The session has moved on, and its client sends the event there.
                     increment(&mut self.totals.stale);
                 }
+            }
+            RequestKind::Overcrowded => {
+                increment(&mut self.totals.connects_refused.too_many_on_connection);
             }
             RequestKind::Confirm { socket, ids } => {
                 self.with_namespace(socket.key.namespace, |namespace, out| {
@@ -269,7 +272,13 @@ impl<D: Default> Hub<D> {
             stats.log_bytes += sessions.log().bytes();
             stats.pending_acks += namespace.pending_acks();
         }
+        stats.connects_waiting = self.connects.waiting_count();
+        stats.recoveries_queued = self.connects.queued_count();
         stats.total = self.totals;
+        for namespace in self.namespaces.values() {
+            let evicted = namespace.sessions.log().made_room();
+            stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
+        }
         stats
     }
 
@@ -347,6 +356,8 @@ impl<D: Default> Hub<D> {
         if namespace.is_removable() {
             self.timers.disarm(id, &mut namespace.armed);
             let name = namespace.sessions.name().clone();
+            let evicted = namespace.sessions.log().made_room();
+            self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
             self.namespaces.remove(&id);
             self.names.remove(&name);
         }

@@ -156,20 +156,21 @@ impl<D> Namespace<D> {
         Ok(ack)
     }
 
-    /// A client has acknowledged an event.
+    /// A client has acknowledged an event. Returns false if nobody waits for that.
     pub(super) fn handle_ack(
         &mut self,
         out: &mut Outbox<D>,
         socket: Attached,
         id: u64,
         args: Args,
-    ) {
-        if self.attached(socket).is_none() {
-            return;
+    ) -> bool {
+        if self.attached(socket).is_none() || !self.acks.is_awaited_from(id, socket.key) {
+            return false;
         }
         if let Some(settled) = self.acks.answer(id, socket.key, args) {
             out.push_back(self.settled(id, settled));
         }
+        true
     }
 
     /// Parks or ends a session that has lost its link; returns what is left of one that ended.

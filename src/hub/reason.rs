@@ -22,6 +22,12 @@ pub enum DisconnectReason {
     ParseError,
     /// Events were emitted to the client faster than it received them.
     Overflow,
+    /// The client sent packets faster than
+    /// [`packets_per_second`](crate::Limits::packets_per_second) allows.
+    RateLimited,
+    /// The client let a packet wait for its attachments for longer than
+    /// [`attachment_timeout`](crate::ServerConfig::attachment_timeout).
+    AttachmentTimeout,
     /// The client came back on another connection before this one was known to be lost.
     TakenOver,
     /// The client left the namespace. Its session is over.
@@ -39,7 +45,11 @@ impl DisconnectReason {
             Self::TransportError => "transport error",
             Self::TransportClose | Self::TakenOver => "transport close",
             Self::PingTimeout => "ping timeout",
-            Self::ForcedClose | Self::ProtocolViolation | Self::Overflow => "forced close",
+            Self::ForcedClose
+            | Self::ProtocolViolation
+            | Self::Overflow
+            | Self::RateLimited
+            | Self::AttachmentTimeout => "forced close",
             Self::ParseError => "parse error",
             Self::ClientNamespaceDisconnect => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
@@ -57,6 +67,8 @@ impl DisconnectReason {
             | Self::PingTimeout
             | Self::ForcedClose
             | Self::Overflow
+            | Self::RateLimited
+            | Self::AttachmentTimeout
             | Self::TakenOver
             | Self::ServerShuttingDown => true,
             Self::ProtocolViolation
@@ -73,9 +85,12 @@ impl From<CloseReason> for DisconnectReason {
             CloseReason::TransportError(_) => Self::TransportError,
             CloseReason::TransportClose => Self::TransportClose,
             CloseReason::PingTimeout => Self::PingTimeout,
-            CloseReason::ForcedClose => Self::ForcedClose,
+            // Who has joined no namespace has no socket that could be disconnected.
+            CloseReason::ForcedClose | CloseReason::ConnectTimeout => Self::ForcedClose,
             CloseReason::ParseError(_) => Self::ParseError,
             CloseReason::Overflow => Self::Overflow,
+            CloseReason::RateLimited => Self::RateLimited,
+            CloseReason::AttachmentTimeout => Self::AttachmentTimeout,
             CloseReason::ServerShutdown => Self::ServerShuttingDown,
             CloseReason::ProtocolViolation => Self::ProtocolViolation,
             CloseReason::TakenOver => Self::TakenOver,
@@ -84,10 +99,13 @@ impl From<CloseReason> for DisconnectReason {
 }
 
 impl fmt::Display for DisconnectReason {
+    /// The reference's text, and in brackets what that does not tell.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProtocolViolation => "forced close (the client broke the protocol)",
             Self::Overflow => "forced close (the client did not read what was queued for it)",
+            Self::RateLimited => "forced close (the client sent packets faster than it may)",
+            Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
             Self::TakenOver => "transport close (the client came back on another connection)",
             _ => self.as_str(),
         })
@@ -105,4 +123,14 @@ pub enum ExpiryCause {
     Evicted,
     /// The application disconnected the socket.
     Disconnected,
+}
+
+impl fmt::Display for ExpiryCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "the client did not come back within max_disconnection",
+            Self::Evicted => "it made room: parked_sessions was reached",
+            Self::Disconnected => "the application disconnected the parked socket",
+        })
+    }
 }

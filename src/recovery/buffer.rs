@@ -31,6 +31,8 @@ pub(crate) struct RecoveryBuffer {
     blocks: Blocks,
     /// Packets evicted so far, which is also the sequence of the last one of them.
     evicted: u64,
+    /// How many of them made room for others.
+    made_room: u64,
     bytes: usize,
     tracks: Tracks,
     released: Vec<RoomId>,
@@ -92,6 +94,7 @@ impl RecoveryBuffer {
             batches: VecDeque::new(),
             blocks: Blocks::default(),
             evicted: 0,
+            made_room: 0,
             bytes: 0,
             tracks: Tracks::default(),
             released: Vec::new(),
@@ -126,6 +129,7 @@ impl RecoveryBuffer {
         self.enter_batch(now, sequence);
         while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
             self.evict();
+            self.made_room = self.made_room.wrapping_add(1);
         }
         packet
     }
@@ -164,6 +168,11 @@ impl RecoveryBuffer {
     /// The position of the latest packet.
     pub(crate) fn head_offset(&self) -> Offset {
         Offset::new(self.epoch, self.head())
+    }
+
+    /// Packets that were evicted although they were not too old.
+    pub(crate) fn made_room(&self) -> u64 {
+        self.made_room
     }
 
     /// The sequence of the latest packet that is gone; all up to it are.

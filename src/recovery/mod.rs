@@ -43,14 +43,12 @@ mod buffer;
 mod entry;
 mod memberships;
 mod offset;
-mod pacing;
 mod refusal;
 mod room;
 
 pub(crate) use self::{
     buffer::{Addressees, RecoveryBuffer},
     memberships::{Memberships, Missing},
-    pacing::Pacing,
     room::RoomId,
 };
 pub use self::{

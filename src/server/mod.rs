@@ -28,7 +28,7 @@ pub use self::{
 };
 pub use crate::{
     hub::Event,
-    stats::{Refusals, Stats, Totals},
+    stats::{Closed, ConnectRefusals, Refusals, RequestRefusals, Stats, Totals},
 };
 
 use alloc::{collections::VecDeque, sync::Arc};
@@ -36,6 +36,7 @@ use core::fmt;
 
 use self::links::Links;
 use crate::{
+    bucket::Bucket,
     config::{ConfigError, ServerConfig},
     engine,
     entropy::Entropy,
@@ -93,11 +94,9 @@ pub struct Server<D = ()> {
     inbox: VecDeque<(ConnectionId, link::Output)>,
     events: VecDeque<Event<D>>,
     now: Timestamp,
-    refused: u64,
-    overflowed: u64,
-    violations: u64,
-    dropped: u64,
-    stale: u64,
+    handshakes: Bucket,
+    /// What the hub does not know of.
+    totals: Totals,
 }
 
 impl<D: Default> Server<D> {
@@ -116,11 +115,8 @@ impl<D: Default> Server<D> {
             inbox: VecDeque::new(),
             events: VecDeque::new(),
             now: Timestamp::ZERO,
-            refused: 0,
-            overflowed: 0,
-            violations: 0,
-            dropped: 0,
-            stale: 0,
+            handshakes: Bucket::default(),
+            totals: Totals::default(),
         })
     }
 
@@ -163,7 +159,7 @@ impl<D: Default> Server<D> {
     fn handle_wire(&mut self, now: Timestamp, wire: WireId, input: engine::Input) {
         match self.links.connection_of(wire) {
             Some(connection) => self.with_link(connection, |link| link.handle_input(now, input)),
-            None => increment(&mut self.stale),
+            None => increment(&mut self.totals.stale),
         }
     }
 
@@ -214,19 +210,22 @@ impl<D: Default> Server<D> {
     pub fn stats(&self) -> Stats {
         let mut stats = self.hub.stats();
         stats.connections = self.links.len();
-        let total = &mut stats.total;
-        total.requests_refused = self.refused;
-        total.connections_overflowed = self.overflowed;
-        total.protocol_violations = self.violations;
-        total.volatile_dropped = self.dropped;
-        total.stale = total.stale.wrapping_add(self.stale);
+        let hub = stats.total;
+        stats.total = Totals {
+            connections_opened: self.totals.connections_opened,
+            connections_closed: self.totals.connections_closed,
+            requests_refused: self.totals.requests_refused,
+            volatile_dropped: self.totals.volatile_dropped,
+            stale: hub.stale.wrapping_add(self.totals.stale),
+            ..hub
+        };
         stats
     }
 
     /// Runs `f` on a link, takes what it has to say and sees to its timer.
     fn with_link(&mut self, connection: ConnectionId, f: impl FnOnce(&mut Link)) {
         let Some(link) = self.links.get_mut(connection) else {
-            increment(&mut self.stale);
+            increment(&mut self.totals.stale);
             return;
         };
         f(link);
@@ -276,13 +275,7 @@ impl<D: Default> Server<D> {
             link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
             link::Event::Upgraded => Event::ConnectionUpgraded { connection },
             link::Event::Closed { reason } => {
-                match reason {
-                    engine::CloseReason::Overflow => increment(&mut self.overflowed),
-                    engine::CloseReason::ProtocolViolation | engine::CloseReason::ParseError(_) => {
-                        increment(&mut self.violations);
-                    }
-                    _ => {}
-                }
+                self.totals.connections_closed.count(reason);
                 Event::ConnectionClosed { connection, reason }
             }
         });
@@ -292,9 +285,9 @@ impl<D: Default> Server<D> {
         for to in delivery.recipients() {
             match self.links.deliver(*to, delivery) {
                 Some(Delivered::Queued) => {}
-                Some(Delivered::Dropped) => increment(&mut self.dropped),
+                Some(Delivered::Dropped) => increment(&mut self.totals.volatile_dropped),
                 Some(Delivered::Overflowed) => self.collect(*to),
-                Some(Delivered::Stale) | None => increment(&mut self.stale),
+                Some(Delivered::Stale) | None => increment(&mut self.totals.stale),
             }
         }
     }

@@ -11,6 +11,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Closes a WebSocket that would be one too many: "try again later".
+const TRY_AGAIN_LATER: u16 = 1013;
+
 /// What a request that was verified is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -24,19 +27,20 @@ pub enum Admission {
 impl<D: Default> Server<D> {
     /// Decides about a request. To be called before a WebSocket handshake is completed, and by an
     /// application that has its own say about new sessions; [`Server::handle_input`] verifies
-    /// again.
+    /// again. Who is refused here is counted here, and answered by the caller.
     ///
     /// # Errors
     ///
     /// The [`Refusal`] to answer with.
-    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
-        match self.verify_head(head)? {
-            Verified::Handshake { .. } if self.links.len() >= self.config.limits.connections => {
-                Err(Refusal::too_many_connections())
-            }
-            Verified::Handshake { .. } | Verified::UpgradeThenClose(_) => Ok(Admission::Handshake),
-            Verified::Session(connection) => Ok(Admission::Session(connection)),
-        }
+    pub fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
+        let now = self.advance(now);
+        let admission = match self.verify_head(head) {
+            Ok(Verified::Handshake { .. }) => self.check_limits(now).map(|()| Admission::Handshake),
+            Ok(Verified::UpgradeThenClose(_)) => Ok(Admission::Handshake),
+            Ok(Verified::Session(connection)) => Ok(Admission::Session(connection)),
+            Err(refusal) => Err(refusal),
+        };
+        admission.inspect_err(|refusal| self.totals.requests_refused.count(refusal))
     }
 
     pub(super) fn handle_request(
@@ -47,7 +51,7 @@ impl<D: Default> Server<D> {
         body: Option<Bytes>,
     ) {
         if self.links.is_wire_in_use(wire) {
-            increment(&mut self.stale);
+            increment(&mut self.totals.stale);
             return;
         }
         let verified = self.verify_head(head);
@@ -77,7 +81,7 @@ impl<D: Default> Server<D> {
         head: &RequestHead<'_>,
     ) {
         if self.links.is_wire_in_use(wire) {
-            increment(&mut self.stale);
+            increment(&mut self.totals.stale);
             return;
         }
         let head = RequestHead { upgrade: true, ..*head };
@@ -90,23 +94,22 @@ impl<D: Default> Server<D> {
                     link.handle_input(now, input);
                 });
             }
-            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
-                increment(&mut self.refused);
-                self.answers.push_back(engine::Output::Close { wire, code: None });
+            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+                self.close_unopened(wire, &refusal);
             }
         }
     }
 
     fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
-        if self.links.len() >= self.config.limits.connections {
+        if let Err(refusal) = self.check_limits(now) {
             match transport {
-                Transport::Polling => {
-                    self.refuse(wire, &Refusal::too_many_connections(), false);
-                }
-                Transport::WebSocket => self.close_unopened(wire),
+                Transport::Polling => self.refuse(wire, &refusal, false),
+                Transport::WebSocket => self.close_unopened(wire, &refusal),
             }
             return;
         }
+        self.handshakes.take(now, self.config.limits.handshake_rate(), 1);
+        increment(&mut self.totals.connections_opened);
         let id = EngineId::from_entropy(self.hub.entropy());
         let link = Link::new(now, self.config.clone(), id, transport, wire);
         let connection = self.links.insert(link);
@@ -115,13 +118,29 @@ impl<D: Default> Server<D> {
         self.with_link(connection, |_| ());
     }
 
-    fn close_unopened(&mut self, wire: WireId) {
-        increment(&mut self.refused);
-        self.answers.push_back(engine::Output::Close { wire, code: None });
+    /// Whether one more connection may be opened now.
+    fn check_limits(&self, now: Timestamp) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        if self.links.len() >= limits.connections {
+            return Err(Refusal::too_many_connections());
+        }
+        if self.handshakes.next_at(limits.handshake_rate()) > now {
+            return Err(Refusal::too_many_handshakes());
+        }
+        Ok(())
+    }
+
+    /// Too late to be answered: the WebSocket handshake was completed.
+    fn close_unopened(&mut self, wire: WireId, refusal: &Refusal) {
+        self.totals.requests_refused.count(refusal);
+        let is_limited = [Refusal::TOO_MANY_CONNECTIONS, Refusal::TOO_MANY_HANDSHAKES]
+            .contains(&refusal.context);
+        let code = is_limited.then_some(TRY_AGAIN_LATER);
+        self.answers.push_back(engine::Output::Close { wire, code });
     }
 
     fn refuse(&mut self, wire: WireId, refusal: &Refusal, is_upgrade: bool) {
-        increment(&mut self.refused);
+        self.totals.requests_refused.count(refusal);
         let response = refusal.response(is_upgrade);
         self.answers.push_back(engine::Output::Respond { wire, response });
     }

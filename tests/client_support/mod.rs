@@ -311,7 +311,7 @@ impl Pair {
             }
             ToServer::WebSocket { wire, query } => {
                 let head = head(Method::Get, &query, true);
-                if self.server.verify(&head).is_err() {
+                if self.server.verify(now, &head).is_err() {
                     self.to_client.push_back(ClientInput::WireClosed { wire });
                     return;
                 }

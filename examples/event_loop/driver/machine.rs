@@ -13,7 +13,7 @@ pub trait Machine {
     /// # Errors
     ///
     /// The [`Refusal`] to answer with.
-    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal>;
+    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal>;
 
     /// Takes what happened on a wire, or that it is time.
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
@@ -71,8 +71,8 @@ where
     D: Default,
     F: FnMut(&mut Server<D>, Timestamp, Event<D>),
 {
-    fn verify(&self, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.server.verify(head).map(|_| ())
+    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
+        self.server.verify(now, head).map(|_| ())
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

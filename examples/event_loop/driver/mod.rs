@@ -300,7 +300,7 @@ impl<M: Machine> EventLoop<M> {
             self.machine.handle_input(now, Input::Request { wire, head, body: None });
             return;
         };
-        match self.machine.verify(&head) {
+        match self.machine.verify(now, &head) {
             Ok(()) => {
                 connection.upgrade(wire, key, self.max_payload);
                 self.machine.handle_input(now, Input::WebSocketOpened { wire, head });

@@ -71,7 +71,7 @@ impl World<'_> {
     fn open_websocket(&mut self, query: &str) {
         let head = head(Method::Get, query, true);
         // An embedder asks first, but others may be faster between the question and the answer.
-        if self.source.flag() && self.server.verify(&head).is_err() {
+        if self.source.flag() && self.server.verify(self.now, &head).is_err() {
             return;
         }
         let wire = self.wires.open(Wire::WebSocket);

@@ -342,10 +342,15 @@ fn config(choices: u8) -> ServerConfig {
         .ping_timeout(Duration::from_millis(200))
         .upgrade_timeout(Duration::from_millis(100))
         .connect_timeout(Duration::from_millis(500))
+        .attachment_timeout(Duration::from_millis(350))
         .close_timeout(Duration::from_millis(400))
         .max_payload(400)
         .limits(Limits {
             connections: CONNECTIONS,
+            handshake_burst: 16,
+            handshakes_per_second: 100,
+            packet_burst: 400,
+            packets_per_second: 2_000,
             queued_bytes: 1_000,
             queued_packets: 10,
             attachments: 2,

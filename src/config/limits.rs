@@ -1,0 +1,118 @@
+//! Bounds on what peers can make a server hold and do.
+
+use super::{ConfigError, check};
+use crate::bucket::Rate;
+
+/// Bounds on what peers can make the server hold and do. All are finite; none may be zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Engine.IO sessions at a time. Default 100,000. A handshake beyond it is refused (code 3).
+    pub connections: usize,
+    /// Handshakes that may come at once. Default 100,000: all clients of a full server may come back
+    /// at the same moment. One over the rate is refused (code 3; close code 1013 on a WebSocket
+    /// that was opened already), and official clients try again by themselves.
+    pub handshake_burst: u32,
+    /// Handshakes per second once the burst is used up. Default 4,096. It is the whole server's, so
+    /// a flood from one address keeps others from coming in, though not those who are in: limits
+    /// by address are the embedder's, which knows them.
+    pub handshakes_per_second: u32,
+    /// Packets that one connection may send at once. Default 50,000. Every HTTP request and every
+    /// packet counts, whatever it is and whoever asked for it, and each 8 KiB of one count as one
+    /// more, since that is what they cost. A connection over it is closed (status 429, close code
+    /// 1008) and its sockets are parked: the client comes back and has lost nothing that was sent
+    /// to it. Other clients pay with what the server is busy with meanwhile.
+    pub packet_burst: u32,
+    /// Packets per second that one connection may send once the burst is used up. Default 10,000.
+    /// To be raised where a single connection speaks for many users, or is measured.
+    pub packets_per_second: u32,
+    /// Bytes queued for one connection that does not read. Default 4 MiB. A connection over it is
+    /// closed and its sockets parked: recovery is the back-pressure of last resort.
+    pub queued_bytes: usize,
+    /// Packets queued for one connection that does not read. Default 16,384; same consequence.
+    pub queued_packets: usize,
+    /// Binary attachments of one incoming packet. Default 10. More is a parse error.
+    pub attachments: usize,
+    /// Bytes of all attachments of one incoming packet. Default 10,000,000. More is a parse error.
+    pub attachment_bytes: usize,
+    /// Bytes of a namespace name in an incoming packet. Default 255. More is a parse error.
+    pub namespace_name_bytes: usize,
+    /// Namespaces of the server, those made by a predicate included. Default 10,000. A CONNECT
+    /// that would create one more is answered with CONNECT_ERROR.
+    pub namespaces: usize,
+    /// Namespaces that one connection may be in. Default 64. One more is answered with
+    /// CONNECT_ERROR.
+    pub namespaces_per_connection: usize,
+    /// Rooms of one socket, its own included. Default 1,024. A further join is refused.
+    pub rooms_per_socket: usize,
+    /// Bytes of a room's name. Default 255. A join with a longer one is refused.
+    pub room_name_bytes: usize,
+    /// Acknowledgements that one namespace may be waiting for, a broadcast counting once.
+    /// Default 100,000. One more is refused.
+    pub pending_acks: usize,
+    /// Client offsets that one session remembers for
+    /// [`Server::accept_once`](crate::server::Server::accept_once), and as many acknowledgements of
+    /// its events. Default 1,024. The oldest are forgotten: an event that comes again after so many
+    /// others is taken for a new one.
+    pub client_offsets: usize,
+    /// Bytes of the acknowledgements that one session remembers. Default 64 KiB. Those of the
+    /// oldest events are forgotten: such an event is still known if it comes again, and not handled
+    /// twice, but not acknowledged either.
+    pub client_ack_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            handshake_burst: 100_000,
+            handshakes_per_second: 4_096,
+            packet_burst: 50_000,
+            packets_per_second: 10_000,
+            queued_bytes: 4 << 20,
+            queued_packets: 16_384,
+            attachments: 10,
+            attachment_bytes: 10_000_000,
+            namespace_name_bytes: 255,
+            namespaces: 10_000,
+            namespaces_per_connection: 64,
+            rooms_per_socket: 1_024,
+            room_name_bytes: 255,
+            pending_acks: 100_000,
+            client_offsets: 1_024,
+            client_ack_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) const fn handshake_rate(&self) -> Rate {
+        Rate { burst: self.handshake_burst, per_second: self.handshakes_per_second }
+    }
+
+    pub(crate) const fn packet_rate(&self) -> Rate {
+        Rate { burst: self.packet_burst, per_second: self.packets_per_second }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        check(&[
+            ("limits.connections", self.connections > 0),
+            ("limits.handshake_burst", self.handshake_burst > 0),
+            ("limits.handshakes_per_second", self.handshakes_per_second > 0),
+            ("limits.packet_burst", self.packet_burst > 0),
+            ("limits.packets_per_second", self.packets_per_second > 0),
+            ("limits.queued_bytes", self.queued_bytes > 0),
+            ("limits.queued_packets", self.queued_packets > 0),
+            ("limits.attachments", self.attachments > 0),
+            ("limits.attachment_bytes", self.attachment_bytes > 0),
+            ("limits.namespace_name_bytes", self.namespace_name_bytes > 0),
+            ("limits.namespaces", self.namespaces > 0),
+            ("limits.namespaces_per_connection", self.namespaces_per_connection > 0),
+            ("limits.rooms_per_socket", self.rooms_per_socket > 0),
+            ("limits.room_name_bytes", self.room_name_bytes >= 20),
+            ("limits.pending_acks", self.pending_acks > 0),
+            ("limits.client_offsets", self.client_offsets > 0),
+            ("limits.client_ack_bytes", self.client_ack_bytes > 0),
+        ])
+    }
+}

@@ -1,0 +1,208 @@
+//! Everything that can be set, with its default, its unit and who pays when it is raised.
+
+mod limits;
+mod recovery;
+
+pub use self::{
+    limits::Limits,
+    recovery::{RecoveryConfig, ReplayOrder},
+};
+
+use core::time::Duration;
+
+use thiserror::Error;
+
+/// Settings of a server; immutable once a machine was made with them.
+///
+/// ```
+/// use core::time::Duration;
+/// use socketio_proto::{RecoveryConfig, ServerConfig};
+///
+/// let config = ServerConfig::new()
+///     .ping_interval(Duration::from_secs(10))
+///     .recovery(RecoveryConfig::default());
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) upgrade_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) attachment_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_payload: usize,
+    pub(crate) transports: Transports,
+    pub(crate) allow_upgrades: bool,
+    pub(crate) limits: Limits,
+    pub(crate) recovery: Option<RecoveryConfig>,
+}
+
+/// Which transports a server offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transports {
+    /// HTTP long-polling and WebSocket: the default.
+    Both,
+    /// HTTP long-polling alone; nothing is offered as an upgrade.
+    PollingOnly,
+    /// WebSocket alone.
+    WebSocketOnly,
+}
+
+impl ServerConfig {
+    /// The defaults of the reference implementation, with recovery off.
+    pub fn new() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            attachment_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(30),
+            max_payload: 1_000_000,
+            transports: Transports::Both,
+            allow_upgrades: true,
+            limits: Limits::default(),
+            recovery: None,
+        }
+    }
+
+    /// Time between a pong (or the handshake) and the next ping. Default 25 s. A shorter one finds
+    /// lost links sooner and costs every client a packet each time.
+    #[must_use]
+    pub fn ping_interval(mut self, value: Duration) -> Self {
+        self.ping_interval = value;
+        self
+    }
+
+    /// Time a client has to answer a ping. Default 20 s.
+    #[must_use]
+    pub fn ping_timeout(mut self, value: Duration) -> Self {
+        self.ping_timeout = value;
+        self
+    }
+
+    /// Time a client has to complete an upgrade after its WebSocket was opened. Default 10 s.
+    #[must_use]
+    pub fn upgrade_timeout(mut self, value: Duration) -> Self {
+        self.upgrade_timeout = value;
+        self
+    }
+
+    /// Time a connection has to join its first namespace. Default 45 s. Raising it lets idle
+    /// strangers hold memory for longer.
+    #[must_use]
+    pub fn connect_timeout(mut self, value: Duration) -> Self {
+        self.connect_timeout = value;
+        self
+    }
+
+    /// Time a client has for the next attachment of a packet that lacks some. Default 30 s. Beyond
+    /// it the connection is closed and its sockets are parked. Raising it lets strangers hold
+    /// [`attachment_bytes`](Limits::attachment_bytes) for longer.
+    #[must_use]
+    pub fn attachment_timeout(mut self, value: Duration) -> Self {
+        self.attachment_timeout = value;
+        self
+    }
+
+    /// Time a closing connection has to fetch what is still queued for it. Default 30 s.
+    #[must_use]
+    pub fn close_timeout(mut self, value: Duration) -> Self {
+        self.close_timeout = value;
+        self
+    }
+
+    /// Largest body of a POST and largest WebSocket frame that a client may send, in bytes; told
+    /// to the client as `maxPayload`. Default 1,000,000. The server pays with memory for one of
+    /// these per connection.
+    #[must_use]
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// Returns the largest body and frame in bytes, which the embedder need not read beyond.
+    pub fn payload_limit(&self) -> usize {
+        self.max_payload
+    }
+
+    /// Which transports are offered. Default both.
+    #[must_use]
+    pub fn transports(mut self, value: Transports) -> Self {
+        self.transports = value;
+        self
+    }
+
+    /// Whether a polling session may move to WebSocket. Default true.
+    #[must_use]
+    pub fn allow_upgrades(mut self, value: bool) -> Self {
+        self.allow_upgrades = value;
+        self
+    }
+
+    /// Bounds on what peers can make the server hold. See [`Limits`].
+    #[must_use]
+    pub fn limits(mut self, value: Limits) -> Self {
+        self.limits = value;
+        self
+    }
+
+    /// Turns connection state recovery on. Default off, as in the reference.
+    #[must_use]
+    pub fn recovery(mut self, value: RecoveryConfig) -> Self {
+        self.recovery = Some(value);
+        self
+    }
+
+    pub(crate) fn counts_events(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.count_events)
+    }
+
+    /// Checks that every value is usable. The constructors of the machines call it.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field whose value is out of range: durations and limits must not be zero,
+    /// and `max_payload` must be at least 128 bytes so that a handshake fits.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let positive = [
+            ("ping_interval", !self.ping_interval.is_zero()),
+            ("ping_timeout", !self.ping_timeout.is_zero()),
+            ("upgrade_timeout", !self.upgrade_timeout.is_zero()),
+            ("connect_timeout", !self.connect_timeout.is_zero()),
+            ("attachment_timeout", !self.attachment_timeout.is_zero()),
+            ("close_timeout", !self.close_timeout.is_zero()),
+            ("max_payload", self.max_payload >= 128),
+        ];
+        check(&positive)?;
+        self.limits.validate()?;
+        self.recovery.as_ref().map_or(Ok(()), RecoveryConfig::validate)
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The value of this field is too small.
+    #[error("the setting `{field}` is out of range")]
+    OutOfRange {
+        /// The path of the field, such as `limits.attachments`.
+        field: &'static str,
+    },
+}
+
+/// Names the first rule that does not hold.
+pub(crate) fn check(rules: &[(&'static str, bool)]) -> Result<(), ConfigError> {
+    match rules.iter().find(|(_, holds)| !holds) {
+        Some((field, _)) => Err(ConfigError::OutOfRange { field }),
+        None => Ok(()),
+    }
+}

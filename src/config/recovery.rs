@@ -1,0 +1,93 @@
+//! Settings of connection state recovery.
+
+use core::time::Duration;
+
+use super::{ConfigError, check};
+use crate::bucket::Rate;
+
+/// Settings of connection state recovery. Each namespace has a log and sessions of its own, so the
+/// bounds on them hold per namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryConfig {
+    /// How long a session is kept after its link was lost. Default 2 minutes.
+    pub max_disconnection: Duration,
+    /// Whether a client that recovers is let in without asking the application again. Default
+    /// true, as in the reference; set it to false where permission can be withdrawn meanwhile.
+    pub skip_authorization: bool,
+    /// Whether the missed packets follow the CONNECT answer (default) or precede it.
+    pub replay_order: ReplayOrder,
+    /// Whether events that ask for an acknowledgement are logged and replayed until they are
+    /// acknowledged. Default false, as in the reference.
+    pub replay_ack_events: bool,
+    /// Whether clients of this crate are told how many of their events have arrived, so that after
+    /// a recovery they send again what has not. It adds `"received":N` to the CONNECT answer, which
+    /// official clients do not look at. Default false: the answer is the reference's to the byte.
+    pub count_events: bool,
+    /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
+    pub buffer_packets: usize,
+    /// Bytes of packets kept in the log of a namespace. Default 64 MiB. The oldest are evicted.
+    pub buffer_bytes: usize,
+    /// Disconnected sessions kept by a namespace. Default 100,000. The one that has been away
+    /// longest is evicted and reported as expired.
+    pub parked_sessions: usize,
+    /// Bytes that one recovery may replay. Default 64 MiB. A session that missed more is refused.
+    pub replay_bytes: usize,
+    /// Past room memberships remembered per session. Default 256. Beyond it the oldest are
+    /// forgotten, and a session that needs them is refused.
+    pub memberships: usize,
+    /// Recoveries that may be served at once before the rest have to queue. Default 4,096. Each
+    /// 256 packets that one replays count as one more, since that is what they cost.
+    pub claim_burst: u32,
+    /// Recoveries served per second once the burst is used up. Default 4,096.
+    pub claims_per_second: u32,
+}
+
+impl Default for RecoveryConfig {
+    fn default() -> Self {
+        Self {
+            max_disconnection: Duration::from_mins(2),
+            skip_authorization: true,
+            replay_order: ReplayOrder::AfterConnect,
+            replay_ack_events: false,
+            count_events: false,
+            buffer_packets: 100_000,
+            buffer_bytes: 64 << 20,
+            parked_sessions: 100_000,
+            replay_bytes: 64 << 20,
+            memberships: 256,
+            claim_burst: 4_096,
+            claims_per_second: 4_096,
+        }
+    }
+}
+
+impl RecoveryConfig {
+    pub(crate) const fn claim_rate(&self) -> Rate {
+        Rate { burst: self.claim_burst, per_second: self.claims_per_second }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        check(&[
+            ("recovery.max_disconnection", !self.max_disconnection.is_zero()),
+            ("recovery.buffer_packets", self.buffer_packets > 0),
+            ("recovery.buffer_bytes", self.buffer_bytes > 0),
+            ("recovery.parked_sessions", self.parked_sessions > 0),
+            ("recovery.replay_bytes", self.replay_bytes > 0),
+            ("recovery.memberships", self.memberships > 0),
+            ("recovery.claim_burst", self.claim_burst > 0),
+            ("recovery.claims_per_second", self.claims_per_second > 0),
+        ])
+    }
+}
+
+/// Where the missed packets stand on the wire upon recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayOrder {
+    /// CONNECT, then the missed packets, then live ones: a link that breaks in the middle of the
+    /// replay causes neither loss nor duplicates.
+    AfterConnect,
+    /// The missed packets, then CONNECT: byte for byte what the reference sends. The official
+    /// client then delivers them before its `connect` event, and twice if the link breaks between.
+    BeforeConnect,
+}

@@ -1,0 +1,212 @@
+//! What each packet does, on the wire and at the hub.
+
+use alloc::vec::Vec;
+
+use super::{Event, Link, Output, Patience, Seat};
+use crate::{
+    engine::{self, CloseReason, Frame, Payload, SendError},
+    hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
+    socket::{Args, Encoded, Json, Kind, NamespaceName, Packet},
+};
+
+impl Link {
+    /// Passes on what the engine has to say.
+    pub(super) fn handle_engine(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                engine::Event::Upgraded => self.out.push_back(Output::Event(Event::Upgraded)),
+                engine::Event::Message(payload) => self.handle_payload(payload),
+                engine::Event::Closed { reason } => self.handle_closed(reason),
+            }
+        }
+    }
+
+    fn handle_payload(&mut self, payload: Payload) {
+        if !self.connection.is_open() {
+            return;
+        }
+        let decoded = match payload {
+            Payload::Text(text) => self.decoder.push_text(text),
+            Payload::Binary(bytes) => self.decoder.push_binary(bytes),
+        };
+        match decoded {
+            Ok(Some(packet)) => self.handle_packet(packet),
+            Ok(None) => {}
+            Err(_) => self.handle_violation(),
+        }
+        self.await_attachment();
+    }
+
+    /// A client that has joined has so long for each attachment; one that has not has less time
+    /// than that for all it wants to say.
+    fn await_attachment(&mut self) {
+        if matches!(self.patience, Patience::Connect(_)) {
+            return;
+        }
+        self.patience = if self.decoder.is_mid_packet() {
+            Patience::Attachment(self.now.saturating_add(self.config.attachment_timeout))
+        } else {
+            Patience::Nothing
+        };
+    }
+
+    pub(super) fn handle_impatience(&mut self) {
+        if self.patience.end() > self.now {
+            return;
+        }
+        let reason = match core::mem::replace(&mut self.patience, Patience::Nothing) {
+            Patience::Connect(_) => CloseReason::ConnectTimeout,
+            Patience::Attachment(_) => CloseReason::AttachmentTimeout,
+            Patience::Nothing => return,
+        };
+        self.decoder.reset();
+        self.connection.close(self.now, reason);
+        self.handle_engine();
+    }
+
+    fn handle_packet(&mut self, packet: Packet) {
+        let Packet { namespace, kind } = packet;
+        let seat = self.seats.iter().position(|seat| seat.namespace == namespace);
+        let socket = seat.and_then(|seat| self.seats.get(seat)?.socket);
+        match (kind, socket) {
+            (Kind::Connect { auth }, None) if seat.is_none() => self.ask(namespace, auth),
+            (Kind::Event { event, ack }, Some(socket)) if self.is_counted(socket) => {
+                self.request(RequestKind::Event { socket, event, ack });
+            }
+            (Kind::Event { event, ack }, Some(socket)) => {
+                let ack = ack.map(|id| AckToken::new(socket, id));
+                let event = Event::Received { socket: socket.key, event, ack };
+                self.out.push_back(Output::Event(event));
+            }
+            (Kind::Ack { id: Some(id), args }, Some(socket)) => {
+                self.request(RequestKind::Ack { socket, id, args });
+            }
+            (Kind::Ack { id: None, args }, Some(socket)) => self.confirm(socket, &args),
+            (Kind::Disconnect, Some(socket)) => {
+                self.seats.retain(|seat| seat.socket != Some(socket));
+                let reason = DisconnectReason::ClientNamespaceDisconnect;
+                self.request(RequestKind::Detach { socket, reason });
+            }
+            _ => self.handle_violation(),
+        }
+    }
+
+    fn is_counted(&self, socket: Attached) -> bool {
+        self.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
+    }
+
+    /// An acknowledgement without an id: a client of this crate says that it counts its events
+    /// from now on, and asks what has arrived. Where nothing was announced it means nothing.
+    fn confirm(&mut self, socket: Attached, args: &Args) {
+        if !self.config.counts_events() {
+            return;
+        }
+        let Ok(ids) = args.parse::<Vec<u64>>() else {
+            return;
+        };
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
+            seat.is_counted = true;
+        }
+        self.request(RequestKind::Confirm { socket, ids });
+    }
+
+    fn ask(&mut self, namespace: NamespaceName, auth: Option<Json>) {
+        if self.seats.len() >= self.config.limits.namespaces_per_connection {
+            let error = Json::from_text(r#"{"message":"Too many namespaces"}"#);
+            let error = error.unwrap_or_else(|_| Json::empty_object());
+            self.send_exempt(&Encoded::connect_error(&namespace, &error));
+            self.request(RequestKind::Overcrowded);
+            return;
+        }
+        self.seats.push(Seat { namespace: namespace.clone(), socket: None, is_counted: false });
+        self.request(RequestKind::Connect { namespace, auth });
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        namespace: &NamespaceName,
+        socket: Attached,
+        packets: &[Encoded],
+    ) {
+        let is_waiting = |seat: &&mut Seat| seat.socket.is_none() && seat.namespace == *namespace;
+        let seat = self.seats.iter_mut().find(is_waiting);
+        let Some(seat) = seat.filter(|_| self.connection.is_open()) else {
+            // The client has gone while the hub let it in: it may come back for its session.
+            let reason = DisconnectReason::TransportClose;
+            self.request(RequestKind::Detach { socket, reason });
+            return;
+        };
+        seat.socket = Some(socket);
+        self.patience = Patience::Nothing;
+        self.await_attachment();
+        for packet in packets {
+            self.send_exempt(packet);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
+        let index = self.seats.iter().position(|seat| seat.socket == Some(socket));
+        if let Some(index) = index {
+            let seat = self.seats.remove(index);
+            self.send_exempt(&Encoded::disconnect(&seat.namespace));
+        }
+        if !close {
+            return;
+        }
+        for seat in core::mem::take(&mut self.seats) {
+            if seat.socket.is_some() {
+                self.send_exempt(&Encoded::disconnect(&seat.namespace));
+            }
+            self.give_up(seat, DisconnectReason::ServerNamespaceDisconnect);
+        }
+        self.connection.close(self.now, CloseReason::ForcedClose);
+    }
+
+    /// The client broke the protocol: it is not waited for.
+    fn handle_violation(&mut self) {
+        for seat in core::mem::take(&mut self.seats) {
+            self.give_up(seat, DisconnectReason::ProtocolViolation);
+        }
+        self.decoder.reset();
+        self.connection.close(self.now, CloseReason::ProtocolViolation);
+    }
+
+    fn handle_closed(&mut self, reason: CloseReason) {
+        for seat in core::mem::take(&mut self.seats) {
+            self.give_up(seat, reason.into());
+        }
+        self.decoder.reset();
+        self.patience = Patience::Nothing;
+        self.out.push_back(Output::Event(Event::Closed { reason }));
+    }
+
+    fn give_up(&mut self, seat: Seat, reason: DisconnectReason) {
+        self.request(match seat.socket {
+            Some(socket) => RequestKind::Detach { socket, reason },
+            None => RequestKind::Cancel { namespace: seat.namespace },
+        });
+    }
+
+    fn request(&mut self, request: RequestKind) {
+        self.out.push_back(Output::Hub(Request(request)));
+    }
+
+    pub(super) fn send(&mut self, packet: &Encoded) -> Result<(), SendError> {
+        self.connection.send_frame(Frame::Text(packet.head().clone()))?;
+        for attachment in packet.attachments() {
+            self.connection.send_frame(Frame::Binary(attachment.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the limits of the queue do not apply to: answers, and what was missed, which is
+    /// bounded by [`replay_bytes`](crate::RecoveryConfig::replay_bytes). On a connection that is
+    /// closing there is nobody to answer.
+    pub(super) fn send_exempt(&mut self, packet: &Encoded) {
+        let mut is_sent = self.connection.send_exempt(Frame::Text(packet.head().clone())).is_ok();
+        for attachment in packet.attachments() {
+            let frame = Frame::Binary(attachment.clone());
+            is_sent = is_sent && self.connection.send_exempt(frame).is_ok();
+        }
+    }
+}
