@@ -60,6 +60,8 @@ pub struct Totals {
     pub connects_refused: ConnectRefusals,
     /// Sessions begun.
     pub sessions_opened: u64,
+    /// Sessions taken over from a snapshot, those included that were over by then.
+    pub sessions_restored: u64,
     /// Sessions recovered.
     pub recovered: u64,
     /// Sessions recovered while their old link was still thought to be alive.

@@ -54,6 +54,12 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// Returns the moment `delay` earlier, or the origin if that is before it.
+    pub(crate) fn saturating_sub(self, delay: Duration) -> Self {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// Returns the time passed since `earlier`, or zero if that is not earlier.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -58,6 +58,12 @@ enum Op {
     Wait {
         secs: u64,
     },
+    /// Another process takes over from a snapshot, with a log of another size if that is given.
+    Restart {
+        is_graceful: bool,
+        capacity: Option<usize>,
+        downtime: u64,
+    },
 }
 
 /// What the model knows of a client and its present session.
@@ -80,9 +86,12 @@ struct Peer {
 struct Model {
     world: World,
     peers: Vec<Peer>,
-    capacity: u64,
+    capacity: usize,
+    order: ReplayOrder,
     /// Sequences given out so far.
     head: u64,
+    /// Sequences that were evicted by the logs of earlier processes.
+    evicted: u64,
     elapsed: Duration,
     recovered: usize,
     refused: usize,
@@ -102,9 +111,18 @@ impl Model {
     fn new(capacity: usize, order: ReplayOrder) -> Self {
         let mut world = World::new(config(capacity, order));
         let peers = (0..CLIENTS).map(|_| Self::newcomer(&mut world)).collect();
-        let capacity = capacity as u64;
         let elapsed = Duration::ZERO;
-        Self { world, peers, capacity, head: 0, elapsed, recovered: 0, refused: 0 }
+        Self {
+            world,
+            peers,
+            capacity,
+            order,
+            head: 0,
+            evicted: 0,
+            elapsed,
+            recovered: 0,
+            refused: 0,
+        }
     }
 
     fn newcomer(world: &mut World) -> Peer {
@@ -172,11 +190,10 @@ impl Model {
             }
             Op::Wait { secs } => {
                 self.world.advance(Duration::from_secs(*secs));
-                self.elapsed += Duration::from_secs(*secs);
-                for peer in &mut self.peers {
-                    let is_away = !peer.is_live && !peer.is_over;
-                    peer.is_over |= is_away && self.elapsed >= peer.parked_at + MAX_DISCONNECTION;
-                }
+                self.wait(Duration::from_secs(*secs));
+            }
+            Op::Restart { is_graceful, capacity, downtime } => {
+                self.restart(*is_graceful, *capacity, Duration::from_secs(*downtime));
             }
         }
         self.world.drain();
@@ -211,6 +228,44 @@ impl Model {
         self.world.server.broadcast(self.world.now, "/", &audience, &event).unwrap();
     }
 
+    fn wait(&mut self, time: Duration) {
+        self.elapsed += time;
+        for peer in &mut self.peers {
+            let is_away = !peer.is_live && !peer.is_over;
+            peer.is_over |= is_away && self.elapsed >= peer.parked_at + MAX_DISCONNECTION;
+        }
+    }
+
+    fn restart(&mut self, is_graceful: bool, capacity: Option<usize>, downtime: Duration) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_live) {
+            peer.is_live = false;
+            peer.parked_at = self.elapsed;
+        }
+        self.evicted = self.evicted();
+        if self.peers.iter().all(|peer| peer.is_over) {
+            // Nobody is left who knows a position, and the log begins anew.
+            (self.head, self.evicted) = (0, 0);
+        }
+        self.capacity = capacity.unwrap_or(self.capacity);
+        self.wait(downtime);
+        let config = config(self.capacity, self.order);
+        let restored = self.world.restart(config, is_graceful, downtime);
+        let waiting: Vec<_> = self.peers.iter_mut().filter(|peer| !peer.is_over).collect();
+        assert_eq!(restored.len(), waiting.len(), "who has expired is not among them");
+        for peer in waiting {
+            let former =
+                std::mem::replace(&mut peer.key, self.world.find(&restored, &peer.session));
+            assert!(self.world.server.socket_id(former).is_none(), "no handle of the last process");
+            let mut rooms: BTreeSet<&str> = self.world.server.rooms(peer.key).collect();
+            assert!(rooms.remove(&*peer.session.sid));
+            assert_eq!(rooms, peer.rooms.iter().map(|room| ROOMS[*room]).collect());
+        }
+    }
+
+    fn evicted(&self) -> u64 {
+        self.evicted.max(self.head.saturating_sub(self.capacity as u64))
+    }
+
     fn cut(&mut self, who: usize) {
         let peer = &mut self.peers[who];
         if peer.is_live {
@@ -223,7 +278,7 @@ impl Model {
     fn come_back(&mut self, who: usize) {
         let peer = &self.peers[who];
         let position = peer.offset.as_ref().map_or(0, |offset| sequence(offset));
-        let evicted = self.head.saturating_sub(self.capacity);
+        let evicted = self.evicted();
         let missed: Vec<u64> =
             peer.addressed.iter().copied().filter(|seq| *seq > position).collect();
         let is_held = missed.iter().all(|seq| *seq > evicted);
@@ -318,6 +373,10 @@ fn op() -> impl Strategy<Value = Op> {
         4 => who.clone().prop_map(|who| Op::Return { who }),
         1 => who.prop_map(|who| Op::Kick { who }),
         1 => (1_u64..100).prop_map(|secs| Op::Wait { secs }),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 1_usize..16), 0_u64..100)
+            .prop_map(|(is_graceful, capacity, downtime)| {
+                Op::Restart { is_graceful, capacity, downtime }
+            }),
     ]
 }
 

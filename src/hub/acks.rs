@@ -164,6 +164,16 @@ impl AckTable {
         Some(Settled::Many { responses, missing, timed_out: false })
     }
 
+    /// The next id: those before it may have been asked for.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next
+    }
+
+    /// Makes ids go on from `next`.
+    pub(super) fn resume(&mut self, next: u64) {
+        self.next = next.min(ID_MAX);
+    }
+
     pub(super) fn is_awaited(&self, id: u64) -> bool {
         self.pending.contains_key(&id)
     }

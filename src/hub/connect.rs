@@ -18,7 +18,7 @@ use crate::{
     bucket::{Bucket, Rate},
     config::{RecoveryConfig, ReplayOrder, ServerConfig},
     engine::CloseReason,
-    id::{ConnectionId, RecoveryKey, SocketId, SocketKey},
+    id::{ConnectionId, RecoveryKey, SocketKey},
     recovery::{RecoveryOutcome, Refusal},
     socket::{Encoded, Json, NamespaceName},
     stats::increment,
@@ -292,9 +292,8 @@ impl<D: Default> Hub<D> {
         outcome: RecoveryOutcome,
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         increment(&mut self.totals.sessions_opened);
-        let id = SocketId::from_entropy(&mut *self.entropy);
-        let key =
-            self.config.recovery.is_some().then(|| RecoveryKey::from_entropy(&mut *self.entropy));
+        let id = self.draw_id(request.namespace);
+        let key = self.config.recovery.is_some().then(|| self.draw_key());
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         let birth =
@@ -365,8 +364,7 @@ impl<D: Default> Hub<D> {
         if let Some(id) = self.names.get(name) {
             return Some(*id);
         }
-        let is_accepted = self.predicates.iter().any(|accepts| accepts(name.as_str()));
-        if !is_accepted {
+        if !self.is_accepted(name) {
             increment(&mut self.totals.connects_refused.invalid_namespace);
             return None;
         }
@@ -375,6 +373,11 @@ impl<D: Default> Hub<D> {
             increment(&mut self.totals.connects_refused.too_many_namespaces);
         }
         created
+    }
+
+    /// Whether a namespace of this name may be made when a client asks for it.
+    pub(super) fn is_accepted(&self, name: &NamespaceName) -> bool {
+        self.predicates.iter().any(|accepts| accepts(name.as_str()))
     }
 
     fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {

@@ -27,6 +27,7 @@ mod connect;
 mod emit;
 mod error;
 mod event;
+mod ids;
 mod message;
 mod namespace;
 mod once;
@@ -34,6 +35,7 @@ mod reason;
 mod rejection;
 mod rooms;
 mod sessions;
+mod snapshot;
 
 use alloc::{
     boxed::Box,
@@ -52,6 +54,7 @@ pub use self::{
     message::{AckToken, Delivery, Once, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
+    snapshot::{RestoreError, Snapshot},
 };
 use self::{
     connect::Connects,
@@ -372,15 +375,24 @@ impl<D: Default> Hub<D> {
         if self.namespaces.len() >= limit {
             return Err(NamespaceError::TooMany { limit });
         }
+        self.insert_namespace(name, is_dynamic).ok_or(NamespaceError::TooMany { limit })
+    }
+
+    /// Makes a namespace, also beyond the limit. `None` if there is no id left for it.
+    fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> Option<u32> {
         let id = self.next_namespace;
-        self.next_namespace = id.checked_add(1).ok_or(NamespaceError::TooMany { limit })?;
-        let mut epoch = [0; 4];
-        self.entropy.fill(&mut epoch);
-        let epoch = u32::from_le_bytes(epoch);
+        self.next_namespace = id.checked_add(1)?;
+        let epoch = u64::from(self.random());
         let namespace = Namespace::new(id, name.clone(), self.config.clone(), epoch, is_dynamic);
         self.namespaces.insert(id, namespace);
         self.names.insert(name, id);
-        Ok(id)
+        Some(id)
+    }
+
+    fn random(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        u32::from_le_bytes(bytes)
     }
 
     fn find_namespace(&self, name: &str) -> Option<u32> {

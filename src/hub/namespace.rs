@@ -32,7 +32,7 @@ pub(super) struct Namespace<D> {
     pub(super) waiting: usize,
     /// This namespace's entry among the hub's timers.
     pub(super) armed: Timestamp,
-    acks: AckTable,
+    pub(super) acks: AckTable,
     config: Arc<ServerConfig>,
 }
 
@@ -44,7 +44,7 @@ impl<D> Namespace<D> {
         id: u32,
         name: NamespaceName,
         config: Arc<ServerConfig>,
-        epoch: u32,
+        epoch: u64,
         is_dynamic: bool,
     ) -> Self {
         Self {

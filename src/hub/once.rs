@@ -8,15 +8,12 @@ use super::{
     event::Event,
     message::{AckToken, Attached, Once},
     namespace::{Namespace, Outbox},
-    sessions::{AnswerKey, Known, Member, Waiting},
+    sessions::{AnswerKey, Known, Member, OFFSET_LEN_MAX, Waiting},
 };
 use crate::{
     id::SocketKey,
     socket::{self, Args, Encoded},
 };
-
-/// Longest client offset in bytes.
-const OFFSET_LEN_MAX: usize = 255;
 
 impl<D> Namespace<D> {
     /// Answers an event that a client asked an acknowledgement for.

@@ -48,6 +48,11 @@ impl Rooms {
         self.slots.get(room.0 as usize)?.name.as_deref()
     }
 
+    /// Names and ids in the order of the names.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, RoomId)> {
+        self.names.iter().map(|(name, room)| (&**name, *room))
+    }
+
     pub(super) fn find_or_create(&mut self, name: &str) -> RoomId {
         if let Some(room) = self.find(name) {
             return room;

@@ -1,5 +1,8 @@
 //! The log of one namespace: what was emitted, to whom, until it is evicted.
 
+mod eras;
+mod snapshot;
+
 use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
@@ -8,6 +11,8 @@ use core::{mem, time::Duration};
 
 use smallvec::SmallVec;
 
+use self::eras::Eras;
+pub(crate) use self::snapshot::{LogContext, LogSnapshot};
 use super::{
     entry::{Blocks, Entry, Extra},
     offset::Offset,
@@ -22,7 +27,7 @@ use crate::{config::ServerConfig, socket::Encoded, time::Timestamp};
 /// O(1), looking up the packets of a room after a position O(log n + packets found).
 #[derive(Debug)]
 pub(crate) struct RecoveryBuffer {
-    epoch: u32,
+    eras: Eras,
     bounds: Bounds,
     entries: VecDeque<Entry>,
     /// What few packets have, by sequence.
@@ -73,7 +78,7 @@ const EXPIRY_BATCH: Duration = Duration::from_secs(1);
 
 impl RecoveryBuffer {
     /// `None` in the configuration makes a log that holds nothing.
-    pub(crate) fn new(config: &ServerConfig, epoch: u32) -> Self {
+    pub(crate) fn new(config: &ServerConfig, epoch: u64) -> Self {
         let bounds = config.recovery.as_ref().map_or(
             Bounds { packets: 0, bytes: 0, age: Duration::ZERO },
             |recovery| Bounds {
@@ -87,7 +92,7 @@ impl RecoveryBuffer {
             },
         );
         Self {
-            epoch,
+            eras: Eras::new(epoch),
             bounds,
             entries: VecDeque::new(),
             extras: BTreeMap::new(),
@@ -111,27 +116,18 @@ impl RecoveryBuffer {
         encode: impl FnOnce(Offset) -> Encoded,
     ) -> Encoded {
         let sequence = self.head().saturating_add(1);
-        let (text, attachments) = encode(Offset::new(self.epoch, sequence)).into_parts();
-        let text = self.blocks.place(text, self.bytes);
-        let packet = Encoded::from_parts(text.clone(), attachments.clone());
-        for room in &to.targets {
-            self.track(*room).append(sequence);
-        }
-        for room in to.targets.iter().chain(&to.except) {
-            self.retain(*room);
-        }
-        let (entry, extra) = Entry::new(text, attachments, to, ack);
-        self.bytes = self.bytes.saturating_add(cost(&entry, extra.as_ref()));
-        self.entries.push_back(entry);
-        if let Some(extra) = extra {
-            self.extras.insert(sequence, extra);
-        }
-        self.enter_batch(now, sequence);
+        let packet = encode(Offset::new(self.eras.epoch(), sequence));
+        let packet = self.push(now, to, ack, packet);
+        self.enforce_bounds();
+        packet
+    }
+
+    /// Drops the oldest packets while there are too many.
+    pub(crate) fn enforce_bounds(&mut self) {
         while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
             self.evict();
             self.made_room = self.made_room.wrapping_add(1);
         }
-        packet
     }
 
     /// Drops the packets that no session can ask for any more.
@@ -156,8 +152,11 @@ impl RecoveryBuffer {
         self.batches.front().map_or(Timestamp::NEVER, |batch| self.expiry(batch))
     }
 
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
+    /// The sequence that an offset stands for, if it was given out by this log.
+    pub(crate) fn sequence_of(&self, offset: Offset) -> Option<u64> {
+        let sequence = offset.sequence();
+        let is_ours = sequence <= self.head() && self.eras.epoch_at(sequence) == offset.epoch();
+        is_ours.then_some(sequence)
     }
 
     /// The sequence of the latest packet.
@@ -167,7 +166,8 @@ impl RecoveryBuffer {
 
     /// The position of the latest packet.
     pub(crate) fn head_offset(&self) -> Offset {
-        Offset::new(self.epoch, self.head())
+        let head = self.head();
+        Offset::new(self.eras.epoch_at(head), head)
     }
 
     /// Packets that were evicted although they were not too old.
@@ -252,6 +252,34 @@ impl RecoveryBuffer {
     /// Rooms that nothing in the log names any more, since the last call.
     pub(crate) fn take_released(&mut self) -> Vec<RoomId> {
         mem::take(&mut self.released)
+    }
+
+    /// Stores a packet at the next position, and returns it with its text in the log's memory.
+    fn push(
+        &mut self,
+        now: Timestamp,
+        to: &Addressees,
+        ack: Option<u64>,
+        packet: Encoded,
+    ) -> Encoded {
+        let sequence = self.head().saturating_add(1);
+        let (text, attachments) = packet.into_parts();
+        let text = self.blocks.place(text, self.bytes);
+        let packet = Encoded::from_parts(text.clone(), attachments.clone());
+        for room in &to.targets {
+            self.track(*room).append(sequence);
+        }
+        for room in to.targets.iter().chain(&to.except) {
+            self.retain(*room);
+        }
+        let (entry, extra) = Entry::new(text, attachments, to, ack);
+        self.bytes = self.bytes.saturating_add(cost(&entry, extra.as_ref()));
+        self.entries.push_back(entry);
+        if let Some(extra) = extra {
+            self.extras.insert(sequence, extra);
+        }
+        self.enter_batch(now, sequence);
+        packet
     }
 
     fn evict(&mut self) {

@@ -10,10 +10,13 @@
 //! any of them. Only in the one window that the eviction has reached the middle of, the rooms of
 //! that time have to be looked at again, and their intervals are kept until then.
 
+mod snapshot;
+
 use alloc::{boxed::Box, vec::Vec};
 
 use smallvec::SmallVec;
 
+pub(crate) use self::snapshot::{MembershipsContext, MembershipsSnapshot};
 use super::{buffer::RecoveryBuffer, room::RoomId};
 
 /// The rooms of one session over time.
@@ -81,6 +84,10 @@ impl Memberships {
 
     pub(crate) fn current(&self) -> &[Membership] {
         &self.current
+    }
+
+    pub(crate) fn current_mut(&mut self) -> &mut [Membership] {
+        &mut self.current
     }
 
     pub(crate) fn get_mut(&mut self, room: RoomId) -> Option<&mut Membership> {

@@ -32,6 +32,8 @@
 //!   end by expiry is an event.
 //! * A claim is one step: the old link's socket is closed if there is still one, the session moves,
 //!   CONNECT is written, then what was missed, then what is live.
+//! * A planned restart loses nothing: all of this is in a [`Snapshot`](crate::hub::Snapshot), which
+//!   the next process is restored from.
 //!
 //! # Holes of the reference
 //!
@@ -45,11 +47,13 @@ mod memberships;
 mod offset;
 mod refusal;
 mod room;
+mod snapshot;
 
 pub(crate) use self::{
-    buffer::{Addressees, RecoveryBuffer},
-    memberships::{Memberships, Missing},
+    buffer::{Addressees, LogContext, LogSnapshot, RecoveryBuffer},
+    memberships::{Memberships, MembershipsContext, MembershipsSnapshot, Missing},
     room::RoomId,
+    snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
 };
 pub use self::{
     offset::{InvalidOffset, Offset},

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// On the wire it is `<epoch>-<sequence>` in decimal, the shape of a Redis stream id, appended as
 /// the last element of an event. The epoch is drawn when a log is created, so that a position of
-/// another log (an earlier process, another namespace) is recognised as foreign.
+/// another log (an earlier process, another namespace) is recognised as foreign. A log that is
+/// restored from a [`Snapshot`](crate::hub::Snapshot) goes on under a later epoch, and knows its
+/// earlier ones: a position that was given out after the snapshot was taken is foreign, too.
 ///
 /// ```
 /// use socketio_proto::recovery::Offset;
@@ -24,21 +26,21 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Offset {
-    epoch: u32,
+    epoch: u64,
     sequence: u64,
 }
 
 impl Offset {
-    /// Longest text of an offset: ten digits, a dash, twenty digits.
-    const TEXT_LEN_MAX: usize = 31;
+    /// Longest text of an offset: twenty digits, a dash, twenty digits.
+    const TEXT_LEN_MAX: usize = 41;
 
     /// Makes the position `sequence` of the log `epoch`.
-    pub const fn new(epoch: u32, sequence: u64) -> Self {
+    pub const fn new(epoch: u64, sequence: u64) -> Self {
         Self { epoch, sequence }
     }
 
     /// Returns which log the position belongs to.
-    pub const fn epoch(self) -> u32 {
+    pub const fn epoch(self) -> u64 {
         self.epoch
     }
 
@@ -51,7 +53,7 @@ impl Offset {
     pub(crate) fn text(self) -> OffsetText {
         let mut text = OffsetText { bytes: [0; Self::TEXT_LEN_MAX], len: 0 };
         let written = write!(text, "{self}");
-        debug_assert!(written.is_ok(), "31 characters hold every offset");
+        debug_assert!(written.is_ok(), "41 characters hold every offset");
         text
     }
 }
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_offset_survives_its_text() {
-        for offset in [Offset::new(0, 0), Offset::new(1, 9), Offset::new(u32::MAX, u64::MAX)] {
+        for offset in [Offset::new(0, 0), Offset::new(1, 9), Offset::new(u64::MAX, u64::MAX)] {
             assert_eq!(*offset.text(), *offset.to_string());
             assert_eq!(offset.text().parse(), Ok(offset));
         }
@@ -130,7 +132,7 @@ mod tests {
         for text in ["", "-", "1-", "-1", "+1-2", "1-+2", "1-2-3", "01-2", "1-02", "a-1", "1 -2"] {
             assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
         }
-        assert!("4294967296-1".parse::<Offset>().is_err(), "an epoch has 32 bits");
+        assert!("18446744073709551616-1".parse::<Offset>().is_err(), "an epoch has 64 bits");
         assert!("1-18446744073709551616".parse::<Offset>().is_err(), "a sequence has 64 bits");
     }
 }

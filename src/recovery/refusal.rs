@@ -10,7 +10,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Refusal {
     /// No session has this private id: it ended for good, it was evicted, the server was
-    /// restarted, or the id was made up.
+    /// restarted without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
     #[error("no session with this private id is known")]
     Unknown,
     /// The session belongs to another namespace.
@@ -23,7 +23,8 @@ pub enum Refusal {
     /// A packet that was addressed to the session after the offset is not in the log any more.
     #[error("a packet that the client missed was evicted from the log")]
     Gap,
-    /// The offset is no offset of this log, or lies before the session's birth or in the future.
+    /// The offset is no offset of this log, or lies before the session's birth or in the future: so
+    /// does one that a former process gave out after the snapshot that this one was restored from.
     #[error("the offset is not one of this session")]
     InvalidOffset,
     /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or had

@@ -69,6 +69,13 @@ impl Tracks {
         list.get(index as usize)?.as_deref()
     }
 
+    /// All rooms that are known.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RoomId, &RoomTrack)> {
+        let shared = (0..).map(RoomId).zip(&self.shared);
+        let own = (0..).map(RoomId::own).zip(&self.own);
+        shared.chain(own).filter_map(|(room, track)| Some((room, track.as_deref()?)))
+    }
+
     pub(super) fn get_mut(&mut self, room: RoomId) -> Option<&mut RoomTrack> {
         let (list, index) = self.list(room);
         list.get_mut(index)?.as_deref_mut()
@@ -105,7 +112,7 @@ impl Tracks {
 /// Sets of excepted rooms that a room remembers the evictions of. Beyond it the oldest is counted
 /// as if it had excepted nobody: some session may then be refused although it was excepted, none
 /// recovers with a loss.
-const CLASSES_MAX: usize = 32;
+pub(super) const CLASSES_MAX: usize = 32;
 
 impl RoomTrack {
     pub(super) fn append(&mut self, sequence: u64) {
@@ -183,6 +190,22 @@ impl RoomTrack {
 
     pub(super) fn take_classes(&mut self) -> impl Iterator<Item = Excepted> {
         mem::take(&mut self.evicted_except).into_iter().map(|(set, _)| set)
+    }
+
+    /// The latest evicted packet without exceptions.
+    pub(super) fn last_unexcepted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The latest evicted packet for each set of excepted rooms.
+    pub(super) fn classes(&self) -> impl Iterator<Item = (&[RoomId], u64)> {
+        self.evicted_except.iter().map(|(set, last)| (&**set, *last))
+    }
+
+    /// Takes over what is known of evictions.
+    pub(super) fn restore(&mut self, last: u64, sets: Vec<(Excepted, u64)>) {
+        self.evicted = last;
+        self.evicted_except = sets;
     }
 
     fn forget_oldest(&mut self) -> Option<Excepted> {

@@ -20,6 +20,7 @@
 mod input;
 mod links;
 mod requests;
+mod snapshot;
 mod verbs;
 
 pub use self::{

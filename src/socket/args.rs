@@ -1,9 +1,10 @@
 //! Arguments without a name.
 
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     ArgsError, EncodeError,
@@ -43,11 +44,20 @@ impl Args {
         Self(List::empty())
     }
 
+    /// Takes over the text of an array and its attachments, if they belong together.
+    pub(super) fn from_parts(json: Box<str>, attachments: Vec<Bytes>) -> Option<Self> {
+        serde_json::from_str::<IgnoredAny>(&json).ok()?;
+        let is_array = json.starts_with('[') && json.ends_with(']');
+        let is_whole = list::check_placeholders(&json, attachments.len()).is_ok();
+        let attachments = list::share(attachments);
+        (is_array && is_whole).then(|| Self(List::whole(json.into(), attachments)))
+    }
+
     pub(super) fn from_list(list: List) -> Self {
         Self(list)
     }
 
-    pub(super) fn attach(&mut self, attachments: alloc::vec::Vec<Bytes>) {
+    pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
         self.0.attach(attachments);
     }
 

@@ -175,7 +175,7 @@ pub(super) fn to_array<T: Serialize + ?Sized>(
 /// JSON or as a DOM. In a packet with attachments they would point at an attachment that is not
 /// theirs, or at none, upon which every receiver closes its connection. A packet without
 /// attachments is a plain one, in which nobody looks for placeholders.
-fn check_placeholders(text: &str, attachments: usize) -> Result<(), EncodeError> {
+pub(super) fn check_placeholders(text: &str, attachments: usize) -> Result<(), EncodeError> {
     if attachments == 0 {
         return Ok(());
     }

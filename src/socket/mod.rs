@@ -60,6 +60,7 @@ mod name;
 mod packet;
 mod placeholder;
 mod ser;
+mod snapshot;
 mod text;
 
 pub use args::Args;
@@ -72,3 +73,4 @@ pub use json::Json;
 pub(crate) use list::Attachments;
 pub use name::NamespaceName;
 pub use packet::{Kind, Packet};
+pub(crate) use snapshot::{ArgsSnapshot, EncodedSnapshot};

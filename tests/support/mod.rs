@@ -11,7 +11,7 @@ use bytes::Bytes;
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead, Response},
-    hub::{AckToken, Audience, ConnectRequest},
+    hub::{AckToken, Audience, ConnectRequest, RestoreError},
     recovery::RecoveryOutcome,
     server::{Event, Input, Output, Server},
     socket::{self, NamespaceName},
@@ -25,6 +25,7 @@ pub struct World {
     /// Accept every CONNECT as soon as it is asked about.
     pub auto_accept: bool,
     next_wire: u64,
+    restarts: u64,
     received: BTreeMap<WireId, VecDeque<Received>>,
 }
 
@@ -63,7 +64,11 @@ pub fn counting_config() -> ServerConfig {
 
 /// Entropy that counts: ids differ and are the same in every run.
 pub fn counting_entropy() -> impl FnMut(&mut [u8]) + Send {
-    let mut state = 0_u64;
+    seeded_entropy(0)
+}
+
+pub fn seeded_entropy(seed: u64) -> impl FnMut(&mut [u8]) + Send {
+    let mut state = seed;
     move |dest: &mut [u8]| {
         for byte in dest.iter_mut() {
             // An LCG is random enough to tell ids apart.
@@ -93,8 +98,48 @@ impl World {
             events: VecDeque::new(),
             auto_accept: true,
             next_wire: 0,
+            restarts: 0,
             received: BTreeMap::new(),
         }
+    }
+
+    /// The process ends, gracefully or with its links still open, and another one takes over after
+    /// `downtime`. Returns the sessions that wait for their clients.
+    pub fn restart(
+        &mut self,
+        config: ServerConfig,
+        is_graceful: bool,
+        downtime: Duration,
+    ) -> Vec<SocketKey> {
+        if is_graceful {
+            self.server.shutdown(self.now);
+            self.drain();
+        }
+        let text = serde_json::to_string(&self.server.snapshot(self.now)).unwrap();
+        self.now = self.now.saturating_add(downtime);
+        self.restore(config, &text).unwrap()
+    }
+
+    /// Another process takes over from a snapshot.
+    pub fn restore(
+        &mut self,
+        config: ServerConfig,
+        snapshot: &str,
+    ) -> Result<Vec<SocketKey>, RestoreError> {
+        self.restarts += 1;
+        self.server = Server::new(config, seeded_entropy(self.restarts)).unwrap();
+        self.server.add_namespace("/").unwrap();
+        let restored = self.server.restore(self.now, serde_json::from_str(snapshot).unwrap());
+        self.drain();
+        restored
+    }
+
+    /// The socket with that public id.
+    pub fn find(&self, sockets: &[SocketKey], session: &Session) -> SocketKey {
+        let is_it = |socket: &&SocketKey| {
+            self.server.socket_id(**socket).is_some_and(|id| id.as_str() == session.sid)
+        };
+        *sockets.iter().find(is_it).expect("the session was restored")
     }
 
     pub fn with_recovery() -> Self {

@@ -8,6 +8,7 @@ mod own;
 mod receipts;
 mod recover;
 mod select;
+mod snapshot;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,8 @@ use smallvec::SmallVec;
 
 pub(in crate::hub) use self::{
     member::Member,
-    receipts::{AnswerKey, Known, Waiting},
+    receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
+    snapshot::{SessionsContext, SessionsSnapshot},
 };
 use self::{member::Place, select::Marks};
 use super::{
@@ -59,7 +61,7 @@ pub(in crate::hub) struct Birth<D> {
 }
 
 impl<D> Sessions<D> {
-    pub(in crate::hub) fn new(name: NamespaceName, config: Arc<ServerConfig>, epoch: u32) -> Self {
+    pub(in crate::hub) fn new(name: NamespaceName, config: Arc<ServerConfig>, epoch: u64) -> Self {
         Self {
             name,
             log: RecoveryBuffer::new(&config, epoch),
@@ -343,6 +345,10 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn room_count(&self) -> usize {
         self.rooms.len().saturating_add(self.alone.len())
+    }
+
+    pub(in crate::hub) fn has_room(&self, name: &str) -> bool {
+        self.find_room(name).is_some()
     }
 
     pub(in crate::hub) fn log(&self) -> &RecoveryBuffer {

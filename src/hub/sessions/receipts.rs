@@ -5,6 +5,8 @@
 //! has, and the client sends the rest. The application of any other client gives each event an
 //! offset of its own, and a window of these is kept. In both cases the answers are kept as well.
 
+mod snapshot;
+
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -12,12 +14,17 @@ use alloc::{
 };
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
+pub(in crate::hub) use self::snapshot::ReceiptsSnapshot;
 use crate::{
     config::Limits,
     hub::message::Attached,
     socket::{Args, Encoded, Kind, NamespaceName, Packet},
 };
+
+/// Longest client offset in bytes.
+pub(in crate::hub) const OFFSET_LEN_MAX: usize = 255;
 
 /// What a session remembers of its client's events.
 #[derive(Debug, Default)]
@@ -45,7 +52,8 @@ struct Answer {
 }
 
 /// Which event an answer belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::hub) enum AnswerKey {
     /// The one with this id, of a client that counts.
     Id(u64),

@@ -60,12 +60,7 @@ impl<D> Sessions<D> {
 
     fn position(&self, member: &Member<D>, text: &str) -> Result<u64, Refusal> {
         let offset: Offset = text.parse().map_err(|_| Refusal::InvalidOffset)?;
-        let is_ours = offset.epoch() == self.log.epoch();
-        let lifetime = member.floor..=self.log.head();
-        if is_ours && lifetime.contains(&offset.sequence()) {
-            Ok(offset.sequence())
-        } else {
-            Err(Refusal::InvalidOffset)
-        }
+        let sequence = self.log.sequence_of(offset).ok_or(Refusal::InvalidOffset)?;
+        if sequence >= member.floor { Ok(sequence) } else { Err(Refusal::InvalidOffset) }
     }
 }

@@ -1,0 +1,62 @@
+//! What a session remembers of its client's events, in a snapshot.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use super::{AnswerKey, Known, OFFSET_LEN_MAX, Receipts};
+use crate::{
+    config::Limits,
+    recovery::{Inconsistent, require},
+    socket::ArgsSnapshot,
+};
+
+/// What a session remembers, as plain data. Nothing waits for an answer: the links are gone.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::hub) struct ReceiptsSnapshot {
+    received: u64,
+    /// Offsets that were accepted, oldest first.
+    offsets: Vec<Box<str>>,
+    /// Answers, oldest first.
+    answers: Vec<(AnswerKey, ArgsSnapshot)>,
+    /// Events that the client is to send again, ascending.
+    withdrawn: Vec<u64>,
+}
+
+impl Receipts {
+    pub(in crate::hub::sessions) fn snapshot(&self) -> ReceiptsSnapshot {
+        let answer = |key: &AnswerKey| {
+            let answer = self.answers.get(key)?;
+            Some((key.clone(), ArgsSnapshot::of(&answer.args)))
+        };
+        ReceiptsSnapshot {
+            received: self.received,
+            offsets: self.accepted.iter().cloned().collect(),
+            answers: self.answered.iter().filter_map(answer).collect(),
+            withdrawn: self.withdrawn.iter().copied().collect(),
+        }
+    }
+
+    /// Remembers again what is in a snapshot, as far as the limits allow.
+    pub(in crate::hub::sessions) fn restore(
+        snapshot: ReceiptsSnapshot,
+        limits: &Limits,
+    ) -> Result<Self, Inconsistent> {
+        let ReceiptsSnapshot { received, offsets, answers, withdrawn } = snapshot;
+        let mut receipts = Self { received, ..Self::default() };
+        receipts.withdrawn = withdrawn.into_iter().collect();
+        while receipts.withdrawn.len() > limits.client_offsets {
+            receipts.withdrawn.pop_first();
+        }
+        for offset in &offsets {
+            let is_new = receipts.accept(offset, None, limits) == Known::Fresh;
+            let is_offset = (1..=OFFSET_LEN_MAX).contains(&offset.len());
+            require(is_new && is_offset, "sessions.receipts.offsets")?;
+        }
+        for (key, args) in answers {
+            let args = args.restore().ok_or(Inconsistent("sessions.receipts.answers"))?;
+            receipts.answer(key, &args, false, limits);
+        }
+        Ok(receipts)
+    }
+}

@@ -1,0 +1,264 @@
+//! The sessions of one namespace in a snapshot.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Member, Sessions,
+    member::Place,
+    receipts::{Receipts, ReceiptsSnapshot},
+};
+use crate::{
+    config::ServerConfig,
+    id::{RecoveryKey, SocketId},
+    recovery::{
+        Inconsistent, LogContext, LogSnapshot, Memberships, MembershipsContext,
+        MembershipsSnapshot, Places, RecoveryBuffer, Resumption, RoomId, RoomPlace, require,
+    },
+    socket::NamespaceName,
+    time::Timestamp,
+};
+
+/// The sessions of one namespace, their rooms and their log as plain data.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::hub) struct SessionsSnapshot<D> {
+    name: NamespaceName,
+    /// Ids of acknowledgements go on, so that a late answer is taken for no other.
+    next_ack: u64,
+    /// Names of rooms, ascending. Elsewhere a room is its place in a row: that of everyone, these,
+    /// and then the own ones of the sessions.
+    rooms: Vec<Box<str>>,
+    log: LogSnapshot,
+    sessions: Vec<SessionSnapshot<D>>,
+}
+
+/// One session. It is parked: no link outlives its process.
+#[derive(Clone, Serialize, Deserialize)]
+struct SessionSnapshot<D> {
+    sid: SocketId,
+    #[serde(with = "private_id")]
+    pid: RecoveryKey,
+    data: D,
+    /// When its link was lost.
+    parked_at: Timestamp,
+    floor: u64,
+    memberships: MembershipsSnapshot,
+    receipts: Option<ReceiptsSnapshot>,
+}
+
+/// What the sessions of a namespace are restored with.
+pub(in crate::hub) struct SessionsContext {
+    pub(in crate::hub) config: Arc<ServerConfig>,
+    pub(in crate::hub) resumption: Resumption,
+    /// How much later the epoch of the log is.
+    pub(in crate::hub) jump: u32,
+}
+
+impl<D> SessionsSnapshot<D> {
+    pub(in crate::hub) fn name(&self) -> &NamespaceName {
+        &self.name
+    }
+
+    pub(in crate::hub) fn next_ack(&self) -> u64 {
+        self.next_ack
+    }
+
+    /// How many sessions there are.
+    pub(in crate::hub) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+impl<D: Clone> Sessions<D> {
+    /// The sessions as plain data; `None` if none can be recovered, and so nothing is of use.
+    pub(in crate::hub) fn snapshot(
+        &self,
+        now: Timestamp,
+        next_ack: u64,
+    ) -> Option<SessionsSnapshot<D>> {
+        let places = self.places();
+        let place = |room: RoomId| places.get(&room).copied();
+        let members = self.members.iter();
+        let sessions: Vec<_> = members
+            .filter_map(|(index, member)| self.session_snapshot(now, index, member, place))
+            .collect();
+        (!sessions.is_empty()).then(|| SessionsSnapshot {
+            name: self.name.clone(),
+            next_ack,
+            rooms: self.rooms.iter().map(|(name, _)| name.into()).collect(),
+            log: self.log.snapshot(place),
+            sessions,
+        })
+    }
+
+    /// Where rooms stand in a snapshot.
+    fn places(&self) -> BTreeMap<RoomId, RoomPlace> {
+        let everyone = core::iter::once(RoomId::ALL);
+        let named = self.rooms.iter().map(|(_, room)| room);
+        let members = self.members.iter().filter(|(_, member)| member.key.is_some());
+        let own = members.map(|(index, _)| own_room(index));
+        everyone.chain(named).chain(own).zip(0..).collect()
+    }
+
+    fn session_snapshot(
+        &self,
+        now: Timestamp,
+        index: usize,
+        member: &Member<D>,
+        place: impl Fn(RoomId) -> Option<RoomPlace>,
+    ) -> Option<SessionSnapshot<D>> {
+        let parked_at = match member.place {
+            Place::Live(_) => now,
+            Place::Parked { expires } => expires.saturating_sub(self.max_disconnection()),
+        };
+        Some(SessionSnapshot {
+            sid: member.id,
+            pid: member.key?,
+            data: member.data.clone(),
+            parked_at,
+            floor: member.floor,
+            memberships: member.memberships.snapshot(own_room(index), place),
+            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
+        })
+    }
+}
+
+impl<D> Sessions<D> {
+    /// Makes the sessions that a snapshot describes, with generations from `generation` on.
+    pub(in crate::hub) fn restore(
+        snapshot: SessionsSnapshot<D>,
+        context: SessionsContext,
+        generation: &mut u32,
+    ) -> Result<Self, Inconsistent> {
+        let SessionsSnapshot { name, next_ack, rooms, log, sessions } = snapshot;
+        require(rooms.is_sorted_by(|a, b| a < b), "rooms")?;
+        let SessionsContext { config, resumption, jump } = context;
+        let places = Places::new(rooms.len(), sessions.len()).ok_or(Inconsistent("rooms"))?;
+        let log_context =
+            LogContext { config: &config, name: &name, resumption, places, next_ack, jump };
+        let log = RecoveryBuffer::restore(log, log_context)?;
+        let mut restored = Self { log, ..Self::new(name, config, 0) };
+        for name in &rooms {
+            restored.rooms.find_or_create(name);
+        }
+        let mut ids = BTreeSet::new();
+        for session in sessions {
+            require(ids.insert(session.sid), "sessions.sid")?;
+            restored.restore_session(session, resumption, *generation, places)?;
+            *generation = generation.wrapping_add(1);
+        }
+        let indices: Vec<u32> = restored.expiries.iter().map(|(_, index)| *index).collect();
+        for index in indices {
+            restored.forget_past(index);
+        }
+        for name in &rooms {
+            // Known to the log alone, or to nothing if the snapshot names more than it needs.
+            if let Some(room) = restored.rooms.find(name) {
+                restored.free_if_unused(room);
+            }
+        }
+        restored.log.enforce_bounds();
+        restored.free_released();
+        Ok(restored)
+    }
+
+    fn restore_session(
+        &mut self,
+        session: SessionSnapshot<D>,
+        resumption: Resumption,
+        generation: u32,
+        places: Places,
+    ) -> Result<(), Inconsistent> {
+        let SessionSnapshot { sid, pid, data, parked_at, floor, memberships, receipts } = session;
+        let away = resumption.elapsed(parked_at).ok_or(Inconsistent("sessions.parked_at"))?;
+        let left = self.max_disconnection().saturating_sub(away);
+        let expires = resumption.now.saturating_add(left);
+        require(floor <= self.log.head(), "sessions.floor")?;
+        let entry = self.members.vacant_entry();
+        let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let memberships_context = MembershipsContext {
+            life: floor..=self.log.head(),
+            own_room: RoomId::own(index),
+            places,
+            limit: self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships),
+        };
+        let memberships = Memberships::restore(memberships, &memberships_context)?;
+        match self.rooms.find(sid.as_str()) {
+            // Others are in the room of its name, and it is, too.
+            Some(shared) => require(memberships.is_in(shared), "sessions.memberships.rooms")?,
+            None => {
+                self.alone.insert(sid, index);
+            }
+        }
+        let restore = |receipts| Receipts::restore(receipts, &self.config.limits).map(Box::new);
+        let receipts = receipts.map(restore).transpose()?;
+        let member = entry.insert(Member {
+            id: sid,
+            key: Some(pid),
+            generation,
+            attachment: 0,
+            data,
+            place: Place::Parked { expires },
+            floor,
+            memberships,
+            receipts,
+        });
+        for membership in member.memberships.current_mut() {
+            self.log.occupy(membership.room);
+            membership.slot = self.rooms.enter_parked(membership.room, index);
+        }
+        for room in member.memberships.past_rooms() {
+            self.rooms.retain_past(room);
+        }
+        self.expiries.insert((expires, index));
+        Ok(())
+    }
+
+    /// Indices, generations and private ids.
+    pub(in crate::hub) fn keys(&self) -> impl Iterator<Item = (u32, u32, &RecoveryKey)> {
+        let indices = self.expiries.iter().map(|(_, index)| *index);
+        indices.filter_map(|index| {
+            let member = self.members.get(index as usize)?;
+            Some((index, member.generation, member.key.as_ref()?))
+        })
+    }
+
+    /// How long a session is kept without a link.
+    fn max_disconnection(&self) -> Duration {
+        self.config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection)
+    }
+}
+
+fn own_room(index: usize) -> RoomId {
+    RoomId::own(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+/// The one place where a private id is written, on purpose.
+mod private_id {
+    use alloc::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use crate::id::RecoveryKey;
+
+    pub(super) fn serialize<S: Serializer>(
+        key: &RecoveryKey,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        key.expose().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RecoveryKey, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        RecoveryKey::parse(&text).ok_or_else(|| D::Error::custom("not an id of 20 characters"))
+    }
+}

@@ -1,0 +1,245 @@
+//! Planned restarts: what recovery needs, as one value from process to process.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use thiserror::Error;
+
+use super::{
+    Hub, Output,
+    event::Event,
+    namespace::Namespace,
+    reason::ExpiryCause,
+    sessions::{Sessions, SessionsContext, SessionsSnapshot},
+};
+use crate::{
+    id::SocketKey,
+    recovery::{Inconsistent, Resumption, require},
+    stats::increment,
+    time::Timestamp,
+};
+
+/// Everything that recovery needs of a server: for each namespace the log and the sessions, with
+/// their ids, rooms, data, and what they remember of their clients' events.
+///
+/// Made by [`Server::snapshot`](crate::server::Server::snapshot), which says what is in it and what
+/// is not. It is plain data for any format of serde: the embedder writes it where the next process
+/// finds it.
+///
+/// **It contains private ids and undelivered events: keep it as secret as a password file.** Its
+/// `Debug` shows neither.
+///
+/// Its first field is the version of its form, [`Snapshot::VERSION`]; a snapshot of another version
+/// is refused by `Deserialize`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Snapshot<D> {
+    version: Version,
+    taken_at: Timestamp,
+    /// Handles go on, so that one of the earlier process names no other socket.
+    next_generation: u32,
+    /// Those with sessions, by name.
+    namespaces: Vec<SessionsSnapshot<D>>,
+}
+
+/// The version of the form, which must be the present one.
+#[derive(Clone, Copy)]
+struct Version;
+
+/// Why a snapshot was not restored. The server is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The server has sessions, or has emitted events already.
+    #[error("a snapshot is restored before the first client connects")]
+    InUse,
+    /// This value contradicts others, or is one that no server writes: the snapshot was damaged or
+    /// made up.
+    #[error("the snapshot is damaged at `{field}`")]
+    Inconsistent {
+        /// The path of the value, such as `log.packets.at`.
+        field: &'static str,
+    },
+}
+
+impl<D> Snapshot<D> {
+    /// The version of the form that this version of the crate writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Returns when it was taken.
+    pub fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+
+    /// Returns the number of sessions in it.
+    pub fn sessions(&self) -> usize {
+        let counts = self.namespaces.iter().map(SessionsSnapshot::len);
+        counts.fold(0, usize::saturating_add)
+    }
+}
+
+impl<D: Clone> Hub<D> {
+    /// Takes a snapshot; see [`Server::snapshot`](crate::server::Server::snapshot). What is still
+    /// to be polled is not in it, nor are requests on their way from links.
+    #[must_use]
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot<D> {
+        let taken_at = self.now.max(now);
+        let namespaces = self.names.values().filter_map(|id| {
+            let namespace = self.namespaces.get(id)?;
+            namespace.sessions.snapshot(taken_at, namespace.acks.next_id())
+        });
+        Snapshot {
+            version: Version,
+            taken_at,
+            next_generation: self.next_generation,
+            namespaces: namespaces.collect(),
+        }
+    }
+}
+
+impl<D: Default> Hub<D> {
+    /// Takes over the sessions of an earlier process; see
+    /// [`Server::restore`](crate::server::Server::restore).
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] if the hub has had sessions already, or if the snapshot is damaged. Then
+    /// nothing has changed.
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        snapshot: Snapshot<D>,
+    ) -> Result<Vec<SocketKey>, RestoreError> {
+        let now = self.advance(now);
+        let has_none = |namespace: &Namespace<D>| {
+            namespace.sessions.is_empty() && namespace.sessions.log().head() == 0
+        };
+        if !self.namespaces.values().all(has_none) {
+            return Err(RestoreError::InUse);
+        }
+        let restored = self.read(now, snapshot)?;
+        for namespace in restored {
+            self.install(now, namespace);
+        }
+        Ok(self.keys.values().copied().collect())
+    }
+
+    /// Checks everything before anything is changed.
+    fn read(
+        &mut self,
+        now: Timestamp,
+        snapshot: Snapshot<D>,
+    ) -> Result<Vec<Restored<D>>, Inconsistent> {
+        let Snapshot { version: Version, taken_at, next_generation, namespaces } = snapshot;
+        self.next_generation = self.next_generation.max(next_generation);
+        let is_ascending = namespaces.is_sorted_by(|a, b| a.name() < b.name());
+        require(is_ascending, "namespaces.name")?;
+        let resumption = Resumption { taken_at, now };
+        let mut keys = BTreeMap::new();
+        let mut restored = Vec::with_capacity(namespaces.len());
+        for snapshot in namespaces {
+            let next_ack = snapshot.next_ack();
+            let (config, jump) = (self.config.clone(), self.random());
+            let context = SessionsContext { config, resumption, jump };
+            let sessions = Sessions::restore(snapshot, context, &mut self.next_generation)?;
+            for (index, _, key) in sessions.keys() {
+                let is_new = keys.insert(key.index_key(), index).is_none();
+                require(is_new, "sessions.pid")?;
+            }
+            restored.push(Restored { sessions, next_ack });
+        }
+        Ok(restored)
+    }
+
+    /// Makes a namespace what it was, and ends the sessions that have expired, that are too many,
+    /// or whose namespace there is not any more.
+    fn install(&mut self, now: Timestamp, restored: Restored<D>) {
+        let Restored { sessions, next_ack } = restored;
+        let name = sessions.name().clone();
+        let is_served = self.find_namespace(name.as_str()).is_some()
+            || (self.is_accepted(&name) && self.namespaces.len() < self.config.limits.namespaces);
+        let found = self.find_namespace(name.as_str());
+        let Some(id) = found.or_else(|| self.insert_namespace(name, true)) else {
+            return;
+        };
+        let Some(namespace) = self.namespaces.get_mut(&id) else {
+            return;
+        };
+        for (index, generation, key) in sessions.keys() {
+            increment(&mut self.totals.sessions_restored);
+            let socket = SocketKey { namespace: id, index, generation };
+            self.keys.insert(key.index_key(), socket);
+        }
+        namespace.sessions = sessions;
+        namespace.acks.resume(next_ack);
+        if !is_served {
+            self.evict_all(id);
+        }
+        self.expire(now, id);
+        self.settle(id);
+    }
+
+    fn evict_all(&mut self, id: u32) {
+        let Some(namespace) = self.namespaces.get_mut(&id) else {
+            return;
+        };
+        let name = namespace.sessions.name().clone();
+        let keys: Vec<(u32, u32)> =
+            namespace.sessions.keys().map(|(index, generation, _)| (index, generation)).collect();
+        for (index, generation) in keys {
+            let Some(member) = namespace.sessions.end(index) else {
+                continue;
+            };
+            if let Some(key) = &member.key {
+                self.keys.remove(&key.index_key());
+            }
+            increment(&mut self.totals.sessions_evicted);
+            self.out.push_back(Output::Event(Event::SessionExpired {
+                socket: SocketKey { namespace: id, index, generation },
+                id: member.id,
+                namespace: name.clone(),
+                data: member.data,
+                cause: ExpiryCause::Evicted,
+            }));
+        }
+    }
+}
+
+/// A namespace that was checked.
+struct Restored<D> {
+    sessions: Sessions<D>,
+    next_ack: u64,
+}
+
+impl From<Inconsistent> for RestoreError {
+    fn from(Inconsistent(field): Inconsistent) -> Self {
+        Self::Inconsistent { field }
+    }
+}
+
+impl<D> fmt::Debug for Snapshot<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("taken_at", &self.taken_at)
+            .field("sessions", &self.sessions())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Snapshot::<()>::VERSION.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (found, known) = (u32::deserialize(deserializer)?, Snapshot::<()>::VERSION);
+        if found == known {
+            Ok(Self)
+        } else {
+            let problem = format_args!("a snapshot of version {found}, not {known}");
+            Err(D::Error::custom(problem))
+        }
+    }
+}

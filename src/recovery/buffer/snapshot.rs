@@ -1,0 +1,190 @@
+//! The log in a snapshot.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::mem;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Addressees, PACKETS_MAX, RecoveryBuffer, eras::Eras};
+use crate::{
+    config::ServerConfig,
+    recovery::{
+        Offset,
+        room::{CLASSES_MAX, Excepted, RoomId, RoomTrack},
+        snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
+    },
+    socket::{EncodedSnapshot, NamespaceName},
+    time::Timestamp,
+};
+
+/// A log as plain data.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct LogSnapshot {
+    eras: Eras,
+    /// The sequence of the latest packet that is gone.
+    evicted: u64,
+    packets: Vec<PacketSnapshot>,
+    /// Rooms that packets were evicted from, ascending.
+    evictions: Vec<EvictionSnapshot>,
+}
+
+/// One packet; its sequence follows from its place.
+#[derive(Clone, Serialize, Deserialize)]
+struct PacketSnapshot {
+    at: Timestamp,
+    /// None if whoever it was for is gone.
+    to: Vec<RoomPlace>,
+    except: Vec<RoomPlace>,
+    packet: EncodedSnapshot,
+}
+
+/// The latest evicted packets of one room.
+#[derive(Clone, Serialize, Deserialize)]
+struct EvictionSnapshot {
+    room: RoomPlace,
+    /// Of packets that excepted nobody.
+    last: u64,
+    /// For each set of excepted rooms.
+    except: Vec<(Vec<RoomPlace>, u64)>,
+}
+
+/// What a log is restored with.
+#[derive(Clone, Copy)]
+pub(crate) struct LogContext<'a> {
+    pub(crate) config: &'a ServerConfig,
+    pub(crate) name: &'a NamespaceName,
+    pub(crate) resumption: Resumption,
+    pub(crate) places: Places,
+    /// Acknowledgements with a lower id may have been asked for.
+    pub(crate) next_ack: u64,
+    /// How much later the epoch of the restored log is.
+    pub(crate) jump: u32,
+}
+
+/// Positions up to here leave room for more than can ever be given out.
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
+
+impl RecoveryBuffer {
+    /// The log as plain data; `place` tells where a room stands in the snapshot, if it is not gone.
+    ///
+    /// Takes O(packets + rooms) and shares the packets.
+    pub(crate) fn snapshot(&self, place: impl Fn(RoomId) -> Option<RoomPlace>) -> LogSnapshot {
+        let places = |rooms: &[RoomId]| {
+            let mut places: Vec<RoomPlace> = rooms.iter().filter_map(|room| place(*room)).collect();
+            places.sort_unstable();
+            places
+        };
+        let sequences = self.evicted.saturating_add(1)..;
+        let packets = self.moments().zip(sequences).filter_map(|(at, sequence)| {
+            let (entry, extra) = self.entry(sequence)?;
+            Some(PacketSnapshot {
+                at,
+                to: places(entry.targets(extra)),
+                except: places(entry.except(extra)),
+                packet: EncodedSnapshot::of(&entry.packet(extra).0),
+            })
+        });
+        let eviction = |(room, track): (RoomId, &RoomTrack)| {
+            let mut except: BTreeMap<Vec<RoomPlace>, u64> = BTreeMap::new();
+            for (set, last) in track.classes() {
+                let known = except.entry(places(set)).or_default();
+                *known = last.max(*known);
+            }
+            // A set of nobody, if those that it names are gone.
+            let last = except.remove(&[][..]).unwrap_or_default().max(track.last_unexcepted());
+            let is_known = (last > 0 || !except.is_empty()) && !track.is_vacant;
+            let except = except.into_iter().collect();
+            is_known.then_some(EvictionSnapshot { room: place(room)?, last, except })
+        };
+        let mut evictions: Vec<EvictionSnapshot> =
+            self.tracks.iter().filter_map(eviction).collect();
+        evictions.sort_unstable_by_key(|eviction| eviction.room);
+        LogSnapshot {
+            eras: self.eras.clone(),
+            evicted: self.evicted,
+            packets: packets.collect(),
+            evictions,
+        }
+    }
+
+    /// When each packet was emitted, as exactly as it is known.
+    fn moments(&self) -> impl Iterator<Item = Timestamp> {
+        let batches = self.batches.iter().scan(self.evicted, |first, batch| {
+            Some((batch.from, batch.last.saturating_sub(mem::replace(first, batch.last))))
+        });
+        batches.flat_map(|(from, count)| (0..count).map(move |_| from))
+    }
+
+    /// Makes the log that a snapshot describes. Its bounds are enforced later, when it is known who
+    /// is in which room.
+    pub(crate) fn restore(
+        snapshot: LogSnapshot,
+        context: LogContext<'_>,
+    ) -> Result<Self, Inconsistent> {
+        let LogSnapshot { eras, evicted, packets, evictions } = snapshot;
+        let head = evicted.checked_add(packets.len() as u64);
+        let head = head.filter(|head| *head <= SEQUENCE_MAX).ok_or(Inconsistent("log.evicted"))?;
+        require(packets.len() <= PACKETS_MAX, "log.packets")?;
+        eras.check(head)?;
+        let mut log = Self { eras, evicted, ..Self::new(context.config, 0) };
+        for packet in packets {
+            log.restore_packet(packet, context)?;
+        }
+        let is_ascending = evictions.is_sorted_by(|a, b| a.room < b.room);
+        require(is_ascending, "log.evictions")?;
+        for eviction in evictions {
+            log.restore_eviction(&eviction, context.places)?;
+        }
+        log.eras.begin(head, context.jump);
+        Ok(log)
+    }
+
+    fn restore_packet(
+        &mut self,
+        packet: PacketSnapshot,
+        context: LogContext<'_>,
+    ) -> Result<(), Inconsistent> {
+        let LogContext { name, resumption, places, next_ack, .. } = context;
+        let PacketSnapshot { at, to, except, packet } = packet;
+        let at = resumption.moment(at).ok_or(Inconsistent("log.packets.at"))?;
+        let is_in_order = self.batches.back().is_none_or(|batch| batch.from <= at);
+        require(is_in_order, "log.packets.at")?;
+        let targets = places.rooms(&to).ok_or(Inconsistent("log.packets.to"))?;
+        let except = excepted(places, &except).ok_or(Inconsistent("log.packets.except"))?;
+        let sequence = self.head().saturating_add(1);
+        let offset = Offset::new(self.eras.epoch_at(sequence), sequence);
+        let restored = packet.restore(name, &offset.text());
+        let (packet, ack) = restored.ok_or(Inconsistent("log.packets.packet"))?;
+        require(ack.is_none_or(|id| id < next_ack), "log.packets.packet")?;
+        self.push(at, &Addressees { targets, except }, ack, packet);
+        Ok(())
+    }
+
+    fn restore_eviction(
+        &mut self,
+        eviction: &EvictionSnapshot,
+        places: Places,
+    ) -> Result<(), Inconsistent> {
+        let EvictionSnapshot { room, last, except } = eviction;
+        let room = places.room(*room).ok_or(Inconsistent("log.evictions.room"))?;
+        let lasts = except.iter().map(|(_, last)| *last).chain([*last]);
+        require(lasts.max() <= Some(self.evicted), "log.evictions.last")?;
+        let are_unique = except.is_sorted_by(|a, b| a.0 < b.0) && except.len() <= CLASSES_MAX;
+        let set = |(set, last): &(Vec<RoomPlace>, u64)| {
+            let set = excepted(places, set).filter(|set| !set.is_empty());
+            set.map(|set| (set, *last)).filter(|_| are_unique)
+        };
+        let sets: Option<Vec<(Excepted, u64)>> = except.iter().map(set).collect();
+        let sets = sets.ok_or(Inconsistent("log.evictions.except"))?;
+        for except in sets.iter().flat_map(|(set, _)| set) {
+            self.name(room, *except);
+        }
+        self.track(room).restore(*last, sets);
+        Ok(())
+    }
+}
+
+/// Excepted rooms, which that of everyone cannot be among.
+fn excepted(places: Places, except: &[RoomPlace]) -> Option<Excepted> {
+    places.rooms(except).filter(|rooms| rooms.first() != Some(&RoomId::ALL))
+}

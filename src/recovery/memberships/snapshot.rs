@@ -1,0 +1,131 @@
+//! The rooms of a session in a snapshot.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use super::{History, Membership, Memberships, Past, Window};
+use crate::recovery::{
+    RoomId,
+    snapshot::{Inconsistent, Places, RoomPlace, require},
+};
+
+/// The rooms of one session over time as plain data. The room of everyone and the session's own,
+/// which it is in from its floor on, are left out.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct MembershipsSnapshot {
+    /// Room and the position of joining.
+    rooms: Vec<(RoomPlace, u64)>,
+    window_from: u64,
+    history: Option<HistorySnapshot>,
+}
+
+/// What there was before the present window.
+#[derive(Clone, Serialize, Deserialize)]
+struct HistorySnapshot {
+    /// Room and the positions of joining and leaving, in the order of leaving.
+    past: Vec<(RoomPlace, u64, u64)>,
+    /// Begin, end and the last packet addressed to the session, ascending.
+    windows: Vec<(u64, u64, u64)>,
+    settled: u64,
+    forgotten: u64,
+}
+
+/// What the memberships of a session are restored with.
+pub(crate) struct MembershipsContext {
+    /// The positions that the session has lived for.
+    pub(crate) life: RangeInclusive<u64>,
+    pub(crate) own_room: RoomId,
+    pub(crate) places: Places,
+    /// Windows remembered at most.
+    pub(crate) limit: usize,
+}
+
+impl Memberships {
+    /// The memberships as plain data; `place` tells where a room stands in the snapshot.
+    pub(crate) fn snapshot(
+        &self,
+        own_room: RoomId,
+        place: impl Fn(RoomId) -> Option<RoomPlace>,
+    ) -> MembershipsSnapshot {
+        let joined = self.current.iter().filter(|it| it.room != RoomId::ALL && it.room != own_room);
+        let mut rooms: Vec<_> = joined.filter_map(|it| Some((place(it.room)?, it.since))).collect();
+        rooms.sort_unstable();
+        let history = self.history.as_ref().map(|history| {
+            let past = history.past.iter();
+            HistorySnapshot {
+                past: past.filter_map(|it| Some((place(it.room)?, it.from, it.to))).collect(),
+                windows: history.windows.iter().map(|it| (it.from, it.to, it.last)).collect(),
+                settled: history.settled,
+                forgotten: history.forgotten,
+            }
+        });
+        MembershipsSnapshot { rooms, window_from: self.window_from, history }
+    }
+
+    /// Makes the memberships that a snapshot describes.
+    pub(crate) fn restore(
+        snapshot: MembershipsSnapshot,
+        context: &MembershipsContext,
+    ) -> Result<Self, Inconsistent> {
+        let MembershipsSnapshot { rooms, window_from, history } = snapshot;
+        let (life, floor) = (&context.life, *context.life.start());
+        let are_rooms = rooms.is_sorted_by(|a, b| a.0 < b.0);
+        require(are_rooms, "sessions.memberships.rooms")?;
+        require(life.contains(&window_from), "sessions.memberships.window_from")?;
+        let member = |room| Membership { room, slot: 0, since: floor };
+        let mut current: Vec<Membership> = [RoomId::ALL, context.own_room].map(member).into();
+        for (place, since) in rooms {
+            let room = context.other_room(place).filter(|_| life.contains(&since));
+            let room = room.ok_or(Inconsistent("sessions.memberships.rooms"))?;
+            current.push(Membership { since, ..member(room) });
+        }
+        current.sort_unstable_by_key(|membership| membership.room);
+        let history = history.map(|it| History::restore(it, context, window_from)).transpose()?;
+        Ok(Self { current: current.into(), window_from, history: history.map(Box::new) })
+    }
+}
+
+impl History {
+    fn restore(
+        snapshot: HistorySnapshot,
+        context: &MembershipsContext,
+        window_from: u64,
+    ) -> Result<Self, Inconsistent> {
+        let HistorySnapshot { past, mut windows, mut settled, forgotten } = snapshot;
+        let life = &context.life;
+        let are_past = past.is_sorted_by_key(|(_, _, to)| *to);
+        require(are_past, "sessions.memberships.past")?;
+        let past: Option<Vec<Past>> = past
+            .into_iter()
+            .map(|(place, from, to)| {
+                let is_interval = from < to && life.contains(&from) && life.contains(&to);
+                context.other_room(place).filter(|_| is_interval).map(|room| Past {
+                    room,
+                    from,
+                    to,
+                })
+            })
+            .collect();
+        let past = past.ok_or(Inconsistent("sessions.memberships.past"))?;
+        let are_windows = windows.is_sorted_by(|a, b| a.1 <= b.0)
+            && windows.iter().all(|(from, to, last)| {
+                (*life.start()..*last).contains(from) && last <= to && *to <= window_from
+            });
+        require(are_windows, "sessions.memberships.windows")?;
+        require(settled.max(forgotten) <= *life.end(), "sessions.memberships.settled")?;
+        // Those that are too many count as evicted.
+        let excess = windows.len().saturating_sub(context.limit);
+        settled = windows.drain(..excess).map(|(_, _, last)| last).fold(settled, u64::max);
+        let window = |(from, to, last)| Window { from, to, last };
+        Ok(Self { past, windows: windows.into_iter().map(window).collect(), settled, forgotten })
+    }
+}
+
+impl MembershipsContext {
+    /// A room that is not one of those that every session is in.
+    fn other_room(&self, place: RoomPlace) -> Option<RoomId> {
+        self.places.room(place).filter(|room| *room != RoomId::ALL && room.owner().is_none())
+    }
+}
