@@ -25,22 +25,36 @@ fn main() {
 
 /// Broadcasts between two drains.
 fn batch(recipients: usize) -> usize {
-    (4_096 / recipients).max(4)
+    (4_096 / recipients).max(BATCH_MIN)
 }
 
-/// The least that it can take: a count of references and a place in a queue per connection.
+const BATCH_MIN: usize = 4;
+
+/// What a floor knows of a connection: its queue, in a cache line of its own as the state of a
+/// connection is in any server.
+#[repr(align(64))]
+struct Queue {
+    frames: VecDeque<Bytes>,
+    _rest: Box<[u8; 512]>,
+}
+
+/// The least that it can take: a count of references and a place in a queue per connection. As in a
+/// server, a queue has memory of its own from the time when the connection was made, and the rest of
+/// the connection lies between this memory and that of the next.
 fn floor(bench: &Bench, recipients: usize, is_shuffled: bool) {
     let frame = Bytes::from(vec![b'x'; 123]);
-    let mut queues: Vec<VecDeque<Bytes>> = (0..recipients).map(|_| VecDeque::new()).collect();
+    let connect =
+        |_| Queue { frames: VecDeque::with_capacity(BATCH_MIN), _rest: Box::new([0; 512]) };
+    let mut queues: Vec<Queue> = (0..recipients).map(connect).collect();
     let order = order(recipients, is_shuffled);
-    let push = |queues: &mut Vec<VecDeque<Bytes>>| {
+    let push = |queues: &mut Vec<Queue>| {
         for index in &order {
-            queues[*index].push_back(frame.clone());
+            queues[*index].frames.push_back(frame.clone());
         }
     };
-    let drain = |queues: &mut Vec<VecDeque<Bytes>>| {
+    let drain = |queues: &mut Vec<Queue>| {
         let frames = |index: &usize| {
-            let queue = &mut queues[*index];
+            let queue = &mut queues[*index].frames;
             iter::from_fn(|| queue.pop_front()).count()
         };
         order.iter().map(frames).sum()
@@ -67,9 +81,15 @@ fn room(bench: &Bench, recipients: usize, is_shuffled: bool, name: &str, config:
 
 /// In which order the connections are in the room: that in which they lie in memory, or any.
 fn order(recipients: usize, is_shuffled: bool) -> Vec<usize> {
-    // Steps by a prime visit every place once, far apart.
-    let step = if is_shuffled { 7_368_787 } else { 1 };
-    (0..recipients).map(|place| place * step % recipients).collect()
+    let mut order: Vec<usize> = (0..recipients).collect();
+    if is_shuffled {
+        let mut random = 1_u64;
+        for place in (1..recipients).rev() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            order.swap(place, (random >> 33) as usize % (place + 1));
+        }
+    }
+    order
 }
 
 fn suffix(is_shuffled: bool) -> &'static str {

@@ -85,6 +85,7 @@ pub use handshake::{Open, Query, QuerySid, Transport};
 pub use io::{Event, Input, Output};
 pub use packet::{Frame, Packet, Payload};
 pub use payload::{PayloadReader, PayloadWriter};
+pub(crate) use queue::Rare;
 pub use response::Response;
 pub use server::ServerConnection;
 pub use verify::{ErrorCode, Method, Refusal, RequestHead, Verified, verify};

@@ -102,7 +102,11 @@ impl PayloadWriter {
 
     /// Appends a packet and returns whether it fitted. The first one always does.
     pub fn push(&mut self, frame: &Frame) -> bool {
-        let Some(len) = len_with(self.body.len(), frame, self.limit) else {
+        let encoded = match frame {
+            Frame::Text(text) => text.len(),
+            Frame::Binary(bytes) => base64_len(bytes.len()),
+        };
+        let Some(len) = len_with(self.body.len(), encoded, self.limit) else {
             return false;
         };
         if !self.body.is_empty() {
@@ -122,12 +126,9 @@ impl PayloadWriter {
     }
 }
 
-/// Size of a body of `len` bytes once the packet was appended; `None` if that is over the limit.
-pub(super) fn len_with(len: usize, frame: &Frame, limit: usize) -> Option<usize> {
-    let encoded = match frame {
-        Frame::Text(text) => text.len(),
-        Frame::Binary(bytes) => base64_len(bytes.len()),
-    };
+/// Size of a body of `len` bytes once a packet was appended that takes `encoded`; `None` if that is
+/// over the limit.
+pub(super) fn len_with(len: usize, encoded: usize, limit: usize) -> Option<usize> {
     if len == 0 {
         return Some(encoded);
     }

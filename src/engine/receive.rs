@@ -92,7 +92,7 @@ impl ServerConnection {
         if !self.admit(0) {
             return self.finish(wire, Some(TOO_FAST));
         }
-        let probe = Probe::new(wire, self.now, &self.config);
+        let probe = Probe::new(wire, self.rest.now, &self.config);
         if !upgradable(&self.config) || !self.state.begin_probe(probe) {
             self.finish(wire, None);
         }
@@ -143,12 +143,12 @@ impl ServerConnection {
     }
 
     pub(super) fn handle_timeout(&mut self) {
-        if self.state.probe().is_some_and(|probe| probe.deadline() <= self.now) {
+        if self.state.probe().is_some_and(|probe| probe.deadline() <= self.rest.now) {
             self.drop_probe(None);
         }
         if let Some(closing) = self.state.closing() {
             // The heartbeat has no say any more: this deadline stands in for it.
-            if closing.deadline <= self.now {
+            if closing.deadline <= self.rest.now {
                 self.end(closing.reason);
             }
             return;
@@ -156,7 +156,7 @@ impl ServerConnection {
         if !self.is_open() {
             return;
         }
-        match self.heartbeat.handle_timeout(self.now, &self.config) {
+        match self.rest.heartbeat.handle_timeout(self.rest.now, &self.config) {
             Beat::Nothing => {}
             Beat::Ping => {
                 self.queue.push_exempt(Packet::Ping { probe: false }.encode());
@@ -169,7 +169,8 @@ impl ServerConnection {
     /// Whether a request or a packet of so many bytes may come now; if not, the session has ended.
     fn admit(&mut self, bytes: usize) -> bool {
         let cost = (bytes / BYTES_PER_TOKEN).saturating_add(1) as u64;
-        let is_admitted = self.intake.try_take(self.now, self.config.limits.packet_rate(), cost);
+        let is_admitted =
+            self.rest.intake.try_take(self.rest.now, self.config.limits.packet_rate(), cost);
         if !is_admitted {
             let closing = self.state.closing().map(|closing| closing.reason);
             self.end(closing.unwrap_or(CloseReason::RateLimited));
@@ -191,9 +192,9 @@ impl ServerConnection {
             Err(error) => return self.end(CloseReason::ParseError(error)),
         };
         if let Some(Packet::Pong { .. }) = packet {
-            return self.heartbeat.handle_pong(self.now, &self.config);
+            return self.rest.heartbeat.handle_pong(self.rest.now, &self.config);
         }
-        self.heartbeat.handle_packet(self.now, &self.config);
+        self.rest.heartbeat.handle_packet(self.rest.now, &self.config);
         match packet {
             Some(Packet::Message(payload)) => self.emit(Event::Message(payload)),
             Some(Packet::Close) => self.end(CloseReason::TransportClose),

@@ -1,6 +1,6 @@
 //! The server's half of one session: what the application and the embedder call.
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, sync::Arc};
 use core::fmt;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use super::{
     CloseReason, Event, Frame, Input, Open, Output, Packet, Payload, Response, SendError,
     Transport,
     heartbeat::Heartbeat,
-    queue::{Fifo, SendQueue},
+    queue::{Fifo, Rare, SendQueue},
     state::{LastClose, State},
     upgrade::Probe,
 };
@@ -42,18 +42,24 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServerConnection {
+    // A broadcast looks at what stands here, and at nothing behind the box.
     pub(super) config: Arc<ServerConfig>,
+    pub(super) state: State,
+    pub(super) queue: SendQueue,
+    /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
+    wires: Rare<Output>,
+    pub(super) rest: Box<Rest>,
+}
+
+/// What a packet that is queued does not concern.
+pub(super) struct Rest {
     id: EngineId,
     /// What the peer has sent of what it may.
     pub(super) intake: Bucket,
     /// The latest moment seen.
     pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
-    pub(super) state: State,
-    pub(super) queue: SendQueue,
     events: Fifo<Event>,
-    /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
-    wires: VecDeque<Output>,
 }
 
 impl ServerConnection {
@@ -70,24 +76,22 @@ impl ServerConnection {
     ) -> Self {
         let mut queue = SendQueue::default();
         queue.push_exempt(Packet::Open(Open::new(&id, &config, transport)).encode());
-        let mut session = Self {
+        let rest = Rest {
             id,
             intake: Bucket::default(),
             now,
             heartbeat: Heartbeat::new(now, &config),
-            state: State::new(transport, wire),
-            queue,
             events: Fifo::new(),
-            wires: VecDeque::new(),
-            config,
         };
+        let state = State::new(transport, wire);
+        let mut session = Self { config, state, queue, wires: Rare::new(), rest: Box::new(rest) };
         session.answer_get();
         session
     }
 
     /// Takes in what happened. A `now` before the latest one seen counts as that one.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
-        self.now = self.now.max(now);
+        self.advance(now);
         match input {
             Input::Poll { wire } => self.handle_poll(wire),
             Input::Post { wire, body, binary } => self.handle_post(wire, body, binary),
@@ -147,7 +151,7 @@ impl ServerConnection {
     /// Closes the session once the peer has taken what is queued for it, or after
     /// `close_timeout`. Nothing more can be sent and nothing more is received.
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
-        self.now = self.now.max(now);
+        let now = self.advance(now);
         if !self.is_open() {
             return;
         }
@@ -166,7 +170,7 @@ impl ServerConnection {
         if self.transport() == Transport::Polling {
             self.queue.push_exempt(Packet::Close.encode());
         }
-        self.state.begin_close(self.now.saturating_add(self.config.close_timeout), reason);
+        self.state.begin_close(now.saturating_add(self.config.close_timeout), reason);
     }
 
     /// Closes the session at once. What the peer has not taken is dropped; a WebSocket that is not
@@ -199,16 +203,13 @@ impl ServerConnection {
     /// Takes the next event.
     #[must_use]
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop()
+        self.rest.events.pop()
     }
 
     /// Takes the next thing to do with a wire.
     #[must_use]
     pub(crate) fn poll_wire(&mut self) -> Option<Output> {
-        if let Some(output) = self.wires.pop_front() {
-            if self.wires.is_empty() {
-                self.wires = VecDeque::new();
-            }
+        if let Some(output) = self.wires.pop() {
             return Some(output);
         }
         if let Some(wire) = self.state.writable_websocket()
@@ -223,15 +224,15 @@ impl ServerConnection {
     /// Whether [`poll_wire`](Self::poll_wire) has something.
     pub(crate) fn has_wire_output(&self) -> bool {
         let frames = !self.queue.is_empty() && self.state.writable_websocket().is_some();
-        !self.wires.is_empty() || frames || self.state.has_last_close()
+        frames || !self.wires.is_empty() || self.state.has_last_close()
     }
 
     /// Returns when [`Input::Timeout`] is due. While there is output that is at once; after a
     /// timeout at the deadline and with no output left it is later, or never.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.events.is_empty() || self.has_wire_output() {
-            return Some(self.now);
+        if !self.rest.events.is_empty() || self.has_wire_output() {
+            return Some(self.rest.now);
         }
         self.timer().finite()
     }
@@ -244,14 +245,14 @@ impl ServerConnection {
         let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
         let life = match self.state.closing() {
             Some(closing) => closing.deadline,
-            None => self.heartbeat.deadline(),
+            None => self.rest.heartbeat.deadline(),
         };
         probe.min(life)
     }
 
     /// Returns the id of the session.
     pub fn id(&self) -> EngineId {
-        self.id
+        self.rest.id
     }
 
     /// Returns the current transport, or the last one.
@@ -329,22 +330,36 @@ impl ServerConnection {
         self.emit(Event::Closed { reason });
     }
 
+    /// Takes note of the time, which does not run backwards.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.rest.now = self.rest.now.max(now);
+        self.rest.now
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.rest.now
+    }
+
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
     pub(super) fn emit(&mut self, event: Event) {
-        self.events.push(event);
+        self.rest.events.push(event);
     }
 
     pub(super) fn respond(&mut self, wire: WireId, response: Response) {
-        self.wires.push_back(Output::Respond { wire, response });
+        self.wires.push(Output::Respond { wire, response });
     }
 
     /// Sends on a WebSocket that is not the current one.
     pub(super) fn send_aside(&mut self, wire: WireId, packet: &Packet) {
-        self.wires.push_back(Output::Send { wire, frame: packet.encode() });
+        self.wires.push(Output::Send { wire, frame: packet.encode() });
     }
 
     /// Closes a wire that is not the current WebSocket.
     pub(super) fn finish(&mut self, wire: WireId, code: Option<u16>) {
-        self.wires.push_back(Output::Close { wire, code });
+        self.wires.push(Output::Close { wire, code });
     }
 }
 
@@ -353,7 +368,7 @@ impl fmt::Debug for ServerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConnection")
             .field("state", &self.state)
-            .field("heartbeat", &self.heartbeat)
+            .field("heartbeat", &self.rest.heartbeat)
             .field("queued_packets", &self.queued_packets())
             .finish_non_exhaustive()
     }

@@ -15,21 +15,30 @@
 //! | Open | any | [`State::begin_close`] | Closing |
 //! | Open, Closing | any | [`State::end`] | Ended |
 
+use alloc::boxed::Box;
+
 use super::{
     CloseReason, Transport, TransportFault,
     upgrade::{Probe, TOO_BIG, TOO_FAST},
 };
 use crate::{Timestamp, WireId};
 
+/// What only a few sessions at a time need is boxed: a session that is open on a WebSocket takes 32
+/// bytes.
 #[derive(Debug)]
 pub(super) struct State {
     life: Life,
     carrier: Carrier,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Life {
     Open,
+    Over(Box<Over>),
+}
+
+#[derive(Debug)]
+enum Over {
     /// Waits for the peer to take what is queued.
     Closing(Closing),
     Ended {
@@ -52,20 +61,24 @@ pub(super) struct LastClose {
 
 #[derive(Debug)]
 enum Carrier {
-    Polling {
-        /// The GET that waits for packets.
-        get: Option<WireId>,
-        /// The POST that is being received.
-        post: Option<WireId>,
-        probe: Option<Probe>,
-    },
+    Polling(Box<Polling>),
     WebSocket {
-        /// `None` once it went away.
-        wire: Option<WireId>,
+        wire: WireId,
+        /// Whether it went away.
+        lost: bool,
         paused: bool,
         /// A POST that was still being received when the session moved.
-        post: Option<WireId>,
+        post: Option<Box<WireId>>,
     },
+}
+
+#[derive(Debug, Default)]
+struct Polling {
+    /// The GET that waits for packets.
+    get: Option<WireId>,
+    /// The POST that is being received.
+    post: Option<WireId>,
+    probe: Option<Probe>,
 }
 
 /// What became of an HTTP request that wants to be held.
@@ -101,9 +114,11 @@ pub(super) struct Released {
 impl State {
     pub(super) fn new(transport: Transport, wire: WireId) -> Self {
         let carrier = match transport {
-            Transport::Polling => Carrier::Polling { get: Some(wire), post: None, probe: None },
+            Transport::Polling => {
+                Carrier::Polling(Box::new(Polling { get: Some(wire), ..Polling::default() }))
+            }
             Transport::WebSocket => {
-                Carrier::WebSocket { wire: Some(wire), paused: false, post: None }
+                Carrier::WebSocket { wire, lost: false, paused: false, post: None }
             }
         };
         Self { life: Life::Open, carrier }
@@ -111,21 +126,21 @@ impl State {
 
     pub(super) fn hold_get(&mut self, wire: WireId) -> Admitted {
         match &mut self.carrier {
-            Carrier::Polling { get, .. } => hold(get, wire),
+            Carrier::Polling(polling) => hold(&mut polling.get, wire),
             Carrier::WebSocket { .. } => Admitted::NotPolling,
         }
     }
 
     pub(super) fn hold_post(&mut self, wire: WireId) -> Admitted {
         match &mut self.carrier {
-            Carrier::Polling { post, .. } => hold(post, wire),
+            Carrier::Polling(polling) => hold(&mut polling.post, wire),
             Carrier::WebSocket { .. } => Admitted::NotPolling,
         }
     }
 
     pub(super) fn take_get(&mut self) -> Option<WireId> {
         match &mut self.carrier {
-            Carrier::Polling { get, .. } => get.take(),
+            Carrier::Polling(polling) => polling.get.take(),
             Carrier::WebSocket { .. } => None,
         }
     }
@@ -133,54 +148,58 @@ impl State {
     /// Returns whether this was the POST that is being received.
     pub(super) fn take_post(&mut self, wire: WireId) -> bool {
         match &mut self.carrier {
-            Carrier::Polling { post, .. } | Carrier::WebSocket { post, .. } => {
-                post.take_if(|held| *held == wire).is_some()
-            }
+            Carrier::Polling(polling) => polling.post.take_if(|held| *held == wire).is_some(),
+            Carrier::WebSocket { post, .. } => post.take_if(|held| **held == wire).is_some(),
         }
     }
 
     /// Returns whether the probe was taken: there is at most one, and none after an upgrade.
     pub(super) fn begin_probe(&mut self, new: Probe) -> bool {
         match (&self.life, &mut self.carrier) {
-            (Life::Open, Carrier::Polling { probe: probe @ None, .. }) => {
-                *probe = Some(new);
+            (Life::Open, Carrier::Polling(polling)) if polling.probe.is_none() => {
+                polling.probe = Some(new);
                 true
             }
-            (Life::Open | Life::Closing(_) | Life::Ended { .. }, _) => false,
+            (Life::Open | Life::Over(_), _) => false,
         }
     }
 
     pub(super) fn drop_probe(&mut self) -> Option<WireId> {
         match &mut self.carrier {
-            Carrier::Polling { probe, .. } => probe.take().map(|probe| probe.wire()),
+            Carrier::Polling(polling) => polling.probe.take().map(|probe| probe.wire()),
             Carrier::WebSocket { .. } => None,
         }
     }
 
     /// Moves to the WebSocket of the probe. Returns the GET that was still held.
     pub(super) fn upgrade(&mut self) -> Option<WireId> {
-        let Carrier::Polling { get, post, probe: Some(probe) } = self.carrier else {
+        let Carrier::Polling(polling) = &self.carrier else {
             return None;
         };
-        self.carrier = Carrier::WebSocket { wire: Some(probe.wire()), paused: false, post };
+        let Polling { get, post, probe: Some(probe) } = **polling else {
+            return None;
+        };
+        let (wire, post) = (probe.wire(), post.map(Box::new));
+        self.carrier = Carrier::WebSocket { wire, lost: false, paused: false, post };
         get
     }
 
     /// Returns whether this is the current WebSocket.
     pub(super) fn set_paused(&mut self, target: WireId, value: bool) -> bool {
         match &mut self.carrier {
-            Carrier::WebSocket { wire, paused, .. } if *wire == Some(target) => {
+            Carrier::WebSocket { wire, lost: false, paused, .. } if *wire == target => {
                 *paused = value;
                 true
             }
-            Carrier::WebSocket { .. } | Carrier::Polling { .. } => false,
+            Carrier::WebSocket { .. } | Carrier::Polling(_) => false,
         }
     }
 
     /// Takes out a wire that went away.
     pub(super) fn lose(&mut self, lost: WireId) -> Lost {
         match &mut self.carrier {
-            Carrier::Polling { get, post, probe } => {
+            Carrier::Polling(polling) => {
+                let Polling { get, post, probe } = &mut **polling;
                 if probe.take_if(|probe| probe.wire() == lost).is_some() {
                     return Lost::Nothing;
                 }
@@ -188,11 +207,12 @@ impl State {
                     || post.take_if(|post| *post == lost).is_some();
                 if request { Lost::Request } else { Lost::Nothing }
             }
-            Carrier::WebSocket { wire, post, .. } => {
-                if wire.take_if(|wire| *wire == lost).is_some() {
+            Carrier::WebSocket { wire, lost: is_lost, post, .. } => {
+                if !*is_lost && *wire == lost {
+                    *is_lost = true;
                     return Lost::WebSocket;
                 }
-                post.take_if(|post| *post == lost);
+                post.take_if(|post| **post == lost);
                 Lost::Nothing
             }
         }
@@ -200,7 +220,8 @@ impl State {
 
     pub(super) fn begin_close(&mut self, deadline: Timestamp, reason: CloseReason) {
         if matches!(self.life, Life::Open) {
-            self.life = Life::Closing(Closing { deadline, reason });
+            let closing = Over::Closing(Closing { deadline, reason });
+            self.life = Life::Over(Box::new(closing));
         }
     }
 
@@ -210,21 +231,23 @@ impl State {
             return None;
         }
         match &mut self.carrier {
-            Carrier::Polling { get, post, probe } => {
-                self.life = Life::Ended { close: None };
+            Carrier::Polling(polling) => {
+                self.life = Life::Over(Box::new(Over::Ended { close: None }));
+                let Polling { get, post, probe } = &mut **polling;
                 let probe = probe.take().map(|probe| probe.wire());
                 Some(Released { get: get.take(), post: post.take(), probe, flush: false })
             }
-            Carrier::WebSocket { wire, paused, post } => {
+            Carrier::WebSocket { wire, lost, paused, post } => {
                 let code = match reason {
                     CloseReason::TransportError(TransportFault::PayloadTooLarge) => Some(TOO_BIG),
                     CloseReason::RateLimited => Some(TOO_FAST),
                     _ => None,
                 };
-                let close = wire.map(|wire| LastClose { wire, code });
-                self.life = Life::Ended { close };
+                let close = (!*lost).then_some(LastClose { wire: *wire, code });
                 let flush = close.is_some() && !*paused && reason != CloseReason::Overflow;
-                Some(Released { get: None, post: post.take(), probe: None, flush })
+                self.life = Life::Over(Box::new(Over::Ended { close }));
+                let post = post.take().map(|post| *post);
+                Some(Released { get: None, post, probe: None, flush })
             }
         }
     }
@@ -232,28 +255,33 @@ impl State {
     /// Takes the WebSocket that is left to be closed after the end.
     pub(super) fn take_last_close(&mut self) -> Option<LastClose> {
         match &mut self.life {
-            Life::Ended { close } => close.take(),
-            Life::Open | Life::Closing(_) => None,
+            Life::Over(over) => match &mut **over {
+                Over::Ended { close } => close.take(),
+                Over::Closing(_) => None,
+            },
+            Life::Open => None,
         }
     }
 
     pub(super) fn probe_mut(&mut self, wire: WireId) -> Option<&mut Probe> {
         match &mut self.carrier {
-            Carrier::Polling { probe, .. } => probe.as_mut().filter(|probe| probe.wire() == wire),
+            Carrier::Polling(polling) => {
+                polling.probe.as_mut().filter(|probe| probe.wire() == wire)
+            }
             Carrier::WebSocket { .. } => None,
         }
     }
 
     pub(super) fn probe(&self) -> Option<&Probe> {
         match &self.carrier {
-            Carrier::Polling { probe, .. } => probe.as_ref(),
+            Carrier::Polling(polling) => polling.probe.as_ref(),
             Carrier::WebSocket { .. } => None,
         }
     }
 
     pub(super) fn transport(&self) -> Transport {
         match self.carrier {
-            Carrier::Polling { .. } => Transport::Polling,
+            Carrier::Polling(_) => Transport::Polling,
             Carrier::WebSocket { .. } => Transport::WebSocket,
         }
     }
@@ -261,34 +289,34 @@ impl State {
     /// Whether frames on this wire belong to the session.
     pub(super) fn is_websocket(&self, target: WireId) -> bool {
         match self.carrier {
-            Carrier::WebSocket { wire, .. } => !self.is_ended() && wire == Some(target),
-            Carrier::Polling { .. } => false,
+            Carrier::WebSocket { wire, lost, .. } => !self.is_ended() && !lost && wire == target,
+            Carrier::Polling(_) => false,
         }
     }
 
     pub(super) fn has_get(&self) -> bool {
-        matches!(self.carrier, Carrier::Polling { get: Some(_), .. })
+        matches!(&self.carrier, Carrier::Polling(polling) if polling.get.is_some())
     }
 
     /// The WebSocket, if it takes frames now. At the end it takes what it had been given before.
     pub(super) fn writable_websocket(&self) -> Option<WireId> {
-        match (&self.life, &self.carrier) {
-            (Life::Ended { close }, _) => close.map(|close| close.wire),
-            (Life::Open | Life::Closing(_), Carrier::WebSocket { wire, paused: false, .. }) => {
-                *wire
-            }
-            (Life::Open | Life::Closing(_), _) => None,
+        if let Some(Over::Ended { close }) = self.over() {
+            return close.map(|close| close.wire);
+        }
+        match &self.carrier {
+            Carrier::WebSocket { wire, lost: false, paused: false, .. } => Some(*wire),
+            Carrier::WebSocket { .. } | Carrier::Polling(_) => None,
         }
     }
 
     pub(super) fn has_last_close(&self) -> bool {
-        matches!(self.life, Life::Ended { close: Some(_) })
+        matches!(self.over(), Some(Over::Ended { close: Some(_) }))
     }
 
     pub(super) fn closing(&self) -> Option<Closing> {
-        match self.life {
-            Life::Closing(closing) => Some(closing),
-            Life::Open | Life::Ended { .. } => None,
+        match self.over()? {
+            Over::Closing(closing) => Some(*closing),
+            Over::Ended { .. } => None,
         }
     }
 
@@ -297,7 +325,14 @@ impl State {
     }
 
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.life, Life::Ended { .. })
+        matches!(self.over(), Some(Over::Ended { .. }))
+    }
+
+    fn over(&self) -> Option<&Over> {
+        match &self.life {
+            Life::Open => None,
+            Life::Over(over) => Some(over),
+        }
     }
 }
 

@@ -18,19 +18,19 @@
 
 mod output;
 mod packets;
+mod seats;
 
 pub use self::output::{Delivered, Event, Output};
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, sync::Arc};
 
-use smallvec::SmallVec;
-
+use self::seats::{Seat, Seats};
 use crate::{
     config::ServerConfig,
-    engine::{self, CloseReason, Input, SendError, ServerConnection, Transport},
-    hub::{Attached, Delivery, Reply, ReplyKind},
+    engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
+    hub::{Delivery, Reply, ReplyKind},
     id::{EngineId, WireId},
-    socket::{Decoder, DecoderLimits, NamespaceName},
+    socket::Decoder,
     time::Timestamp,
 };
 
@@ -38,23 +38,26 @@ use crate::{
 #[derive(Debug)]
 pub struct Link {
     connection: ServerConnection,
-    decoder: Decoder,
-    config: Arc<ServerConfig>,
-    seats: SmallVec<[Seat; 1]>,
-    patience: Patience,
-    out: VecDeque<Output>,
-    now: Timestamp,
+    /// A namespace that the client is in, or [`NOWHERE`]: it saves a broadcast the look behind the
+    /// box.
+    present: u32,
+    rest: Box<Rest>,
 }
 
-/// The client's place in one namespace.
+/// What a broadcast does not look at.
 #[derive(Debug)]
-struct Seat {
-    namespace: NamespaceName,
-    /// `None` until the hub has let the client in.
-    socket: Option<Attached>,
-    /// Whether the client counts its events, so that the hub has to do so as well.
-    is_counted: bool,
+struct Rest {
+    seats: Seats,
+    /// In the middle of a packet.
+    decoder: Option<Box<Decoder>>,
+    patience: Patience,
+    /// This link's entry among the timers of its owner, who looks at it together with the deadline.
+    armed: Timestamp,
+    out: Rare<Output>,
 }
+
+/// No namespace has this number.
+const NOWHERE: u32 = u32::MAX;
 
 /// What the client is waited for, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -84,20 +87,19 @@ impl Link {
         transport: Transport,
         wire: WireId,
     ) -> Self {
-        Self {
-            connection: ServerConnection::new(now, config.clone(), id, transport, wire),
-            decoder: Decoder::new(DecoderLimits::from(&config.limits)),
-            seats: SmallVec::new(),
+        let rest = Rest {
+            seats: Seats::new(),
+            decoder: None,
             patience: Patience::Connect(now.saturating_add(config.connect_timeout)),
-            config,
-            out: VecDeque::new(),
-            now,
-        }
+            armed: Timestamp::NEVER,
+            out: Rare::new(),
+        };
+        let connection = ServerConnection::new(now, config, id, transport, wire);
+        Self { connection, present: NOWHERE, rest: Box::new(rest) }
     }
 
     /// Takes what happened on one of the connection's wires, or that it is time.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
-        self.now = self.now.max(now);
         self.connection.handle_input(now, input);
         self.handle_engine();
         self.handle_impatience();
@@ -105,13 +107,14 @@ impl Link {
 
     /// Takes an answer of the hub.
     pub fn handle_reply(&mut self, now: Timestamp, reply: Reply) {
-        self.now = self.now.max(now);
+        self.connection.advance(now);
         match reply.0 {
             ReplyKind::Connected { namespace, socket, packets } => {
                 self.admit(&namespace, socket, &packets);
             }
             ReplyKind::Refused { namespace, packet } => {
-                self.seats.retain(|seat| seat.socket.is_some() || seat.namespace != namespace);
+                let is_refused = |seat: &Seat| seat.socket.is_none() && seat.is_in(&namespace);
+                self.rest.seats.retain(|seat| !is_refused(seat));
                 self.send_exempt(&packet);
             }
             ReplyKind::Disconnected { socket, close } => self.disconnect(socket, close),
@@ -123,10 +126,7 @@ impl Link {
     /// Queues a packet of a delivery. Takes O(namespaces of the client) and does not allocate
     /// unless the queue has to grow.
     pub fn deliver(&mut self, delivery: &Delivery) -> Delivered {
-        let is_member = |seat: &Seat| {
-            seat.socket.is_some_and(|socket| socket.key.namespace == delivery.namespace)
-        };
-        if !self.seats.iter().any(is_member) {
+        if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
             return Delivered::Stale;
         }
         if delivery.is_volatile && !self.connection.is_writable() {
@@ -144,10 +144,10 @@ impl Link {
 
     /// Closes the connection. What is queued is sent first, unless `reason` is a shutdown.
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
-        self.now = self.now.max(now);
+        let now = self.connection.advance(now);
         match reason {
             CloseReason::ServerShutdown => self.connection.abort(reason),
-            _ => self.connection.close(self.now, reason),
+            _ => self.connection.close(now, reason),
         }
         self.handle_engine();
     }
@@ -174,16 +174,16 @@ impl Link {
     /// When [`Input::Timeout`] is due; a moment in the past while there is output.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.out.is_empty() {
-            return Some(self.now);
+        if !self.rest.out.is_empty() {
+            return Some(self.connection.now());
         }
         let engine = self.connection.deadline().unwrap_or(Timestamp::NEVER);
-        engine.min(self.patience.end()).finite()
+        engine.min(self.rest.patience.end()).finite()
     }
 
     /// The moment that the connection itself waits for, whatever is to be drained.
     pub(crate) fn timer(&self) -> Timestamp {
-        self.connection.timer().min(self.patience.end())
+        self.connection.timer().min(self.rest.patience.end())
     }
 
     /// Returns the Engine.IO id.
@@ -208,16 +208,17 @@ impl Link {
 
     /// Whether the connection is over and nothing will come out any more.
     pub fn is_finished(&self) -> bool {
-        self.connection.is_closed() && self.out.is_empty() && !self.has_wire_output()
+        self.connection.is_closed() && self.rest.out.is_empty() && !self.has_wire_output()
     }
 
     /// Requests and events, in order.
     pub(crate) fn poll_local(&mut self) -> Option<Output> {
-        let output = self.out.pop_front();
-        if output.is_none() && self.out.capacity() > 0 {
-            self.out = VecDeque::new();
-        }
-        output
+        self.rest.out.pop()
+    }
+
+    /// See [`Timers`](crate::timers::Timers).
+    pub(crate) fn armed(&mut self) -> &mut Timestamp {
+        &mut self.rest.armed
     }
 
     pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {

@@ -1,12 +1,12 @@
 //! What each packet does, on the wire and at the hub.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-use super::{Event, Link, Output, Patience, Seat};
+use super::{Event, Link, NOWHERE, Output, Patience, Seat, Seats};
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
-    socket::{Args, Encoded, Json, Kind, NamespaceName, Packet},
+    socket::{Args, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet},
 };
 
 impl Link {
@@ -14,7 +14,7 @@ impl Link {
     pub(super) fn handle_engine(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match event {
-                engine::Event::Upgraded => self.out.push_back(Output::Event(Event::Upgraded)),
+                engine::Event::Upgraded => self.rest.out.push(Output::Event(Event::Upgraded)),
                 engine::Event::Message(payload) => self.handle_payload(payload),
                 engine::Event::Closed { reason } => self.handle_closed(reason),
             }
@@ -25,11 +25,15 @@ impl Link {
         if !self.connection.is_open() {
             return;
         }
-        let decoded = match payload {
-            Payload::Text(text) => self.decoder.push_text(text),
-            Payload::Binary(bytes) => self.decoder.push_binary(bytes),
+        let limits = &self.connection.config().limits;
+        let fresh = || Decoder::new(DecoderLimits::from(limits));
+        let mut decoder = self.rest.decoder.take().map_or_else(fresh, |decoder| *decoder);
+        let packet = match payload {
+            Payload::Text(text) => decoder.push_text(text),
+            Payload::Binary(bytes) => decoder.push_binary(bytes),
         };
-        match decoded {
+        self.rest.decoder = decoder.is_mid_packet().then(|| Box::new(decoder));
+        match packet {
             Ok(Some(packet)) => self.handle_packet(packet),
             Ok(None) => {}
             Err(_) => self.handle_violation(),
@@ -40,50 +44,53 @@ impl Link {
     /// A client that has joined has so long for each attachment; one that has not has less time
     /// than that for all it wants to say.
     fn await_attachment(&mut self) {
-        if matches!(self.patience, Patience::Connect(_)) {
+        if matches!(self.rest.patience, Patience::Connect(_)) {
             return;
         }
-        self.patience = if self.decoder.is_mid_packet() {
-            Patience::Attachment(self.now.saturating_add(self.config.attachment_timeout))
+        self.rest.patience = if self.rest.decoder.is_some() {
+            let timeout = self.connection.config().attachment_timeout;
+            Patience::Attachment(self.connection.now().saturating_add(timeout))
         } else {
             Patience::Nothing
         };
     }
 
     pub(super) fn handle_impatience(&mut self) {
-        if self.patience.end() > self.now {
+        let now = self.connection.now();
+        if self.rest.patience.end() > now {
             return;
         }
-        let reason = match core::mem::replace(&mut self.patience, Patience::Nothing) {
+        let reason = match core::mem::replace(&mut self.rest.patience, Patience::Nothing) {
             Patience::Connect(_) => CloseReason::ConnectTimeout,
             Patience::Attachment(_) => CloseReason::AttachmentTimeout,
             Patience::Nothing => return,
         };
-        self.decoder.reset();
-        self.connection.close(self.now, reason);
+        self.rest.decoder = None;
+        self.connection.close(now, reason);
         self.handle_engine();
     }
 
     fn handle_packet(&mut self, packet: Packet) {
         let Packet { namespace, kind } = packet;
-        let seat = self.seats.iter().position(|seat| seat.namespace == namespace);
-        let socket = seat.and_then(|seat| self.seats.get(seat)?.socket);
+        let seat = self.rest.seats.iter().find(|seat| seat.is_in(&namespace));
+        let (is_known, socket) = (seat.is_some(), seat.and_then(|seat| seat.socket));
         match (kind, socket) {
-            (Kind::Connect { auth }, None) if seat.is_none() => self.ask(namespace, auth),
+            (Kind::Connect { auth }, None) if !is_known => self.ask(namespace, auth),
             (Kind::Event { event, ack }, Some(socket)) if self.is_counted(socket) => {
                 self.request(RequestKind::Event { socket, event, ack });
             }
             (Kind::Event { event, ack }, Some(socket)) => {
                 let ack = ack.map(|id| AckToken::new(socket, id));
                 let event = Event::Received { socket: socket.key, event, ack };
-                self.out.push_back(Output::Event(event));
+                self.rest.out.push(Output::Event(event));
             }
             (Kind::Ack { id: Some(id), args }, Some(socket)) => {
                 self.request(RequestKind::Ack { socket, id, args });
             }
             (Kind::Ack { id: None, args }, Some(socket)) => self.confirm(socket, &args),
             (Kind::Disconnect, Some(socket)) => {
-                self.seats.retain(|seat| seat.socket != Some(socket));
+                self.rest.seats.retain(|seat| seat.socket != Some(socket));
+                self.find_present();
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
                 self.request(RequestKind::Detach { socket, reason });
             }
@@ -92,33 +99,33 @@ impl Link {
     }
 
     fn is_counted(&self, socket: Attached) -> bool {
-        self.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
+        self.rest.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
     }
 
     /// An acknowledgement without an id: a client of this crate says that it counts its events
     /// from now on, and asks what has arrived. Where nothing was announced it means nothing.
     fn confirm(&mut self, socket: Attached, args: &Args) {
-        if !self.config.counts_events() {
+        if !self.connection.config().counts_events() {
             return;
         }
         let Ok(ids) = args.parse::<Vec<u64>>() else {
             return;
         };
-        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
+        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
             seat.is_counted = true;
         }
         self.request(RequestKind::Confirm { socket, ids });
     }
 
     fn ask(&mut self, namespace: NamespaceName, auth: Option<Json>) {
-        if self.seats.len() >= self.config.limits.namespaces_per_connection {
+        if self.rest.seats.len() >= self.connection.config().limits.namespaces_per_connection {
             let error = Json::from_text(r#"{"message":"Too many namespaces"}"#);
             let error = error.unwrap_or_else(|_| Json::empty_object());
             self.send_exempt(&Encoded::connect_error(&namespace, &error));
             self.request(RequestKind::Overcrowded);
             return;
         }
-        self.seats.push(Seat { namespace: namespace.clone(), socket: None, is_counted: false });
+        self.rest.seats.push(Seat::new(&namespace));
         self.request(RequestKind::Connect { namespace, auth });
     }
 
@@ -128,8 +135,8 @@ impl Link {
         socket: Attached,
         packets: &[Encoded],
     ) {
-        let is_waiting = |seat: &&mut Seat| seat.socket.is_none() && seat.namespace == *namespace;
-        let seat = self.seats.iter_mut().find(is_waiting);
+        let is_waiting = |seat: &&mut Seat| seat.socket.is_none() && seat.is_in(namespace);
+        let seat = self.rest.seats.iter_mut().find(is_waiting);
         let Some(seat) = seat.filter(|_| self.connection.is_open()) else {
             // The client has gone while the hub let it in: it may come back for its session.
             let reason = DisconnectReason::TransportClose;
@@ -137,7 +144,8 @@ impl Link {
             return;
         };
         seat.socket = Some(socket);
-        self.patience = Patience::Nothing;
+        self.find_present();
+        self.rest.patience = Patience::Nothing;
         self.await_attachment();
         for packet in packets {
             self.send_exempt(packet);
@@ -145,50 +153,66 @@ impl Link {
     }
 
     pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
-        let index = self.seats.iter().position(|seat| seat.socket == Some(socket));
+        let index = self.rest.seats.iter().position(|seat| seat.socket == Some(socket));
         if let Some(index) = index {
-            let seat = self.seats.remove(index);
-            self.send_exempt(&Encoded::disconnect(&seat.namespace));
+            let seat = self.rest.seats.remove(index);
+            self.find_present();
+            self.send_exempt(&Encoded::disconnect(&seat.name()));
         }
         if !close {
             return;
         }
-        for seat in core::mem::take(&mut self.seats) {
+        for seat in self.take_seats() {
             if seat.socket.is_some() {
-                self.send_exempt(&Encoded::disconnect(&seat.namespace));
+                self.send_exempt(&Encoded::disconnect(&seat.name()));
             }
-            self.give_up(seat, DisconnectReason::ServerNamespaceDisconnect);
+            self.give_up(&seat, DisconnectReason::ServerNamespaceDisconnect);
         }
-        self.connection.close(self.now, CloseReason::ForcedClose);
+        self.connection.close(self.connection.now(), CloseReason::ForcedClose);
     }
 
     /// The client broke the protocol: it is not waited for.
     fn handle_violation(&mut self) {
-        for seat in core::mem::take(&mut self.seats) {
-            self.give_up(seat, DisconnectReason::ProtocolViolation);
+        for seat in self.take_seats() {
+            self.give_up(&seat, DisconnectReason::ProtocolViolation);
         }
-        self.decoder.reset();
-        self.connection.close(self.now, CloseReason::ProtocolViolation);
+        self.rest.decoder = None;
+        self.connection.close(self.connection.now(), CloseReason::ProtocolViolation);
     }
 
     fn handle_closed(&mut self, reason: CloseReason) {
-        for seat in core::mem::take(&mut self.seats) {
-            self.give_up(seat, reason.into());
+        for seat in self.take_seats() {
+            self.give_up(&seat, reason.into());
         }
-        self.decoder.reset();
-        self.patience = Patience::Nothing;
-        self.out.push_back(Output::Event(Event::Closed { reason }));
+        self.rest.decoder = None;
+        self.rest.patience = Patience::Nothing;
+        self.rest.out.push(Output::Event(Event::Closed { reason }));
     }
 
-    fn give_up(&mut self, seat: Seat, reason: DisconnectReason) {
+    pub(super) fn has_joined(&self, namespace: u32) -> bool {
+        self.rest.seats.iter().any(|seat| seat.namespace_id() == Some(namespace))
+    }
+
+    fn take_seats(&mut self) -> Seats {
+        self.present = NOWHERE;
+        core::mem::take(&mut self.rest.seats)
+    }
+
+    /// To be called when the client has joined or left a namespace.
+    fn find_present(&mut self) {
+        let mut joined = self.rest.seats.iter().filter_map(Seat::namespace_id);
+        self.present = joined.next().unwrap_or(NOWHERE);
+    }
+
+    fn give_up(&mut self, seat: &Seat, reason: DisconnectReason) {
         self.request(match seat.socket {
             Some(socket) => RequestKind::Detach { socket, reason },
-            None => RequestKind::Cancel { namespace: seat.namespace },
+            None => RequestKind::Cancel { namespace: seat.name() },
         });
     }
 
     fn request(&mut self, request: RequestKind) {
-        self.out.push_back(Output::Hub(Request(request)));
+        self.rest.out.push(Output::Hub(Request(request)));
     }
 
     pub(super) fn send(&mut self, packet: &Encoded) -> Result<(), SendError> {

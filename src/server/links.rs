@@ -27,7 +27,6 @@ pub(super) struct Links {
 struct Slot {
     link: Link,
     generation: u32,
-    armed: Timestamp,
     is_ready: bool,
 }
 
@@ -51,7 +50,7 @@ impl Links {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         let sid = link.id();
-        let slot = Slot { link, generation, armed: Timestamp::NEVER, is_ready: false };
+        let slot = Slot { link, generation, is_ready: false };
         let id = pack(self.slots.insert(slot), generation);
         self.sids.insert(sid, id);
         id
@@ -101,11 +100,12 @@ impl Links {
             self.sids.remove(&slot.link.id());
         }
         if slot.link.is_finished() {
-            self.timers.disarm(id, &mut slot.armed);
+            self.timers.disarm(id, slot.link.armed());
             self.slots.remove(index);
             return;
         }
-        self.timers.arm(id, &mut slot.armed, slot.link.timer());
+        let deadline = slot.link.timer();
+        self.timers.arm(id, slot.link.armed(), deadline);
         if slot.link.has_wire_output() {
             self.mark_ready(id);
         }
@@ -154,10 +154,15 @@ impl Links {
                 Some(output) => return Some(output),
                 None => {
                     self.ready.pop_front();
-                    if let Some(slot) = self.slot_mut(id) {
+                    let slot = self.slot_mut(id);
+                    let is_closed = slot.is_some_and(|slot| {
                         slot.is_ready = false;
+                        slot.link.is_closed()
+                    });
+                    // The timer of one that is open does not depend on what was taken.
+                    if is_closed {
+                        self.settle(id);
                     }
-                    self.settle(id);
                 }
             }
         }
@@ -167,7 +172,7 @@ impl Links {
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<ConnectionId> {
         let id = self.timers.pop_due(now)?;
         if let Some(slot) = self.slot_mut(id) {
-            slot.armed = Timestamp::NEVER;
+            *slot.link.armed() = Timestamp::NEVER;
         }
         Some(id)
     }
