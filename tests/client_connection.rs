@@ -151,9 +151,14 @@ mod tests {
         }
         let late = requests.remove(0);
         let auth = Json::from_text(r#"{"n":2}"#).unwrap();
-        assert!(!scripted.client.provide_auth(scripted.now, late, &auth), "that attempt is over");
+        let mut provide =
+            |request, auth: &Json| scripted.client.provide_auth(scripted.now, request, auth);
+        assert_eq!(provide(late, &auth), Ok(false), "that attempt is over");
         let request = requests.remove(0);
-        assert!(scripted.client.provide_auth(scripted.now, request, &auth));
+        let list = Json::from_text("[1]").unwrap();
+        assert_eq!(provide(request, &list), Err(JoinError::AuthNotAnObject));
+        assert_eq!(provide(request, &auth), Ok(true), "it waits for another answer");
+        assert_eq!(provide(request, &auth), Ok(false), "one is enough");
         assert_eq!(scripted.take_sent(), [r#"40{"n":2}"#]);
     }
 
@@ -340,5 +345,51 @@ mod tests {
         assert_eq!(result, Err(JoinError::InvalidName));
         let result = scripted.client.emit(scripted.now, "/b", &event("e", 1));
         assert_eq!(result, Err(EmitError::UnknownNamespace));
+    }
+
+    #[test]
+    fn a_namespace_that_is_forgotten_makes_room() {
+        let mut limits = ClientLimits::default();
+        limits.namespaces = 2;
+        let mut scripted = Scripted::connected(ClientConfig::new().limits(limits));
+        let (connect, now) = (Auth::None, scripted.now);
+        scripted.client.connect(now, "/a", connect.clone()).unwrap();
+        scripted.text(r#"40/a,{"sid":"a1"}"#);
+        scripted.take_sent();
+        assert!(scripted.client.connect(now, "/b", connect.clone()).is_err());
+        assert!(scripted.client.forget(now, "/a") && !scripted.client.forget(now, "/a"));
+        assert_eq!(scripted.take_sent(), ["41/a,"]);
+        assert!(scripted.client.connect(now, "/b", connect.clone()).is_ok());
+
+        // This one's CONNECT is not answered yet, so it has to be left when it is.
+        assert!(scripted.client.forget(now, "/b"));
+        let unknown = Err(EmitError::UnknownNamespace);
+        assert_eq!(scripted.client.emit(now, "/b", &event("e", 1)), unknown);
+        assert!(scripted.client.connect(now, "/c", connect.clone()).is_err());
+        scripted.text(r#"40/b,{"sid":"b1"}"#);
+        assert_eq!(scripted.take_sent(), ["40/b,", "41/b,"]);
+        scripted.client.connect(now, "/c", connect.clone()).unwrap();
+
+        // Wanted again before that, it stays.
+        scripted.client.forget(now, "/c");
+        scripted.client.connect(now, "/c", connect).unwrap();
+        scripted.text(r#"40/c,{"sid":"c1"}"#);
+        scripted.text(r#"40/c,{"sid":"c2"}"#);
+        assert_eq!(scripted.client.socket_id("/c"), Some("c2"));
+    }
+
+    #[test]
+    fn what_a_forgotten_namespace_has_buffered_is_dropped_and_settles() {
+        let mut scripted = Scripted::connecting(ClientConfig::new());
+        scripted.client.emit(scripted.now, "/", &event("e", 1)).unwrap();
+        let timeout = Duration::from_secs(1);
+        scripted.client.emit_with_ack(scripted.now, "/", &event("e", 2), timeout).unwrap();
+        scripted.client.emit_with_retries(scripted.now, "/", &event("e", 3)).unwrap();
+        scripted.words();
+        assert!(scripted.client.forget(scripted.now, "/"));
+        let words = scripted.words();
+        assert_eq!(words, ["failed 0 Withdrawn", "failed 1 Withdrawn", "closed: forced close"]);
+        assert_eq!(scripted.client.deadline(), None);
+        assert!(scripted.client.state().sessions().is_empty());
     }
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use socketio_proto::{
-    client::{AckToken, Event},
+    client::{AckToken, Client, Event},
     socket::{self, Args, Json},
 };
 use tokio::{
@@ -155,7 +155,9 @@ impl Chat {
             Event::AuthRequested { request, .. } => {
                 let auth = json!({ "serverOffset": self.last_id, "name": self.name });
                 if let Ok(auth) = Json::new(&auth) {
-                    self.driver.client(|client, now| client.provide_auth(now, request, &auth));
+                    let provide =
+                        |client: &mut Client, now| client.provide_auth(now, request, &auth);
+                    self.driver.client(provide).ok();
                 }
             }
             Event::Connected { recovered, .. } => return self.handle_connected(recovered),

@@ -48,6 +48,7 @@ impl Client {
                 ClientEvent::Closed { reason } => self.handle_closed(reason),
             }
         }
+        self.drop_forgotten();
     }
 
     /// Fires what is due.

@@ -273,8 +273,8 @@ pub enum AckFailure {
     Withdrawn,
 }
 
-/// Entitles to answer one [`Event::AuthRequested`], once.
-#[derive(Debug, PartialEq, Eq)]
+/// Names an [`Event::AuthRequested`] that waits for the application's answer. A stale one is a miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     pub(super) slot: u32,
     pub(super) serial: u64,

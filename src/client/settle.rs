@@ -147,6 +147,30 @@ impl Socket {
         }
     }
 
+    /// Takes back what was not sent. Acknowledgements fail as withdrawn.
+    pub(super) fn take_buffered(&mut self, io: &mut Io) -> Vec<BufferedEvent> {
+        let mut taken = Vec::new();
+        while let Some(event) = self.buffer.pop() {
+            if let Some(id) = event.ack
+                && self.acks.settle(id)
+            {
+                self.report_failed(io, id, AckFailure::Withdrawn);
+            }
+            taken.push(event);
+        }
+        taken
+    }
+
+    /// Takes back what is sent until it is acknowledged. Acknowledgements fail as withdrawn.
+    pub(super) fn take_retrying(&mut self, io: &mut Io) -> Vec<BufferedEvent> {
+        let mut taken = Vec::new();
+        while let Some(event) = self.retries.pop() {
+            self.report_retry_failed(io, &event, AckFailure::Withdrawn);
+            taken.push(event);
+        }
+        taken
+    }
+
     /// Sends the head of the retry queue, if it is not out already.
     pub(super) fn send_retry(&mut self, io: &mut Io) {
         if !self.is_connected() {

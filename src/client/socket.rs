@@ -34,6 +34,8 @@ pub(super) struct Socket {
     pub(super) name: NamespaceName,
     pub(super) slot: u32,
     pub(super) is_active: bool,
+    /// Whether the application has forgotten it, while the server still has a word to say.
+    pub(super) is_forgotten: bool,
     pub(super) auth: Auth,
     phase: Phase,
     pub(super) session: Session,
@@ -84,6 +86,7 @@ impl Socket {
             name,
             slot,
             is_active: false,
+            is_forgotten: false,
             auth: Auth::None,
             phase: Phase::Idle,
             session: Session::default(),
@@ -197,6 +200,19 @@ impl Socket {
             Phase::Idle | Phase::Leaving { .. } => {}
         }
         self.abandon(io);
+    }
+
+    /// Leaves the namespace for good, with all that it has.
+    pub(super) fn forget(&mut self, io: &mut Io) {
+        self.disconnect(io);
+        drop(self.take_buffered(io));
+        drop(self.take_retrying(io));
+        self.is_forgotten = true;
+    }
+
+    /// Whether nobody has anything to say about it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_forgotten && self.phase == Phase::Idle
     }
 
     pub(super) fn deadline(&self, io: &Io) -> Timestamp {

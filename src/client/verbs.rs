@@ -1,11 +1,10 @@
 //! What the application wants. Namespaces are named with their leading slash.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    AckFailure, AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError,
-    socket::Socket,
+    AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError, socket::Socket,
 };
 use crate::{
     engine::{ClientConnection, Transport},
@@ -30,15 +29,14 @@ impl Client {
         auth: Auth,
     ) -> Result<NamespaceName, JoinError> {
         self.advance(now);
-        if let Auth::Value(auth) = &auth
-            && !auth.as_str().starts_with('{')
-        {
-            return Err(JoinError::AuthNotAnObject);
+        if let Auth::Value(auth) = &auth {
+            check_auth(auth)?;
         }
         let name = NamespaceName::new(namespace).map_err(|_| JoinError::InvalidName)?;
         let socket = self.socket_entry(&name)?;
         socket.auth = auth;
         socket.is_active = true;
+        socket.is_forgotten = false;
         if self.io.is_open() {
             if let Some(socket) = self.sockets.get_mut(&name) {
                 socket.join(&mut self.io);
@@ -49,28 +47,50 @@ impl Client {
         Ok(name)
     }
 
-    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). `auth` is an object. Returns
-    /// false if it is none, or if the connection was lost meanwhile: then there will be another
-    /// request.
-    #[expect(clippy::needless_pass_by_value, reason = "a request is used up by one answer")]
-    pub fn provide_auth(&mut self, now: Timestamp, request: AuthRequest, auth: &Json) -> bool {
+    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). Returns false if the
+    /// connection was lost meanwhile: then there will be another request.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::AuthNotAnObject`] if `auth` is no object; the request waits for another answer.
+    pub fn provide_auth(
+        &mut self,
+        now: Timestamp,
+        request: AuthRequest,
+        auth: &Json,
+    ) -> Result<bool, JoinError> {
         self.advance(now);
-        let is_object = auth.as_str().starts_with('{');
+        check_auth(auth)?;
         let socket = self.sockets.values_mut().find(|socket| socket.slot == request.slot);
-        socket.is_some_and(|socket| {
-            is_object && socket.provide_auth(&mut self.io, request.serial, auth)
-        })
+        Ok(socket.is_some_and(|socket| socket.provide_auth(&mut self.io, request.serial, auth)))
     }
 
     /// Leaves a namespace, or stops trying to join it. Its session is over; what it has buffered
     /// stays. The last one closes the connection. Returns false if it was not active.
     pub fn disconnect(&mut self, now: Timestamp, namespace: &str) -> bool {
         self.advance(now);
-        let Some(socket) = self.sockets.get_mut(namespace).filter(|socket| socket.is_active) else {
+        let socket = find(&mut self.sockets, namespace);
+        let Some(socket) = socket.filter(|socket| socket.is_active) else {
             return false;
         };
         socket.disconnect(&mut self.io);
         self.close_if_unused();
+        true
+    }
+
+    /// Leaves a namespace as [`disconnect`](Self::disconnect) does, and forgets it: what it has
+    /// buffered is dropped, and what was not acknowledged fails as withdrawn. Then it does not
+    /// count against [`ClientLimits::namespaces`](super::ClientLimits::namespaces) any more, or, if
+    /// the server has not answered its CONNECT, as soon as it does. Returns false if there is no
+    /// such namespace.
+    pub fn forget(&mut self, now: Timestamp, namespace: &str) -> bool {
+        self.advance(now);
+        let Some(socket) = find(&mut self.sockets, namespace) else {
+            return false;
+        };
+        socket.forget(&mut self.io);
+        self.close_if_unused();
+        self.drop_forgotten();
         true
     }
 
@@ -125,7 +145,7 @@ impl Client {
         event: &socket::Event,
     ) -> bool {
         self.prepare(now);
-        let Some(socket) = self.sockets.get_mut(namespace) else {
+        let Some(socket) = find(&mut self.sockets, namespace) else {
             return false;
         };
         let packet = Encoded::event(&socket.name, event, None, None);
@@ -156,14 +176,14 @@ impl Client {
     ) -> Result<AckId, EmitError> {
         self.prepare(now);
         let limit = self.io.config.limits.pending_acks;
-        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         if socket.acks.len() >= limit {
             return Err(EmitError::TooManyAcks { limit });
         }
         let id = socket.draw_ack();
         self.send_or_buffer(namespace, event, Some(id))?;
         let deadline = self.io.now.saturating_add(timeout);
-        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         socket.acks.expect(id, deadline);
         Ok(socket.ack_id(id))
     }
@@ -188,7 +208,7 @@ impl Client {
     ) -> Result<AckId, EmitError> {
         self.prepare(now);
         let at = self.io.now;
-        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
         if !socket.retries.events().has_room(&event, (0, 0), &self.io.config.limits) {
             return Err(EmitError::Full);
@@ -220,19 +240,8 @@ impl Client {
     /// Takes these events back. Acknowledgements that they asked for fail as withdrawn.
     pub fn take_buffered(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
         self.advance(now);
-        let mut taken = Vec::new();
-        let Some(socket) = self.sockets.get_mut(namespace) else {
-            return taken;
-        };
-        while let Some(event) = socket.buffer.pop() {
-            if let Some(id) = event.ack
-                && socket.acks.settle(id)
-            {
-                socket.report_failed(&mut self.io, id, AckFailure::Withdrawn);
-            }
-            taken.push(event);
-        }
-        taken
+        let socket = find(&mut self.sockets, namespace);
+        socket.map(|socket| socket.take_buffered(&mut self.io)).unwrap_or_default()
     }
 
     /// Returns the events that [`emit_with_retries`](Self::emit_with_retries) has taken and that
@@ -248,15 +257,8 @@ impl Client {
     /// Takes these events back. Their acknowledgements fail as withdrawn.
     pub fn take_retrying(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
         self.advance(now);
-        let mut taken = Vec::new();
-        let Some(socket) = self.sockets.get_mut(namespace) else {
-            return taken;
-        };
-        while let Some(event) = socket.retries.pop() {
-            socket.report_retry_failed(&mut self.io, &event, AckFailure::Withdrawn);
-            taken.push(event);
-        }
-        taken
+        let socket = find(&mut self.sockets, namespace);
+        socket.map(|socket| socket.take_retrying(&mut self.io)).unwrap_or_default()
     }
 
     /// Returns whether a namespace is joined.
@@ -302,7 +304,7 @@ impl Client {
         event: &socket::Event,
         ack: Option<u64>,
     ) -> Result<(), EmitError> {
-        let socket = self.sockets.get_mut(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
         if socket.is_connected() {
             let packet = Encoded::event(&socket.name, &event.event, ack, None);
@@ -320,6 +322,11 @@ impl Client {
         Ok(())
     }
 
+    /// Lets go of namespaces whose last word with the server is spoken.
+    pub(super) fn drop_forgotten(&mut self) {
+        self.sockets.retain(|_, socket| !socket.is_over());
+    }
+
     fn socket_entry(&mut self, name: &NamespaceName) -> Result<&mut Socket, JoinError> {
         let limit = self.io.config.limits.namespaces;
         let is_full = self.sockets.len() >= limit && !self.sockets.contains_key(name);
@@ -333,4 +340,16 @@ impl Client {
             Socket::new(name.clone(), slot)
         }))
     }
+}
+
+fn check_auth(auth: &Json) -> Result<(), JoinError> {
+    if auth.as_str().starts_with('{') { Ok(()) } else { Err(JoinError::AuthNotAnObject) }
+}
+
+/// Finds a namespace that is not forgotten.
+fn find<'a>(
+    sockets: &'a mut BTreeMap<NamespaceName, Socket>,
+    namespace: &str,
+) -> Option<&'a mut Socket> {
+    sockets.get_mut(namespace).filter(|socket| !socket.is_forgotten)
 }

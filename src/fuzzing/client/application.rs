@@ -55,7 +55,8 @@ impl World<'_> {
         };
         let text = ["{\"token\":2}", "{ }", "[]"];
         let auth = json(self.source.pick(&text).unwrap_or(&"{}"));
-        self.client.provide_auth(self.now, request, &auth);
+        let result = self.client.provide_auth(self.now, request, &auth);
+        assert_eq!(result.is_err(), auth.as_str() == "[]");
     }
 
     fn emit(&mut self) {
