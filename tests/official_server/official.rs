@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The Node.js process. It is killed when this is dropped.
-pub(crate) struct Official {
+pub(crate) struct Host {
     process: Child,
     commands: ChildStdin,
     lines: mpsc::UnboundedReceiver<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Official {
     pub(crate) stored: Vec<u64>,
 }
 
-impl Official {
+impl Host {
     /// Starts a server on any port. `None` without Node.js.
     pub(crate) async fn start() -> Option<Self> {
         // Tests run at the same time, and npm would not stand being run twice.
@@ -128,7 +128,7 @@ impl Official {
     }
 }
 
-impl Drop for Official {
+impl Drop for Host {
     fn drop(&mut self) {
         self.kill();
     }

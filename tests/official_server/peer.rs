@@ -10,7 +10,7 @@ use socketio_proto::{
     socket::{self, Args},
 };
 
-use crate::{driver::Driver, official::Official};
+use crate::driver::{Driver, Site};
 
 /// Far longer than anything takes: for a failure instead of a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,9 +41,9 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(server: &Official, config: ClientConfig) -> Self {
+    pub(crate) fn new(site: Site, config: ClientConfig) -> Self {
         let client = Client::new(config, entropy).expect("a valid configuration");
-        Self { driver: Driver::new(client, server.site()), numbers: Vec::new(), sessions: 0 }
+        Self { driver: Driver::new(client, site), numbers: Vec::new(), sessions: 0 }
     }
 
     /// Joins a namespace and waits for the answer.
