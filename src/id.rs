@@ -1,6 +1,9 @@
 //! Identifiers on the wire and identifiers of the API.
 
-use core::fmt;
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -13,7 +16,7 @@ const ID_LEN: usize = 20;
 /// Bytes of entropy in an id: 120 bits.
 const ID_ENTROPY: usize = 15;
 
-type IdBytes = [u8; ID_LEN];
+pub(crate) type IdBytes = [u8; ID_LEN];
 
 fn generate(entropy: &mut dyn Entropy) -> IdBytes {
     let mut random = [0; ID_ENTROPY];
@@ -33,7 +36,7 @@ fn parse(text: &str) -> Option<IdBytes> {
 macro_rules! wire_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
         pub struct $name(IdBytes);
 
         impl $name {
@@ -50,6 +53,19 @@ macro_rules! wire_id {
             /// Returns the 20 characters as they appear on the wire.
             pub fn as_str(&self) -> &str {
                 core::str::from_utf8(&self.0).unwrap_or_default()
+            }
+        }
+
+        /// Takes the same time wherever two ids differ.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.ct_eq(&other.0).into()
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
             }
         }
 
@@ -87,9 +103,18 @@ macro_rules! visible_debug {
 wire_id! {
     /// The Engine.IO session id (`sid` of the open packet).
     ///
-    /// Whoever knows it can send on a polling session, so it is never the public socket id, and
-    /// its `Debug` shows only that there is one.
+    /// Whoever knows it can send on a polling session, so it is never the public socket id, its
+    /// `Debug` shows only that there is one, and comparing two takes the same time wherever they
+    /// differ. A sorted map of them does not: see `SECURITY.md` before you look up what a request
+    /// names in one.
     EngineId
+}
+
+impl EngineId {
+    /// The form under which sessions are indexed.
+    pub(crate) fn index_key(&self) -> IdBytes {
+        self.0
+    }
 }
 
 impl fmt::Debug for EngineId {

@@ -32,6 +32,8 @@ mod bucket;
 mod config;
 mod entropy;
 mod id;
+mod redacted;
+mod secret_index;
 mod stats;
 mod time;
 mod timers;

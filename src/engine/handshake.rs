@@ -16,7 +16,7 @@ use crate::{EngineId, ServerConfig, Transports};
 /// The JSON of the open packet: what a server tells a client about their session.
 ///
 /// Durations are in milliseconds, `max_payload` in bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Open {
     /// The id of the session, to be repeated in every request.
@@ -31,6 +31,18 @@ pub struct Open {
     /// Largest POST or frame that the server takes, in bytes. `u64::MAX` if it did not say.
     #[serde(default = "no_max_payload")]
     pub max_payload: u64,
+}
+
+impl fmt::Debug for Open {
+    /// Does not show the id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open")
+            .field("upgrades", &self.upgrades)
+            .field("ping_interval", &self.ping_interval)
+            .field("ping_timeout", &self.ping_timeout)
+            .field("max_payload", &self.max_payload)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Open {

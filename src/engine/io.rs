@@ -1,14 +1,16 @@
 //! What goes into a session and what comes out of it.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use super::{CloseReason, Frame, Payload, Response};
-use crate::WireId;
+use crate::{WireId, redacted};
 
 /// Something that happened to a session's wires, or the passing of time.
 ///
 /// A wire that the session does not hold is ignored, so late news of finished wires do no harm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Input {
     /// A GET came in.
     Poll {
@@ -57,6 +59,33 @@ pub enum Input {
     },
     /// The [deadline](super::ServerConnection::deadline) was reached.
     Timeout,
+}
+
+impl fmt::Debug for Input {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, wire) = match self {
+            Self::Poll { wire } => ("Poll", wire),
+            Self::Post { wire, .. } => ("Post", wire),
+            Self::Body { wire, .. } => ("Body", wire),
+            Self::OtherMethod { wire } => ("OtherMethod", wire),
+            Self::WebSocketOpened { wire } => ("WebSocketOpened", wire),
+            Self::Frame { wire, .. } => ("Frame", wire),
+            Self::WireClosed { wire } => ("WireClosed", wire),
+            Self::Timeout => return f.write_str("Timeout"),
+        };
+        let mut shown = f.debug_struct(name);
+        shown.field("wire", wire);
+        match self {
+            Self::Post { body, binary, .. } => {
+                shown.field("body", &body.as_deref().map(redacted::Body)).field("binary", binary)
+            }
+            Self::Body { body, .. } => shown.field("body", &redacted::Body(body)),
+            Self::Frame { frame, .. } => shown.field("frame", frame),
+            _ => &mut shown,
+        };
+        shown.finish()
+    }
 }
 
 /// What is to be done. The order is binding for each wire and among events.

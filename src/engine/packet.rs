@@ -1,6 +1,7 @@
 //! Packets and their two encodings: one per WebSocket frame, or one per record of a polling body.
 
 use alloc::{string::String, vec::Vec};
+use core::fmt;
 
 use base64::{
     Engine as _, alphabet,
@@ -10,9 +11,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{DecodeError, Open};
+use crate::redacted;
 
 /// What a message packet carries for the layer above.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Payload {
     /// Text.
     Text(ByteString),
@@ -22,12 +24,32 @@ pub enum Payload {
 
 /// What a WebSocket carries: an encoded packet. Cloning it does not copy its bytes, so that a
 /// broadcast is encoded once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A text frame: the type of the packet as a digit, then its payload.
     Text(ByteString),
     /// A binary frame: the payload of a message and nothing else.
     Binary(Bytes),
+}
+
+impl fmt::Debug for Payload {
+    /// Does not show a CONNECT of Socket.IO, which carries an id that is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(&redacted::Text(text)).finish(),
+            Self::Binary(bytes) => f.debug_tuple("Binary").field(bytes).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Frame {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(&redacted::Text(text)).finish(),
+            Self::Binary(bytes) => f.debug_tuple("Binary").field(bytes).finish(),
+        }
+    }
 }
 
 impl Frame {

@@ -1,11 +1,15 @@
 //! Answers to HTTP requests, complete but for what only the embedder knows.
 
+use core::fmt;
+
 use bytes::Bytes;
+
+use crate::redacted;
 
 /// An answer to a plain HTTP request, or to a WebSocket handshake that is refused.
 ///
 /// `Content-Length`, CORS headers, cookies and compression are the embedder's business.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -13,6 +17,17 @@ pub struct Response {
     pub headers: &'static [(&'static str, &'static str)],
     /// The body.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Response {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &redacted::Body(&self.body))
+            .finish()
+    }
 }
 
 impl Response {

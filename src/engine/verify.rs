@@ -1,15 +1,17 @@
 //! Which requests are let in: a pure function of the request, the configuration and one look-up.
 
+use core::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 use thiserror::Error;
 
 use super::{Query, QuerySid, Response, Transport};
-use crate::{EngineId, ServerConfig, Transports};
+use crate::{EngineId, ServerConfig, Transports, redacted};
 
 /// What of an HTTP request the protocol looks at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// The method.
     pub method: Method,
@@ -21,6 +23,19 @@ pub struct RequestHead<'a> {
     pub origin: Option<&'a [u8]>,
     /// Whether the `Content-Type` is exactly `application/octet-stream`.
     pub binary: bool,
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    /// Does not show the session's id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("query", &redacted::Query(self.query))
+            .field("upgrade", &self.upgrade)
+            .field("origin", &self.origin)
+            .field("binary", &self.binary)
+            .finish()
+    }
 }
 
 /// The methods that the protocol distinguishes.

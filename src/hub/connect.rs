@@ -401,6 +401,10 @@ impl<D: Default> Hub<D> {
     ) -> Result<(SocketKey, u64), Refusal> {
         let key = claim.key.as_deref().and_then(RecoveryKey::parse).ok_or(Refusal::Unknown)?;
         let socket = *self.keys.get(&key.index_key()).ok_or(Refusal::Unknown)?;
+        let found = self.namespaces.get(&socket.namespace).and_then(|it| it.member(socket)?.key);
+        if found != Some(key) {
+            return Err(Refusal::Unknown);
+        }
         if socket.namespace != namespace {
             return Err(Refusal::OtherNamespace);
         }

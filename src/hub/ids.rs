@@ -16,7 +16,7 @@ impl<D> Hub<D> {
     /// Draws a private id that no session has.
     pub(super) fn draw_key(&mut self) -> RecoveryKey {
         let (entropy, keys) = (&mut *self.entropy, &self.keys);
-        draw(|| RecoveryKey::from_entropy(entropy), |key| !keys.contains_key(&key.index_key()))
+        draw(|| RecoveryKey::from_entropy(entropy), |key| keys.get(&key.index_key()).is_none())
     }
 }
 

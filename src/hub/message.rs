@@ -1,6 +1,7 @@
 //! What links and the hub tell each other. All of it is `Send` and opaque.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use smallvec::SmallVec;
 
@@ -12,10 +13,8 @@ use crate::{
 };
 
 /// From a link to the hub.
-#[derive(Debug)]
 pub struct Request(pub(crate) RequestKind);
 
-#[derive(Debug)]
 pub(crate) enum RequestKind {
     /// The client wants to join a namespace.
     Connect { namespace: NamespaceName, auth: Option<Json> },
@@ -34,10 +33,8 @@ pub(crate) enum RequestKind {
 }
 
 /// From the hub to a link.
-#[derive(Debug)]
 pub struct Reply(pub(crate) ReplyKind);
 
-#[derive(Debug)]
 pub(crate) enum ReplyKind {
     /// The client is in; the packets are the CONNECT answer and what it missed.
     Connected { namespace: NamespaceName, socket: Attached, packets: Vec<Encoded> },
@@ -47,6 +44,20 @@ pub(crate) enum ReplyKind {
     Disconnected { socket: Attached, close: bool },
     /// The connection is to be closed at once.
     Close { reason: CloseReason },
+}
+
+impl fmt::Debug for Request {
+    /// Shows nothing, since a CONNECT carries a private id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Request(..)")
+    }
+}
+
+impl fmt::Debug for Reply {
+    /// Shows nothing, since the answer to a CONNECT carries a private id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply(..)")
+    }
 }
 
 /// A socket on one of the links that it has had.

@@ -65,6 +65,7 @@ use crate::{
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
     id::{ConnectionId, SocketKey},
+    secret_index::{SecretIndex, Seed},
     socket::NamespaceName,
     stats::{Stats, Totals, increment},
     time::Timestamp,
@@ -79,12 +80,13 @@ use crate::{
 pub struct Hub<D> {
     config: Arc<ServerConfig>,
     entropy: Box<dyn Entropy>,
+    seed: Seed,
     namespaces: BTreeMap<u32, Namespace<D>>,
     names: BTreeMap<NamespaceName, u32>,
     next_namespace: u32,
     predicates: alloc::vec::Vec<Predicate>,
     /// Sessions by private id.
-    keys: BTreeMap<[u8; 20], SocketKey>,
+    keys: SecretIndex<SocketKey>,
     next_generation: u32,
     connects: Connects,
     timers: Timers<u32>,
@@ -120,18 +122,20 @@ impl<D: Default> Hub<D> {
     /// [`ConfigError`] if the configuration cannot be used.
     pub fn new(
         config: Arc<ServerConfig>,
-        entropy: impl Entropy + 'static,
+        mut entropy: impl Entropy + 'static,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
+        let seed = Seed::from_entropy(&mut entropy);
         Ok(Self {
             connects: Connects::new(&config),
             config,
+            keys: SecretIndex::new(seed),
+            seed,
             entropy: Box::new(entropy),
             namespaces: BTreeMap::new(),
             names: BTreeMap::new(),
             next_namespace: 0,
             predicates: alloc::vec::Vec::new(),
-            keys: BTreeMap::new(),
             next_generation: 0,
             timers: Timers::new(),
             out: VecDeque::new(),
@@ -283,6 +287,11 @@ impl<D: Default> Hub<D> {
             stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
         }
         stats
+    }
+
+    /// The key of the hashes under which secret ids are indexed.
+    pub(crate) fn seed(&self) -> Seed {
+        self.seed
     }
 
     pub(crate) fn entropy(&mut self) -> &mut dyn Entropy {

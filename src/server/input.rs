@@ -1,15 +1,18 @@
 //! What goes into a server and what comes out of it.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::{
     engine::{self, Frame, RequestHead, Response},
     hub::Event,
     id::WireId,
+    redacted,
 };
 
 /// Something that happened outside.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Input<'a> {
     /// A plain HTTP request arrived.
     Request {
@@ -50,6 +53,32 @@ pub enum Input<'a> {
     },
     /// It is [`deadline`](super::Server::deadline). Early, late and repeated ones are harmless.
     Timeout,
+}
+
+impl fmt::Debug for Input<'_> {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, wire) = match self {
+            Self::Request { wire, .. } => ("Request", wire),
+            Self::Body { wire, .. } => ("Body", wire),
+            Self::WebSocketOpened { wire, .. } => ("WebSocketOpened", wire),
+            Self::Frame { wire, .. } => ("Frame", wire),
+            Self::WireClosed { wire } => ("WireClosed", wire),
+            Self::Timeout => return f.write_str("Timeout"),
+        };
+        let mut shown = f.debug_struct(name);
+        shown.field("wire", wire);
+        match self {
+            Self::Request { head, body, .. } => {
+                shown.field("head", head).field("body", &body.as_deref().map(redacted::Body))
+            }
+            Self::Body { body, .. } => shown.field("body", &redacted::Body(body)),
+            Self::WebSocketOpened { head, .. } => shown.field("head", head),
+            Self::Frame { frame, .. } => shown.field("frame", frame),
+            Self::WireClosed { .. } | Self::Timeout => &mut shown,
+        };
+        shown.finish()
+    }
 }
 
 /// Something to do.

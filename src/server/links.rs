@@ -9,6 +9,7 @@ use crate::{
     hub::Delivery,
     id::{ConnectionId, EngineId, WireId},
     link::{Delivered, Link},
+    secret_index::{SecretIndex, Seed},
     time::Timestamp,
     timers::Timers,
 };
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct Links {
     slots: Slab<Slot>,
     next_generation: u32,
-    sids: BTreeMap<EngineId, ConnectionId>,
+    sids: SecretIndex<ConnectionId>,
     wires: BTreeMap<WireId, ConnectionId>,
     timers: Timers<ConnectionId>,
     /// Connections that may have output for their wires. Idle ones are never visited.
@@ -31,11 +32,11 @@ struct Slot {
 }
 
 impl Links {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seed: Seed) -> Self {
         Self {
             slots: Slab::new(),
             next_generation: 0,
-            sids: BTreeMap::new(),
+            sids: SecretIndex::new(seed),
             wires: BTreeMap::new(),
             timers: Timers::new(),
             ready: VecDeque::new(),
@@ -52,7 +53,7 @@ impl Links {
         let sid = link.id();
         let slot = Slot { link, generation, is_ready: false };
         let id = pack(self.slots.insert(slot), generation);
-        self.sids.insert(sid, id);
+        self.sids.insert(sid.index_key(), id);
         id
     }
 
@@ -61,9 +62,10 @@ impl Links {
     }
 
     pub(super) fn find(&self, sid: &EngineId) -> Option<(ConnectionId, Transport)> {
-        let id = *self.sids.get(sid)?;
+        let id = *self.sids.get(&sid.index_key())?;
         let slot = self.slots.get(unpack(id).0)?;
-        (slot.generation == unpack(id).1).then(|| (id, slot.link.transport()))
+        let is_it = slot.generation == unpack(id).1 && slot.link.id() == *sid;
+        is_it.then(|| (id, slot.link.transport()))
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
@@ -97,7 +99,7 @@ impl Links {
             return;
         }
         if slot.link.is_closed() {
-            self.sids.remove(&slot.link.id());
+            self.sids.remove(&slot.link.id().index_key());
         }
         if slot.link.is_finished() {
             self.timers.disarm(id, slot.link.armed());

@@ -108,10 +108,11 @@ impl<D: Default> Server<D> {
     /// [`ConfigError`] if the configuration cannot be used.
     pub fn new(config: ServerConfig, entropy: impl Entropy + 'static) -> Result<Self, ConfigError> {
         let config = Arc::new(config);
+        let hub = Hub::new(config.clone(), entropy)?;
         Ok(Self {
-            hub: Hub::new(config.clone(), entropy)?,
+            links: Links::new(hub.seed()),
+            hub,
             config,
-            links: Links::new(),
             answers: VecDeque::new(),
             inbox: VecDeque::new(),
             events: VecDeque::new(),

@@ -1,5 +1,7 @@
 //! Packets.
 
+use core::fmt;
+
 use super::{Args, Event, Json, NamespaceName};
 
 /// One Socket.IO packet, its attachments included.
@@ -13,7 +15,7 @@ pub struct Packet {
 
 /// The types of packets. The binary types 5 and 6 are events and acknowledgements with
 /// attachments.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Kind {
     /// Asks to join a namespace (client), or tells that it was joined (server).
     Connect {
@@ -41,4 +43,23 @@ pub enum Kind {
         /// A JSON string or object.
         error: Option<Json>,
     },
+}
+
+impl fmt::Debug for Kind {
+    /// Does not show what a CONNECT carries: credentials, or an id that is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { .. } => f.debug_struct("Connect").finish_non_exhaustive(),
+            Self::Disconnect => f.write_str("Disconnect"),
+            Self::Event { event, ack } => {
+                f.debug_struct("Event").field("event", event).field("ack", ack).finish()
+            }
+            Self::Ack { id, args } => {
+                f.debug_struct("Ack").field("id", id).field("args", args).finish()
+            }
+            Self::ConnectError { error } => {
+                f.debug_struct("ConnectError").field("error", error).finish()
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What goes into a client's connection and what comes out of it.
 
 use alloc::string::String;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -8,12 +9,13 @@ use super::{ClientCloseReason, ClientFault};
 use crate::{
     WireId,
     engine::{Frame, Payload, Transport},
+    redacted,
 };
 
 /// Something that happened to a wire, or the passing of time.
 ///
 /// A wire that the connection does not hold is ignored, so late news of finished wires do no harm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ClientInput {
     /// A GET or a POST was answered. The wire is finished.
     Response {
@@ -46,8 +48,30 @@ pub enum ClientInput {
     Timeout,
 }
 
+impl fmt::Debug for ClientInput {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response { wire, status, body } => f
+                .debug_struct("Response")
+                .field("wire", wire)
+                .field("status", status)
+                .field("body", &redacted::Body(body))
+                .finish(),
+            Self::WebSocketOpened { wire } => {
+                f.debug_struct("WebSocketOpened").field("wire", wire).finish()
+            }
+            Self::Frame { wire, frame } => {
+                f.debug_struct("Frame").field("wire", wire).field("frame", frame).finish()
+            }
+            Self::WireClosed { wire } => f.debug_struct("WireClosed").field("wire", wire).finish(),
+            Self::Timeout => f.write_str("Timeout"),
+        }
+    }
+}
+
 /// What is to be done. The order is binding for each wire and among events.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ClientOutput {
     /// Send a GET.
     Get {
@@ -86,6 +110,34 @@ pub enum ClientOutput {
     },
     /// Tell the layer above.
     Event(ClientEvent),
+}
+
+impl fmt::Debug for ClientOutput {
+    /// Shows no packet that carries an id which is worth a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, wire) = match self {
+            Self::Get { wire, .. } => ("Get", wire),
+            Self::Post { wire, .. } => ("Post", wire),
+            Self::OpenWebSocket { wire, .. } => ("OpenWebSocket", wire),
+            Self::Send { wire, .. } => ("Send", wire),
+            Self::Close { wire } => ("Close", wire),
+            Self::Event(event) => return f.debug_tuple("Event").field(event).finish(),
+        };
+        let mut shown = f.debug_struct(name);
+        shown.field("wire", wire);
+        match self {
+            Self::Get { query, .. } | Self::OpenWebSocket { query, .. } => {
+                shown.field("query", &redacted::Query(query))
+            }
+            Self::Post { query, body, .. } => {
+                let query = redacted::Query(query);
+                shown.field("query", &query).field("body", &redacted::Body(body))
+            }
+            Self::Send { frame, .. } => shown.field("frame", frame),
+            Self::Close { .. } | Self::Event(_) => &mut shown,
+        };
+        shown.finish()
+    }
 }
 
 /// What the layer above wants to know.
