@@ -1,16 +1,21 @@
-//! A chat whose clients recover: `cargo run --release --example chat [--port 3000] [--data DIR]`.
+//! A chat whose clients recover:
+//! `cargo run --release --example chat [--port 3000] [--data DIR] [--state FILE]`.
 //!
 //! Two nets, one below the other. A client that has lost its link gets its session back, with
 //! everything that it missed, from the server's memory. One that could not be recovered (a
-//! reload, a restart of the server, two minutes offline) says which message it has seen last and
+//! reload, a crash of the server, two minutes offline) says which message it has seen last and
 //! catches up from the database. In the other direction a client retries what was not acknowledged.
 //! Its session knows what was accepted before, and in a new session the database does: a message is
 //! stored once.
+//!
+//! With `--state FILE` sessions outlive a restart: Ctrl-C and SIGTERM write them to that file, and the
+//! next start takes them from there.
 //!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
 mod page;
 mod room;
+mod state;
 mod store;
 #[path = "../tokio_driver/mod.rs"]
 mod tokio_driver;
@@ -23,6 +28,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use self::{
     page::Page,
     room::Room,
+    state::State,
     store::{Answer, Place, Store},
     tokio_driver::{
         Endpoint, Hosted, Listeners, Route, Shutdown, Site, entropy, serve, shutdown_on_signal,
@@ -33,7 +39,7 @@ use self::{
 const MAX_PAYLOAD: usize = 100_000;
 /// Answers of the database that wait for the server.
 const ANSWERS: usize = 256;
-const USAGE: &str = "usage: chat [--port PORT] [--data DIR]";
+const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--state FILE]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -54,9 +60,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let page = Page::load();
     let place = Place::open(arguments.data)?;
     let (answers, answered) = mpsc::channel(ANSWERS);
-    let store = Store::start(place.path(), answers)?;
+    let (store, jobs) = Store::start(place.path(), answers)?;
     let shutdown = shutdown_on_signal();
-    let (endpoint, task) = start(&store, answered, shutdown.clone())?;
+    let state = arguments.state.map(State::new);
+    let (endpoint, task) = start(Room::new(jobs, state), answered, shutdown.clone())?;
 
     let listeners = Listeners::bind(arguments.port)?;
     let port = listeners.port();
@@ -81,7 +88,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 /// Starts the server and the chat behind it.
 fn start(
-    store: &Store,
+    room: Room,
     answered: mpsc::Receiver<Answer>,
     shutdown: Shutdown,
 ) -> Result<(Endpoint, JoinHandle<()>), Box<dyn Error>> {
@@ -91,13 +98,13 @@ fn start(
     let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
     let mut server = Server::new(config, entropy)?;
     server.add_namespace("/")?;
-    let room = Hosted::new(server, Room::new(store.jobs()));
-    Ok(spawn(room, answered, shutdown))
+    Ok(spawn(Hosted::new(server, room), answered, shutdown))
 }
 
 struct Arguments {
     port: u16,
     data: Option<PathBuf>,
+    state: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -108,12 +115,13 @@ impl Arguments {
             ValueExt as _,
         };
 
-        let mut arguments = Self { port: 3000, data: None };
+        let mut arguments = Self { port: 3000, data: None, state: None };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("port") | Short('p') => arguments.port = parser.value()?.parse()?,
                 Long("data") => arguments.data = Some(parser.value()?.into()),
+                Long("state") => arguments.state = Some(parser.value()?.into()),
                 Long("help") | Short('h') => return Ok(None),
                 other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
             }

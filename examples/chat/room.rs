@@ -13,6 +13,7 @@ use socketio_proto::{
 };
 
 use crate::{
+    state::State,
     store::{Answer, Draft, Job, Missed},
     tokio_driver::{App, Context},
 };
@@ -30,13 +31,16 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The application behind the server.
 pub struct Room {
-    jobs: Sender<Job>,
+    /// `None` when the program is to end.
+    jobs: Option<Sender<Job>>,
     /// Messages handed to the database and not answered yet.
     waiting: usize,
+    /// Where sessions wait for the next process.
+    state: Option<State>,
 }
 
 /// What is kept of a socket, and given back when its client recovers.
-#[derive(Default)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Visitor {
     name: String,
 }
@@ -50,14 +54,23 @@ struct Auth {
 }
 
 impl Room {
-    pub fn new(jobs: Sender<Job>) -> Self {
-        Self { jobs, waiting: 0 }
+    pub fn new(jobs: Sender<Job>, state: Option<State>) -> Self {
+        Self { jobs: Some(jobs), waiting: 0, state }
     }
 }
 
 impl App for Room {
     type Data = Visitor;
     type Message = Answer;
+
+    fn start(&mut self, cx: &mut Context<'_, Visitor>) {
+        let snapshot = self.state.as_ref().and_then(State::take);
+        if let Some(snapshot) = snapshot
+            && let Err(error) = cx.server.restore(cx.now, snapshot)
+        {
+            eprintln!("the sessions of the last process are lost: {error}");
+        }
+    }
 
     fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: Event<Visitor>) {
         match event {
@@ -101,6 +114,19 @@ impl App for Room {
             Answer::CaughtUp { socket, missed } => catch_up(cx, socket, &missed),
         }
     }
+
+    fn handle_shutdown(&mut self) {
+        self.jobs = None;
+    }
+
+    /// All jobs were answered, so sessions have in their log whatever is in the database.
+    fn finish(&mut self, cx: &mut Context<'_, Visitor>) {
+        if let Some(state) = &self.state
+            && let Err(error) = state.save(&cx.server.snapshot(cx.now))
+        {
+            eprintln!("clients will not recover from the restart: {error}");
+        }
+    }
 }
 
 impl Room {
@@ -111,7 +137,7 @@ impl Room {
         cx.server.set_data(socket, Visitor { name });
         let after = server_offset.as_i64().unwrap_or(0);
         // One job per session, so there are no more of them than sessions.
-        self.jobs.send(Job::CatchUp { socket, after }).ok();
+        self.give(Job::CatchUp { socket, after });
     }
 
     fn handle_chat_message(
@@ -130,7 +156,7 @@ impl Room {
         if !is_text || !is_offset {
             return refuse(cx, token, "too short or too long");
         }
-        if self.waiting >= BACKLOG {
+        if self.waiting >= BACKLOG || self.jobs.is_none() {
             return withdraw(cx, token);
         }
         // One that was accepted before is answered like the first. In a new session it is taken for
@@ -150,7 +176,13 @@ impl Room {
             at: i64::try_from(cx.now.as_micros() / 1000).unwrap_or(i64::MAX),
         };
         self.waiting += 1;
-        self.jobs.send(Job::Store { draft, token }).ok();
+        self.give(Job::Store { draft, token });
+    }
+
+    fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            jobs.send(job).ok();
+        }
     }
 }
 

@@ -103,13 +103,12 @@ pub struct Missed {
 
 /// The thread that owns the database.
 pub struct Store {
-    jobs: mpsc::Sender<Job>,
     thread: JoinHandle<()>,
 }
 
 impl Store {
-    /// Opens the database in `path` and starts its thread.
-    pub fn start(path: &Path, answers: Sender<Answer>) -> Result<Self> {
+    /// Opens the database in `path` and starts its thread, which ends with the last way to it.
+    pub fn start(path: &Path, answers: Sender<Answer>) -> Result<(Self, mpsc::Sender<Job>)> {
         let connection = Connection::open(path)?;
         connection.execute_batch(SCHEMA)?;
         let (jobs, queue) = mpsc::channel();
@@ -119,16 +118,11 @@ impl Store {
                 answers.blocking_send(run(&connection, job)).ok();
             }
         });
-        Ok(Self { jobs, thread })
+        Ok((Self { thread }, jobs))
     }
 
-    pub fn jobs(&self) -> mpsc::Sender<Job> {
-        self.jobs.clone()
-    }
-
-    /// Waits until everything is stored. To be called when all users of [`Store::jobs`] are gone.
+    /// Waits until everything is stored. To be called when all ways to the thread are gone.
     pub fn finish(self) {
-        drop(self.jobs);
         self.thread.join().ok();
     }
 }

@@ -22,7 +22,7 @@ use tokio::{
         oneshot,
     },
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -44,6 +44,10 @@ const MUCH: usize = 64 << 10;
 /// The runtime's timers are late by a millisecond on average: they are aimed this much earlier, and
 /// what is due within it is due.
 const EARLY: Duration = Duration::from_millis(1);
+/// How long connections may take to end, and then the application's own tasks: together less than
+/// the program waits for the task of the machine.
+const CONNECTIONS_END: Duration = Duration::from_secs(3);
+const MESSAGES_END: Duration = Duration::from_secs(1);
 /// Timers this far away are as good as none.
 const FAR: Duration = Duration::from_hours(24);
 
@@ -136,7 +140,10 @@ impl<M: Machine> Actor<M> {
         mut shutdown: Shutdown,
     ) {
         let mut timer = pin!(sleep_until(Instant::now()));
+        let mut end = pin!(sleep_until(Instant::now() + FAR));
         let mut batch = Vec::with_capacity(BATCH);
+        self.machine.start(self.clock.now());
+        self.flush(None);
         loop {
             let due = self.due();
             if timer.deadline() != due {
@@ -145,7 +152,7 @@ impl<M: Machine> Actor<M> {
             tokio::select! {
                 count = inbox.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
-                        return;
+                        break;
                     }
                     for command in batch.drain(..) {
                         self.handle_command(command);
@@ -158,11 +165,24 @@ impl<M: Machine> Actor<M> {
                 () = &mut timer => self.handle_timer(),
                 () = requested(&mut shutdown), if !self.is_ending => {
                     self.is_ending = true;
+                    end.as_mut().reset(Instant::now() + CONNECTIONS_END);
                     self.machine.shutdown(self.clock.now());
                 }
+                () = &mut end, if self.is_ending => break,
             }
             self.flush(None);
         }
+        self.finish(messages).await;
+    }
+
+    /// Hears the application's own tasks out, which have been told to end.
+    async fn finish(mut self, mut messages: mpsc::Receiver<M::Message>) {
+        let end = Instant::now() + MESSAGES_END;
+        while let Ok(Some(message)) = timeout_at(end, messages.recv()).await {
+            self.machine.handle_message(self.clock.now(), message);
+            self.flush(None);
+        }
+        self.machine.finish(self.clock.now());
     }
 
     fn due(&self) -> Instant {

@@ -16,6 +16,9 @@ pub trait App: Send + 'static {
     /// Word from its own tasks.
     type Message: Send + 'static;
 
+    /// The first thing that happens.
+    fn start(&mut self, _cx: &mut Context<'_, Self::Data>) {}
+
     /// A connection was opened, by this request.
     fn handle_handshake(&mut self, _connection: ConnectionId, _request: &Parts) {}
 
@@ -24,6 +27,12 @@ pub trait App: Send + 'static {
 
     /// One of the application's own tasks has something to say.
     fn handle_message(&mut self, cx: &mut Context<'_, Self::Data>, message: Self::Message);
+
+    /// The program is to end: the own tasks, too.
+    fn handle_shutdown(&mut self) {}
+
+    /// Nothing will happen any more.
+    fn finish(&mut self, _cx: &mut Context<'_, Self::Data>) {}
 }
 
 /// What an application has at hand while it handles something.
@@ -48,6 +57,11 @@ impl<A: App> Hosted<A> {
 
 impl<A: App> Machine for Hosted<A> {
     type Message = A::Message;
+
+    fn start(&mut self, now: Timestamp) {
+        let mut cx = Context { server: &mut self.server, now };
+        self.app.start(&mut cx);
+    }
 
     fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
         self.server.verify(now, head).map(|_| ())
@@ -96,5 +110,11 @@ impl<A: App> Machine for Hosted<A> {
 
     fn shutdown(&mut self, now: Timestamp) {
         self.server.shutdown(now);
+        self.app.handle_shutdown();
+    }
+
+    fn finish(&mut self, now: Timestamp) {
+        let mut cx = Context { server: &mut self.server, now };
+        self.app.finish(&mut cx);
     }
 }

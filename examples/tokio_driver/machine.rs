@@ -12,6 +12,9 @@ pub trait Machine: Send + 'static {
     /// Word from the application's own tasks.
     type Message: Send + 'static;
 
+    /// The first thing that happens.
+    fn start(&mut self, _now: Timestamp) {}
+
     /// Decides about a WebSocket handshake before it is completed.
     fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal>;
 
@@ -33,8 +36,11 @@ pub trait Machine: Send + 'static {
     /// Goes on sending on a WebSocket.
     fn resume(&mut self, wire: WireId);
 
-    /// Closes all connections.
+    /// Closes all connections, and tells the application's own tasks to end.
     fn shutdown(&mut self, now: Timestamp);
+
+    /// All connections are gone, and whatever the application's own tasks had to say was said.
+    fn finish(&mut self, _now: Timestamp) {}
 }
 
 /// What a machine wants done with a wire.

@@ -14,7 +14,7 @@ use super::output::assert_success;
 /// A running example. It is stopped when this is dropped.
 pub(crate) struct Example {
     name: &'static str,
-    process: Child,
+    pub(crate) process: Child,
     complaints: Arc<Mutex<String>>,
     /// What it printed after `listening `.
     pub(crate) address: String,
