@@ -9,6 +9,7 @@ mod engine;
 mod history;
 mod packets;
 mod recovery;
+mod restore;
 mod server;
 mod socket;
 mod source;
@@ -17,7 +18,7 @@ mod wires;
 
 pub use self::{
     client::client, connection::engine_connection, engine::engine_codec, recovery::recovery,
-    server::server, socket::socket_codec,
+    restore::restore, server::server, socket::socket_codec,
 };
 
 /// Takes the bytes of one run.
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
     ("recovery", recovery),
+    ("restore", restore),
     ("server", server),
     ("socket_codec", socket_codec),
 ];
