@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
 use socketio_proto::{
-    WireId,
+    Timestamp, WireId,
     engine::{Frame, Refusal, Response},
     server::Input,
 };
@@ -154,8 +154,9 @@ impl<M: Machine> Actor<M> {
                     if count == 0 {
                         break;
                     }
+                    let now = self.clock.now();
                     for command in batch.drain(..) {
-                        self.handle_command(command);
+                        self.handle_command(now, command);
                     }
                 }
                 Some(message) = messages.recv() => {
@@ -200,7 +201,7 @@ impl<M: Machine> Actor<M> {
         self.machine.handle_input(now, Input::Timeout);
     }
 
-    fn handle_command(&mut self, command: Command) {
+    fn handle_command(&mut self, now: Timestamp, command: Command) {
         // Whoever comes now is dropped without an answer, and may try the next process.
         let is_new = matches!(
             command,
@@ -209,7 +210,6 @@ impl<M: Machine> Actor<M> {
         if self.is_ending && is_new {
             return;
         }
-        let now = self.clock.now();
         match command {
             Command::Request { wire, parts, answer } => {
                 self.wires.insert(wire, Wire::Exchange(answer));

@@ -3,15 +3,19 @@
 //! ```text
 //!   TCP ── hyper ──┬─ one task per HTTP connection ──┐  Command (bounded)   ┌───────────────┐
 //!                  │                                 ├────────────────────► │     actor     │
-//!   tungstenite ───┴─ one task per WebSocket ────────┘ ◄──────────────────  │  one machine, │
-//!                                      answers (oneshot), frames (bounded)  │   one timer   │
+//!   tungstenite ───┴─ one task per WebSocket, reads ─┘ ◄──────────────────  │  one machine, │
+//!                                                    answers (oneshot)      │   one timer   │
+//!   TCP ◄──────────────────────────────────────────── frames, written ────  │               │
 //!   the application's own tasks ────────────────────── Message (bounded) ─► └───────────────┘
 //! ```
 //!
 //! One task, the [actor](actor), owns a [`Machine`] and never waits for a peer: a WebSocket that
 //! does not take frames is paused, and everything else flows. A peer that fails ends its own task
 //! and is reported as a lost wire. What a peer can make the driver hold is bounded by the size of a
-//! request's head, by `max_payload` and by the frames in flight.
+//! request's head, by `max_payload` and by what was to be written to it when it stopped reading.
+//!
+//! The actor takes in what has arrived, carries out what that causes, and writes by itself: however
+//! many frames there are for a WebSocket, one call writes them, and no task is woken for them.
 
 mod actor;
 mod clock;

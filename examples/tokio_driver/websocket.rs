@@ -1,6 +1,14 @@
 //! One WebSocket: its handshake, what it receives, its end. What it sends is written by the actor.
 
-use std::{cell::RefCell, io, mem, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Buf as _, BytesMut};
 use http_body_util::Full;
@@ -14,6 +22,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use socketio_proto::WireId;
 use tokio::{
+    io::{AsyncRead as _, ReadBuf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -116,24 +125,24 @@ async fn run(
     endpoint: Endpoint,
     max_payload: usize,
 ) {
-    let (reader, writer) = stream.into_split();
+    let (mut reader, writer) = stream.into_split();
     let wire = next_wire();
     let (peer, closed) = Peer::new(writer);
     if endpoint.send(Command::WebSocket { wire, parts, peer }).await.is_err() {
         return;
     }
     let end = tokio::select! {
-        last = receive(&reader, input, wire, &endpoint, max_payload) => End::Theirs { last },
+        last = receive(&mut reader, input, wire, &endpoint, max_payload) => End::Theirs { last },
         farewell = closed => match farewell {
             Ok(farewell) => End::Ours(farewell),
             Err(_) => End::Theirs { last: BytesMut::new() },
         },
     };
     match end {
-        End::Ours(farewell) => timeout(LINGER, finish(&reader, farewell)).await.ok(),
+        End::Ours(farewell) => timeout(LINGER, finish(&mut reader, farewell)).await.ok(),
         End::Theirs { last } => {
             endpoint.send(Command::Lost { wire, last }).await.ok();
-            timeout(LINGER, drain(&reader)).await.ok()
+            timeout(LINGER, drain(&mut reader)).await.ok()
         }
     };
 }
@@ -149,7 +158,7 @@ enum End {
 /// Hands messages to the machine until the peer closes or fails. A machine that is busy slows the
 /// peer down. Returns what is to be answered.
 async fn receive(
-    reader: &OwnedReadHalf,
+    reader: &mut OwnedReadHalf,
     input: BytesMut,
     wire: WireId,
     endpoint: &Endpoint,
@@ -180,22 +189,20 @@ async fn receive(
 }
 
 /// Reads what there is; nothing at the end of the stream.
-async fn read(reader: &OwnedReadHalf) -> io::Result<BytesMut> {
-    loop {
-        reader.readable().await?;
-        let read: io::Result<BytesMut> = CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
-            let len = reader.try_read(chunk)?;
-            Ok(BytesMut::from(chunk.get(..len).unwrap_or_default()))
-        });
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-    }
+async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
+    poll_fn(|cx| {
+        CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
+            let mut chunk = ReadBuf::new(chunk);
+            // Unlike `try_read`, it knows that less than there was room for is all there is.
+            ready!(Pin::new(&mut *reader).poll_read(cx, &mut chunk))?;
+            Poll::Ready(Ok(BytesMut::from(chunk.filled())))
+        })
+    })
+    .await
 }
 
 /// Sends the last bytes and hears the peer out.
-async fn finish(reader: &OwnedReadHalf, farewell: Farewell) {
+async fn finish(reader: &mut OwnedReadHalf, farewell: Farewell) {
     let Farewell { writer, mut rest } = farewell;
     while !rest.is_empty() {
         match writer.try_write(&rest) {
@@ -215,6 +222,6 @@ async fn finish(reader: &OwnedReadHalf, farewell: Farewell) {
 
 /// Reads to the end: to drop a stream with unread bytes would reset the connection, and the peer
 /// might not see how it was closed.
-async fn drain(reader: &OwnedReadHalf) {
+async fn drain(reader: &mut OwnedReadHalf) {
     while matches!(read(reader).await, Ok(bytes) if !bytes.is_empty()) {}
 }
