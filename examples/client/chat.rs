@@ -25,7 +25,9 @@ pub struct Chat {
     name: String,
     /// The number of the last message that was seen: a server that keeps messages can go on there.
     last_id: i64,
-    /// Makes the names of messages unique, so that a server can store each of them once.
+    /// Makes the names of messages unique, so that a server can store each of them once. Within a
+    /// session the library sees to that with `examples/chat`; with an official server, and when a
+    /// message is sent again in a new session, its name does.
     unique: u64,
     sent: u64,
     back_at: Option<Instant>,

@@ -16,6 +16,23 @@
 //!     └── no active namespace any more, no attempt left
 //! ```
 //!
+//! Each namespace on its own, once it is active ([`connect`](Client::connect)); only
+//! [`Auth::Ask`] leads through *Asking*:
+//!
+//! ```text
+//!          connection open        credentials         CONNECT answered
+//!   Idle ──────────────▶ Asking ───────────▶ Joining ────────────────▶ Joined
+//!    ▲                                        │   │                      │
+//!    │                          disconnect(): │   │ refused:             │ DISCONNECT,
+//!    │                 ┌─────────── Leaving ◀─┘   │ not active           │ disconnect():
+//!    │        answered │                          │ any more             │ not active any more
+//!    ├─────────────────┴──────────────────────────┴──────────────────────┘
+//!    └── from everywhere when the connection is lost: joined again with the next one
+//! ```
+//!
+//! What is emitted is buffered except in *Joined*. With recovery the session, its id and what was
+//! sent and not confirmed outlive the way through *Idle*.
+//!
 //! # What is delivered
 //!
 //! | verb | while disconnected | on a link that breaks | the same with a server of this crate |

@@ -1,15 +1,8 @@
 //! One namespace of a client, connected or not.
 //!
-//! ```text
-//!            connection open       credentials           CONNECT
-//!   Idle ─────────────────▶ AwaitingAuth ─────▶ Connecting ─────▶ Connected
-//!    ▲                                             │   │              │
-//!    │                            disconnect() ▼   │   │ refused      │ DISCONNECT, disconnect()
-//!    │                                     Leaving ┘   ▼              ▼
-//!    └── connection lost, from everywhere ─────────── Idle, not active any more
-//! ```
-//!
-//! An *active* namespace is joined with every connection; one that is not waits for
+//! Its states are those of the diagram in the documentation of [`client`](super), which calls
+//! [`Phase::AwaitingAuth`] asking, [`Phase::Connecting`] joining and [`Phase::Connected`] joined. An
+//! *active* namespace is joined with every connection; one that is not waits for
 //! [`Client::connect`](super::Client::connect).
 
 use alloc::{string::String, vec::Vec};

@@ -18,7 +18,7 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
 
 /// The server's half of one Engine.IO session.
 ///
-/// See the [module documentation](super) for how to drive it.
+/// See the [module documentation](super) for its states and how to drive it.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -16,6 +16,10 @@
 //!                                      protocol violation      over for good
 //! ```
 //!
+//! A claim of a session that is still connected takes it over: it goes on, connected over the new
+//! link, and the former one is closed. Sessions of a [snapshot](Hub::snapshot) are parked when they
+//! are restored.
+//!
 //! Order: what the hub puts out for one link is to be handed to it in that order. Word from or to a
 //! link that is gone is a counted no-op.
 

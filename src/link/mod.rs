@@ -5,6 +5,26 @@
 //! [`Delivery`]s into packets. It is
 //! `Send` and shares nothing, so a program may run links on as many threads as it likes.
 //!
+//! ```text
+//! the connection
+//!
+//!            no namespace for connect_timeout, violation, too much queued,
+//!   Open ─── too fast, no pong, wire lost, close() ───▶ Closed, and finished when all is taken
+//!
+//! the client in one namespace
+//!
+//!           CONNECT: Request            Reply: let in
+//!   Out ────────────────────▶ Asking ──────────────────▶ In ── EVENT, ACK ──▶ events, Requests
+//!    ▲                          │                        │ ◀── Delivery: packets
+//!    │  Reply: refused          │                        │
+//!    ├──────────────────────────┘                        │
+//!    │  DISCONNECT of the client, Reply: disconnected    │
+//!    └───────────────────────────────────────────────────┘
+//!
+//!   when the connection closes:   Asking ──▶ Out: cancelled     In ──▶ Out: detached, the hub
+//!                                                                parks or ends the session
+//! ```
+//!
 //! What a packet does depends on whether the client is in its namespace (protocol facts 2.5):
 //!
 //! | packet | not in it | asked to join | in it |
