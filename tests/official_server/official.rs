@@ -67,6 +67,10 @@ impl Host {
         *self = Self::start_at(&self.port.clone()).await;
     }
 
+    pub(crate) fn port(&self) -> &str {
+        &self.port
+    }
+
     pub(crate) fn site(&self) -> Site {
         Site::new(&format!("127.0.0.1:{}", self.port), "/socket.io/")
     }

@@ -18,6 +18,7 @@ const http = createServer();
 const io = new Server(http, { connectionStateRecovery: {} });
 
 const stored = new Set();
+const told = new Set();
 
 function serve(socket) {
   socket.emit("auth", socket.handshake.auth);
@@ -31,6 +32,14 @@ function serve(socket) {
     });
   });
   socket.on("broadcast", (...args) => socket.nsp.emit(...args));
+  // As the application of the official tutorial does.
+  socket.on("chat message", (text, clientOffset, ack) => {
+    if (!told.has(clientOffset)) {
+      told.add(clientOffset);
+      socket.nsp.emit("chat message", text);
+    }
+    ack();
+  });
   // As an application stores messages that come at least once.
   socket.on("store", (number, ack) => {
     if (!stored.has(number)) {
