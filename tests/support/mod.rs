@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod bystander;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
