@@ -27,6 +27,8 @@ mod tests {
         Timeout,
         Connect(bool),
         Disconnect(bool),
+        Forget(bool),
+        State,
         Emit,
         Volatile,
         WithAck,
@@ -57,6 +59,7 @@ mod tests {
             r#"40{"sid":"s","pid":"p","received":2}"#,
             "43[1]",
             "43[2]",
+            "43[2,1]",
             r#"40/b,{"sid":"s"}"#,
             "41",
             "41/b,",
@@ -103,6 +106,8 @@ mod tests {
             4 => Just(Op::Timeout),
             2 => any::<bool>().prop_map(Op::Connect),
             1 => any::<bool>().prop_map(Op::Disconnect),
+            1 => any::<bool>().prop_map(Op::Forget),
+            2 => Just(Op::State),
             3 => Just(Op::Emit),
             1 => Just(Op::Volatile),
             2 => Just(Op::WithAck),
@@ -117,6 +122,7 @@ mod tests {
     }
 
     struct World {
+        config: ClientConfig,
         client: Client,
         now: Timestamp,
         /// Wires that are not finished, and whether they are WebSockets.
@@ -150,11 +156,11 @@ mod tests {
                     *byte = state;
                 }
             };
-            let mut client = Client::new(config, entropy).unwrap();
+            let mut client = Client::new(config.clone(), entropy).unwrap();
             let now = Timestamp::from_millis(5);
             client.connect(now, "/", Auth::None).unwrap();
             let (wires, pending) = (BTreeMap::new(), BTreeSet::new());
-            Self { client, now, wires, pending, settled_early: Vec::new(), log: Vec::new() }
+            Self { config, client, now, wires, pending, settled_early: Vec::new(), log: Vec::new() }
         }
 
         fn wire(&self, index: usize) -> WireId {
@@ -267,6 +273,11 @@ mod tests {
                 Op::Disconnect(root) => {
                     self.client.disconnect(now, name(root));
                 }
+                Op::Forget(root) => {
+                    self.client.forget(now, name(root));
+                    assert!(!self.client.is_active(name(root)));
+                    assert!(!self.client.forget(now, name(root)), "it is forgotten");
+                }
                 Op::Emit => self.client.emit(now, "/", &event).unwrap_or_default(),
                 Op::Volatile => {
                     self.client.emit_volatile(now, "/", &event);
@@ -292,6 +303,14 @@ mod tests {
                     self.client.reconnect(now);
                 }
                 Op::Close => self.client.close(now),
+                Op::State => {
+                    let state = self.client.state();
+                    let stored = serde_json::to_string(&state).unwrap();
+                    let entropy = |dest: &mut [u8]| dest.fill(4);
+                    let mut next = Client::new(self.config.clone(), entropy).unwrap();
+                    next.restore(now, serde_json::from_str(&stored).unwrap()).unwrap();
+                    assert_eq!(next.state(), state);
+                }
                 other => unreachable!("{other:?}"),
             }
         }

@@ -43,9 +43,9 @@ mod tests {
         random::Random,
     };
 
-    /// Cuts per combination of transports; `CUTS=1000` for more.
+    /// Cuts for each way to connect, a thousand in all; `CUTS=1000` for more.
     fn cuts() -> u64 {
-        std::env::var("CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(100)
+        std::env::var("CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(334)
     }
 
     #[tokio::test]
