@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use socketio_proto::{
     ReplayOrder,
-    hub::{AckFailure, Audience},
+    hub::{AckFailure, Audience, Once},
     recovery::{RecoveryOutcome, Refusal},
     server::Event,
+    socket::Args,
 };
 use support::{World, broadcast, claim_packet, event, numbers, recovering};
 
@@ -308,6 +309,30 @@ fn h39_there_is_no_socket_before_it_is_accepted() {
     world.auto_accept = true;
     let (client, _) = world.claim(&session, None);
     assert!(world.texts(client).is_empty());
+}
+
+/// In the reference the answer to an event that was being handled when the link broke is lost, and
+/// a retry is handled twice.
+#[test]
+fn h40_an_answer_outlives_the_link_and_a_retry_is_recognised() {
+    let mut world = World::with_recovery();
+    let (client, session) = world.connect();
+    let (socket, _) = world.connected();
+    world.send(client, r#"421["order","o-1"]"#);
+    let token = world.token();
+    let once = world.server.accept_once(world.now, socket, "o-1", Some(token));
+    let Ok(Once::Fresh(Some(token))) = once else {
+        panic!("{once:?}");
+    };
+    world.cut(client);
+    assert!(world.server.ack(world.now, token, &Args::new(&("done",)).unwrap()), "kept");
+    let (client, _) = world.claim(&session, None);
+    world.send(client, r#"422["order","o-1"]"#);
+    let token = world.token();
+    let once = world.server.accept_once(world.now, socket, "o-1", Some(token));
+    assert_eq!(once, Ok(Once::Duplicate));
+    world.drain();
+    assert_eq!(world.texts(client), [r#"432["done"]"#]);
 }
 
 /// A clock that is set back makes positions of the reference ambiguous.
