@@ -94,13 +94,6 @@ impl SendQueue {
         Some(entry.into_frame())
     }
 
-    /// Takes back the packet that was pushed last.
-    pub(super) fn pop_last(&mut self) -> Option<Frame> {
-        let entry = self.entries.pop_back()?;
-        self.forget(&entry);
-        Some(entry.into_frame())
-    }
-
     /// Takes as many packets as a polling body of `limit` bytes holds, at least one if there is.
     pub(super) fn pop_payload(&mut self, limit: usize) -> Bytes {
         let (count, len) = self.measure(limit);

@@ -217,8 +217,6 @@ impl ServerConnection {
         };
         // The client will not poll for the rest any more. Over WebSocket it gets it right now, and
         // a close of the WebSocket in the place of the close packet.
-        let close_packet = self.queue.pop_last();
-        debug_assert_eq!(close_packet, Some(Packet::Close.encode()));
         self.end(closing.reason);
     }
 

@@ -167,9 +167,6 @@ impl ServerConnection {
             self.end(reason);
             return;
         }
-        if self.transport() == Transport::Polling {
-            self.queue.push_exempt(Packet::Close.encode());
-        }
         self.state.begin_close(now.saturating_add(self.config.close_timeout), reason);
     }
 
@@ -295,6 +292,10 @@ impl ServerConnection {
         }
         let body = if !self.queue.is_empty() {
             self.queue.pop_payload(self.config.max_payload)
+        } else if let Some(closing) = self.state.closing() {
+            // It goes alone: the official client handles a close packet before the messages that
+            // came with it, and would take a DISCONNECT for a lost link.
+            return self.end(closing.reason);
         } else if self.state.probe().is_some_and(Probe::is_open) {
             encoded(&Packet::Noop)
         } else {
@@ -302,11 +303,6 @@ impl ServerConnection {
         };
         if let Some(wire) = self.state.take_get() {
             self.respond(wire, Response::packets(body));
-        }
-        if let Some(closing) = self.state.closing()
-            && self.queue.is_empty()
-        {
-            self.end(closing.reason);
         }
     }
 
