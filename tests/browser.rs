@@ -20,6 +20,6 @@ fn chat_page_recovers() {
 
     let mut chat = Example::start("chat", &["--port", "0"], &[]);
     let url = format!("http://localhost:{}", chat.address);
-    run_node_tests(&folder, &[("CHAT_URL", url), ("CHROMIUM", browser)]);
+    run_node_tests(&folder, |_| true, &[("CHAT_URL", url), ("CHROMIUM", browser)]);
     chat.assert_unharmed();
 }

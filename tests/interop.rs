@@ -1,35 +1,88 @@
-//! The official JavaScript client against `examples/contract`; see `tests/interop/*.test.mjs`.
+//! Releases of the official JavaScript client against `examples/contract`; see
+//! `tests/interop/*.test.mjs`.
 
 #[path = "interop/driver.rs"]
 mod driver;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use driver::{Example, have, install, run_node_tests};
 
 #[test]
 fn official_client() {
-    if !have("node") || !have("npm") {
-        return;
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-    install(&folder);
+    run("socket.io-client", true, |_| true);
+}
 
-    let any_port = ("PORT", "0");
-    let impatience =
-        [any_port, ("RECOVERY_MS", "4000"), ("PING_INTERVAL", "1000"), ("PING_TIMEOUT", "1000")];
-    let mut servers = [
-        ("CONTRACT_URL", contract("acceptance", &[any_port])),
-        ("IMPATIENT_URL", contract("acceptance", &impatience)),
-        ("CLIENT_URL", contract("client", &[any_port])),
-    ];
-    let urls: Vec<(&str, String)> = servers
-        .iter()
-        .map(|(name, server)| (*name, format!("http://127.0.0.1:{}", server.address)))
-        .collect();
-    run_node_tests(&folder, &urls);
-    for (_, server) in &mut servers {
-        server.assert_unharmed();
+/// The first line of releases that recovers.
+#[test]
+fn official_client_4_6() {
+    run("socket.io-client-4.6", true, |file| file != "malformed");
+}
+
+/// One that does not know recovery.
+#[test]
+fn official_client_4_1() {
+    run("socket.io-client-4.1", false, |file| matches!(file, "connection" | "lifecycle"));
+}
+
+fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
+    let Some(folder) = installed() else {
+        return;
+    };
+    let mut servers = Servers::start();
+    let mut variables = servers.urls();
+    variables.push(("CLIENT_PACKAGE", package.to_owned()));
+    variables.push(("CLIENT_RECOVERS", recovers.to_string()));
+    run_node_tests(folder, is_wanted, &variables);
+    servers.assert_unharmed();
+}
+
+/// The folder of the Node.js tests with what they need, once for all tests.
+fn installed() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        if !have("node") || !have("npm") {
+            return None;
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        install(&folder);
+        Some(folder)
+    });
+    folder.as_deref()
+}
+
+/// The contract server, once for each way of running it, by the variable that names its address.
+struct Servers(Vec<(&'static str, Example)>);
+
+impl Servers {
+    fn start() -> Self {
+        let any_port = ("PORT", "0");
+        let impatience = [
+            any_port,
+            ("RECOVERY_MS", "4000"),
+            ("PING_INTERVAL", "1000"),
+            ("PING_TIMEOUT", "1000"),
+        ];
+        Self(vec![
+            ("CONTRACT_URL", contract("acceptance", &[any_port])),
+            ("IMPATIENT_URL", contract("acceptance", &impatience)),
+            ("CLIENT_URL", contract("client", &[any_port])),
+            ("INTEROP_URL", contract("interop", &[any_port])),
+        ])
+    }
+
+    fn urls(&self) -> Vec<(&'static str, String)> {
+        let url = |server: &Example| format!("http://127.0.0.1:{}", server.address);
+        self.0.iter().map(|(name, server)| (*name, url(server))).collect()
+    }
+
+    fn assert_unharmed(&mut self) {
+        for (_, server) in &mut self.0 {
+            server.assert_unharmed();
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use crate::{
     tokio_driver::{App, Context, Hosted, entropy},
 };
 
+#[derive(Default)]
 pub struct Acceptance;
+
+pub const NAMESPACES: [&str; 3] = ["/", "/custom", "/quiet"];
 
 /// What is kept of a socket, and given back when its client recovers.
 #[derive(Clone, Default)]
@@ -27,7 +30,7 @@ pub struct Data {
 
 pub fn machine(settings: &Settings) -> Result<Hosted<Acceptance>, Box<dyn Error>> {
     let mut server = Server::new(settings.server(), entropy)?;
-    for namespace in ["/", "/custom", "/quiet"] {
+    for namespace in NAMESPACES {
         server.add_namespace(namespace)?;
     }
     Ok(Hosted::new(server, Acceptance))

@@ -1,13 +1,14 @@
 //! The server that outside suites run against: the core behind sockets, and the event handlers that
 //! they expect.
 //!
-//! `cargo run --release --example contract -- --profile <protocol|client|acceptance>`
+//! `cargo run --release --example contract -- --profile <protocol|client|acceptance|interop>`
 //!
 //! | profile | for | port |
 //! | --- | --- | --- |
 //! | `protocol` | the official Engine.IO v4 and Socket.IO v5 protocol suites | 3000 |
 //! | `client` | the official client's own test suite | 3210 |
 //! | `acceptance` | black-box checks of recovery | 3300 |
+//! | `interop` | this crate's own interop tests | a free one |
 //!
 //! It listens on 127.0.0.1 and `::1`, prints `listening <port>` when it accepts connections, and
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
@@ -17,6 +18,7 @@
 mod acceptance;
 mod client;
 mod echo;
+mod interop;
 mod protocol;
 mod reply;
 mod settings;
@@ -59,6 +61,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             started.add("/socket.io", &settings, protocol::machine(&settings)?);
         }
         Profile::Client => started.add("/socket.io", &settings, client::machine(&settings)?),
+        Profile::Interop => started.add("/socket.io", &settings, interop::machine(&settings)?),
         Profile::Acceptance => {
             started.add("/socket.io", &settings, acceptance::machine(&settings)?);
         }

@@ -15,6 +15,7 @@ pub enum Profile {
     Protocol,
     Client,
     Acceptance,
+    Interop,
 }
 
 pub struct Settings {
@@ -37,6 +38,7 @@ impl Settings {
             Profile::Protocol => 3000,
             Profile::Client => 3210,
             Profile::Acceptance => 3300,
+            Profile::Interop => 0,
         };
         let replay_order = match variable::<String>("REPLAY_ORDER")?.as_deref() {
             None | Some("after-connect") => ReplayOrder::AfterConnect,
@@ -67,6 +69,11 @@ impl Settings {
                 .connect_timeout(Duration::from_millis(1000)),
             Profile::Client => config.ping_interval(Duration::from_millis(2000)),
             Profile::Acceptance => config,
+            Profile::Interop => config
+                .ping_interval(Duration::from_millis(1000))
+                .ping_timeout(Duration::from_millis(1000))
+                .connect_timeout(Duration::from_millis(1000))
+                .upgrade_timeout(Duration::from_millis(500)),
         };
         let config = match self.ping_interval {
             Some(interval) => config.ping_interval(interval),
@@ -97,7 +104,7 @@ impl Settings {
     pub fn delay(&self) -> Duration {
         match self.profile {
             Profile::Client => Duration::from_millis(10),
-            Profile::Protocol | Profile::Acceptance => Duration::ZERO,
+            Profile::Protocol | Profile::Acceptance | Profile::Interop => Duration::ZERO,
         }
     }
 }
@@ -114,13 +121,14 @@ fn profile() -> Result<Profile, Box<dyn Error>> {
                     Some("protocol") => Profile::Protocol,
                     Some("client") => Profile::Client,
                     Some("acceptance") => Profile::Acceptance,
-                    _ => return Err("--profile: protocol, client or acceptance".into()),
+                    Some("interop") => Profile::Interop,
+                    _ => return Err("--profile: protocol, client, acceptance or interop".into()),
                 });
             }
             other => return Err(other.unexpected().into()),
         }
     }
-    profile.ok_or_else(|| "usage: contract --profile <protocol|client|acceptance>".into())
+    profile.ok_or_else(|| "usage: contract --profile <protocol|client|acceptance|interop>".into())
 }
 
 fn variable<T: FromStr<Err: Error + 'static>>(name: &str) -> Result<Option<T>, Box<dyn Error>> {

@@ -1,7 +1,7 @@
 // Connections, namespaces, rooms, arguments and acknowledgements with the official client.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { connect, join, numbered, settle, TRANSPORTS, unconnected } from "./support/peer.mjs";
+import { connect, join, numbered, RECOVERS, settle, TRANSPORTS, unconnected } from "./support/peer.mjs";
 import { CLIENT } from "./support/servers.mjs";
 import { until, within } from "./support/wait.mjs";
 
@@ -79,7 +79,7 @@ for (const transport of Object.keys(TRANSPORTS)) {
       await until(() => peer.events.some(([name]) => name === "got it"), "got it");
     });
 
-    test("gives up on an answer that does not come", async (t) => {
+    test("gives up on an answer that does not come", { skip: !RECOVERS && "the client has no timeouts yet" }, async (t) => {
       const peer = await connect(t, { transport });
       // The server has no such event, so nobody answers.
       await assert.rejects(peer.socket.timeout(100).emitWithAck("nobody listens"), /timed out/);
@@ -116,7 +116,11 @@ for (const transport of Object.keys(TRANSPORTS)) {
         unknown.connect();
       }), "connect_error");
       assert.equal(error.message, "Invalid namespace");
-      assert.equal(unknown.active, false);
+      if (RECOVERS) {
+        assert.equal(unknown.active, false);
+      }
+      // Older releases would hold on to it.
+      unknown.disconnect();
       assert.equal((await main.state()).id, main.id);
       assert.equal(main.connections.length, 1);
     });

@@ -20,12 +20,20 @@ use std::{
 
 use self::output::assert_success;
 
-/// Runs every `*.test.mjs` of `folder`, one after the other, with `variables` in the environment.
-pub(crate) fn run_node_tests(folder: &Path, variables: &[(&str, String)]) {
+/// Runs every `*.test.mjs` of `folder` that `is_wanted`, one after the other, with `variables` in the
+/// environment.
+pub(crate) fn run_node_tests(
+    folder: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+    variables: &[(&str, String)],
+) {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder of the tests")
         .map(|entry| entry.expect("an entry of the folder").path())
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.and_then(|name| name.strip_suffix(".test.mjs")).is_some_and(&is_wanted)
+        })
         .collect();
     files.sort();
     assert!(!files.is_empty(), "no tests in {}", folder.display());

@@ -7,6 +7,8 @@ export class Proxy {
   #pairs = new Set();
   #holdUp = false;
   #holdDown = false;
+  /** Whether requests for a WebSocket are cut off, as some proxies do. */
+  refusesWebSockets = false;
   /** Bytes that may still go to the client before every link is cut; Infinity by default. */
   downstreamBudget = Infinity;
 
@@ -64,7 +66,12 @@ export class Proxy {
     const up = net.connect({ host: this.#target.hostname, port: this.#target.port, allowHalfOpen: true });
     const pair = { down, up, holdUp: this.#holdUp, holdDown: this.#holdDown };
     this.#pairs.add(pair);
-    down.on("data", (chunk) => pair.holdUp || up.write(chunk));
+    down.on("data", (chunk) => {
+      if (this.refusesWebSockets && /^upgrade: websocket/im.test(chunk.toString("latin1"))) {
+        down.destroy();
+      }
+      return pair.holdUp || up.write(chunk);
+    });
     down.on("end", () => pair.holdUp || up.end());
     up.on("data", (chunk) => pair.holdDown || this.#deliver(down, chunk));
     up.on("end", () => pair.holdDown || down.end());

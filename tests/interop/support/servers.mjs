@@ -7,6 +7,8 @@ export const ACCEPTANCE = address("CONTRACT_URL");
 export const IMPATIENT = address("IMPATIENT_URL");
 /** `--profile client`. */
 export const CLIENT = address("CLIENT_URL");
+/** `--profile interop`: pings after 1 s, for 1 s; 1 s to join, 500 ms to upgrade. */
+export const INTEROP = address("INTEROP_URL");
 
 function address(name) {
   const url = process.env[name];

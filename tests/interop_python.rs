@@ -1,0 +1,24 @@
+//! python-socketio, the popular client of another language, against `examples/contract`; see
+//! `tests/interop/python`.
+
+#[path = "interop/example.rs"]
+mod example;
+#[path = "interop/output.rs"]
+mod output;
+#[path = "interop/python.rs"]
+mod python;
+#[path = "interop/skip.rs"]
+mod skip;
+
+use std::path::Path;
+
+use example::Example;
+
+#[test]
+fn python_client() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
+    let mut server = Example::start("contract", &["--profile", "interop"], &[("PORT", "0")]);
+    let url = format!("http://127.0.0.1:{}", server.address);
+    python::run_python_tests(&folder, &[("INTEROP_URL", url)]);
+    server.assert_unharmed();
+}
