@@ -7,8 +7,12 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 use socketio_proto::{Limits, RecoveryConfig, ServerConfig, server::Stats};
 
-const SOURCES: [&str; 3] =
-    ["tests/hostile.rs", "tests/hostile_content.rs", "tests/hostile_sessions.rs"];
+const SOURCES: [&str; 4] = [
+    "tests/hostile.rs",
+    "tests/hostile_content.rs",
+    "tests/hostile_sessions.rs",
+    "tests/tokio_driver.rs",
+];
 
 #[test]
 fn every_attack_in_the_table_has_its_test() {

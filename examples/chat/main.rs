@@ -31,8 +31,8 @@ use self::{
     state::State,
     store::{Answer, Place, Store},
     tokio_driver::{
-        Endpoint, Hosted, Listeners, Route, Shutdown, Site, entropy, serve, shutdown_on_signal,
-        spawn,
+        Endpoint, Hosted, Listeners, Patience, Route, Shutdown, Site, entropy, serve,
+        shutdown_on_signal, spawn,
     },
 };
 
@@ -74,8 +74,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
         cors: false,
         delay: Duration::ZERO,
     };
-    let site =
-        Site { routes: vec![route], fallback: Box::new(move |request| page.answer(request)) };
+    let site = Site {
+        routes: vec![route],
+        fallback: Box::new(move |request| page.answer(request)),
+        patience: Patience::default(),
+    };
     println!("listening {port}");
     println!(
         "open http://localhost:{port} in two tabs; messages are in {}",

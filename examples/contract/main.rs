@@ -13,7 +13,8 @@
 //! It listens on 127.0.0.1 and `::1`, prints `listening <port>` when it accepts connections, and
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
 //! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`,
-//! `PACKETS_PER_SECOND` (of one connection).
+//! `PACKETS_PER_SECOND` (of one connection), `MAX_CONNECTIONS`, `IO_TIMEOUT_MS` (for the head and the
+//! body of a request, and for a client that does not read).
 
 mod acceptance;
 mod client;
@@ -69,6 +70,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let site = Site {
         routes: started.routes,
         fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
+        patience: settings.patience,
     };
     let listeners = Listeners::bind(settings.port)?;
     println!("listening {}", listeners.port());

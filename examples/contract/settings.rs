@@ -4,6 +4,8 @@ use std::{error::Error, str::FromStr, time::Duration};
 
 use socketio_proto::{Limits, RecoveryConfig, ReplayOrder, ServerConfig};
 
+use crate::tokio_driver::Patience;
+
 /// The default of the protocol, and what its suites expect.
 pub const MAX_PAYLOAD: usize = 1_000_000;
 
@@ -26,6 +28,7 @@ pub struct Settings {
     ping_interval: Option<Duration>,
     ping_timeout: Option<Duration>,
     packets_per_second: u32,
+    pub patience: Patience,
 }
 
 /// More than the default: whoever measures does it on few connections.
@@ -53,6 +56,7 @@ impl Settings {
             ping_interval: variable("PING_INTERVAL")?.map(Duration::from_millis),
             ping_timeout: variable("PING_TIMEOUT")?.map(Duration::from_millis),
             packets_per_second: variable("PACKETS_PER_SECOND")?.unwrap_or(PACKETS_PER_SECOND),
+            patience: patience()?,
         })
     }
 
@@ -107,6 +111,17 @@ impl Settings {
             Profile::Protocol | Profile::Acceptance | Profile::Interop => Duration::ZERO,
         }
     }
+}
+
+fn patience() -> Result<Patience, Box<dyn Error>> {
+    let mut patience = Patience::default();
+    if let Some(connections) = variable("MAX_CONNECTIONS")? {
+        patience.connections = connections;
+    }
+    if let Some(time) = variable("IO_TIMEOUT_MS")?.map(Duration::from_millis) {
+        (patience.head, patience.body, patience.write) = (time, time, time);
+    }
+    Ok(patience)
 }
 
 fn profile() -> Result<Profile, Box<dyn Error>> {

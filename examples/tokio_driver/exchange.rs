@@ -22,9 +22,6 @@ use super::{
     websocket,
 };
 
-/// A body that takes longer is given up.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// There is no answer: the connection is to be dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dropped;
@@ -42,6 +39,7 @@ impl error::Error for Dropped {}
 pub(super) async fn answer(
     route: &Route,
     request: Request<Incoming>,
+    body_timeout: Duration,
 ) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
     let has_body = parts.method == Method::POST;
@@ -54,7 +52,7 @@ pub(super) async fn answer(
     if has_body {
         tokio::select! {
             early = &mut answered => response = Some(early),
-            body = read(body, route.max_payload) => {
+            body = read(body, route.max_payload, body_timeout) => {
                 let body = body?;
                 route.endpoint.send(Command::Body { wire, body }).await?;
             }
@@ -97,8 +95,8 @@ pub(super) fn to_http(response: engine::Response) -> Response<Body> {
     response
 }
 
-/// Reads a body, or one byte more of it than the limit, which suffices for it to be refused.
-async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Dropped> {
+/// Reads a body that comes in time, or one byte more of it than the limit, which suffices for it to be refused.
+async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Dropped> {
     let mut read = BytesMut::new();
     let all = async {
         while let Some(frame) = body.frame().await {
@@ -113,7 +111,7 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Dropped> {
         }
         Ok(())
     };
-    match tokio::time::timeout(BODY_TIMEOUT, all).await {
+    match tokio::time::timeout(patience, all).await {
         Ok(Ok(())) => Ok(read.freeze()),
         Ok(Err(Dropped)) | Err(_) => Err(Dropped),
     }

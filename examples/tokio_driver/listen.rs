@@ -12,18 +12,17 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::Semaphore,
     task::JoinHandle,
     time::timeout,
 };
 
 use super::{
+    patience::PatientStream,
     signal::{Shutdown, requested},
     site::Site,
 };
 
-/// A request whose head takes longer is not waited for, nor is the next request of a connection
-/// that has been idle for this long.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that a request's head may take.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long connections may take to end.
@@ -122,13 +121,20 @@ pub async fn serve(
 
 async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     let site = Arc::new(site);
+    let places = Arc::new(Semaphore::new(site.patience.connections.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
-            accepted = listeners.accept() => accepted,
+            accepted = async {
+                // Who is one too many waits where it costs nothing: with the operating system.
+                let permit = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>((listeners.accept().await?, permit))
+            } => accepted,
             () = requested(&mut shutdown) => return,
         };
         match accepted {
-            Ok(stream) => {
+            Ok((stream, permit)) => {
+                stream.set_nodelay(true).ok();
+                let stream = PatientStream::new(stream, permit, site.patience.write);
                 tokio::spawn(serve_connection(stream, site.clone(), shutdown.clone()));
             }
             // Out of file descriptors, most likely: some will be free again.
@@ -143,12 +149,11 @@ async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, site: Arc<Site>, mut shutdown: Shutdown) {
-    stream.set_nodelay(true).ok();
+async fn serve_connection(stream: PatientStream, site: Arc<Site>, mut shutdown: Shutdown) {
     let service = service_fn(|request| site.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(site.patience.head)
         .max_header_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

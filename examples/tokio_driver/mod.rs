@@ -23,6 +23,7 @@ mod exchange;
 mod hosted;
 mod listen;
 mod machine;
+mod patience;
 mod peer;
 mod signal;
 mod site;
@@ -35,6 +36,7 @@ pub use self::{
     hosted::{App, Context, Hosted},
     listen::{Listeners, serve},
     machine::{Machine, Outgoing},
+    patience::Patience,
     signal::{Shutdown, shutdown_on_signal},
     site::{Route, Site, plain},
 };

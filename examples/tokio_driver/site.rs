@@ -15,6 +15,7 @@ use socketio_proto::engine::Query;
 use super::{
     actor::Endpoint,
     exchange::{self, Dropped},
+    patience::Patience,
     websocket,
 };
 
@@ -27,6 +28,8 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Answers all other requests.
     pub fallback: Fallback,
+    /// What peers may take.
+    pub patience: Patience,
 }
 
 /// Answers a request, of which it gets all but the body.
@@ -61,7 +64,7 @@ impl Site {
         let mut response = if origin && is_preflight(&request) {
             preflight(request.headers())
         } else {
-            route.answer(request).await?
+            route.answer(request, &self.patience).await?
         };
         if route.cors {
             let any = HeaderValue::from_static("*");
@@ -73,7 +76,11 @@ impl Site {
 }
 
 impl Route {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        patience: &Patience,
+    ) -> Result<Response<Body>, Dropped> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         if query.sid.is_none() && !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
@@ -81,7 +88,7 @@ impl Route {
         if websocket::is_handshake(request.headers()) {
             websocket::answer(self, request).await
         } else {
-            exchange::answer(self, request).await
+            exchange::answer(self, request, patience.body).await
         }
     }
 }

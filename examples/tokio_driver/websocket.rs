@@ -23,10 +23,7 @@ use hyper_util::rt::TokioIo;
 use socketio_proto::WireId;
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     sync::oneshot,
     time::timeout,
 };
@@ -35,6 +32,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::{
     actor::{Command, Endpoint, next_wire},
     exchange::{Dropped, to_http},
+    patience::PatientStream,
     peer::{Farewell, Peer},
     site::{Body, Route, plain},
     wire_format::{Buffers, Received, WebSocket},
@@ -112,19 +110,21 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 }
 
 /// The stream after the handshake, with what was read from it already.
-async fn upgraded(on_upgrade: OnUpgrade) -> Option<(TcpStream, BytesMut)> {
+async fn upgraded(on_upgrade: OnUpgrade) -> Option<(PatientStream, BytesMut)> {
     let upgraded = on_upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
     Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
 }
 
 async fn run(
-    stream: TcpStream,
+    stream: PatientStream,
     input: BytesMut,
     parts: Arc<Parts>,
     endpoint: Endpoint,
     max_payload: usize,
 ) {
+    // Whoever does not read a WebSocket is the machine's business, which holds frames back.
+    let PatientStream { stream, permit: _counted, .. } = stream;
     let (mut reader, writer) = stream.into_split();
     let wire = next_wire();
     let (peer, closed) = Peer::new(writer);

@@ -21,7 +21,8 @@ use tokio::{
 
 use crate::{
     driven::{
-        App, Context, Hosted, Listeners, Route, Site as Served, entropy, plain, serve, spawn,
+        App, Context, Hosted, Listeners, Patience, Route, Site as Served, entropy, plain, serve,
+        spawn,
     },
     driver::Site,
     peer::in_time,
@@ -194,7 +195,7 @@ async fn run(
     };
     let fallback = Box::new(|_: &_| plain(hyper::StatusCode::NOT_FOUND, "Not found"));
     started.send(listeners.port()).expect("somebody waits");
-    let site = Served { routes: vec![route], fallback };
+    let site = Served { routes: vec![route], fallback, patience: Patience::default() };
     serve(listeners, site, vec![task], shutdown).await;
 }
 

@@ -1,0 +1,110 @@
+//! What peers may take: connections, and time.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+
+/// What peers may take. Whoever takes longer is dropped.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// TCP connections at a time; more wait to be accepted.
+    pub connections: usize,
+    /// Time for the head of a request, and between two requests. Without a bound a client holds a
+    /// connection with a byte now and then (slow loris).
+    pub head: Duration,
+    /// Time for the body of a POST.
+    pub body: Duration,
+    /// Time without progress while a response is written to a client that does not read it.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let time = Duration::from_secs(30);
+        Self { connections: 100_000, head: time, body: time, write: time }
+    }
+}
+
+/// A stream whose writes fail when the peer has not read for too long. It counts as a connection
+/// until it is dropped.
+pub(super) struct PatientStream {
+    pub(super) stream: TcpStream,
+    pub(super) permit: OwnedSemaphorePermit,
+    write_timeout: Duration,
+    /// Runs while a write waits.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl PatientStream {
+    pub(super) fn new(
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        write_timeout: Duration,
+    ) -> Self {
+        Self { stream, permit, write_timeout, timer: None }
+    }
+
+    fn wait<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.timer = None;
+            return done;
+        }
+        let write_timeout = self.write_timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for PatientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for PatientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wait(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wait(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
