@@ -8,11 +8,7 @@ use support::{Bench, fleet, held, mean};
 fn main() {
     let bench = Bench::from_args("footprint");
     let count = if bench.is_smoke() { 1_000 } else { 100_000 };
-    let print = |name: &str, bytes: f64| {
-        if !bench.is_smoke() {
-            println!("{name:<60} {bytes:>10.1} bytes");
-        }
-    };
+    let print = |name: &str, bytes: f64| bench.figure(name, bytes, "bytes");
     for (name, config) in [("off", fleet::config()), ("on", fleet::recovery())] {
         let bytes = held::connection(config.clone(), count);
         print(&format!("connection before CONNECT, recovery {name}"), bytes);

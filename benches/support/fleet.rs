@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socketio_proto::{
-    Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    ByteString, Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
     recovery::RecoveryOutcome,
     server::{Event, Input, Output, Server},
@@ -94,6 +94,12 @@ impl Fleet {
         self.server.handle_input(self.now, Input::Frame { wire, frame });
     }
 
+    /// The client answers a ping.
+    fn pong(&mut self, wire: WireId) {
+        let frame = Frame::Text(ByteString::from_static("3"));
+        self.server.handle_input(self.now, Input::Frame { wire, frame });
+    }
+
     /// The client's link is lost.
     pub fn lose(&mut self, wire: WireId) {
         self.server.handle_input(self.now, Input::WireClosed { wire });
@@ -104,10 +110,15 @@ impl Fleet {
         let end = self.now.saturating_add(time);
         while let Some(due) = self.server.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            self.server.handle_input(self.now, Input::Timeout);
-            self.drain();
+            self.time_out();
         }
         self.now = end;
+    }
+
+    /// It is time. Takes all output and answers pings.
+    pub fn time_out(&mut self) -> Drained {
+        self.server.handle_input(self.now, Input::Timeout);
+        self.drain()
     }
 
     /// Takes all output, lets everybody in and answers pings.
@@ -119,7 +130,7 @@ impl Fleet {
                     drained.frames += 1;
                     drained.bytes += frame.len();
                     match frame {
-                        Frame::Text(text) if &*text == "2" => self.send(wire, "3"),
+                        Frame::Text(text) if &*text == "2" => self.pong(wire),
                         Frame::Text(text) if text.starts_with("40") => {
                             drained.answer = text.to_string();
                         }

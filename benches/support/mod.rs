@@ -68,6 +68,13 @@ impl Bench {
         self.report(name, items, &costs);
     }
 
+    /// Prints a figure that is not a cost.
+    pub fn figure(&self, name: &str, value: f64, unit: &str) {
+        if !self.is_smoke {
+            println!("{name:<44} {value:>12.1} {unit}");
+        }
+    }
+
     /// Prints the cost of one of `items`, the median over rounds.
     pub fn report(&self, name: &str, items: usize, costs: &[Cost]) {
         if self.is_smoke {
