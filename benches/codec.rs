@@ -9,17 +9,10 @@ use socketio_proto::{
     engine::{Frame, Packet, Payload, PayloadReader, PayloadWriter},
     socket::{Binary, Decoder, DecoderLimits, Encoded, Event, Kind, NamespaceName},
 };
-use support::Bench;
-
-const SMALL: &[u8] = include_bytes!("workload/small.0");
-const SMALL_NSP_ACK: &[u8] = include_bytes!("workload/small_nsp_ack.0");
-const JSON10K: &[u8] = include_bytes!("workload/json10k.0");
-const BINARY2: [&[u8]; 3] = [
-    include_bytes!("workload/binary2.0"),
-    include_bytes!("workload/binary2.1"),
-    include_bytes!("workload/binary2.2"),
-];
-const PAYLOAD10: &[u8] = include_bytes!("workload/payload10.0");
+use support::{
+    Bench,
+    workload::{self, BINARY2, SMALL, SMALL_NSP_ACK},
+};
 
 fn main() {
     let bench = Bench::from_args("codec, a packet each (payload10: ten)");
@@ -27,7 +20,7 @@ fn main() {
     let admin = NamespaceName::new("/admin").expect("a name");
     text::<(String, Chat)>(&bench, "small", SMALL, "chat message", &root);
     text::<(String, Chat)>(&bench, "small_nsp_ack", SMALL_NSP_ACK, "chat message", &admin);
-    text::<(Doc,)>(&bench, "json10k", JSON10K, "doc", &root);
+    text::<(Doc,)>(&bench, "json10k", &workload::json10k(), "doc", &root);
     binary(&bench);
     payload(&bench);
 }
@@ -77,11 +70,11 @@ struct Count {
 fn text<T: Serialize + for<'a> Deserialize<'a>>(
     bench: &Bench,
     name: &str,
-    packet: &[u8],
+    packet: &str,
     event: &str,
     namespace: &NamespaceName,
 ) {
-    let wire = [b"4", packet].concat();
+    let wire = format!("4{packet}").into_bytes();
     let ack = (name == "small_nsp_ack").then_some(42);
     let args: T = decode(&wire, &[]).parse().expect("the arguments are of the type");
     let encode = || {
@@ -97,11 +90,11 @@ fn text<T: Serialize + for<'a> Deserialize<'a>>(
 }
 
 fn binary(bench: &Bench) {
-    let [text, first, second] = BINARY2;
-    let wire = [b"4", text].concat();
-    let attachments = [first, second];
+    let wire = format!("4{BINARY2}").into_bytes();
+    let (first, second) = (workload::attachment(100), workload::attachment(10_240));
+    let attachments = [&*first, &*second];
     // An application that has its bytes as `Bytes` and passes them on pays for one copy.
-    let args = (Bytes::from_static(first), Count { n: 1 }, Bytes::from_static(second));
+    let args = (Bytes::from(first.clone()), Count { n: 1 }, Bytes::from(second.clone()));
     let encode = || {
         let event = Event::new("upload", &args).expect("legal");
         Encoded::event(&NamespaceName::ROOT, &event, None, None)
@@ -122,7 +115,7 @@ fn binary(bench: &Bench) {
 }
 
 fn payload(bench: &Bench) {
-    let frame = Frame::Text(ByteString::try_from([b"4", SMALL].concat()).expect("text"));
+    let frame = Frame::Text(format!("4{SMALL}").into());
     let encode = || {
         let mut body = PayloadWriter::new(1_000_000);
         for _ in 0..10 {
@@ -130,9 +123,10 @@ fn payload(bench: &Bench) {
         }
         body.finish()
     };
-    assert_eq!(encode(), PAYLOAD10);
+    let body = Bytes::from(workload::payload10());
+    assert_eq!(encode(), body);
     bench.run("payload10/encode", 1, encode);
-    let packets = || PayloadReader::new(Bytes::copy_from_slice(PAYLOAD10));
+    let packets = || PayloadReader::new(Bytes::copy_from_slice(&body));
     assert!(packets().all(|packet| packet.is_ok_and(|packet| packet.encode() == frame)));
     bench.run("payload10/decode", 1, || packets().map(|packet| packet.is_ok()).collect::<Vec<_>>());
     bench.run("payload10/decode full, raw", 1, || {

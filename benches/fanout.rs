@@ -9,6 +9,7 @@ use socketio_proto::{ServerConfig, hub::Audience, socket::Event};
 use support::{
     Bench, Cost, cost_of,
     fleet::{self, Fleet},
+    workers::Workers,
 };
 
 fn main() {
@@ -19,6 +20,7 @@ fn main() {
             floor(&bench, recipients, is_shuffled);
             room(&bench, recipients, is_shuffled, "recovery off", fleet::config());
             room(&bench, recipients, is_shuffled, "recovery on", fleet::recovery());
+            hub(&bench, recipients, is_shuffled, "hub, recovery on", fleet::recovery());
         }
     }
 }
@@ -77,6 +79,21 @@ fn room(bench: &Bench, recipients: usize, is_shuffled: bool, name: &str, config:
     };
     let name = format!("{recipients}/{name}{}", suffix(is_shuffled));
     measure(bench, &name, recipients, &mut fleet, broadcast, Fleet::count_frames);
+}
+
+/// The same where the links are not in a server: what each of several threads does, on one.
+fn hub(bench: &Bench, recipients: usize, is_shuffled: bool, name: &str, config: ServerConfig) {
+    let mut workers = Workers::new(config);
+    let sockets: Vec<_> = (0..recipients).map(|_| workers.connect()).collect();
+    for index in order(recipients, is_shuffled) {
+        workers.join(sockets[index], "lobby");
+    }
+    let lobby = Audience::room("lobby");
+    let event = Event::new("msg", &("x".repeat(100),)).expect("legal");
+    let broadcast =
+        |workers: &mut Workers| assert_eq!(workers.broadcast(&lobby, &event), recipients);
+    let name = format!("{recipients}/{name}{}", suffix(is_shuffled));
+    measure(bench, &name, recipients, &mut workers, broadcast, Workers::count_frames);
 }
 
 /// In which order the connections are in the room: that in which they lie in memory, or any.

@@ -7,7 +7,10 @@
 
 pub mod allocator;
 pub mod fleet;
+pub mod guard;
 pub mod held;
+pub mod workers;
+pub mod workload;
 
 use std::{fs, hint::black_box, thread, time::Duration};
 
