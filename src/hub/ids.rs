@@ -33,3 +33,76 @@ fn draw<T>(mut source: impl FnMut() -> T, is_free: impl Fn(&T) -> bool) -> T {
 
 /// Beyond it the entropy is a constant.
 const DRAWS_MAX: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::*;
+    use crate::{
+        ConnectionId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+        hub::{Attached, DisconnectReason, Event, Output, Request, RequestKind},
+        socket::NamespaceName,
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+    const LINK: ConnectionId = ConnectionId::from_raw(1);
+
+    fn hub() -> Hub<u8> {
+        let mut state = 0;
+        let entropy = move |dest: &mut [u8]| {
+            state += 1;
+            dest.fill(state);
+        };
+        let config = ServerConfig::new().recovery(RecoveryConfig::default());
+        let mut hub = Hub::new(Arc::new(config), entropy).unwrap();
+        hub.add_namespace("/").unwrap();
+        hub
+    }
+
+    fn connect(hub: &mut Hub<u8>) -> SocketKey {
+        let kind = RequestKind::Connect { namespace: NamespaceName::ROOT, auth: None };
+        hub.handle_request(NOW, LINK, Request(kind));
+        while let Some(output) = hub.poll_output() {
+            match output {
+                Output::Event(Event::ConnectRequested { request, .. }) => {
+                    hub.accept(NOW, request).unwrap();
+                }
+                Output::Event(Event::Connected { socket, .. }) => return socket,
+                _ => {}
+            }
+        }
+        panic!("not let in");
+    }
+
+    fn detach(hub: &mut Hub<u8>, key: SocketKey, reason: DisconnectReason) {
+        let socket = Attached { key, attachment: 0 };
+        hub.handle_request(NOW, LINK, Request(RequestKind::Detach { socket, reason }));
+    }
+
+    #[test]
+    fn no_private_id_outlives_its_session() {
+        let ends: [fn(&mut Hub<u8>, SocketKey); 4] = [
+            |hub, socket| assert!(hub.disconnect(NOW, socket, false)),
+            |hub, socket| {
+                detach(hub, socket, DisconnectReason::PingTimeout);
+                assert!(hub.disconnect(NOW, socket, false));
+            },
+            |hub, socket| detach(hub, socket, DisconnectReason::ClientNamespaceDisconnect),
+            |hub, socket| {
+                detach(hub, socket, DisconnectReason::PingTimeout);
+                assert_eq!(hub.keys.values().count(), 1, "it may come back");
+                hub.handle_timeout(hub.deadline().unwrap());
+                hub.handle_timeout(NOW.saturating_add(core::time::Duration::from_hours(1)));
+            },
+        ];
+        let mut hub = hub();
+        for end in ends {
+            let socket = connect(&mut hub);
+            assert_eq!(hub.keys.values().count(), 1);
+            end(&mut hub, socket);
+            while hub.poll_output().is_some() {}
+            assert_eq!(hub.keys.values().count(), 0, "nothing is left of it");
+        }
+    }
+}

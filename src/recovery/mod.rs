@@ -44,6 +44,8 @@
 mod buffer;
 mod entry;
 mod memberships;
+#[cfg(test)]
+mod model;
 mod offset;
 mod refusal;
 mod room;

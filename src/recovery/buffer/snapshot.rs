@@ -67,7 +67,7 @@ const SEQUENCE_MAX: u64 = u64::MAX / 2;
 impl RecoveryBuffer {
     /// The log as plain data; `place` tells where a room stands in the snapshot, if it is not gone.
     ///
-    /// Takes O(packets + rooms) and shares the packets.
+    /// Asks once for each room that a packet or an eviction names, and shares the packets.
     pub(crate) fn snapshot(&self, place: impl Fn(RoomId) -> Option<RoomPlace>) -> LogSnapshot {
         let places = |rooms: &[RoomId]| {
             let mut places: Vec<RoomPlace> = rooms.iter().filter_map(|room| place(*room)).collect();
