@@ -351,6 +351,30 @@ fn events_carry_arguments_binary_and_acknowledgements() {
 }
 
 #[test]
+fn only_who_was_asked_can_answer() {
+    let mut world = world();
+    let (asked, _) = world.connect();
+    let (socket, _) = world.connected();
+    let (other, _) = world.connect();
+    let question = socket::Event::new("q", &()).unwrap();
+    let timeout = Duration::from_secs(5);
+    let ack = world.server.emit_with_ack(world.now, socket, &question, timeout).unwrap();
+    world.drain();
+    let answers = |world: &mut World| {
+        world.pick(|event| match event {
+            Event::Acked { socket, ack, .. } => Some((*socket, *ack)),
+            _ => None,
+        })
+    };
+    world.send(other, "430[]");
+    assert_eq!((answers(&mut world), world.server.stats().total.acks_unmatched), (vec![], 1));
+    world.send(asked, "430[]");
+    assert_eq!(answers(&mut world), [(socket, ack)]);
+    world.send(asked, "430[]");
+    assert_eq!((answers(&mut world), world.server.stats().total.acks_unmatched), (vec![], 2));
+}
+
+#[test]
 fn an_acknowledgement_for_a_lost_link_goes_nowhere() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();

@@ -5,16 +5,16 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use socketio_proto::{
-    ByteString, ConnectionId, EngineId, ServerConfig, SocketKey, Timestamp, WireId,
+    ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{self, Frame, Input, Transport},
     hub::{self, AckToken, Event, Hub, Request},
     link::{self, Link},
     socket::Args,
 };
-use support::{counting_config, counting_entropy};
+use support::{counting_entropy, event};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -27,11 +27,15 @@ struct Threads {
     sent: BTreeMap<u64, Vec<String>>,
     received: Vec<(u64, Option<AckToken>)>,
     connected: Vec<SocketKey>,
+    acked: Vec<Args>,
 }
 
 impl Threads {
     fn new() -> Self {
-        let config = Arc::new(counting_config());
+        let mut recovery = RecoveryConfig::default();
+        recovery.count_events = true;
+        recovery.replay_ack_events = true;
+        let config = Arc::new(ServerConfig::new().recovery(recovery));
         let mut hub = Hub::new(config.clone(), counting_entropy()).unwrap();
         hub.add_namespace("/").unwrap();
         Self {
@@ -42,6 +46,7 @@ impl Threads {
             sent: BTreeMap::new(),
             received: Vec::new(),
             connected: Vec::new(),
+            acked: Vec::new(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Threads {
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
                     self.hub.accept(NOW, request);
                 }
+                hub::Output::Event(Event::Acked { args, .. }) => self.acked.push(args),
                 hub::Output::Event(Event::Connected { socket, .. }) => self.connected.push(socket),
                 hub::Output::Event(Event::Received { event, ack, .. }) => {
                     self.received.push((event.get(0).unwrap(), ack));
@@ -207,4 +213,29 @@ fn an_answer_finds_the_present_link() {
     assert!(threads.hub.ack(NOW, token.unwrap(), &Args::new(&("ok",)).unwrap()));
     threads.settle_hub();
     assert_eq!(threads.last_sent(2), r#"437["ok"]"#);
+}
+
+/// The event was sent again on the present link, and the answer to that is the one that counts.
+#[test]
+fn an_acknowledgement_on_a_former_link_settles_nothing() {
+    let mut threads = Threads::new();
+    threads.open(1);
+    threads.send(1, "40");
+    threads.carry(1);
+    let socket = threads.connected[0];
+    threads.hub.emit_with_ack(NOW, socket, &event("m", 1), Duration::from_secs(9)).unwrap();
+    threads.settle_hub();
+    assert_eq!(threads.last_sent(1), r#"420["m",1]"#);
+    let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
+    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    threads.send(1, r#"430["former"]"#);
+    threads.open(2);
+    threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
+    threads.carry(2);
+    assert_eq!(threads.last_sent(2), r#"420["m",1]"#);
+    threads.carry(1);
+    assert_eq!(threads.acked, []);
+    threads.send(2, r#"430["present"]"#);
+    threads.carry(2);
+    assert_eq!(threads.acked, [Args::new(&("present",)).unwrap()]);
 }

@@ -29,7 +29,8 @@ impl<D: Clone> Server<D> {
     /// * An event that was [accepted once](Self::accept_once) counts as handled, whether or not it
     ///   was acknowledged; if it was not, it will not be. So acknowledge first.
     ///
-    /// Takes O(sessions + rooms + packets held) and shares the packets' bytes with the server.
+    /// Takes O(n log n) in the sessions, rooms and packets that are held, and shares the packets' bytes
+    /// with the server.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Snapshot<D> {
         self.hub.snapshot(self.now.max(now))
