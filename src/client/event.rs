@@ -129,7 +129,8 @@ pub enum Event {
     },
     /// An event was sent in a session that is over, and the server has not confirmed it: it has
     /// arrived or not, and is not sent again. Reported for servers that confirm, and for events
-    /// that asked for no acknowledgement; the others fail as [`Disconnected`](AckFailure).
+    /// that asked for no acknowledgement, or for one that only a former process waited for; the
+    /// others fail as [`Disconnected`](AckFailure).
     Unconfirmed {
         /// The namespace.
         namespace: NamespaceName,
