@@ -9,7 +9,7 @@ mod tests {
 
     use socketio_proto::{
         ServerConfig,
-        client::{Auth, BufferedEvent, ClientConfig, ClientLimits, EmitError},
+        client::{Auth, BufferedEvent, Client, ClientConfig, ClientLimits, EmitError},
         engine::ClientInput,
         socket,
     };
@@ -165,5 +165,23 @@ mod tests {
         assert!(words[0].starts_with("ReplayOverflow"), "{words:?}");
         assert_eq!(words[1..], ["closed: forced close", "reconnecting 1"]);
         scripted.input(ClientInput::Timeout);
+    }
+
+    #[test]
+    fn a_session_given_up_for_its_replay_takes_what_was_sent_in_it_along() {
+        let mut scripted = Scripted::connecting(limited(|limits| limits.replayed_events = 2));
+        scripted.text(r#"40{"sid":"s1","pid":"p1","received":0}"#);
+        scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
+        scripted.reopen();
+        scripted.events.clear();
+        for _ in 0..3 {
+            scripted.text(r#"42["e",1]"#);
+        }
+        let words = scripted.words();
+        assert!(words[0].starts_with("ReplayOverflow"), "{words:?}");
+        assert!(words[1].starts_with("Unconfirmed"), "{words:?}");
+        let state = scripted.client.state();
+        let mut next = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7)).unwrap();
+        assert_eq!(next.restore(scripted.now, state), Ok(()), "it does not contradict itself");
     }
 }

@@ -296,6 +296,8 @@ impl Socket {
             self.session.reset();
             self.drop_received();
             io.emit(Event::ReplayOverflow { namespace: self.name.clone() });
+            // What was sent in it belongs to no session any more, and a state must not say so.
+            self.abandon(io);
             return Effect::Abort;
         }
         self.received_bytes = bytes;
