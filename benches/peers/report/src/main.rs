@@ -1,0 +1,25 @@
+//! Makes `RESULTS.md`, `results.svg` and the table of targets of what was measured.
+//! Usage: `report MEASURED WRITTEN`, two folders.
+
+mod details;
+mod measured;
+mod plot;
+mod targets;
+
+use std::{env, error::Error, fs, path::Path};
+
+use crate::measured::Measured;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = env::args().skip(1);
+    let (Some(from), Some(to)) = (args.next(), args.next()) else {
+        return Err("usage: report MEASURED WRITTEN".into());
+    };
+    let measured = Measured::read(Path::new(&from))?;
+    let targets = targets::table(&measured);
+    println!("{targets}");
+    let to = Path::new(&to);
+    fs::write(to.join("RESULTS.md"), details::document(&measured, &targets))?;
+    fs::write(to.join("results.svg"), plot::draw(&measured))?;
+    Ok(())
+}
