@@ -266,6 +266,36 @@ fn the_server_disconnects_a_socket_or_its_connection() {
     assert_eq!(reasons, [DisconnectReason::ServerNamespaceDisconnect; 2]);
 }
 
+/// Otherwise a kick from one namespace could end the sessions of a client that did nothing wrong in
+/// all others.
+#[test]
+fn what_a_client_sends_before_it_knows_that_it_was_disconnected_is_no_violation() {
+    let mut world = World::with_recovery();
+    world.server.add_namespace("/b").unwrap();
+    let (client, _) = world.connect();
+    let (main, _) = world.connected();
+    world.send(client, "40/b,");
+    world.session(client);
+    let (other, _) = world.connected();
+    world.server.disconnect(world.now, main, false);
+    world.events.clear();
+    for late in [r#"42["x"]"#, r#"421["x"]"#, "430[]", "43[]", "41"] {
+        world.send(client, late);
+    }
+    let received = world.pick(|event| matches!(event, Event::Received { .. }).then_some(()));
+    assert!(received.is_empty(), "the socket is no more");
+    assert!(world.server.is_connected(other));
+    assert_eq!(world.texts(client), ["41"]);
+    world.send(client, "40");
+    world.session(client);
+    world.send(client, "42[\"x\"]");
+    let received = world.pick(|event| matches!(event, Event::Received { .. }).then_some(()));
+    assert_eq!(received.len(), 1, "it is back");
+    world.send(client, "41");
+    world.send(client, r#"42["x"]"#);
+    assert!(world.is_closed(client), "after a DISCONNECT of its own it knows");
+}
+
 #[test]
 fn close_connection_is_a_lost_link() {
     let mut world = World::with_recovery();

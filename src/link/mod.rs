@@ -27,14 +27,15 @@
 //!
 //! What a packet does depends on whether the client is in its namespace (protocol facts 2.5):
 //!
-//! | packet | not in it | asked to join | in it |
-//! | --- | --- | --- | --- |
-//! | CONNECT | ask the hub | violation (H57) | violation |
-//! | EVENT, ACK | violation | violation | delivered |
-//! | DISCONNECT | violation | violation | leaves |
-//! | CONNECT_ERROR | violation | violation | violation |
+//! | packet | not in it | asked to join | in it | disconnected by the server |
+//! | --- | --- | --- | --- | --- |
+//! | CONNECT | ask the hub | violation (H57) | violation | ask the hub |
+//! | EVENT, ACK | violation | violation | delivered | ignored |
+//! | DISCONNECT | violation | violation | leaves | ignored |
+//! | CONNECT_ERROR | violation | violation | violation | violation |
 //!
-//! A violation closes the connection, and its sessions are over (H56).
+//! A violation closes the connection, and its sessions are over (H56). What a client sends before
+//! it knows that the server has disconnected it is none.
 
 mod output;
 mod packets;
@@ -44,7 +45,7 @@ pub use self::output::{Delivered, Event, Output};
 
 use alloc::{boxed::Box, sync::Arc};
 
-use self::seats::{Seat, Seats};
+use self::seats::{Seat, Seats, Stay};
 use crate::{
     config::ServerConfig,
     engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
@@ -133,7 +134,7 @@ impl Link {
                 self.admit(&namespace, socket, &packets);
             }
             ReplyKind::Refused { namespace, packet } => {
-                let is_refused = |seat: &Seat| seat.socket.is_none() && seat.is_in(&namespace);
+                let is_refused = |seat: &Seat| seat.stay == Stay::Asked && seat.is_in(&namespace);
                 self.rest.seats.retain(|seat| !is_refused(seat));
                 self.send_exempt(&packet);
             }

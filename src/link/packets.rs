@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{Event, Link, NOWHERE, Output, Patience, Seat, Seats};
+use super::{Event, Link, NOWHERE, Output, Patience, Seat, Seats, Stay};
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
@@ -73,9 +73,11 @@ impl Link {
     fn handle_packet(&mut self, packet: Packet) {
         let Packet { namespace, kind } = packet;
         let seat = self.rest.seats.iter().find(|seat| seat.is_in(&namespace));
-        let (is_known, socket) = (seat.is_some(), seat.and_then(|seat| seat.socket));
-        match (kind, socket) {
-            (Kind::Connect { auth }, None) if !is_known => self.ask(namespace, auth),
+        let is_unaware = seat.is_some_and(|seat| seat.stay == Stay::Disconnected);
+        let is_seated = seat.is_some() && !is_unaware;
+        match (kind, seat.and_then(Seat::socket)) {
+            (Kind::Connect { auth }, None) if !is_seated => self.ask(namespace, auth),
+            (Kind::Event { .. } | Kind::Ack { .. } | Kind::Disconnect, None) if is_unaware => {}
             (Kind::Event { event, ack }, Some(socket)) if self.is_counted(socket) => {
                 self.request(RequestKind::Event { socket, event, ack });
             }
@@ -89,7 +91,7 @@ impl Link {
             }
             (Kind::Ack { id: None, args }, Some(socket)) => self.confirm(socket, &args),
             (Kind::Disconnect, Some(socket)) => {
-                self.rest.seats.retain(|seat| seat.socket != Some(socket));
+                self.rest.seats.retain(|seat| seat.socket() != Some(socket));
                 self.find_present();
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
                 self.request(RequestKind::Detach { socket, reason });
@@ -99,7 +101,7 @@ impl Link {
     }
 
     fn is_counted(&self, socket: Attached) -> bool {
-        self.rest.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
+        self.rest.seats.iter().any(|seat| seat.socket() == Some(socket) && seat.is_counted)
     }
 
     /// An acknowledgement without an id: a client of this crate says that it counts its events
@@ -111,14 +113,17 @@ impl Link {
         let Ok(ids) = args.parse::<Vec<u64>>() else {
             return;
         };
-        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
+        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket() == Some(socket)) {
             seat.is_counted = true;
         }
         self.request(RequestKind::Confirm { socket, ids });
     }
 
     fn ask(&mut self, namespace: NamespaceName, auth: Option<Json>) {
-        if self.rest.seats.len() >= self.connection.config().limits.namespaces_per_connection {
+        self.rest.seats.retain(|seat| !seat.is_in(&namespace));
+        let is_taken = |seat: &&Seat| seat.stay != Stay::Disconnected;
+        let taken = self.rest.seats.iter().filter(is_taken).count();
+        if taken >= self.connection.config().limits.namespaces_per_connection {
             let error = Json::from_text(r#"{"message":"Too many namespaces"}"#);
             let error = error.unwrap_or_else(|_| Json::empty_object());
             self.send_exempt(&Encoded::connect_error(&namespace, &error));
@@ -135,7 +140,7 @@ impl Link {
         socket: Attached,
         packets: &[Encoded],
     ) {
-        let is_waiting = |seat: &&mut Seat| seat.socket.is_none() && seat.is_in(namespace);
+        let is_waiting = |seat: &&mut Seat| seat.stay == Stay::Asked && seat.is_in(namespace);
         let seat = self.rest.seats.iter_mut().find(is_waiting);
         let Some(seat) = seat.filter(|_| self.connection.is_open()) else {
             // The client has gone while the hub let it in: it may come back for its session.
@@ -143,7 +148,7 @@ impl Link {
             self.request(RequestKind::Detach { socket, reason });
             return;
         };
-        seat.socket = Some(socket);
+        seat.stay = Stay::Joined(socket);
         self.find_present();
         self.rest.patience = Patience::Nothing;
         self.await_attachment();
@@ -153,22 +158,37 @@ impl Link {
     }
 
     pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
-        let index = self.rest.seats.iter().position(|seat| seat.socket == Some(socket));
+        let index = self.rest.seats.iter().position(|seat| seat.socket() == Some(socket));
         if let Some(index) = index {
             let seat = self.rest.seats.remove(index);
-            self.find_present();
             self.send_exempt(&Encoded::disconnect(&seat.name()));
+            self.remember(seat);
+            self.find_present();
         }
         if !close {
             return;
         }
         for seat in self.take_seats() {
-            if seat.socket.is_some() {
+            if seat.socket().is_some() {
                 self.send_exempt(&Encoded::disconnect(&seat.name()));
             }
             self.give_up(&seat, DisconnectReason::ServerNamespaceDisconnect);
         }
         self.connection.close(self.connection.now(), CloseReason::ForcedClose);
+    }
+
+    /// What the client has sent before it knows that it was disconnected is on its way.
+    fn remember(&mut self, mut seat: Seat) {
+        let limit = self.connection.config().limits.namespaces_per_connection;
+        let seats = &mut self.rest.seats;
+        let is_disconnected = |seat: &Seat| seat.stay == Stay::Disconnected;
+        if seats.iter().filter(|seat| is_disconnected(seat)).count() >= limit
+            && let Some(oldest) = seats.iter().position(is_disconnected)
+        {
+            seats.remove(oldest);
+        }
+        seat.stay = Stay::Disconnected;
+        seats.push(seat);
     }
 
     /// The client broke the protocol: it is not waited for.
@@ -205,10 +225,11 @@ impl Link {
     }
 
     fn give_up(&mut self, seat: &Seat, reason: DisconnectReason) {
-        self.request(match seat.socket {
-            Some(socket) => RequestKind::Detach { socket, reason },
-            None => RequestKind::Cancel { namespace: seat.name() },
-        });
+        match seat.stay {
+            Stay::Asked => self.request(RequestKind::Cancel { namespace: seat.name() }),
+            Stay::Joined(socket) => self.request(RequestKind::Detach { socket, reason }),
+            Stay::Disconnected => {}
+        }
     }
 
     fn request(&mut self, request: RequestKind) {
