@@ -193,6 +193,30 @@ fn a_former_link_that_is_lost_does_not_park_the_session() {
     assert!(threads.hub.is_connected(threads.connected[0]));
 }
 
+/// The link has nothing left to say and is dropped before it hears that its client was let in.
+#[test]
+fn a_client_that_goes_while_it_is_let_in_leaves_no_ghost() {
+    let mut threads = Threads::new();
+    threads.open(1);
+    threads.send(1, "40");
+    let connect = threads.waiting.remove(&1).unwrap().remove(0);
+    threads.hub.handle_request(NOW, ConnectionId::from_raw(1), connect);
+    let Some(hub::Output::Event(Event::ConnectRequested { request, .. })) =
+        threads.hub.poll_output()
+    else {
+        panic!("it asks to join");
+    };
+    let socket = threads.hub.accept(NOW, request).unwrap();
+    let link = threads.links.get_mut(&1).unwrap();
+    link.handle_input(NOW, Input::WireClosed { wire: WireId(1) });
+    threads.collect(1);
+    assert!(threads.links.remove(&1).unwrap().is_finished());
+    while threads.hub.poll_output().is_some() {}
+    threads.carry(1);
+    assert!(!threads.hub.is_connected(socket));
+    assert!(threads.hub.socket_id(socket).is_some(), "the client may come back for its session");
+}
+
 /// An answer to an event of the former link goes out on the present one, since the session has the
 /// event and the client still waits.
 #[test]

@@ -331,11 +331,22 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    pub(super) fn cancel(&mut self, from: ConnectionId, name: &NamespaceName) {
+    pub(super) fn cancel(
+        &mut self,
+        now: Timestamp,
+        from: ConnectionId,
+        name: &NamespaceName,
+        reason: DisconnectReason,
+    ) {
         let Some(namespace) = self.names.get(name).copied() else {
             return;
         };
         let Some(waiting) = self.connects.waiting.get(&(from, namespace)) else {
+            // The link may be gone before the word that the client was let in reaches it.
+            let admitted = self.namespaces.get(&namespace).and_then(|it| it.socket_on(from));
+            if let Some(socket) = admitted {
+                self.handle_detach(now, socket, reason);
+            }
             return;
         };
         let serial = waiting.serial;

@@ -20,8 +20,8 @@ pub(crate) enum RequestKind {
     Connect { namespace: NamespaceName, auth: Option<Json> },
     /// The client wanted to join one namespace too many, and was answered so.
     Overcrowded,
-    /// The client that wanted to has gone.
-    Cancel { namespace: NamespaceName },
+    /// The client that wanted to has gone. It may have been let in meanwhile.
+    Cancel { namespace: NamespaceName, reason: DisconnectReason },
     /// A socket has lost this link.
     Detach { socket: Attached, reason: DisconnectReason },
     /// The client has acknowledged an event.

@@ -176,7 +176,9 @@ impl<D: Default> Hub<D> {
             RequestKind::Connect { namespace, auth } => {
                 self.handle_connect(now, from, namespace, auth);
             }
-            RequestKind::Cancel { namespace } => self.cancel(from, &namespace),
+            RequestKind::Cancel { namespace, reason } => {
+                self.cancel(now, from, &namespace, reason);
+            }
             RequestKind::Detach { socket, reason } => self.handle_detach(now, socket, reason),
             RequestKind::Ack { socket, id, args } => {
                 let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {

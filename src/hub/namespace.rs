@@ -265,6 +265,14 @@ impl<D> Namespace<D> {
         self.member(socket.key).filter(|member| member.attachment == socket.attachment)
     }
 
+    /// The socket on a link. Takes O(connected sockets): it is asked for only when a client goes
+    /// while it is let in.
+    pub(super) fn socket_on(&self, connection: ConnectionId) -> Option<Attached> {
+        let key = self.key(self.sessions.index_on(connection)?)?;
+        let attachment = self.member(key)?.attachment;
+        Some(Attached { key, attachment })
+    }
+
     fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Member<D>> {
         self.member(socket)?;
         self.give_up_acks(out, socket, false);

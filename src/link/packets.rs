@@ -226,7 +226,7 @@ impl Link {
 
     fn give_up(&mut self, seat: &Seat, reason: DisconnectReason) {
         match seat.stay {
-            Stay::Asked => self.request(RequestKind::Cancel { namespace: seat.name() }),
+            Stay::Asked => self.request(RequestKind::Cancel { namespace: seat.name(), reason }),
             Stay::Joined(socket) => self.request(RequestKind::Detach { socket, reason }),
             Stay::Disconnected => {}
         }

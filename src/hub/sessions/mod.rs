@@ -330,6 +330,12 @@ impl<D> Sessions<D> {
         self.members.get(index as usize).map(|member| member.generation)
     }
 
+    /// The session that is connected on a link. Takes O(connected sessions).
+    pub(in crate::hub) fn index_on(&self, connection: ConnectionId) -> Option<u32> {
+        let mut everyone = self.rooms.live(RoomId::ALL).iter();
+        everyone.find(|occupant| occupant.connection == connection).map(|found| found.socket)
+    }
+
     /// Whether no session is left, connected or parked.
     pub(in crate::hub) fn is_empty(&self) -> bool {
         self.members.is_empty()
