@@ -1,0 +1,354 @@
+//! The application on top of the server: lets clients in, answers them, and holds what it is told
+//! against the model.
+
+use socketio_proto::{
+    AckId, ConnectionId, SocketKey, WireId,
+    engine::{CloseReason, Frame},
+    hub::{AckToken, ConnectRequest, DisconnectReason, Event, ExpiryCause, Once, Rejection},
+    server::Output,
+    socket::{self, Args, Json},
+};
+
+use crate::{
+    backend::Data,
+    dice::Dice,
+    model::{Claim, Number, Place},
+    net::{Down, WireKind},
+    op::{ROOMS, SPACES, Sending},
+    world::{Connection, Task, World},
+};
+
+impl World {
+    /// Takes everything that the server wants.
+    pub fn drain_server(&mut self) {
+        while let Some(output) = self.backend.poll(self.server_now) {
+            match output {
+                Output::Respond { wire, response } => {
+                    let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+                    assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
+                    assert_ne!(state.kind, WireKind::WebSocket, "a response on a WebSocket");
+                    self.transcript.note(wire.0);
+                    self.transcript.note_bytes(&response.body);
+                    if let Ok(body) = std::str::from_utf8(&response.body) {
+                        body.split('\u{1e}').for_each(|text| self.look_for_keys(text));
+                    }
+                    self.tell(|| {
+                        format!("server: {wire:?} {} {:?}", response.status, response.body)
+                    });
+                    self.send_down(wire, Down::Response(response.status, response.body));
+                }
+                Output::Send { wire, frame } => self.server_sends(wire, frame),
+                Output::Close { wire, code } => {
+                    let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+                    assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
+                    self.transcript.note(wire.0 ^ u64::from(code.unwrap_or(1)));
+                    self.tell(|| format!("server: {wire:?} closed"));
+                    self.send_down(wire, Down::Closed);
+                }
+                Output::Event(event) => self.handle_event(event),
+            }
+        }
+        self.check_gauges();
+    }
+
+    fn server_sends(&mut self, wire: WireId, frame: Frame) {
+        let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+        assert!(state.server_open, "{wire:?} is over");
+        assert_eq!(state.kind, WireKind::WebSocket, "a frame on an exchange");
+        self.transcript.note(wire.0);
+        match &frame {
+            Frame::Text(text) => {
+                state.is_probe |= &**text == "3probe";
+                self.transcript.note_bytes(text.as_bytes());
+                self.look_for_keys(text);
+            }
+            Frame::Binary(bytes) => self.transcript.note_bytes(bytes),
+        }
+        self.tell(|| format!("server: {wire:?} {frame:?}"));
+        self.send_down(wire, Down::Frame(frame));
+    }
+
+    fn handle_event(&mut self, event: Event<Data>) {
+        self.tell(|| format!("server: {event:?}"));
+        match event {
+            Event::ConnectionOpened { connection } => {
+                let client = self.sender.expect("somebody opened it");
+                let state = Connection { client, is_open: true };
+                assert!(self.connections.insert(connection, state).is_none(), "a new one");
+            }
+            Event::ConnectionUpgraded { connection } => {
+                assert!(self.connections[&connection].is_open);
+                self.tally.upgrades += 1;
+                let client = self.connections[&connection].client;
+                let wires = self.net.wires.values_mut();
+                wires.filter(|it| it.client == client).for_each(|it| it.is_probe = false);
+            }
+            Event::ConnectionClosed { connection, reason } => self.closed(connection, reason),
+            Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
+                assert!(self.connections[&connection].is_open || self.plan.workers.is_some());
+                let serial = serial(&auth);
+                let space = space_index(namespace.as_str());
+                self.check_offer(serial, space, recoverable);
+                let delay = self.keyed(serial).below(self.plan.accept_delay + 1);
+                if self.are_faults_on && delay > 0 {
+                    self.plan_task(self.now + delay, Task::Decide(request, serial));
+                } else {
+                    self.decide(request, serial);
+                }
+            }
+            Event::Connected { socket, id, connection, namespace, auth, recovery } => {
+                let (serial, space) = (serial(&auth), space_index(namespace.as_str()));
+                let claim = self.claims[&serial].clone();
+                self.transcript.note(serial);
+                self.model.judge(self.server_now, socket, space, &claim, recovery);
+                if recovery.is_recovered() {
+                    self.check_restored(socket, id.as_str(), &claim);
+                } else {
+                    self.model.open(socket, space, id.to_string(), claim.client);
+                    self.clients[claim.client].keys[space].push(socket);
+                    self.backend.set_data(socket, claim.client as Data + 1);
+                }
+                let session = self.model.sessions.get_mut(&socket).unwrap();
+                let is_live = matches!(session.place, Place::Live(_));
+                assert!(!is_live, "two live sockets of one session");
+                session.place = Place::Live(connection);
+                if !recovery.is_recovered() && self.keyed(serial).chance(self.plan.auto_join) {
+                    self.join(socket, 0);
+                }
+            }
+            Event::Received { socket, event, ack } => self.server_received(socket, &event, ack),
+            Event::Acked { socket, ack, args } => {
+                let numbers = self.settle_ack(ack);
+                let number: Number = args.get(0).unwrap();
+                assert_eq!(numbers, [number], "an answer to something else");
+                assert_ne!(self.model.sessions[&socket].place, Place::Ended);
+            }
+            Event::AckFailed { ack, .. } => {
+                self.settle_ack(ack);
+            }
+            Event::BroadcastAcked { ack, responses, .. } => {
+                let numbers = self.settle_ack(ack);
+                for (_, args) in responses {
+                    assert_eq!(numbers, [args.get::<Number>(0).unwrap()]);
+                }
+            }
+            Event::Disconnected { socket, reason, data, .. } => {
+                self.disconnected(socket, reason, data);
+            }
+            Event::SessionExpired { socket, data, cause, .. } => self.expired(socket, data, cause),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    fn closed(&mut self, connection: ConnectionId, reason: CloseReason) {
+        let state = self.connections.get_mut(&connection).unwrap();
+        assert!(std::mem::take(&mut state.is_open), "closed twice");
+        let client = state.client;
+        let name = match reason {
+            CloseReason::TransportError(_) => "transport error",
+            CloseReason::TransportClose => "transport close",
+            CloseReason::PingTimeout => "ping timeout",
+            CloseReason::ForcedClose => "forced close",
+            CloseReason::ParseError(_) => "parse error",
+            CloseReason::Overflow => "overflow",
+            CloseReason::ServerShutdown => "shutdown",
+            CloseReason::ProtocolViolation => "violation",
+            CloseReason::TakenOver => "taken over",
+            CloseReason::ConnectTimeout => "connect timeout",
+            CloseReason::AttachmentTimeout => "attachment timeout",
+            CloseReason::RateLimited => "rate limited",
+            _ => "other",
+        };
+        *self.tally.closed.entry(name).or_default() += 1;
+        let is_violation =
+            matches!(reason, CloseReason::ParseError(_) | CloseReason::ProtocolViolation);
+        assert!(
+            !is_violation || self.clients[client].is_excused,
+            "client {client} is faithful: {reason}"
+        );
+        let is_explained = self.is_explained(reason);
+        assert!(is_explained, "client {client} was cut off without a fault: {reason}");
+        if self.plan.workers.is_none() {
+            let is_on_it = Place::Live(connection);
+            let stays = self.model.sessions.values().any(|session| session.place == is_on_it);
+            assert!(!stays, "its sockets go before");
+        }
+    }
+
+    /// Without faults nothing is lost.
+    fn is_explained(&self, reason: CloseReason) -> bool {
+        !self.plan.is_calm
+            || matches!(
+                reason,
+                CloseReason::ForcedClose
+                    | CloseReason::ServerShutdown
+                    | CloseReason::TransportClose
+            )
+    }
+
+    /// What would be recovered if the request were accepted now.
+    fn check_offer(&self, serial: u64, space: usize, offered: Option<SocketKey>) {
+        let claim = &self.claims[&serial];
+        let expected = self.model.expect(self.server_now, space, claim);
+        if let Some(key) = offered {
+            let may = expected.session == Some(key) && expected.replay.is_some();
+            assert!(may, "{key:?} is offered, but {expected:?}");
+        } else {
+            let may = claim.pid.is_none() || !expected.refusals.is_empty();
+            assert!(may, "nothing is offered, but {expected:?}");
+        }
+    }
+
+    fn check_restored(&mut self, socket: SocketKey, id: &str, claim: &Claim) {
+        let session = &self.model.sessions[&socket];
+        assert_eq!(session.sid, id, "the public id stays");
+        assert_eq!(session.client, claim.client, "the session of another client");
+        let data = self.backend.data(socket);
+        assert_eq!(data.map(|data| data & 0xff), Some(claim.client as Data + 1), "the data stays");
+        let mut rooms = self.backend.rooms(socket);
+        rooms.retain(|room| room != id);
+        rooms.sort_unstable();
+        let bits = session.rooms;
+        let mut known: Vec<&str> = ROOMS
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| bits & (1 << at) != 0)
+            .map(|(_, it)| *it)
+            .collect();
+        known.sort_unstable();
+        assert_eq!(rooms, known, "the rooms stay");
+    }
+
+    /// Lets a client in, or not.
+    pub fn decide(&mut self, request: ConnectRequest, serial: u64) {
+        let told = self.server_time();
+        let is_refused = self.keyed(serial).chance(self.plan.reject);
+        if self.are_faults_on && is_refused {
+            self.backend.reject(told, request, &Rejection::new("no"));
+        } else {
+            self.backend.accept(told, request);
+        }
+        self.drain_server();
+    }
+
+    fn server_received(&mut self, socket: SocketKey, event: &socket::Event, ack: Option<AckToken>) {
+        let session = &self.model.sessions[&socket];
+        let (client, space) = (session.client, session.space);
+        let number: usize = event.get(0).unwrap();
+        self.transcript.note(number as u64);
+        self.tally.received_from_clients += 1;
+        let is_counted = self.is_counted(client);
+        let is_excused = self.clients[client].is_excused;
+        let is_ordered = is_counted || self.plan.workers.is_none();
+        self.uplink.receive(number, (client, space), is_ordered, is_excused);
+        let Some(token) = ack else {
+            return;
+        };
+        if self.uplink.sent[number].sending != Sending::Retry {
+            return self.plan_answer(token, number);
+        }
+        if !self.plan.clients[client].is_official {
+            // Without counting it may come again.
+            self.uplink.handle(number, socket, !is_counted);
+            return self.plan_answer(token, number);
+        }
+        let offset = format!("c-{number}");
+        let told = self.server_time();
+        let Ok(once) = self.backend.accept_once(told, socket, &offset, Some(token)) else {
+            assert_eq!(self.model.sessions[&socket].place, Place::Ended, "the session goes on");
+            return;
+        };
+        let may_forget = self.plan.limits.client_offsets < 100;
+        match once {
+            Once::Fresh(token) => {
+                self.uplink.handle(number, socket, may_forget);
+                self.plan_answer(token.expect("the token comes back"), number);
+            }
+            Once::Duplicate => {
+                let was_handled = self.uplink.was_handled(number, socket);
+                assert!(was_handled, "{number} is no duplicate");
+            }
+        }
+    }
+
+    fn plan_answer(&mut self, token: AckToken, number: usize) {
+        let delay = self.keyed(number as u64 ^ 0xacc).below(self.plan.answer_delay + 1);
+        if delay == 0 {
+            self.answer(token, number);
+        } else {
+            self.plan_task(self.now + delay, Task::Answer(token, number));
+        }
+    }
+
+    pub fn answer(&mut self, token: AckToken, number: usize) {
+        let told = self.server_time();
+        self.backend.ack(told, token, &Args::new(&(number,)).unwrap());
+        self.drain_server();
+    }
+
+    fn settle_ack(&mut self, ack: AckId) -> Vec<Number> {
+        let numbers = self.acks.remove(&ack).expect("what was asked for settles once");
+        for number in &numbers {
+            self.model.emissions[*number].is_awaited = false;
+        }
+        numbers
+    }
+
+    fn disconnected(&mut self, socket: SocketKey, reason: DisconnectReason, data: Option<Data>) {
+        let expires = self.server_now.saturating_add(self.plan.recovery.max_disconnection);
+        let session = self.model.sessions.get_mut(&socket).unwrap();
+        let was_live = matches!(session.place, Place::Live(_));
+        assert!(was_live, "{socket:?} was not connected");
+        assert_eq!(data.is_none(), reason.is_recoverable(), "{reason}");
+        session.place = match data {
+            None => Place::Parked { expires },
+            Some(data) => {
+                assert_eq!(data & 0xff, session.client as Data + 1, "the data comes back");
+                Place::Ended
+            }
+        };
+    }
+
+    fn expired(&mut self, socket: SocketKey, data: Data, cause: ExpiryCause) {
+        let session = &self.model.sessions[&socket];
+        assert_eq!(data & 0xff, session.client as Data + 1, "the data comes back");
+        let Place::Parked { expires } = session.place else {
+            panic!("{socket:?} was not parked");
+        };
+        let space = session.space;
+        let parked = self.model.sessions.values().filter(|it| it.space == space);
+        let parked = parked.filter_map(|it| match it.place {
+            Place::Parked { expires } => Some(expires),
+            Place::Live(_) | Place::Ended => None,
+        });
+        let parked: Vec<_> = parked.collect();
+        match cause {
+            ExpiryCause::TimedOut => assert!(expires <= self.server_now, "too early"),
+            ExpiryCause::Evicted => {
+                assert!(parked.len() > self.plan.recovery.parked_sessions, "there was room");
+                assert_eq!(parked.iter().min(), Some(&expires), "another one is away longer");
+            }
+            ExpiryCause::Disconnected => {}
+        }
+        self.model.sessions.get_mut(&socket).unwrap().place = Place::Ended;
+    }
+
+    /// The stream of random numbers of one thing.
+    pub fn keyed(&self, key: u64) -> Dice {
+        Dice::keyed(self.plan.seed, &[0x4ea, key])
+    }
+}
+
+fn serial(auth: &Json) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Auth {
+        serial: u64,
+    }
+
+    assert!(!auth.as_str().contains("pid"), "a secret is shown: {}", auth.as_str());
+    auth.parse::<Auth>().unwrap().serial
+}
+
+pub fn space_index(name: &str) -> usize {
+    SPACES.iter().position(|space| *space == name).unwrap()
+}

@@ -1,0 +1,471 @@
+//! The reference: who was addressed by what, and what a client must get for it.
+//!
+//! At each emission it is written down who is addressed. From this follows, for each claim of a
+//! session, whether it must be recovered, what must follow, or which refusals are true; and for
+//! each event that a client gets, that it is the next one that it must get.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use socketio_proto::{
+    ConnectionId, RecoveryConfig, SocketKey, Timestamp,
+    recovery::{Offset, RecoveryOutcome, Refusal},
+    socket::{Encoded, Event, NamespaceName},
+};
+
+/// Names an emission; in the order in which they were made.
+pub type Number = usize;
+
+pub struct Model {
+    pub spaces: Vec<Space>,
+    pub sessions: BTreeMap<SocketKey, Session>,
+    pub emissions: Vec<Emission>,
+    keys: BTreeMap<String, SocketKey>,
+    rules: Rules,
+}
+
+/// The settings that matter.
+pub struct Rules {
+    pub recovery: RecoveryConfig,
+    /// How long a packet is held at least.
+    pub age: std::time::Duration,
+}
+
+/// The log of a namespace.
+pub struct Space {
+    pub name: NamespaceName,
+    epoch: u64,
+    head: u64,
+    /// What the bounds on count and bytes have left: its time and its size on the wire.
+    held: VecDeque<(Timestamp, usize)>,
+    /// Up to here packets may be gone.
+    doubtful: u64,
+    acks: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Taken into the log: to be received exactly once.
+    Logged,
+    /// Likewise, and replayed until it is acknowledged.
+    LoggedAck,
+    /// To be received at most once, in its place.
+    Fleeting,
+}
+
+pub struct Emission {
+    pub sort: Sort,
+    pub space: usize,
+    pub event: Event,
+    /// The position that it took, or the one after which it was emitted.
+    seq: u64,
+    at: Timestamp,
+    wire_len: usize,
+    /// Whether it asks for an acknowledgement, and that is awaited.
+    pub has_ack: bool,
+    pub is_awaited: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Live(ConnectionId),
+    Parked { expires: Timestamp },
+    Ended,
+}
+
+pub struct Session {
+    pub space: usize,
+    pub client: usize,
+    pub sid: String,
+    pub place: Place,
+    /// As bits.
+    pub rooms: u8,
+    floor: u64,
+    log: Vec<Number>,
+    /// What the client has not got yet, in order.
+    pub due: VecDeque<Number>,
+    /// The same for what it may get, with the last of the others before it.
+    fleeting: VecDeque<(Number, Option<Number>)>,
+    /// How often it joined or left a room.
+    moves: usize,
+}
+
+/// Who an event is for; `own` and `but` are single sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub space: usize,
+    pub rooms: u8,
+    pub own: Option<SocketKey>,
+    pub except: u8,
+    pub but: Option<SocketKey>,
+}
+
+impl Target {
+    /// A single session.
+    pub fn only(space: usize, key: SocketKey) -> Self {
+        Self { space, rooms: 0, own: Some(key), except: 0, but: None }
+    }
+}
+
+/// What a client presents.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    pub client: usize,
+    pub pid: Option<String>,
+    pub offset: Option<String>,
+}
+
+/// What may become of a claim.
+#[derive(Debug, Default)]
+pub struct Expected {
+    pub session: Option<SocketKey>,
+    /// What must follow if it is recovered; `None` if it must not be.
+    pub replay: Option<Vec<Number>>,
+    /// The refusals that would be true. If there is none it must be recovered.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Model {
+    pub fn new(rules: Rules, spaces: impl Iterator<Item = (NamespaceName, u64)>) -> Self {
+        let space = |(name, epoch)| {
+            let held = VecDeque::new();
+            Space { name, epoch, head: 0, held, doubtful: 0, acks: 0 }
+        };
+        Self {
+            spaces: spaces.map(space).collect(),
+            sessions: BTreeMap::new(),
+            emissions: Vec::new(),
+            keys: BTreeMap::new(),
+            rules,
+        }
+    }
+
+    /// A new session starts at the present position.
+    pub fn open(&mut self, key: SocketKey, space: usize, sid: String, client: usize) {
+        let session = Session {
+            space,
+            client,
+            sid,
+            place: Place::Ended,
+            rooms: 0,
+            floor: self.spaces[space].head,
+            log: Vec::new(),
+            due: VecDeque::new(),
+            fleeting: VecDeque::new(),
+            moves: 0,
+        };
+        assert!(self.sessions.insert(key, session).is_none(), "{key:?} is used twice");
+    }
+
+    /// The private id of a session was on the wire.
+    pub fn learn(&mut self, sid: &str, pid: String) -> bool {
+        let session = self.sessions.iter().find(|(_, session)| session.sid == sid);
+        let key = session.map(|(key, _)| *key);
+        if let Some(key) = key {
+            let known = self.keys.insert(pid, key);
+            assert!(known.is_none_or(|known| known == key), "a private id of two sessions");
+        }
+        key.is_some()
+    }
+
+    pub fn is_addressed(session: &Session, key: SocketKey, to: &Target) -> bool {
+        let is_excepted = session.rooms & to.except != 0 || to.but == Some(key);
+        session.is_in_target(key, to) && !is_excepted
+    }
+
+    /// Sessions that have not ended and are addressed.
+    pub fn addressed(&self, to: &Target) -> Vec<SocketKey> {
+        let is_addressed =
+            |(key, session): &(&SocketKey, &Session)| Self::is_addressed(session, **key, to);
+        self.sessions.iter().filter(is_addressed).map(|(key, _)| *key).collect()
+    }
+
+    pub fn next_number(&self) -> Number {
+        self.emissions.len()
+    }
+
+    /// Writes an emission down. Returns how many connected sockets it goes to.
+    pub fn emit(
+        &mut self,
+        now: Timestamp,
+        to: &Target,
+        event: &Event,
+        sort: Sort,
+        has_ack: bool,
+    ) -> usize {
+        let number = self.emissions.len();
+        let is_logged = sort != Sort::Fleeting;
+        let space = &mut self.spaces[to.space];
+        let ack = has_ack.then(|| {
+            space.acks += 1;
+            space.acks - 1
+        });
+        let is_inhabited = self.sessions.iter().any(|(key, it)| it.is_in_target(*key, to));
+        let mut wire_len = 0;
+        if is_logged && is_inhabited {
+            let offset = Offset::new(space.epoch, space.head + 1).to_string();
+            let offset = ack.is_none().then_some(&*offset);
+            wire_len = Encoded::event(&space.name, event, ack, offset).wire_len();
+            space.head += 1;
+            space.held.push_back((now, wire_len));
+        }
+        let seq = space.head;
+        let mut live = 0;
+        for (key, session) in &mut self.sessions {
+            if !Self::is_addressed(session, *key, to) {
+                continue;
+            }
+            let is_live = matches!(session.place, Place::Live(_));
+            live += usize::from(is_live);
+            if is_logged {
+                session.log.push(number);
+                session.due.push_back(number);
+            } else if is_live {
+                session.fleeting.push_back((number, session.log.last().copied()));
+            }
+        }
+        let (event, is_awaited) = (event.clone(), has_ack);
+        let space = to.space;
+        let emission = Emission { sort, space, event, seq, at: now, wire_len, has_ack, is_awaited };
+        self.emissions.push(emission);
+        live
+    }
+
+    /// Writes down an emission that asks for an acknowledgement, if it was made.
+    pub fn emit_asking(
+        &mut self,
+        now: Timestamp,
+        to: &Target,
+        event: &Event,
+        sort: Sort,
+        is_made: bool,
+    ) {
+        if is_made {
+            self.emit(now, to, event, sort, true);
+        }
+    }
+
+    /// What may become of a claim now.
+    pub fn expect(&self, now: Timestamp, space: usize, claim: &Claim) -> Expected {
+        let refused = |refusal| Expected { refusals: vec![refusal], ..Expected::default() };
+        let key = claim.pid.as_ref().and_then(|pid| self.keys.get(pid));
+        let Some((key, session)) = key.and_then(|key| Some((*key, self.sessions.get(key)?))) else {
+            return refused(Refusal::Unknown);
+        };
+        match session.place {
+            Place::Ended => return refused(Refusal::Unknown),
+            _ if session.space != space => return refused(Refusal::OtherNamespace),
+            Place::Parked { expires } if expires <= now => return refused(Refusal::Expired),
+            Place::Live(_) | Place::Parked { .. } => {}
+        }
+        let space = &self.spaces[space];
+        let Some(position) = space.position(session, claim.offset.as_deref()) else {
+            return refused(Refusal::InvalidOffset);
+        };
+        let missed = session.log.iter().copied();
+        let missed: Vec<Number> =
+            missed.filter(|number| self.emissions[*number].seq > position).collect();
+        let evicted = space.evicted();
+        let is_gone = |number: &Number| self.emissions[*number].seq <= evicted;
+        let may_be_gone = |number: &Number| {
+            let emission = &self.emissions[*number];
+            emission.at.saturating_add(self.rules.age) <= now || emission.seq <= space.doubtful
+        };
+        let mut expected = Expected { session: Some(key), ..Expected::default() };
+        if session.moves > self.rules.recovery.memberships {
+            expected.refusals.extend([Refusal::Gap, Refusal::Limit]);
+        } else if missed.iter().any(|number| is_gone(number) || may_be_gone(number)) {
+            expected.refusals.push(Refusal::Gap);
+        }
+        let is_lost = missed.iter().any(is_gone);
+        let is_replayed = |number: &Number| {
+            let emission = &self.emissions[*number];
+            !emission.has_ack || emission.is_awaited
+        };
+        let replay: Vec<Number> = missed.into_iter().filter(is_replayed).collect();
+        let bytes: usize = replay.iter().map(|number| self.emissions[*number].wire_len).sum();
+        let is_too_much = bytes > self.rules.recovery.replay_bytes;
+        if is_too_much {
+            expected.refusals.push(Refusal::Limit);
+        }
+        expected.replay = (!is_lost && !is_too_much).then_some(replay);
+        expected
+    }
+
+    /// Holds what has become of a claim against what may.
+    pub fn judge(
+        &mut self,
+        now: Timestamp,
+        key: SocketKey,
+        space: usize,
+        claim: &Claim,
+        outcome: RecoveryOutcome,
+    ) {
+        if claim.pid.is_none() {
+            assert_eq!(outcome, RecoveryOutcome::New, "nothing was claimed");
+            return;
+        }
+        let expected = self.expect(now, space, claim);
+        match outcome {
+            RecoveryOutcome::New => panic!("{claim:?} was not noticed"),
+            RecoveryOutcome::Refused(refusal) => assert!(
+                expected.refusals.contains(&refusal),
+                "refused ({refusal:?}), but {expected:?} for {claim:?}"
+            ),
+            RecoveryOutcome::Recovered { replayed } => {
+                let Some(replay) = expected.replay else {
+                    panic!("recovered, but {expected:?} for {claim:?}");
+                };
+                assert_eq!(expected.session, Some(key), "another session");
+                assert_eq!(replayed, replay.len(), "{claim:?} missed {replay:?}");
+                self.resume(key, replay);
+            }
+        }
+    }
+
+    /// What is replayed must be the end of what the client has not got, and what stands before it
+    /// must have reached the client already: else the client misses it when it gets the next one.
+    fn resume(&mut self, key: SocketKey, replay: Vec<Number>) {
+        let emissions = &self.emissions;
+        let is_plain = |number: &Number| emissions[*number].sort == Sort::Logged;
+        let session = self.sessions.get_mut(&key).unwrap();
+        let due: Vec<Number> = session.due.iter().copied().filter(is_plain).collect();
+        let replayed: Vec<Number> = replay.iter().copied().filter(is_plain).collect();
+        assert!(
+            due.ends_with(&replayed),
+            "{replayed:?} are replayed to a client that has not got {due:?}"
+        );
+        let mut taken = due.len() - replayed.len();
+        let mut before = VecDeque::new();
+        for number in session.due.drain(..) {
+            if taken == 0 {
+                break;
+            }
+            taken -= usize::from(is_plain(&number));
+            before.push_back(number);
+        }
+        before.extend(replay);
+        session.due = before;
+    }
+
+    /// A client has got an event: it must be the next one.
+    pub fn receive(&mut self, key: SocketKey, number: Number, event: &Event) {
+        let session = self.sessions.get_mut(&key).unwrap();
+        let Some(emission) = self.emissions.get(number) else {
+            panic!("nobody emitted {event:?}");
+        };
+        if emission.sort == Sort::Fleeting {
+            let mut fleeting = std::iter::from_fn(|| session.fleeting.pop_front());
+            let found = fleeting.find(|(other, _)| *other >= number);
+            let Some((found, after)) = found.filter(|(found, _)| *found == number) else {
+                panic!("{event:?} is a duplicate, late, or meant for others");
+            };
+            let next = session.due.front();
+            assert!(next.is_none_or(|next| Some(*next) > after), "{found} came before {next:?}");
+        } else {
+            let next = session.due.pop_front();
+            assert_eq!(Some(number), next, "got {event:?}, to come are {next:?} {:?}", session.due);
+        }
+        let space = &self.spaces[emission.space];
+        assert!(
+            emission.is_intact(event, space.epoch),
+            "{event:?} was emitted as {:?} at {}",
+            emission.event,
+            emission.seq
+        );
+    }
+
+    /// So many packets were evicted from the log to make room for the last emission. That must have
+    /// been necessary; the oldest are gone.
+    pub fn evict(&mut self, now: Timestamp, space: usize, count: usize) {
+        let rules = &self.rules;
+        let space = &mut self.spaces[space];
+        // Those that were too old may have gone before; then others went in their place.
+        let is_old = |(at, _): &&(Timestamp, usize)| at.saturating_add(rules.age) <= now;
+        let old = space.held.iter().take_while(is_old).count();
+        space.doubtful = space.doubtful.max(space.evicted() + old as u64) + count as u64;
+        for _ in 0..count {
+            let most: usize = space.held.iter().map(|(_, len)| len + ENTRY_BYTES_MAX).sum();
+            let is_over = space.held.len() > rules.recovery.buffer_packets
+                || most > rules.recovery.buffer_bytes;
+            assert!(is_over, "there was room for {} packets", space.held.len());
+            space.held.pop_front();
+        }
+    }
+
+    /// Packets and bytes in the logs, at least and at the most.
+    pub fn held(&self, now: Timestamp) -> [(usize, usize); 2] {
+        let mut bounds = [(0, 0); 2];
+        for space in &self.spaces {
+            let evicted = space.evicted();
+            for (seq, (at, len)) in (evicted + 1..).zip(&space.held) {
+                let may_be_gone = at.saturating_add(self.rules.age) <= now || seq <= space.doubtful;
+                if !may_be_gone {
+                    bounds[0] = (bounds[0].0 + 1, bounds[0].1 + len + ENTRY_BYTES_MIN);
+                }
+                bounds[1] = (bounds[1].0 + 1, bounds[1].1 + len + ENTRY_BYTES_MAX);
+            }
+        }
+        bounds
+    }
+}
+
+/// What an entry of the log costs besides its packet, as far as it may be relied upon.
+const ENTRY_BYTES_MIN: usize = 16;
+const ENTRY_BYTES_MAX: usize = 256;
+
+impl Space {
+    /// The last packet that is gone.
+    fn evicted(&self) -> u64 {
+        self.head - self.held.len() as u64
+    }
+
+    fn position(&self, session: &Session, offset: Option<&str>) -> Option<u64> {
+        let Some(offset) = offset.filter(|offset| !offset.is_empty()) else {
+            return Some(session.floor);
+        };
+        let offset: Offset = offset.parse().ok()?;
+        let is_ours = offset.epoch() == self.epoch;
+        let is_in_life = (session.floor..=self.head).contains(&offset.sequence());
+        (is_ours && is_in_life).then_some(offset.sequence())
+    }
+}
+
+impl Session {
+    fn is_in_target(&self, key: SocketKey, to: &Target) -> bool {
+        let is_everybody = to.rooms == 0 && to.own.is_none();
+        let is_meant = is_everybody || self.rooms & to.rooms != 0 || to.own == Some(key);
+        self.space == to.space && self.place != Place::Ended && is_meant
+    }
+
+    /// Joins or leaves a room. Returns whether that is a change.
+    pub fn set_room(&mut self, room: usize, is_in: bool) -> bool {
+        let bit = 1 << room;
+        let is_change = (self.rooms & bit != 0) != is_in;
+        if is_change {
+            self.rooms ^= bit;
+            self.moves += 1;
+        }
+        is_change
+    }
+}
+
+impl Emission {
+    /// Whether a client got it as it was emitted, with the offset where one belongs.
+    fn is_intact(&self, got: &Event, epoch: u64) -> bool {
+        let emitted = self.event.json();
+        if got.attachments() != self.event.attachments() {
+            return false;
+        }
+        let ends_with_string = emitted.ends_with("\"]");
+        let has_offset = !self.has_ack && (self.sort == Sort::Logged || ends_with_string);
+        if !has_offset {
+            return got.json() == emitted;
+        }
+        let open = &emitted[..emitted.len() - 1];
+        let Some(rest) = got.json().strip_prefix(open) else {
+            return false;
+        };
+        let offset = rest.strip_prefix(",\"").and_then(|rest| rest.strip_suffix("\"]"));
+        offset.and_then(|offset| offset.parse().ok()) == Some(Offset::new(epoch, self.seq))
+    }
+}

@@ -1,0 +1,284 @@
+//! The operations of a run. Each can be taken out of the list without a change to the others.
+
+use crate::{dice::Dice, plan::Plan};
+
+pub const ROOMS: [&str; 3] = ["red", "green", "blue"];
+pub const SPACES: [&str; 2] = ["/", "/b"];
+
+/// One operation and the time before it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Names the operation's own stream of random numbers.
+    pub id: u64,
+    pub after_ms: u64,
+    pub op: Op,
+}
+
+/// Who an event is for: rooms as bits (none: everybody), a client's own room, and who not.
+#[derive(Clone, Copy, Debug)]
+pub struct To {
+    pub space: usize,
+    pub rooms: u8,
+    pub own: Option<usize>,
+    pub except: u8,
+    pub but: Option<usize>,
+}
+
+/// What an event ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    Number,
+    Word,
+    /// A string of the application that looks like an offset.
+    FakeOffset,
+    Binary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    Plain,
+    Volatile,
+    Ack,
+    /// Until it is acknowledged.
+    Retry,
+}
+
+/// Who notices that a wire was cut, after how many milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice {
+    pub client: Option<u64>,
+    pub server: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    Broadcast { to: To, tail: Tail, is_volatile: bool },
+    BroadcastWithAck { to: To, timeout_ms: u64 },
+    Emit { client: usize, space: usize, tail: Tail, is_volatile: bool },
+    EmitWithAck { client: usize, space: usize, tail: Tail, timeout_ms: u64 },
+    Join { client: usize, space: usize, room: usize },
+    Leave { client: usize, space: usize, room: usize },
+    JoinMany { to: To, room: usize },
+    LeaveMany { to: To, room: usize },
+    Fetch { to: To },
+    SetData { client: usize, space: usize },
+    Kick { client: usize, space: usize, closes: bool },
+    KickMany { to: To, closes: bool },
+    CloseConnection { client: usize },
+    Shutdown,
+    ClientEmit { client: usize, space: usize, sending: Sending },
+    ClientLeave { client: usize, space: usize },
+    ClientConnect { client: usize, space: usize },
+    ClientReconnect { client: usize },
+    ClientClose { client: usize },
+    ClientRestart { client: usize },
+    Cut { client: usize, notice: Notice },
+    CutAll { notice: Notice },
+    HalfOpen { client: usize },
+    AbortRequest { client: usize, notice: Notice },
+    DuplicateNext { client: usize },
+    BreakUpgrade { client: usize, notice: Notice },
+    Pause { client: usize, for_ms: u64 },
+    PauseClient { client: usize, for_ms: u64 },
+    Slow { client: usize, for_ms: u64, by_ms: u64 },
+    Down { client: usize, for_ms: u64, is_silent: bool },
+    Jump { ms: u64 },
+    Skew { for_ms: u64, back_ms: u64 },
+    Wait { ms: u64 },
+}
+
+/// Draws the operations of a run.
+pub fn tape(plan: &Plan) -> Vec<Step> {
+    let mut dice = Dice::keyed(plan.seed, &[0x7a9e]);
+    let clients = plan.clients.len();
+    // Not so long that there is little but heartbeats.
+    let longest = plan.ping_interval * 20;
+    let mut draw = Draw { dice: &mut dice, clients, spaces: plan.spaces, longest };
+    let steps = (0..plan.operations).map(|id| {
+        let after_ms = if draw.dice.chance(400) { 0 } else { draw.dice.below(plan.pace + 1) };
+        Step { id: id as u64, after_ms, op: draw.op(plan) }
+    });
+    steps.collect()
+}
+
+/// Draws one operation of a kind.
+type Kind<'a> = fn(&mut Draw<'a>) -> Op;
+
+struct Draw<'a> {
+    dice: &'a mut Dice,
+    clients: usize,
+    spaces: usize,
+    longest: u64,
+}
+
+impl<'a> Draw<'a> {
+    fn op(&mut self, plan: &Plan) -> Op {
+        let w = &plan.weights;
+        let kinds: [(u64, Kind<'a>); 21] = [
+            (w.emit, Self::emit),
+            (w.ack, Self::ack),
+            (w.rooms, Self::rooms),
+            (w.admin, Self::admin),
+            (w.kick, Self::kick),
+            (w.client_emit, Self::client_emit),
+            (w.client_leave, Self::client_leave),
+            (w.restart, |d| Op::ClientRestart { client: d.client() }),
+            (w.cut, |d| Op::Cut { client: d.client(), notice: d.notice() }),
+            (w.half_open, |d| Op::HalfOpen { client: d.client() }),
+            (w.abort, |d| Op::AbortRequest { client: d.client(), notice: d.notice() }),
+            (w.duplicate, |d| Op::DuplicateNext { client: d.client() }),
+            (w.break_upgrade, |d| Op::BreakUpgrade { client: d.client(), notice: d.notice() }),
+            (w.storm, |d| Op::CutAll { notice: d.notice() }),
+            (w.pause, Self::pause),
+            (w.slow, Self::slow),
+            (w.down, Self::down),
+            (w.server_close, Self::server_close),
+            (w.jump, |d| Op::Jump { ms: d.time() }),
+            (w.skew, |d| Op::Skew { for_ms: d.time(), back_ms: d.time() }),
+            (w.wait, |d| Op::Wait { ms: d.time() }),
+        ];
+        let mut pick = self.dice.below(kinds.iter().map(|(weight, _)| weight).sum());
+        for (weight, draw) in kinds {
+            if pick < weight {
+                return draw(self);
+            }
+            pick -= weight;
+        }
+        unreachable!("one of them is picked")
+    }
+
+    fn client(&mut self) -> usize {
+        self.dice.index(self.clients)
+    }
+
+    fn space(&mut self) -> usize {
+        self.dice.index(self.spaces)
+    }
+
+    fn room(&mut self) -> usize {
+        self.dice.index(ROOMS.len())
+    }
+
+    /// Short ones are usual, and some are longer than a session is kept.
+    fn time(&mut self) -> u64 {
+        let most = self.dice.pick(&[20, 200, 1_500, 1_500, 10_000, 70_000, 200_000]);
+        self.dice.below(most.min(self.longest))
+    }
+
+    fn notice(&mut self) -> Notice {
+        let client = Some(self.dice.pick(&[0, 0, 5, 100]));
+        let server = Some(self.dice.pick(&[0, 0, 5, 100, 1_000]));
+        match self.dice.below(6) {
+            0 => Notice { client: None, server },
+            1 | 2 => Notice { client, server: None },
+            _ => Notice { client, server },
+        }
+    }
+
+    fn to(&mut self) -> To {
+        let bits = (1 << ROOMS.len()) - 1;
+        let rooms = if self.dice.chance(400) { 0 } else { self.dice.range(1, bits) };
+        let except = if self.dice.chance(700) { 0 } else { 1 << self.dice.index(ROOMS.len()) };
+        To {
+            space: self.space(),
+            rooms: u8::try_from(rooms).unwrap(),
+            own: self.dice.chance(150).then(|| self.client()),
+            except,
+            but: self.dice.chance(150).then(|| self.client()),
+        }
+    }
+
+    fn tail(&mut self) -> Tail {
+        self.dice.pick(&[Tail::Number, Tail::Number, Tail::Word, Tail::FakeOffset, Tail::Binary])
+    }
+
+    fn emit(&mut self) -> Op {
+        let is_volatile = self.dice.chance(150);
+        if self.dice.chance(650) {
+            Op::Broadcast { to: self.to(), tail: self.tail(), is_volatile }
+        } else {
+            let (client, space) = (self.client(), self.space());
+            Op::Emit { client, space, tail: self.tail(), is_volatile }
+        }
+    }
+
+    fn ack(&mut self) -> Op {
+        let timeout_ms = self.dice.pick(&[10, 1_000, 20_000]);
+        if self.dice.chance(300) {
+            return Op::BroadcastWithAck { to: self.to(), timeout_ms };
+        }
+        let (client, space) = (self.client(), self.space());
+        Op::EmitWithAck { client, space, tail: self.tail(), timeout_ms }
+    }
+
+    fn rooms(&mut self) -> Op {
+        let (client, space, room) = (self.client(), self.space(), self.room());
+        if self.dice.chance(550) {
+            Op::Join { client, space, room }
+        } else {
+            Op::Leave { client, space, room }
+        }
+    }
+
+    fn admin(&mut self) -> Op {
+        let (client, space, room) = (self.client(), self.space(), self.room());
+        match self.dice.below(4) {
+            0 => Op::JoinMany { to: self.to(), room },
+            1 => Op::LeaveMany { to: self.to(), room },
+            2 => Op::Fetch { to: self.to() },
+            _ => Op::SetData { client, space },
+        }
+    }
+
+    fn kick(&mut self) -> Op {
+        let closes = self.dice.chance(300);
+        if self.dice.chance(200) {
+            return Op::KickMany { to: self.to(), closes };
+        }
+        Op::Kick { client: self.client(), space: self.space(), closes }
+    }
+
+    fn client_emit(&mut self) -> Op {
+        let sendings = [Sending::Plain, Sending::Plain, Sending::Volatile, Sending::Ack];
+        let is_retry = self.dice.chance(200);
+        let sending = if is_retry { Sending::Retry } else { self.dice.pick(&sendings) };
+        Op::ClientEmit { client: self.client(), space: self.space(), sending }
+    }
+
+    fn client_leave(&mut self) -> Op {
+        let (client, space) = (self.client(), self.space());
+        match self.dice.below(4) {
+            0 => Op::ClientLeave { client, space },
+            1 => Op::ClientConnect { client, space },
+            2 => Op::ClientReconnect { client },
+            _ => Op::ClientClose { client },
+        }
+    }
+
+    fn pause(&mut self) -> Op {
+        let (client, for_ms) = (self.client(), self.time());
+        if self.dice.chance(700) {
+            Op::Pause { client, for_ms }
+        } else {
+            Op::PauseClient { client, for_ms }
+        }
+    }
+
+    fn slow(&mut self) -> Op {
+        let by_ms = self.dice.pick(&[5, 100, 2_000]);
+        Op::Slow { client: self.client(), for_ms: self.time(), by_ms }
+    }
+
+    fn down(&mut self) -> Op {
+        let is_silent = self.dice.chance(300);
+        Op::Down { client: self.client(), for_ms: self.time(), is_silent }
+    }
+
+    fn server_close(&mut self) -> Op {
+        if self.dice.chance(150) {
+            Op::Shutdown
+        } else {
+            Op::CloseConnection { client: self.client() }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The client of this crate.
+
+use std::collections::BTreeMap;
+
+use socketio_proto::{
+    AckId, Timestamp, WireId,
+    client::{Auth, Client, ClientConfig, Event, Output},
+    engine::{ClientCloseReason, ClientFault, ClientInput, Transport},
+    socket::{self, Args, Json, NamespaceName},
+};
+
+use crate::{
+    dice::Dice,
+    op::{SPACES, Sending},
+    peer::{ACK_TIMEOUT, Outcome, Peer, Token, event_name},
+    plan::Route,
+};
+
+pub struct Ours {
+    client: Client,
+    config: ClientConfig,
+    dice: Dice,
+    /// Names the next claim.
+    serial: u64,
+    now: Timestamp,
+    /// The numbers of the events whose answers are awaited.
+    awaited: BTreeMap<(usize, AckId), usize>,
+}
+
+impl Ours {
+    pub fn new(config: ClientConfig, dice: Dice, serial: u64) -> Self {
+        let mut dice = dice;
+        let client = Client::new(config.clone(), Dice::new(dice.next()).entropy()).unwrap();
+        Self { client, config, dice, serial, now: Timestamp::ZERO, awaited: BTreeMap::new() }
+    }
+
+    pub fn config(route: Route, reconnection: (u64, u64)) -> ClientConfig {
+        let millis = std::time::Duration::from_millis;
+        let transports: &[Transport] = match route {
+            Route::WebSocket => &[Transport::WebSocket],
+            Route::Polling => &[Transport::Polling],
+            Route::Upgrade => &[Transport::Polling, Transport::WebSocket],
+        };
+        ClientConfig::new()
+            .transports(transports)
+            .reconnection_delay(millis(reconnection.0))
+            .reconnection_delay_max(millis(reconnection.1))
+            .ack_timeout(ACK_TIMEOUT)
+    }
+
+    fn outcome(&mut self, event: Event) -> Option<Outcome> {
+        Some(match event {
+            Event::AuthRequested { request, .. } => {
+                self.serial += 1;
+                let auth = Json::from_text(&format!("{{\"serial\":{}}}", self.serial)).unwrap();
+                self.client.provide_auth(self.now, request, &auth).unwrap();
+                return None;
+            }
+            Event::ConnectionOpened { .. } => Outcome::Opened,
+            Event::ConnectionClosed { reason, .. } => {
+                Outcome::Closed(reason.to_string(), is_nonsense(reason))
+            }
+            Event::TransportFailed { fault, .. } => {
+                Outcome::Closed(fault.to_string(), is_unreadable(fault))
+            }
+            Event::Connected { namespace, id, recovered } => {
+                Outcome::Connected { space: index(&namespace), sid: id.to_string(), recovered }
+            }
+            Event::ConnectError { namespace, error } => {
+                Outcome::Refused { space: index(&namespace), message: format!("{error:?}") }
+            }
+            Event::Disconnected { namespace, reason, .. } => {
+                Outcome::Left { space: index(&namespace), reason: reason.as_str() }
+            }
+            Event::Received { namespace, event, ack } => Outcome::Received {
+                space: index(&namespace),
+                event,
+                ack: ack.map(Token::Ours),
+                is_buffered: false,
+            },
+            Event::Acked { namespace, ack, args } => {
+                let number = self.awaited.remove(&(index(&namespace), ack));
+                Outcome::Acked { number: number.expect("an answer that was asked for, once"), args }
+            }
+            Event::AckFailed { namespace, ack, .. } => {
+                let number = self.awaited.remove(&(index(&namespace), ack));
+                Outcome::Failed { number: number.expect("a failure, once") }
+            }
+            Event::BufferExpired { event, .. } | Event::Unconfirmed { event, .. } => {
+                Outcome::Failed { number: event.event().get(0).unwrap() }
+            }
+            Event::ConnectionUpgraded
+            | Event::UpgradeFailed
+            | Event::Reconnecting { .. }
+            | Event::ReconnectionFailed => return None,
+            other => panic!("unexpected: {other:?}"),
+        })
+    }
+}
+
+impl Peer for Ours {
+    fn input(&mut self, now: Timestamp, input: ClientInput) {
+        self.now = self.now.max(now);
+        self.client.handle_input(now, input);
+    }
+
+    fn poll(&mut self) -> Option<Outcome> {
+        loop {
+            let due = self.client.deadline();
+            let output = self.client.poll_output()?;
+            assert!(due.is_some_and(|due| due <= self.now), "output is due at once: {due:?}");
+            match output {
+                Output::Wire(output) => return Some(Outcome::Wire(output)),
+                Output::Event(event) => {
+                    if let Some(outcome) = self.outcome(event) {
+                        return Some(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.client.deadline()
+    }
+
+    fn set_paused(&mut self, wire: WireId, is_paused: bool) {
+        if is_paused { self.client.pause(wire) } else { self.client.resume(wire) }
+    }
+
+    fn connect(&mut self, now: Timestamp, space: usize) {
+        self.now = self.now.max(now);
+        self.client.connect(now, SPACES[space], Auth::Ask).unwrap();
+    }
+
+    fn leave(&mut self, now: Timestamp, space: usize) {
+        self.now = self.now.max(now);
+        self.client.disconnect(now, SPACES[space]);
+    }
+
+    fn close(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.client.close(now);
+    }
+
+    fn reconnect(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.client.reconnect(now);
+    }
+
+    fn restart(&mut self, now: Timestamp) -> bool {
+        self.now = self.now.max(now);
+        let stored = serde_json::to_string(&self.client.state()).unwrap();
+        let active: Vec<&str> = SPACES.into_iter().filter(|it| self.client.is_active(it)).collect();
+        let entropy = Dice::new(self.dice.next()).entropy();
+        self.client = Client::new(self.config.clone(), entropy).unwrap();
+        self.client.restore(now, serde_json::from_str(&stored).unwrap()).unwrap();
+        self.awaited.clear();
+        for (index, space) in SPACES.into_iter().enumerate() {
+            let retrying = self.client.retrying(space);
+            let numbers =
+                retrying.map(|(ack, event)| ((index, ack), event.event().get(0).unwrap()));
+            self.awaited.extend(numbers);
+        }
+        for space in active {
+            self.client.connect(now, space, Auth::Ask).unwrap();
+        }
+        true
+    }
+
+    fn emit(&mut self, now: Timestamp, space: usize, number: usize, sending: Sending) -> bool {
+        self.now = self.now.max(now);
+        let event = socket::Event::new(event_name(sending), &(number,)).unwrap();
+        let (client, name) = (&mut self.client, SPACES[space]);
+        let ack = match sending {
+            Sending::Plain => return client.emit(now, name, &event).is_ok(),
+            Sending::Volatile => return client.emit_volatile(now, name, &event),
+            Sending::Ack => client.emit_with_ack(now, name, &event, ACK_TIMEOUT),
+            Sending::Retry => client.emit_with_retries(now, name, &event),
+        };
+        if let Ok(ack) = ack {
+            self.awaited.insert((space, ack), number);
+        }
+        ack.is_ok()
+    }
+
+    fn ack(&mut self, now: Timestamp, token: Token, args: &Args) {
+        self.now = self.now.max(now);
+        if let Token::Ours(token) = token {
+            self.client.ack(now, token, args);
+        }
+    }
+
+    fn is_connected(&self, space: usize) -> bool {
+        self.client.is_connected(SPACES[space])
+    }
+
+    fn is_active(&self, space: usize) -> bool {
+        self.client.is_active(SPACES[space])
+    }
+
+    fn is_idle(&self) -> bool {
+        let is_empty = |space: &&str| {
+            self.client.buffered(space).next().is_none()
+                && self.client.retrying(space).next().is_none()
+        };
+        self.awaited.is_empty() && SPACES.iter().all(is_empty)
+    }
+}
+
+fn index(namespace: &NamespaceName) -> usize {
+    SPACES.iter().position(|space| *space == namespace.as_str()).unwrap()
+}
+
+/// Whether the server sent what no server may send.
+fn is_nonsense(reason: ClientCloseReason) -> bool {
+    match reason {
+        ClientCloseReason::ParseError => true,
+        ClientCloseReason::TransportError(fault) => is_unreadable(fault),
+        _ => false,
+    }
+}
+
+fn is_unreadable(fault: ClientFault) -> bool {
+    matches!(
+        fault,
+        ClientFault::Decode(_) | ClientFault::NoHandshake | ClientFault::PayloadTooLarge
+    )
+}

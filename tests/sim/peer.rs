@@ -1,0 +1,96 @@
+//! What both kinds of clients have in common.
+
+use std::time::Duration;
+
+use socketio_proto::{
+    Timestamp, WireId,
+    client::AckToken,
+    engine::{ClientInput, ClientOutput},
+    socket::{Args, Event},
+};
+
+use crate::op::Sending;
+
+/// A client as the world sees it.
+pub trait Peer {
+    fn input(&mut self, now: Timestamp, input: ClientInput);
+    fn poll(&mut self) -> Option<Outcome>;
+    fn deadline(&self) -> Option<Timestamp>;
+    fn set_paused(&mut self, wire: WireId, is_paused: bool);
+    fn connect(&mut self, now: Timestamp, space: usize);
+    fn leave(&mut self, now: Timestamp, space: usize);
+    /// Closes the connection without leaving a namespace, and stays away.
+    fn close(&mut self, now: Timestamp);
+    /// Does not wait for the next attempt.
+    fn reconnect(&mut self, now: Timestamp);
+    /// Ends the process and starts another one with what it has stored. False if it stores nothing.
+    fn restart(&mut self, now: Timestamp) -> bool;
+    /// Emits an event of this number. False if it was not taken.
+    fn emit(&mut self, now: Timestamp, space: usize, number: usize, sending: Sending) -> bool;
+    fn ack(&mut self, now: Timestamp, token: Token, args: &Args);
+    fn is_connected(&self, space: usize) -> bool;
+    fn is_active(&self, space: usize) -> bool;
+    /// Whether nothing waits to be sent or answered.
+    fn is_idle(&self) -> bool;
+}
+
+/// What a client wants to be done, or has noticed.
+#[derive(Debug)]
+pub enum Outcome {
+    Wire(ClientOutput),
+    Opened,
+    /// Why, and whether the fault is that of the other side: something that it cannot read.
+    Closed(String, bool),
+    Connected {
+        space: usize,
+        sid: String,
+        recovered: bool,
+    },
+    Refused {
+        space: usize,
+        message: String,
+    },
+    Left {
+        space: usize,
+        /// For the reader of the story.
+        #[expect(dead_code, reason = "it is shown")]
+        reason: &'static str,
+    },
+    Received {
+        space: usize,
+        event: Event,
+        ack: Option<Token>,
+        /// From the receive buffer of the official client, where events of earlier connections and
+        /// sessions may still be (H24).
+        is_buffered: bool,
+    },
+    /// An event of this number was answered.
+    Acked {
+        number: usize,
+        args: Args,
+    },
+    /// It will not be answered; it may have arrived.
+    Failed {
+        number: usize,
+    },
+}
+
+/// Entitles to answer an event of the server.
+#[derive(Debug)]
+pub enum Token {
+    Ours(AckToken),
+    Official { space: usize, id: u64 },
+}
+
+/// How long a client waits for an answer.
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The name of an event of a client, by how it is sent.
+pub fn event_name(sending: Sending) -> &'static str {
+    match sending {
+        Sending::Plain => "plain",
+        Sending::Volatile => "volatile",
+        Sending::Ack => "ack",
+        Sending::Retry => "retry",
+    }
+}

@@ -1,0 +1,98 @@
+//! The other direction: what clients emit arrives at most once, and exactly once where both sides
+//! count it or the application asks.
+
+use std::collections::BTreeMap;
+
+use socketio_proto::SocketKey;
+
+use crate::op::Sending;
+
+#[derive(Debug)]
+pub struct Sent {
+    pub client: usize,
+    pub space: usize,
+    pub sending: Sending,
+    received: u32,
+    /// The sessions in which it was handled.
+    handled_in: Vec<SocketKey>,
+    pub is_acked: bool,
+    /// Given up by its client, or lost with the client's process: it has arrived or not.
+    pub is_excused: bool,
+}
+
+impl Sent {
+    pub fn has_arrived(&self) -> bool {
+        self.received > 0 || self.is_excused
+    }
+}
+
+#[derive(Default)]
+pub struct Uplink {
+    pub sent: Vec<Sent>,
+    last: BTreeMap<(usize, usize), usize>,
+}
+
+impl Uplink {
+    pub fn send(&mut self, client: usize, space: usize, sending: Sending) {
+        self.sent.push(Sent {
+            client,
+            space,
+            sending,
+            received: 0,
+            handled_in: Vec::new(),
+            is_acked: false,
+            is_excused: false,
+        });
+    }
+
+    /// An event has arrived. `is_ordered`: nothing may have overtaken it. `may_repeat`: the network
+    /// has sent something of this client twice.
+    pub fn receive(
+        &mut self,
+        number: usize,
+        (client, space): (usize, usize),
+        is_ordered: bool,
+        may_repeat: bool,
+    ) {
+        let sent = self.sent.get_mut(number).expect("an event that was emitted");
+        assert_eq!((sent.client, sent.space), (client, space), "{number} came from another client");
+        sent.received += 1;
+        if sent.sending == Sending::Retry || may_repeat {
+            return;
+        }
+        assert_eq!(sent.received, 1, "{number} arrived twice: {sent:?}");
+        let last = self.last.insert((client, space), number);
+        let is_later = last.is_none_or(|last| last < number);
+        assert!(is_later || !is_ordered, "{number} arrived after {last:?}");
+    }
+
+    /// An event that may come again was handled.
+    pub fn handle(&mut self, number: usize, key: SocketKey, may_repeat: bool) {
+        let sent = &mut self.sent[number];
+        let is_new = !sent.handled_in.contains(&key);
+        assert!(is_new || may_repeat, "{number} was handled twice in a session: {sent:?}");
+        sent.handled_in.push(key);
+    }
+
+    pub fn was_handled(&self, number: usize, key: SocketKey) -> bool {
+        self.sent[number].handled_in.contains(&key)
+    }
+
+    pub fn excuse(&mut self, number: usize) {
+        self.sent[number].is_excused = true;
+    }
+
+    /// What a client has emitted may be lost with its process.
+    pub fn excuse_all(&mut self, client: usize) {
+        self.sent.iter_mut().filter(|it| it.client == client).for_each(|it| it.is_excused = true);
+    }
+
+    /// At the end: what was promised to arrive has.
+    pub fn finish(&self, is_promised: impl Fn(&Sent) -> bool) {
+        for (number, sent) in self.sent.iter().enumerate() {
+            let is_lost = !sent.has_arrived() && is_promised(sent);
+            assert!(!is_lost, "{number} never arrived: {sent:?}");
+            assert!(!sent.is_acked || sent.received > 0, "{number} was answered: {sent:?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What the application wants of the server, and what must come of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use socketio_proto::{
+    AckId, SocketKey,
+    hub::{Audience, EmitError, RoomError},
+    socket::Event,
+};
+
+use crate::{
+    backend::Data,
+    model::{Place, Sort, Target},
+    op::{ROOMS, SPACES, Tail, To},
+    world::World,
+};
+
+impl World {
+    /// An event that carries the number of its emission.
+    pub fn event(&mut self, tail: Tail, random: u64) -> Event {
+        self.tally.emitted += 1;
+        let number = self.model.next_number();
+        let fakes = ["1-2", "0-0", "4294967295-99999999", "OyxQ0n0", "6774d5c0a1b2c3d4e5f60718"];
+        let event = match tail {
+            Tail::Number => Event::new("m", &(number,)),
+            Tail::Word => Event::new("m", &(number, "hello")),
+            Tail::FakeOffset => {
+                Event::new("m", &(number, fakes[usize::try_from(random % 5).unwrap()]))
+            }
+            Tail::Binary => {
+                let bytes = Bytes::from(vec![7; usize::try_from(random % 40).unwrap()]);
+                Event::new("m", &(number, bytes))
+            }
+        };
+        event.unwrap()
+    }
+
+    /// The latest session of a client.
+    pub fn latest(&self, client: usize, space: usize) -> Option<SocketKey> {
+        self.clients[client].keys[space].last().copied()
+    }
+
+    fn target(&self, to: To) -> (Target, Audience) {
+        let find = |client: Option<usize>| client.and_then(|it| self.latest(it, to.space));
+        let (own, but) = (find(to.own), find(to.but));
+        let target = Target { space: to.space, rooms: to.rooms, own, except: to.except, but };
+        let names =
+            |bits: u8| ROOMS.iter().enumerate().filter(move |(at, _)| bits & (1 << at) != 0);
+        let sid = |key: &SocketKey| self.model.sessions[key].sid.clone();
+        let mut audience = Audience::all();
+        for (_, room) in names(to.rooms) {
+            audience = audience.to(*room);
+        }
+        for (_, room) in names(to.except) {
+            audience = audience.except(*room);
+        }
+        if let Some(own) = &own {
+            audience = audience.to(sid(own));
+        }
+        if let Some(but) = &but {
+            audience = audience.except(sid(but));
+        }
+        (target, audience)
+    }
+
+    pub fn broadcast(&mut self, to: To, event: &Event, is_volatile: bool) {
+        let (target, audience) = self.target(to);
+        let audience = if is_volatile { audience.volatile() } else { audience };
+        let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
+        let told = self.server_time();
+        let before = self.evicted();
+        let live = self.model.emit(self.server_now, &target, event, sort, false);
+        let reached = self.backend.broadcast(told, SPACES[to.space], &audience, event);
+        assert_eq!(reached, Ok(live), "connected sockets that are addressed");
+        self.check_evictions(to.space, before);
+        self.drain_server();
+    }
+
+    pub fn broadcast_with_ack(&mut self, to: To, timeout_ms: u64) {
+        let event = self.event(Tail::Number, 0);
+        let (target, audience) = self.target(to);
+        let (told, number) = (self.server_time(), self.model.next_number());
+        let (space, timeout) = (SPACES[to.space], Duration::from_millis(timeout_ms));
+        let ack = self.backend.broadcast_with_ack(told, space, &audience, &event, timeout);
+        self.model.emit_asking(self.server_now, &target, &event, Sort::Fleeting, ack.is_ok());
+        self.expect_ack(number, ack);
+    }
+
+    pub fn emit(&mut self, client: usize, space: usize, event: &Event, is_volatile: bool) {
+        let Some(key) = self.latest(client, space) else {
+            return;
+        };
+        let told = self.server_time();
+        let place = self.model.sessions[&key].place;
+        let can = match place {
+            Place::Live(_) => true,
+            Place::Parked { .. } => !is_volatile,
+            Place::Ended => false,
+        };
+        let before = self.evicted();
+        let result = if is_volatile {
+            self.backend.emit_volatile(told, key, event)
+        } else {
+            self.backend.emit(told, key, event)
+        };
+        assert_eq!(result, if can { Ok(()) } else { Err(EmitError::NotConnected) });
+        let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
+        self.model.emit(self.server_now, &Target::only(space, key), event, sort, false);
+        self.check_evictions(space, before);
+        self.drain_server();
+    }
+
+    pub fn emit_with_ack(&mut self, client: usize, space: usize, event: &Event, timeout_ms: u64) {
+        let Some(key) = self.latest(client, space) else {
+            return;
+        };
+        let (told, number) = (self.server_time(), self.model.next_number());
+        let is_replayed = self.plan.recovery.replay_ack_events;
+        let can = match self.model.sessions[&key].place {
+            Place::Live(_) => true,
+            Place::Parked { .. } => is_replayed,
+            Place::Ended => false,
+        };
+        let timeout = Duration::from_millis(timeout_ms);
+        let before = self.evicted();
+        let ack = self.backend.emit_with_ack(told, key, event, timeout);
+        assert_eq!(ack == Err(EmitError::NotConnected), !can, "{ack:?}");
+        let sort = if is_replayed { Sort::LoggedAck } else { Sort::Fleeting };
+        let target = Target::only(space, key);
+        self.model.emit_asking(self.server_now, &target, event, sort, ack.is_ok());
+        self.check_evictions(space, before);
+        self.expect_ack(number, ack);
+    }
+
+    /// Packets that had to make room for others.
+    fn evicted(&self) -> u64 {
+        self.backend.stats().total.packets_evicted
+    }
+
+    /// Holds what an emission has evicted against what it had to.
+    fn check_evictions(&mut self, space: usize, before: u64) {
+        let count = usize::try_from(self.evicted() - before).unwrap();
+        self.model.evict(self.server_now, space, count);
+    }
+
+    fn expect_ack(&mut self, number: usize, ack: Result<AckId, EmitError>) {
+        match ack {
+            Ok(ack) => assert!(self.acks.insert(ack, vec![number]).is_none(), "used twice"),
+            Err(EmitError::TooManyAcks { .. }) => {
+                assert!(self.acks.len() >= self.plan.limits.pending_acks, "there was room");
+            }
+            Err(_) => {}
+        }
+        self.drain_server();
+    }
+
+    pub fn join(&mut self, key: SocketKey, room: usize) {
+        let session = self.model.sessions.get_mut(&key).unwrap();
+        let bit = 1 << room;
+        let is_full = session.rooms.count_ones() as usize + 1 >= self.plan.limits.rooms_per_socket;
+        let expected = match session.place {
+            Place::Ended => Err(()),
+            _ if session.rooms & bit != 0 => Ok(false),
+            _ if is_full => Err(()),
+            _ => Ok(session.set_room(room, true)),
+        };
+        let joined = self.backend.join(key, ROOMS[room]);
+        assert_eq!(joined.as_ref().map_err(|_: &RoomError| ()).copied(), expected, "{joined:?}");
+    }
+
+    pub fn leave(&mut self, key: SocketKey, room: usize) {
+        let session = self.model.sessions.get_mut(&key).unwrap();
+        let is_over = session.place == Place::Ended;
+        let expected = !is_over && session.set_room(room, false);
+        assert_eq!(self.backend.leave(key, ROOMS[room]), expected, "the session was in the room");
+    }
+
+    pub fn change_many(&mut self, to: To, room: usize, is_join: bool) {
+        let (target, audience) = self.target(to);
+        let limit = self.plan.limits.rooms_per_socket;
+        let mut changed = 0;
+        for key in self.model.addressed(&target) {
+            let session = self.model.sessions.get_mut(&key).unwrap();
+            let is_full = session.rooms.count_ones() as usize + 1 >= limit;
+            if !(is_join && is_full) && session.set_room(room, is_join) {
+                changed += 1;
+            }
+        }
+        let space = SPACES[to.space];
+        let result = if is_join {
+            self.backend.sockets_join(space, &audience, ROOMS[room])
+        } else {
+            self.backend.sockets_leave(space, &audience, ROOMS[room])
+        };
+        assert_eq!(result, Ok(changed), "sockets that changed their rooms");
+    }
+
+    pub fn fetch(&mut self, to: To) {
+        let (target, audience) = self.target(to);
+        let mut expected = self.model.addressed(&target);
+        expected.retain(|key| matches!(self.model.sessions[key].place, Place::Live(_)));
+        let mut found = self.backend.fetch_sockets(SPACES[to.space], &audience).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, expected, "connected sockets of an audience");
+    }
+
+    pub fn set_data(&mut self, client: usize, space: usize, random: u64) {
+        if let Some(key) = self.latest(client, space) {
+            let data = (random << 8) | (client as Data + 1);
+            let is_over = self.model.sessions[&key].place == Place::Ended;
+            assert_eq!(self.backend.set_data(key, data).is_none(), is_over);
+        }
+    }
+
+    pub fn kick(&mut self, client: usize, space: usize, closes: bool) {
+        if let Some(key) = self.latest(client, space) {
+            self.tally.fault("kick");
+            let is_over = self.model.sessions[&key].place == Place::Ended;
+            let told = self.server_time();
+            assert_eq!(self.backend.disconnect(told, key, closes), !is_over);
+        }
+    }
+
+    pub fn kick_many(&mut self, to: To, closes: bool) {
+        self.tally.fault("kick of many");
+        let (target, audience) = self.target(to);
+        let expected = self.model.addressed(&target).len();
+        let told = self.server_time();
+        let space = SPACES[to.space];
+        let ended = self.backend.disconnect_sockets(told, space, &audience, closes);
+        assert_eq!(ended, Ok(expected), "sockets that were disconnected");
+    }
+}

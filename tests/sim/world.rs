@@ -1,0 +1,350 @@
+//! The world of a run: the server, the clients, the network, the application, the time. Everything
+//! happens in one thread, one thing at a time, and everything is drawn from the seed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use socketio_proto::{
+    AckId, ConnectionId, SocketKey, Timestamp, WireId,
+    hub::{AckToken, ConnectRequest},
+    socket::{Args, NamespaceName},
+};
+
+use crate::{
+    backend::Backend,
+    dice::{Dice, Transcript},
+    model::{Claim, Model, Number, Rules},
+    net::{Down, Net, Up},
+    official::Official,
+    op::SPACES,
+    ours::Ours,
+    peer::{Peer, Token},
+    plan::Plan,
+    tally::Tally,
+    uplink::Uplink,
+};
+
+pub struct World {
+    pub plan: Plan,
+    pub model: Model,
+    pub uplink: Uplink,
+    pub backend: Backend,
+    pub net: Net,
+    pub peers: Vec<Box<dyn Peer>>,
+    pub clients: Vec<ClientState>,
+    /// What is to happen, by its time.
+    agenda: BTreeMap<(u64, u64), Task>,
+    next_task: u64,
+    /// Microseconds.
+    pub now: u64,
+    /// The latest moment that the server was told.
+    pub server_now: Timestamp,
+    /// Until when the clock of the server is behind, and by how much.
+    pub skew: (u64, u64),
+    /// What was presented with each CONNECT, by the serial number among its credentials.
+    pub claims: BTreeMap<u64, Claim>,
+    pub connections: BTreeMap<ConnectionId, Connection>,
+    /// The client that sends the request that is taken in.
+    pub sender: Option<usize>,
+    pub acks: BTreeMap<AckId, Vec<Number>>,
+    pub are_faults_on: bool,
+    pub tally: Tally,
+    pub transcript: Transcript,
+    /// What happened, in words, if somebody wants to read it.
+    pub story: Option<Vec<String>>,
+    /// Deliveries to clients that are tampered with, for the test that this is noticed.
+    pub sabotage: Option<Sabotage>,
+    stuck: (u64, u32),
+}
+
+/// A deliberate fault behind the back of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The event of this number is lost between the network and a client.
+    Drop(u64),
+    /// It comes twice.
+    Duplicate(u64),
+}
+
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub client: usize,
+    pub is_open: bool,
+}
+
+/// What the world knows of a client.
+#[derive(Debug, Default)]
+pub struct ClientState {
+    /// The session that it is or was in, by namespace.
+    pub views: [Option<SocketKey>; 2],
+    /// All sessions that it has had, by namespace.
+    pub keys: [Vec<SocketKey>; 2],
+    /// Until when new wires fail, and whether nobody is told.
+    pub down: (u64, bool),
+    pub duplicates_next: bool,
+    /// The network has sent something twice that must not be: repetitions and violations have a
+    /// reason.
+    pub is_excused: bool,
+    /// Numbers that the official client takes twice (H24).
+    pub repeats: Vec<Number>,
+}
+
+pub enum Task {
+    Up(WireId, Up),
+    Down(WireId, Down),
+    /// A cut is noticed.
+    ServerNotices(WireId),
+    ClientNotices(WireId),
+    Resume(WireId),
+    ResumeClient(usize, WireId),
+    Decide(ConnectRequest, u64),
+    Answer(AckToken, usize),
+    ClientAnswer(usize, Token, Number),
+    Connect(usize, usize),
+}
+
+/// The clock does not begin at zero, so that there is something before it.
+const START: u64 = 1_000_000_000;
+
+impl World {
+    pub fn new(plan: Plan) -> Self {
+        let workers = plan.workers.map(|delay| (delay, Dice::keyed(plan.seed, &[0x3a1])));
+        let last = Arc::new(Mutex::new([0; 4]));
+        let (mut ids, drawn) = (Dice::keyed(plan.seed, &[0x1d5]).entropy(), last.clone());
+        let entropy = move |dest: &mut [u8]| {
+            ids(dest);
+            if let (Some(first), Ok(mut drawn)) = (dest.first_chunk(), drawn.lock()) {
+                *drawn = *first;
+            }
+        };
+        let mut backend = Backend::new(plan.config.clone(), entropy, workers);
+        let spaces: Vec<(NamespaceName, u64)> = SPACES[..plan.spaces]
+            .iter()
+            .map(|name| {
+                // The last thing that a namespace draws is the epoch of its log.
+                backend.add_namespace(name);
+                let epoch = u32::from_le_bytes(*last.lock().unwrap());
+                (NamespaceName::new(name).unwrap(), u64::from(epoch))
+            })
+            .collect();
+        let millis = Duration::from_millis(plan.ping_interval + plan.ping_timeout);
+        let rules = Rules {
+            recovery: plan.recovery.clone(),
+            age: plan.recovery.max_disconnection + millis,
+        };
+        let count = plan.clients.len();
+        let mut world = Self {
+            model: Model::new(rules, spaces.into_iter()),
+            uplink: Uplink::default(),
+            backend,
+            net: Net::new(plan.seed, count, plan.latency),
+            peers: (0..count).map(|index| peer(&plan, index)).collect(),
+            clients: (0..count).map(|_| ClientState::default()).collect(),
+            agenda: BTreeMap::new(),
+            next_task: 0,
+            now: START,
+            server_now: Timestamp::ZERO,
+            skew: (0, 0),
+            claims: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            sender: None,
+            acks: BTreeMap::new(),
+            are_faults_on: !plan.is_calm,
+            tally: Tally { runs: 1, ..Tally::default() },
+            transcript: Transcript::new(),
+            story: None,
+            sabotage: None,
+            stuck: (0, 0),
+            plan,
+        };
+        for client in 0..count {
+            world.connect_all(client);
+        }
+        world
+    }
+
+    /// Lets a client join what it is to be in.
+    pub fn connect_all(&mut self, client: usize) {
+        let now = self.time();
+        for space in 0..self.plan.spaces {
+            if self.plan.clients[client].spaces & (1 << space) != 0 {
+                self.peers[client].connect(now, space);
+            }
+        }
+        self.drain_client(client);
+    }
+
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_micros(self.now)
+    }
+
+    /// What the clock of the server says, which may be behind. To be told to the server at once.
+    pub fn server_time(&mut self) -> Timestamp {
+        let back = if self.now < self.skew.0 { self.skew.1 } else { 0 };
+        let told = Timestamp::from_micros(self.now - back);
+        self.server_now = self.server_now.max(told);
+        self.backend.advance(told);
+        // A hub and its links each have their own idea of the latest moment.
+        if self.plan.workers.is_some() { self.server_now } else { told }
+    }
+
+    pub fn plan_task(&mut self, at: u64, task: Task) {
+        self.agenda.insert((at, self.next_task), task);
+        self.next_task += 1;
+    }
+
+    pub fn tell(&mut self, words: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            let micros = self.now - START;
+            let (millis, rest) = (micros / 1_000, micros % 1_000);
+            story.push(format!("      {millis:>8}.{rest:03} ms  {}", words()));
+        }
+    }
+
+    /// Lets time pass, and everything happen that is due on the way.
+    pub fn run_for(&mut self, micros: u64) {
+        let end = self.now + micros;
+        self.run_until(end, |_| false);
+        self.now = self.now.max(end);
+    }
+
+    /// The same until something is the case.
+    pub fn run_until(&mut self, end: u64, is_done: impl Fn(&Self) -> bool) -> bool {
+        loop {
+            let Some(at) = self.next_due().filter(|at| *at <= end) else {
+                return is_done(self);
+            };
+            self.now = self.now.max(at);
+            self.step();
+            if is_done(self) {
+                return true;
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let clients = (0..self.peers.len()).filter_map(|client| self.client_due(client));
+        clients.chain(agenda).chain(self.server_due()).min()
+    }
+
+    fn client_due(&self, client: usize) -> Option<u64> {
+        let deadline = self.peers[client].deadline()?.as_micros();
+        Some(deadline + self.lateness(deadline))
+    }
+
+    fn server_due(&self) -> Option<u64> {
+        let deadline = self.backend.deadline()?;
+        if deadline <= self.server_now {
+            return Some(self.now);
+        }
+        let deadline = deadline.as_micros();
+        let due = deadline + self.lateness(deadline);
+        // A clock that is behind gets there later, at the latest when it is set right.
+        Some(if due < self.skew.0 { (due + self.skew.1).min(self.skew.0) } else { due })
+    }
+
+    fn lateness(&self, deadline: u64) -> u64 {
+        if !self.are_faults_on || self.plan.lateness == 0 {
+            return 0;
+        }
+        Dice::keyed(deadline, &[self.plan.seed]).below(self.plan.lateness + 1)
+    }
+
+    /// Does the next thing that is due.
+    fn step(&mut self) {
+        self.tally.steps += 1;
+        self.stuck =
+            if self.stuck.0 == self.now { (self.now, self.stuck.1 + 1) } else { (self.now, 0) };
+        assert!(self.stuck.1 < 20_000, "time does not move on");
+        if let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let task = entry.remove();
+            self.perform(task);
+        } else if self.server_due().is_some_and(|due| due <= self.now) {
+            self.fire_server();
+        } else if let Some(client) =
+            (0..self.peers.len()).find(|it| self.client_due(*it).is_some_and(|due| due <= self.now))
+        {
+            self.fire_client(client);
+        }
+    }
+
+    fn fire_server(&mut self) {
+        let told = self.server_time();
+        self.backend.timeout(told);
+        self.drain_server();
+        let next = self.backend.deadline();
+        // Workers see to it themselves; their messages may be due at once.
+        let is_later = next.is_none_or(|next| next > self.server_now);
+        assert!(
+            is_later || self.plan.workers.is_some(),
+            "the server is due again: {next:?} at {:?}",
+            self.server_now
+        );
+        self.check_expiries();
+    }
+
+    fn fire_client(&mut self, client: usize) {
+        let now = self.time();
+        self.peers[client].input(now, socketio_proto::engine::ClientInput::Timeout);
+        self.drain_client(client);
+        let next = self.peers[client].deadline();
+        assert!(next.is_none_or(|next| next > now), "client {client} is due again: {next:?}");
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Up(wire, up) => self.carry_up(wire, up),
+            Task::Down(wire, down) => self.carry_down(wire, down),
+            Task::ServerNotices(wire) => self.server_notices(wire),
+            Task::ClientNotices(wire) => self.client_notices(wire),
+            Task::Resume(wire) => self.resume(wire),
+            Task::ResumeClient(client, wire) => {
+                self.peers[client].set_paused(wire, false);
+                self.drain_client(client);
+            }
+            Task::Decide(request, serial) => self.decide(request, serial),
+            Task::Answer(token, number) => self.answer(token, number),
+            Task::ClientAnswer(client, token, number) => {
+                let now = self.time();
+                self.peers[client].ack(now, token, &Args::new(&(number,)).unwrap());
+                self.drain_client(client);
+            }
+            Task::Connect(client, space) => {
+                let now = self.time();
+                self.peers[client].connect(now, space);
+                self.drain_client(client);
+            }
+        }
+    }
+
+    fn resume(&mut self, wire: WireId) {
+        self.backend.set_paused(wire, false);
+        self.drain_server();
+    }
+
+    /// Forgets what would happen to the clients, which are gone.
+    pub fn drop_client_tasks(&mut self) {
+        self.agenda.retain(|_, task| {
+            matches!(task, Task::ServerNotices(_) | Task::Decide(..) | Task::Answer(..))
+        });
+    }
+
+    pub fn next_serial_base(client: usize) -> u64 {
+        client as u64 * 1_000_000
+    }
+}
+
+fn peer(plan: &Plan, client: usize) -> Box<dyn Peer> {
+    let dice = Dice::keyed(plan.seed, &[0xc11e, client as u64]);
+    let serial = World::next_serial_base(client);
+    let route = plan.clients[client].route;
+    if plan.clients[client].is_official {
+        Box::new(Official::new(route, plan.reconnection, dice, serial))
+    } else {
+        Box::new(Ours::new(Ours::config(route, plan.reconnection), dice, serial))
+    }
+}
