@@ -14,7 +14,7 @@ const SERVERS: [(&str, &str); 4] = [
     ("mio", "ours, mio"),
 ];
 
-pub fn document(measured: &Measured, targets: &str) -> String {
+pub fn document(measured: &Measured, targets: &str, notes: &str) -> String {
     let machine = |name: &str| measured.machine.get(name).map_or("?", String::as_str);
     let versions: Vec<String> = [
         "socket.io",
@@ -42,7 +42,7 @@ pub fn document(measured: &Measured, targets: &str) -> String {
          * Everything is CPU time, kernel time included; medians of rounds. Servers run on one core, \
          the load generator on another. † marks figures without a round in which the machine was ours.\n\n\
          ![CPU time and memory of the servers](results.svg)\n\n\
-         ## Targets\n\n{targets}\n{}{}{}",
+         ## Targets\n\n{targets}\n{notes}{}{}{}",
         versions.join(", "),
         servers(measured),
         cores(measured),
@@ -106,12 +106,18 @@ fn servers(measured: &Measured) -> String {
         });
         row(&mut table, what, &figures);
     }
-    if let Some(floor) = measured.section("floor", "write", "cpu_us") {
-        let (value, min, max) = (plain(floor.value), plain(floor.min), plain(floor.max));
+    let floor = |workload| measured.section("floor", workload, "cpu_us");
+    if let (Some(write), Some(echo)) = (floor("write"), floor("echo")) {
+        let text = |figure: Figure| {
+            let [value, min, max] = [figure.value, figure.min, figure.max].map(plain);
+            format!("{value} µs ({min}-{max})")
+        };
+        let (write, echo) = (text(write), text(echo));
         writeln!(
             table,
-            "\nOne write(2) to one of 1,000 loopback sockets takes {value} µs ({min}-{max}): nobody \
-             delivers for less without writing several frames together."
+            "\nThe system's share, without any server: one write(2) to one of 1,000 loopback sockets takes \
+             {write}, and to read a message on one of 100 and write an answer {echo}. Nobody delivers or \
+             answers for less without writing several frames together."
         )
         .expect("text takes everything");
     }
