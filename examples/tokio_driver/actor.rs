@@ -34,8 +34,10 @@ use super::{
     wire_format::write_message,
 };
 
-/// Commands that wait for the machine; beyond it, connections wait.
-const INBOX: usize = 1024;
+/// Commands that wait for the machine; beyond it, connections wait, and each gets a place in turn.
+/// So many at most does one that floods put before those of another, and so many bodies and messages
+/// are held: a larger inbox would be neither faster nor fairer.
+const INBOX: usize = BATCH;
 /// Commands that are handled before what they cause is carried out: what they cause for one
 /// WebSocket is written in one go.
 const BATCH: usize = 64;
