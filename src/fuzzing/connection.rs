@@ -57,7 +57,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(data: &'a [u8]) -> Self {
         let mut source = Source::new(data);
-        let (kind, transport) = if source.flag() {
+        let choices = source.byte();
+        let (kind, transport) = if choices & 1 == 1 {
             (Wire::WebSocket, Transport::WebSocket)
         } else {
             (Wire::Get, Transport::Polling)
@@ -68,7 +69,13 @@ impl<'a> Run<'a> {
             .upgrade_timeout(Duration::from_millis(100))
             .close_timeout(Duration::from_millis(400))
             .max_payload(MAX_PAYLOAD)
-            .limits(Limits { queued_bytes: QUEUED_BYTES, queued_packets: 8, ..Limits::default() });
+            .limits(Limits {
+                queued_bytes: QUEUED_BYTES,
+                queued_packets: 8,
+                packet_burst: if choices & 6 == 6 { 20 } else { u32::MAX },
+                packets_per_second: 50,
+                ..Limits::default()
+            });
         let mut wires = Wires::default();
         let wire = wires.open(kind);
         let now = Timestamp::from_millis(1_000);

@@ -132,7 +132,11 @@ fn query(mut source: Source<'_>) {
             assert!(head.upgrade || current == Transport::Polling);
         }
         Ok(Verified::UpgradeThenClose(_)) => assert!(head.upgrade),
-        Err(refusal) => check_refusal(&refusal),
+        Err(refusal) => {
+            check_refusal(&refusal);
+            let response = refusal.response(head.upgrade);
+            assert!(response.status == 400 && !response.body.is_empty());
+        }
     }
 }
 

@@ -127,6 +127,46 @@ fn check_args(args: &Args) {
             check_placeholders(value, args);
         }
     }
+    for count in 0..=len.saturating_add(1) {
+        check_rest(&args.skip(count), args, values.get(count..).unwrap_or_default());
+    }
+}
+
+/// The last arguments are those that they were, attachments included.
+fn check_rest(rest: &Args, args: &Args, values: &[Value]) {
+    assert_eq!(rest.len(), values.len());
+    for (index, value) in values.iter().enumerate() {
+        let passed_on = rest.get::<Value>(index);
+        assert!(passed_on.is_ok_and(|passed_on| is_same(value, args, &passed_on, rest)), "{value}");
+    }
+}
+
+/// Whether two values are the same, wherever their attachments are.
+fn is_same(value: &Value, args: &Args, other: &Value, others: &Args) -> bool {
+    let binary = |value: &Value, args: &Args| {
+        let binary = serde_json::from_value::<Binary>(value.clone()).ok();
+        binary.and_then(|binary| binary.resolve(args).cloned())
+    };
+    match (value, other) {
+        (Value::Object(fields), Value::Object(other_fields)) => {
+            let bytes = binary(value, args);
+            if bytes.is_some() {
+                return bytes == binary(other, others);
+            }
+            fields.len() == other_fields.len()
+                && fields.iter().zip(other_fields).all(|((name, value), (other_name, other))| {
+                    name == other_name && is_same(value, args, other, others)
+                })
+        }
+        (Value::Array(values), Value::Array(other_values)) => {
+            values.len() == other_values.len()
+                && values
+                    .iter()
+                    .zip(other_values)
+                    .all(|(value, other)| is_same(value, args, other, others))
+        }
+        _ => value == other,
+    }
 }
 
 /// Every placeholder names an attachment.
