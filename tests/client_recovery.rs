@@ -156,6 +156,26 @@ mod tests {
         assert!(!scripted.words().iter().any(|word| word.starts_with("received")));
     }
 
+    /// What was on its way when the client left and joined again stands before the answer, too, and
+    /// is no replay: none was asked for.
+    #[test]
+    fn events_of_a_session_that_was_left_do_not_reach_the_next_one() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.client.connect(scripted.now, "/b", Auth::None).unwrap();
+        scripted.text(r#"40/b,{"sid":"s2","pid":"p2"}"#);
+        scripted.client.disconnect(scripted.now, "/b");
+        scripted.client.connect(scripted.now, "/b", Auth::None).unwrap();
+        scripted.drain();
+        assert_eq!(scripted.take_sent().last().unwrap(), "40/b,");
+        scripted.text(r#"42/b,["late",1,"7-1"]"#);
+        scripted.text(r#"40/b,{"sid":"s3","pid":"p3"}"#);
+        scripted.text(r#"42/b,["live",2,"7-2"]"#);
+        let words = scripted.words();
+        let received: Vec<&String> =
+            words.iter().filter(|word| word.starts_with("received")).collect();
+        assert_eq!(received, [r#"received ["live",2,"7-2"]"#]);
+    }
+
     #[test]
     fn h25_a_new_session_forgets_the_offset_of_the_old_one() {
         let mut scripted = Scripted::connected(ClientConfig::new());

@@ -155,7 +155,12 @@ impl Socket {
                 self.deliver(io, event, ack);
                 Effect::Nothing
             }
-            (Kind::Event { event, ack }, Phase::Connecting { .. }) => self.hold(io, event, ack),
+            // A replay, if one was asked for; otherwise it was emitted before this client had left.
+            (Kind::Event { event, ack }, Phase::Connecting { .. })
+                if self.session.is_recoverable() =>
+            {
+                self.hold(io, event, ack)
+            }
             (Kind::Ack { id: None, args }, Phase::Connected) => {
                 self.handle_count(io, &args);
                 Effect::Nothing
