@@ -90,9 +90,7 @@ impl World {
                 self.peers[client].close(now);
                 self.drain_client(client);
                 for space in 0..self.plan.spaces {
-                    if self.plan.clients[client].spaces & (1 << space) != 0 {
-                        self.come_back(client, space);
-                    }
+                    self.come_back(client, space);
                 }
             }
             Op::ClientRestart { client } => self.restart(client),

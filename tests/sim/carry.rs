@@ -287,11 +287,12 @@ impl World {
             offset: Option<String>,
         }
 
-        let Some((_, auth)) = parse_connect(text) else {
+        let Some((space, auth)) = parse_connect(text) else {
             return;
         };
         let Auth { serial, pid, offset } = serde_json::from_str(auth).unwrap();
         self.tally.claims += u64::from(pid.is_some());
+        self.clients[client].latest[space] = serial;
         self.claims.insert(serial, Claim { client, pid, offset });
     }
 

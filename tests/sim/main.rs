@@ -12,6 +12,7 @@ mod carry;
 mod checks;
 mod dice;
 mod finish;
+mod log;
 mod model;
 mod net;
 mod official;

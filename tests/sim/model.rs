@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use socketio_proto::{
-    ConnectionId, RecoveryConfig, SocketKey, Timestamp,
+    ConnectionId, SocketKey, Timestamp,
     recovery::{Offset, RecoveryOutcome, Refusal},
     socket::{Encoded, Event, NamespaceName},
 };
+
+use crate::log::{Rules, Space};
 
 /// Names an emission; in the order in which they were made.
 pub type Number = usize;
@@ -21,25 +23,6 @@ pub struct Model {
     pub emissions: Vec<Emission>,
     keys: BTreeMap<String, SocketKey>,
     rules: Rules,
-}
-
-/// The settings that matter.
-pub struct Rules {
-    pub recovery: RecoveryConfig,
-    /// How long a packet is held at least.
-    pub age: std::time::Duration,
-}
-
-/// The log of a namespace.
-pub struct Space {
-    pub name: NamespaceName,
-    epoch: u64,
-    head: u64,
-    /// What the bounds on count and bytes have left: its time and its size on the wire.
-    held: VecDeque<(Timestamp, usize)>,
-    /// Up to here packets may be gone.
-    doubtful: u64,
-    acks: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +109,7 @@ pub struct Expected {
 
 impl Model {
     pub fn new(rules: Rules, spaces: impl Iterator<Item = (NamespaceName, u64)>) -> Self {
-        let space = |(name, epoch)| {
-            let held = VecDeque::new();
-            Space { name, epoch, head: 0, held, doubtful: 0, acks: 0 }
-        };
+        let space = |(name, epoch)| Space::new(name, epoch);
         Self {
             spaces: spaces.map(space).collect(),
             sessions: BTreeMap::new(),
@@ -205,8 +185,7 @@ impl Model {
             let offset = Offset::new(space.epoch, space.head + 1).to_string();
             let offset = ack.is_none().then_some(&*offset);
             wire_len = Encoded::event(&space.name, event, ack, offset).wire_len();
-            space.head += 1;
-            space.held.push_back((now, wire_len));
+            space.append(now, wire_len);
         }
         let seq = space.head;
         let mut live = 0;
@@ -258,17 +237,16 @@ impl Model {
             Place::Live(_) | Place::Parked { .. } => {}
         }
         let space = &self.spaces[space];
-        let Some(position) = space.position(session, claim.offset.as_deref()) else {
+        let Some(position) = space.position(session.floor, claim.offset.as_deref()) else {
             return refused(Refusal::InvalidOffset);
         };
         let missed = session.log.iter().copied();
         let missed: Vec<Number> =
             missed.filter(|number| self.emissions[*number].seq > position).collect();
-        let evicted = space.evicted();
-        let is_gone = |number: &Number| self.emissions[*number].seq <= evicted;
+        let is_gone = |number: &Number| self.emissions[*number].seq <= space.evicted();
         let may_be_gone = |number: &Number| {
             let emission = &self.emissions[*number];
-            emission.at.saturating_add(self.rules.age) <= now || emission.seq <= space.doubtful
+            space.may_be_gone(now, &self.rules, emission.at, emission.seq)
         };
         let mut expected = Expected { session: Some(key), ..Expected::default() };
         if session.moves > self.rules.recovery.memberships {
@@ -299,6 +277,7 @@ impl Model {
         space: usize,
         claim: &Claim,
         outcome: RecoveryOutcome,
+        is_latest: bool,
     ) {
         if claim.pid.is_none() {
             assert_eq!(outcome, RecoveryOutcome::New, "nothing was claimed");
@@ -317,7 +296,11 @@ impl Model {
                 };
                 assert_eq!(expected.session, Some(key), "another session");
                 assert_eq!(replayed, replay.len(), "{claim:?} missed {replay:?}");
-                self.resume(key, replay);
+                // A claim that the client has made another one after is from a link that it does
+                // not listen to any more.
+                if is_latest {
+                    self.resume(key, replay);
+                }
             }
         }
     }
@@ -374,59 +357,20 @@ impl Model {
         );
     }
 
-    /// So many packets were evicted from the log to make room for the last emission. That must have
-    /// been necessary; the oldest are gone.
+    /// So many packets were evicted from a log to make room for the last emission.
     pub fn evict(&mut self, now: Timestamp, space: usize, count: usize) {
-        let rules = &self.rules;
-        let space = &mut self.spaces[space];
-        // Those that were too old may have gone before; then others went in their place.
-        let is_old = |(at, _): &&(Timestamp, usize)| at.saturating_add(rules.age) <= now;
-        let old = space.held.iter().take_while(is_old).count();
-        space.doubtful = space.doubtful.max(space.evicted() + old as u64) + count as u64;
-        for _ in 0..count {
-            let most: usize = space.held.iter().map(|(_, len)| len + ENTRY_BYTES_MAX).sum();
-            let is_over = space.held.len() > rules.recovery.buffer_packets
-                || most > rules.recovery.buffer_bytes;
-            assert!(is_over, "there was room for {} packets", space.held.len());
-            space.held.pop_front();
-        }
+        self.spaces[space].evict(now, &self.rules, count);
     }
 
     /// Packets and bytes in the logs, at least and at the most.
     pub fn held(&self, now: Timestamp) -> [(usize, usize); 2] {
         let mut bounds = [(0, 0); 2];
         for space in &self.spaces {
-            let evicted = space.evicted();
-            for (seq, (at, len)) in (evicted + 1..).zip(&space.held) {
-                let may_be_gone = at.saturating_add(self.rules.age) <= now || seq <= space.doubtful;
-                if !may_be_gone {
-                    bounds[0] = (bounds[0].0 + 1, bounds[0].1 + len + ENTRY_BYTES_MIN);
-                }
-                bounds[1] = (bounds[1].0 + 1, bounds[1].1 + len + ENTRY_BYTES_MAX);
+            for (sum, bound) in bounds.iter_mut().zip(space.held(now, &self.rules)) {
+                *sum = (sum.0 + bound.0, sum.1 + bound.1);
             }
         }
         bounds
-    }
-}
-
-/// What an entry of the log costs besides its packet, as far as it may be relied upon.
-const ENTRY_BYTES_MIN: usize = 16;
-const ENTRY_BYTES_MAX: usize = 256;
-
-impl Space {
-    /// The last packet that is gone.
-    fn evicted(&self) -> u64 {
-        self.head - self.held.len() as u64
-    }
-
-    fn position(&self, session: &Session, offset: Option<&str>) -> Option<u64> {
-        let Some(offset) = offset.filter(|offset| !offset.is_empty()) else {
-            return Some(session.floor);
-        };
-        let offset: Offset = offset.parse().ok()?;
-        let is_ours = offset.epoch() == self.epoch;
-        let is_in_life = (session.floor..=self.head).contains(&offset.sequence());
-        (is_ours && is_in_life).then_some(offset.sequence())
     }
 }
 

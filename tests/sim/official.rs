@@ -264,6 +264,7 @@ impl Peer for Official {
         if let Some(engine) = &mut self.engine {
             engine.set_paused(wire, is_paused);
         }
+        self.settle();
     }
 
     fn connect(&mut self, now: Timestamp, space: usize) {

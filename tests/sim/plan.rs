@@ -89,13 +89,17 @@ impl Plan {
         let is_calm = dice.chance(60);
         let ping_interval = dice.pick(&[300, 1_000, 5_000, 25_000]);
         let ping_timeout = dice.pick(&[250, 800, 4_000, 20_000]);
+        let upgrade_timeout = dice.pick(&[500, 2_000, 10_000]);
+        // Without faults long enough for the slowest network.
+        let least = if is_calm { 4_000 } else { 0 };
+        let (ping_timeout, upgrade_timeout) = (ping_timeout.max(least), upgrade_timeout.max(least));
         let spaces = if dice.chance(300) { 2 } else { 1 };
         let recovery = recovery(&mut dice, is_calm);
         let limits = limits(&mut dice, is_calm);
         let config = ServerConfig::new()
             .ping_interval(Duration::from_millis(ping_interval))
             .ping_timeout(Duration::from_millis(ping_timeout))
-            .upgrade_timeout(Duration::from_millis(dice.pick(&[500, 2_000, 10_000])))
+            .upgrade_timeout(Duration::from_millis(upgrade_timeout))
             .connect_timeout(Duration::from_millis(dice.pick(&[3_000, 45_000])))
             .close_timeout(Duration::from_millis(dice.pick(&[500, 30_000])))
             .max_payload(dice.pick(&[600, 5_000, 1_000_000]))

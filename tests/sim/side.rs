@@ -87,6 +87,9 @@ impl World {
 
     /// An application that was sent away tries again.
     pub fn come_back(&mut self, client: usize, space: usize) {
+        if self.plan.clients[client].spaces & (1 << space) == 0 {
+            return;
+        }
         let key = [0xc0e, client as u64, space as u64, self.now];
         let delay = Dice::keyed(self.plan.seed, &key).range(20_000, 2_000_000);
         self.plan_task(self.now + delay, Task::Connect(client, space));

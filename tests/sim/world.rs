@@ -16,7 +16,8 @@ use socketio_proto::{
 use crate::{
     backend::Backend,
     dice::{Dice, Transcript},
-    model::{Claim, Model, Number, Rules},
+    log::Rules,
+    model::{Claim, Model, Number},
     net::{Down, Net, Up},
     official::Official,
     op::SPACES,
@@ -80,6 +81,8 @@ pub struct Connection {
 pub struct ClientState {
     /// The session that it is or was in, by namespace.
     pub views: [Option<SocketKey>; 2],
+    /// The serial number of its latest claim, by namespace.
+    pub latest: [u64; 2],
     /// All sessions that it has had, by namespace.
     pub keys: [Vec<SocketKey>; 2],
     /// Until when new wires fail, and whether nobody is told.
@@ -104,6 +107,7 @@ pub enum Task {
     Answer(AckToken, usize),
     ClientAnswer(usize, Token, Number),
     Connect(usize, usize),
+    Join(SocketKey),
 }
 
 /// The clock does not begin at zero, so that there is something before it.
@@ -313,6 +317,10 @@ impl World {
                 self.peers[client].ack(now, token, &Args::new(&(number,)).unwrap());
                 self.drain_client(client);
             }
+            Task::Join(socket) => {
+                self.join(socket, 0);
+                self.drain_server();
+            }
             Task::Connect(client, space) => {
                 let now = self.time();
                 self.peers[client].connect(now, space);
@@ -329,7 +337,10 @@ impl World {
     /// Forgets what would happen to the clients, which are gone.
     pub fn drop_client_tasks(&mut self) {
         self.agenda.retain(|_, task| {
-            matches!(task, Task::ServerNotices(_) | Task::Decide(..) | Task::Answer(..))
+            matches!(
+                task,
+                Task::ServerNotices(_) | Task::Decide(..) | Task::Answer(..) | Task::Join(_)
+            )
         });
     }
 
