@@ -46,6 +46,8 @@ impl World<'_> {
         };
         let event = self.draw_event();
         let timeout = self.draw_timeout();
+        // Afterwards it may have gone: the event may be the one too many for its connection.
+        let is_known = self.server.socket_id(socket).is_some();
         let is_connected = self.server.is_connected(socket);
         let result = match self.source.below(3) {
             0 => self.server.emit(self.now, socket, &event),
@@ -55,7 +57,6 @@ impl World<'_> {
                 ack.map(|ack| self.expect(ack))
             }
         };
-        let is_known = self.server.socket_id(socket).is_some();
         assert!(is_known || result == Err(EmitError::NotConnected));
         assert!(!is_connected || result != Err(EmitError::NotConnected));
     }
