@@ -23,6 +23,31 @@ mod tests {
         Pair, Scripted, event, polling, recovering, scripted::word, websocket,
     };
 
+    /// Taken for an answer, it left the server with a socket that the client knew nothing of, and
+    /// the next CONNECT was a violation that ended all sessions of the connection.
+    #[test]
+    fn a_disconnect_that_crosses_the_clients_own_is_no_answer_to_its_next_connect() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.client.connect(scripted.now, "/b", Auth::None).unwrap();
+        for sid in ["s2", "s3"] {
+            scripted.text(&format!(r#"40/b,{{"sid":"{sid}"}}"#));
+            scripted.client.disconnect(scripted.now, "/b");
+            scripted.client.connect(scripted.now, "/b", Auth::None).unwrap();
+            scripted.text("41/b,");
+        }
+        scripted.text(r#"40/b,{"sid":"s4"}"#);
+        assert!(scripted.client.is_connected("/b"));
+        scripted.text("41/b,");
+        assert!(!scripted.client.is_active("/b"), "this one is meant");
+        scripted.client.connect(scripted.now, "/b", Auth::None).unwrap();
+        scripted.text("41/b,");
+        let error = ConnectError::Disconnected;
+        let errors = scripted.events.iter().filter(
+            |event| matches!(event, Event::ConnectError { error: other, .. } if *other == error),
+        );
+        assert_eq!(errors.count(), 1, "in the place of an answer");
+    }
+
     #[test]
     fn client_and_server_talk_over_every_transport() {
         for (config, transport) in [

@@ -23,6 +23,7 @@ use crate::{
 /// Longest public id that is taken from a server; those in use have 16 to 20 characters.
 const ID_LEN_MAX: usize = 255;
 
+#[expect(clippy::struct_excessive_bools, reason = "facts about a namespace, all independent")]
 pub(super) struct Socket {
     pub(super) name: NamespaceName,
     pub(super) slot: u32,
@@ -31,6 +32,9 @@ pub(super) struct Socket {
     pub(super) is_forgotten: bool,
     pub(super) auth: Auth,
     phase: Phase,
+    /// A DISCONNECT was sent on this connection, and no CONNECT was answered since: one of the
+    /// server's may have crossed it.
+    has_left: bool,
     pub(super) session: Session,
     pub(super) id: Option<ByteString>,
     pub(super) recovered: bool,
@@ -82,6 +86,7 @@ impl Socket {
             is_forgotten: false,
             auth: Auth::None,
             phase: Phase::Idle,
+            has_left: false,
             session: Session::default(),
             id: None,
             recovered: false,
@@ -132,8 +137,12 @@ impl Socket {
             (Kind::Connect { auth }, Phase::Connecting { .. }) => {
                 self.handle_connect(io, auth.as_ref())
             }
+            (Kind::Disconnect, phase) if self.has_left && phase != Phase::Connected => {
+                self.has_left = false;
+                Effect::Nothing
+            }
             (Kind::Connect { .. }, Phase::Leaving { .. }) => {
-                io.send(&Encoded::disconnect(&self.name));
+                self.has_left = io.send(&Encoded::disconnect(&self.name));
                 self.rejoin(io)
             }
             (Kind::ConnectError { .. } | Kind::Disconnect, Phase::Leaving { .. }) => {
@@ -177,6 +186,7 @@ impl Socket {
     /// The connection is gone.
     pub(super) fn handle_closed(&mut self, io: &mut Io, reason: DisconnectReason) {
         self.drop_received();
+        self.has_left = false;
         if self.phase == Phase::Connected {
             self.leave(io, reason);
         }
@@ -190,7 +200,7 @@ impl Socket {
         self.drop_received();
         match self.phase {
             Phase::Connected => {
-                io.send(&Encoded::disconnect(&self.name));
+                self.has_left = io.send(&Encoded::disconnect(&self.name));
                 self.leave(io, DisconnectReason::ClientDisconnect);
             }
             Phase::Connecting { deadline } => self.phase = Phase::Leaving { deadline },
@@ -259,6 +269,7 @@ impl Socket {
         };
         let id = ByteString::from(answer.sid);
         self.phase = Phase::Connected;
+        self.has_left = false;
         self.recovered = self.session.begin(answer.pid.as_deref());
         let is_resumed = self.recovered && self.unconfirmed.resume(answer.received);
         if !is_resumed {
@@ -318,6 +329,7 @@ impl Socket {
 
     fn fail(&mut self, io: &mut Io, error: ConnectError) -> Effect {
         self.drop_received();
+        self.has_left = false;
         self.is_active = false;
         self.phase = Phase::Idle;
         io.emit(Event::ConnectError { namespace: self.name.clone(), error });
