@@ -135,6 +135,9 @@ impl Official {
             Kind::Ack { id: None, .. } => panic!("an answer that was not asked for"),
             Kind::Disconnect => {
                 socket.is_active = false;
+                if !socket.is_connected {
+                    self.outcomes.push_back(Outcome::Confused);
+                }
                 let (outcomes, is_queued) = socket.disconnected(space, "io server disconnect");
                 self.outcomes.extend(outcomes);
                 if is_queued {

@@ -64,6 +64,9 @@ pub enum Outcome {
         /// sessions may still be (H24).
         is_buffered: bool,
     },
+    /// It has taken a DISCONNECT that had crossed its own for the answer to its next CONNECT, as
+    /// the official client does, and will break the protocol.
+    Confused,
     /// An event of this number was answered.
     Acked {
         number: usize,

@@ -90,9 +90,12 @@ impl Plan {
         let ping_interval = dice.pick(&[300, 1_000, 5_000, 25_000]);
         let ping_timeout = dice.pick(&[250, 800, 4_000, 20_000]);
         let upgrade_timeout = dice.pick(&[500, 2_000, 10_000]);
-        // Without faults long enough for the slowest network.
-        let least = if is_calm { 4_000 } else { 0 };
-        let (ping_timeout, upgrade_timeout) = (ping_timeout.max(least), upgrade_timeout.max(least));
+        let least = dice.pick(&[0, 100, 5_000, 40_000]);
+        let most = least + dice.pick(&[0, 100, 2_000, 30_000, 100_000]);
+        // A pong may have to wait for another POST; without faults nothing is to come too late.
+        let patience = if is_calm { 4_000 } else { 6 * most / 1_000 };
+        let (ping_timeout, upgrade_timeout) =
+            (ping_timeout.max(patience), upgrade_timeout.max(patience));
         let spaces = if dice.chance(300) { 2 } else { 1 };
         let recovery = recovery(&mut dice, is_calm);
         let limits = limits(&mut dice, is_calm);
@@ -108,8 +111,6 @@ impl Plan {
         let count = dice.range(1, 5);
         let route = dice.below(4);
         let clients = (0..count).map(|_| client(&mut dice, spaces, route)).collect();
-        let least = dice.pick(&[0, 100, 5_000, 40_000]);
-        let most = least + dice.pick(&[0, 100, 2_000, 30_000, 100_000]);
         let delay = dice.pick(&[0, 100, 3_000, 60_000]);
         let is_late = !is_calm && dice.chance(300);
         Self {

@@ -35,6 +35,7 @@ impl World {
                 Outcome::Received { space, event, ack, is_buffered } => {
                     self.client_received(client, space, &event, ack, is_buffered);
                 }
+                Outcome::Confused => self.clients[client].is_excused = true,
                 Outcome::Acked { number, args } => {
                     assert_eq!(args.get::<usize>(0).ok(), Some(number), "another answer");
                     self.uplink.sent[number].is_acked = true;
