@@ -47,7 +47,22 @@ fn draw_text(source: &mut Source<'_>) -> String {
             let error = ["\"no\"", r#"{"message":"no","data":[1]}"#, "", "7"];
             format!("44{namespace}{}", source.pick(&error).unwrap_or(&""))
         }
-        15 | 16 => format!("42{namespace}[\"m\",1,\"7-{number}\"]"),
+        15 => format!("42{namespace}[\"m\",1,\"7-{number}\"]"),
+        // The offsets of other servers: of a stream, of a database, in memory.
+        16 => {
+            let offsets = [
+                "1767225600000-0",
+                "1767225600000-1",
+                "65f0c0ffee65f0c0ffee65f0",
+                "PaQ4F.9",
+                "PaQ4Fq2.1",
+                "PaQ4Fq3",
+                "-",
+                "text",
+            ];
+            let offset = offsets.get(usize::from(number)).unwrap_or(&"");
+            format!("42{namespace}[\"m\",\"{offset}\"]")
+        }
         17 => format!("42{namespace}{number}[\"question\"]"),
         18 | 19 => format!("43{namespace}{number}[\"answer\"]"),
         20 => format!("43{namespace}[{number}]"),

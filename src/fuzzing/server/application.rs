@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::world::World;
 use crate::{
     SocketKey,
-    hub::{Audience, EmitError, Rejection},
+    hub::{Audience, EmitError, Once, Rejection},
     socket::{Args, Event},
 };
 
@@ -128,8 +128,24 @@ impl World<'_> {
     }
 
     fn acknowledge(&mut self) {
-        let index = usize::from(self.source.byte()).checked_rem(self.tokens.len());
-        if let Some(token) = index.map(|index| self.tokens.swap_remove(index)) {
+        let choice = self.source.byte();
+        let index = usize::from(choice).checked_rem(self.tokens.len());
+        let Some((socket, token)) = index.map(|index| self.tokens.swap_remove(index)) else {
+            return;
+        };
+        let token = match choice >> 5 {
+            // It may be an event that was accepted before.
+            6 => match self.server.accept_once(self.now, socket, "offset", Some(token)) {
+                Ok(Once::Fresh(token)) => token,
+                Ok(Once::Duplicate) | Err(_) => None,
+            },
+            7 => {
+                self.server.withdraw(token);
+                None
+            }
+            _ => Some(token),
+        };
+        if let Some(token) = token {
             self.server.ack(self.now, token, &Args::empty());
         }
     }

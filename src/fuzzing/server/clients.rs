@@ -162,7 +162,12 @@ impl World<'_> {
             8..=11 => format!("40{namespace}{}", self.draw_auth()),
             12 | 13 => format!("42{namespace}[\"event\",{}]", self.source.byte()),
             14 | 15 => format!("42{namespace}{}[\"question\"]", self.source.byte()),
-            16 | 17 => {
+            // A client of this crate asks what has arrived; from then on its events are counted.
+            17 => match self.source.byte() {
+                0 => format!("43{namespace}[]"),
+                id => format!("43{namespace}[{},{id}]", id / 2),
+            },
+            16 => {
                 let id = self.source.pick(&self.known.acks).map_or("0", String::as_str);
                 format!("43{namespace}{id}[\"answer\"]")
             }

@@ -33,7 +33,7 @@ pub(super) struct World<'a> {
     /// CONNECTs to answer.
     pub(super) requests: Vec<ConnectRequest>,
     /// Events to acknowledge.
-    pub(super) tokens: Vec<AckToken>,
+    pub(super) tokens: Vec<(SocketKey, AckToken)>,
     /// Sockets that there are or have been, the bystander's excepted.
     pub(super) met: Vec<SocketKey>,
     accepts_at_once: bool,
@@ -232,7 +232,7 @@ impl<'a> World<'a> {
                     };
                     assert!(self.server.ack(self.now, token, &Args::empty()));
                 } else {
-                    self.tokens.extend(ack);
+                    self.tokens.extend(ack.map(|token| (socket, token)));
                 }
             }
             Event::Acked { ack, .. }
