@@ -164,9 +164,10 @@ impl Socket {
                 self.deliver(io, event, ack);
                 Effect::Nothing
             }
-            // A replay, if one was asked for; otherwise it was emitted before this client had left.
+            // A replay, or what a middleware emits; without a claim on a connection where the client
+            // has left, it was emitted before the server knew that.
             (Kind::Event { event, ack }, Phase::Connecting { .. })
-                if self.session.is_recoverable() =>
+                if self.session.is_recoverable() || !self.has_left =>
             {
                 self.hold(io, event, ack)
             }
