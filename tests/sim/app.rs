@@ -245,7 +245,7 @@ impl World {
         let is_counted = self.is_counted(client);
         let is_excused = self.clients[client].is_excused;
         let is_ordered = is_counted || self.plan.workers.is_none();
-        self.uplink.receive(number, (client, space), is_ordered, is_excused);
+        self.uplink.receive(number, socket, (client, space), is_ordered, is_excused);
         let Some(token) = ack else {
             return;
         };

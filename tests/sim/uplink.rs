@@ -29,7 +29,8 @@ impl Sent {
 #[derive(Default)]
 pub struct Uplink {
     pub sent: Vec<Sent>,
-    last: BTreeMap<(usize, usize), usize>,
+    /// The latest event of each session.
+    last: BTreeMap<SocketKey, usize>,
 }
 
 impl Uplink {
@@ -45,11 +46,12 @@ impl Uplink {
         });
     }
 
-    /// An event has arrived. `is_ordered`: nothing may have overtaken it. `may_repeat`: the network
-    /// has sent something of this client twice.
+    /// An event has arrived in a session. `is_ordered`: nothing of the session may have overtaken it.
+    /// `may_repeat`: the network has sent something of this client twice.
     pub fn receive(
         &mut self,
         number: usize,
+        key: SocketKey,
         (client, space): (usize, usize),
         is_ordered: bool,
         may_repeat: bool,
@@ -61,7 +63,7 @@ impl Uplink {
             return;
         }
         assert_eq!(sent.received, 1, "{number} arrived twice: {sent:?}");
-        let last = self.last.insert((client, space), number);
+        let last = self.last.insert(key, number);
         let is_later = last.is_none_or(|last| last < number);
         assert!(is_later || !is_ordered, "{number} arrived after {last:?}");
     }
