@@ -1,9 +1,10 @@
 //! The sessions of one namespace: their rooms, their links, their log.
 //!
-//! Every change of a session or of the log is a method in this file, and nothing else makes one:
-//! a journal of changes would be recorded here and nowhere else.
+//! Every change of a session or of the log begins with a method in this file, and nothing else
+//! makes one: a journal of changes would be recorded here and nowhere else.
 
 mod member;
+mod occupancy;
 mod own;
 mod receipts;
 mod recover;
@@ -17,7 +18,6 @@ use alloc::{
 };
 
 use slab::Slab;
-use smallvec::SmallVec;
 
 pub(in crate::hub) use self::{
     member::Member,
@@ -25,10 +25,7 @@ pub(in crate::hub) use self::{
     snapshot::{SessionsContext, SessionsSnapshot},
 };
 use self::{member::Place, select::Marks};
-use super::{
-    error::RoomError,
-    rooms::{Occupant, Rooms},
-};
+use super::{error::RoomError, rooms::Rooms};
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, RecoveryKey, SocketId},
@@ -368,97 +365,5 @@ impl<D> Sessions<D> {
         let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
         let others = rooms.iter().filter_map(|membership| self.rooms.name(membership.room));
         own.into_iter().chain(others.filter(move |name| Some(*name) != own))
-    }
-
-    fn memberships_limit(&self) -> usize {
-        self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships)
-    }
-
-    fn enter(&mut self, index: u32, room: RoomId) {
-        let limit = self.memberships_limit();
-        let Some(member) = self.members.get_mut(index as usize) else {
-            return;
-        };
-        member.memberships.join(&self.log, room, limit);
-        self.log.occupy(room);
-        let slot = match member.place {
-            Place::Live(connection) => {
-                self.rooms.enter(room, Occupant { connection, socket: index })
-            }
-            Place::Parked { .. } => self.rooms.enter_parked(room, index),
-        };
-        if let Some(membership) = member.memberships.get_mut(room) {
-            membership.slot = slot;
-        }
-    }
-
-    /// Moves a session from the lists of connected sockets to those of parked ones, or back, or
-    /// to another link.
-    fn relocate(&mut self, index: u32, place: Place) {
-        let Some(member) = self.members.get_mut(index as usize) else {
-            return;
-        };
-        let was_live = member.is_live();
-        member.place = place;
-        let rooms: SmallVec<[(RoomId, u32); 8]> =
-            member.memberships.current().iter().map(|entry| (entry.room, entry.slot)).collect();
-        for (room, slot) in rooms {
-            self.vacate(room, slot, was_live);
-            let slot = match place {
-                Place::Live(connection) => {
-                    self.rooms.enter(room, Occupant { connection, socket: index })
-                }
-                Place::Parked { .. } => self.rooms.enter_parked(room, index),
-            };
-            self.set_slot(index, room, slot);
-        }
-    }
-
-    fn vacate(&mut self, room: RoomId, slot: u32, is_live: bool) {
-        let moved =
-            if is_live { self.rooms.exit(room, slot) } else { self.rooms.exit_parked(room, slot) };
-        if let Some(moved) = moved {
-            self.set_slot(moved, room, slot);
-        }
-    }
-
-    fn set_slot(&mut self, index: u32, room: RoomId, slot: u32) {
-        let member = self.members.get_mut(index as usize);
-        if let Some(membership) = member.and_then(|member| member.memberships.get_mut(room)) {
-            membership.slot = slot;
-        }
-    }
-
-    fn forget_past(&mut self, index: u32) {
-        let limit = self.memberships_limit();
-        let Some(member) = self.members.get_mut(index as usize) else {
-            return;
-        };
-        for room in member.memberships.forget(&self.log, limit) {
-            self.rooms.release_past(room);
-            self.free_if_unused(room);
-        }
-    }
-
-    /// Frees a room that nothing knows any more.
-    fn free_if_unused(&mut self, room: RoomId) {
-        let is_unused = match room.owner() {
-            Some(owner) => !self.members.contains(owner as usize),
-            None => self.rooms.is_unused(room),
-        };
-        if is_unused {
-            self.log.vacate(room);
-            if !self.log.refers_to(room) {
-                self.log.remove_room(room);
-                self.rooms.remove(room);
-            }
-        }
-    }
-
-    /// Frees rooms that were known to the log alone.
-    fn free_released(&mut self) {
-        for room in self.log.take_released() {
-            self.free_if_unused(room);
-        }
     }
 }

@@ -1,0 +1,101 @@
+//! Where sessions stand in the lists of their rooms, and when a room is used no more.
+
+use smallvec::SmallVec;
+
+use super::{Sessions, member::Place};
+use crate::{
+    hub::rooms::{Occupant, Rooms},
+    recovery::RoomId,
+};
+
+impl<D> Sessions<D> {
+    pub(super) fn memberships_limit(&self) -> usize {
+        self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships)
+    }
+
+    pub(super) fn enter(&mut self, index: u32, room: RoomId) {
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        member.memberships.join(&self.log, room, limit);
+        self.log.occupy(room);
+        let slot = place_in(&mut self.rooms, room, index, member.place);
+        if let Some(membership) = member.memberships.get_mut(room) {
+            membership.slot = slot;
+        }
+    }
+
+    /// Moves a session from the lists of connected sockets to those of parked ones, or back, or
+    /// to another link.
+    pub(super) fn relocate(&mut self, index: u32, place: Place) {
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        let was_live = member.is_live();
+        member.place = place;
+        let rooms: SmallVec<[(RoomId, u32); 8]> =
+            member.memberships.current().iter().map(|entry| (entry.room, entry.slot)).collect();
+        for (room, slot) in rooms {
+            self.vacate(room, slot, was_live);
+            let slot = place_in(&mut self.rooms, room, index, place);
+            self.set_slot(index, room, slot);
+        }
+    }
+
+    pub(super) fn vacate(&mut self, room: RoomId, slot: u32, is_live: bool) {
+        let moved =
+            if is_live { self.rooms.exit(room, slot) } else { self.rooms.exit_parked(room, slot) };
+        if let Some(moved) = moved {
+            self.set_slot(moved, room, slot);
+        }
+    }
+
+    pub(super) fn forget_past(&mut self, index: u32) {
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return;
+        };
+        for room in member.memberships.forget(&self.log, limit) {
+            self.rooms.release_past(room);
+            self.free_if_unused(room);
+        }
+    }
+
+    /// Frees a room that nothing knows any more.
+    pub(super) fn free_if_unused(&mut self, room: RoomId) {
+        let is_unused = match room.owner() {
+            Some(owner) => !self.members.contains(owner as usize),
+            None => self.rooms.is_unused(room),
+        };
+        if is_unused {
+            self.log.vacate(room);
+            if !self.log.refers_to(room) {
+                self.log.remove_room(room);
+                self.rooms.remove(room);
+            }
+        }
+    }
+
+    /// Frees rooms that were known to the log alone.
+    pub(super) fn free_released(&mut self) {
+        for room in self.log.take_released() {
+            self.free_if_unused(room);
+        }
+    }
+
+    fn set_slot(&mut self, index: u32, room: RoomId, slot: u32) {
+        let member = self.members.get_mut(index as usize);
+        if let Some(membership) = member.and_then(|member| member.memberships.get_mut(room)) {
+            membership.slot = slot;
+        }
+    }
+}
+
+/// Puts a session into a list of a room. Returns its place there.
+fn place_in(rooms: &mut Rooms, room: RoomId, index: u32, place: Place) -> u32 {
+    match place {
+        Place::Live(connection) => rooms.enter(room, Occupant { connection, socket: index }),
+        Place::Parked { .. } => rooms.enter_parked(room, index),
+    }
+}
