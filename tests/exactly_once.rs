@@ -214,14 +214,6 @@ mod counted {
         token.expect("an acknowledgement was asked for")
     }
 
-    fn outcomes(pair: &mut Pair) -> Vec<Result<String, AckFailure>> {
-        pair.pick(|event| match event {
-            Event::Acked { args, .. } => Some(Ok(args.json().to_owned())),
-            Event::AckFailed { cause, .. } => Some(Err(*cause)),
-            _ => None,
-        })
-    }
-
     #[test]
     fn an_answer_given_while_the_client_is_away_reaches_it() {
         let mut pair = Pair::connected(websocket(), recovering());
@@ -232,7 +224,7 @@ mod counted {
         pair.cut();
         assert!(pair.server.ack(pair.now, token, &Args::new(&("done",)).unwrap()), "kept");
         pair.reconnect();
-        assert_eq!(outcomes(&mut pair), [Ok(r#"["done"]"#.to_owned())]);
+        assert_eq!(pair.outcomes(), [Ok(r#"["done"]"#.to_owned())]);
         assert!(pair.server_numbers().is_empty(), "not delivered again");
     }
 
@@ -253,7 +245,7 @@ mod counted {
             pair.reconnect();
             pair.server.ack(pair.now, token, &Args::new(&(2,)).unwrap());
             pair.settle();
-            assert_eq!(outcomes(&mut pair), [Ok("[2]".to_owned())]);
+            assert_eq!(pair.outcomes(), [Ok("[2]".to_owned())]);
             assert!(pair.server_numbers().is_empty(), "not delivered again");
         }
     }
@@ -265,9 +257,9 @@ mod counted {
         pair.auto_ack = false;
         pair.client.emit_with_retries(pair.now, "/", &event("m", 1)).unwrap();
         pair.advance(Duration::from_millis(2_500));
-        assert_eq!(outcomes(&mut pair), []);
+        assert_eq!(pair.outcomes(), []);
         pair.advance(Duration::from_millis(600));
-        assert_eq!(outcomes(&mut pair), [Err(AckFailure::Timeout)], "after three times a second");
+        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)], "after three times a second");
         assert_eq!(pair.server_numbers(), [1]);
     }
 
@@ -286,9 +278,9 @@ mod counted {
         }
         pair.cut();
         pair.reconnect();
-        assert_eq!(outcomes(&mut pair), [Ok("[1]".to_owned()), Ok("[2]".to_owned())]);
+        assert_eq!(pair.outcomes(), [Ok("[1]".to_owned()), Ok("[2]".to_owned())]);
         pair.advance(MINUTE);
-        assert_eq!(outcomes(&mut pair), [Err(AckFailure::Timeout)], "settled, though");
+        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)], "settled, though");
         assert_eq!(pair.server_numbers(), [0, 1, 2]);
     }
 
@@ -417,7 +409,7 @@ mod counted {
         pair.client.emit_with_ack(pair.now, "/", &event("m", 2), MINUTE).unwrap();
         pair.server.ack(pair.now, former, &Args::empty());
         pair.settle();
-        assert_eq!(outcomes(&mut pair), [], "the answer to an event of the former process");
+        assert_eq!(pair.outcomes(), [], "the answer to an event of the former process");
         pair.client.emit(pair.now, "/", &event("m", 3)).unwrap();
         pair.cut();
         pair.reconnect();

@@ -121,7 +121,7 @@ mod counted {
     use std::time::Duration;
 
     use socketio_proto::{
-        client::{AckFailure, ClientConfig, Event},
+        client::{AckFailure, ClientConfig},
         hub::AckToken,
         server,
         socket::Args,
@@ -150,14 +150,6 @@ mod counted {
             .collect()
     }
 
-    fn outcomes(pair: &mut Pair) -> Vec<Result<String, AckFailure>> {
-        pair.pick(|event| match event {
-            Event::Acked { args, .. } => Some(Ok(args.json().to_owned())),
-            Event::AckFailed { cause, .. } => Some(Err(*cause)),
-            _ => None,
-        })
-    }
-
     #[test]
     fn the_client_sends_it_again_when_it_asks_and_keeps_the_order() {
         let mut pair = pair(3);
@@ -179,7 +171,7 @@ mod counted {
         }
         pair.settle();
         assert_eq!(order, [0, 0, 0, 1]);
-        assert_eq!(outcomes(&mut pair), [Ok("[0]".to_owned()), Ok("[1]".to_owned())]);
+        assert_eq!(pair.outcomes(), [Ok("[0]".to_owned()), Ok("[1]".to_owned())]);
     }
 
     #[test]
@@ -194,7 +186,7 @@ mod counted {
             }
             pair.advance(SECOND);
         }
-        assert_eq!((times, outcomes(&mut pair)), (3, vec![Err(AckFailure::Timeout)]));
+        assert_eq!((times, pair.outcomes()), (3, vec![Err(AckFailure::Timeout)]));
     }
 
     #[test]
@@ -216,7 +208,7 @@ mod counted {
             assert!(pair.client.is_recovered("/"));
             pair.server.ack(pair.now, token, &Args::empty());
             pair.settle();
-            assert_eq!(outcomes(&mut pair), [Ok("[]".to_owned())]);
+            assert_eq!(pair.outcomes(), [Ok("[]".to_owned())]);
         }
     }
 
@@ -239,7 +231,7 @@ mod counted {
             }
         }
         pair.settle();
-        assert_eq!(outcomes(&mut pair), [Ok("[]".to_owned())]);
+        assert_eq!(pair.outcomes(), [Ok("[]".to_owned())]);
     }
 
     #[test]
@@ -252,7 +244,7 @@ mod counted {
         pair.reconnect();
         pair.advance(5 * SECOND);
         assert!(received(&mut pair).is_empty());
-        assert_eq!(outcomes(&mut pair), [Err(AckFailure::Timeout)]);
+        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)]);
     }
 
     /// Otherwise a server could have an event sent for ever.

@@ -224,6 +224,15 @@ impl Pair {
         self.server_events.drain(..).filter_map(|event| pick(&event)).collect()
     }
 
+    /// What became of the acknowledgements that the client waited for.
+    pub fn outcomes(&mut self) -> Vec<Result<String, client::AckFailure>> {
+        self.pick(|event| match event {
+            client::Event::Acked { args, .. } => Some(Ok(args.json().to_owned())),
+            client::Event::AckFailed { cause, .. } => Some(Err(*cause)),
+            _ => None,
+        })
+    }
+
     /// The socket of the client.
     pub fn socket(&mut self) -> SocketKey {
         let sockets = self.server.fetch_sockets("/", &server_audience()).unwrap();
