@@ -59,59 +59,39 @@ pub trait Verbs {
     fn count(&mut self) -> Result<usize, EmitError>;
 }
 
-impl Verbs for Hub<()> {
-    fn accept(&mut self, now: Timestamp, request: ConnectRequest) {
-        Self::accept(self, now, request);
-    }
+/// A hub and a server have the same verbs.
+macro_rules! have_verbs {
+    ($($core:ty),*) => {$(
+        impl Verbs for $core {
+            fn accept(&mut self, now: Timestamp, request: ConnectRequest) {
+                Self::accept(self, now, request);
+            }
 
-    fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        Self::join(self, socket, room)
-    }
+            fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
+                Self::join(self, socket, room)
+            }
 
-    fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) {
-        Self::ack(self, now, token, args);
-    }
+            fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) {
+                Self::ack(self, now, token, args);
+            }
 
-    fn broadcast(
-        &mut self,
-        now: Timestamp,
-        audience: &Audience,
-        event: &socket::Event,
-    ) -> Result<(), EmitError> {
-        Self::broadcast(self, now, "/", audience, event).map(|_| ())
-    }
+            fn broadcast(
+                &mut self,
+                now: Timestamp,
+                audience: &Audience,
+                event: &socket::Event,
+            ) -> Result<(), EmitError> {
+                Self::broadcast(self, now, "/", audience, event).map(|_| ())
+            }
 
-    fn count(&mut self) -> Result<usize, EmitError> {
-        Ok(Self::fetch_sockets(self, "/", &Audience::all())?.len())
-    }
+            fn count(&mut self) -> Result<usize, EmitError> {
+                Ok(Self::fetch_sockets(self, "/", &Audience::all())?.len())
+            }
+        }
+    )*};
 }
 
-impl Verbs for Server<()> {
-    fn accept(&mut self, now: Timestamp, request: ConnectRequest) {
-        Self::accept(self, now, request);
-    }
-
-    fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        Self::join(self, socket, room)
-    }
-
-    fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) {
-        Self::ack(self, now, token, args);
-    }
-
-    fn broadcast(
-        &mut self,
-        now: Timestamp,
-        audience: &Audience,
-        event: &socket::Event,
-    ) -> Result<(), EmitError> {
-        Self::broadcast(self, now, "/", audience, event).map(|_| ())
-    }
-
-    fn count(&mut self) -> Result<usize, EmitError> {
-        Ok(Self::fetch_sockets(self, "/", &Audience::all())?.len())
-    }
-}
+have_verbs!(Hub<()>, Server<()>);
 
 /// A broadcast for those that do not share the hub.
 #[derive(Clone)]
