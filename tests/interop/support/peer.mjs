@@ -126,6 +126,9 @@ export function unconnected(t, { namespace = "/", transport = "websocket", url =
     transports: TRANSPORTS[transport],
     reconnectionDelay: 20,
     reconnectionDelayMax: 50,
+    // The only thing that tells the client of a WebSocket that breaks before the open packet: its manager
+    // listens for errors until then, and for closes only afterwards. The default is 20 s.
+    timeout: 3_000,
     ...options,
   });
   t.after(() => {
