@@ -7,6 +7,8 @@ extern crate alloc;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod engine_support;
 
+use std::time::Duration;
+
 use engine_support::{Driver, config};
 use socketio_proto::engine::{Input, Transport};
 use socketio_proto::{Transports, WireId};
@@ -31,13 +33,35 @@ fn waiting_get_is_answered_when_the_probe_opens() {
 }
 
 #[test]
-fn no_get_waits_while_the_probe_is_open() {
-    let mut driver = Driver::probing(1);
+fn no_get_waits_long_while_the_probe_is_open() {
+    let mut driver = patiently_probing(1);
     assert_eq!(driver.get(2), ["respond 2 200 6"]);
     driver.send("a");
-    assert_eq!(driver.get(3), ["respond 3 200 4a"]);
-    assert_eq!(driver.get(4), ["respond 4 200 6"]);
-    assert!(!driver.session.is_writable());
+    assert_eq!(driver.get(3), ["respond 3 200 4a"], "packets do not wait");
+    assert!(driver.get(4).is_empty(), "nor does a client poll as fast as it can");
+    assert!(driver.session.is_writable());
+    assert_eq!(driver.due(), Some(100));
+    assert_eq!(driver.expire(), ["respond 4 200 6"]);
+    driver.wait(60);
+    assert!(driver.get(5).is_empty());
+    assert_eq!(driver.due(), Some(40), "since the last one");
+    assert_eq!(driver.send("b"), ["respond 5 200 4b"]);
+    driver.wait(1_000 - 160 - 1);
+    assert_eq!(driver.text(1, "2probe"), ["send 1 3probe"]);
+    assert_eq!(driver.get(6), ["respond 6 200 6"]);
+    assert!(driver.get(7).is_empty());
+    assert_eq!(driver.due(), Some(1), "the probe ends before the next one");
+    assert_eq!(driver.expire(), ["close 1"]);
+    assert_eq!(driver.send("c"), ["respond 7 200 4c"]);
+}
+
+#[test]
+fn another_probe_packet_does_not_hasten_the_next_answer() {
+    let mut driver = patiently_probing(1);
+    assert_eq!(driver.get(2), ["respond 2 200 6"]);
+    assert!(driver.get(3).is_empty());
+    assert_eq!(driver.text(1, "2probe"), ["send 1 3probe"]);
+    assert_eq!(driver.due(), Some(100));
 }
 
 #[test]
@@ -200,4 +224,14 @@ fn ping_waits_for_the_upgrade() {
     assert_eq!(driver.text(1, "5"), ["upgraded", "send 1 2"]);
     driver.text(1, "3");
     assert_eq!(driver.due(), Some(300));
+}
+
+/// A session with a probe of 1 s, which no heartbeat interrupts.
+fn patiently_probing(wire: u64) -> Driver {
+    let patient =
+        config().upgrade_timeout(Duration::from_secs(1)).ping_interval(Duration::from_secs(10));
+    let mut driver = Driver::new(patient, Transport::Polling);
+    driver.opened(wire);
+    driver.text(wire, "2probe");
+    driver
 }

@@ -117,7 +117,7 @@ impl ServerConnection {
         let Some(probe) = self.state.probe_mut(wire) else {
             return;
         };
-        match probe.handle_frame(frame, max_payload) {
+        match probe.handle_frame(self.rest.now, frame, max_payload) {
             ProbeStep::Answer => {
                 self.send_aside(wire, &Packet::Pong { probe: true });
                 self.answer_get();
@@ -164,6 +164,8 @@ impl ServerConnection {
             }
             Beat::Dead => self.end(CloseReason::PingTimeout),
         }
+        // The time of a NOOP packet may have come.
+        self.answer_get();
     }
 
     /// Whether a request or a packet of so many bytes may come now; if not, the session has ended.

@@ -12,7 +12,6 @@ use super::{
     heartbeat::Heartbeat,
     queue::{Fifo, Rare, SendQueue},
     state::{LastClose, State},
-    upgrade::Probe,
 };
 use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
 
@@ -239,7 +238,10 @@ impl ServerConnection {
         if self.is_closed() {
             return Timestamp::NEVER;
         }
-        let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
+        let probe = self.state.probe().map_or(Timestamp::NEVER, |probe| {
+            let noop_at = probe.noop_at().filter(|_| self.state.has_get());
+            probe.deadline().min(noop_at.unwrap_or(Timestamp::NEVER))
+        });
         let life = match self.state.closing() {
             Some(closing) => closing.deadline,
             None => self.rest.heartbeat.deadline(),
@@ -296,7 +298,7 @@ impl ServerConnection {
             // It goes alone: the official client handles a close packet before the messages that
             // came with it, and would take a DISCONNECT for a lost link.
             return self.end(closing.reason);
-        } else if self.state.probe().is_some_and(Probe::is_open) {
+        } else if self.state.take_noop(self.rest.now) {
             encoded(&Packet::Noop)
         } else {
             return;

@@ -272,6 +272,16 @@ impl State {
         }
     }
 
+    /// Whether a GET may be answered with a NOOP packet now, which then counts as answered.
+    pub(super) fn take_noop(&mut self, now: Timestamp) -> bool {
+        match &mut self.carrier {
+            Carrier::Polling(polling) => {
+                polling.probe.as_mut().is_some_and(|probe| probe.take_noop(now))
+            }
+            Carrier::WebSocket { .. } => false,
+        }
+    }
+
     pub(super) fn probe(&self) -> Option<&Probe> {
         match &self.carrier {
             Carrier::Polling(polling) => polling.probe.as_ref(),

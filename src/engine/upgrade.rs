@@ -3,12 +3,18 @@
 //! ```text
 //!   client                                server
 //!     │ ── WebSocket with the sid ────────▶ │  New
-//!     │ ── 2probe ────────────────────────▶ │  Open: from here every GET is answered at once
+//!     │ ── 2probe ────────────────────────▶ │  Open: from here no GET is held for long
 //!     │ ◀──────────────────────── 3probe ── │
 //!     │ ── 5 ─────────────────────────────▶ │  the session moves
 //! ```
 //!
 //! Anything else, or nothing for `upgrade_timeout`, closes the new WebSocket; polling goes on.
+//!
+//! A client that got `3probe` waits for its GET to be answered before it moves. So a GET that there is
+//! nothing for is answered with a NOOP packet: the first one at once, each other one no sooner than
+//! [`NOOP_INTERVAL`] after the one before, since until the client hears `3probe` it polls again each time.
+
+use core::time::Duration;
 
 use super::{Frame, Packet};
 use crate::{ServerConfig, Timestamp, WireId};
@@ -18,18 +24,21 @@ pub(super) const TOO_BIG: u16 = 1009;
 /// "Policy violation": for who sends too fast, which the reference does not notice.
 pub(super) const TOO_FAST: u16 = 1008;
 
+/// The time between two NOOP packets; the same as in the reference.
+const NOOP_INTERVAL: Duration = Duration::from_millis(100);
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
     wire: WireId,
     deadline: Timestamp,
-    /// Whether `2probe` was seen.
-    open: bool,
+    /// From when on a GET is answered with a NOOP packet; `None` until `2probe` is seen.
+    noop_at: Option<Timestamp>,
 }
 
 /// What a frame on the new WebSocket asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProbeStep {
-    /// Answer `3probe` and hold no GET back from here on.
+    /// Answer `3probe` and hold no GET back for long from here on.
     Answer,
     /// Move the session.
     Upgrade,
@@ -39,16 +48,21 @@ pub(super) enum ProbeStep {
 
 impl Probe {
     pub(super) fn new(wire: WireId, now: Timestamp, config: &ServerConfig) -> Self {
-        Self { wire, deadline: now.saturating_add(config.upgrade_timeout), open: false }
+        Self { wire, deadline: now.saturating_add(config.upgrade_timeout), noop_at: None }
     }
 
-    pub(super) fn handle_frame(&mut self, frame: Frame, max_payload: usize) -> ProbeStep {
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Timestamp,
+        frame: Frame,
+        max_payload: usize,
+    ) -> ProbeStep {
         if frame.len() > max_payload {
             return ProbeStep::Fail { code: Some(TOO_BIG) };
         }
         match Packet::decode(frame) {
             Ok(Packet::Ping { probe: true }) => {
-                self.open = true;
+                self.noop_at.get_or_insert(now);
                 ProbeStep::Answer
             }
             // The reference does not insist on a probe before it.
@@ -69,8 +83,17 @@ impl Probe {
         self.wire
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.open
+    pub(super) fn noop_at(&self) -> Option<Timestamp> {
+        self.noop_at
+    }
+
+    /// Returns whether a GET may be answered with a NOOP packet now, and counts it as answered.
+    pub(super) fn take_noop(&mut self, now: Timestamp) -> bool {
+        let is_due = self.noop_at.is_some_and(|at| at <= now);
+        if is_due {
+            self.noop_at = Some(now.saturating_add(NOOP_INTERVAL));
+        }
+        is_due
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
