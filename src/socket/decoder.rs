@@ -1,13 +1,14 @@
 //! From the messages of an Engine.IO session to packets.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::de::IgnoredAny;
 
 use super::{
-    Args, DecodeError, Event, Json, Kind, NamespaceName, Packet, list::List, placeholder, text,
+    Args, DecodeError, Event, Json, Kind, NamespaceName, Packet, check, list::List, placeholder,
+    text,
 };
 use crate::Limits;
 
@@ -105,7 +106,8 @@ impl Decoder {
                 Kind::ConnectError { error: header.json(|first| matches!(first, b'{' | b'"'))? }
             }
             PacketType::Event => {
-                let event = Event::from_list(header.array()?.into_list(text));
+                let (array, name) = header.event()?;
+                let event = Event::from_list(array.into_list(text), name);
                 Kind::Event { event: event.ok_or(DecodeError::InvalidPayload)?, ack: id }
             }
             PacketType::Ack => {
@@ -242,7 +244,7 @@ impl<'a> Header<'a> {
         if self.payload.is_empty() {
             return Ok(None);
         }
-        check_json(self.payload, accepts)?;
+        check::value(self.payload, accepts)?;
         Ok(Some(Json::from_valid(self.payload)))
     }
 
@@ -252,7 +254,19 @@ impl<'a> Header<'a> {
         if self.payload.is_empty() && self.attachments == 0 {
             return Ok(Array::Apart(List::empty()));
         }
-        let array = check_json(self.payload, |first| first == b'[')?;
+        self.place(check::value(self.payload, |first| first == b'[')?)
+    }
+
+    /// Reads the payload of an event, and where in its array the name is if that is known.
+    fn event(&self) -> Result<(Array, Option<Range<usize>>), DecodeError> {
+        match check::named_array(self.payload) {
+            Some((array, name)) => Ok((self.place(array)?, Some(name))),
+            None => Ok((self.array()?, None)),
+        }
+    }
+
+    /// Says where the array is kept, which the payload consists of.
+    fn place(&self, array: &str) -> Result<Array, DecodeError> {
         if self.attachments > 0 {
             let found = placeholder::walk(array, self.attachments);
             if found.map_err(|_| DecodeError::InvalidPayload)?.illegal {
@@ -286,18 +300,6 @@ impl Array {
             }
             Self::Apart(list) => list,
         }
-    }
-}
-
-/// Checks that a payload is one JSON value, without recursion; returns it without the white space
-/// around it.
-fn check_json(payload: &str, accepts: impl Fn(u8) -> bool) -> Result<&str, DecodeError> {
-    let json = text::trim(payload);
-    let is_accepted = json.as_bytes().first().is_some_and(|first| accepts(*first));
-    if is_accepted && serde_json::from_str::<IgnoredAny>(json).is_ok() {
-        Ok(json)
-    } else {
-        Err(DecodeError::InvalidPayload)
     }
 }
 

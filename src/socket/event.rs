@@ -1,7 +1,7 @@
 //! Events.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,15 @@ impl Event {
         Ok(Self::compose(name, args.json(), args.share_attachments()))
     }
 
-    /// Takes over an array, unless its first element cannot be a name.
-    pub(super) fn from_list(list: List) -> Option<Self> {
+    /// Takes over an array, unless its first element cannot be a name. The place of one that stands
+    /// for itself may be known.
+    pub(super) fn from_list(list: List, name: Option<Range<usize>>) -> Option<Self> {
+        if let Some(range) = name {
+            let start = range.start;
+            let contents = list.json().get(range)?;
+            let name = (!is_reserved(contents)).then(|| Name::within(start, contents))?;
+            return Some(Self { list, name });
+        }
         let (token, _) = text::split_first(list.json())?;
         let name = if let Some(contents) = text::plain_contents(token) {
             (!is_reserved(contents)).then(|| Name::first_of(list.json(), contents))?
@@ -241,7 +248,7 @@ mod tests {
     use super::*;
 
     fn decoded(json: &str) -> Option<Event> {
-        Event::from_list(List::whole(json.into(), None))
+        Event::from_list(List::whole(json.into(), None), None)
     }
 
     #[test]

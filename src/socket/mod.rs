@@ -50,6 +50,7 @@
 
 mod args;
 mod binary;
+mod check;
 mod decoder;
 mod encoded;
 mod error;
