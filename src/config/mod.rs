@@ -75,7 +75,8 @@ impl ServerConfig {
         self
     }
 
-    /// Time a client has to answer a ping. Default 20 s.
+    /// Time a client has to answer a ping. Default 20 s. It counts from the moment that the ping was
+    /// due at; one that is sent late leaves at least half of the time.
     #[must_use]
     pub fn ping_timeout(mut self, value: Duration) -> Self {
         self.ping_timeout = value;

@@ -70,7 +70,10 @@ impl Heartbeat {
         match self.phase {
             Phase::Idle => {
                 self.phase = Phase::Awaiting;
-                self.deadline = now.saturating_add(config.ping_timeout);
+                // A timer that fires late is the server's own affair: who says nothing is gone when
+                // the handshake said so. Half of the time is left to answer even so.
+                let told = self.deadline.saturating_add(config.ping_timeout);
+                self.deadline = told.max(now.saturating_add(config.ping_timeout / 2));
                 Beat::Ping
             }
             Phase::Awaiting | Phase::Extended => Beat::Dead,

@@ -53,6 +53,7 @@
 //! # Where the reference is not followed
 //!
 //! * A ping that is in flight during an upgrade still has its deadline.
+//! * A pong is awaited from the moment that its ping was due at, not from when a timer got to it.
 //! * A POST over `max_payload` is answered with 413 and ends the session, since packets were lost.
 //! * A close packet over WebSocket ends the session at once.
 //! * The send queue is bounded.
