@@ -157,6 +157,10 @@ impl<M: Machine> Actor<M> {
                         break;
                     }
                     let now = self.clock.now();
+                    // The timer may be later than what peers have sent since.
+                    if self.machine.deadline().is_some_and(|due| due <= now) {
+                        self.machine.handle_input(now, Input::Timeout);
+                    }
                     for command in batch.drain(..) {
                         self.handle_command(now, command);
                     }
