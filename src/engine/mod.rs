@@ -57,7 +57,7 @@
 //! * A POST over `max_payload` is answered with 413 and ends the session, since packets were lost.
 //! * A close packet over WebSocket ends the session at once.
 //! * The send queue is bounded.
-//! * During an upgrade a GET is answered at once if none was for 100 ms, not at the next tick.
+//! * During an upgrade a GET is answered 25 ms after `3probe`, not 100 ms.
 //! * A polling response stops at `max_payload` bytes; the rest follows with the next GET.
 //! * Base64 and UTF-8 are checked.
 //! * JSONP does not exist; `j` is ignored.

@@ -118,10 +118,7 @@ impl ServerConnection {
             return;
         };
         match probe.handle_frame(self.rest.now, frame, max_payload) {
-            ProbeStep::Answer => {
-                self.send_aside(wire, &Packet::Pong { probe: true });
-                self.answer_get();
-            }
+            ProbeStep::Answer => self.send_aside(wire, &Packet::Pong { probe: true }),
             ProbeStep::Upgrade => self.upgrade(),
             ProbeStep::Fail { code } => self.drop_probe(code),
         }

@@ -10,9 +10,9 @@
 //!
 //! Anything else, or nothing for `upgrade_timeout`, closes the new WebSocket; polling goes on.
 //!
-//! A client that got `3probe` waits for its GET to be answered before it moves. So a GET that there is
-//! nothing for is answered with a NOOP packet: the first one at once, each other one no sooner than
-//! [`NOOP_INTERVAL`] after the one before, since until the client hears `3probe` it polls again each time.
+//! A client that got `3probe` sends nothing until its GET is answered and it can move. So a GET that
+//! there is nothing for is answered with a NOOP packet: soon, but not at once. Were it to overtake
+//! `3probe`, the client would poll once more and wait for the answer to that.
 
 use core::time::Duration;
 
@@ -24,7 +24,10 @@ pub(super) const TOO_BIG: u16 = 1009;
 /// "Policy violation": for who sends too fast, which the reference does not notice.
 pub(super) const TOO_FAST: u16 = 1008;
 
-/// The time between two NOOP packets; the same as in the reference.
+/// The time from `3probe` to the first NOOP packet, by which they may differ on their ways.
+const NOOP_DELAY: Duration = Duration::from_millis(25);
+/// The time between two NOOP packets, as in the reference. A client that polls in the meantime, since it
+/// has not heard `3probe`, does not do so all the time.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +65,7 @@ impl Probe {
         }
         match Packet::decode(frame) {
             Ok(Packet::Ping { probe: true }) => {
-                self.noop_at.get_or_insert(now);
+                self.noop_at.get_or_insert_with(|| now.saturating_add(NOOP_DELAY));
                 ProbeStep::Answer
             }
             // The reference does not insist on a probe before it.
