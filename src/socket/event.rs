@@ -69,8 +69,8 @@ impl Event {
         Ok(Self::compose(name, args.json(), args.share_attachments()))
     }
 
-    /// Takes over an array, unless its first element cannot be a name. The place of one that stands
-    /// for itself may be known.
+    /// Takes over an array, unless its first element cannot be a name. Where it is, is known of all
+    /// strings without escapes.
     pub(super) fn from_list(list: List, name: Option<Range<usize>>) -> Option<Self> {
         if let Some(range) = name {
             let start = range.start;
@@ -79,14 +79,8 @@ impl Event {
             return Some(Self { list, name });
         }
         let (token, _) = text::split_first(list.json())?;
-        let name = if let Some(contents) = text::plain_contents(token) {
-            (!is_reserved(contents)).then(|| Name::first_of(list.json(), contents))?
-        } else if token.starts_with('"') {
-            let contents = text::unescape(token);
-            (!is_reserved(&contents)).then(|| Name::Apart(contents.into_boxed_str()))?
-        } else {
-            Name::first_of(list.json(), token)
-        };
+        let contents = if token.starts_with('"') { text::unescape(token) } else { token.into() };
+        let name = (!is_reserved(&contents)).then(|| Name::Apart(contents.into_boxed_str()))?;
         Some(Self { list, name })
     }
 
@@ -202,19 +196,11 @@ impl fmt::Debug for Event {
 enum Name {
     /// In the array, where it stands for itself.
     Within { start: u32, len: u32 },
-    /// Apart, because it is written with escapes in the array or very long.
+    /// Apart, because it is a number, written with escapes in the array, or very long.
     Apart(Box<str>),
 }
 
 impl Name {
-    /// The first element of an array: a number, or a string without escapes.
-    fn first_of(array: &str, contents: &str) -> Self {
-        let element = array.trim_start_matches(|c| c == '[' || text::is_space(c));
-        let quote = usize::from(element.starts_with('"'));
-        let start = array.len().saturating_sub(element.len()).saturating_add(quote);
-        Self::within(start, contents)
-    }
-
     fn within(start: usize, contents: &str) -> Self {
         match (u32::try_from(start), u32::try_from(contents.len())) {
             (Ok(start), Ok(len)) => Self::Within { start, len },
@@ -246,9 +232,11 @@ fn is_reserved(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket::check;
 
     fn decoded(json: &str) -> Option<Event> {
-        Event::from_list(List::whole(json.into(), None), None)
+        let name = check::named_array(json).map(|(_, name)| name);
+        Event::from_list(List::whole(json.into(), None), name)
     }
 
     #[test]
