@@ -59,14 +59,15 @@ pub(super) fn next_wire() -> WireId {
     WireId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Starts the task of a machine. It ends when the program is to end and all connections are gone.
+/// Starts a machine, and the task that it lives in from then on. It ends when the program is to end
+/// and all connections are gone.
 pub fn spawn<M: Machine>(
     machine: M,
     messages: mpsc::Receiver<M::Message>,
     shutdown: Shutdown,
 ) -> (Endpoint, JoinHandle<()>) {
     let (commands, inbox) = mpsc::channel(INBOX);
-    let actor = Actor {
+    let mut actor = Actor {
         machine,
         clock: Clock::start(),
         wires: BTreeMap::new(),
@@ -74,6 +75,8 @@ pub fn spawn<M: Machine>(
         output: BytesMut::new(),
         is_ending: false,
     };
+    actor.machine.start(actor.clock.now());
+    actor.flush(None);
     let task = tokio::spawn(actor.run(inbox, messages, shutdown));
     (Endpoint(commands), task)
 }
@@ -144,8 +147,6 @@ impl<M: Machine> Actor<M> {
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut end = pin!(sleep_until(Instant::now() + FAR));
         let mut batch = Vec::with_capacity(BATCH);
-        self.machine.start(self.clock.now());
-        self.flush(None);
         loop {
             let due = self.due();
             if timer.deadline() != due {
