@@ -150,6 +150,7 @@ mod tests {
     fn a_remembered_upgrade_spares_polling_the_next_time() {
         let mut pair =
             Pair::connected(ClientConfig::new().remember_upgrade(true), ServerConfig::new());
+        pair.advance(SECOND);
         pair.events.clear();
         pair.cut();
         pair.reconnect();
