@@ -226,3 +226,22 @@ fn a_peer_that_does_not_hang_up() {
     pair.connection.handle_timeout(seconds(7));
     assert!(pair.connection.is_gone());
 }
+
+#[test]
+fn a_peer_that_goes_on_sending_after_the_end() {
+    let mut pair = Pair::new();
+    let request = pair.request(0, HANDSHAKE);
+    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
+    pair.connection.carry_out(seconds(2), Outgoing::Close(Some(1001)));
+    let mut peer = pair.peer.try_clone().unwrap();
+    let mut sent = 0;
+    pair.until(2, |connection, _| {
+        if connection.is_gone() {
+            return Some(());
+        }
+        sent += peer.write(&[0; 10_000]).unwrap();
+        assert!(sent < 2 << 20, "it is heard out for ever");
+        None
+    });
+    assert!(sent > 1 << 20, "what was under way is heard out");
+}

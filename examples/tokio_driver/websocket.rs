@@ -25,6 +25,7 @@ use tokio::{
     io::{AsyncRead as _, ReadBuf},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     sync::oneshot,
+    task::yield_now,
     time::timeout,
 };
 use tungstenite::handshake::derive_accept_key;
@@ -40,6 +41,8 @@ use super::{
 
 /// How long a peer may take for its part of the end.
 const LINGER: Duration = Duration::from_secs(5);
+/// Bytes that a peer may still send then: what was under way is heard out, a flood is not.
+const LINGER_BYTES: usize = 1 << 20;
 /// Bytes read at a time.
 const CHUNK: usize = 32 << 10;
 
@@ -188,17 +191,22 @@ async fn receive(
     }
 }
 
-/// Reads what there is; nothing at the end of the stream.
+/// Reads what there is; nothing at the end of the stream. Whoever sends much waits for the others
+/// after each chunk.
 async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
-    poll_fn(|cx| {
+    let read = poll_fn(|cx| {
         CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
             let mut chunk = ReadBuf::new(chunk);
             // Unlike `try_read`, it knows that less than there was room for is all there is.
             ready!(Pin::new(&mut *reader).poll_read(cx, &mut chunk))?;
-            Poll::Ready(Ok(BytesMut::from(chunk.filled())))
+            Poll::Ready(io::Result::Ok(BytesMut::from(chunk.filled())))
         })
     })
-    .await
+    .await?;
+    if read.len() == CHUNK {
+        yield_now().await;
+    }
+    Ok(read)
 }
 
 /// Sends the last bytes and hears the peer out.
@@ -220,8 +228,14 @@ async fn finish(reader: &mut OwnedReadHalf, farewell: Farewell) {
     drain(reader).await;
 }
 
-/// Reads to the end: to drop a stream with unread bytes would reset the connection, and the peer
-/// might not see how it was closed.
+/// Reads to the end, within reason: to drop a stream with unread bytes would reset the connection,
+/// and the peer might not see how it was closed.
 async fn drain(reader: &mut OwnedReadHalf) {
-    while matches!(read(reader).await, Ok(bytes) if !bytes.is_empty()) {}
+    let mut heard = 0;
+    while heard <= LINGER_BYTES {
+        match read(reader).await {
+            Ok(bytes) if !bytes.is_empty() => heard += bytes.len(),
+            Ok(_) | Err(_) => return,
+        }
+    }
 }

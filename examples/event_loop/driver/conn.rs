@@ -8,7 +8,7 @@
 //!   │ handshake                │ refused early,      │ answered, no keep-alive
 //!   ▼                          ▼ too late            ▼
 //!   WebSocket ─────────────▶ Closing ─────────────▶ Gone
-//!              close frame            peer gone, too late
+//!              close frame            peer gone, too late or too much
 //! ```
 //!
 //! A head that is malformed or late leads to `Closing` as well, and from every stage a connection
@@ -37,6 +37,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time that a peer may take to hang up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes that a peer may still send until then: what was under way is heard out, a flood is not.
+const CLOSE_BYTES: usize = 1024 * 1024;
 /// Bytes to be sent beyond which a WebSocket takes no frames, and is not read from either.
 const MUCH: usize = 64 * 1024;
 
@@ -77,6 +79,7 @@ enum Stage {
     /// the system throw away the last bytes instead.
     Closing {
         is_shut: bool,
+        heard: usize,
     },
     Gone,
 }
@@ -277,11 +280,11 @@ impl Connection {
             Ok(_) => {}
             Err(Broken) => self.stage = Stage::Gone,
         }
-        if let Stage::Closing { is_shut: false } = self.stage
+        if let Stage::Closing { is_shut: false, heard } = self.stage
             && self.buffers.output.is_empty()
         {
             let result = self.stream.shut();
-            self.stage = result.map_or(Stage::Gone, |()| Stage::Closing { is_shut: true });
+            self.stage = result.map_or(Stage::Gone, |()| Stage::Closing { is_shut: true, heard });
         }
     }
 
@@ -291,11 +294,17 @@ impl Connection {
         }
         let was_empty = self.buffers.input.is_empty();
         self.stream.fill(chunk, &mut self.buffers);
-        match self.stage {
+        match &mut self.stage {
             Stage::Head if was_empty && !self.buffers.input.is_empty() => {
                 self.stage_deadline = Some(now.saturating_add(HEAD_TIMEOUT));
             }
-            Stage::Closing { .. } => self.buffers.input.clear(),
+            Stage::Closing { heard, .. } => {
+                *heard = heard.saturating_add(self.buffers.input.len());
+                self.buffers.input.clear();
+                if *heard > CLOSE_BYTES {
+                    self.stage = Stage::Gone;
+                }
+            }
             _ => {}
         }
     }
@@ -367,7 +376,7 @@ impl Connection {
     fn close(&mut self, now: Timestamp) {
         self.buffers.input.clear();
         let deadline = now.saturating_add(CLOSE_TIMEOUT);
-        self.enter(Stage::Closing { is_shut: false }, Some(deadline));
+        self.enter(Stage::Closing { is_shut: false, heard: 0 }, Some(deadline));
     }
 
     fn enter(&mut self, stage: Stage, deadline: Option<Timestamp>) {
