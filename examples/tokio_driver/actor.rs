@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
@@ -21,7 +22,7 @@ use tokio::{
         mpsc::{self, error::TrySendError},
         oneshot,
     },
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -147,6 +148,7 @@ impl<M: Machine> Actor<M> {
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut end = pin!(sleep_until(Instant::now() + FAR));
         let mut batch = Vec::with_capacity(BATCH);
+        let mut is_busy = false;
         loop {
             let due = self.due();
             if timer.deadline() != due {
@@ -165,6 +167,7 @@ impl<M: Machine> Actor<M> {
                     for command in batch.drain(..) {
                         self.handle_command(now, command);
                     }
+                    is_busy = count == BATCH;
                 }
                 Some(message) = messages.recv() => {
                     self.machine.handle_message(self.clock.now(), message);
@@ -179,6 +182,10 @@ impl<M: Machine> Actor<M> {
                 () = &mut end, if self.is_ending => break,
             }
             self.flush(None);
+            if mem::take(&mut is_busy) {
+                // There is more where that came from: time to look who else has sent something.
+                yield_now().await;
+            }
         }
         self.finish(messages).await;
     }
