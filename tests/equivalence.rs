@@ -280,6 +280,7 @@ impl Workers {
             match output {
                 hub::Output::Reply { to, reply } => self.mail(to, Mail::Reply(reply)),
                 hub::Output::Deliver(delivery) => {
+                    assert!(!delivery.recipients().is_empty(), "for nobody");
                     for to in delivery.recipients() {
                         self.mail(*to, Mail::Delivery(delivery.clone()));
                     }

@@ -70,6 +70,16 @@ fn an_audience_is_a_union_of_rooms_minus_rooms() {
 }
 
 #[test]
+fn an_audience_tells_what_was_asked_of_it() {
+    let plain = Audience::room("a").except("b");
+    assert!(!plain.is_volatile() && !plain.is_local());
+    assert_eq!(plain.rooms().chain(plain.excepted()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(plain.clone().volatile().is_volatile());
+    assert!(!plain.clone().volatile().is_local());
+    assert!(plain.local().is_local());
+}
+
+#[test]
 fn rooms_go_when_the_last_socket_leaves() {
     let mut world = World::new(ServerConfig::new());
     let peers = connect(&mut world, 2);

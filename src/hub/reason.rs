@@ -134,3 +134,31 @@ impl fmt::Display for ExpiryCause {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::DisconnectReason::*;
+
+    /// Where a text of the reference says less than is known, the rest follows it in brackets.
+    #[test]
+    fn texts_are_those_of_the_reference_and_tell_the_rest() {
+        for plain in [
+            TransportError,
+            TransportClose,
+            PingTimeout,
+            ForcedClose,
+            ParseError,
+            ClientNamespaceDisconnect,
+            ServerNamespaceDisconnect,
+            ServerShuttingDown,
+        ] {
+            assert_eq!(plain.to_string(), plain.as_str());
+        }
+        for explained in [ProtocolViolation, Overflow, RateLimited, AttachmentTimeout, TakenOver] {
+            let text = explained.to_string();
+            assert!(text.starts_with(explained.as_str()) && text.ends_with(')'), "{text}");
+        }
+    }
+}
