@@ -194,7 +194,9 @@ class OverEachTransport:
         peer.emit("close-connection")
         peer.disconnections.get(timeout=PATIENCE)
         if self.transport == "polling":
-            # A close packet is an answer to this client: it does not return by itself.
+            # A close packet is an answer to this client: it does not return by itself. It is told
+            # before the former connection is done away with, which would end the next one as well.
+            peer.client.eio.wait()
             peer.client.connect(INTEROP, transports=["polling"], wait_timeout=PATIENCE)
         peer.connections.get(timeout=PATIENCE)
         state = peer.state()
