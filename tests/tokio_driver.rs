@@ -77,8 +77,8 @@ impl Bystander {
     }
 }
 
-/// Opens a WebSocket by hand, takes the open packet and sends `bytes`. The stream, and the answer.
-fn on_websocket(server: &Example, bytes: &[u8]) -> (TcpStream, [u8; 4]) {
+/// Opens a WebSocket by hand and takes the open packet.
+fn open_websocket(server: &Example) -> TcpStream {
     let mut stream = connect(server);
     stream
         .write_all(
@@ -93,10 +93,15 @@ fn on_websocket(server: &Example, bytes: &[u8]) -> (TcpStream, [u8; 4]) {
         stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
+    stream
+}
+
+/// The answer to what is sent on a WebSocket.
+fn answer(mut stream: &TcpStream, bytes: &[u8]) -> [u8; 4] {
     stream.write_all(bytes).unwrap();
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).unwrap();
-    (stream, answer)
+    answer
 }
 
 fn close_frame(code: u16) -> [u8; 4] {
@@ -173,11 +178,11 @@ fn frames_that_break_the_websocket_protocol() {
     let unknown: &[u8] = &[0x83, 0x80, 0, 0, 0, 0];
     let orphan: &[u8] = &[0x80, 0x81, 0, 0, 0, 0, b'3'];
     for frame in [unmasked, reserved, unknown, orphan] {
-        assert_eq!(on_websocket(&server, frame).1, close_frame(1002), "{frame:?}");
+        assert_eq!(answer(&open_websocket(&server), frame), close_frame(1002), "{frame:?}");
         bystander.check();
     }
     let no_utf8: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, 0xff];
-    assert_eq!(on_websocket(&server, no_utf8).1, close_frame(1007));
+    assert_eq!(answer(&open_websocket(&server), no_utf8), close_frame(1007));
     bystander.check();
     server.assert_unharmed();
 }
@@ -188,7 +193,7 @@ fn a_frame_that_announces_too_much() {
     let mut server = start(&[]);
     let mut bystander = Bystander::new(&server);
     let huge = [&[0x82, 0xff][..], &(1_u64 << 40).to_be_bytes(), &[0; 4]].concat();
-    assert_eq!(on_websocket(&server, &huge).1, close_frame(1009));
+    assert_eq!(answer(&open_websocket(&server), &huge), close_frame(1009));
     bystander.check();
     server.assert_unharmed();
 }
@@ -198,8 +203,8 @@ fn a_frame_that_announces_too_much() {
 fn a_flood_that_goes_on_after_its_end() {
     let mut server = start(&[]);
     let mut bystander = Bystander::new(&server);
-    let (mut stream, answer) = on_websocket(&server, &[0x83, 0x80, 0, 0, 0, 0]);
-    assert_eq!(answer, close_frame(1002));
+    let mut stream = open_websocket(&server);
+    assert_eq!(answer(&stream, &[0x83, 0x80, 0, 0, 0, 0]), close_frame(1002));
     let flood = vec![0; 1 << 20];
     // The operating systems' buffers take some of it.
     let taken = (0..64).take_while(|_| stream.write_all(&flood).is_ok()).count();

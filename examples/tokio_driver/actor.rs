@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    mem,
     pin::{Pin, pin},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
@@ -148,8 +147,8 @@ impl<M: Machine> Actor<M> {
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut end = pin!(sleep_until(Instant::now() + FAR));
         let mut batch = Vec::with_capacity(BATCH);
-        let mut is_busy = false;
         loop {
+            let mut is_busy = false;
             let due = self.due();
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
@@ -182,7 +181,7 @@ impl<M: Machine> Actor<M> {
                 () = &mut end, if self.is_ending => break,
             }
             self.flush(None);
-            if mem::take(&mut is_busy) {
+            if is_busy {
                 // There is more where that came from: time to look who else has sent something.
                 yield_now().await;
             }
