@@ -39,7 +39,9 @@ mod time;
 mod timers;
 
 pub use bytestring::ByteString;
-pub use config::{ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Transports};
+pub use config::{
+    ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Subprotocols, Transports,
+};
 pub use entropy::Entropy;
 pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
 pub use time::Timestamp;

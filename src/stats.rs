@@ -151,10 +151,13 @@ pub struct RequestRefusals {
     pub unknown_session: u64,
     /// [`ErrorCode::BadHandshakeMethod`].
     pub bad_handshake_method: u64,
-    /// [`ErrorCode::BadRequest`], limits excepted.
+    /// [`ErrorCode::BadRequest`], limits and the handshakes of WebSockets excepted.
     pub bad_request: u64,
     /// [`ErrorCode::UnsupportedVersion`].
     pub unsupported_version: u64,
+    /// A WebSocket handshake that is none of RFC 6455, version 13 (see
+    /// [`WebSocketRequest`](crate::engine::WebSocketRequest)).
+    pub websocket_handshake: u64,
     /// [`Limits::connections`](crate::Limits::connections).
     pub too_many_connections: u64,
     /// [`Limits::handshakes_per_second`](crate::Limits::handshakes_per_second).
@@ -173,6 +176,9 @@ impl RequestRefusals {
             ErrorCode::BadRequest => match refusal.context {
                 engine::Refusal::TOO_MANY_CONNECTIONS => &mut self.too_many_connections,
                 engine::Refusal::TOO_MANY_HANDSHAKES => &mut self.too_many_handshakes,
+                engine::Refusal::WEBSOCKET_METHOD
+                | engine::Refusal::WEBSOCKET_REQUEST
+                | engine::Refusal::WEBSOCKET_VERSION => &mut self.websocket_handshake,
                 _ => &mut self.bad_request,
             },
         };

@@ -20,7 +20,7 @@ use driver::{
 };
 use mio::{Events, Interest, Poll, Token};
 use socketio_proto::{
-    Timestamp, WireId,
+    ServerConfig, Timestamp, WireId,
     engine::{Frame, Method, Refusal},
     server::Input,
 };
@@ -51,6 +51,13 @@ impl Pair {
         poll.registry().register(&mut stream, Token(0), interest).unwrap();
         let connection = Connection::new(seconds(0), stream, BytesMut::new());
         Self { connection, peer, poll, chunk: Chunk::default() }
+    }
+
+    /// Completes the WebSocket handshake that the request asks for.
+    fn upgrade(&mut self, request: &Request) {
+        let asked = request.websocket.as_ref().expect("a handshake");
+        let switching = asked.answer(&ServerConfig::new()).expect("a good one");
+        self.connection.upgrade(WIRE, &switching, MAX_PAYLOAD);
     }
 
     /// Advances once, and there is nothing for the core.
@@ -168,7 +175,7 @@ fn a_connection_without_requests() {
 fn a_websocket_that_is_not_read() {
     let mut pair = Pair::new();
     let request = pair.request(0, HANDSHAKE);
-    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
+    pair.upgrade(&request);
     pair.advance(0);
     assert_eq!(pair.connection.deadline(), None);
 
@@ -209,7 +216,7 @@ fn a_websocket_that_is_not_read() {
 fn a_peer_that_does_not_hang_up() {
     let mut pair = Pair::new();
     let request = pair.request(0, HANDSHAKE);
-    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
+    pair.upgrade(&request);
     assert!(pair.connection.has_wire(WIRE));
     pair.connection.carry_out(seconds(2), Outgoing::Close(Some(1001)));
     assert!(!pair.connection.has_wire(WIRE));
@@ -231,7 +238,7 @@ fn a_peer_that_does_not_hang_up() {
 fn a_peer_that_goes_on_sending_after_the_end() {
     let mut pair = Pair::new();
     let request = pair.request(0, HANDSHAKE);
-    pair.connection.upgrade(WIRE, request.websocket_key.as_deref().unwrap(), MAX_PAYLOAD);
+    pair.upgrade(&request);
     pair.connection.carry_out(seconds(2), Outgoing::Close(Some(1001)));
     let mut peer = pair.peer.try_clone().unwrap();
     let mut sent = 0;

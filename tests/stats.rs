@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use socketio_proto::{
     Limits, RecoveryConfig,
-    engine::{Method, RequestHead},
+    engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
     server::{Input, Stats},
     socket,
@@ -101,6 +101,10 @@ fn requests(sum: &mut Sum) {
     request(&mut world, polling);
     // One that only asks is counted as well.
     assert!(world.server.verify(world.now, &polling).is_err());
+    let websocket = get("EIO=4&transport=websocket");
+    let fields: [(&str, &[u8]); 2] = [("connection", b"upgrade"), ("upgrade", b"websocket")];
+    let asked = WebSocketRequest::read(Method::Get, true, fields).unwrap();
+    assert!(world.server.verify_websocket(world.now, &websocket, &asked).is_err());
     sum.expect(
         &world,
         &[
@@ -112,6 +116,7 @@ fn requests(sum: &mut Sum) {
             ("requests_refused.unknown_session", 1),
             ("requests_refused.unknown_transport", 1),
             ("requests_refused.unsupported_version", 1),
+            ("requests_refused.websocket_handshake", 1),
         ],
     );
 }

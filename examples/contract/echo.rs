@@ -7,7 +7,7 @@ use socketio_proto::{
     EngineId, ServerConfig, Timestamp, WireId,
     engine::{
         self, CloseReason, Event, Method, Output, Refusal, RequestHead, ServerConnection,
-        Transport, Verified, verify,
+        Transport, Verified, WebSocketRequest, WebSocketResponse, verify,
     },
     server::Input,
 };
@@ -61,7 +61,7 @@ impl Echo {
                 self.wires.insert(wire, id);
                 self.tell(now, wire, input);
             }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+            Err(refusal) => {
                 let response = refusal.response(false);
                 self.answers.push(Outgoing::Respond { wire, response });
             }
@@ -75,7 +75,7 @@ impl Echo {
                 self.wires.insert(wire, id);
                 self.tell(now, wire, engine::Input::WebSocketOpened { wire });
             }
-            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
+            Err(_) => {
                 self.answers.push(Outgoing::Close { wire, code: None });
             }
         }
@@ -111,8 +111,14 @@ impl Echo {
 impl Machine for Echo {
     type Message = Infallible;
 
-    fn verify(&mut self, _: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.verify_head(head).map(|_| ())
+    fn verify_websocket(
+        &mut self,
+        _: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        let response = request.answer(&self.config)?;
+        self.verify_head(head).map(|_| response)
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

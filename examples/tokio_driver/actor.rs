@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Frame, Refusal, Response},
+    engine::{Frame, Refusal, Response, WebSocketRequest, WebSocketResponse},
     server::Input,
 };
 use tokio::{
@@ -110,7 +110,11 @@ pub(super) enum Command {
     /// The body of a POST.
     Body { wire: WireId, body: Bytes },
     /// A WebSocket handshake to decide about.
-    Verify { parts: Arc<Parts>, answer: oneshot::Sender<Result<(), Refusal>> },
+    Verify {
+        parts: Arc<Parts>,
+        request: WebSocketRequest,
+        answer: oneshot::Sender<Result<WebSocketResponse, Refusal>>,
+    },
     /// A WebSocket whose handshake was completed.
     WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },
     /// A message on a WebSocket.
@@ -226,7 +230,7 @@ impl<M: Machine> Actor<M> {
         match command {
             Command::Request { wire, parts, answer } => {
                 self.wires.insert(wire, Wire::Exchange(answer));
-                let head = head(&parts);
+                let head = head(&parts, false);
                 let body = None;
                 self.machine.handle_input(now, Input::Request { wire, head, body });
                 self.flush(Some(&parts));
@@ -234,12 +238,13 @@ impl<M: Machine> Actor<M> {
             Command::Body { wire, body } => {
                 self.machine.handle_input(now, Input::Body { wire, body });
             }
-            Command::Verify { parts, answer } => {
-                answer.send(self.machine.verify(now, &head(&parts))).ok();
+            Command::Verify { parts, request, answer } => {
+                let head = head(&parts, true);
+                answer.send(self.machine.verify_websocket(now, &head, &request)).ok();
             }
             Command::WebSocket { wire, parts, peer } => {
                 self.wires.insert(wire, Wire::WebSocket(peer));
-                let head = head(&parts);
+                let head = head(&parts, true);
                 self.machine.handle_input(now, Input::WebSocketOpened { wire, head });
                 self.flush(Some(&parts));
             }

@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 use super::{
     actor::{Command, Endpoint, next_wire},
     site::{Body, Route},
-    websocket,
 };
 
 /// There is no answer: the connection is to be dropped.
@@ -66,19 +65,23 @@ pub(super) async fn answer(
     Ok(to_http(response.map_err(|_| Dropped)?))
 }
 
-/// What the protocol looks at of a request.
-pub(super) fn head(parts: &Parts) -> RequestHead<'_> {
+/// What the protocol looks at of a request, and whether that asks for a WebSocket.
+pub(super) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
     let content_type = parts.headers.get(hyper::header::CONTENT_TYPE);
     RequestHead {
-        method: match parts.method {
-            Method::GET => engine::Method::Get,
-            Method::POST => engine::Method::Post,
-            _ => engine::Method::Other,
-        },
+        method: method(&parts.method),
         query: parts.uri.query().unwrap_or_default(),
-        upgrade: websocket::is_handshake(&parts.headers),
+        upgrade,
         origin: parts.headers.get(ORIGIN).map(HeaderValue::as_bytes),
         binary: content_type.is_some_and(|value| value == "application/octet-stream"),
+    }
+}
+
+pub(super) fn method(method: &Method) -> engine::Method {
+    match *method {
+        Method::GET => engine::Method::Get,
+        Method::POST => engine::Method::Post,
+        _ => engine::Method::Other,
     }
 }
 
@@ -90,7 +93,7 @@ pub(super) fn to_http(response: engine::Response) -> Response<Body> {
     for (name, value) in headers {
         let name = HeaderName::from_static(name);
         let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
+        response.headers_mut().append(name, value);
     }
     response
 }

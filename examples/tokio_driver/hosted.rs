@@ -3,7 +3,7 @@
 use hyper::http::request::Parts;
 use socketio_proto::{
     ConnectionId, Timestamp, WireId,
-    engine::{Refusal, RequestHead},
+    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
     server::{Event, Input, Output, Server},
 };
 
@@ -63,8 +63,13 @@ impl<A: App> Machine for Hosted<A> {
         self.app.start(&mut cx);
     }
 
-    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.server.verify(now, head).map(|_| ())
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        self.server.verify_websocket(now, head, request)
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

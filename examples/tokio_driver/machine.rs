@@ -3,7 +3,7 @@
 use hyper::http::request::Parts;
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Frame, Refusal, RequestHead, Response},
+    engine::{Frame, Refusal, RequestHead, Response, WebSocketRequest, WebSocketResponse},
     server::Input,
 };
 
@@ -16,7 +16,12 @@ pub trait Machine: Send + 'static {
     fn start(&mut self, _now: Timestamp) {}
 
     /// Decides about a WebSocket handshake before it is completed.
-    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal>;
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal>;
 
     /// Takes what happened on a wire, or that it is time.
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>);

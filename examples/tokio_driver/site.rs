@@ -85,10 +85,9 @@ impl Route {
         if query.sid.is_none() && !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        if websocket::is_handshake(request.headers()) {
-            websocket::answer(self, request).await
-        } else {
-            exchange::answer(self, request, patience.body).await
+        match websocket::asked_for(&request) {
+            Some(asked) => websocket::answer(self, request, asked).await,
+            None => exchange::answer(self, request, patience.body).await,
         }
     }
 }

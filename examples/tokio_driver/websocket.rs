@@ -13,14 +13,17 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Request, Response, StatusCode, Version,
     body::Incoming,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    header::{self, HeaderValue},
     http::request::Parts,
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
-use socketio_proto::WireId;
+use socketio_proto::{
+    WireId,
+    engine::{WebSocketRequest, WebSocketResponse},
+};
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -32,10 +35,10 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::{
     actor::{Command, Endpoint, next_wire},
-    exchange::{Dropped, to_http},
+    exchange::{Dropped, method, to_http},
     patience::PatientStream,
     peer::{Farewell, Peer},
-    site::{Body, Route, plain},
+    site::{Body, Route},
     wire_format::{Buffers, Received, WebSocket},
 };
 
@@ -51,31 +54,27 @@ thread_local! {
     static CHUNK_OF_THREAD: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
 }
 
-/// Whether a request asks for a WebSocket.
-pub(super) fn is_handshake(headers: &HeaderMap) -> bool {
-    has_token(headers, &header::UPGRADE, "websocket")
-        && has_token(headers, &header::CONNECTION, "upgrade")
+/// What a request says that asks for a WebSocket; `None` if it does not.
+pub(super) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest> {
+    let is_http11 = request.version() >= Version::HTTP_11;
+    let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    WebSocketRequest::read(method(request.method()), is_http11, fields)
 }
 
 /// Answers a WebSocket handshake, after the machine has decided about it.
 pub(super) async fn answer(
     route: &Route,
     mut request: Request<Incoming>,
+    asked: WebSocketRequest,
 ) -> Result<Response<Body>, Dropped> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let parts = Arc::new(request.into_parts().0);
     let (answer, verified) = oneshot::channel();
-    let verify = Command::Verify { parts: parts.clone(), answer };
+    let verify = Command::Verify { parts: parts.clone(), request: asked, answer };
     route.endpoint.send(verify).await?;
-    if let Err(refusal) = verified.await.map_err(|_| Dropped)? {
-        return Ok(to_http(refusal.response(true)));
-    }
-    let Some(accept) = accept(&parts) else {
-        let mut response = plain(StatusCode::BAD_REQUEST, "Bad request");
-        let version = HeaderValue::from_static("13");
-        let headers = response.headers_mut();
-        headers.insert(header::SEC_WEBSOCKET_VERSION, version);
-        return Ok(response);
+    let switching = match verified.await.map_err(|_| Dropped)? {
+        Ok(switching) => switching,
+        Err(refusal) => return Ok(to_http(refusal.response(true))),
     };
     let endpoint = route.endpoint.clone();
     let max_payload = route.max_payload;
@@ -86,30 +85,21 @@ pub(super) async fn answer(
         }
     });
 
+    Ok(switching_protocols(&switching))
+}
+
+/// The answer that completes a handshake.
+fn switching_protocols(switching: &WebSocketResponse) -> Response<Body> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(response)
-}
-
-fn accept(parts: &Parts) -> Option<HeaderValue> {
-    let version = parts.headers.get(header::SEC_WEBSOCKET_VERSION)?;
-    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY)?;
-    let is_usable = parts.method == Method::GET && version == "13" && key.len() == 24;
-    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok()?;
-    is_usable.then_some(accept)
-}
-
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|value| value.trim().eq_ignore_ascii_case(token))
+    let accept = HeaderValue::try_from(derive_accept_key(switching.key.as_bytes()));
+    headers.extend(accept.ok().map(|accept| (header::SEC_WEBSOCKET_ACCEPT, accept)));
+    let protocol = switching.protocol.as_deref().and_then(|name| name.try_into().ok());
+    headers.extend(protocol.map(|name| (header::SEC_WEBSOCKET_PROTOCOL, name)));
+    response
 }
 
 /// The stream after the handshake, with what was read from it already.

@@ -8,7 +8,7 @@ use std::{
 
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Refusal, RequestHead},
+    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
     server::{Input, Output, Server},
 };
 
@@ -59,8 +59,13 @@ impl Whole {
 }
 
 impl Machine for Whole {
-    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.server.verify(now, head).map(|_| ())
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        self.server.verify_websocket(now, head, request)
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

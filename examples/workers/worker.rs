@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use socketio_proto::{
     ConnectionId, EngineId, Timestamp, WireId,
-    engine::{self, Method, Refusal, RequestHead, Transport, Verified},
+    engine::{
+        self, Method, Refusal, RequestHead, Transport, Verified, WebSocketRequest,
+        WebSocketResponse,
+    },
     link::{self, Link},
     server::{Event, Input},
 };
@@ -49,7 +52,7 @@ impl Worker {
                 };
                 self.links.with(connection, |link| link.handle_input(now, input));
             }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+            Err(refusal) => {
                 let response = refusal.response(head.upgrade);
                 self.answers.push_back((wire, Outgoing::Respond(response)));
             }
@@ -64,7 +67,7 @@ impl Worker {
                 let input = engine::Input::WebSocketOpened { wire };
                 self.links.with(connection, |link| link.handle_input(now, input));
             }
-            Ok(Verified::UpgradeThenClose(_)) | Err(_) => {
+            Err(_) => {
                 self.answers.push_back((wire, Outgoing::Close(None)));
             }
         }
@@ -118,8 +121,14 @@ impl Worker {
 }
 
 impl Machine for Worker {
-    fn verify(&mut self, _: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.verify_head(head).map(|_| ())
+    fn verify_websocket(
+        &mut self,
+        _: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        let response = request.answer(&self.shared.config)?;
+        self.verify_head(head).map(|_| response)
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

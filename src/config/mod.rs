@@ -2,10 +2,12 @@
 
 mod limits;
 mod recovery;
+mod subprotocols;
 
 pub use self::{
     limits::Limits,
     recovery::{RecoveryConfig, ReplayOrder},
+    subprotocols::Subprotocols,
 };
 
 use core::time::Duration;
@@ -34,6 +36,7 @@ pub struct ServerConfig {
     pub(crate) max_payload: usize,
     pub(crate) transports: Transports,
     pub(crate) allow_upgrades: bool,
+    pub(crate) subprotocols: Subprotocols,
     pub(crate) limits: Limits,
     pub(crate) recovery: Option<RecoveryConfig>,
 }
@@ -62,6 +65,7 @@ impl ServerConfig {
             max_payload: 1_000_000,
             transports: Transports::Both,
             allow_upgrades: true,
+            subprotocols: Subprotocols::default(),
             limits: Limits::default(),
             recovery: None,
         }
@@ -139,6 +143,13 @@ impl ServerConfig {
     #[must_use]
     pub fn allow_upgrades(mut self, value: bool) -> Self {
         self.allow_upgrades = value;
+        self
+    }
+
+    /// Which WebSocket sub-protocol is chosen of those that a client offers. Default the first one.
+    #[must_use]
+    pub fn subprotocols(mut self, value: Subprotocols) -> Self {
+        self.subprotocols = value;
         self
     }
 

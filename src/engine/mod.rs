@@ -60,6 +60,7 @@
 //! * During an upgrade a GET is answered 25 ms after `3probe`, not 100 ms.
 //! * A polling response stops at `max_payload` bytes; the rest follows with the next GET.
 //! * Base64 and UTF-8 are checked.
+//! * A WebSocket handshake with a fault is refused with words, never completed and then closed.
 //! * JSONP does not exist; `j` is ignored.
 
 mod client;
@@ -76,6 +77,7 @@ mod server;
 mod state;
 mod upgrade;
 mod verify;
+mod websocket;
 
 pub use client::{
     ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientInput, ClientOutput,
@@ -90,3 +92,4 @@ pub(crate) use queue::Rare;
 pub use response::Response;
 pub use server::ServerConnection;
 pub use verify::{ErrorCode, Method, Refusal, RequestHead, Verified, verify};
+pub use websocket::{WebSocketRequest, WebSocketResponse};

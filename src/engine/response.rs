@@ -13,7 +13,7 @@ use crate::redacted;
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// Header names in lower case, and their values.
+    /// Header names in lower case, and their values. A name may come twice.
     pub headers: &'static [(&'static str, &'static str)],
     /// The body.
     pub body: Bytes,
@@ -61,6 +61,31 @@ impl Response {
     /// A refused plain request.
     pub(super) fn json(status: u16, body: Bytes) -> Self {
         Self { status, headers: &[("content-type", "application/json")], body }
+    }
+
+    /// A refused WebSocket handshake whose client may want to read why.
+    pub(super) fn last_json(status: u16, body: Bytes) -> Self {
+        let headers = &[("connection", "close"), ("content-type", "application/json")];
+        Self { status, headers, body }
+    }
+
+    /// A WebSocket handshake that is not a GET.
+    pub(super) fn not_a_get(body: Bytes) -> Self {
+        let headers = &[("allow", "GET"), ("connection", "close"), ("content-type", "text/html")];
+        Self { status: 405, headers, body }
+    }
+
+    /// A WebSocket handshake of another version than 13. Whoever sends `Upgrade` has to name it in
+    /// `Connection` (RFC 9110, 7.8).
+    pub(super) fn other_version(body: Bytes) -> Self {
+        let headers = &[
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("connection", "upgrade"),
+            ("connection", "close"),
+            ("content-type", "text/html"),
+        ];
+        Self { status: 426, headers, body }
     }
 
     /// A refused WebSocket handshake.

@@ -60,9 +60,6 @@ pub enum Verified<T> {
     },
     /// It belongs to this session.
     Session(T),
-    /// A WebSocket handshake to complete (with status 101), only to close the WebSocket without a
-    /// status code at once. The reference notices these faults that late, and peers rely on it.
-    UpgradeThenClose(Refusal),
 }
 
 /// Decides about a request, by the rules of the reference in their order: the first that fails
@@ -77,9 +74,13 @@ pub enum Verified<T> {
 /// | the session exists | 1 |
 /// | a plain request uses the transport of its session | 3 |
 /// | the revision is that of its session | 3 |
+/// | a WebSocket for a session has its transport | 3 |
 /// | a handshake is a GET | 2 |
-/// | a handshake for a WebSocket is one | 3 |
+/// | a handshake has its transport: a WebSocket `websocket`, a plain request `polling` | 3 |
 /// | a handshake asks for revision 4 | 5 |
+///
+/// A request that asks for a WebSocket has a head of its own to be decided about; see
+/// [`WebSocketRequest`](super::WebSocketRequest).
 ///
 /// # Errors
 ///
@@ -153,7 +154,7 @@ fn verify_session<T>(
         return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
-        return Ok(Verified::UpgradeThenClose(not_a_websocket()));
+        return Err(not_a_websocket());
     }
     Ok(Verified::Session(session))
 }
@@ -170,21 +171,16 @@ fn verify_handshake<T>(
         return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
-        return Ok(Verified::UpgradeThenClose(not_a_websocket()));
+        return Err(not_a_websocket());
     }
-    match (version4, head.upgrade) {
-        (true, _) => Ok(Verified::Handshake { transport }),
-        (false, true) => Ok(Verified::UpgradeThenClose(unsupported_version())),
-        (false, false) => Err(unsupported_version()),
+    if !version4 {
+        return Err(Refusal::new(ErrorCode::UnsupportedVersion, "UNSUPPORTED_PROTOCOL_VERSION"));
     }
+    Ok(Verified::Handshake { transport })
 }
 
 fn not_a_websocket() -> Refusal {
     Refusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH")
-}
-
-fn unsupported_version() -> Refusal {
-    Refusal::new(ErrorCode::UnsupportedVersion, "UNSUPPORTED_PROTOCOL_VERSION")
 }
 
 fn enabled(config: &ServerConfig, transport: Transport) -> bool {
@@ -253,6 +249,9 @@ pub struct Refusal {
 impl Refusal {
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "TOO_MANY_CONNECTIONS";
     pub(crate) const TOO_MANY_HANDSHAKES: &str = "TOO_MANY_HANDSHAKES";
+    pub(crate) const WEBSOCKET_METHOD: &str = "WEBSOCKET_METHOD";
+    pub(crate) const WEBSOCKET_REQUEST: &str = "WEBSOCKET_REQUEST";
+    pub(crate) const WEBSOCKET_VERSION: &str = "WEBSOCKET_VERSION";
 
     /// The application does not want this client (code 4). The client is told the message.
     pub fn forbidden(message: impl Into<ByteString>) -> Self {
@@ -279,7 +278,8 @@ impl Refusal {
         Self::new(ErrorCode::BadRequest, Self::TOO_MANY_HANDSHAKES)
     }
 
-    /// Makes the answer: JSON to a plain request, the bare message to a WebSocket handshake.
+    /// Makes the answer: JSON to a plain request, the bare message to a WebSocket handshake. One that
+    /// asks for another revision of Engine.IO gets JSON either way.
     ///
     /// ```
     /// use socketio_proto::engine::Refusal;
@@ -295,14 +295,20 @@ impl Refusal {
             message: &'a str,
         }
 
-        if upgrade {
-            return Response::refused_upgrade(self.message.as_bytes().clone());
+        if upgrade && self.code != ErrorCode::UnsupportedVersion {
+            let body = self.message.as_bytes().clone();
+            return match self.context {
+                Self::WEBSOCKET_METHOD => Response::not_a_get(body),
+                Self::WEBSOCKET_VERSION => Response::other_version(body),
+                _ => Response::refused_upgrade(body),
+            };
         }
         let status = if self.code == ErrorCode::Forbidden { 403 } else { 400 };
         let body = Body { code: self.code.as_u8(), message: &self.message };
         // A number and a string: nothing here can fail to be JSON.
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        Response::json(status, Bytes::from(json.into_boxed_slice()))
+        let json = Bytes::from(json.into_boxed_slice());
+        if upgrade { Response::last_json(status, json) } else { Response::json(status, json) }
     }
 
     fn new(code: ErrorCode, context: &'static str) -> Self {

@@ -131,7 +131,6 @@ fn query(mut source: Source<'_>) {
             assert_eq!(parsed.sid, Some(QuerySid::Id(id)));
             assert!(head.upgrade || current == Transport::Polling);
         }
-        Ok(Verified::UpgradeThenClose(_)) => assert!(head.upgrade),
         Err(refusal) => {
             check_refusal(&refusal);
             let response = refusal.response(head.upgrade);

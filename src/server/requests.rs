@@ -4,7 +4,10 @@ use bytes::Bytes;
 
 use super::{Event, Server};
 use crate::{
-    engine::{self, Method, Refusal, RequestHead, Transport, Verified},
+    engine::{
+        self, Method, Refusal, RequestHead, Transport, Verified, WebSocketRequest,
+        WebSocketResponse,
+    },
     id::{ConnectionId, EngineId, WireId},
     link::Link,
     stats::increment,
@@ -25,9 +28,9 @@ pub enum Admission {
 }
 
 impl<D: Default> Server<D> {
-    /// Decides about a request. To be called before a WebSocket handshake is completed, and by an
-    /// application that has its own say about new sessions; [`Server::handle_input`] verifies
-    /// again. Who is refused here is counted here, and answered by the caller.
+    /// Decides about a request. To be called by an application that has its own say about new
+    /// sessions; [`Server::handle_input`] verifies again. Who is refused here is counted here, and
+    /// answered by the caller.
     ///
     /// # Errors
     ///
@@ -36,11 +39,30 @@ impl<D: Default> Server<D> {
         let now = self.advance(now);
         let admission = match self.verify_head(head) {
             Ok(Verified::Handshake { .. }) => self.check_limits(now).map(|()| Admission::Handshake),
-            Ok(Verified::UpgradeThenClose(_)) => Ok(Admission::Handshake),
             Ok(Verified::Session(connection)) => Ok(Admission::Session(connection)),
             Err(refusal) => Err(refusal),
         };
         admission.inspect_err(|refusal| self.totals.requests_refused.count(refusal))
+    }
+
+    /// Decides about a request that asks for a WebSocket, before its handshake is completed: about
+    /// the handshake itself, and then as [`Server::verify`]. The caller answers, and goes on with
+    /// [`Input::WebSocketOpened`](super::Input::WebSocketOpened) if that was with status 101.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    pub fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        let response = request.answer(&self.config);
+        let response =
+            response.inspect_err(|refusal| self.totals.requests_refused.count(refusal))?;
+        self.verify(now, &RequestHead { upgrade: true, ..*head })?;
+        Ok(response)
     }
 
     pub(super) fn handle_request(
@@ -68,9 +90,7 @@ impl<D: Default> Server<D> {
                     link.handle_input(now, input);
                 });
             }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
-                self.refuse(wire, &refusal, head.upgrade);
-            }
+            Err(refusal) => self.refuse(wire, &refusal, head.upgrade),
         }
     }
 
@@ -94,9 +114,7 @@ impl<D: Default> Server<D> {
                     link.handle_input(now, input);
                 });
             }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
-                self.close_unopened(wire, &refusal);
-            }
+            Err(refusal) => self.close_unopened(wire, &refusal),
         }
     }
 

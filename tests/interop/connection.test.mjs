@@ -18,6 +18,12 @@ for (const transport of Object.keys(TRANSPORTS)) {
       assert.deepEqual(await peer.state(), { id: peer.id, rooms: [peer.id], data: {}, recovered: false });
     });
 
+    test("connects with sub-protocols of its own", async (t) => {
+      const peer = await connect(t, { transport, protocols: ["mcu.v1", "mcu.v2"] });
+      assert.equal(peer.transport, transport === "polling" ? "polling" : "websocket");
+      assert.equal(await peer.call("message-with-ack", 1), 1);
+    });
+
     test("hands the authentication data over", async (t) => {
       const auth = { token: "abc", nested: { list: [1, null, "ü"] } };
       const plain = await connect(t, { transport, auth });

@@ -133,10 +133,10 @@ impl Workers {
                 self.wires.insert(wire, connection);
                 self.wire(wire, input);
             }
-            Ok(Verified::UpgradeThenClose(_)) | Err(_) if head.upgrade => {
+            Err(_) if head.upgrade => {
                 self.out.push_back(Output::Close { wire, code: None });
             }
-            Ok(Verified::UpgradeThenClose(refusal)) | Err(refusal) => {
+            Err(refusal) => {
                 let response = refusal.response(false);
                 self.out.push_back(Output::Respond { wire, response });
             }

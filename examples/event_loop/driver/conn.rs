@@ -18,7 +18,11 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use mio::{event::Event, net::TcpStream};
-use socketio_proto::{Timestamp, WireId, engine::Response, server::Input};
+use socketio_proto::{
+    Timestamp, WireId,
+    engine::{Response, WebSocketResponse},
+    server::Input,
+};
 
 use super::{
     buffers::{self, Broken, Buffers, Chunk, Stream},
@@ -184,9 +188,9 @@ impl Connection {
     }
 
     /// The request is a WebSocket handshake, to be completed.
-    pub fn upgrade(&mut self, wire: WireId, key: &str, max_payload: usize) {
+    pub fn upgrade(&mut self, wire: WireId, switching: &WebSocketResponse, max_payload: usize) {
         self.wire = Some(wire);
-        http::write_switching_protocols(&mut self.buffers.output, key);
+        http::write_switching_protocols(&mut self.buffers.output, switching);
         self.enter(Stage::WebSocket(Box::new(WebSocket::new(max_payload))), None);
     }
 

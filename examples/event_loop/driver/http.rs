@@ -1,7 +1,7 @@
 //! HTTP/1.1 as far as a Socket.IO server needs it: request heads in, responses out. No I/O.
 
 use bytes::BytesMut;
-use socketio_proto::engine::{Method, RequestHead, Response};
+use socketio_proto::engine::{Method, RequestHead, Response, WebSocketRequest, WebSocketResponse};
 use tungstenite::handshake::derive_accept_key;
 
 /// Largest head of a request, in bytes.
@@ -16,13 +16,23 @@ enum Verb {
     Other,
 }
 
+impl Verb {
+    fn known(self) -> Method {
+        match self {
+            Self::Get => Method::Get,
+            Self::Post => Method::Post,
+            Self::Head | Self::Other => Method::Other,
+        }
+    }
+}
+
 /// The head of a request.
 #[derive(Debug)]
 pub struct Request {
     method: Verb,
     target: String,
-    /// The `Sec-WebSocket-Key` of a WebSocket handshake.
-    pub websocket_key: Option<String>,
+    /// What it says if it asks for a WebSocket.
+    pub websocket: Option<WebSocketRequest>,
     origin: Option<Vec<u8>>,
     is_binary: bool,
     /// Bytes of the body.
@@ -59,7 +69,7 @@ impl Request {
         let request = Self {
             method,
             target: head.path.unwrap_or_default().to_owned(),
-            websocket_key: headers.websocket_key(method, is_http11)?,
+            websocket: headers.websocket(method, is_http11),
             origin: headers.get("origin").map(<[u8]>::to_vec),
             is_binary: headers.get("content-type") == Some(b"application/octet-stream"),
             content_length: headers.content_length()?,
@@ -73,13 +83,9 @@ impl Request {
     pub fn split(&self) -> (&str, RequestHead<'_>) {
         let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
         let head = RequestHead {
-            method: match self.method {
-                Verb::Get => Method::Get,
-                Verb::Post => Method::Post,
-                Verb::Head | Verb::Other => Method::Other,
-            },
+            method: self.method.known(),
             query,
-            upgrade: self.websocket_key.is_some(),
+            upgrade: self.websocket.is_some(),
             origin: self.origin.as_deref(),
             binary: self.is_binary,
         };
@@ -130,23 +136,9 @@ impl<'a> Headers<'a> {
         str::from_utf8(first).ok().and_then(|digits| digits.parse().ok()).ok_or(400)
     }
 
-    fn websocket_key(&self, method: Verb, is_http11: bool) -> Result<Option<String>, u16> {
-        let wants_upgrade =
-            self.has_token("connection", "upgrade") && self.has_token("upgrade", "websocket");
-        if !wants_upgrade {
-            return Ok(None);
-        }
-        if self.get("sec-websocket-version") != Some(b"13") {
-            return Err(426);
-        }
-        let key = self.get("sec-websocket-key").and_then(|key| str::from_utf8(key).ok());
-        match key {
-            // 16 bytes in base64.
-            Some(key) if key.len() == 24 && method == Verb::Get && is_http11 => {
-                Ok(Some(key.to_owned()))
-            }
-            Some(_) | None => Err(400),
-        }
+    fn websocket(&self, method: Verb, is_http11: bool) -> Option<WebSocketRequest> {
+        let fields = self.0.iter().map(|header| (header.name, header.value));
+        WebSocketRequest::read(method.known(), is_http11, fields)
     }
 }
 
@@ -174,10 +166,6 @@ pub fn closes(response: &Response) -> bool {
 /// Writes an answer to a request that never gets to the core, the last one on its connection.
 pub fn write_error(output: &mut BytesMut, status: u16) {
     write_head(output, status);
-    if status == 426 {
-        write_header(output, "upgrade", "websocket");
-        write_header(output, "sec-websocket-version", "13");
-    }
     write_header(output, "connection", "close");
     write_header(output, "content-length", "0");
     output.extend_from_slice(b"\r\n");
@@ -189,11 +177,14 @@ pub fn write_continue(output: &mut BytesMut) {
 }
 
 /// Writes the answer that completes a WebSocket handshake.
-pub fn write_switching_protocols(output: &mut BytesMut, key: &str) {
+pub fn write_switching_protocols(output: &mut BytesMut, switching: &WebSocketResponse) {
     write_head(output, 101);
     write_header(output, "upgrade", "websocket");
     write_header(output, "connection", "Upgrade");
-    write_header(output, "sec-websocket-accept", &derive_accept_key(key.as_bytes()));
+    write_header(output, "sec-websocket-accept", &derive_accept_key(switching.key.as_bytes()));
+    if let Some(protocol) = &switching.protocol {
+        write_header(output, "sec-websocket-protocol", protocol);
+    }
     output.extend_from_slice(b"\r\n");
 }
 
@@ -218,6 +209,7 @@ fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Payload Too Large",

@@ -2,7 +2,7 @@
 
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Frame, Refusal, RequestHead, Response},
+    engine::{Frame, Refusal, RequestHead, Response, WebSocketRequest, WebSocketResponse},
     server::{Event, Input, Output, Server},
 };
 
@@ -13,7 +13,12 @@ pub trait Machine {
     /// # Errors
     ///
     /// The [`Refusal`] to answer with.
-    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal>;
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal>;
 
     /// Takes what happened on a wire, or that it is time.
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
@@ -71,8 +76,13 @@ where
     D: Default,
     F: FnMut(&mut Server<D>, Timestamp, Event<D>),
 {
-    fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<(), Refusal> {
-        self.server.verify(now, head).map(|_| ())
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, Refusal> {
+        self.server.verify_websocket(now, head, request)
     }
 
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {

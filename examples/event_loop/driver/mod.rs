@@ -295,14 +295,14 @@ impl<M: Machine> EventLoop<M> {
             connection.refuse(now, 404);
             return;
         }
-        let Some(key) = &request.websocket_key else {
+        let Some(websocket) = &request.websocket else {
             connection.begin(now, wire, &request, self.max_payload);
             self.machine.handle_input(now, Input::Request { wire, head, body: None });
             return;
         };
-        match self.machine.verify(now, &head) {
-            Ok(()) => {
-                connection.upgrade(wire, key, self.max_payload);
+        match self.machine.verify_websocket(now, &head, websocket) {
+            Ok(switching) => {
+                connection.upgrade(wire, &switching, self.max_payload);
                 self.machine.handle_input(now, Input::WebSocketOpened { wire, head });
             }
             Err(refusal) => {
