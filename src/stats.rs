@@ -108,6 +108,8 @@ pub struct Closed {
     pub parse_error: u64,
     /// [`CloseReason::ProtocolViolation`].
     pub protocol_violation: u64,
+    /// [`CloseReason::OtherParser`].
+    pub other_parser: u64,
     /// [`CloseReason::Overflow`].
     pub overflow: u64,
     /// [`CloseReason::RateLimited`].
@@ -131,6 +133,7 @@ impl Closed {
             CloseReason::ForcedClose => &mut self.forced_close,
             CloseReason::ParseError(_) => &mut self.parse_error,
             CloseReason::ProtocolViolation => &mut self.protocol_violation,
+            CloseReason::OtherParser => &mut self.other_parser,
             CloseReason::Overflow => &mut self.overflow,
             CloseReason::RateLimited => &mut self.rate_limited,
             CloseReason::ConnectTimeout => &mut self.connect_timeout,

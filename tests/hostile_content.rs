@@ -7,6 +7,7 @@ mod support;
 
 use bytes::Bytes;
 use socketio_proto::{
+    WireId,
     engine::DecodeError,
     hub::Audience,
     server::{Event, Input, Totals},
@@ -33,6 +34,13 @@ fn receive(world: &mut World, client: Client, packet: &str) -> socket::Event {
         _ => None,
     });
     received.unwrap_or_else(|| panic!("not received: {}", &packet[..packet.len().min(100)]))
+}
+
+/// The body of the response on a wire.
+fn body(world: &mut World, wire: WireId) -> String {
+    let received = world.take(wire);
+    let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
+    String::from_utf8(response.body.to_vec()).unwrap()
 }
 
 /// Sends packets, each on a connection of its own, that have to end it and the session.
@@ -181,6 +189,49 @@ fn bytes_that_are_no_packet() {
     }
     assert_eq!(DecodeError::Empty.to_string(), "empty packet");
     assert_eq!(totals(&world).connections_closed.parse_error, 7);
+}
+
+/// A client with another parser than the default one (`socket.io-msgpack-parser`) | none | CONNECT_ERROR, closed (1003) | `connections_closed.other_parser`
+#[test]
+fn a_client_with_another_parser() {
+    let (mut world, mut bystander) = world();
+    let refusal = r#"44{"message":"This server speaks the default parser"}"#;
+    let msgpack: &[u8] = b"\x83\xa4type\x00\xa4data\xc0\xa3nsp\xa1/";
+    let (binary, json) = (world.open(), world.open());
+    world.send_binary(binary, msgpack);
+    // The parser that makes JSON of whole packets.
+    world.send(json, r#"4{"type":0,"nsp":"/"}"#);
+    for client in [binary, json] {
+        let told = [Received::Text(refusal.into()), Received::Closed(Some(1003))];
+        assert_eq!(world.take(client.wire), told);
+    }
+    let wire = world.wire();
+    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    let open = body(&mut world, wire);
+    let sid = open.split("\"sid\":\"").nth(1).unwrap()[..20].to_owned();
+    let query = format!("EIO=4&transport=polling&sid={sid}");
+    let (sent, polled) = (world.wire(), world.wire());
+    let packet = Some(Bytes::from_static(b"bg6R0eXBlAKRkYXRhwKNuc3ChLw=="));
+    world.input(Input::Request { wire: sent, head: post(&query), body: packet });
+    world.input(Input::Request { wire: polled, head: get(&query), body: None });
+    assert_eq!(body(&mut world, polled), refusal);
+    assert_eq!(totals(&world).connections_closed.other_parser, 2, "the third has to be told first");
+    let last = world.wire();
+    world.input(Input::Request { wire: last, head: get(&query), body: None });
+    assert_eq!(body(&mut world, last), "1");
+    assert_eq!(totals(&world).connections_closed.other_parser, 3);
+    bystander.check(&mut world);
+}
+
+#[test]
+fn a_binary_message_of_who_has_joined_is_a_violation() {
+    let (mut world, mut bystander) = world();
+    let (client, _) = world.connect();
+    // It was understood before, so it has no other parser.
+    world.send_binary(client, b"\x01");
+    let closed = totals(&world).connections_closed;
+    assert_eq!((closed.other_parser, closed.protocol_violation), (0, 1));
+    bystander.check(&mut world);
 }
 
 static MEGABYTE: [u8; 1_000_000] = [0; 1_000_000];

@@ -155,9 +155,12 @@ fn closes_by_peers(sum: &mut Sum) {
         let (client, _) = world.connect();
         world.send(client, packet);
     }
+    let foreign = world.open();
+    world.send_binary(foreign, b"\x80");
     sum.expect(
         &world,
         &[
+            ("connections_closed.other_parser", 1),
             ("connections_closed.parse_error", 1),
             ("connections_closed.protocol_violation", 1),
             ("connections_closed.transport_close", 1),

@@ -13,6 +13,7 @@ use std::{
 };
 
 use example::Example;
+use socketio_proto::engine::close_text;
 
 /// Longer than anything takes. Only a test that fails waits for it.
 const WAIT: Duration = Duration::from_secs(60);
@@ -151,5 +152,22 @@ fn a_wrong_handshake_leaves_the_session_alone() {
             assert!(answer.split(' ').nth(1) == Some("400"), "{request}{answer}");
         }
         assert!(is_alive(&server, &query));
+    }
+}
+
+#[test]
+fn a_close_frame_says_why_in_words() {
+    for server in servers() {
+        let mut stream = connect(&server);
+        stream.write_all(handshake("EIO=4&transport=websocket", "").as_bytes()).unwrap();
+        // A binary frame with a zero mask: a CONNECT of another parser.
+        stream.write_all(&[0x82, 0x81, 0, 0, 0, 0, 0x83]).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        let code = 1003_u16.to_be_bytes();
+        let reason = close_text(1003);
+        let len = u8::try_from(2 + reason.len()).unwrap();
+        let frame = [&[0x88, len][..], &code, reason.as_bytes()].concat();
+        assert!(received.ends_with(&frame), "{:?}", String::from_utf8_lossy(&received));
     }
 }

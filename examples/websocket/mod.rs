@@ -7,7 +7,10 @@
 use std::io::{self, Read, Write};
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
-use socketio_proto::{ByteString, engine::Frame};
+use socketio_proto::{
+    ByteString,
+    engine::{Frame, close_text},
+};
 use tungstenite::{
     Bytes, Error, Message, Utf8Bytes,
     protocol::{
@@ -76,14 +79,13 @@ impl WebSocket {
                 Err(Error::Utf8(_)) => CloseCode::Invalid,
                 Err(_) => CloseCode::Protocol,
             };
-            self.close(buffers, Some(code));
+            self.close(buffers, Some(CloseFrame { code, reason: Utf8Bytes::default() }));
             return Received::Closed;
         }
     }
 
     /// Sends a close frame; if the peer has sent one already, the answer to that.
-    pub fn close(&mut self, buffers: &mut Buffers, code: Option<CloseCode>) {
-        let frame = code.map(|code| CloseFrame { code, reason: Utf8Bytes::default() });
+    pub fn close(&mut self, buffers: &mut Buffers, frame: Option<CloseFrame>) {
         match self.0.close(buffers, frame) {
             // It ends here either way: the connection is closed by the caller.
             Ok(()) | Err(_) => {}
@@ -102,9 +104,12 @@ pub fn write_message(output: &mut BytesMut, frame: Frame) {
 
 /// Writes a close frame, for a WebSocket that is not to be read from any more.
 pub fn write_close(output: &mut BytesMut, code: Option<u16>) {
-    let reason = Utf8Bytes::default();
-    let close = code.map(|code| CloseFrame { code: code.into(), reason });
-    write_frame(output, frame::Frame::close(close));
+    write_frame(output, frame::Frame::close(code.map(close_frame)));
+}
+
+/// What the core closes a WebSocket with.
+pub fn close_frame(code: u16) -> CloseFrame {
+    CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(close_text(code)) }
 }
 
 fn write_frame(output: &mut BytesMut, frame: frame::Frame) {

@@ -103,6 +103,10 @@ pub enum CloseReason {
     /// The layer above found packets that its protocol does not allow.
     #[error("the peer broke the protocol of the layer above")]
     ProtocolViolation,
+    /// The client's first packet is none of the default parser: it was made with another one, such
+    /// as `socket.io-msgpack-parser`, and every packet of it will be like that.
+    #[error("the client speaks another parser than the default one")]
+    OtherParser,
     /// A newer connection recovered the session of this one.
     #[error("another connection took the session over")]
     TakenOver,
@@ -130,6 +134,7 @@ impl CloseReason {
             | Self::AttachmentTimeout
             | Self::ServerShutdown
             | Self::ProtocolViolation
+            | Self::OtherParser
             | Self::TakenOver => "forced close",
         }
     }

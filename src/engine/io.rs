@@ -110,6 +110,7 @@ pub enum Output {
         /// The WebSocket or the exchange.
         wire: WireId,
         /// The status code of the close frame; `None` for a close frame without one.
+        /// [`close_text`](super::close_text) has the words for it.
         code: Option<u16>,
     },
     /// Tell the layer above.

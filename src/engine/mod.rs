@@ -64,6 +64,7 @@
 //! * JSONP does not exist; `j` is ignored.
 
 mod client;
+mod close_code;
 mod error;
 mod handshake;
 mod heartbeat;
@@ -83,6 +84,8 @@ pub use client::{
     ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientInput, ClientOutput,
     ClientStart,
 };
+pub(crate) use close_code::TRY_AGAIN_LATER;
+pub use close_code::close_text;
 pub use error::{CloseReason, DecodeError, SendError, TransportFault};
 pub use handshake::{Open, Query, QuerySid, Transport};
 pub use io::{Event, Input, Output};

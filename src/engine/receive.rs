@@ -5,11 +5,12 @@ use bytes::Bytes;
 use super::{
     CloseReason, DecodeError, Event, Frame, Packet, PayloadReader, Refusal, Response,
     ServerConnection, TransportFault,
+    close_code::TOO_FAST,
     handshake::upgradable,
     heartbeat::Beat,
     server::encoded,
     state::{Admitted, Lost},
-    upgrade::{Probe, ProbeStep, TOO_FAST},
+    upgrade::{Probe, ProbeStep},
 };
 use crate::WireId;
 

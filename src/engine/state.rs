@@ -19,7 +19,8 @@ use alloc::boxed::Box;
 
 use super::{
     CloseReason, Transport, TransportFault,
-    upgrade::{Probe, TOO_BIG, TOO_FAST},
+    close_code::{OTHER_PARSER, TOO_BIG, TOO_FAST},
+    upgrade::Probe,
 };
 use crate::{Timestamp, WireId};
 
@@ -241,6 +242,7 @@ impl State {
                 let code = match reason {
                     CloseReason::TransportError(TransportFault::PayloadTooLarge) => Some(TOO_BIG),
                     CloseReason::RateLimited => Some(TOO_FAST),
+                    CloseReason::OtherParser => Some(OTHER_PARSER),
                     _ => None,
                 };
                 let close = (!*lost).then_some(LastClose { wire: *wire, code });

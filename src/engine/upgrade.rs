@@ -16,13 +16,8 @@
 
 use core::time::Duration;
 
-use super::{Frame, Packet};
+use super::{Frame, Packet, close_code::TOO_BIG};
 use crate::{ServerConfig, Timestamp, WireId};
-
-/// "Message too big", the one status code that the reference closes a WebSocket with.
-pub(super) const TOO_BIG: u16 = 1009;
-/// "Policy violation": for who sends too fast, which the reference does not notice.
-pub(super) const TOO_FAST: u16 = 1008;
 
 /// The time from `3probe` to the first NOOP packet, by which they may differ on their ways.
 const NOOP_DELAY: Duration = Duration::from_millis(25);

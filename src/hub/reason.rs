@@ -92,7 +92,8 @@ impl From<CloseReason> for DisconnectReason {
             CloseReason::RateLimited => Self::RateLimited,
             CloseReason::AttachmentTimeout => Self::AttachmentTimeout,
             CloseReason::ServerShutdown => Self::ServerShuttingDown,
-            CloseReason::ProtocolViolation => Self::ProtocolViolation,
+            // Likewise, whose first packet was not understood.
+            CloseReason::ProtocolViolation | CloseReason::OtherParser => Self::ProtocolViolation,
             CloseReason::TakenOver => Self::TakenOver,
         }
     }

@@ -6,7 +6,9 @@ use super::{Event, Link, NOWHERE, Output, Patience, Seat, Seats, Stay};
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
-    socket::{Args, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet},
+    socket::{
+        Args, DecodeError, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet,
+    },
 };
 
 impl Link {
@@ -36,9 +38,27 @@ impl Link {
         match packet {
             Ok(Some(packet)) => self.handle_packet(packet),
             Ok(None) => {}
+            Err(error) if self.is_of_other_parser(error) => self.handle_other_parser(),
             Err(_) => self.handle_violation(),
         }
         self.await_attachment();
+    }
+
+    /// Whether the client has never been understood: the first packet of any client is a CONNECT,
+    /// which is text that begins with a digit unless another parser has made it.
+    fn is_of_other_parser(&self, error: DecodeError) -> bool {
+        let is_new = matches!(self.rest.patience, Patience::Connect(_));
+        let is_foreign = matches!(error, DecodeError::UnexpectedBinary | DecodeError::UnknownType);
+        is_new && is_foreign && self.rest.seats.is_empty()
+    }
+
+    /// Says so in the way that a client reports: its own parser fails at this packet, and it emits
+    /// `disconnect` with the reason `parse error` instead of one for a lost link.
+    fn handle_other_parser(&mut self) {
+        let error = Json::from_text(r#"{"message":"This server speaks the default parser"}"#);
+        let error = error.unwrap_or_else(|_| Json::empty_object());
+        self.send_exempt(&Encoded::connect_error(&NamespaceName::root(), &error));
+        self.connection.close(self.connection.now(), CloseReason::OtherParser);
     }
 
     /// A client that has joined has so long for each attachment; one that has not has less time

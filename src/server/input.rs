@@ -103,7 +103,7 @@ pub enum Output<D> {
     Close {
         /// Which.
         wire: WireId,
-        /// The status code of the close frame.
+        /// The status code of the close frame. [`engine::close_text`] has the words for it.
         code: Option<u16>,
     },
     /// Tell the application.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Event, Server};
 use crate::{
     engine::{
-        self, Method, Refusal, RequestHead, Transport, Verified, WebSocketRequest,
+        self, Method, Refusal, RequestHead, TRY_AGAIN_LATER, Transport, Verified, WebSocketRequest,
         WebSocketResponse,
     },
     id::{ConnectionId, EngineId, WireId},
@@ -13,9 +13,6 @@ use crate::{
     stats::increment,
     time::Timestamp,
 };
-
-/// Closes a WebSocket that would be one too many: "try again later".
-const TRY_AGAIN_LATER: u16 = 1013;
 
 /// What a request that was verified is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

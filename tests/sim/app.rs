@@ -158,11 +158,14 @@ impl World {
             CloseReason::ConnectTimeout => "connect timeout",
             CloseReason::AttachmentTimeout => "attachment timeout",
             CloseReason::RateLimited => "rate limited",
+            CloseReason::OtherParser => "other parser",
             _ => "other",
         };
         *self.tally.closed.entry(name).or_default() += 1;
-        let is_violation =
-            matches!(reason, CloseReason::ParseError(_) | CloseReason::ProtocolViolation);
+        let is_violation = matches!(
+            reason,
+            CloseReason::ParseError(_) | CloseReason::ProtocolViolation | CloseReason::OtherParser
+        );
         assert!(
             !is_violation || self.clients[client].is_excused,
             "client {client} is faithful: {reason}"

@@ -255,8 +255,8 @@ impl Connection {
     fn finish(&mut self, now: Timestamp, code: Option<u16>) {
         self.wire = None;
         match &mut self.stage {
-            Stage::WebSocket(websocket) => {
-                websocket.close(&mut self.buffers, code.map(Into::into));
+            Stage::WebSocket(stream) => {
+                stream.close(&mut self.buffers, code.map(websocket::close_frame));
                 self.close(now);
             }
             Stage::Body { .. } | Stage::Answer => self.stage = Stage::Gone,

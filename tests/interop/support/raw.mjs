@@ -65,7 +65,7 @@ export class Frames {
   constructor(query, { url = ACCEPTANCE } = {}) {
     this.ws = new WebSocket(`${url.replace(/^http/, "ws")}/socket.io/?${query}`);
     this.ws.on("message", (data, binary) => this.received.push(binary ? data : data.toString()));
-    this.ws.on("close", (code) => { this.code = code; });
+    this.ws.on("close", (code, reason) => { [this.code, this.reason] = [code, String(reason)]; });
     this.ws.on("error", () => {});
     this.ws.on("unexpected-response", (_, response) => {
       const chunks = [];

@@ -1,0 +1,45 @@
+//! Status codes of close frames, and the words that go with them.
+
+/// "Unsupported data": the client does not speak the default parser.
+pub(super) const OTHER_PARSER: u16 = 1003;
+/// "Policy violation": for who sends too fast, which the reference does not notice.
+pub(super) const TOO_FAST: u16 = 1008;
+/// "Message too big", the one status code that the reference closes a WebSocket with.
+pub(super) const TOO_BIG: u16 = 1009;
+/// "Try again later": for a WebSocket that would be one too many.
+pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
+
+/// Returns what a close frame should say beside its status code, for whoever looks for the reason
+/// on the client's side. At most 123 bytes, which is what fits; empty for other codes than those
+/// that this crate closes with.
+///
+/// ```
+/// use socketio_proto::engine::close_text;
+///
+/// assert_eq!(close_text(1008), "packets came too fast");
+/// assert_eq!(close_text(1000), "");
+/// ```
+pub const fn close_text(code: u16) -> &'static str {
+    match code {
+        OTHER_PARSER => "the first packet is not one of the default parser (socket.io-parser)",
+        TOO_FAST => "packets came too fast",
+        TOO_BIG => "the message is larger than maxPayload",
+        TRY_AGAIN_LATER => "there are too many connections or handshakes: try again later",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_fits_into_a_close_frame() {
+        let mut count = 0;
+        for code in 0..=u16::MAX {
+            assert!(close_text(code).len() <= 123, "{code}");
+            count += usize::from(!close_text(code).is_empty());
+        }
+        assert_eq!(count, 4);
+    }
+}
