@@ -40,7 +40,8 @@ mod timers;
 
 pub use bytestring::ByteString;
 pub use config::{
-    ConfigError, Limits, RecoveryConfig, ReplayOrder, ServerConfig, Subprotocols, Transports,
+    ConfigError, Limits, Origins, RecoveryConfig, ReplayOrder, ServerConfig, Subprotocols,
+    Transports,
 };
 pub use entropy::Entropy;
 pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};

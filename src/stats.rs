@@ -158,6 +158,8 @@ pub struct RequestRefusals {
     pub bad_request: u64,
     /// [`ErrorCode::UnsupportedVersion`].
     pub unsupported_version: u64,
+    /// The page is none of [`ServerConfig::origins`](crate::ServerConfig::origins).
+    pub origin_not_allowed: u64,
     /// A WebSocket handshake that is none of RFC 6455, version 13 (see
     /// [`WebSocketRequest`](crate::engine::WebSocketRequest)).
     pub websocket_handshake: u64,
@@ -174,8 +176,11 @@ impl RequestRefusals {
             ErrorCode::UnknownSession => &mut self.unknown_session,
             ErrorCode::BadHandshakeMethod => &mut self.bad_handshake_method,
             ErrorCode::UnsupportedVersion => &mut self.unsupported_version,
-            // Whom the application does not want the application counts.
-            ErrorCode::Forbidden => return,
+            ErrorCode::Forbidden => match refusal.context {
+                engine::Refusal::ORIGIN_NOT_ALLOWED => &mut self.origin_not_allowed,
+                // Whom the application does not want the application counts.
+                _ => return,
+            },
             ErrorCode::BadRequest => match refusal.context {
                 engine::Refusal::TOO_MANY_CONNECTIONS => &mut self.too_many_connections,
                 engine::Refusal::TOO_MANY_HANDSHAKES => &mut self.too_many_handshakes,

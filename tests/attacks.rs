@@ -7,9 +7,10 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 use socketio_proto::{Limits, RecoveryConfig, ServerConfig, server::Stats};
 
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "tests/hostile.rs",
     "tests/hostile_content.rs",
+    "tests/hostile_requests.rs",
     "tests/hostile_sessions.rs",
     "tests/tokio_driver.rs",
 ];

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use serde_json::Value;
 use socketio_proto::{
-    Limits, RecoveryConfig,
+    Limits, Origins, RecoveryConfig,
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
     server::{Input, Stats},
@@ -60,7 +60,8 @@ fn leaves(stats: &Stats) -> BTreeMap<String, u64> {
 fn world(change: impl FnOnce(&mut Limits, &mut RecoveryConfig)) -> World {
     let (mut limits, mut recovery) = (Limits::default(), RecoveryConfig::default());
     change(&mut limits, &mut recovery);
-    World::new(recovery_config().limits(limits).recovery(recovery))
+    let origins = Origins::list(["https://app.example"]);
+    World::new(recovery_config().limits(limits).recovery(recovery).origins(origins))
 }
 
 fn request(world: &mut World, head: RequestHead<'_>) {
@@ -102,6 +103,7 @@ fn requests(sum: &mut Sum) {
     // One that only asks is counted as well.
     assert!(world.server.verify(world.now, &polling).is_err());
     let websocket = get("EIO=4&transport=websocket");
+    request(&mut world, RequestHead { origin: Some(b"https://evil.example"), ..polling });
     let fields: [(&str, &[u8]); 2] = [("connection", b"upgrade"), ("upgrade", b"websocket")];
     let asked = WebSocketRequest::read(Method::Get, true, fields).unwrap();
     assert!(world.server.verify_websocket(world.now, &websocket, &asked).is_err());
@@ -111,6 +113,7 @@ fn requests(sum: &mut Sum) {
             ("connections_closed.transport_close", 2),
             ("requests_refused.bad_handshake_method", 1),
             ("requests_refused.bad_request", 1),
+            ("requests_refused.origin_not_allowed", 1),
             ("requests_refused.too_many_connections", 2),
             ("requests_refused.too_many_handshakes", 2),
             ("requests_refused.unknown_session", 1),

@@ -25,7 +25,7 @@ pub async fn run(port: u16) -> Result<(), Box<dyn Error>> {
         path: "/socket.io",
         endpoint,
         max_payload: app::MAX_PAYLOAD,
-        cors: false,
+        cors: None,
         delay: std::time::Duration::ZERO,
     };
     let fallback = Box::new(|_: &_| plain(StatusCode::NOT_FOUND, "Not found"));

@@ -71,7 +71,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         path: "/socket.io",
         endpoint,
         max_payload: MAX_PAYLOAD,
-        cors: false,
+        cors: None,
         delay: Duration::ZERO,
     };
     let site = Site {

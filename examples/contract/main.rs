@@ -13,7 +13,7 @@
 //! It listens on 127.0.0.1 and `::1`, prints `listening <port>` when it accepts connections, and
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
 //! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`,
-//! `PACKETS_PER_SECOND` (of one connection), `MAX_CONNECTIONS`, `IO_TIMEOUT_MS` (for the head and the
+//! `CORS_ORIGINS` and `ORIGINS` (comma-separated; `*` for all), `PACKETS_PER_SECOND` (of one connection), `MAX_CONNECTIONS`, `IO_TIMEOUT_MS` (for the head and the
 //! body of a request, and for a client that does not read).
 
 mod acceptance;
@@ -95,7 +95,7 @@ impl Started {
             path,
             endpoint,
             max_payload: settings::MAX_PAYLOAD,
-            cors: true,
+            cors: Some(settings.cors()),
             delay: settings.delay(),
         });
     }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, str::FromStr, time::Duration};
 
-use socketio_proto::{Limits, RecoveryConfig, ReplayOrder, ServerConfig};
+use socketio_proto::{Limits, Origins, RecoveryConfig, ReplayOrder, ServerConfig, engine::Cors};
 
 use crate::tokio_driver::Patience;
 
@@ -28,6 +28,8 @@ pub struct Settings {
     ping_interval: Option<Duration>,
     ping_timeout: Option<Duration>,
     packets_per_second: u32,
+    cors_origins: Origins,
+    origins: Origins,
     pub patience: Patience,
 }
 
@@ -56,6 +58,8 @@ impl Settings {
             ping_interval: variable("PING_INTERVAL")?.map(Duration::from_millis),
             ping_timeout: variable("PING_TIMEOUT")?.map(Duration::from_millis),
             packets_per_second: variable("PACKETS_PER_SECOND")?.unwrap_or(PACKETS_PER_SECOND),
+            cors_origins: origins("CORS_ORIGINS")?,
+            origins: origins("ORIGINS")?,
             patience: patience()?,
         })
     }
@@ -65,7 +69,8 @@ impl Settings {
         let mut limits = Limits::default();
         limits.packets_per_second = self.packets_per_second;
         limits.packet_burst = self.packets_per_second.saturating_mul(BURST_SECONDS);
-        let config = ServerConfig::new().max_payload(MAX_PAYLOAD).limits(limits);
+        let origins = self.origins.clone();
+        let config = ServerConfig::new().max_payload(MAX_PAYLOAD).limits(limits).origins(origins);
         let config = match self.profile {
             Profile::Protocol => config
                 .ping_interval(Duration::from_millis(300))
@@ -103,6 +108,12 @@ impl Settings {
         self.engine().recovery(recovery)
     }
 
+    /// The suites of the protocol ask for `*`. Elsewhere pages may send cookies as well.
+    pub fn cors(&self) -> Cors {
+        let has_credentials = self.profile != Profile::Protocol;
+        Cors::new(self.cors_origins.clone()).credentials(has_credentials)
+    }
+
     /// The client's suite tests its own timeout, for which an answer must not come at once. As in
     /// the reference, where only who opens a session is asked about, other requests do not wait.
     pub fn delay(&self) -> Duration {
@@ -111,6 +122,12 @@ impl Settings {
             Profile::Protocol | Profile::Acceptance | Profile::Interop => Duration::ZERO,
         }
     }
+}
+
+/// All origins, or those of a comma-separated list.
+fn origins(name: &str) -> Result<Origins, Box<dyn Error>> {
+    let list = variable::<String>(name)?.filter(|list| list != "*");
+    Ok(list.map_or_else(Origins::any, |list| Origins::list(list.split(','))))
 }
 
 fn patience() -> Result<Patience, Box<dyn Error>> {

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 
 use serde_json::{Map, Value, json, value::RawValue};
 use socketio_proto::{
-    RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+    Origins, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{AckToken, Audience},
     server::{self, Event},
     socket::{self, Args},
@@ -26,7 +26,7 @@ pub struct Data {
 pub const MAX_PAYLOAD: usize = 1_000_000;
 
 /// What can be set from outside.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a session waits for its client.
     pub max_disconnection: Duration,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// See [`ServerConfig::ping_timeout`].
     pub ping_timeout: Duration,
+    /// See [`ServerConfig::origins`].
+    pub origins: Origins,
 }
 
 /// Makes the server, with recovery on.
@@ -48,6 +50,7 @@ pub fn new_server(settings: Settings) -> Result<Server, Box<dyn Error>> {
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
         .max_payload(MAX_PAYLOAD)
+        .origins(settings.origins)
         .recovery(recovery);
     // Ids and recovery keys are bearer tokens: without randomness there is no service.
     let entropy = |dest: &mut [u8]| getrandom::fill(dest).expect("the system gives random bytes");

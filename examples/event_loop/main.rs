@@ -5,7 +5,8 @@
 //! ```
 //!
 //! It listens on 127.0.0.1; port 0 lets the system choose one. `RECOVERY_MS`, `PING_INTERVAL` and
-//! `PING_TIMEOUT` (milliseconds) in the environment override the defaults of the library. Ctrl-C
+//! `PING_TIMEOUT` (milliseconds) in the environment override the defaults of the library. Pages of
+//! `CORS_ORIGINS` may read answers, and only those of `ORIGINS` may use it (comma-separated). Ctrl-C
 //! ends it as the system does by default: connections are cut.
 //!
 //! The core fits in by three calls: `handle_input` for whatever comes in, `poll_output` until
@@ -23,6 +24,7 @@ use std::{
 };
 
 use driver::{EventLoop, Hosted, listen};
+use socketio_proto::{Origins, engine::Cors};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = port_of(env::args().skip(1))?;
@@ -30,11 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_disconnection: millis_of("RECOVERY_MS", 120_000)?,
         ping_interval: millis_of("PING_INTERVAL", 25_000)?,
         ping_timeout: millis_of("PING_TIMEOUT", 20_000)?,
+        origins: origins_of("ORIGINS").unwrap_or_default(),
     };
     let listener = listen(port)?;
     let port = listener.local_addr()?.port();
     let machine = Hosted::new(app::new_server(settings)?, app::handle_event);
     let mut event_loop = EventLoop::new(machine, app::MAX_PAYLOAD, Some(listener))?;
+    if let Some(origins) = origins_of("CORS_ORIGINS") {
+        event_loop.set_cors(Cors::new(origins).credentials(true));
+    }
     let mut stdout = io::stdout();
     writeln!(stdout, "listening {port}")?;
     stdout.flush()?;
@@ -50,6 +56,11 @@ fn port_of(mut args: impl Iterator<Item = String>) -> Result<u16, Box<dyn Error>
         }
     }
     Ok(port)
+}
+
+fn origins_of(name: &str) -> Option<Origins> {
+    let list = env::var(name).ok()?;
+    Some(Origins::list(list.split(',')))
 }
 
 fn millis_of(name: &str, default: u64) -> Result<Duration, Box<dyn Error>> {

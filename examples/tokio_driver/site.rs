@@ -10,7 +10,7 @@ use hyper::{
     header::{self, HeaderMap, HeaderValue},
     http::request::Parts,
 };
-use socketio_proto::engine::Query;
+use socketio_proto::engine::{Cors, Fields, Query};
 
 use super::{
     actor::Endpoint,
@@ -43,8 +43,8 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// Largest body of a POST and largest WebSocket message, in bytes, as the machine has it.
     pub max_payload: usize,
-    /// Whether pages of every origin may use it.
-    pub cors: bool,
+    /// Which pages of other origins may read its answers: none without it.
+    pub cors: Option<Cors>,
     /// How long a handshake waits before it is looked at, which only tests want.
     pub delay: Duration,
 }
@@ -60,17 +60,16 @@ impl Site {
         let Some(route) = self.routes.iter().find(|route| route.path == path) else {
             return Ok((self.fallback)(&request.into_parts().0));
         };
-        let origin = route.cors && request.headers().contains_key(header::ORIGIN);
-        let mut response = if origin && is_preflight(&request) {
-            preflight(request.headers())
-        } else {
-            route.answer(request, &self.patience).await?
+        let Some(cors) = &route.cors else {
+            return route.answer(request, &self.patience).await;
         };
-        if route.cors {
-            let any = HeaderValue::from_static("*");
-            let headers = response.headers_mut();
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        if let Some(preflight) = preflight(&request, cors) {
+            return Ok(preflight);
         }
+        let origin = request.headers().get(header::ORIGIN);
+        let fields = cors.fields(origin.map(HeaderValue::as_bytes));
+        let mut response = route.answer(request, &self.patience).await?;
+        add(response.headers_mut(), fields);
         Ok(response)
     }
 }
@@ -101,22 +100,26 @@ pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-fn is_preflight(request: &Request<Incoming>) -> bool {
-    let asks = header::ACCESS_CONTROL_REQUEST_METHOD;
-    request.method() == Method::OPTIONS && request.headers().contains_key(asks)
-}
-
-/// Allows a browser what it asks for.
-fn preflight(asked: &HeaderMap) -> Response<Body> {
+/// Answers the question that a browser asks before a request, if this is one.
+fn preflight(request: &Request<Incoming>, cors: &Cors) -> Option<Response<Body>> {
+    let headers = request.headers();
+    let origin = headers.get(header::ORIGIN)?;
+    let is_preflight = request.method() == Method::OPTIONS
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !is_preflight {
+        return None;
+    }
+    let names = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).map(HeaderValue::as_bytes);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    let methods = HeaderValue::from_static("GET,POST");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    add(response.headers_mut(), cors.preflight(origin.as_bytes(), names));
+    Some(response)
+}
+
+fn add(headers: &mut HeaderMap, fields: Fields) {
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
     }
-    let day = HeaderValue::from_static("86400");
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, day);
-    response
 }

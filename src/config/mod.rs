@@ -1,11 +1,13 @@
 //! Everything that can be set, with its default, its unit and who pays when it is raised.
 
 mod limits;
+mod origins;
 mod recovery;
 mod subprotocols;
 
 pub use self::{
     limits::Limits,
+    origins::Origins,
     recovery::{RecoveryConfig, ReplayOrder},
     subprotocols::Subprotocols,
 };
@@ -37,6 +39,7 @@ pub struct ServerConfig {
     pub(crate) transports: Transports,
     pub(crate) allow_upgrades: bool,
     pub(crate) subprotocols: Subprotocols,
+    pub(crate) origins: Origins,
     pub(crate) limits: Limits,
     pub(crate) recovery: Option<RecoveryConfig>,
 }
@@ -66,6 +69,7 @@ impl ServerConfig {
             transports: Transports::Both,
             allow_upgrades: true,
             subprotocols: Subprotocols::default(),
+            origins: Origins::default(),
             limits: Limits::default(),
             recovery: None,
         }
@@ -153,6 +157,19 @@ impl ServerConfig {
         self
     }
 
+    /// The pages that may use the server, over either transport. Default all of them, as in the
+    /// reference. Requests of others are refused (code 4, status 403). CORS does not do that: it
+    /// keeps a page from reading answers, and WebSockets know nothing of it.
+    ///
+    /// A request without the field `Origin` is let in: programs other than browsers have none and
+    /// could send any, and a page of the server's own origin sends none with a GET. So this protects
+    /// the users of browsers from other pages, and not the server from strangers.
+    #[must_use]
+    pub fn origins(mut self, value: Origins) -> Self {
+        self.origins = value;
+        self
+    }
+
     /// Bounds on what peers can make the server hold. See [`Limits`].
     #[must_use]
     pub fn limits(mut self, value: Limits) -> Self {
@@ -176,7 +193,8 @@ impl ServerConfig {
     /// # Errors
     ///
     /// Names the first field whose value is out of range: durations and limits must not be zero,
-    /// and `max_payload` must be at least 128 bytes so that a handshake fits.
+    /// `max_payload` must be at least 128 bytes so that a handshake fits, and listed origins must
+    /// have the form of one, since others would never match.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
             ("ping_interval", !self.ping_interval.is_zero()),
@@ -186,6 +204,7 @@ impl ServerConfig {
             ("attachment_timeout", !self.attachment_timeout.is_zero()),
             ("close_timeout", !self.close_timeout.is_zero()),
             ("max_payload", self.max_payload >= 128),
+            ("origins", self.origins.is_valid()),
         ];
         check(&positive)?;
         self.limits.validate()?;
@@ -203,7 +222,7 @@ impl Default for ServerConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The value of this field is too small.
+    /// The value of this field is too small, or nothing that can be used.
     #[error("the setting `{field}` is out of range")]
     OutOfRange {
         /// The path of the field, such as `limits.attachments`.

@@ -65,6 +65,7 @@
 
 mod client;
 mod close_code;
+mod cors;
 mod error;
 mod handshake;
 mod heartbeat;
@@ -86,6 +87,7 @@ pub use client::{
 };
 pub(crate) use close_code::TRY_AGAIN_LATER;
 pub use close_code::close_text;
+pub use cors::{Cors, Fields};
 pub use error::{CloseReason, DecodeError, SendError, TransportFault};
 pub use handshake::{Open, Query, QuerySid, Transport};
 pub use io::{Event, Input, Output};

@@ -8,7 +8,8 @@ use crate::redacted;
 
 /// An answer to a plain HTTP request, or to a WebSocket handshake that is refused.
 ///
-/// `Content-Length`, CORS headers, cookies and compression are the embedder's business.
+/// `Content-Length`, cookies and compression are the embedder's business; what CORS adds is said by
+/// [`Cors`](super::Cors).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -89,11 +90,7 @@ impl Response {
     }
 
     /// A refused WebSocket handshake.
-    pub(super) fn refused_upgrade(body: Bytes) -> Self {
-        Self {
-            status: 400,
-            headers: &[("connection", "close"), ("content-type", "text/html")],
-            body,
-        }
+    pub(super) fn refused_upgrade(status: u16, body: Bytes) -> Self {
+        Self { status, headers: &[("connection", "close"), ("content-type", "text/html")], body }
     }
 }

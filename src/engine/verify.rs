@@ -71,6 +71,7 @@ pub enum Verified<T> {
 /// | --- | --- |
 /// | the transport exists and is enabled | 0 |
 /// | the origin is a legal header value | 3 |
+/// | the origin is one of [`ServerConfig::origins`] | 4 |
 /// | the session exists | 1 |
 /// | a plain request uses the transport of its session | 3 |
 /// | the revision is that of its session | 3 |
@@ -117,6 +118,9 @@ pub fn verify<T>(
     };
     if head.origin.is_some_and(|origin| !is_legal_header_value(origin)) {
         return Err(Refusal::new(ErrorCode::BadRequest, "INVALID_ORIGIN"));
+    }
+    if head.origin.is_some_and(|origin| !config.origins.allows(origin)) {
+        return Err(Refusal::origin_not_allowed());
     }
     match query.sid {
         Some(sid) => verify_session(head, query.version4, transport, find_sid(sid, find)),
@@ -208,7 +212,7 @@ pub enum ErrorCode {
     BadHandshakeMethod = 2,
     /// 3: anything else that is wrong with the request.
     BadRequest = 3,
-    /// 4: the application refused.
+    /// 4: the application refused, or the origin is none of those allowed.
     Forbidden = 4,
     /// 5: not revision 4.
     UnsupportedVersion = 5,
@@ -247,6 +251,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "TOO_MANY_CONNECTIONS";
     pub(crate) const TOO_MANY_HANDSHAKES: &str = "TOO_MANY_HANDSHAKES";
     pub(crate) const WEBSOCKET_METHOD: &str = "WEBSOCKET_METHOD";
@@ -266,6 +271,12 @@ impl Refusal {
     /// No session has this id (code 1).
     pub fn unknown_session() -> Self {
         Self::new(ErrorCode::UnknownSession, "UNKNOWN_SID")
+    }
+
+    /// The page is none of [`ServerConfig::origins`] (code 4).
+    pub fn origin_not_allowed() -> Self {
+        let message = ByteString::from_static("Origin not allowed");
+        Self { code: ErrorCode::Forbidden, message, context: Self::ORIGIN_NOT_ALLOWED }
     }
 
     /// [`Limits::connections`](crate::Limits::connections) is reached (code 3).
@@ -300,7 +311,8 @@ impl Refusal {
             return match self.context {
                 Self::WEBSOCKET_METHOD => Response::not_a_get(body),
                 Self::WEBSOCKET_VERSION => Response::other_version(body),
-                _ => Response::refused_upgrade(body),
+                Self::ORIGIN_NOT_ALLOWED => Response::refused_upgrade(403, body),
+                _ => Response::refused_upgrade(400, body),
             };
         }
         let status = if self.code == ErrorCode::Forbidden { 403 } else { 400 };

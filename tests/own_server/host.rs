@@ -190,7 +190,7 @@ async fn run(
         path: "/socket.io",
         endpoint,
         max_payload: MAX_PAYLOAD,
-        cors: false,
+        cors: None,
         delay: Duration::ZERO,
     };
     let fallback = Box::new(|_: &_| plain(hyper::StatusCode::NOT_FOUND, "Not found"));

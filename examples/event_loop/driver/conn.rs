@@ -14,13 +14,13 @@
 //! A head that is malformed or late leads to `Closing` as well, and from every stage a connection
 //! that breaks is `Gone`. A client that half-closes its side has gone too, as for the reference.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use bytes::{Buf as _, BytesMut};
 use mio::{event::Event, net::TcpStream};
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Response, WebSocketResponse},
+    engine::{Fields, Response, WebSocketResponse},
     server::Input,
 };
 
@@ -63,10 +63,12 @@ pub struct Connection {
 }
 
 /// What the answer to the present request depends on.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Answering {
     keep_alive: bool,
     is_head: bool,
+    /// What CORS adds.
+    added: Fields,
 }
 
 enum Stage {
@@ -90,7 +92,7 @@ enum Stage {
 
 /// What came in on a connection.
 pub enum Incoming {
-    /// A request: to be answered by `begin`, `upgrade` or `refuse`.
+    /// A request: to be answered by `begin`, `upgrade`, `answer_preflight` or `refuse`.
     Request(Request),
     /// For the core.
     Input(Input<'static>),
@@ -169,8 +171,8 @@ impl Connection {
     /// The request goes to the core under this name.
     pub fn begin(&mut self, now: Timestamp, wire: WireId, request: &Request, max_payload: usize) {
         self.wire = Some(wire);
-        self.request.keep_alive = request.keep_alive;
-        self.request.is_head = request.is_head();
+        let (keep_alive, is_head) = (request.keep_alive, request.is_head());
+        self.request = Answering { keep_alive, is_head, added: request.added.clone() };
         if !request.has_body() {
             // A body that nobody wants is not read, and is in the way of another request.
             self.request.keep_alive &= request.content_length == 0;
@@ -207,8 +209,21 @@ impl Connection {
         if !is_whole && !matches!(self.stage, Stage::Body { .. }) {
             return;
         }
-        let keep_alive = self.request.keep_alive && is_whole && !http::closes(response);
-        http::write_response(&mut self.buffers.output, response, keep_alive, self.request.is_head);
+        let Answering { keep_alive, is_head, added } = mem::take(&mut self.request);
+        let keep_alive = keep_alive && is_whole && !http::closes(response);
+        http::write_response(&mut self.buffers.output, response, &added, keep_alive, is_head);
+        self.go_on(now, keep_alive);
+    }
+
+    /// Answers a preflight request, which does not get to the core.
+    pub fn answer_preflight(&mut self, now: Timestamp, request: &Request) {
+        let keep_alive = request.keep_alive && request.content_length == 0;
+        http::write_preflight(&mut self.buffers.output, &request.added, keep_alive);
+        self.go_on(now, keep_alive);
+    }
+
+    /// The request is answered.
+    fn go_on(&mut self, now: Timestamp, keep_alive: bool) {
         if keep_alive {
             self.has_more = !self.buffers.input.is_empty();
             let next = if self.has_more { HEAD_TIMEOUT } else { IDLE_TIMEOUT };

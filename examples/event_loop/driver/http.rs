@@ -1,7 +1,9 @@
 //! HTTP/1.1 as far as a Socket.IO server needs it: request heads in, responses out. No I/O.
 
 use bytes::BytesMut;
-use socketio_proto::engine::{Method, RequestHead, Response, WebSocketRequest, WebSocketResponse};
+use socketio_proto::engine::{
+    Cors, Fields, Method, RequestHead, Response, WebSocketRequest, WebSocketResponse,
+};
 use tungstenite::handshake::derive_accept_key;
 
 /// Largest head of a request, in bytes.
@@ -34,7 +36,11 @@ pub struct Request {
     /// What it says if it asks for a WebSocket.
     pub websocket: Option<WebSocketRequest>,
     origin: Option<Vec<u8>>,
+    /// The header fields that a preflight request asks for, perhaps none.
+    preflight: Option<Vec<u8>>,
     is_binary: bool,
+    /// What is to be added to the answer.
+    pub added: Fields,
     /// Bytes of the body.
     pub content_length: usize,
     /// Whether the client waits for `100 Continue` before it sends the body.
@@ -71,7 +77,9 @@ impl Request {
             target: head.path.unwrap_or_default().to_owned(),
             websocket: headers.websocket(method, is_http11),
             origin: headers.get("origin").map(<[u8]>::to_vec),
+            preflight: (head.method == Some("OPTIONS")).then(|| headers.preflight()).flatten(),
             is_binary: headers.get("content-type") == Some(b"application/octet-stream"),
+            added: Fields::new(),
             content_length: headers.content_length()?,
             expects_continue: is_http11 && headers.has_token("expect", "100-continue"),
             keep_alive: is_http11 && !headers.has_token("connection", "close"),
@@ -90,6 +98,17 @@ impl Request {
             binary: self.is_binary,
         };
         (path, head)
+    }
+
+    /// Notes what CORS adds to the answer. Returns whether that is the whole answer: the request is
+    /// a preflight one.
+    pub fn apply(&mut self, cors: &Cors) -> bool {
+        if let (Some(origin), Some(names)) = (&self.origin, &self.preflight) {
+            self.added = cors.preflight(origin, Some(names));
+            return true;
+        }
+        self.added = cors.fields(self.origin.as_deref());
+        false
     }
 
     /// Whether a body is to be handed on. Only a POST has one that means something.
@@ -136,16 +155,30 @@ impl<'a> Headers<'a> {
         str::from_utf8(first).ok().and_then(|digits| digits.parse().ok()).ok_or(400)
     }
 
+    fn preflight(&self) -> Option<Vec<u8>> {
+        self.get("access-control-request-method")?;
+        Some(self.get("access-control-request-headers").unwrap_or_default().to_vec())
+    }
+
     fn websocket(&self, method: Verb, is_http11: bool) -> Option<WebSocketRequest> {
         let fields = self.0.iter().map(|header| (header.name, header.value));
         WebSocketRequest::read(method.known(), is_http11, fields)
     }
 }
 
-/// Writes an answer of the core.
-pub fn write_response(output: &mut BytesMut, response: &Response, keep_alive: bool, is_head: bool) {
+/// Writes an answer of the core, with what is to be added to it.
+pub fn write_response(
+    output: &mut BytesMut,
+    response: &Response,
+    added: &Fields,
+    keep_alive: bool,
+    is_head: bool,
+) {
     write_head(output, response.status);
     for (name, value) in response.headers {
+        write_header(output, name, value);
+    }
+    for (name, value) in added {
         write_header(output, name, value);
     }
     if !keep_alive && !closes(response) {
@@ -168,6 +201,18 @@ pub fn write_error(output: &mut BytesMut, status: u16) {
     write_head(output, status);
     write_header(output, "connection", "close");
     write_header(output, "content-length", "0");
+    output.extend_from_slice(b"\r\n");
+}
+
+/// Writes the answer to a preflight request.
+pub fn write_preflight(output: &mut BytesMut, fields: &Fields, keep_alive: bool) {
+    write_head(output, 204);
+    for (name, value) in fields {
+        write_header(output, name, value);
+    }
+    if !keep_alive {
+        write_header(output, "connection", "close");
+    }
     output.extend_from_slice(b"\r\n");
 }
 
@@ -206,6 +251,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",

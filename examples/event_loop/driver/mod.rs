@@ -39,7 +39,7 @@ use std::{collections::BTreeSet, error::Error, io, mem, time::Duration};
 use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, Waker, event::Event, net::TcpListener};
 use slab::Slab;
-use socketio_proto::{Timestamp, WireId, server::Input};
+use socketio_proto::{Timestamp, WireId, engine::Cors, server::Input};
 
 use self::{
     buffers::{Buffers, Chunk},
@@ -63,6 +63,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct EventLoop<M> {
     machine: M,
     max_payload: usize,
+    cors: Option<Cors>,
     poll: Poll,
     listener: Option<TcpListener>,
     /// When to accept, unless there is nothing to be accepted.
@@ -108,6 +109,7 @@ impl<M: Machine> EventLoop<M> {
         Ok(Self {
             machine,
             max_payload,
+            cors: None,
             handle: Handle::new(Waker::new(poll.registry(), WAKER)?),
             poll,
             listener,
@@ -132,6 +134,11 @@ impl<M: Machine> EventLoop<M> {
     /// Says where [`Machine::other_loop`] sends requests.
     pub fn set_others(&mut self, others: Vec<Handle>) {
         self.others = others;
+    }
+
+    /// Lets pages of other origins read answers. By default none may.
+    pub fn set_cors(&mut self, cors: Cors) {
+        self.cors = Some(cors);
     }
 
     /// Runs until the poll fails.
@@ -281,7 +288,8 @@ impl<M: Machine> EventLoop<M> {
         true
     }
 
-    fn handle_request(&mut self, index: usize, request: Request) {
+    fn handle_request(&mut self, index: usize, mut request: Request) {
+        let is_preflight = self.cors.as_ref().is_some_and(|cors| request.apply(cors));
         let (path, head) = request.split();
         let other = self.machine.other_loop(&head).filter(|_| path == PATH);
         if let Some(other) = other.and_then(|other| self.others.get(other)).cloned() {
@@ -293,6 +301,10 @@ impl<M: Machine> EventLoop<M> {
         let (connection, now) = (&mut slot.connection, self.now);
         if path != PATH {
             connection.refuse(now, 404);
+            return;
+        }
+        if is_preflight {
+            connection.answer_preflight(now, &request);
             return;
         }
         let Some(websocket) = &request.websocket else {

@@ -1,0 +1,51 @@
+//! Requests that should not be let in.
+//!
+//! Each test is one attack; see `hostile.rs`.
+
+mod support;
+
+use socketio_proto::{
+    Origins,
+    engine::{Method, RequestHead, WebSocketRequest},
+    server::Input,
+};
+use support::{Received, World, bystander::Bystander, get, recovery_config};
+
+/// Pages of other origins, with the user's cookies | `ServerConfig::origins`, off by default | 403 (code 4) over polling and WebSocket | `requests_refused.origin_not_allowed`
+#[test]
+fn pages_of_other_origins() {
+    let origins = Origins::list(["https://app.example"]);
+    let mut world = World::new(recovery_config().origins(origins));
+    let mut bystander = Bystander::new(&mut world);
+    let origin = Some(&b"https://evil.example"[..]);
+    let polling = RequestHead { origin, ..get("EIO=4&transport=polling") };
+    let websocket = RequestHead { origin, upgrade: true, ..get("EIO=4&transport=websocket") };
+    for _ in 0..1_000 {
+        let wire = world.wire();
+        world.input(Input::Request { wire, head: polling, body: None });
+        let received = world.take(wire);
+        assert!(matches!(&received[..], [Received::Response(response)] if response.status == 403));
+        let refusal = world.server.verify(world.now, &websocket).unwrap_err();
+        assert_eq!(refusal.response(true).status, 403);
+    }
+    assert_eq!(world.server.stats().total.requests_refused.origin_not_allowed, 2_000);
+    assert_eq!(world.server.stats().connections, 1);
+    bystander.check(&mut world);
+}
+
+/// WebSocket handshakes that are none | none: nothing is held | 400, 405 or 426 | `requests_refused.websocket_handshake`
+#[test]
+fn websocket_handshakes_that_are_none() {
+    let mut world = World::with_recovery();
+    let mut bystander = Bystander::new(&mut world);
+    let fields: [(&str, &[u8]); 3] =
+        [("connection", b"upgrade"), ("upgrade", b"websocket"), ("sec-websocket-version", b"13")];
+    for number in 0..10_000 {
+        let request = WebSocketRequest::read(Method::Get, number % 2 == 0, fields).unwrap();
+        let head = get("EIO=4&transport=websocket");
+        let refusal = world.server.verify_websocket(world.now, &head, &request).unwrap_err();
+        assert_eq!(refusal.response(true).status, 400);
+    }
+    assert_eq!(world.server.stats().total.requests_refused.websocket_handshake, 10_000);
+    bystander.check(&mut world);
+}
