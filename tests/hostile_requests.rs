@@ -5,7 +5,7 @@
 mod support;
 
 use socketio_proto::{
-    Origins,
+    Limits, Origins,
     engine::{Method, RequestHead, WebSocketRequest},
     server::Input,
 };
@@ -47,5 +47,43 @@ fn websocket_handshakes_that_are_none() {
         assert_eq!(refusal.response(true).status, 400);
     }
     assert_eq!(world.server.stats().total.requests_refused.websocket_handshake, 10_000);
+    bystander.check(&mut world);
+}
+
+/// Pings and pongs of WebSocket itself | `packet_burst`, `packets_per_second` | closed (1008), parked | `connections_closed.rate_limited`
+#[test]
+fn a_flood_of_control_frames() {
+    let mut world = World::with_recovery();
+    let mut bystander = Bystander::new(&mut world);
+    let (client, session) = world.connect();
+    let burst = Limits::default().packet_burst;
+    for _ in 0..burst {
+        world.input(Input::ControlFrame { wire: client.wire });
+    }
+    assert_eq!(world.take(client.wire), [Received::Closed(Some(1008))]);
+    assert_eq!(world.server.stats().total.connections_closed.rate_limited, 1);
+    assert_eq!(world.claim(&session, None).1, session, "it has lost nothing");
+    bystander.check(&mut world);
+}
+
+#[test]
+fn control_frames_of_a_probe_count_for_its_session() {
+    let mut limits = Limits::default();
+    limits.packet_burst = 100;
+    let mut world = World::new(recovery_config().limits(limits));
+    let mut bystander = Bystander::new(&mut world);
+    let wire = world.wire();
+    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    let received = world.take(wire);
+    let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
+    let open: serde_json::Value = serde_json::from_slice(&response.body[1..]).unwrap();
+    let query = format!("EIO=4&transport=websocket&sid={}", open["sid"].as_str().unwrap());
+    let wire = world.wire();
+    world.input(Input::WebSocketOpened { wire, head: get(&query) });
+    for _ in 0..100 {
+        world.input(Input::ControlFrame { wire });
+    }
+    assert!(world.take(wire).iter().any(|received| matches!(received, Received::Closed(_))));
+    assert_eq!(world.server.stats().total.connections_closed.rate_limited, 1);
     bystander.check(&mut world);
 }

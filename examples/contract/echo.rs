@@ -129,6 +129,9 @@ impl Machine for Echo {
             Input::Frame { wire, frame } => {
                 self.tell(now, wire, engine::Input::Frame { wire, frame });
             }
+            Input::ControlFrame { wire } => {
+                self.tell(now, wire, engine::Input::ControlFrame { wire });
+            }
             Input::WireClosed { wire } => {
                 self.tell(now, wire, engine::Input::WireClosed { wire });
                 self.wires.remove(&wire);

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 
 use serde_json::{Map, Value, json, value::RawValue};
 use socketio_proto::{
-    Origins, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+    Limits, Origins, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{AckToken, Audience},
     server::{self, Event},
     socket::{self, Args},
@@ -34,6 +34,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// See [`ServerConfig::ping_timeout`].
     pub ping_timeout: Duration,
+    /// See [`Limits::packets_per_second`]; five times as many at once.
+    pub packets_per_second: Option<u32>,
     /// See [`ServerConfig::origins`].
     pub origins: Origins,
 }
@@ -46,7 +48,12 @@ pub struct Settings {
 pub fn new_server(settings: Settings) -> Result<Server, Box<dyn Error>> {
     let mut recovery = RecoveryConfig::default();
     recovery.max_disconnection = settings.max_disconnection;
+    let mut limits = Limits::default();
+    if let Some(rate) = settings.packets_per_second {
+        (limits.packets_per_second, limits.packet_burst) = (rate, rate.saturating_mul(5));
+    }
     let config = ServerConfig::new()
+        .limits(limits)
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
         .max_payload(MAX_PAYLOAD)

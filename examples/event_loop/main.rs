@@ -5,7 +5,8 @@
 //! ```
 //!
 //! It listens on 127.0.0.1; port 0 lets the system choose one. `RECOVERY_MS`, `PING_INTERVAL` and
-//! `PING_TIMEOUT` (milliseconds) in the environment override the defaults of the library. Pages of
+//! `PING_TIMEOUT` (milliseconds) and `PACKETS_PER_SECOND` (of one connection; five times as many at
+//! once) in the environment override the defaults of the library. Pages of
 //! `CORS_ORIGINS` may read answers, and only those of `ORIGINS` may use it (comma-separated). Ctrl-C
 //! ends it as the system does by default: connections are cut.
 //!
@@ -32,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_disconnection: millis_of("RECOVERY_MS", 120_000)?,
         ping_interval: millis_of("PING_INTERVAL", 25_000)?,
         ping_timeout: millis_of("PING_TIMEOUT", 20_000)?,
+        packets_per_second: packets_per_second()?,
         origins: origins_of("ORIGINS").unwrap_or_default(),
     };
     let listener = listen(port)?;
@@ -56,6 +58,11 @@ fn port_of(mut args: impl Iterator<Item = String>) -> Result<u16, Box<dyn Error>
         }
     }
     Ok(port)
+}
+
+fn packets_per_second() -> Result<Option<u32>, Box<dyn Error>> {
+    let value = env::var("PACKETS_PER_SECOND").ok();
+    Ok(value.map(|value| value.parse()).transpose()?)
 }
 
 fn origins_of(name: &str) -> Option<Origins> {

@@ -119,6 +119,8 @@ pub(super) enum Command {
     WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },
     /// A message on a WebSocket.
     Frame { wire: WireId, frame: Frame },
+    /// A ping or a pong on a WebSocket.
+    ControlFrame { wire: WireId },
     /// What the WebSocket protocol itself has to say, to be written as it is.
     Reply { wire: WireId, bytes: BytesMut },
     /// A peer is gone. A WebSocket gets our part of the closing handshake before.
@@ -250,6 +252,9 @@ impl<M: Machine> Actor<M> {
             }
             Command::Frame { wire, frame } => {
                 self.machine.handle_input(now, Input::Frame { wire, frame });
+            }
+            Command::ControlFrame { wire } => {
+                self.machine.handle_input(now, Input::ControlFrame { wire });
             }
             Command::Reply { wire, bytes } => {
                 self.output = bytes;

@@ -41,6 +41,8 @@ pub struct WebSocket(WebSocketContext);
 pub enum Received {
     /// A data message.
     Message(Frame),
+    /// A ping, which is answered, or a pong.
+    Control,
     /// Not even one message more.
     Nothing,
     /// The peer has closed it or broken the protocol. The close frame to answer with is among the
@@ -61,7 +63,7 @@ impl WebSocket {
         Self(WebSocketContext::new(Role::Server, Some(config)))
     }
 
-    /// Reads the next data message; answers pings on the way.
+    /// Reads the next message. The answer to a ping is there at the next call.
     pub fn receive(&mut self, buffers: &mut Buffers) -> Received {
         loop {
             let code = match self.0.read(buffers) {
@@ -70,7 +72,8 @@ impl WebSocket {
                     Ok(text) => return Received::Message(Frame::Text(text)),
                     Err(_) => CloseCode::Invalid,
                 },
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Ping(_) | Message::Pong(_)) => return Received::Control,
+                Ok(Message::Frame(_)) => continue,
                 Ok(Message::Close(_)) => CloseCode::Normal,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Received::Nothing;

@@ -17,8 +17,8 @@ pub struct Limits {
     /// a flood from one address keeps others from coming in, though not those who are in: limits
     /// by address are the embedder's, which knows them.
     pub handshakes_per_second: u32,
-    /// Packets that one connection may send at once. Default 50,000. Every HTTP request and every
-    /// packet counts, whatever it is and whoever asked for it, and each 8 KiB of one count as one
+    /// Packets that one connection may send at once. Default 50,000. Every HTTP request, every
+    /// packet and every ping or pong of WebSocket itself counts, whoever asked for it, and each 8 KiB of one count as one
     /// more, since that is what they cost. A connection over it is closed (status 429, close code
     /// 1008) and its sockets are parked: the client comes back and has lost nothing that was sent
     /// to it. Other clients pay with what the server is busy with meanwhile.

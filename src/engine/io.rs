@@ -52,6 +52,12 @@ pub enum Input {
         /// The frame.
         frame: Frame,
     },
+    /// A ping or a pong of the WebSocket protocol itself came in. Whoever reads the WebSocket answers
+    /// a ping; here it only counts as a packet, since it costs what one does.
+    ControlFrame {
+        /// The WebSocket.
+        wire: WireId,
+    },
     /// The peer closed a WebSocket, or dropped an HTTP exchange before it was answered.
     WireClosed {
         /// The WebSocket or the exchange.
@@ -71,6 +77,7 @@ impl fmt::Debug for Input {
             Self::OtherMethod { wire } => ("OtherMethod", wire),
             Self::WebSocketOpened { wire } => ("WebSocketOpened", wire),
             Self::Frame { wire, .. } => ("Frame", wire),
+            Self::ControlFrame { wire } => ("ControlFrame", wire),
             Self::WireClosed { wire } => ("WireClosed", wire),
             Self::Timeout => return f.write_str("Timeout"),
         };

@@ -99,9 +99,15 @@ impl ServerConnection {
         }
     }
 
+    pub(super) fn handle_control_frame(&mut self, wire: WireId) {
+        if self.has_websocket(wire) {
+            self.admit(0);
+        }
+    }
+
     pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
         let max_payload = self.config.max_payload;
-        if !self.state.is_websocket(wire) && self.state.probe_mut(wire).is_none() {
+        if !self.has_websocket(wire) {
             return;
         }
         if !self.admit(frame.len()) {
@@ -164,6 +170,11 @@ impl ServerConnection {
         }
         // The time of a NOOP packet may have come.
         self.answer_get();
+    }
+
+    /// Whether this is a WebSocket of the session, one that only probes included.
+    fn has_websocket(&mut self, wire: WireId) -> bool {
+        self.state.is_websocket(wire) || self.state.probe_mut(wire).is_some()
     }
 
     /// Whether a request or a packet of so many bytes may come now; if not, the session has ended.

@@ -98,6 +98,7 @@ impl ServerConnection {
             Input::OtherMethod { wire } => self.handle_other_method(wire),
             Input::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
             Input::Frame { wire, frame } => self.handle_frame(wire, frame),
+            Input::ControlFrame { wire } => self.handle_control_frame(wire),
             Input::WireClosed { wire } => self.handle_wire_closed(wire),
             Input::Timeout => self.handle_timeout(),
         }

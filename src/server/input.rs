@@ -46,6 +46,13 @@ pub enum Input<'a> {
         /// The message.
         frame: Frame,
     },
+    /// A ping or a pong of the WebSocket protocol arrived, which the embedder answers as that says.
+    /// It counts against [`Limits::packets_per_second`](crate::Limits::packets_per_second): without
+    /// a word of it, a client can keep the embedder busy with them as fast as its wire goes.
+    ControlFrame {
+        /// The WebSocket.
+        wire: WireId,
+    },
     /// The client aborted an exchange, or a WebSocket was closed or lost.
     WireClosed {
         /// Which.
@@ -63,6 +70,7 @@ impl fmt::Debug for Input<'_> {
             Self::Body { wire, .. } => ("Body", wire),
             Self::WebSocketOpened { wire, .. } => ("WebSocketOpened", wire),
             Self::Frame { wire, .. } => ("Frame", wire),
+            Self::ControlFrame { wire } => ("ControlFrame", wire),
             Self::WireClosed { wire } => ("WireClosed", wire),
             Self::Timeout => return f.write_str("Timeout"),
         };
@@ -75,7 +83,7 @@ impl fmt::Debug for Input<'_> {
             Self::Body { body, .. } => shown.field("body", &redacted::Body(body)),
             Self::WebSocketOpened { head, .. } => shown.field("head", head),
             Self::Frame { frame, .. } => shown.field("frame", frame),
-            Self::WireClosed { .. } | Self::Timeout => &mut shown,
+            Self::ControlFrame { .. } | Self::WireClosed { .. } | Self::Timeout => &mut shown,
         };
         shown.finish()
     }

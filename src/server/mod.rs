@@ -137,6 +137,9 @@ impl<D: Default> Server<D> {
             Input::Frame { wire, frame } => {
                 self.handle_wire(now, wire, engine::Input::Frame { wire, frame });
             }
+            Input::ControlFrame { wire } => {
+                self.handle_wire(now, wire, engine::Input::ControlFrame { wire });
+            }
             Input::WireClosed { wire } => {
                 self.handle_wire(now, wire, engine::Input::WireClosed { wire });
                 self.links.forget_wire(wire);

@@ -118,6 +118,9 @@ impl Workers {
             Input::Frame { wire, frame } => {
                 self.wire(*wire, engine::Input::Frame { wire: *wire, frame: frame.clone() });
             }
+            Input::ControlFrame { wire } => {
+                self.wire(*wire, engine::Input::ControlFrame { wire: *wire });
+            }
             Input::WireClosed { wire } => {
                 self.wire(*wire, engine::Input::WireClosed { wire: *wire });
                 self.wires.remove(wire);

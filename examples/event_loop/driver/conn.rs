@@ -371,6 +371,7 @@ impl Connection {
         let Stage::WebSocket(websocket) = &mut self.stage else { return None };
         match websocket.receive(&mut self.buffers) {
             Received::Message(frame) => Some(Incoming::Input(Input::Frame { wire, frame })),
+            Received::Control => Some(Incoming::Input(Input::ControlFrame { wire })),
             Received::Nothing => None,
             Received::Closed => {
                 self.close(now);
