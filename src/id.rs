@@ -105,8 +105,8 @@ wire_id! {
     ///
     /// Whoever knows it can send on a polling session, so it is never the public socket id, its
     /// `Debug` shows only that there is one, and comparing two takes the same time wherever they
-    /// differ. A sorted map of them does not: see `SECURITY.md` before you look up what a request
-    /// names in one.
+    /// differ. A sorted map of them does not: look up what a request names in an
+    /// [`EngineIdMap`](crate::EngineIdMap).
     EngineId
 }
 

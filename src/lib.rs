@@ -30,6 +30,7 @@ pub mod socket;
 
 mod bucket;
 mod config;
+mod engine_id_map;
 mod entropy;
 mod id;
 mod redacted;
@@ -43,6 +44,7 @@ pub use config::{
     ConfigError, Limits, Origins, RecoveryConfig, ReplayOrder, ServerConfig, Subprotocols,
     Transports,
 };
+pub use engine_id_map::EngineIdMap;
 pub use entropy::Entropy;
 pub use id::{AckId, ConnectionId, EngineId, RecoveryKey, SocketId, SocketKey, WireId};
 pub use time::Timestamp;

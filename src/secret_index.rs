@@ -58,12 +58,16 @@ impl<V> SecretIndex<V> {
         self.entries.get(&self.seed.hash(id))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.values()
     }
 
-    pub(crate) fn remove(&mut self, id: &IdBytes) {
-        self.entries.remove(&self.seed.hash(id));
+    pub(crate) fn remove(&mut self, id: &IdBytes) -> Option<V> {
+        self.entries.remove(&self.seed.hash(id))
     }
 }
 

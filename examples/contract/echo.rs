@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use hyper::http::request::Parts;
 use socketio_proto::{
-    EngineId, ServerConfig, Timestamp, WireId,
+    EngineId, EngineIdMap, ServerConfig, Timestamp, WireId,
     engine::{
         self, CloseReason, Event, Method, Output, Refusal, RequestHead, ServerConnection,
         Transport, Verified, WebSocketRequest, WebSocketResponse, verify,
@@ -14,11 +14,13 @@ use socketio_proto::{
 
 use crate::tokio_driver::{Machine, Outgoing, entropy};
 
-/// Sessions by id and by wire.
+/// Sessions by number, by id and by wire.
 pub struct Echo {
     config: Arc<ServerConfig>,
-    sessions: BTreeMap<EngineId, ServerConnection>,
-    wires: BTreeMap<WireId, EngineId>,
+    sessions: BTreeMap<u64, ServerConnection>,
+    ids: EngineIdMap<u64>,
+    wires: BTreeMap<WireId, u64>,
+    next: u64,
     /// What belongs to no session.
     answers: Vec<Outgoing>,
 }
@@ -28,37 +30,42 @@ impl Echo {
         Self {
             config: Arc::new(config),
             sessions: BTreeMap::new(),
+            ids: EngineIdMap::new(&mut entropy),
             wires: BTreeMap::new(),
+            next: 0,
             answers: Vec::new(),
         }
     }
 
-    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<EngineId>, Refusal> {
+    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<u64>, Refusal> {
         verify(head, &self.config, |id| {
-            let session = self.sessions.get(id)?;
-            (!session.is_closed()).then(|| (*id, session.transport()))
+            let number = *self.ids.get(id)?;
+            let session = self.sessions.get(&number)?;
+            (!session.is_closed()).then(|| (number, session.transport()))
         })
     }
 
     fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
         let id = EngineId::from_entropy(&mut entropy);
         let session = ServerConnection::new(now, self.config.clone(), id, transport, wire);
-        self.sessions.insert(id, session);
-        self.wires.insert(wire, id);
+        self.next += 1;
+        self.sessions.insert(self.next, session);
+        self.ids.insert(id, self.next);
+        self.wires.insert(wire, self.next);
     }
 
     fn handle_request(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
         let binary = head.binary;
         match self.verify_head(head) {
             Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
-            Ok(Verified::Session(id)) => {
+            Ok(Verified::Session(number)) => {
                 let body = None;
                 let input = match head.method {
                     Method::Get => engine::Input::Poll { wire },
                     Method::Post => engine::Input::Post { wire, body, binary },
                     Method::Other => engine::Input::OtherMethod { wire },
                 };
-                self.wires.insert(wire, id);
+                self.wires.insert(wire, number);
                 self.tell(now, wire, input);
             }
             Err(refusal) => {
@@ -71,8 +78,8 @@ impl Echo {
     fn handle_websocket(&mut self, now: Timestamp, wire: WireId, head: &RequestHead<'_>) {
         match self.verify_head(head) {
             Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
-            Ok(Verified::Session(id)) => {
-                self.wires.insert(wire, id);
+            Ok(Verified::Session(number)) => {
+                self.wires.insert(wire, number);
                 self.tell(now, wire, engine::Input::WebSocketOpened { wire });
             }
             Err(_) => {
@@ -158,7 +165,12 @@ impl Machine for Echo {
                 self.wires.remove(&wire);
             }
             Some(Outgoing::Send { .. }) => {}
-            None => self.sessions.retain(|_, session| !session.is_closed()),
+            None => self.sessions.retain(|_, session| {
+                if session.is_closed() {
+                    self.ids.remove(&session.id());
+                }
+                !session.is_closed()
+            }),
         }
         outgoing
     }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use slab::Slab;
 use socketio_proto::{
-    ConnectionId, EngineId, Timestamp, WireId,
+    ConnectionId, EngineId, EngineIdMap, Timestamp, WireId,
     engine::Transport,
     link::{Link, Output},
 };
+
+use crate::app;
 
 /// A connection's id is made of its thread, its place there and a number that is used once.
 const THREAD_SHIFT: u32 = 58;
@@ -28,7 +30,8 @@ pub struct Links {
     thread: usize,
     slots: Slab<Slot>,
     next_number: u32,
-    sids: BTreeMap<EngineId, ConnectionId>,
+    /// Not a plain map: how long a look-up takes must say nothing about ids.
+    sids: EngineIdMap<ConnectionId>,
     wires: BTreeMap<WireId, ConnectionId>,
     timers: BTreeSet<(Timestamp, ConnectionId)>,
     /// Links that may have something to say.
@@ -48,7 +51,7 @@ impl Links {
             thread,
             slots: Slab::new(),
             next_number: 0,
-            sids: BTreeMap::new(),
+            sids: EngineIdMap::new(&mut app::entropy(thread)),
             wires: BTreeMap::new(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
