@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use socketio_proto::{
     SocketKey,
     hub::{AckToken, Audience},
+    recovery::{RecoveryOutcome, Refusal},
     server::{Event, Server},
     socket,
 };
@@ -16,8 +17,10 @@ use crate::{
     tokio_driver::{App, Context, Hosted, entropy},
 };
 
-#[derive(Default)]
-pub struct Acceptance;
+pub struct Acceptance {
+    /// The name of this server.
+    pub node: String,
+}
 
 pub const NAMESPACES: [&str; 3] = ["/", "/custom", "/quiet"];
 
@@ -26,14 +29,16 @@ pub const NAMESPACES: [&str; 3] = ["/", "/custom", "/quiet"];
 pub struct Data {
     object: Option<Value>,
     recovered: bool,
+    /// How the socket has come to its session.
+    outcome: &'static str,
 }
 
-pub fn machine(settings: &Settings) -> Result<Hosted<Acceptance>, Box<dyn Error>> {
+pub fn machine(settings: &Settings, node: String) -> Result<Hosted<Acceptance>, Box<dyn Error>> {
     let mut server = Server::new(settings.server(), entropy)?;
     for namespace in NAMESPACES {
         server.add_namespace(namespace)?;
     }
-    Ok(Hosted::new(server, Acceptance))
+    Ok(Hosted::new(server, Acceptance { node }))
 }
 
 impl App for Acceptance {
@@ -46,11 +51,16 @@ impl App for Acceptance {
                 cx.server.accept(cx.now, request);
             }
             Event::Connected { socket, namespace, auth, recovery, .. } => {
-                let recovered = recovery.is_recovered();
-                update(cx, socket, |data| data.recovered = recovered);
+                update(cx, socket, |data| {
+                    (data.recovered, data.outcome) = (recovery.is_recovered(), word(recovery));
+                });
                 if namespace.as_str() != "/quiet" {
                     reply::emit(cx, socket, "auth", &(reply::raw(&auth),));
                 }
+            }
+            Event::Received { socket, event, ack } if event.name() == "get-state" => {
+                let state = self.state(cx, socket);
+                reply::ack(cx, ack, &(state,));
             }
             Event::Received { socket, event, ack } => handle_received(cx, socket, &event, ack),
             _ => {}
@@ -59,6 +69,21 @@ impl App for Acceptance {
 
     fn handle_message(&mut self, _: &mut Context<'_, Data>, message: Infallible) {
         match message {}
+    }
+}
+
+impl Acceptance {
+    fn state(&self, cx: &Context<'_, Data>, socket: SocketKey) -> Value {
+        let data = cx.server.data(socket).cloned().unwrap_or_default();
+        let rooms: Vec<&str> = cx.server.rooms(socket).collect();
+        json!({
+            "id": cx.server.socket_id(socket),
+            "rooms": rooms,
+            "data": data.object.unwrap_or_else(|| json!({})),
+            "recovered": data.recovered,
+            "outcome": data.outcome,
+            "node": self.node,
+        })
     }
 }
 
@@ -97,10 +122,6 @@ fn handle_received(
             }
             reply::ack(cx, ack, &());
         }
-        "get-state" => {
-            let state = state(cx, socket);
-            reply::ack(cx, ack, &(state,));
-        }
         "kick" => {
             cx.server.disconnect(cx.now, socket, false);
         }
@@ -136,13 +157,19 @@ fn update(cx: &mut Context<'_, Data>, socket: SocketKey, f: impl FnOnce(&mut Dat
     cx.server.set_data(socket, data);
 }
 
-fn state(cx: &Context<'_, Data>, socket: SocketKey) -> Value {
-    let data = cx.server.data(socket).cloned().unwrap_or_default();
-    let rooms: Vec<&str> = cx.server.rooms(socket).collect();
-    json!({
-        "id": cx.server.socket_id(socket),
-        "rooms": rooms,
-        "data": data.object.unwrap_or_else(|| json!({})),
-        "recovered": data.recovered,
-    })
+/// How a socket has come to its session: `new`, `recovered`, or why it was not recovered.
+fn word(outcome: RecoveryOutcome) -> &'static str {
+    match outcome {
+        RecoveryOutcome::New => "new",
+        RecoveryOutcome::Recovered { .. } => "recovered",
+        RecoveryOutcome::Refused(refusal) => match refusal {
+            Refusal::Unknown => "unknown",
+            Refusal::OtherNamespace => "namespace",
+            Refusal::Expired => "expired",
+            Refusal::Gap => "gap",
+            Refusal::InvalidOffset => "offset",
+            Refusal::Limit => "limit",
+            _ => "other",
+        },
+    }
 }

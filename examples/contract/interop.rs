@@ -19,7 +19,6 @@ use crate::{
     tokio_driver::{App, Context, Hosted, entropy},
 };
 
-#[derive(Default)]
 pub struct Interop {
     acceptance: Acceptance,
     /// Whom to tell what became of an acknowledgement.
@@ -29,7 +28,7 @@ pub struct Interop {
 /// Joined by those who know the secret.
 const MEMBERS: &str = "/members";
 
-pub fn machine(settings: &Settings) -> Result<Hosted<Interop>, Box<dyn Error>> {
+pub fn machine(settings: &Settings, node: String) -> Result<Hosted<Interop>, Box<dyn Error>> {
     let mut server = Server::new(settings.server(), entropy)?;
     for namespace in NAMESPACES {
         server.add_namespace(namespace)?;
@@ -39,7 +38,8 @@ pub fn machine(settings: &Settings) -> Result<Hosted<Interop>, Box<dyn Error>> {
         let number = name.strip_prefix("/dynamic-");
         number.is_some_and(|number| number.parse::<u32>().is_ok())
     });
-    Ok(Hosted::new(server, Interop::default()))
+    let acceptance = Acceptance { node };
+    Ok(Hosted::new(server, Interop { acceptance, asked: BTreeMap::new() }))
 }
 
 impl App for Interop {

@@ -12,7 +12,7 @@
 //!
 //! It listens on 127.0.0.1 and `::1`, prints `listening <port>` when it accepts connections, and
 //! runs until it is signalled. From the environment: `PORT` (0 for a free one), `RECOVERY_MS`,
-//! `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`,
+//! `NODE_NAME` (default: the port), `REPLAY_ORDER` (`before-connect` for the reference's), `PING_INTERVAL`, `PING_TIMEOUT`,
 //! `CORS_ORIGINS` and `ORIGINS` (comma-separated; `*` for all), `PACKETS_PER_SECOND` (of one connection), `MAX_CONNECTIONS`, `IO_TIMEOUT_MS` (for the head and the
 //! body of a request, and for a client that does not read).
 
@@ -53,6 +53,8 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let settings = Settings::read()?;
+    let listeners = Listeners::bind(settings.port)?;
+    let node = settings.node.clone().unwrap_or_else(|| listeners.port().to_string());
     let shutdown = shutdown_on_signal();
     let mut started = Started { routes: Vec::new(), tasks: Vec::new(), shutdown: shutdown.clone() };
     match settings.profile {
@@ -62,9 +64,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
             started.add("/socket.io", &settings, protocol::machine(&settings)?);
         }
         Profile::Client => started.add("/socket.io", &settings, client::machine(&settings)?),
-        Profile::Interop => started.add("/socket.io", &settings, interop::machine(&settings)?),
+        Profile::Interop => {
+            started.add("/socket.io", &settings, interop::machine(&settings, node)?);
+        }
         Profile::Acceptance => {
-            started.add("/socket.io", &settings, acceptance::machine(&settings)?);
+            started.add("/socket.io", &settings, acceptance::machine(&settings, node)?);
         }
     }
     let site = Site {
@@ -72,7 +76,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
         fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
         patience: settings.patience,
     };
-    let listeners = Listeners::bind(settings.port)?;
     println!("listening {}", listeners.port());
     serve(listeners, site, started.tasks, shutdown).await;
     Ok(())

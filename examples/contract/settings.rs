@@ -23,6 +23,7 @@ pub enum Profile {
 pub struct Settings {
     pub profile: Profile,
     pub port: u16,
+    pub node: Option<String>,
     recovery: Option<Duration>,
     replay_order: ReplayOrder,
     ping_interval: Option<Duration>,
@@ -53,6 +54,7 @@ impl Settings {
         Ok(Self {
             profile,
             port: variable("PORT")?.unwrap_or(port),
+            node: variable("NODE_NAME")?,
             recovery: variable("RECOVERY_MS")?.map(Duration::from_millis),
             replay_order,
             ping_interval: variable("PING_INTERVAL")?.map(Duration::from_millis),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { connect, join, numbered, RECOVERS, settle, TRANSPORTS, unconnected } from "./support/peer.mjs";
-import { CLIENT } from "./support/servers.mjs";
+import { ACCEPTANCE, CLIENT } from "./support/servers.mjs";
 import { until, within } from "./support/wait.mjs";
 
 const bytes = (...values) => Buffer.from(values);
@@ -15,7 +15,9 @@ for (const transport of Object.keys(TRANSPORTS)) {
       assert.match(peer.id, /^[\w-]{20}$/);
       assert.notEqual(peer.id, peer.sid, "the public id is not the credential");
       assert.deepEqual(peer.connections, [{ id: peer.id, recovered: false }]);
-      assert.deepEqual(await peer.state(), { id: peer.id, rooms: [peer.id], data: {}, recovered: false });
+      const node = new URL(ACCEPTANCE).port;
+      const session = { recovered: false, outcome: "new", node };
+      assert.deepEqual(await peer.state(), { id: peer.id, rooms: [peer.id], data: {}, ...session });
     });
 
     test("connects with sub-protocols of its own", async (t) => {

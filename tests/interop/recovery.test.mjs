@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { connect, join, numbered, settle, TRANSPORTS } from "./support/peer.mjs";
 import { Link } from "./support/raw.mjs";
-import { IMPATIENT } from "./support/servers.mjs";
+import { ACCEPTANCE, IMPATIENT } from "./support/servers.mjs";
 import { pause, until } from "./support/wait.mjs";
 
 for (const transport of Object.keys(TRANSPORTS)) {
@@ -37,7 +37,8 @@ for (const transport of Object.keys(TRANSPORTS)) {
       await settle(b, a);
 
       assert.deepEqual(a.heard(), numbered("m", 1, 8));
-      assert.deepEqual({ ...after, rooms: after.rooms.sort() }, { ...before, rooms: before.rooms.sort(), recovered: true });
+      const session = { recovered: true, outcome: "recovered" };
+      assert.deepEqual({ ...after, rooms: after.rooms.sort() }, { ...before, rooms: before.rooms.sort(), ...session });
       assert.deepEqual(b.heard(), [["m", 1], ["m", 2], ["m", -2], ["m", 6]]);
     });
 
@@ -195,7 +196,10 @@ for (const transport of Object.keys(TRANSPORTS)) {
       const again = await a.connected();
       assert.equal(again.recovered, false);
       assert.notEqual(again.id, id);
-      assert.deepEqual(await a.state(), { id: again.id, rooms: [again.id], data: {}, recovered: false });
+      const { outcome, node, ...state } = await a.state();
+      assert.deepEqual(state, { id: again.id, rooms: [again.id], data: {}, recovered: false });
+      assert.equal(outcome, "unknown", "it has asked for its session, which is over");
+      assert.equal(node, new URL(ACCEPTANCE).port);
       assert.deepEqual(a.heard(), []);
     });
 
