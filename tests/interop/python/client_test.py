@@ -95,8 +95,10 @@ class OverEachTransport:
         expected = "polling" if self.transport == "polling" else "websocket"
         self.assertEqual(peer.client.transport(), expected)
         self.assertRegex(peer.id(), r"^[\w-]{20}$")
+        state = peer.state()
+        self.assertEqual([state.pop("outcome"), state.pop("node")], ["new", INTEROP.rsplit(":", 1)[1]])
         self.assertEqual(
-            peer.state(), {"id": peer.id(), "rooms": [peer.id()], "data": {}, "recovered": False})
+            state, {"id": peer.id(), "rooms": [peer.id()], "data": {}, "recovered": False})
 
     def test_hands_the_authentication_data_over(self):
         auth = {"token": "abc", "nested": [1, None, "ü"]}
