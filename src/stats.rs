@@ -62,6 +62,8 @@ pub struct Totals {
     pub sessions_opened: u64,
     /// Sessions taken over from a snapshot, those included that were over by then.
     pub sessions_restored: u64,
+    /// Sessions that a later CONNECT on the same connection has replaced.
+    pub sessions_replaced: u64,
     /// Sessions recovered.
     pub recovered: u64,
     /// Sessions recovered while their old link was still thought to be alive.
@@ -88,6 +90,10 @@ pub struct Totals {
     pub duplicates: u64,
     /// Volatile packets that a client could not take.
     pub volatile_dropped: u64,
+    /// Packets for a namespace that the client is not in, which were ignored.
+    pub packets_misplaced: u64,
+    /// Packets that break the protocol in one namespace: CONNECT_ERROR from a client.
+    pub violations: u64,
     /// Messages to a link, a socket or a wire that was gone.
     pub stale: u64,
 }
@@ -224,6 +230,10 @@ pub struct Refusals {
     pub invalid_offset: u64,
     /// [`Refusal::Limit`].
     pub limit: u64,
+    /// [`Refusal::Superseded`].
+    pub superseded: u64,
+    /// [`Refusal::SameConnection`].
+    pub same_connection: u64,
 }
 
 impl Refusals {
@@ -235,6 +245,8 @@ impl Refusals {
             Refusal::Gap => &mut self.gap,
             Refusal::InvalidOffset => &mut self.invalid_offset,
             Refusal::Limit => &mut self.limit,
+            Refusal::Superseded => &mut self.superseded,
+            Refusal::SameConnection => &mut self.same_connection,
         };
         increment(counter);
     }

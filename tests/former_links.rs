@@ -84,8 +84,31 @@ impl Threads {
         self.settle_hub();
     }
 
-    fn settle_hub(&mut self) {
+    /// What the link has said reaches the hub, which decides; what it says is on its way.
+    fn decide(&mut self, name: u64) -> Vec<hub::Output<u32>> {
+        for request in self.waiting.remove(&name).unwrap_or_default() {
+            self.hub.handle_request(NOW, ConnectionId::from_raw(name), request);
+        }
+        let mut late = Vec::new();
         while let Some(output) = self.hub.poll_output() {
+            match output {
+                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                    self.hub.accept(NOW, request);
+                }
+                output => late.push(output),
+            }
+        }
+        late
+    }
+
+    fn settle_hub(&mut self) {
+        let outputs = core::iter::from_fn(|| self.hub.poll_output()).collect();
+        self.settle(outputs);
+    }
+
+    fn settle(&mut self, outputs: Vec<hub::Output<u32>>) {
+        let mut outputs = std::collections::VecDeque::from(outputs);
+        while let Some(output) = outputs.pop_front().or_else(|| self.hub.poll_output()) {
             match output {
                 hub::Output::Reply { to, reply } => {
                     let name = to.as_raw();
@@ -215,6 +238,107 @@ fn a_client_that_goes_while_it_is_let_in_leaves_no_ghost() {
     threads.carry(1);
     assert!(!threads.hub.is_connected(socket));
     assert!(threads.hub.socket_id(socket).is_some(), "the client may come back for its session");
+}
+
+/// The hub lets the client in for a CONNECT that the client has replaced meanwhile.
+#[test]
+fn an_answer_to_an_older_connect_is_none_to_the_newest() {
+    let mut threads = Threads::new();
+    threads.open(1);
+    threads.send(1, r#"40{"n":1}"#);
+    let late = threads.decide(1);
+    threads.send(1, r#"40{"n":2}"#);
+    threads.settle(late);
+    let first = threads.connected[0];
+    assert!(threads.sent[&1].iter().all(|text| !text.starts_with("40")), "nothing yet");
+    threads.hub.emit(NOW, first, &event("lost", 1)).unwrap();
+    threads.settle_hub();
+    threads.carry(1);
+    let second = threads.connected[1];
+    assert_ne!(first, second);
+    assert_eq!(threads.sent[&1].iter().filter(|text| text.starts_with("40{")).count(), 1);
+    assert!(!threads.hub.is_connected(first) && threads.hub.is_connected(second));
+    threads.carry(1);
+    threads.hub.emit(NOW, second, &event("m", 2)).unwrap();
+    threads.settle_hub();
+    let events = threads.sent[&1].iter().filter(|text| text.starts_with("42")).count();
+    assert_eq!(events, 1, "what was for the older session did not reach the client");
+}
+
+/// The session that was recovered for the older CONNECT was never seen: the newest has it.
+#[test]
+fn a_recovery_for_an_older_connect_can_be_claimed_by_the_newest() {
+    let mut threads = Threads::moved(&[]);
+    let socket = threads.connected[0];
+    let answer = threads.sent[&2].iter().find(|text| text.starts_with("40{")).unwrap();
+    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    threads.hub.emit(NOW, socket, &event("m", 7)).unwrap();
+    threads.open(3);
+    threads.send(3, &format!(r#"40{{"pid":"{pid}","n":1}}"#));
+    let late = threads.decide(3);
+    threads.send(3, &format!(r#"40{{"pid":"{pid}","n":2}}"#));
+    threads.settle(late);
+    threads.carry(3);
+    threads.carry(3);
+    assert!(threads.hub.is_connected(socket));
+    let sent = &threads.sent[&3];
+    assert_eq!(sent.iter().filter(|text| text.starts_with("40{")).count(), 1);
+    assert_eq!(sent.iter().filter(|text| text.starts_with("42[\"m\",7")).count(), 1, "{sent:?}");
+}
+
+/// The client leaves while the answer to a replacing CONNECT is on its way.
+#[test]
+fn who_leaves_while_a_replacing_connect_is_answered_leaves_no_ghost() {
+    for is_lost in [false, true] {
+        let mut threads = Threads::new();
+        threads.open(1);
+        threads.send(1, r#"40{"n":1}"#);
+        threads.carry(1);
+        threads.send(1, r#"40{"n":2}"#);
+        let late = threads.decide(1);
+        if is_lost {
+            let lost = Input::WireClosed { wire: WireId(1) };
+            threads.links.get_mut(&1).unwrap().handle_input(NOW, lost);
+            threads.collect(1);
+        } else {
+            threads.send(1, "41");
+        }
+        threads.settle(late);
+        threads.carry(1);
+        threads.carry(1);
+        for socket in threads.connected.clone() {
+            assert!(!threads.hub.is_connected(socket), "lost {is_lost}");
+        }
+        assert_eq!(threads.connected.len(), 2);
+        let is_kept = threads.hub.socket_id(threads.connected[1]).is_some();
+        assert_eq!(is_kept, is_lost, "who is lost may come back, who has left does not");
+    }
+}
+
+/// Three CONNECTs, two answers on their way: the session of the second must not be taken for that of
+/// the first.
+#[test]
+fn packets_of_a_session_that_the_client_never_saw_do_not_reach_it() {
+    let mut threads = Threads::new();
+    threads.open(1);
+    threads.send(1, r#"40{"n":1}"#);
+    threads.carry(1);
+    threads.send(1, r#"40{"n":2}"#);
+    let mut late = threads.decide(1);
+    let second = late.iter().find_map(|output| match output {
+        hub::Output::Event(Event::Connected { socket, .. }) => Some(*socket),
+        _ => None,
+    });
+    threads.hub.emit(NOW, second.unwrap(), &event("m", 2)).unwrap();
+    late.extend(threads.decide(1));
+    threads.send(1, r#"40{"n":3}"#);
+    threads.settle(late);
+    threads.carry(1);
+    threads.carry(1);
+    let sent = &threads.sent[&1];
+    assert!(sent.iter().all(|text| !text.starts_with("42")), "{sent:?}");
+    assert_eq!(sent.iter().filter(|text| text.starts_with("40{")).count(), 2);
+    assert!(threads.hub.is_connected(*threads.connected.last().unwrap()));
 }
 
 /// An answer to an event of the former link goes out on the present one, since the session has the

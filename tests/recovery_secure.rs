@@ -130,7 +130,7 @@ fn h55_the_private_id_is_shown_to_nobody() {
 /// The reference keeps the session of a client that broke the protocol.
 #[test]
 fn h56_who_breaks_the_protocol_is_not_waited_for() {
-    for violation in ["4x", "42[", "40", "42/elsewhere,[\"a\"]", "44", "451-[\"a\"]\u{1e}", "9"] {
+    for violation in ["4x", "42[", "44", "451-[\"a\"]\u{1e}", "9"] {
         let mut world = World::with_recovery();
         let (client, session) = world.connect();
         world.send(client, violation);
@@ -146,7 +146,8 @@ fn h56_who_breaks_the_protocol_is_not_waited_for() {
             _ => DisconnectReason::ProtocolViolation,
         };
         assert_eq!(over, [(reason, true)], "{violation}");
-        assert!(world.is_closed(client), "{violation}");
+        // A packet that can be read costs no more than the namespace that it is for.
+        assert_eq!(world.is_closed(client), violation != "44", "{violation}");
         let (_, other) = world.claim(&session, None);
         assert_ne!(other, session, "{violation}");
     }
@@ -154,16 +155,23 @@ fn h56_who_breaks_the_protocol_is_not_waited_for() {
 
 /// Several CONNECTs while one is pending make several sockets in the reference.
 #[test]
-fn h57_a_connect_during_a_pending_connect_is_a_violation() {
+fn h57_connects_while_one_is_pending_make_one_socket() {
     let mut world = World::with_recovery();
     world.auto_accept = false;
     let client = world.open();
-    world.send(client, "40");
-    let (request, ..) = world.requested();
-    world.send(client, "40");
-    assert!(world.is_closed(client));
-    assert_eq!(world.server.accept(world.now, request), None, "the client has gone");
-    assert_eq!(world.server.stats().sockets, 0);
+    for packet in ["40", "40", r#"40{"a":1}"#, r#"40{"a":1}"#] {
+        world.send(client, packet);
+    }
+    let requests = world.pick(|event| match event {
+        Event::ConnectRequested { request, .. } => Some(*request),
+        _ => None,
+    });
+    assert_eq!(requests.len(), 2, "the same wish is asked for once");
+    assert_eq!(world.server.accept(world.now, requests[0]), None, "another one has replaced it");
+    assert!(world.server.accept(world.now, requests[1]).is_some());
+    world.drain();
+    world.session(client);
+    assert_eq!((world.server.stats().sockets, world.texts(client).len()), (1, 0));
 }
 
 /// In the reference the log is bounded by time alone, and a recovery scans all of it.

@@ -15,6 +15,8 @@ pub(super) struct SendQueue {
     bytes: usize,
     exempt_bytes: usize,
     exempt_packets: u32,
+    /// Packets ever appended: the position of the next one.
+    appended: u64,
 }
 
 /// A [`Frame`], and whether the limits do not apply to it: control packets, and replays that have a
@@ -71,11 +73,13 @@ impl SendQueue {
     pub(super) fn push(&mut self, frame: Frame) {
         self.bytes = self.bytes.saturating_add(frame.len());
         self.reserve();
+        self.appended = self.appended.wrapping_add(1);
         self.entries.push_back(Entry::new(frame, false));
     }
 
     pub(super) fn push_exempt(&mut self, frame: Frame) {
         self.count_exempt(&frame);
+        self.appended = self.appended.wrapping_add(1);
         self.entries.push_back(Entry::new(frame, true));
     }
 
@@ -111,7 +115,17 @@ impl SendQueue {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { appended: self.appended, ..Self::default() };
+    }
+
+    /// The position of the packet that is appended next.
+    pub(super) fn end(&self) -> u64 {
+        self.appended
+    }
+
+    /// Whether the packet at a position was taken out.
+    pub(super) fn has_left(&self, position: u64) -> bool {
+        position < self.appended.saturating_sub(self.entries.len() as u64)
     }
 
     /// Whether one more packet respects the limits.
@@ -263,6 +277,23 @@ mod tests {
         assert_eq!((queue.bytes(), queue.packets()), (508, 7));
         while queue.pop().is_some() {}
         assert_eq!((queue.bytes, queue.exempt_bytes, queue.exempt_packets), (0, 0, 0));
+    }
+
+    #[test]
+    fn positions_say_what_has_left() {
+        let mut queue = SendQueue::default();
+        queue.push_exempt(frame(1));
+        assert!(queue.pop().is_some());
+        let position = queue.end();
+        queue.push(frame(1));
+        queue.push_front_exempt(frame(1));
+        assert!(queue.pop().is_some());
+        assert!(!queue.has_left(position), "only what stands before it has");
+        assert!(queue.pop().is_some());
+        assert!(queue.has_left(position) && !queue.has_left(queue.end()));
+        queue.push(frame(1));
+        queue.clear();
+        assert_eq!(queue.end(), position + 2, "no position is used twice");
     }
 
     #[test]

@@ -335,6 +335,17 @@ impl ServerConnection {
         self.rest.now
     }
 
+    /// The position of the packet that is queued next.
+    pub(crate) fn queue_end(&self) -> u64 {
+        self.queue.end()
+    }
+
+    /// Whether the packet at a position has left the queue. While it has not, the peer cannot have
+    /// seen it.
+    pub(crate) fn has_left(&self, position: u64) -> bool {
+        self.queue.has_left(position)
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.rest.now
     }

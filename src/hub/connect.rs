@@ -9,7 +9,7 @@ use super::{
     Hub, Output,
     claim::{Claim, ClaimedOffset},
     event::Event,
-    message::{Attached, Reply, ReplyKind},
+    message::{Attached, ConnectSerial, Reply, ReplyKind},
     reason::DisconnectReason,
     rejection::Rejection,
     sessions::Birth,
@@ -46,8 +46,18 @@ pub(super) struct Connects {
 
 struct Waiting {
     serial: u64,
+    asked: Asked,
     auth: Json,
     claim: Option<Claim>,
+}
+
+/// How a link has asked.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) from: ConnectionId,
+    pub(super) serial: ConnectSerial,
+    /// The session that the client has there.
+    pub(super) replaced: Option<Attached>,
 }
 
 /// Packets whose replay costs as much as the claim itself.
@@ -100,20 +110,24 @@ impl<D: Default> Hub<D> {
     /// new link.
     pub fn accept(&mut self, now: Timestamp, request: ConnectRequest) -> Option<SocketKey> {
         let now = self.advance(now);
-        let claim = self.connects.get(request)?.claim.as_ref();
-        let found = claim.map(|claim| self.find_recoverable(now, request.namespace, claim));
+        let waiting = self.connects.get(request)?;
+        let found = waiting
+            .claim
+            .as_ref()
+            .map(|claim| self.find_recoverable(now, request, waiting.asked.replaced, claim));
         self.admit(request, found)
     }
 
     pub(super) fn handle_connect(
         &mut self,
         now: Timestamp,
-        from: ConnectionId,
+        asked: Asked,
         name: NamespaceName,
         auth: Option<Json>,
     ) {
+        let from = asked.from;
         let Some(namespace) = self.find_or_create(&name) else {
-            self.refuse(from, name, &Rejection::new("Invalid namespace"));
+            self.refuse(asked, name, &Rejection::new("Invalid namespace"));
             return;
         };
         let auth = auth.unwrap_or_else(Json::empty_object);
@@ -123,7 +137,7 @@ impl<D: Default> Hub<D> {
         let serial = self.connects.next_serial;
         self.connects.next_serial = serial.wrapping_add(1);
         let request = ConnectRequest { connection: from, namespace, serial };
-        let waiting = Waiting { serial, auth, claim };
+        let waiting = Waiting { serial, asked, auth, claim };
         if self.connects.waiting.insert((from, namespace), waiting).is_none()
             && let Some(namespace) = self.namespaces.get_mut(&namespace)
         {
@@ -157,9 +171,9 @@ impl<D: Default> Hub<D> {
             return;
         };
         let may_skip = self.config.recovery.as_ref().is_some_and(|r| r.skip_authorization);
-        let claim = waiting.claim.as_ref();
+        let (claim, replaced) = (waiting.claim.as_ref(), waiting.asked.replaced);
         let found =
-            claim.and_then(|claim| self.find_recoverable(now, request.namespace, claim).ok());
+            claim.and_then(|claim| self.find_recoverable(now, request, replaced, claim).ok());
         let recoverable = found.as_ref().map(|session| session.socket);
         if let Some(session) = found.filter(|_| may_skip) {
             self.admit(request, Some(Ok(session)));
@@ -185,7 +199,9 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         found: Option<Result<Recoverable, Refusal>>,
     ) -> Option<SocketKey> {
-        let Waiting { auth, .. } = self.take_waiting(request)?;
+        let Waiting { auth, asked, .. } = self.take_waiting(request)?;
+        let goes_on = found.as_ref().and_then(|found| found.as_ref().ok()).map(|it| it.socket);
+        self.end_replaced(asked.replaced, goes_on);
         let (socket, packets, recovery) = match found {
             Some(Ok(session)) => self.recover(request, session),
             Some(Err(refusal)) => {
@@ -202,6 +218,7 @@ impl<D: Default> Hub<D> {
             request.connection,
             ReplyKind::Connected {
                 namespace: name.clone(),
+                serial: asked.serial,
                 socket: Attached { key: socket, attachment },
                 packets,
             },
@@ -246,7 +263,7 @@ impl<D: Default> Hub<D> {
             self.connects.claims.take(self.now, rate, cost);
         }
         let former = self.with_namespace(socket.namespace, |namespace, _| {
-            namespace.sessions.attach(socket.index, request.connection)
+            namespace.sessions.attach(socket.index, request.connection, request.serial)
         });
         if let Some(Some(former)) = former {
             increment(&mut self.totals.taken_over);
@@ -296,8 +313,14 @@ impl<D: Default> Hub<D> {
         let key = self.config.recovery.is_some().then(|| self.draw_key());
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        let birth =
-            Birth { id, key, generation, connection: request.connection, data: D::default() };
+        let birth = Birth {
+            id,
+            key,
+            generation,
+            connection: request.connection,
+            claimed: request.serial,
+            data: D::default(),
+        };
         let index = self.with_namespace(request.namespace, |ns, _| ns.sessions.open(birth));
         let socket = SocketKey {
             namespace: request.namespace,
@@ -311,7 +334,8 @@ impl<D: Default> Hub<D> {
     }
 
     /// Answers CONNECT with CONNECT_ERROR. The connection stays open, and a session that the
-    /// client might have recovered stays parked. Returns false if the client has gone meanwhile.
+    /// client might have recovered stays parked; one that it has in the namespace is over. Returns
+    /// false if the client has gone meanwhile.
     pub fn reject(
         &mut self,
         now: Timestamp,
@@ -319,13 +343,14 @@ impl<D: Default> Hub<D> {
         rejection: &Rejection,
     ) -> bool {
         self.advance(now);
-        if self.take_waiting(request).is_none() {
+        let Some(Waiting { asked, .. }) = self.take_waiting(request) else {
             return false;
-        }
+        };
+        self.end_replaced(asked.replaced, None);
         increment(&mut self.totals.connects_refused.rejected);
         if let Some(namespace) = self.namespaces.get(&request.namespace) {
             let name = namespace.sessions.name().clone();
-            self.refuse(request.connection, name, rejection);
+            self.refuse(asked, name, rejection);
         }
         self.settle(request.namespace);
         true
@@ -336,12 +361,14 @@ impl<D: Default> Hub<D> {
         now: Timestamp,
         from: ConnectionId,
         name: &NamespaceName,
+        serial: ConnectSerial,
         reason: DisconnectReason,
     ) {
         let Some(namespace) = self.names.get(name).copied() else {
             return;
         };
-        let Some(waiting) = self.connects.waiting.get(&(from, namespace)) else {
+        let waiting = self.connects.waiting.get(&(from, namespace));
+        let Some(waiting) = waiting.filter(|waiting| waiting.asked.serial == serial) else {
             // The link may be gone before the word that the client was let in reaches it.
             let admitted = self.namespaces.get(&namespace).and_then(|it| it.socket_on(from));
             if let Some(socket) = admitted {
@@ -354,12 +381,13 @@ impl<D: Default> Hub<D> {
         self.settle(namespace);
     }
 
-    fn refuse(&mut self, to: ConnectionId, namespace: NamespaceName, rejection: &Rejection) {
+    fn refuse(&mut self, asked: Asked, namespace: NamespaceName, rejection: &Rejection) {
         let packet = rejection.encode(&namespace);
-        self.reply(to, ReplyKind::Refused { namespace, packet });
+        let Asked { from, serial, .. } = asked;
+        self.reply(from, ReplyKind::Refused { namespace, serial, packet });
     }
 
-    fn reply(&mut self, to: ConnectionId, reply: ReplyKind) {
+    pub(super) fn reply(&mut self, to: ConnectionId, reply: ReplyKind) {
         self.out.push_back(Output::Reply { to, reply: Reply(reply) });
     }
 
@@ -391,7 +419,7 @@ impl<D: Default> Hub<D> {
         self.predicates.iter().any(|accepts| accepts(name.as_str()))
     }
 
-    fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {
+    pub(super) fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {
         let namespace = self.namespaces.get(&socket.namespace)?;
         let member = namespace.member(socket)?;
         let (name, id, pid) = (namespace.sessions.name(), &member.id, member.key.as_ref());
@@ -432,13 +460,15 @@ impl<D: Default> Hub<D> {
     fn find_recoverable(
         &self,
         now: Timestamp,
-        namespace: u32,
+        request: ConnectRequest,
+        replaced: Option<Attached>,
         claim: &Claim,
     ) -> Result<Recoverable, Refusal> {
-        let (socket, position) = self.find(now, namespace, claim)?;
-        let namespace = self.namespaces.get(&namespace).ok_or(Refusal::Unknown)?;
+        let (socket, position) = self.find(now, request.namespace, claim)?;
+        let namespace = self.namespaces.get(&request.namespace).ok_or(Refusal::Unknown)?;
         let is_awaited = |id| namespace.is_ack_awaited(id);
         let missed = namespace.sessions.missed(socket.index, position, is_awaited)?;
+        self.check_order(request, socket, replaced, missed.is_empty())?;
         Ok(Recoverable { socket, missed })
     }
 }

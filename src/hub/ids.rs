@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::{
         ConnectionId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
-        hub::{Attached, DisconnectReason, Event, Output, Request, RequestKind},
+        hub::{Attached, ConnectSerial, DisconnectReason, Event, Output, Request, RequestKind},
         socket::NamespaceName,
     };
 
@@ -61,7 +61,12 @@ mod tests {
     }
 
     fn connect(hub: &mut Hub<u8>) -> SocketKey {
-        let kind = RequestKind::Connect { namespace: NamespaceName::ROOT, auth: None };
+        let kind = RequestKind::Connect {
+            namespace: NamespaceName::ROOT,
+            serial: ConnectSerial::default(),
+            auth: None,
+            replaced: None,
+        };
         hub.handle_request(NOW, LINK, Request(kind));
         while let Some(output) = hub.poll_output() {
             match output {

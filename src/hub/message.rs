@@ -16,12 +16,25 @@ use crate::{
 pub struct Request(pub(crate) RequestKind);
 
 pub(crate) enum RequestKind {
-    /// The client wants to join a namespace.
-    Connect { namespace: NamespaceName, auth: Option<Json> },
+    /// The client wants to join a namespace. Once that is decided, `replaced` is over: the session
+    /// that it has there, from which it has been sent something.
+    Connect {
+        namespace: NamespaceName,
+        serial: ConnectSerial,
+        auth: Option<Json>,
+        replaced: Option<Attached>,
+    },
+    /// The client has repeated the CONNECT that it was let in with: it is answered again.
+    Repeat { socket: Attached, serial: ConnectSerial },
     /// The client wanted to join one namespace too many, and was answered so.
     Overcrowded,
-    /// The client that wanted to has gone. It may have been let in meanwhile.
-    Cancel { namespace: NamespaceName, reason: DisconnectReason },
+    /// The client has sent a packet to a namespace that it is not in, which was ignored.
+    Misplaced,
+    /// The client has broken the protocol in one namespace.
+    Violation,
+    /// The client that wanted to has gone, or wants something else. It may have been let in
+    /// meanwhile.
+    Cancel { namespace: NamespaceName, serial: ConnectSerial, reason: DisconnectReason },
     /// A socket has lost this link.
     Detach { socket: Attached, reason: DisconnectReason },
     /// The client has acknowledged an event.
@@ -37,9 +50,16 @@ pub struct Reply(pub(crate) ReplyKind);
 
 pub(crate) enum ReplyKind {
     /// The client is in; the packets are the CONNECT answer and what it missed.
-    Connected { namespace: NamespaceName, socket: Attached, packets: Vec<Encoded> },
+    Connected {
+        namespace: NamespaceName,
+        serial: ConnectSerial,
+        socket: Attached,
+        packets: Vec<Encoded>,
+    },
+    /// The client is in as before; the packet is the CONNECT answer.
+    Repeated { socket: Attached, serial: ConnectSerial, packet: Encoded },
     /// The client is not let in.
-    Refused { namespace: NamespaceName, packet: Encoded },
+    Refused { namespace: NamespaceName, serial: ConnectSerial, packet: Encoded },
     /// The server has disconnected the socket, and the connection if `close` holds.
     Disconnected { socket: Attached, close: bool },
     /// The connection is to be closed at once.
@@ -57,6 +77,19 @@ impl fmt::Debug for Reply {
     /// Shows nothing, since the answer to a CONNECT carries a private id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reply(..)")
+    }
+}
+
+/// Which CONNECT of a link is meant: an answer to an older one is none to the newest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectSerial(u32);
+
+impl ConnectSerial {
+    /// Returns the present one and goes on to the next.
+    pub(crate) fn take(&mut self) -> Self {
+        let present = *self;
+        self.0 = self.0.wrapping_add(1);
+        present
     }
 }
 

@@ -37,6 +37,7 @@ mod namespace;
 mod once;
 mod reason;
 mod rejection;
+mod replace;
 mod rooms;
 mod sessions;
 mod snapshot;
@@ -48,7 +49,7 @@ use alloc::{
 };
 use core::fmt;
 
-pub(crate) use self::message::{Attached, ReplyKind, RequestKind};
+pub(crate) use self::message::{Attached, ConnectSerial, ReplyKind, RequestKind};
 pub use self::{
     acks::AckFailure,
     audience::Audience,
@@ -61,7 +62,7 @@ pub use self::{
     snapshot::{RestoreError, Snapshot},
 };
 use self::{
-    connect::Connects,
+    connect::{Asked, Connects},
     namespace::{Namespace, Outbox},
     sessions::Member,
 };
@@ -173,12 +174,16 @@ impl<D: Default> Hub<D> {
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
         match request.0 {
-            RequestKind::Connect { namespace, auth } => {
-                self.handle_connect(now, from, namespace, auth);
+            RequestKind::Connect { namespace, serial, auth, replaced } => {
+                let asked = Asked { from, serial, replaced };
+                self.handle_connect(now, asked, namespace, auth);
             }
-            RequestKind::Cancel { namespace, reason } => {
-                self.cancel(now, from, &namespace, reason);
+            RequestKind::Repeat { socket, serial } => self.repeat(from, socket, serial),
+            RequestKind::Cancel { namespace, serial, reason } => {
+                self.cancel(now, from, &namespace, serial, reason);
             }
+            RequestKind::Misplaced => increment(&mut self.totals.packets_misplaced),
+            RequestKind::Violation => increment(&mut self.totals.violations),
             RequestKind::Detach { socket, reason } => self.handle_detach(now, socket, reason),
             RequestKind::Ack { socket, id, args } => {
                 let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {

@@ -196,6 +196,12 @@ impl<D> Namespace<D> {
         self.end(out, socket.key)
     }
 
+    /// Ends a session whose client has asked anew on the same link, if it is connected there still.
+    pub(super) fn replace(&mut self, out: &mut Outbox<D>, socket: Attached) -> Option<Member<D>> {
+        self.attached(socket).filter(|member| member.connection().is_some())?;
+        self.end(out, socket.key)
+    }
+
     /// Disconnects a socket for good; returns what is left of it and the link it had.
     pub(super) fn disconnect(
         &mut self,

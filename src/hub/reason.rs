@@ -30,6 +30,9 @@ pub enum DisconnectReason {
     AttachmentTimeout,
     /// The client came back on another connection before this one was known to be lost.
     TakenOver,
+    /// The client has sent another CONNECT for the namespace, on the same connection, and that is
+    /// answered now. Its session is over.
+    Replaced,
     /// The client left the namespace. Its session is over.
     ClientNamespaceDisconnect,
     /// The server disconnected the socket. Its session is over.
@@ -51,7 +54,7 @@ impl DisconnectReason {
             | Self::RateLimited
             | Self::AttachmentTimeout => "forced close",
             Self::ParseError => "parse error",
-            Self::ClientNamespaceDisconnect => "client namespace disconnect",
+            Self::ClientNamespaceDisconnect | Self::Replaced => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
             Self::ServerShuttingDown => "server shutting down",
         }
@@ -73,6 +76,7 @@ impl DisconnectReason {
             | Self::ServerShuttingDown => true,
             Self::ProtocolViolation
             | Self::ParseError
+            | Self::Replaced
             | Self::ClientNamespaceDisconnect
             | Self::ServerNamespaceDisconnect => false,
         }
@@ -108,6 +112,7 @@ impl fmt::Display for DisconnectReason {
             Self::RateLimited => "forced close (the client sent packets faster than it may)",
             Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
             Self::TakenOver => "transport close (the client came back on another connection)",
+            Self::Replaced => "client namespace disconnect (the client has asked to join again)",
             _ => self.as_str(),
         })
     }
@@ -157,7 +162,9 @@ mod tests {
         ] {
             assert_eq!(plain.to_string(), plain.as_str());
         }
-        for explained in [ProtocolViolation, Overflow, RateLimited, AttachmentTimeout, TakenOver] {
+        for explained in
+            [ProtocolViolation, Overflow, RateLimited, AttachmentTimeout, TakenOver, Replaced]
+        {
             let text = explained.to_string();
             assert!(text.starts_with(explained.as_str()) && text.ends_with(')'), "{text}");
         }

@@ -13,13 +13,12 @@
 //!
 //! the client in one namespace
 //!
-//!           CONNECT: Request            Reply: let in
-//!   Out ────────────────────▶ Asking ──────────────────▶ In ── EVENT, ACK ──▶ events, Requests
-//!    ▲                          │                        │ ◀── Delivery: packets
-//!    │  Reply: refused          │                        │
-//!    ├──────────────────────────┘                        │
-//!    │  DISCONNECT of the client, Reply: disconnected    │
-//!    └───────────────────────────────────────────────────┘
+//!           CONNECT: Request            Reply: let in         CONNECT: Request
+//!   Out ────────────────────▶ Asking ──────────────────▶ In ───────────────────▶ In, asking
+//!    ▲                          │                        │ ◀───────────────────    │
+//!    │  Reply: refused          │                        │   Reply: let in anew    │
+//!    ├──────────────────────────┴────────────────────────┴─────────────────────────┘
+//!    │  DISCONNECT of the client, Reply: refused, Reply: disconnected
 //!
 //!   when the connection closes:   Asking ──▶ Out: cancelled     In ──▶ Out: detached, the hub
 //!                                                                parks or ends the session
@@ -27,16 +26,51 @@
 //!
 //! What a packet does depends on whether the client is in its namespace (protocol facts 2.5):
 //!
-//! | packet | not in it | asked to join | in it | disconnected by the server |
-//! | --- | --- | --- | --- | --- |
-//! | CONNECT | ask the hub | violation (H57) | violation | ask the hub |
-//! | EVENT, ACK | violation | violation | delivered | ignored |
-//! | DISCONNECT | violation | violation | leaves | ignored |
-//! | CONNECT_ERROR | violation | violation | violation | violation |
+//! | packet | not in it | asked to join | in it |
+//! | --- | --- | --- | --- |
+//! | CONNECT | ask the hub | the same: one answer for both; another: that is asked for instead | the same: answer again if nothing else was sent; otherwise replace the session |
+//! | EVENT, ACK | ignored | ignored | delivered, also while the session is to be replaced |
+//! | DISCONNECT | ignored | the request is taken back | leaves, and a request is taken back |
+//! | CONNECT_ERROR | ignored, counted | the request is refused | the session is over (H56), and DISCONNECT tells so |
 //!
-//! A violation closes the connection, and its sessions are over (H56). What a client sends before
-//! it knows that the server has disconnected it is none.
+//! # What the official client sends
+//!
+//! No order in which an application may call the public methods of the official client costs a
+//! session. Its [manager and sockets] send this:
+//!
+//! | calls | packets | here |
+//! | --- | --- | --- |
+//! | `io()`, then `connect()` before the answer | CONNECT twice | one request, or the answer once more |
+//! | `connect()`, `disconnect()` before the answer | CONNECT | the client is let in, and ignores what it is sent |
+//! | the same, then `connect()` | CONNECT again | as the first row, unless events were sent, which the client has ignored: then the session is replaced |
+//! | `connect()` twice with `auth` as a function | CONNECT later, also when the client is in and sends events, with the private id of the session that it has | replaced; or recovered, if nothing was missed |
+//! | other `auth` between two `connect()` | CONNECT with other data | the newer one is decided, and replaces the session |
+//! | `disconnect()` when connected | DISCONNECT | leaves |
+//! | the callback of an event that came before `disconnect()`, or over an earlier connection | ACK, also as the first packet of a connection | ignored |
+//! | `disconnect()` within a listener for what is sent, or for an event that came before CONNECT | DISCONNECT, then the EVENTs that were buffered | ignored |
+//! | `emit()`, `disconnect()` after the second of two CONNECTs was refused | EVENT, DISCONNECT: the client still takes itself for connected | ignored |
+//! | anything after the server has disconnected the socket, while the client does not know | any of these | CONNECT is asked for, the rest is ignored |
+//!
+//! A repeated CONNECT is the same request only while it is certain what the client has processed:
+//! it processes all that is sent after its latest CONNECT, and may have ignored all that was sent
+//! before. So if the first packet of the answer has not left the queue, the client will get it; if
+//! only the answer has left, it is sent again; and if more has, the session cannot go on exactly,
+//! and a new one begins. The former session goes on until the hub has decided, and
+//! [`Disconnected`](crate::hub::Event::Disconnected) with the reason
+//! [`Replaced`](crate::hub::DisconnectReason::Replaced) comes before `Connected` of the new one.
+//! A repetition is recognised by a hash of its payload.
+//!
+//! What is no packet at all closes the connection, and its sessions are over (H56): whoever sends it
+//! does not speak the protocol. CONNECT_ERROR, which no client sends, is a violation of the
+//! namespace alone.
+//!
+//! Links and the hub may be on different threads. Requests to join and their answers carry a serial
+//! number, so that an answer to an older CONNECT is not taken for one to the newest: the session
+//! that the hub has opened for the older one is detached as that of a client that has gone.
+//!
+//! [manager and sockets]: https://github.com/socketio/socket.io/tree/main/packages/socket.io-client/lib
 
+mod connect;
 mod output;
 mod packets;
 mod seats;
@@ -45,11 +79,11 @@ pub use self::output::{Delivered, Event, Output};
 
 use alloc::{boxed::Box, sync::Arc};
 
-use self::seats::{Seat, Seats, Stay};
+use self::seats::Seats;
 use crate::{
     config::ServerConfig,
     engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
-    hub::{Delivery, Reply, ReplyKind},
+    hub::{ConnectSerial, Delivery, Reply, ReplyKind},
     id::{EngineId, WireId},
     socket::Decoder,
     time::Timestamp,
@@ -62,6 +96,8 @@ pub struct Link {
     /// A namespace that the client is in, or [`NOWHERE`]: it saves a broadcast the look behind the
     /// box.
     present: u32,
+    /// Whether a seat remembers an answer to CONNECT: most do not, from their first packet on.
+    is_fresh: bool,
     rest: Box<Rest>,
 }
 
@@ -69,6 +105,7 @@ pub struct Link {
 #[derive(Debug)]
 struct Rest {
     seats: Seats,
+    next_connect: ConnectSerial,
     /// In the middle of a packet.
     decoder: Option<Box<Decoder>>,
     patience: Patience,
@@ -110,13 +147,14 @@ impl Link {
     ) -> Self {
         let rest = Rest {
             seats: Seats::new(),
+            next_connect: ConnectSerial::default(),
             decoder: None,
             patience: Patience::Connect(now.saturating_add(config.connect_timeout)),
             armed: Timestamp::NEVER,
             out: Rare::new(),
         };
         let connection = ServerConnection::new(now, config, id, transport, wire);
-        Self { connection, present: NOWHERE, rest: Box::new(rest) }
+        Self { connection, present: NOWHERE, is_fresh: false, rest: Box::new(rest) }
     }
 
     /// Takes what happened on one of the connection's wires, or that it is time.
@@ -130,13 +168,12 @@ impl Link {
     pub fn handle_reply(&mut self, now: Timestamp, reply: Reply) {
         self.connection.advance(now);
         match reply.0 {
-            ReplyKind::Connected { namespace, socket, packets } => {
-                self.admit(&namespace, socket, &packets);
+            ReplyKind::Connected { namespace, serial, socket, packets } => {
+                self.admit(&namespace, serial, socket, &packets);
             }
-            ReplyKind::Refused { namespace, packet } => {
-                let is_refused = |seat: &Seat| seat.stay == Stay::Asked && seat.is_in(&namespace);
-                self.rest.seats.retain(|seat| !is_refused(seat));
-                self.send_exempt(&packet);
+            ReplyKind::Repeated { socket, serial, packet } => self.repeat(socket, serial, &packet),
+            ReplyKind::Refused { namespace, serial, packet } => {
+                self.turn_away(&namespace, serial, &packet);
             }
             ReplyKind::Disconnected { socket, close } => self.disconnect(socket, close),
             ReplyKind::Close { reason } => self.connection.abort(reason),
@@ -154,7 +191,12 @@ impl Link {
             return Delivered::Dropped;
         }
         match self.send(&delivery.packet) {
-            Ok(()) => Delivered::Queued,
+            Ok(()) => {
+                if self.is_fresh {
+                    self.note_delivery(delivery.namespace);
+                }
+                Delivered::Queued
+            }
             Err(SendError::Overflow) => {
                 self.handle_engine();
                 Delivered::Overflowed

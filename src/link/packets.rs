@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{Event, Link, NOWHERE, Output, Patience, Seat, Seats, Stay};
+use super::{Event, Link, Output, Patience};
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
@@ -63,7 +63,7 @@ impl Link {
 
     /// A client that has joined has so long for each attachment; one that has not has less time
     /// than that for all it wants to say.
-    fn await_attachment(&mut self) {
+    pub(super) fn await_attachment(&mut self) {
         if matches!(self.rest.patience, Patience::Connect(_)) {
             return;
         }
@@ -93,11 +93,12 @@ impl Link {
     fn handle_packet(&mut self, packet: Packet) {
         let Packet { namespace, kind } = packet;
         let seat = self.rest.seats.iter().find(|seat| seat.is_in(&namespace));
-        let is_unaware = seat.is_some_and(|seat| seat.stay == Stay::Disconnected);
-        let is_seated = seat.is_some() && !is_unaware;
-        match (kind, seat.and_then(Seat::socket)) {
-            (Kind::Connect { auth }, None) if !is_seated => self.ask(namespace, auth),
-            (Kind::Event { .. } | Kind::Ack { .. } | Kind::Disconnect, None) if is_unaware => {}
+        match (kind, seat.and_then(|seat| seat.socket)) {
+            (Kind::Connect { auth }, _) => self.handle_connect(namespace, auth),
+            (Kind::Disconnect, _) if seat.is_some() => {
+                self.leave(&namespace, DisconnectReason::ClientNamespaceDisconnect);
+            }
+            (Kind::ConnectError { .. }, _) => self.handle_namespace_violation(&namespace),
             (Kind::Event { event, ack }, Some(socket)) if self.is_counted(socket) => {
                 self.request(RequestKind::Event { socket, event, ack });
             }
@@ -110,18 +111,14 @@ impl Link {
                 self.request(RequestKind::Ack { socket, id, args });
             }
             (Kind::Ack { id: None, args }, Some(socket)) => self.confirm(socket, &args),
-            (Kind::Disconnect, Some(socket)) => {
-                self.rest.seats.retain(|seat| seat.socket() != Some(socket));
-                self.find_present();
-                let reason = DisconnectReason::ClientNamespaceDisconnect;
-                self.request(RequestKind::Detach { socket, reason });
+            (Kind::Event { .. } | Kind::Ack { .. } | Kind::Disconnect, None | Some(_)) => {
+                self.request(RequestKind::Misplaced);
             }
-            _ => self.handle_violation(),
         }
     }
 
     fn is_counted(&self, socket: Attached) -> bool {
-        self.rest.seats.iter().any(|seat| seat.socket() == Some(socket) && seat.is_counted)
+        self.rest.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
     }
 
     /// An acknowledgement without an id: a client of this crate says that it counts its events
@@ -133,85 +130,13 @@ impl Link {
         let Ok(ids) = args.parse::<Vec<u64>>() else {
             return;
         };
-        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket() == Some(socket)) {
+        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
             seat.is_counted = true;
         }
         self.request(RequestKind::Confirm { socket, ids });
     }
 
-    fn ask(&mut self, namespace: NamespaceName, auth: Option<Json>) {
-        self.rest.seats.retain(|seat| !seat.is_in(&namespace));
-        let is_taken = |seat: &&Seat| seat.stay != Stay::Disconnected;
-        let taken = self.rest.seats.iter().filter(is_taken).count();
-        if taken >= self.connection.config().limits.namespaces_per_connection {
-            let error = Json::from_text(r#"{"message":"Too many namespaces"}"#);
-            let error = error.unwrap_or_else(|_| Json::empty_object());
-            self.send_exempt(&Encoded::connect_error(&namespace, &error));
-            self.request(RequestKind::Overcrowded);
-            return;
-        }
-        self.rest.seats.push(Seat::new(&namespace));
-        self.request(RequestKind::Connect { namespace, auth });
-    }
-
-    pub(super) fn admit(
-        &mut self,
-        namespace: &NamespaceName,
-        socket: Attached,
-        packets: &[Encoded],
-    ) {
-        let is_waiting = |seat: &&mut Seat| seat.stay == Stay::Asked && seat.is_in(namespace);
-        let seat = self.rest.seats.iter_mut().find(is_waiting);
-        let Some(seat) = seat.filter(|_| self.connection.is_open()) else {
-            // The client has gone while the hub let it in: it may come back for its session.
-            let reason = DisconnectReason::TransportClose;
-            self.request(RequestKind::Detach { socket, reason });
-            return;
-        };
-        seat.stay = Stay::Joined(socket);
-        self.find_present();
-        self.rest.patience = Patience::Nothing;
-        self.await_attachment();
-        for packet in packets {
-            self.send_exempt(packet);
-        }
-    }
-
-    pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
-        let index = self.rest.seats.iter().position(|seat| seat.socket() == Some(socket));
-        if let Some(index) = index {
-            let seat = self.rest.seats.remove(index);
-            self.send_exempt(&Encoded::disconnect(&seat.name()));
-            self.remember(seat);
-            self.find_present();
-        }
-        if !close {
-            return;
-        }
-        for seat in self.take_seats() {
-            if seat.socket().is_some() {
-                self.send_exempt(&Encoded::disconnect(&seat.name()));
-            }
-            self.give_up(&seat, DisconnectReason::ServerNamespaceDisconnect);
-        }
-        self.connection.close(self.connection.now(), CloseReason::ForcedClose);
-    }
-
-    /// What the client has sent before it knows that it was disconnected is on its way.
-    fn remember(&mut self, mut seat: Seat) {
-        let limit = self.connection.config().limits.namespaces_per_connection;
-        let seats = &mut self.rest.seats;
-        let is_disconnected = |seat: &Seat| seat.stay == Stay::Disconnected;
-        if seats.iter().filter(|seat| is_disconnected(seat)).count() >= limit
-            && let Some(oldest) = seats.iter().position(is_disconnected)
-        {
-            seats.remove(oldest);
-        }
-        seat.stay = Stay::Disconnected;
-        seats.push(seat);
-    }
-
-    /// The client broke the protocol: it is not waited for.
+    /// What the client sends cannot be read any more: it is not waited for.
     fn handle_violation(&mut self) {
         for seat in self.take_seats() {
             self.give_up(&seat, DisconnectReason::ProtocolViolation);
@@ -233,26 +158,7 @@ impl Link {
         self.rest.seats.iter().any(|seat| seat.namespace_id() == Some(namespace))
     }
 
-    fn take_seats(&mut self) -> Seats {
-        self.present = NOWHERE;
-        core::mem::take(&mut self.rest.seats)
-    }
-
-    /// To be called when the client has joined or left a namespace.
-    fn find_present(&mut self) {
-        let mut joined = self.rest.seats.iter().filter_map(Seat::namespace_id);
-        self.present = joined.next().unwrap_or(NOWHERE);
-    }
-
-    fn give_up(&mut self, seat: &Seat, reason: DisconnectReason) {
-        match seat.stay {
-            Stay::Asked => self.request(RequestKind::Cancel { namespace: seat.name(), reason }),
-            Stay::Joined(socket) => self.request(RequestKind::Detach { socket, reason }),
-            Stay::Disconnected => {}
-        }
-    }
-
-    fn request(&mut self, request: RequestKind) {
+    pub(super) fn request(&mut self, request: RequestKind) {
         self.rest.out.push(Output::Hub(Request(request)));
     }
 

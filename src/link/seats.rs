@@ -1,12 +1,20 @@
 //! The namespaces that a client is in.
 
 use alloc::boxed::Box;
+#[expect(
+    deprecated,
+    reason = "the one hash in `core`; whoever finds a collision deceives nobody but himself"
+)]
+use core::hash::{Hasher as _, SipHasher};
 
 use smallvec::SmallVec;
 
-use crate::{hub::Attached, socket::NamespaceName};
+use crate::{
+    hub::{Attached, ConnectSerial},
+    socket::{Json, NamespaceName},
+};
 
-/// The namespaces that a client is in, has asked to join, or may still think to be in.
+/// The namespaces that a client is in or has asked to join.
 pub(super) type Seats = SmallVec<[Seat; 1]>;
 
 /// The client's place in one namespace.
@@ -14,24 +22,57 @@ pub(super) type Seats = SmallVec<[Seat; 1]>;
 pub(super) struct Seat {
     /// `None` is the main one, which most clients are in, without its name.
     namespace: Option<Box<NamespaceName>>,
-    pub(super) stay: Stay,
+    /// The session that the client has there.
+    pub(super) socket: Option<Attached>,
+    /// The latest CONNECT, while it matters. Boxed, because it does not for long.
+    pub(super) attempt: Option<Box<Attempt>>,
     /// Whether the client counts its events, so that the hub has to do so as well.
     pub(super) is_counted: bool,
 }
 
+/// A CONNECT.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) payload: Payload,
+    pub(super) stage: Stage,
+}
+
+/// Whether two CONNECTs say the same: a hash of what they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stay {
+pub(super) struct Payload(u64);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
     /// The hub was asked to let the client in.
-    Asked,
-    Joined(Attached),
-    /// The server has disconnected the client, which may not know it yet.
-    Disconnected,
+    Asked(ConnectSerial),
+    /// The client is in, and the hub was asked to answer once more.
+    Repeating {
+        serial: ConnectSerial,
+        /// Whether packets were queued meanwhile.
+        has_more: bool,
+    },
+    /// The client is in.
+    Answered {
+        /// The position of the answer in the send queue.
+        answer: u64,
+        /// Whether packets were queued behind it.
+        has_more: bool,
+    },
+}
+
+impl Payload {
+    pub(super) fn new(auth: Option<&Json>) -> Self {
+        #[expect(deprecated, reason = "as above")]
+        let mut hasher = SipHasher::new();
+        hasher.write(auth.map_or("{}", Json::as_str).as_bytes());
+        Self(hasher.finish())
+    }
 }
 
 impl Seat {
     pub(super) fn new(namespace: &NamespaceName) -> Self {
         let namespace = (!namespace.is_root()).then(|| Box::new(namespace.clone()));
-        Self { namespace, stay: Stay::Asked, is_counted: false }
+        Self { namespace, socket: None, attempt: None, is_counted: false }
     }
 
     pub(super) fn name(&self) -> NamespaceName {
@@ -45,15 +86,22 @@ impl Seat {
         }
     }
 
-    pub(super) fn socket(&self) -> Option<Attached> {
-        match self.stay {
-            Stay::Joined(socket) => Some(socket),
-            Stay::Asked | Stay::Disconnected => None,
+    /// The hub's name for the namespace; `None` unless it has let the client in.
+    pub(super) fn namespace_id(&self) -> Option<u32> {
+        self.socket.map(|socket| socket.key.namespace)
+    }
+
+    /// The CONNECT that the hub was asked about.
+    pub(super) fn asked(&self) -> Option<ConnectSerial> {
+        match self.attempt.as_ref()?.stage {
+            Stage::Asked(serial) => Some(serial),
+            Stage::Repeating { .. } | Stage::Answered { .. } => None,
         }
     }
 
-    /// The hub's name for the namespace; `None` unless it has let the client in.
-    pub(super) fn namespace_id(&self) -> Option<u32> {
-        self.socket().map(|socket| socket.key.namespace)
+    /// Whether the client is in and the link remembers its CONNECT: it was sent nothing yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        let stage = self.attempt.as_ref().map(|attempt| attempt.stage);
+        matches!(stage, Some(Stage::Answered { .. } | Stage::Repeating { .. }))
     }
 }

@@ -31,6 +31,13 @@ pub enum Refusal {
     /// more room changes than [`memberships`](crate::RecoveryConfig::memberships).
     #[error("what the client missed is over a limit")]
     Limit,
+    /// A claim of the session that arrived later was accepted before this one.
+    #[error("a later claim of the session was accepted first")]
+    Superseded,
+    /// The client has the session already, on the same connection and in the same namespace, and
+    /// was sent packets of which nobody knows whether it will process them.
+    #[error("the client has the session on the same connection")]
+    SameConnection,
 }
 
 /// Whether a connected socket is a new session or a recovered one.

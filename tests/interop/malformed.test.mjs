@@ -257,15 +257,8 @@ describe("Socket.IO packets", () => {
     ['2["a",]'],
     ["3{}"],
     ['3"x"'],
-    ["0"],
-    ["0{}"],
     ["0[]"],
-    ["4"],
-    ['4{"message":"no"}'],
     ["1{}"],
-    ['2/unknown,["a"]'],
-    ["3/unknown,1[]"],
-    ["1/unknown,"],
     ["0/custom,[]"],
     ['0/custom,"text"'],
     ["0/custom,null"],
@@ -320,10 +313,29 @@ describe("Socket.IO packets", () => {
       await undisturbed();
     });
 
-    test(`over ${transport}: an event before CONNECT closes the connection`, async (t) => {
+    test(`over ${transport}: packets for a namespace that the client is not in are ignored`, async (t) => {
       const link = await Link.open(t, transport);
-      link.send('2["message",1]');
-      await link.closed();
+      const late = ["", "/unknown,"].flatMap((name) => [`2${name}["message",1]`, `3${name}1[]`, `1${name}`]);
+      link.send(...late);
+      await link.join();
+      link.send(...late.slice(3), '27["message-with-ack","still there"]');
+      await within(new Promise((resolve) => {
+        link.engine.on("message", (data) => data === '37["still there"]' && resolve());
+      }), "the acknowledgement");
+      assert.equal(link.isClosed, false);
+      await undisturbed();
+    });
+
+    test(`over ${transport}: CONNECT_ERROR from a client ends its namespace`, async (t) => {
+      const link = await Link.open(t, transport);
+      await link.join();
+      const told = new Promise((resolve) => {
+        link.engine.on("message", (data) => data === "1" && resolve());
+      });
+      link.send('4{"message":"no"}');
+      await within(told, "the DISCONNECT");
+      await link.join();
+      assert.equal(link.isClosed, false);
       await undisturbed();
     });
 

@@ -16,6 +16,8 @@ pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) generation: u32,
     /// Counts the links that the session has had, so that word from an old one is recognised.
     pub(in crate::hub) attachment: u32,
+    /// The latest request that was given the session: one that arrived earlier is not any more.
+    pub(in crate::hub) claimed: u64,
     pub(in crate::hub) data: D,
     pub(super) place: Place,
     pub(super) floor: u64,

@@ -54,6 +54,7 @@ pub(in crate::hub) struct Birth<D> {
     pub(in crate::hub) key: Option<RecoveryKey>,
     pub(in crate::hub) generation: u32,
     pub(in crate::hub) connection: ConnectionId,
+    pub(in crate::hub) claimed: u64,
     pub(in crate::hub) data: D,
 }
 
@@ -82,6 +83,7 @@ impl<D> Sessions<D> {
             key: birth.key,
             generation: birth.generation,
             attachment: 0,
+            claimed: birth.claimed,
             data: birth.data,
             place: Place::Live(birth.connection),
             floor,
@@ -169,11 +171,13 @@ impl<D> Sessions<D> {
         &mut self,
         index: u32,
         connection: ConnectionId,
+        claimed: u64,
     ) -> Option<ConnectionId> {
         let place = self.members.get(index as usize)?.place;
         self.relocate(index, Place::Live(connection));
         if let Some(member) = self.members.get_mut(index as usize) {
             member.attachment = member.attachment.wrapping_add(1);
+            member.claimed = claimed;
             if let Some(receipts) = &mut member.receipts {
                 receipts.relink();
             }

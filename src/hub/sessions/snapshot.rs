@@ -204,6 +204,7 @@ impl<D> Sessions<D> {
             key: Some(pid),
             generation,
             attachment: 0,
+            claimed: 0,
             data,
             place: Place::Parked { expires },
             floor,
