@@ -1,5 +1,6 @@
 //! WebSocket handshakes: what RFC 6455 asks of one, and how one that is wrong is answered.
 
+use proptest::{collection::vec, prelude::*, sample::select};
 use socketio_proto::engine::{Method, Response, WebSocketRequest};
 use socketio_proto::{ServerConfig, Subprotocols};
 
@@ -166,3 +167,39 @@ fn malformed_sub_protocols_are_refused() {
     let many: &'static str = many.join(",").leak();
     assert!(answer_of(&offering(&[many]), &ServerConfig::new()).is_err());
 }
+
+proptest! {
+    /// Whatever the fields are: no panic, and nothing is switched that is not a handshake.
+    #[test]
+    fn any_fields_are_read(
+        fields in vec((select(NAMES), value()), 0..4),
+        is_poor: bool,
+        is_http11: bool,
+    ) {
+        // Often enough nothing of it disturbs a handshake.
+        let good = [CONNECTION, UPGRADE, VERSION, KEY].into_iter().skip(usize::from(is_poor));
+        let read = fields.iter().map(|(name, value)| (*name, &value[..])).chain(good);
+        let Some(request) = WebSocketRequest::read(Method::Get, is_http11, read) else { return Ok(()) };
+        if let Ok(response) = request.answer(&ServerConfig::new()) {
+            prop_assert!(is_http11);
+            prop_assert_eq!(response.key.len(), 24);
+            let is_offered = |name: &str| {
+                fields.iter().any(|(field, value)| {
+                    *field == PROTOCOL && String::from_utf8_lossy(value).contains(name)
+                })
+            };
+            prop_assert!(response.protocol.is_none_or(|name| is_offered(&name)));
+        }
+    }
+}
+
+/// Often one that fits.
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    let good: &'static [&'static str] =
+        &["Upgrade", "websocket", "13", "dGhlIHNhbXBsZSBub25jZQ==", "a, b"];
+    prop_oneof![vec(any::<u8>(), 0..30), select(good).prop_map(|text| text.as_bytes().to_vec())]
+}
+
+const PROTOCOL: &str = "sec-websocket-protocol";
+const NAMES: &[&str] =
+    &["connection", "upgrade", "sec-websocket-version", "sec-websocket-key", PROTOCOL, "x"];
