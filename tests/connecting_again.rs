@@ -151,6 +151,22 @@ fn a_connect_after_events_replaces_the_session() {
     }
 }
 
+/// The same if the event waited in the queue with the answer, and both have left.
+#[test]
+fn a_connect_after_a_welcome_replaces_the_session() {
+    let mut shared = Shared::new(recovery_config());
+    shared.world.server.pause(shared.client.wire);
+    shared.send("40");
+    let (former, _) = shared.world.connected();
+    shared.world.server.emit(shared.world.now, former, &event("welcome", 1)).unwrap();
+    shared.world.server.resume(shared.client.wire);
+    shared.world.drain();
+    shared.texts();
+    shared.send("40");
+    shared.session();
+    assert_eq!(shared.story(), ["Replaced over", "New"]);
+}
+
 /// Other authentication data is another wish.
 #[test]
 fn a_connect_with_other_auth_replaces_the_session() {
