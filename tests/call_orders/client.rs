@@ -14,6 +14,7 @@ pub struct Client {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "so has the original")]
 pub struct Socket {
     pub name: &'static str,
     /// `subs`: whether it listens to its manager.
