@@ -1,7 +1,7 @@
 // How connections live and end: heartbeats, upgrades, closing, and what the client says about it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { connect, join, numbered, RECOVERS, settle, TRANSPORTS, unconnected } from "./support/peer.mjs";
+import { connect, join, numbered, Peer, RECOVERS, settle, TRANSPORTS, unconnected } from "./support/peer.mjs";
 import { Proxy } from "./support/proxy.mjs";
 import { Frames, Polling } from "./support/raw.mjs";
 import { ACCEPTANCE, INTEROP } from "./support/servers.mjs";
@@ -50,6 +50,47 @@ for (const transport of Object.keys(TRANSPORTS)) {
         const again = await main.connected();
         assert.equal(again.recovered, false);
         assert.notEqual(again.id, id);
+      });
+    }
+
+    // What happens between two calls is the server's answer, or not.
+    for (const [name, calls] of Object.entries({
+      "connects twice": ["connect", "connect"],
+      "leaves before the answer and comes back": ["connect", "disconnect", "connect"],
+      "does so again": ["connect", "disconnect", "connect", "disconnect", "connect"],
+      "leaves before the answer and comes back later": ["connect", "disconnect", "wait", "connect"],
+      "leaves and comes back": ["connect", "wait", "disconnect", "connect"],
+      "comes back and leaves before the answer, and comes back": ["connect", "wait", "disconnect", "connect", "disconnect", "connect"],
+      "connects with other data": ["connect", "change", "connect"],
+    })) {
+      test(`a client that ${name} does not disturb its other namespaces`, async (t) => {
+        const main = await connect(t, { transport, namespace: "/quiet" });
+        const { id } = main;
+        for (const namespace of ["/", "/custom"]) {
+          const other = new Peer(main.manager.socket(namespace));
+          t.after(() => other.socket.disconnect());
+          for (const call of calls) {
+            if (call === "wait") {
+              await main.state();
+              await main.state();
+            } else if (call === "change") {
+              other.socket.auth = { other: true };
+            } else {
+              other.socket[call]();
+            }
+          }
+          await other.connected();
+          // The answer to the last call is there when what was emitted behind it is answered.
+          await main.state();
+          await other.state();
+          assert.equal((await other.state()).id, other.id);
+          other.events.length = 0;
+          other.broadcast(null, "m", 1);
+          await settle(other, other);
+          assert.deepEqual(other.events.map(([event]) => event), ["m"], "one socket");
+        }
+        assert.deepEqual([main.disconnections, main.connections.length, main.id], [[], 1, id]);
+        assert.equal((await main.state()).id, id);
       });
     }
 
