@@ -84,6 +84,10 @@ pub struct Totals {
     pub joins_refused: u64,
     /// Emissions that the limit on acknowledgements refused.
     pub acks_refused: u64,
+    /// Emissions and answers that clients would have refused: over
+    /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
+    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
+    pub emits_refused: u64,
     /// Acknowledgements from clients that nobody waited for: late, repeated or made up.
     pub acks_unmatched: u64,
     /// Events that [`accept_once`](crate::server::Server::accept_once) has recognised.

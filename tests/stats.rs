@@ -266,7 +266,8 @@ fn refused_recoveries(sum: &mut Sum) {
     world.connect_with(r#"40{"pid":"made up"}"#);
     world.connect_with(&format!(r#"40/other,{{"pid":"{}"}}"#, session.pid));
     world.claim(&session, Some("made up"));
-    let large = socket::Event::new("m", &("x".repeat(200),)).unwrap();
+    // It may be emitted, and is over the limit with what its packet adds.
+    let large = socket::Event::new("m", &("x".repeat(90),)).unwrap();
     let (now, everyone) = (world.now, Audience::all());
     world.server.broadcast(now, "/", &everyone, &large).unwrap();
     world.claim(&session, None);
@@ -358,6 +359,9 @@ fn emissions(sum: &mut Sum) {
     let (now, timeout) = (world.now, Duration::from_secs(5));
     assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_ok());
     assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_err());
+    let attachments = vec![Bytes::new(); 11];
+    let many = socket::Event::new("m", &attachments).unwrap();
+    assert!(world.server.emit(now, socket, &many).is_err());
     world.send(client, "437[]");
     for _ in 0..2 {
         assert!(world.server.accept_once(now, socket, "offset", None).is_ok());
@@ -376,6 +380,7 @@ fn emissions(sum: &mut Sum) {
             ("acks_refused", 1),
             ("acks_unmatched", 1),
             ("duplicates", 1),
+            ("emits_refused", 1),
             ("joins_refused", 1),
             ("packets_evicted", 1),
             ("volatile_dropped", 1),

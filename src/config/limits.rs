@@ -35,6 +35,17 @@ pub struct Limits {
     pub attachments: usize,
     /// Bytes of all attachments of one incoming packet. Default 10,000,000. More is a parse error.
     pub attachment_bytes: usize,
+    /// Binary attachments of one event or answer that the server sends. Default 10: official clients
+    /// take no more, unless their applications have raised it, and close the connection. The emit
+    /// is refused; to be raised together with what the clients take.
+    pub outgoing_attachments: usize,
+    /// Bytes of one event or answer that the server sends: its JSON and its attachments together.
+    /// Default 16 MiB: whatever a client may send by default can be sent back, and common WebSocket
+    /// clients take a frame of that size. With recovery on, an event that is to be replayed has to
+    /// fit [`buffer_bytes`](crate::RecoveryConfig::buffer_bytes) and
+    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) as well. The emit is refused. Raising
+    /// it costs memory for each connection that such a packet is queued for.
+    pub outgoing_bytes: usize,
     /// Bytes of a namespace name in an incoming packet. Default 255. More is a parse error.
     pub namespace_name_bytes: usize,
     /// Namespaces of the server, those made by a predicate included. Default 10,000. A CONNECT
@@ -73,6 +84,8 @@ impl Default for Limits {
             queued_packets: 16_384,
             attachments: 10,
             attachment_bytes: 10_000_000,
+            outgoing_attachments: 10,
+            outgoing_bytes: 16 << 20,
             namespace_name_bytes: 255,
             namespaces: 10_000,
             namespaces_per_connection: 64,
@@ -105,6 +118,8 @@ impl Limits {
             ("limits.queued_packets", self.queued_packets > 0),
             ("limits.attachments", self.attachments > 0),
             ("limits.attachment_bytes", self.attachment_bytes > 0),
+            ("limits.outgoing_attachments", self.outgoing_attachments > 0),
+            ("limits.outgoing_bytes", self.outgoing_bytes > 0),
             ("limits.namespace_name_bytes", self.namespace_name_bytes > 0),
             ("limits.namespaces", self.namespaces > 0),
             ("limits.namespaces_per_connection", self.namespaces_per_connection > 0),

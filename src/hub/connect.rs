@@ -335,7 +335,9 @@ impl<D: Default> Hub<D> {
 
     /// Answers CONNECT with CONNECT_ERROR. The connection stays open, and a session that the
     /// client might have recovered stays parked; one that it has in the namespace is over. Returns
-    /// false if the client has gone meanwhile.
+    /// false if the client has gone meanwhile. A rejection of more than
+    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes) is sent without its data and with the
+    /// message `Rejected`.
     pub fn reject(
         &mut self,
         now: Timestamp,
@@ -382,7 +384,10 @@ impl<D: Default> Hub<D> {
     }
 
     fn refuse(&mut self, asked: Asked, namespace: NamespaceName, rejection: &Rejection) {
-        let packet = rejection.encode(&namespace);
+        let mut packet = rejection.encode(&namespace);
+        if packet.wire_len() > self.config.limits.outgoing_bytes {
+            packet = Rejection::new("Rejected").encode(&namespace);
+        }
         let Asked { from, serial, .. } = asked;
         self.reply(from, ReplyKind::Refused { namespace, serial, packet });
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{
     Hub,
     audience::Audience,
-    error::{EmitError, OnceError},
+    error::{AckError, EmitError, OnceError},
     message::{AckToken, Once},
 };
 use crate::{
@@ -21,7 +21,8 @@ impl<D: Default> Hub<D> {
     /// # Errors
     ///
     /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery cannot
-    /// replay the event.
+    /// replay the event; [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] for what
+    /// clients would refuse.
     pub fn emit(
         &mut self,
         now: Timestamp,
@@ -29,17 +30,20 @@ impl<D: Default> Hub<D> {
         event: &socket::Event,
     ) -> Result<(), EmitError> {
         let now = self.advance(now);
-        self.with_namespace(socket.namespace, |namespace, out| {
-            namespace.emit(now, out, socket, event, false)
-        })
-        .unwrap_or(Err(EmitError::NotConnected))
+        let emitted = self
+            .with_namespace(socket.namespace, |namespace, out| {
+                namespace.emit(now, out, socket, event, false)
+            })
+            .unwrap_or(Err(EmitError::NotConnected));
+        self.count_refusal(emitted)
     }
 
     /// Emits an event to one socket if it can take it at this moment; it is not replayed.
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the socket is not connected.
+    /// [`EmitError::NotConnected`] if the socket is not connected, and those on its size as for
+    /// [`Hub::emit`].
     pub fn emit_volatile(
         &mut self,
         now: Timestamp,
@@ -47,10 +51,12 @@ impl<D: Default> Hub<D> {
         event: &socket::Event,
     ) -> Result<(), EmitError> {
         let now = self.advance(now);
-        self.with_namespace(socket.namespace, |namespace, out| {
-            namespace.emit(now, out, socket, event, true)
-        })
-        .unwrap_or(Err(EmitError::NotConnected))
+        let emitted = self
+            .with_namespace(socket.namespace, |namespace, out| {
+                namespace.emit(now, out, socket, event, true)
+            })
+            .unwrap_or(Err(EmitError::NotConnected));
+        self.count_refusal(emitted)
     }
 
     /// Emits an event to one socket and asks for an acknowledgement, which settles with
@@ -61,7 +67,7 @@ impl<D: Default> Hub<D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] as for [`Hub::emit`], [`EmitError::TooManyAcks`] at the limit.
+    /// As for [`Hub::emit`], and [`EmitError::TooManyAcks`] at the limit.
     pub fn emit_with_ack(
         &mut self,
         now: Timestamp,
@@ -75,18 +81,37 @@ impl<D: Default> Hub<D> {
                 namespace.emit_with_ack(now, out, socket, event, timeout)
             })
             .unwrap_or(Err(EmitError::NotConnected));
-        self.count_ack_limit(emitted)
+        self.count_refusal(emitted)
     }
 
     /// Answers an event that a client asked an acknowledgement for. Returns false if the client
     /// has gone, or has come back on another link since; where the answer is kept for the client
-    /// to ask again, only if the session has ended.
+    /// to ask again, only if the session has ended. So it does for an answer that
+    /// [`try_ack`](Self::try_ack) refuses.
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
+        self.try_ack(now, token, args).unwrap_or(false)
+    }
+
+    /// As [`ack`](Self::ack), and gives the token back if clients would refuse the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the answer is over [`Limits`](crate::Limits) on outgoing packets.
+    pub fn try_ack(
+        &mut self,
+        now: Timestamp,
+        token: AckToken,
+        args: &Args,
+    ) -> Result<bool, AckError> {
         self.advance(now);
-        self.with_namespace(token.socket.key.namespace, |namespace, out| {
+        let checked = self.config.check_answer(args);
+        if let Err(cause) = self.count_refusal(checked) {
+            return Err(AckError { token, cause });
+        }
+        let is_sent = self.with_namespace(token.socket.key.namespace, |namespace, out| {
             namespace.acknowledge(out, token, args)
-        })
-        .unwrap_or(false)
+        });
+        Ok(is_sent.unwrap_or(false))
     }
 
     /// Decides whether an event that carries an offset of the client's is new; see
@@ -130,7 +155,8 @@ impl<D: Default> Hub<D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, and those on the size of the
+    /// event as for [`Hub::emit`].
     pub fn broadcast(
         &mut self,
         now: Timestamp,
@@ -140,8 +166,10 @@ impl<D: Default> Hub<D> {
     ) -> Result<usize, EmitError> {
         let now = self.advance(now);
         let id = self.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
-        self.with_namespace(id, |namespace, out| namespace.broadcast(now, out, audience, event))
-            .ok_or(EmitError::UnknownNamespace)
+        let emitted = self
+            .with_namespace(id, |namespace, out| namespace.broadcast(now, out, audience, event))
+            .unwrap_or(Err(EmitError::UnknownNamespace));
+        self.count_refusal(emitted)
     }
 
     /// Emits an event to an audience and collects the acknowledgements of the sockets connected,
@@ -151,7 +179,7 @@ impl<D: Default> Hub<D> {
     /// # Errors
     ///
     /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`]
-    /// at the limit.
+    /// at the limit, and those on the size of the event as for [`Hub::emit`].
     pub fn broadcast_with_ack(
         &mut self,
         now: Timestamp,
@@ -167,12 +195,17 @@ impl<D: Default> Hub<D> {
                 namespace.broadcast_with_ack(now, out, audience, event, timeout)
             })
             .unwrap_or(Err(EmitError::UnknownNamespace));
-        self.count_ack_limit(emitted)
+        self.count_refusal(emitted)
     }
 
-    fn count_ack_limit(&mut self, emitted: Result<AckId, EmitError>) -> Result<AckId, EmitError> {
-        if let Err(EmitError::TooManyAcks { .. }) = emitted {
-            increment(&mut self.totals.acks_refused);
+    /// Counts an emission that a limit refused.
+    fn count_refusal<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
+        match emitted {
+            Err(EmitError::TooManyAcks { .. }) => increment(&mut self.totals.acks_refused),
+            Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
+                increment(&mut self.totals.emits_refused);
+            }
+            Ok(_) | Err(EmitError::NotConnected | EmitError::UnknownNamespace) => {}
         }
         emitted
     }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::message::AckToken;
+
 /// Why a socket could not join a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -40,6 +42,32 @@ pub enum EmitError {
         /// The limit.
         limit: usize,
     },
+    /// The event has more than
+    /// [`Limits::outgoing_attachments`](crate::Limits::outgoing_attachments): clients would refuse
+    /// it. Nothing was sent or logged.
+    #[error("a packet has at most {limit} attachments")]
+    TooManyAttachments {
+        /// The limit.
+        limit: usize,
+    },
+    /// The event is larger than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes), or than
+    /// what the log or a replay may hold. Nothing was sent or logged.
+    #[error("a packet has at most {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// An answer that was not sent since clients would refuse it. The token is given back, so that the
+/// event can be answered in another way.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("the answer was not sent: {cause}")]
+pub struct AckError {
+    /// Entitles to acknowledge the event.
+    pub token: AckToken,
+    /// Why: [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`].
+    pub cause: EmitError,
 }
 
 /// Why nothing can be said about a client offset.

@@ -35,6 +35,7 @@ mod ids;
 mod message;
 mod namespace;
 mod once;
+mod outgoing;
 mod reason;
 mod rejection;
 mod replace;
@@ -54,7 +55,7 @@ pub use self::{
     acks::AckFailure,
     audience::Audience,
     connect::ConnectRequest,
-    error::{EmitError, NamespaceError, OnceError, RoomError},
+    error::{AckError, EmitError, NamespaceError, OnceError, RoomError},
     event::Event,
     message::{AckToken, Delivery, Once, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},

@@ -73,6 +73,7 @@ impl<D> Namespace<D> {
         if connection.is_none() && !is_logged {
             return Err(EmitError::NotConnected);
         }
+        self.config.check_event(event, is_logged)?;
         let to = Sessions::<D>::addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, None, is_logged);
         out.extend(connection.map(|to| self.deliver_one(to, packet, is_volatile)));
@@ -94,6 +95,7 @@ impl<D> Namespace<D> {
         if connection.is_none() && !is_logged {
             return Err(EmitError::NotConnected);
         }
+        self.config.check_event(event, is_logged)?;
         self.check_acks()?;
         let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
         let to = Sessions::<D>::addressed_to(socket.index);
@@ -109,14 +111,15 @@ impl<D> Namespace<D> {
         out: &mut Outbox<D>,
         audience: &Audience,
         event: &socket::Event,
-    ) -> usize {
-        let Some(addressees) = self.sessions.resolve(audience) else { return 0 };
+    ) -> Result<usize, EmitError> {
         let is_volatile = audience.is_volatile();
         let is_logged = self.config.recovery.is_some() && !is_volatile;
+        self.config.check_event(event, is_logged)?;
+        let Some(addressees) = self.sessions.resolve(audience) else { return Ok(0) };
         let mut to = SmallVec::with_capacity(self.sessions.reach(&addressees));
         self.sessions.visit(&addressees, |occupant| to.push(occupant.connection));
         if to.is_empty() && !is_logged {
-            return 0;
+            return Ok(0);
         }
         let packet = self.sessions.publish(now, &addressees, event, None, is_logged);
         let count = to.len();
@@ -124,7 +127,7 @@ impl<D> Namespace<D> {
             let namespace = self.id;
             out.push_back(Output::Deliver(Delivery { namespace, packet, is_volatile, to }));
         }
-        count
+        Ok(count)
     }
 
     /// Emits an event to an audience and collects the acknowledgements of those connected.
@@ -136,6 +139,7 @@ impl<D> Namespace<D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        self.config.check_event(event, false)?;
         self.check_acks()?;
         let addressees = self.sessions.resolve(audience).unwrap_or_default();
         let (mut to, mut sockets) = (SmallVec::new(), Vec::new());

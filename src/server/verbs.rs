@@ -7,8 +7,8 @@ use super::Server;
 use crate::{
     engine::CloseReason,
     hub::{
-        AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Once, OnceError, Rejection,
-        RoomError,
+        AckError, AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Once, OnceError,
+        Rejection, RoomError,
     },
     id::{AckId, ConnectionId, SocketId, SocketKey},
     socket::{self, Args, NamespaceName},
@@ -45,7 +45,8 @@ impl<D: Default> Server<D> {
 
     /// Does not let a client in: it is answered with CONNECT_ERROR. Its connection stays open, and
     /// a session that it might have recovered stays parked. Returns false if the client has gone
-    /// meanwhile.
+    /// meanwhile. A rejection of more than [`outgoing_bytes`](crate::Limits::outgoing_bytes) is sent
+    /// without its data and with the message `Rejected`.
     pub fn reject(
         &mut self,
         now: Timestamp,
@@ -62,7 +63,9 @@ impl<D: Default> Server<D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off.
+    /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off;
+    /// [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] for what clients would refuse:
+    /// nothing is sent or logged then.
     pub fn emit(
         &mut self,
         now: Timestamp,
@@ -82,7 +85,8 @@ impl<D: Default> Server<D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the socket is not connected.
+    /// [`EmitError::NotConnected`] if the socket is not connected, and those on the size of the
+    /// event as for [`emit`](Self::emit).
     pub fn emit_volatile(
         &mut self,
         now: Timestamp,
@@ -105,7 +109,8 @@ impl<D: Default> Server<D> {
     /// # Errors
     ///
     /// [`EmitError::NotConnected`] if the session has ended, or is parked and the event would not
-    /// be replayed; [`EmitError::TooManyAcks`] at the limit.
+    /// be replayed; [`EmitError::TooManyAcks`] at the limit, and those on the size of the event as
+    /// for [`emit`](Self::emit).
     pub fn emit_with_ack(
         &mut self,
         now: Timestamp,
@@ -122,12 +127,30 @@ impl<D: Default> Server<D> {
     /// Answers an event that a client asked an acknowledgement for. Returns false if the client
     /// has gone, or has come back on another connection since; where the answer is kept for the
     /// client to ask again (one of this crate, or an event that was accepted with
-    /// [`accept_once`](Self::accept_once)), only if the session has ended.
+    /// [`accept_once`](Self::accept_once)), only if the session has ended. So it does for an answer
+    /// that [`try_ack`](Self::try_ack) refuses.
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
+        self.try_ack(now, token, args).unwrap_or(false)
+    }
+
+    /// As [`ack`](Self::ack), and gives the token back if clients would refuse the answer: where it
+    /// depends on what a client has sent, it can be answered with an error instead.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the answer is over
+    /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
+    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
+    pub fn try_ack(
+        &mut self,
+        now: Timestamp,
+        token: AckToken,
+        args: &Args,
+    ) -> Result<bool, AckError> {
         let now = self.advance(now);
-        let is_sent = self.hub.ack(now, token, args);
+        let result = self.hub.try_ack(now, token, args);
         self.exchange(now);
-        is_sent
+        result
     }
 
     /// Decides whether an event is new that a client may emit again until it is acknowledged: the
@@ -234,7 +257,8 @@ impl<D: Default> Server<D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, and those on the size of the
+    /// event as for [`emit`](Self::emit).
     pub fn broadcast(
         &mut self,
         now: Timestamp,
@@ -255,7 +279,7 @@ impl<D: Default> Server<D> {
     /// # Errors
     ///
     /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`]
-    /// at the limit.
+    /// at the limit, and those on the size of the event as for [`emit`](Self::emit).
     pub fn broadcast_with_ack(
         &mut self,
         now: Timestamp,

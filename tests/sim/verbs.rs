@@ -69,6 +69,11 @@ impl World {
         let audience = if is_volatile { audience.volatile() } else { audience };
         let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
         let told = self.server_time();
+        if let Err(refusal) = self.check_size(event, !is_volatile) {
+            let refused = self.backend.broadcast(told, SPACES[to.space], &audience, event);
+            assert_eq!(refused, Err(refusal));
+            return self.drain_server();
+        }
         let before = self.evicted();
         let live = self.model.emit(self.server_now, &target, event, sort, false);
         let reached = self.backend.broadcast(told, SPACES[to.space], &audience, event);
@@ -104,7 +109,11 @@ impl World {
         } else {
             self.backend.emit(told, key, event)
         };
-        assert_eq!(result, if can { Ok(()) } else { Err(EmitError::NotConnected) });
+        let is_small = self.check_size(event, !is_volatile);
+        assert_eq!(result, if can { is_small } else { Err(EmitError::NotConnected) });
+        if can && is_small.is_err() {
+            return self.drain_server();
+        }
         let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
         self.model.emit(self.server_now, &Target::only(space, key), event, sort, false);
         self.check_evictions(space, before);
@@ -126,11 +135,25 @@ impl World {
         let before = self.evicted();
         let ack = self.backend.emit_with_ack(told, key, event, timeout);
         assert_eq!(ack == Err(EmitError::NotConnected), !can, "{ack:?}");
+        let is_small = self.check_size(event, is_replayed);
+        if can && is_small.is_err() {
+            assert_eq!(ack.map(|_| ()), is_small);
+            return self.drain_server();
+        }
         let sort = if is_replayed { Sort::LoggedAck } else { Sort::Fleeting };
         let target = Target::only(space, key);
         self.model.emit_asking(self.server_now, &target, event, sort, ack.is_ok());
         self.check_evictions(space, before);
         self.expect_ack(number, ack);
+    }
+
+    /// What neither the log nor a replay can hold is refused if it is to be logged.
+    fn check_size(&self, event: &Event, is_logged: bool) -> Result<(), EmitError> {
+        let recovery = &self.plan.recovery;
+        let limit = recovery.buffer_bytes.min(recovery.replay_bytes);
+        let attached: usize = event.attachments().iter().map(Bytes::len).sum();
+        let is_small = !is_logged || event.json().len() + attached <= limit;
+        if is_small { Ok(()) } else { Err(EmitError::TooLarge { limit }) }
     }
 
     /// Packets that had to make room for others.

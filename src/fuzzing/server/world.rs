@@ -355,6 +355,8 @@ fn config(choices: u8) -> ServerConfig {
             queued_packets: 10,
             attachments: 2,
             attachment_bytes: 100,
+            outgoing_attachments: 1,
+            outgoing_bytes: 200,
             namespace_name_bytes: 16,
             namespaces: NAMESPACES,
             namespaces_per_connection: 2,

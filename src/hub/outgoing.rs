@@ -1,0 +1,47 @@
+//! What the server may send: packets that clients are known to refuse are refused here.
+//!
+//! A client that refuses a packet closes its connection. If the packet were replayed, the client
+//! would refuse it again whenever it comes back.
+
+use bytes::Bytes;
+
+use super::error::EmitError;
+use crate::{
+    config::ServerConfig,
+    socket::{Args, Event},
+};
+
+impl ServerConfig {
+    /// Whether clients can take an event, and, if it is to be replayed, whether recovery can keep
+    /// it.
+    pub(super) fn check_event(&self, event: &Event, is_logged: bool) -> Result<(), EmitError> {
+        let limit = self.limits.outgoing_bytes;
+        let limit =
+            self.recovery.as_ref().filter(|_| is_logged).map_or(limit, |recovery| {
+                limit.min(recovery.buffer_bytes).min(recovery.replay_bytes)
+            });
+        self.check_packet(event.json(), event.attachments(), limit)
+    }
+
+    /// Whether clients can take an answer.
+    pub(super) fn check_answer(&self, args: &Args) -> Result<(), EmitError> {
+        self.check_packet(args.json(), args.attachments(), self.limits.outgoing_bytes)
+    }
+
+    fn check_packet(
+        &self,
+        json: &str,
+        attachments: &[Bytes],
+        bytes_max: usize,
+    ) -> Result<(), EmitError> {
+        let limit = self.limits.outgoing_attachments;
+        if attachments.len() > limit {
+            return Err(EmitError::TooManyAttachments { limit });
+        }
+        let bytes = attachments.iter().fold(json.len(), |sum, it| sum.saturating_add(it.len()));
+        if bytes > bytes_max {
+            return Err(EmitError::TooLarge { limit: bytes_max });
+        }
+        Ok(())
+    }
+}
