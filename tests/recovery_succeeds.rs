@@ -5,8 +5,17 @@
 
 mod support;
 
-use socketio_proto::{hub::Audience, recovery::RecoveryOutcome, server::Event, socket};
-use support::{World, broadcast, claim_packet, event, numbers, parse_event, recovering};
+use std::time::Duration;
+
+use socketio_proto::{
+    hub::Audience,
+    recovery::{RecoveryOutcome, Refusal},
+    server::Event,
+    socket,
+};
+use support::{
+    World, broadcast, claim_packet, event, numbers, parse_event, recovering, recovery_config,
+};
 
 /// The reference has no offset to give before the first event, so id, rooms and data are lost.
 #[test]
@@ -145,4 +154,122 @@ fn h09_a_dynamic_namespace_outlives_its_last_link() {
     assert_eq!(world.server.stats().namespaces, 2);
     world.send(client, "41/room-1,");
     assert_eq!(world.server.stats().namespaces, 1, "nobody is left in it");
+}
+
+/// The official client keeps its last offset when it gets a new session.
+#[test]
+fn a_session_without_events_is_recovered_by_a_client_with_a_former_offset() {
+    let mut world = World::with_recovery();
+    let (first, session) = world.connect();
+    broadcast(&mut world, &Audience::all(), 1);
+    let (_, offset) = numbers(&world.texts(first));
+    world.cut(first);
+    world.advance(Duration::from_secs(120));
+    let (second, session_2) = world.claim(&session, offset.as_deref());
+    assert_ne!(session_2, session, "away for too long");
+    world.cut(second);
+    broadcast(&mut world, &Audience::all(), 2);
+    let (third, again) = world.claim(&session_2, offset.as_deref());
+    assert_eq!(again, session_2);
+    assert_eq!(numbers(&world.texts(third)).0, [2]);
+}
+
+/// The same when the former session was one of an earlier process, and got more than the snapshot
+/// tells.
+#[test]
+fn a_former_offset_from_behind_the_snapshot_says_nothing_of_a_later_session() {
+    let mut world = World::with_recovery();
+    let (first, session) = world.connect();
+    broadcast(&mut world, &Audience::all(), 1);
+    let snapshot = serde_json::to_string(&world.server.snapshot(world.now)).unwrap();
+    broadcast(&mut world, &Audience::all(), 2);
+    let (_, lost) = numbers(&world.texts(first));
+    world.restore(recovery_config(), &snapshot).unwrap();
+    // It has got what this process does not know: that is true for the restored session alone.
+    let (second, session_2) = world.claim(&session, lost.as_deref());
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::InvalidOffset));
+    world.cut(second);
+    broadcast(&mut world, &Audience::all(), 3);
+    let (third, again) = world.claim(&session_2, lost.as_deref());
+    assert_eq!(again, session_2);
+    assert_eq!(numbers(&world.texts(third)).0, [3]);
+}
+
+/// Clients in Dart write `null` for the offset that they do not have.
+#[test]
+fn a_null_offset_is_none() {
+    let mut world = World::with_recovery();
+    let (client, session) = world.connect();
+    world.cut(client);
+    broadcast(&mut world, &Audience::all(), 1);
+    let claim = format!(r#"40{{"pid":"{}","offset":null}}"#, session.pid);
+    let (client, again) = world.connect_with(&claim);
+    assert_eq!(again, session);
+    assert_eq!(numbers(&world.texts(client)).0, [1]);
+}
+
+/// What was acknowledged, or cannot be any more, would not be replayed.
+#[test]
+fn a_settled_question_that_was_evicted_is_no_gap() {
+    let mut world = recovering(|recovery| {
+        recovery.replay_ack_events = true;
+        recovery.buffer_packets = 1;
+    });
+    let (client, session) = world.connect();
+    let (socket, _) = world.connected();
+    let (_other_client, _) = world.connect();
+    let (other, _) = world.connected();
+    for (number, answer) in [Some("430[]"), None].into_iter().enumerate() {
+        let question = event("q", number as u64);
+        let second = Duration::from_secs(1);
+        world.server.emit_with_ack(world.now, socket, &question, second).unwrap();
+        world.drain();
+        // Evicted while it is awaited.
+        world.server.emit(world.now, other, &event("m", 1)).unwrap();
+        world.drain();
+        let (lost, _) = world.claim(&session, None);
+        let gap = RecoveryOutcome::Refused(Refusal::Gap);
+        assert_eq!(world.connected().1, gap, "it would be replayed");
+        world.cut(lost);
+        match answer {
+            Some(answer) => world.send(client, answer),
+            None => world.advance(second),
+        }
+    }
+    world.take(client.wire);
+    world.cut(client);
+    let (_, again) = world.claim(&session, None);
+    assert_eq!(again, session);
+    assert_eq!(world.connected().1, RecoveryOutcome::Recovered { replayed: 0 });
+}
+
+/// Rooms that were forgotten tell nothing if nothing was addressed to the session meanwhile.
+#[test]
+fn forgotten_memberships_that_nothing_depends_on_are_no_limit() {
+    for packets in [1, 100] {
+        let mut world = recovering(|recovery| {
+            recovery.memberships = 1;
+            recovery.buffer_packets = packets;
+        });
+        let (client, session) = world.connect();
+        let (socket, _) = world.connected();
+        let (_other, _) = world.connect();
+        let (other, _) = world.connected();
+        world.server.join(other, "x").unwrap();
+        for room in ["a", "b", "c", "d"] {
+            world.server.join(socket, room).unwrap();
+            // In its own room, too, but withheld from it.
+            world.server.join(other, room).unwrap();
+            let others = Audience::room(room).except(session.sid.clone());
+            broadcast(&mut world, &others, 1);
+            broadcast(&mut world, &Audience::room("x"), 1);
+            assert!(world.server.leave(socket, room));
+        }
+        assert!(world.texts(client).is_empty(), "nothing was addressed to it");
+        world.cut(client);
+        broadcast(&mut world, &Audience::room(session.sid.clone()), 2);
+        let (client, again) = world.claim(&session, None);
+        assert_eq!(again, session);
+        assert_eq!(numbers(&world.texts(client)).0, [2]);
+    }
 }

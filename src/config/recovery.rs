@@ -33,8 +33,9 @@ pub struct RecoveryConfig {
     pub parked_sessions: usize,
     /// Bytes that one recovery may replay. Default 64 MiB. A session that missed more is refused.
     pub replay_bytes: usize,
-    /// Past room memberships remembered per session. Default 256. Beyond it the oldest are
-    /// forgotten, and a session that needs them is refused.
+    /// Room changes remembered per session, as far as the log reaches back. Default 256. Beyond it
+    /// the oldest are forgotten, and a client that has yet to get something that was emitted to it
+    /// before them may be refused.
     pub memberships: usize,
     /// Recoveries that may be served at once before the rest have to queue. Default 4,096. Each
     /// 256 packets that one replays count as one more, since that is what they cost.

@@ -174,10 +174,6 @@ impl AckTable {
         self.next = next.min(ID_MAX);
     }
 
-    pub(super) fn is_awaited(&self, id: u64) -> bool {
-        self.pending.contains_key(&id)
-    }
-
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }

@@ -22,7 +22,8 @@ pub(super) struct Claim {
 /// The offset that a client presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ClaimedOffset {
-    /// None, or an empty text: the client has processed nothing.
+    /// None, an empty text or `null`, as the clients of other languages write none: the client has
+    /// processed nothing.
     Nothing,
     Text(String),
     /// Not a string.
@@ -58,7 +59,7 @@ fn text(value: &RawValue) -> Option<String> {
 }
 
 fn offset(value: Option<&RawValue>) -> ClaimedOffset {
-    match value.map(text) {
+    match value.filter(|value| value.get() != "null").map(text) {
         None => ClaimedOffset::Nothing,
         Some(Some(text)) if text.is_empty() => ClaimedOffset::Nothing,
         Some(Some(text)) => ClaimedOffset::Text(text),
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn wrong_types_are_recognised() {
-        let (_, claim) = split(r#"{"pid":7,"offset":null}"#);
+        let (_, claim) = split(r#"{"pid":7,"offset":7}"#);
         assert_eq!(claim, Some(Claim { key: None, offset: ClaimedOffset::WrongType }));
         let (_, claim) = split(r#"{"pid":"p","offset":""}"#);
         assert_eq!(claim.unwrap().offset, ClaimedOffset::Nothing);

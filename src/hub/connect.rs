@@ -471,8 +471,7 @@ impl<D: Default> Hub<D> {
     ) -> Result<Recoverable, Refusal> {
         let (socket, position) = self.find(now, request.namespace, claim)?;
         let namespace = self.namespaces.get(&request.namespace).ok_or(Refusal::Unknown)?;
-        let is_awaited = |id| namespace.is_ack_awaited(id);
-        let missed = namespace.sessions.missed(socket.index, position, is_awaited)?;
+        let missed = namespace.sessions.missed(socket.index, position)?;
         self.check_order(request, socket, replaced, missed.is_empty())?;
         Ok(Recoverable { socket, missed })
     }

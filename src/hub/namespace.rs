@@ -172,6 +172,7 @@ impl<D> Namespace<D> {
             return false;
         }
         if let Some(settled) = self.acks.answer(id, socket.key, args) {
+            self.sessions.settle_question(id);
             out.push_back(self.settled(id, settled));
         }
         true
@@ -238,6 +239,7 @@ impl<D> Namespace<D> {
     /// Settles what has waited for too long and drops what is too old.
     pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
         while let Some((id, settled)) = self.acks.next_timed_out(now) {
+            self.sessions.settle_question(id);
             out.push_back(self.settled(id, settled));
         }
         if self.sessions.log().deadline() <= now {
@@ -252,10 +254,6 @@ impl<D> Namespace<D> {
     /// Whether nothing would be lost if the namespace went.
     pub(super) fn is_removable(&self) -> bool {
         self.is_dynamic && self.waiting == 0 && self.sessions.is_empty() && self.acks.len() == 0
-    }
-
-    pub(super) fn is_ack_awaited(&self, id: u64) -> bool {
-        self.acks.is_awaited(id)
     }
 
     pub(super) fn pending_acks(&self) -> usize {
@@ -292,6 +290,7 @@ impl<D> Namespace<D> {
     fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, is_parked: bool) {
         let namespace = self.id;
         self.acks.give_up(socket, is_parked, |id, outcome| {
+            self.sessions.settle_question(id);
             out.push_back(settled(AckId { namespace, id }, outcome));
         });
     }

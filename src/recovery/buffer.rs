@@ -1,6 +1,7 @@
 //! The log of one namespace: what was emitted, to whom, until it is evicted.
 
 mod eras;
+mod questions;
 mod snapshot;
 
 use alloc::{
@@ -11,8 +12,8 @@ use core::{mem, time::Duration};
 
 use smallvec::SmallVec;
 
-use self::eras::Eras;
 pub(crate) use self::snapshot::{LogContext, LogSnapshot};
+use self::{eras::Eras, questions::Questions};
 use super::{
     entry::{Blocks, Entry, Extra},
     offset::Offset,
@@ -40,6 +41,8 @@ pub(crate) struct RecoveryBuffer {
     made_room: u64,
     bytes: usize,
     tracks: Tracks,
+    /// Packets that ask for an acknowledgement; the tracks do not have them.
+    questions: Questions,
     released: Vec<RoomId>,
 }
 
@@ -102,6 +105,7 @@ impl RecoveryBuffer {
             made_room: 0,
             bytes: 0,
             tracks: Tracks::default(),
+            questions: Questions::default(),
             released: Vec::new(),
         }
     }
@@ -118,8 +122,23 @@ impl RecoveryBuffer {
         let sequence = self.head().saturating_add(1);
         let packet = encode(Offset::new(self.eras.epoch(), sequence));
         let packet = self.push(now, to, ack, packet);
+        if let (Some(id), Some(room)) = (ack, to.targets.first()) {
+            self.questions.insert(id, *room, sequence);
+        }
         self.enforce_bounds();
         packet
+    }
+
+    /// The acknowledgement with this id is not awaited any more: the packet that asks for it would
+    /// not be replayed, and is not missed if it is gone.
+    pub(crate) fn settle_question(&mut self, id: u64) {
+        self.questions.remove(id);
+    }
+
+    /// Sequences after `position` of the packets for `room` that ask for an acknowledgement which
+    /// is awaited, ascending. They may be gone from the log.
+    pub(crate) fn questions(&self, room: RoomId, position: u64) -> impl Iterator<Item = u64> {
+        self.questions.after(room, position)
     }
 
     /// Drops the oldest packets while there are too many.
@@ -159,6 +178,12 @@ impl RecoveryBuffer {
         is_ours.then_some(sequence)
     }
 
+    /// Whether an offset was given out by this log before it began the present epoch, at a position
+    /// that is known or not: an earlier process may have given out more than its snapshot tells.
+    pub(crate) fn is_of_past_epoch(&self, offset: Offset) -> bool {
+        self.eras.is_past(offset.epoch())
+    }
+
     /// The sequence of the latest packet.
     pub(crate) fn head(&self) -> u64 {
         self.evicted.saturating_add(self.entries.len() as u64)
@@ -188,10 +213,10 @@ impl RecoveryBuffer {
         self.bytes
     }
 
-    /// The packet at `sequence` and the acknowledgement it asks for, if it is still held.
-    pub(crate) fn get(&self, sequence: u64) -> Option<(Encoded, Option<u64>)> {
+    /// The packet at `sequence`, if it is still held.
+    pub(crate) fn get(&self, sequence: u64) -> Option<Encoded> {
         let (entry, extra) = self.entry(sequence)?;
-        Some(entry.packet(extra))
+        Some(entry.packet(extra).0)
     }
 
     /// The rooms that the packet at `sequence` was withheld from.
@@ -266,8 +291,10 @@ impl RecoveryBuffer {
         let (text, attachments) = packet.into_parts();
         let text = self.blocks.place(text, self.bytes);
         let packet = Encoded::from_parts(text.clone(), attachments.clone());
-        for room in &to.targets {
-            self.track(*room).append(sequence);
+        if ack.is_none() {
+            for room in &to.targets {
+                self.track(*room).append(sequence);
+            }
         }
         for room in to.targets.iter().chain(&to.except) {
             self.retain(*room);
@@ -292,6 +319,10 @@ impl RecoveryBuffer {
         let extra = extra.as_ref();
         self.bytes = self.bytes.saturating_sub(cost(&entry, extra));
         self.batches.pop_front_if(|batch| batch.last <= sequence);
+        if extra.is_some_and(Extra::asks) {
+            self.release(&entry.rooms(extra));
+            return;
+        }
         let except = entry.except(extra).iter().copied();
         let except: Excepted = except.filter(|room| !self.track(*room).is_vacant).collect();
         for target in entry.targets(extra) {

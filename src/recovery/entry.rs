@@ -29,6 +29,13 @@ pub(super) struct Extra {
     ack: Option<NonZeroU64>,
 }
 
+impl Extra {
+    /// Whether the packet asks for an acknowledgement.
+    pub(super) fn asks(&self) -> bool {
+        self.ack.is_some()
+    }
+}
+
 impl Entry {
     /// Splits a packet into what is kept in line and what is kept apart.
     pub(super) fn new(

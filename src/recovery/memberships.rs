@@ -36,9 +36,11 @@ struct History {
     past: Vec<Past>,
     /// Closed windows in which something was addressed to the session, ascending.
     windows: Vec<Window>,
-    /// The last packet addressed to the session in windows that were evicted entirely.
+    /// The last packet addressed to the session in windows that are not known any more: they were
+    /// evicted entirely, or there were too many.
     settled: u64,
-    /// Up to here memberships were forgotten because there were too many.
+    /// Up to here memberships were forgotten because there were too many. The windows up to here
+    /// are gone with them.
     forgotten: u64,
 }
 
@@ -153,19 +155,16 @@ impl Memberships {
     /// Takes O(rooms + windows), whatever the log holds.
     pub(crate) fn check(&self, log: &RecoveryBuffer, position: u64) -> Result<(), Missing> {
         let evicted = log.evicted();
-        let (settled, forgotten) = match &self.history {
-            Some(history) => (history.settled, history.forgotten),
-            None => (0, 0),
-        };
+        let history = self.history.as_ref();
+        let (settled, forgotten) = history.map_or((0, 0), |it| (it.settled, it.forgotten));
+        // Where nothing after the position is gone, only memberships can be, and they are needed
+        // only if something was addressed to the session at that time.
+        let is_needed = position < evicted || position < forgotten;
+        if is_needed && position < settled {
+            return Err(if settled <= evicted { Missing::Evicted } else { Missing::Forgotten });
+        }
         if position >= evicted {
-            // Nothing after the position is gone, but who was addressed by it may be.
-            return if position < forgotten { Err(Missing::Forgotten) } else { Ok(()) };
-        }
-        if position < settled {
-            return Err(Missing::Evicted);
-        }
-        if position < forgotten {
-            return Err(Missing::Forgotten);
+            return Ok(());
         }
         let windows = self.history.as_ref().map_or(&[][..], |history| &history.windows);
         for window in windows {
@@ -193,8 +192,12 @@ impl Memberships {
     /// ascending. Takes O(rooms · log n + packets of these rooms after the position).
     pub(crate) fn missed(&self, log: &RecoveryBuffer, position: u64) -> Vec<u64> {
         let mut sequences = Vec::new();
+        // Nothing was addressed to the session between the position and where memberships are known
+        // from, or it would have been refused.
+        let forgotten = self.history.as_ref().map_or(0, |history| history.forgotten);
+        let after = position.max(forgotten);
         for (room, from, to) in self.intervals() {
-            sequences.extend(log.held(room, from.max(position), to));
+            sequences.extend(log.held(room, from.max(after), to));
         }
         sequences.sort_unstable();
         sequences.dedup();
@@ -261,7 +264,7 @@ impl History {
     fn close_window(&mut self, window: Window, limit: usize) {
         self.windows.push(window);
         if self.windows.len() > limit {
-            // As if it were evicted already: a client that needs it may be refused too early, when
+            // As if it were evicted already: a client that needs it may be refused although only
             // something else was evicted, but never recovers with a loss.
             let oldest = self.windows.remove(0);
             self.settled = self.settled.max(oldest.last);
@@ -270,23 +273,27 @@ impl History {
 
     /// See [`Memberships::forget`].
     fn forget(&mut self, evicted: u64, limit: usize) -> Vec<RoomId> {
-        let settled = self.windows.iter().take_while(|window| window.to <= evicted).count();
-        for window in self.windows.drain(..settled) {
-            self.settled = self.settled.max(window.last);
+        self.settle_windows(evicted);
+        let mut rooms = self.take_past(evicted);
+        if let Some(excess) = self.past.len().checked_sub(limit.saturating_add(1)) {
+            let forgotten = self.past.get(excess).map_or(0, |past| past.to);
+            self.forgotten = self.forgotten.max(forgotten);
+            self.settle_windows(forgotten);
+            rooms.extend(self.take_past(forgotten));
         }
-        let mut rooms = Vec::new();
-        let excess = self.past.len().saturating_sub(limit);
-        for past in self.past.drain(..excess) {
-            self.forgotten = self.forgotten.max(past.to);
-            rooms.push(past.room);
-        }
-        self.past.retain(|past| {
-            let is_held = past.to > evicted;
-            if !is_held {
-                rooms.push(past.room);
-            }
-            is_held
-        });
         rooms
+    }
+
+    /// Forgets windows that end at `up_to` or before, but for what was addressed last in them.
+    fn settle_windows(&mut self, up_to: u64) {
+        let settled = self.windows.partition_point(|window| window.to <= up_to);
+        let lasts = self.windows.drain(..settled).map(|window| window.last);
+        self.settled = lasts.fold(self.settled, u64::max);
+    }
+
+    /// Forgets memberships that ended at `up_to` or before. Returns their rooms.
+    fn take_past(&mut self, up_to: u64) -> Vec<RoomId> {
+        let ended = self.past.partition_point(|past| past.to <= up_to);
+        self.past.drain(..ended).map(|past| past.room).collect()
     }
 }

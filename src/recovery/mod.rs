@@ -21,8 +21,8 @@
 //!                                     ▲ last one processed         └─ replayed: 7 and 8
 //! ```
 //!
-//! * The *floor* of a session is the position when it was born. A client that presents no offset
-//!   has processed nothing since the floor.
+//! * The *floor* of a session is the position when it was born. A client that presents no offset,
+//!   or one from before the floor, has processed nothing since the floor.
 //! * Joining and leaving are stamped with positions, so who was addressed is decided at emission:
 //!   a packet belongs to the session if at its position the session was in a target room and in no
 //!   excepted one.
@@ -44,8 +44,6 @@
 mod buffer;
 mod entry;
 mod memberships;
-#[cfg(test)]
-mod model;
 mod offset;
 mod refusal;
 mod room;

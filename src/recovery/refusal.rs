@@ -23,12 +23,13 @@ pub enum Refusal {
     /// A packet that was addressed to the session after the offset is not in the log any more.
     #[error("a packet that the client missed was evicted from the log")]
     Gap,
-    /// The offset is no offset of this log, or lies before the session's birth or in the future: so
-    /// does one that a former process gave out after the snapshot that this one was restored from.
+    /// The offset is no offset of this log, or lies in the future: so does one that a former process
+    /// gave out to this session after the snapshot that this one was restored from.
     #[error("the offset is not one of this session")]
     InvalidOffset,
-    /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or had
-    /// more room changes than [`memberships`](crate::RecoveryConfig::memberships).
+    /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or
+    /// something that was addressed to it before its latest
+    /// [`memberships`](crate::RecoveryConfig::memberships) room changes.
     #[error("what the client missed is over a limit")]
     Limit,
     /// A claim of the session that arrived later was accepted before this one.

@@ -54,8 +54,9 @@ impl Space {
         };
         let offset: Offset = offset.parse().ok()?;
         let is_ours = offset.epoch() == self.epoch;
-        let is_in_life = (floor..=self.head).contains(&offset.sequence());
-        (is_ours && is_in_life).then_some(offset.sequence())
+        // One from before the session tells that nothing of it was processed.
+        let position = offset.sequence().max(floor);
+        (is_ours && offset.sequence() <= self.head).then_some(position)
     }
 
     /// So many packets were evicted to make room for the last one. That must have been necessary;

@@ -241,8 +241,11 @@ impl Model {
             return refused(Refusal::InvalidOffset);
         };
         let missed = session.log.iter().copied();
-        let missed: Vec<Number> =
-            missed.filter(|number| self.emissions[*number].seq > position).collect();
+        let is_replayed = |number: &Number| {
+            let emission = &self.emissions[*number];
+            emission.seq > position && (!emission.has_ack || emission.is_awaited)
+        };
+        let missed: Vec<Number> = missed.filter(is_replayed).collect();
         let is_gone = |number: &Number| self.emissions[*number].seq <= space.evicted();
         let may_be_gone = |number: &Number| {
             let emission = &self.emissions[*number];
@@ -255,11 +258,7 @@ impl Model {
             expected.refusals.push(Refusal::Gap);
         }
         let is_lost = missed.iter().any(is_gone);
-        let is_replayed = |number: &Number| {
-            let emission = &self.emissions[*number];
-            !emission.has_ack || emission.is_awaited
-        };
-        let replay: Vec<Number> = missed.into_iter().filter(is_replayed).collect();
+        let replay = missed;
         let bytes: usize = replay.iter().map(|number| self.emissions[*number].wire_len).sum();
         let is_too_much = bytes > self.rules.recovery.replay_bytes;
         if is_too_much {

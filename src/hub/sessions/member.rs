@@ -21,6 +21,8 @@ pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) data: D,
     pub(super) place: Place,
     pub(super) floor: u64,
+    /// Whether an earlier process began it.
+    pub(super) is_restored: bool,
     pub(super) memberships: Memberships,
     /// `None` until there is something to remember.
     pub(super) receipts: Option<Box<Receipts>>,

@@ -87,6 +87,7 @@ impl<D> Sessions<D> {
             data: birth.data,
             place: Place::Live(birth.connection),
             floor,
+            is_restored: false,
             memberships: Memberships::new(floor),
             receipts: None,
         });
@@ -297,6 +298,11 @@ impl<D> Sessions<D> {
         });
         self.free_released();
         encoded
+    }
+
+    /// The acknowledgement with this id is not awaited any more.
+    pub(in crate::hub) fn settle_question(&mut self, id: u64) {
+        self.log.settle_question(id);
     }
 
     /// Drops packets that are too old from the log.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Member, Sessions, member::Place};
 use crate::{
-    recovery::{Missing, Offset, Refusal},
+    recovery::{Missing, Offset, Refusal, RoomId},
     socket::Encoded,
     time::Timestamp,
 };
@@ -29,26 +29,31 @@ impl<D> Sessions<D> {
             Missing::Evicted => Refusal::Gap,
             Missing::Forgotten => Refusal::Limit,
         })?;
+        let question = self.log.questions(RoomId::own(index), position).next();
+        if question.is_some_and(|sequence| sequence <= self.log.evicted()) {
+            return Err(Refusal::Gap);
+        }
         Ok(position)
     }
 
     /// The packets after `position` that were addressed to a session, in order. An event that asks
-    /// for an acknowledgement is among them while `is_awaited` holds for its id.
+    /// for an acknowledgement is among them while that is awaited.
     pub(in crate::hub) fn missed(
         &self,
         index: u32,
         position: u64,
-        is_awaited: impl Fn(u64) -> bool,
     ) -> Result<Vec<Encoded>, Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
         let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.replay_bytes);
-        let sequences = member.memberships.missed(&self.log, position);
+        let mut sequences = member.memberships.missed(&self.log, position);
+        let addressed = sequences.len();
+        sequences.extend(self.log.questions(RoomId::own(index), position));
+        if sequences.len() > addressed {
+            sequences.sort_unstable();
+        }
         let mut packets = Vec::with_capacity(sequences.len());
         let mut bytes = 0_usize;
-        for (packet, ack) in sequences.into_iter().filter_map(|sequence| self.log.get(sequence)) {
-            if ack.is_some_and(|id| !is_awaited(id)) {
-                continue;
-            }
+        for packet in sequences.into_iter().filter_map(|sequence| self.log.get(sequence)) {
             bytes = bytes.saturating_add(packet.wire_len());
             if bytes > limit {
                 return Err(Refusal::Limit);
@@ -58,9 +63,17 @@ impl<D> Sessions<D> {
         Ok(packets)
     }
 
+    /// The position that an offset stands for, or the floor if it is of an earlier session: the
+    /// official client keeps its last offset when it gets a new session, so one from before the
+    /// session proves that the client has processed nothing of it.
     fn position(&self, member: &Member<D>, text: &str) -> Result<u64, Refusal> {
         let offset: Offset = text.parse().map_err(|_| Refusal::InvalidOffset)?;
-        let sequence = self.log.sequence_of(offset).ok_or(Refusal::InvalidOffset)?;
-        if sequence >= member.floor { Ok(sequence) } else { Err(Refusal::InvalidOffset) }
+        if let Some(sequence) = self.log.sequence_of(offset) {
+            return Ok(sequence.max(member.floor));
+        }
+        // All that was emitted to a session of this process carries the present epoch. One that was
+        // restored may have got what was emitted after the snapshot, and nobody knows what that was.
+        let is_earlier = !member.is_restored && self.log.is_of_past_epoch(offset);
+        if is_earlier { Ok(member.floor) } else { Err(Refusal::InvalidOffset) }
     }
 }

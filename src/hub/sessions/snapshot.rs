@@ -208,6 +208,7 @@ impl<D> Sessions<D> {
             data,
             place: Place::Parked { expires },
             floor,
+            is_restored: true,
             memberships,
             receipts,
         });

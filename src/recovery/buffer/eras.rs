@@ -41,6 +41,11 @@ impl Eras {
         self.past.get(index).map_or(self.epoch, |Era(epoch, _)| *epoch)
     }
 
+    /// Whether an earlier process gave out positions under this epoch.
+    pub(super) fn is_past(&self, epoch: u64) -> bool {
+        self.past.binary_search_by_key(&epoch, |Era(epoch, _)| *epoch).is_ok()
+    }
+
     /// Begins a new epoch behind `head`, at least one and at most `jump` + 1 later.
     pub(super) fn begin(&mut self, head: u64, jump: u32) {
         // Nothing was given out under an epoch that ends where the one before it does.

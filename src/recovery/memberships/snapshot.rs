@@ -119,7 +119,11 @@ impl History {
         let excess = windows.len().saturating_sub(context.limit);
         settled = windows.drain(..excess).map(|(_, _, last)| last).fold(settled, u64::max);
         let window = |(from, to, last)| Window { from, to, last };
-        Ok(Self { past, windows: windows.into_iter().map(window).collect(), settled, forgotten })
+        let windows = windows.into_iter().map(window).collect();
+        let mut history = Self { past, windows, settled, forgotten };
+        // Others may have kept windows whose memberships were forgotten.
+        history.settle_windows(forgotten);
+        Ok(history)
     }
 }
 

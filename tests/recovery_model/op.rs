@@ -1,0 +1,95 @@
+//! What may happen, one step at a time.
+
+use proptest::prelude::*;
+
+/// Clients of the model.
+pub const CLIENTS: usize = 4;
+/// Rooms with a name of the application's. Those after them are named after sessions.
+pub const ROOMS: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Emit to rooms (none: everyone), except rooms and except one client's own room.
+    Broadcast {
+        rooms: Vec<usize>,
+        except: Vec<usize>,
+        but: Option<usize>,
+    },
+    Volatile {
+        rooms: Vec<usize>,
+    },
+    Direct {
+        to: usize,
+    },
+    /// Emit an event that asks for an acknowledgement within so many seconds.
+    Ask {
+        to: usize,
+        timeout: u64,
+    },
+    /// Acknowledge the oldest event that asked for it.
+    Answer {
+        who: usize,
+    },
+    /// Join a room; from the third on it is the one named after a client's session.
+    Join {
+        who: usize,
+        room: usize,
+    },
+    Leave {
+        who: usize,
+        room: usize,
+    },
+    /// From now on packets to this client vanish, though its link looks healthy.
+    Deafen {
+        who: usize,
+    },
+    Cut {
+        who: usize,
+    },
+    /// Come back with the last offset of so many events ago, as a client does that was restored
+    /// from an older state; takes a link over that was not cut.
+    Return {
+        who: usize,
+        rewind: usize,
+    },
+    Kick {
+        who: usize,
+    },
+    Wait {
+        secs: u64,
+    },
+    /// Another process takes over from a snapshot, with a log of another size if that is given.
+    Restart {
+        is_graceful: bool,
+        capacity: Option<usize>,
+        downtime: u64,
+    },
+}
+
+pub fn op() -> impl Strategy<Value = Op> {
+    let who = 0..CLIENTS;
+    let room = 0..ROOMS.len() + CLIENTS;
+    let rooms = prop::collection::vec(0..ROOMS.len(), 0..3);
+    let except = prop::collection::vec(room.clone(), 0..3);
+    let but = prop::option::weighted(0.3, who.clone());
+    let rewind = prop_oneof![4 => Just(0), 1 => 0_usize..8];
+    prop_oneof![
+        8 => (rooms.clone(), except, but)
+            .prop_map(|(rooms, except, but)| Op::Broadcast { rooms, except, but }),
+        1 => rooms.prop_map(|rooms| Op::Volatile { rooms }),
+        2 => who.clone().prop_map(|to| Op::Direct { to }),
+        2 => (who.clone(), 1_u64..100).prop_map(|(to, timeout)| Op::Ask { to, timeout }),
+        1 => who.clone().prop_map(|who| Op::Answer { who }),
+        4 => (who.clone(), room.clone()).prop_map(|(who, room)| Op::Join { who, room }),
+        3 => (who.clone(), room).prop_map(|(who, room)| Op::Leave { who, room }),
+        2 => who.clone().prop_map(|who| Op::Deafen { who }),
+        3 => who.clone().prop_map(|who| Op::Cut { who }),
+        4 => (who.clone(), rewind).prop_map(|(who, rewind)| Op::Return { who, rewind }),
+        1 => who.prop_map(|who| Op::Kick { who }),
+        1 => (1_u64..100).prop_map(|secs| Op::Wait { secs }),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 1_usize..16), 0_u64..50)
+            .prop_map(|(is_graceful, capacity, downtime)| {
+                Op::Restart { is_graceful, capacity, downtime }
+            }),
+    ]
+}
