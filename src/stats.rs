@@ -98,6 +98,9 @@ pub struct Totals {
     pub packets_misplaced: u64,
     /// Packets that break the protocol in one namespace: CONNECT_ERROR from a client.
     pub violations: u64,
+    /// Emissions to one socket, and recipients of broadcasts, that were refused since too much was
+    /// queued for the connection, which goes on.
+    pub packets_refused: u64,
     /// Messages to a link, a socket or a wire that was gone.
     pub stale: u64,
 }

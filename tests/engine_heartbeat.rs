@@ -8,8 +8,8 @@ extern crate alloc;
 mod engine_support;
 
 use engine_support::Driver;
-use socketio_proto::Timestamp;
 use socketio_proto::engine::{CloseReason, Event, Input, Output};
+use socketio_proto::{Timestamp, WireId};
 
 #[test]
 fn three_heartbeats_over_websocket() {
@@ -75,11 +75,54 @@ fn late_ping_leaves_at_least_half_of_the_time() {
 }
 
 #[test]
-fn pong_that_was_not_asked_for_restarts_the_interval() {
+fn pong_that_was_not_asked_for_means_nothing() {
     let mut driver = Driver::websocket();
     driver.wait(250);
     driver.text(0, "3");
+    assert_eq!(driver.due(), Some(50));
+}
+
+#[test]
+fn pong_before_the_ping_was_taken_means_nothing() {
+    // A paused WebSocket, and a client that does not poll: the ping waits in the queue.
+    let mut driver = Driver::websocket();
+    driver.session.pause(WireId(0));
+    assert!(driver.expire().is_empty());
+    driver.wait(150);
+    driver.text(0, "3");
+    assert_eq!(driver.expire(), ["closed ping timeout", "close 0"]);
+
+    let mut driver = Driver::polling();
+    assert!(driver.expire().is_empty());
+    driver.wait(150);
+    driver.post(1, "3");
+    assert_eq!(driver.expire(), ["closed ping timeout"]);
+}
+
+#[test]
+fn pong_after_the_ping_was_taken_late_counts() {
+    let mut driver = Driver::websocket();
+    driver.session.pause(WireId(0));
+    assert!(driver.expire().is_empty());
+    driver.session.resume(WireId(0));
+    assert_eq!(driver.drain(), ["send 0 2"]);
+    driver.text(0, "3");
     assert_eq!(driver.due(), Some(300));
+}
+
+#[test]
+fn ping_overtakes_what_waits_for_a_slow_reader() {
+    let mut driver = Driver::websocket();
+    driver.session.pause(WireId(0));
+    driver.send("a");
+    driver.expire();
+    driver.session.resume(WireId(0));
+    assert_eq!(driver.drain(), ["send 0 2", "send 0 4a"]);
+
+    let mut driver = Driver::polling();
+    driver.send("a");
+    driver.expire();
+    assert_eq!(driver.get(1), ["respond 1 200 2\u{1e}4a"]);
 }
 
 #[test]
@@ -111,7 +154,7 @@ fn first_packet_extends_the_timeout_once_per_ping() {
 #[test]
 fn paused_websocket_runs_into_the_timeout() {
     let mut driver = Driver::websocket();
-    driver.session.pause(socketio_proto::WireId(0));
+    driver.session.pause(WireId(0));
     assert!(driver.expire().is_empty());
     assert_eq!(driver.expire(), ["closed ping timeout", "close 0"], "the ping is dropped");
 }
@@ -131,10 +174,7 @@ fn time_does_not_run_backwards() {
 #[test]
 fn output_is_due_at_once() {
     let mut driver = Driver::websocket();
-    driver.session.handle_input(
-        driver.now,
-        Input::Frame { wire: socketio_proto::WireId(0), frame: bad_frame() },
-    );
+    driver.session.handle_input(driver.now, Input::Frame { wire: WireId(0), frame: bad_frame() });
     assert_eq!(driver.due(), Some(0));
     let event = driver.session.poll_output();
     assert!(matches!(event, Some(Output::Event(Event::Closed { .. }))));

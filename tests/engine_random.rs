@@ -290,6 +290,8 @@ mod tests {
             let mut limits = Limits::default();
             limits.queued_bytes = 150;
             limits.queued_packets = 5;
+            limits.queue_burst_bytes = 250;
+            limits.queue_burst_packets = 10;
             let mut world = World::new(config().max_payload(128).limits(limits), transport);
             world.drain();
             for op in &ops {
@@ -308,8 +310,8 @@ mod tests {
                     prop_assert!(later, "a deadline is handled by one timeout");
                 }
                 // Beyond the limits there are at most a ping and a close packet.
-                prop_assert!(world.session.queued_bytes() <= 150 + 2);
-                prop_assert!(world.session.queued_packets() <= 5 + 2);
+                prop_assert!(world.session.queued_bytes() <= 150 + 250 + 2);
+                prop_assert!(world.session.queued_packets() <= 5 + 10 + 2);
                 check_wires(&world);
                 if world.session.is_closed() {
                     prop_assert!(!world.is_held(), "every wire is finished: {:?}", world.wires);

@@ -372,6 +372,36 @@ fn reading_nothing() {
     bystander.check(&mut world);
 }
 
+/// CONNECTs whose answers are not read | `queued_bytes`, `queued_packets` | closed, parked | `connections_closed.overflow`
+#[test]
+fn connects_whose_answers_are_not_read() {
+    let (mut world, mut bystander) = world(|_| {});
+    let (client, session) = world.connect();
+    world.server.pause(client.wire);
+    for _ in 0..16_385 {
+        world.send(client, "40/nope,");
+    }
+    assert_eq!(totals(&world).connections_closed.overflow, 1);
+    assert_eq!(world.claim(&session, None).1, session);
+    bystander.check(&mut world);
+}
+
+/// Pongs of a client that takes no ping | `ping_timeout` | closed, parked | `connections_closed.ping_timeout`
+#[test]
+fn pongs_of_a_client_that_takes_no_ping() {
+    let (mut world, mut bystander) = world(|_| {});
+    let (client, session) = world.connect();
+    world.server.pause(client.wire);
+    for _ in 0..9 {
+        world.advance(Duration::from_secs(5));
+        world.send(client, "3");
+        bystander.pong(&mut world);
+    }
+    assert_eq!(totals(&world).connections_closed.ping_timeout, 1);
+    assert_eq!(world.claim(&session, None).1, session);
+    bystander.check(&mut world);
+}
+
 /// Word of wires that there are not | none: nothing is held | ignored | `stale`
 #[test]
 fn wires_that_there_are_not() {

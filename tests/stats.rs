@@ -386,4 +386,15 @@ fn emissions(sum: &mut Sum) {
             ("volatile_dropped", 1),
         ],
     );
+    emissions_at_once(sum);
+}
+
+fn emissions_at_once(sum: &mut Sum) {
+    let mut world = world(|limits, _| limits.queue_burst_packets = 1);
+    let (_, _) = world.connect();
+    let (socket, _) = world.connected();
+    let event = socket::Event::new("m", &()).unwrap();
+    assert!(world.server.emit(world.now, socket, &event).is_ok());
+    assert!(world.server.emit(world.now, socket, &event).is_err());
+    sum.expect(&world, &[("packets_refused", 1)]);
 }

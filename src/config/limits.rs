@@ -26,11 +26,27 @@ pub struct Limits {
     /// Packets per second that one connection may send once the burst is used up. Default 10,000.
     /// To be raised where a single connection speaks for many users, or is measured.
     pub packets_per_second: u32,
-    /// Bytes queued for one connection that does not read. Default 4 MiB. A connection over it is
-    /// closed and its sockets parked: recovery is the back-pressure of last resort.
+    /// Bytes queued for one connection while its peer does not read: its WebSocket is
+    /// [paused](crate::server::Server::pause), or it has not sent a GET for `ping_timeout`.
+    /// Default 4 MiB. Answers to CONNECT count here at any time. Where nothing of the kind is
+    /// queued any one event is taken. A connection over it is closed and its sockets parked:
+    /// recovery is the back-pressure of last resort.
     pub queued_bytes: usize,
-    /// Packets queued for one connection that does not read. Default 16,384; same consequence.
+    /// Packets queued for one connection while its peer does not read. Default 16,384; same
+    /// consequence.
     pub queued_packets: usize,
+    /// Bytes queued for one connection while its peer can be expected to take them, until it has:
+    /// what the application emits at once, which is not the peer's doing. Default 64 MiB. Where
+    /// nothing of the kind is queued any one event is taken. The emitter pays: an emit beyond it
+    /// is refused ([`QueueFull`](crate::hub::EmitError::QueueFull)), and
+    /// [`broadcast_with_reach`](crate::server::Server::broadcast_with_reach) tells how many it did not
+    /// reach. Only a
+    /// connection that would miss a broadcast which recovery has to replay is closed, and its
+    /// sockets are parked.
+    pub queue_burst_bytes: usize,
+    /// Packets queued for one connection while its peer can be expected to take them. Default
+    /// 131,072; same consequence.
+    pub queue_burst_packets: usize,
     /// Binary attachments of one incoming packet. Default 10. More is a parse error.
     pub attachments: usize,
     /// Bytes of all attachments of one incoming packet. Default 10,000,000. More is a parse error.
@@ -82,6 +98,8 @@ impl Default for Limits {
             packets_per_second: 10_000,
             queued_bytes: 4 << 20,
             queued_packets: 16_384,
+            queue_burst_bytes: 64 << 20,
+            queue_burst_packets: 131_072,
             attachments: 10,
             attachment_bytes: 10_000_000,
             outgoing_attachments: 10,
@@ -116,6 +134,8 @@ impl Limits {
             ("limits.packets_per_second", self.packets_per_second > 0),
             ("limits.queued_bytes", self.queued_bytes > 0),
             ("limits.queued_packets", self.queued_packets > 0),
+            ("limits.queue_burst_bytes", self.queue_burst_bytes > 0),
+            ("limits.queue_burst_packets", self.queue_burst_packets > 0),
             ("limits.attachments", self.attachments > 0),
             ("limits.attachment_bytes", self.attachment_bytes > 0),
             ("limits.outgoing_attachments", self.outgoing_attachments > 0),

@@ -30,12 +30,19 @@ pub enum SendError {
     /// The session is closing or closed.
     #[error("the session is closed")]
     Closed,
-    /// The packet went over [`Limits::queued_bytes`](crate::Limits::queued_bytes) or
-    /// [`Limits::queued_packets`](crate::Limits::queued_packets). A server's session has closed
-    /// itself with [`CloseReason::Overflow`] and dropped its queue; a client's goes on without the
-    /// packet.
+    /// The peer of a server does not read, and the packet went over
+    /// [`Limits::queued_bytes`](crate::Limits::queued_bytes) or
+    /// [`Limits::queued_packets`](crate::Limits::queued_packets): the session has closed itself
+    /// with [`CloseReason::Overflow`] and dropped its queue. Or the packet went over the limits of
+    /// a client, which goes on without it.
     #[error("the send queue is at its limit")]
     Overflow,
+    /// Too much was sent at once: the packet went over
+    /// [`Limits::queue_burst_bytes`](crate::Limits::queue_burst_bytes) or
+    /// [`Limits::queue_burst_packets`](crate::Limits::queue_burst_packets). The session goes on
+    /// without it.
+    #[error("too much is queued at once")]
+    Full,
 }
 
 /// What a peer did that its transport does not allow.

@@ -4,7 +4,7 @@
 //!            ping_interval passed: ping
 //!   Idle ───────────────────────────────▶ Awaiting ──┐ another packet: once more ping_timeout
 //!    ▲                                     │    │    ▼
-//!    │                pong                 │    │  Extended
+//!    │       pong, once the ping was taken │    │  Extended
 //!    └─────────────────────────────────────┴────┼────┤
 //!                                               ▼    ▼
 //!                          ping_timeout passed: the peer is gone
@@ -18,6 +18,8 @@ use crate::{ServerConfig, Timestamp};
 pub(super) struct Heartbeat {
     deadline: Timestamp,
     phase: Phase,
+    /// Whether the ping has left the queue.
+    is_taken: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +45,24 @@ pub(super) enum Beat {
 
 impl Heartbeat {
     pub(super) fn new(now: Timestamp, config: &ServerConfig) -> Self {
-        Self { deadline: now.saturating_add(config.ping_interval), phase: Phase::Idle }
+        Self {
+            deadline: now.saturating_add(config.ping_interval),
+            phase: Phase::Idle,
+            is_taken: false,
+        }
     }
 
-    /// A pong came, asked for or not: the interval starts over.
+    /// The peer was sent the ping.
+    pub(super) fn handle_ping_taken(&mut self) {
+        self.is_taken = true;
+    }
+
+    /// A pong came. If a ping was sent the interval starts over; a pong that nobody asked for means
+    /// nothing, so that nobody can live on them without reading.
     pub(super) fn handle_pong(&mut self, now: Timestamp, config: &ServerConfig) {
-        *self = Self::new(now, config);
+        if self.is_taken {
+            *self = Self::new(now, config);
+        }
     }
 
     /// A packet other than a pong came. While a pong is awaited the first such packet proves that

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Frame, PayloadWriter, packet::base64_len, payload::len_with};
+use super::{Frame, Packet, PayloadWriter, packet::base64_len, payload::len_with};
 use crate::Limits;
 
 /// Packets on their way to the peer, in order.
@@ -13,30 +13,54 @@ use crate::Limits;
 pub(super) struct SendQueue {
     entries: VecDeque<Entry>,
     bytes: usize,
+    backlog_bytes: usize,
     exempt_bytes: usize,
+    backlog_packets: u32,
     exempt_packets: u32,
     /// Packets ever appended: the position of the next one.
     appended: u64,
 }
 
-/// A [`Frame`], and whether the limits do not apply to it: control packets, and replays that have a
-/// limit of their own. In a type of its own it takes 40 bytes instead of 48.
+/// What a queued packet counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// Nothing: the open packet, and replays, which have a limit of their own.
+    Exempt,
+    /// It was queued while the peer could be expected to take it: how much comes at once is up to
+    /// this side.
+    Burst,
+    /// It was queued while the peer did not read, or it answers what the peer has sent.
+    Backlog,
+}
+
+/// A [`Frame`] and what it counts against. In a type of its own it takes 40 bytes instead of 48.
 #[derive(Debug)]
 enum Entry {
-    Text { text: ByteString, exempt: bool },
-    Binary { bytes: Bytes, exempt: bool },
+    /// The ping of a server, which counts against nothing: there is one at a time.
+    Ping {
+        is_first: bool,
+    },
+    Text {
+        text: ByteString,
+        account: Account,
+    },
+    Binary {
+        bytes: Bytes,
+        account: Account,
+    },
 }
 
 impl Entry {
-    fn new(frame: Frame, exempt: bool) -> Self {
+    fn new(frame: Frame, account: Account) -> Self {
         match frame {
-            Frame::Text(text) => Self::Text { text, exempt },
-            Frame::Binary(bytes) => Self::Binary { bytes, exempt },
+            Frame::Text(text) => Self::Text { text, account },
+            Frame::Binary(bytes) => Self::Binary { bytes, account },
         }
     }
 
     fn into_frame(self) -> Frame {
         match self {
+            Self::Ping { .. } => Packet::Ping { probe: false }.encode(),
             Self::Text { text, .. } => Frame::Text(text),
             Self::Binary { bytes, .. } => Frame::Binary(bytes),
         }
@@ -44,6 +68,7 @@ impl Entry {
 
     fn len(&self) -> usize {
         match self {
+            Self::Ping { .. } => 1,
             Self::Text { text, .. } => text.len(),
             Self::Binary { bytes, .. } => bytes.len(),
         }
@@ -52,14 +77,15 @@ impl Entry {
     /// Bytes in a polling body.
     fn payload_len(&self) -> usize {
         match self {
-            Self::Text { text, .. } => text.len(),
+            Self::Ping { .. } | Self::Text { .. } => self.len(),
             Self::Binary { bytes, .. } => base64_len(bytes.len()),
         }
     }
 
-    fn is_exempt(&self) -> bool {
+    fn account(&self) -> Account {
         match self {
-            Self::Text { exempt, .. } | Self::Binary { exempt, .. } => *exempt,
+            Self::Ping { .. } => Account::Exempt,
+            Self::Text { account, .. } | Self::Binary { account, .. } => *account,
         }
     }
 }
@@ -70,23 +96,33 @@ impl SendQueue {
     /// The capacity that a queue begins with: an idle connection has had a packet at a time.
     const FIRST: usize = 2;
 
-    pub(super) fn push(&mut self, frame: Frame) {
-        self.bytes = self.bytes.saturating_add(frame.len());
-        self.reserve();
+    pub(super) fn push(&mut self, frame: Frame, account: Account) {
+        self.count(frame.len(), account);
         self.appended = self.appended.wrapping_add(1);
-        self.entries.push_back(Entry::new(frame, false));
+        self.entries.push_back(Entry::new(frame, account));
     }
 
-    pub(super) fn push_exempt(&mut self, frame: Frame) {
-        self.count_exempt(&frame);
-        self.appended = self.appended.wrapping_add(1);
-        self.entries.push_back(Entry::new(frame, true));
-    }
-
-    /// As [`push_exempt`](Self::push_exempt), before everything else.
+    /// Queues a packet before everything else, exempt.
     pub(super) fn push_front_exempt(&mut self, frame: Frame) {
-        self.count_exempt(&frame);
-        self.entries.push_front(Entry::new(frame, true));
+        self.count(frame.len(), Account::Exempt);
+        self.entries.push_front(Entry::new(frame, Account::Exempt));
+    }
+
+    /// Queues a ping.
+    pub(super) fn push_ping(&mut self) {
+        self.count(1, Account::Exempt);
+        self.appended = self.appended.wrapping_add(1);
+        self.entries.push_back(Entry::Ping { is_first: false });
+    }
+
+    /// Queues a ping before everything but an open packet: so a peer that is still reading what was
+    /// queued for it can answer in time.
+    pub(super) fn push_ping_first(&mut self) {
+        self.count(1, Account::Exempt);
+        let is_open =
+            |entry: &Entry| matches!(entry, Entry::Text { text, .. } if text.starts_with('0'));
+        let position = usize::from(self.entries.front().is_some_and(is_open));
+        self.entries.insert(position, Entry::Ping { is_first: true });
     }
 
     pub(super) fn pop(&mut self) -> Option<Frame> {
@@ -125,12 +161,41 @@ impl SendQueue {
 
     /// Whether the packet at a position was taken out.
     pub(super) fn has_left(&self, position: u64) -> bool {
-        position < self.appended.saturating_sub(self.entries.len() as u64)
+        // A ping that was not appended is one of the first two.
+        let is_aside = |entry: &&Entry| matches!(entry, Entry::Ping { is_first: true });
+        let aside = self.entries.iter().take(2).filter(is_aside).count();
+        let held = self.entries.len().saturating_sub(aside);
+        position < self.appended.saturating_sub(held as u64)
     }
 
-    /// Whether one more packet respects the limits.
-    pub(super) fn fits(&self, frame: &Frame, limits: &Limits) -> bool {
-        self.has_room(1, frame.len(), limits.queued_packets, limits.queued_bytes)
+    /// Whether that many more packets, of that many bytes together, respect the limits of their
+    /// account. One that holds nothing takes any one message.
+    pub(super) fn fits(
+        &self,
+        packets: usize,
+        bytes: usize,
+        account: Account,
+        limits: &Limits,
+    ) -> bool {
+        if self.entries.is_empty() {
+            return true;
+        }
+        let (held, held_bytes, max, max_bytes) = match account {
+            Account::Exempt => return true,
+            Account::Burst => {
+                let (packets, bytes) = self.burst();
+                (packets, bytes, limits.queue_burst_packets, limits.queue_burst_bytes)
+            }
+            Account::Backlog => (
+                self.backlog_packets as usize,
+                self.backlog_bytes,
+                limits.queued_packets,
+                limits.queued_bytes,
+            ),
+        };
+        held == 0
+            || (held_bytes.saturating_add(bytes) <= max_bytes
+                && held.saturating_add(packets) <= max)
     }
 
     /// Whether that many more packets, of that many bytes together, respect limits on both.
@@ -141,9 +206,9 @@ impl SendQueue {
         max_packets: usize,
         max_bytes: usize,
     ) -> bool {
-        let bytes = self.bytes.saturating_sub(self.exempt_bytes).saturating_add(bytes);
+        let held_bytes = self.bytes.saturating_sub(self.exempt_bytes);
         let held = self.entries.len().saturating_sub(self.exempt_packets as usize);
-        bytes <= max_bytes && held.saturating_add(packets) <= max_packets
+        held_bytes.saturating_add(bytes) <= max_bytes && held.saturating_add(packets) <= max_packets
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -158,24 +223,44 @@ impl SendQueue {
         self.entries.is_empty()
     }
 
-    fn reserve(&mut self) {
+    /// Packets and bytes of the burst.
+    fn burst(&self) -> (usize, usize) {
+        let others = (self.exempt_packets as usize).saturating_add(self.backlog_packets as usize);
+        let other_bytes = self.exempt_bytes.saturating_add(self.backlog_bytes);
+        (self.entries.len().saturating_sub(others), self.bytes.saturating_sub(other_bytes))
+    }
+
+    fn count(&mut self, bytes: usize, account: Account) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        match account {
+            Account::Burst => {}
+            Account::Backlog => {
+                self.backlog_bytes = self.backlog_bytes.saturating_add(bytes);
+                self.backlog_packets = self.backlog_packets.saturating_add(1);
+            }
+            Account::Exempt => {
+                self.exempt_bytes = self.exempt_bytes.saturating_add(bytes);
+                self.exempt_packets = self.exempt_packets.saturating_add(1);
+            }
+        }
         if self.entries.capacity() == 0 {
             self.entries.reserve_exact(Self::FIRST);
         }
     }
 
-    fn count_exempt(&mut self, frame: &Frame) {
-        self.bytes = self.bytes.saturating_add(frame.len());
-        self.exempt_bytes = self.exempt_bytes.saturating_add(frame.len());
-        self.exempt_packets = self.exempt_packets.saturating_add(1);
-        self.reserve();
-    }
-
     fn forget(&mut self, entry: &Entry) {
-        self.bytes = self.bytes.saturating_sub(entry.len());
-        if entry.is_exempt() {
-            self.exempt_bytes = self.exempt_bytes.saturating_sub(entry.len());
-            self.exempt_packets = self.exempt_packets.saturating_sub(1);
+        let bytes = entry.len();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        match entry.account() {
+            Account::Burst => {}
+            Account::Backlog => {
+                self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
+                self.backlog_packets = self.backlog_packets.saturating_sub(1);
+            }
+            Account::Exempt => {
+                self.exempt_bytes = self.exempt_bytes.saturating_sub(bytes);
+                self.exempt_packets = self.exempt_packets.saturating_sub(1);
+            }
         }
     }
 
@@ -263,48 +348,82 @@ mod tests {
     }
 
     #[test]
-    fn exempt_packets_do_not_count() {
-        let limits = Limits { queued_bytes: 10, queued_packets: 2, ..Limits::default() };
+    fn each_account_has_its_own_limits() {
+        let limits = Limits {
+            queued_bytes: 10,
+            queued_packets: 2,
+            queue_burst_bytes: 20,
+            queue_burst_packets: 3,
+            ..Limits::default()
+        };
         let mut queue = SendQueue::default();
         for _ in 0..5 {
-            queue.push_exempt(frame(100));
+            queue.push(frame(100), Account::Exempt);
         }
-        assert!(queue.fits(&frame(10), &limits));
-        assert!(!queue.fits(&frame(11), &limits));
-        queue.push(frame(4));
-        queue.push(frame(4));
-        assert!(!queue.fits(&frame(0), &limits), "two packets are the limit");
+        for (account, most) in [(Account::Backlog, 10), (Account::Burst, 20)] {
+            assert!(queue.fits(1, 1_000, account, &limits), "one that is empty takes any one");
+            queue.push(frame(4), account);
+            assert!(queue.fits(1, most - 4, account, &limits));
+            assert!(!queue.fits(1, most - 3, account, &limits));
+            assert!(!queue.fits(3, 0, account, &limits), "three more are too many");
+        }
         assert_eq!((queue.bytes(), queue.packets()), (508, 7));
         while queue.pop().is_some() {}
         assert_eq!((queue.bytes, queue.exempt_bytes, queue.exempt_packets), (0, 0, 0));
+        assert_eq!((queue.backlog_bytes, queue.backlog_packets, queue.burst()), (0, 0, (0, 0)));
+    }
+
+    #[test]
+    fn a_ping_comes_before_all_but_the_open_packet() {
+        let mut queue = SendQueue::default();
+        queue.push(Frame::Text("0{}".into()), Account::Exempt);
+        queue.push(Frame::Text("4a".into()), Account::Burst);
+        queue.push_ping_first();
+        assert_eq!(queue.pop(), Some(Frame::Text("0{}".into())));
+        assert_eq!(queue.pop(), Some(Frame::Text("2".into())));
+        queue.push_ping_first();
+        assert_eq!(queue.pop_payload(100), "2\u{1e}4a");
+        queue.push(Frame::Text("4a".into()), Account::Burst);
+        queue.push_ping();
+        assert_eq!(queue.pop_payload(100), "4a\u{1e}2");
+        assert_eq!((queue.bytes(), queue.exempt_bytes, queue.exempt_packets), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 40);
     }
 
     #[test]
     fn positions_say_what_has_left() {
         let mut queue = SendQueue::default();
-        queue.push_exempt(frame(1));
+        queue.push(frame(1), Account::Exempt);
         assert!(queue.pop().is_some());
         let position = queue.end();
-        queue.push(frame(1));
+        queue.push(frame(1), Account::Burst);
         queue.push_front_exempt(frame(1));
         assert!(queue.pop().is_some());
         assert!(!queue.has_left(position), "only what stands before it has");
         assert!(queue.pop().is_some());
         assert!(queue.has_left(position) && !queue.has_left(queue.end()));
-        queue.push(frame(1));
+        queue.push(frame(1), Account::Burst);
+        queue.push_ping_first();
+        assert!(queue.has_left(position) && !queue.has_left(position + 1));
         queue.clear();
-        assert_eq!(queue.end(), position + 2, "no position is used twice");
+        queue.push(frame(1), Account::Burst);
+        queue.clear();
+        assert_eq!(queue.end(), position + 3, "no position is used twice");
     }
 
     #[test]
     fn memory_of_a_burst_is_given_back() {
         let mut queue = SendQueue::default();
         for _ in 0..100 {
-            queue.push(frame(1));
+            queue.push(frame(1), Account::Burst);
         }
         while queue.pop().is_some() {}
         assert_eq!(queue.entries.capacity(), 0);
-        queue.push(frame(1));
+        queue.push(frame(1), Account::Burst);
         let kept = queue.entries.capacity();
         assert!(queue.pop().is_some());
         assert_eq!(queue.entries.capacity(), kept, "light traffic keeps its capacity");
@@ -315,7 +434,7 @@ mod tests {
     fn a_single_text_is_shared_with_the_body() {
         let text = ByteString::from("4shared");
         let mut queue = SendQueue::default();
-        queue.push(Frame::Text(text.clone()));
+        queue.push(Frame::Text(text.clone()), Account::Burst);
         assert_eq!(queue.pop_payload(3).as_ptr(), text.as_ptr());
     }
 

@@ -163,7 +163,13 @@ impl ServerConnection {
         match self.rest.heartbeat.handle_timeout(self.rest.now, &self.config) {
             Beat::Nothing => {}
             Beat::Ping => {
-                self.queue.push_exempt(Packet::Ping { probe: false }.encode());
+                // A WebSocket that is not paused takes everything.
+                if self.state.writable_websocket().is_some() {
+                    self.queue.push_ping();
+                    self.rest.heartbeat.handle_ping_taken();
+                } else {
+                    self.queue.push_ping_first();
+                }
                 self.answer_get();
             }
             Beat::Dead => self.end(CloseReason::PingTimeout),

@@ -10,7 +10,7 @@ use super::{
     CloseReason, Event, Frame, Input, Open, Output, Packet, Payload, Response, SendError,
     Transport,
     heartbeat::Heartbeat,
-    queue::{Fifo, Rare, SendQueue},
+    queue::{Account, Fifo, Rare, SendQueue},
     state::{LastClose, State},
 };
 use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
@@ -61,6 +61,9 @@ pub(super) struct Rest {
     events: Fifo<Event>,
 }
 
+/// A ping as it is sent. No other packet of a server begins like it.
+const PING: &str = "2";
+
 impl ServerConnection {
     /// Opens a session for a handshake that was [verified](super::verify). The handshake is
     /// answered: `wire` is its GET or its WebSocket.
@@ -74,7 +77,8 @@ impl ServerConnection {
         wire: WireId,
     ) -> Self {
         let mut queue = SendQueue::default();
-        queue.push_exempt(Packet::Open(Open::new(&id, &config, transport)).encode());
+        let open = Packet::Open(Open::new(&id, &config, transport)).encode();
+        queue.push(open, Account::Exempt);
         let rest = Rest {
             id,
             intake: Bucket::default(),
@@ -82,7 +86,7 @@ impl ServerConnection {
             heartbeat: Heartbeat::new(now, &config),
             events: Fifo::new(),
         };
-        let state = State::new(transport, wire);
+        let state = State::new(now, transport, wire);
         let mut session = Self { config, state, queue, wires: Rare::new(), rest: Box::new(rest) };
         session.answer_get();
         session
@@ -123,29 +127,87 @@ impl ServerConnection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the session is not open. [`SendError::Overflow`] if more would be
-    /// queued than [`Limits`](crate::Limits) allow; then the session has closed itself.
+    /// [`SendError::Closed`] if the session is not open. [`SendError::Full`] if too much was sent
+    /// at once: more than
+    /// [`queue_burst_bytes`](crate::Limits::queue_burst_bytes) or
+    /// [`queue_burst_packets`](crate::Limits::queue_burst_packets) wait that were queued while the
+    /// peer could be expected to take them; then nothing has changed. [`SendError::Overflow`] if
+    /// the peer does not read, and more than [`queued_bytes`](crate::Limits::queued_bytes) or
+    /// [`queued_packets`](crate::Limits::queued_packets) would be queued meanwhile; then the
+    /// session has closed itself.
     pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
-        if !self.is_open() {
-            return Err(SendError::Closed);
-        }
-        if !self.queue.fits(&frame, &self.config.limits) {
+        let sent = self.send_message(frame.len(), core::iter::once(frame));
+        if sent == Err(SendError::Overflow) {
             self.end(CloseReason::Overflow);
-            return Err(SendError::Overflow);
         }
-        self.queue.push(frame);
+        sent
+    }
+
+    /// Sends the frames of one message, of so many bytes together: all of them, or none if there
+    /// is no room. The session goes on in any case.
+    pub(crate) fn send_message(
+        &mut self,
+        bytes: usize,
+        frames: impl ExactSizeIterator<Item = Frame>,
+    ) -> Result<(), SendError> {
+        let account = self.find_room(frames.len(), bytes)?;
+        for frame in frames {
+            self.queue.push(frame, account);
+        }
         self.answer_get();
         Ok(())
     }
 
-    /// As [`send_frame`](Self::send_frame), for packets that count against a limit elsewhere.
-    pub(crate) fn send_exempt(&mut self, frame: Frame) -> Result<(), SendError> {
+    /// As [`send_frame`](Self::send_frame), for what answers the peer: however much it asks at
+    /// once, only so much is kept for it.
+    pub(crate) fn send_answer(&mut self, frame: Frame) {
+        if !self.is_open() {
+            return;
+        }
+        if !self.queue.fits(1, frame.len(), Account::Backlog, &self.config.limits) {
+            return self.end(CloseReason::Overflow);
+        }
+        self.queue.push(frame, Account::Backlog);
+        self.answer_get();
+    }
+
+    /// As [`send_frame`](Self::send_frame), for replays, which have a limit of their own.
+    pub(crate) fn send_exempt(&mut self, frame: Frame) {
+        if self.is_open() {
+            self.queue.push(frame, Account::Exempt);
+            self.answer_get();
+        }
+    }
+
+    /// Whether a message of so many frames and bytes can be sent now.
+    pub(crate) fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
+        self.find_room(packets, bytes).map(|_| ())
+    }
+
+    /// What a message of so many frames and bytes counts against, if there is room for it.
+    ///
+    /// What is queued while the peer can be expected to take it says nothing about the peer. Only
+    /// what is added while it does not read is held against it.
+    fn find_room(&self, packets: usize, bytes: usize) -> Result<Account, SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
         }
-        self.queue.push_exempt(frame);
-        self.answer_get();
-        Ok(())
+        let (account, error) = if self.is_behind() {
+            (Account::Backlog, SendError::Overflow)
+        } else {
+            (Account::Burst, SendError::Full)
+        };
+        let is_room = self.queue.fits(packets, bytes, account, &self.config.limits);
+        if is_room { Ok(account) } else { Err(error) }
+    }
+
+    /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for as
+    /// long as it may take to answer a ping.
+    fn is_behind(&self) -> bool {
+        match self.state.idle_since() {
+            None => self.state.is_paused(),
+            Some(since) => since.saturating_add(self.config.ping_timeout) <= self.rest.now,
+        }
     }
 
     /// Closes the session once the peer has taken what is queued for it, or after
@@ -212,6 +274,9 @@ impl ServerConnection {
         if let Some(wire) = self.state.writable_websocket()
             && let Some(frame) = self.queue.pop()
         {
+            if frame.len() == PING.len() && matches!(&frame, Frame::Text(text) if text == PING) {
+                self.rest.heartbeat.handle_ping_taken();
+            }
             return Some(Output::Send { wire, frame });
         }
         let LastClose { wire, code } = self.state.take_last_close()?;
@@ -294,7 +359,12 @@ impl ServerConnection {
             return;
         }
         let body = if !self.queue.is_empty() {
-            self.queue.pop_payload(self.config.max_payload)
+            let body = self.queue.pop_payload(self.config.max_payload);
+            // It comes before everything else.
+            if body.starts_with(PING.as_bytes()) {
+                self.rest.heartbeat.handle_ping_taken();
+            }
+            body
         } else if let Some(closing) = self.state.closing() {
             // It goes alone: the official client handles a close packet before the messages that
             // came with it, and would take a DISCONNECT for a lost link.
@@ -304,7 +374,7 @@ impl ServerConnection {
         } else {
             return;
         };
-        if let Some(wire) = self.state.take_get() {
+        if let Some(wire) = self.state.take_get(self.rest.now) {
             self.respond(wire, Response::packets(body));
         }
     }
@@ -404,15 +474,33 @@ mod tests {
         let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
         let (now, wire) = (Timestamp::ZERO, WireId(1));
         let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+        session.pause(wire);
         let replay = Frame::Text(ByteString::from_static("4a long one"));
         for _ in 0..10 {
-            assert_eq!(session.send_exempt(replay.clone()), Ok(()));
+            session.send_exempt(replay.clone());
         }
         assert_eq!(session.queued_packets(), 11);
         assert_eq!(session.send(Payload::Text("a".into())), Ok(()));
-        assert_eq!(session.send(Payload::Text("b".into())), Ok(()));
+        session.send_answer(Frame::Text(ByteString::from_static("4b")));
+        assert!(session.is_open());
         assert_eq!(session.send(Payload::Text("c".into())), Err(SendError::Overflow));
-        assert_eq!(session.send_exempt(replay), Err(SendError::Closed));
+        session.send_exempt(replay);
+        assert_eq!(session.queued_packets(), 0);
+    }
+
+    #[test]
+    fn answers_are_bounded_also_while_the_peer_reads() {
+        let limits = Limits { queued_packets: 2, ..Limits::default() };
+        let config = Arc::new(ServerConfig::new().limits(limits));
+        let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let (now, wire) = (Timestamp::ZERO, WireId(1));
+        let mut session = ServerConnection::new(now, config, id, Transport::Polling, wire);
+        let answer = Frame::Text(ByteString::from_static("44/nope,"));
+        session.send_answer(answer.clone());
+        session.send_answer(answer.clone());
+        assert!(session.is_open());
+        session.send_answer(answer);
+        assert_eq!(session.poll_event(), Some(Event::Closed { reason: CloseReason::Overflow }));
     }
 
     #[test]

@@ -73,10 +73,12 @@ enum Carrier {
     },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Polling {
     /// The GET that waits for packets.
     get: Option<WireId>,
+    /// When the last GET was answered.
+    answered_at: Timestamp,
     /// The POST that is being received.
     post: Option<WireId>,
     probe: Option<Probe>,
@@ -113,11 +115,14 @@ pub(super) struct Released {
 }
 
 impl State {
-    pub(super) fn new(transport: Transport, wire: WireId) -> Self {
+    pub(super) fn new(now: Timestamp, transport: Transport, wire: WireId) -> Self {
         let carrier = match transport {
-            Transport::Polling => {
-                Carrier::Polling(Box::new(Polling { get: Some(wire), ..Polling::default() }))
-            }
+            Transport::Polling => Carrier::Polling(Box::new(Polling {
+                get: Some(wire),
+                answered_at: now,
+                post: None,
+                probe: None,
+            })),
             Transport::WebSocket => {
                 Carrier::WebSocket { wire, lost: false, paused: false, post: None }
             }
@@ -139,9 +144,13 @@ impl State {
         }
     }
 
-    pub(super) fn take_get(&mut self) -> Option<WireId> {
+    /// Takes the GET that waits, to be answered at once.
+    pub(super) fn take_get(&mut self, now: Timestamp) -> Option<WireId> {
         match &mut self.carrier {
-            Carrier::Polling(polling) => polling.get.take(),
+            Carrier::Polling(polling) => {
+                polling.answered_at = now;
+                polling.get.take()
+            }
             Carrier::WebSocket { .. } => None,
         }
     }
@@ -177,7 +186,7 @@ impl State {
         let Carrier::Polling(polling) = &self.carrier else {
             return None;
         };
-        let Polling { get, post, probe: Some(probe) } = **polling else {
+        let Polling { get, post, probe: Some(probe), .. } = **polling else {
             return None;
         };
         let (wire, post) = (probe.wire(), post.map(Box::new));
@@ -200,7 +209,7 @@ impl State {
     pub(super) fn lose(&mut self, lost: WireId) -> Lost {
         match &mut self.carrier {
             Carrier::Polling(polling) => {
-                let Polling { get, post, probe } = &mut **polling;
+                let Polling { get, post, probe, .. } = &mut **polling;
                 if probe.take_if(|probe| probe.wire() == lost).is_some() {
                     return Lost::Nothing;
                 }
@@ -234,7 +243,7 @@ impl State {
         match &mut self.carrier {
             Carrier::Polling(polling) => {
                 self.life = Life::Over(Box::new(Over::Ended { close: None }));
-                let Polling { get, post, probe } = &mut **polling;
+                let Polling { get, post, probe, .. } = &mut **polling;
                 let probe = probe.take().map(|probe| probe.wire());
                 Some(Released { get: get.take(), post: post.take(), probe, flush: false })
             }
@@ -308,6 +317,19 @@ impl State {
 
     pub(super) fn has_get(&self) -> bool {
         matches!(&self.carrier, Carrier::Polling(polling) if polling.get.is_some())
+    }
+
+    /// Since when the client of a polling session could have sent a GET; `None` while one waits, and
+    /// on WebSocket.
+    pub(super) fn idle_since(&self) -> Option<Timestamp> {
+        match &self.carrier {
+            Carrier::Polling(polling) if polling.get.is_none() => Some(polling.answered_at),
+            Carrier::Polling(_) | Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.carrier, Carrier::WebSocket { paused: true, .. })
     }
 
     /// The WebSocket, if it takes frames now. At the end it takes what it had been given before.

@@ -205,6 +205,8 @@ impl<D: Default> Hub<D> {
             Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
                 increment(&mut self.totals.emits_refused);
             }
+            // The queues are those of the links, and counted there.
+            Err(EmitError::QueueFull) => {}
             Ok(_) | Err(EmitError::NotConnected | EmitError::UnknownNamespace) => {}
         }
         emitted

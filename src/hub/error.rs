@@ -32,6 +32,11 @@ pub enum EmitError {
     /// The session has ended, or it is parked and the event would not be replayed.
     #[error("the socket is not connected")]
     NotConnected,
+    /// Too much is queued for the client's connection: see
+    /// [`Limits::queue_burst_bytes`](crate::Limits::queue_burst_bytes) and, for one that does not
+    /// read, [`Limits::queued_bytes`](crate::Limits::queued_bytes). Nothing has changed.
+    #[error("too much is queued for the socket's connection")]
+    QueueFull,
     /// There is no such namespace.
     #[error("there is no such namespace")]
     UnknownNamespace,

@@ -105,8 +105,29 @@ pub(crate) struct Attached {
 pub struct Delivery {
     pub(crate) namespace: u32,
     pub(crate) packet: Encoded,
-    pub(crate) is_volatile: bool,
+    pub(crate) reliability: Reliability,
     pub(crate) to: SmallVec<[ConnectionId; 1]>,
+}
+
+/// What becomes of a packet that a link cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reliability {
+    /// It is dropped.
+    Volatile,
+    /// It is refused, and the emitter told; a link that does not read is closed.
+    Reliable,
+    /// The link is closed: the packet is replayed, or asked for again, when the client comes back.
+    Owed,
+}
+
+impl Reliability {
+    pub(crate) fn of_event(is_volatile: bool, is_logged: bool) -> Self {
+        match (is_volatile, is_logged) {
+            (true, _) => Self::Volatile,
+            (false, false) => Self::Reliable,
+            (false, true) => Self::Owed,
+        }
+    }
 }
 
 impl Delivery {

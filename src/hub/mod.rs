@@ -50,7 +50,7 @@ use alloc::{
 };
 use core::fmt;
 
-pub(crate) use self::message::{Attached, ConnectSerial, ReplyKind, RequestKind};
+pub(crate) use self::message::{Attached, ConnectSerial, Reliability, ReplyKind, RequestKind};
 pub use self::{
     acks::AckFailure,
     audience::Audience,

@@ -11,7 +11,7 @@ use super::{
     audience::Audience,
     error::EmitError,
     event::Event,
-    message::{Attached, Delivery, Reply, ReplyKind},
+    message::{Attached, Delivery, Reliability, Reply, ReplyKind},
     reason::{DisconnectReason, ExpiryCause},
     sessions::{Member, Sessions},
 };
@@ -76,7 +76,8 @@ impl<D> Namespace<D> {
         self.config.check_event(event, is_logged)?;
         let to = Sessions::<D>::addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, None, is_logged);
-        out.extend(connection.map(|to| self.deliver_one(to, packet, is_volatile)));
+        let reliability = Reliability::of_event(is_volatile, is_logged);
+        out.extend(connection.map(|to| self.deliver_one(to, packet, reliability)));
         Ok(())
     }
 
@@ -100,7 +101,8 @@ impl<D> Namespace<D> {
         let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
         let to = Sessions::<D>::addressed_to(socket.index);
         let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
-        out.extend(connection.map(|to| self.deliver_one(to, packet, false)));
+        let reliability = Reliability::of_event(false, is_logged);
+        out.extend(connection.map(|to| self.deliver_one(to, packet, reliability)));
         Ok(AckId { namespace: self.id, id })
     }
 
@@ -125,7 +127,8 @@ impl<D> Namespace<D> {
         let count = to.len();
         if count > 0 {
             let namespace = self.id;
-            out.push_back(Output::Deliver(Delivery { namespace, packet, is_volatile, to }));
+            let reliability = Reliability::of_event(is_volatile, is_logged);
+            out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
         }
         Ok(count)
     }
@@ -155,8 +158,9 @@ impl<D> Namespace<D> {
             return Ok(ack);
         }
         let packet = self.sessions.publish(now, &addressees, event, Some(id), false);
-        let (namespace, is_volatile) = (self.id, audience.is_volatile());
-        out.push_back(Output::Deliver(Delivery { namespace, packet, is_volatile, to }));
+        let namespace = self.id;
+        let reliability = Reliability::of_event(audience.is_volatile(), false);
+        out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
         Ok(ack)
     }
 
@@ -308,10 +312,10 @@ impl<D> Namespace<D> {
         &self,
         to: ConnectionId,
         packet: Encoded,
-        is_volatile: bool,
+        reliability: Reliability,
     ) -> Output<D> {
         let to = core::iter::once(to).collect();
-        Output::Deliver(Delivery { namespace: self.id, packet, is_volatile, to })
+        Output::Deliver(Delivery { namespace: self.id, packet, reliability, to })
     }
 }
 

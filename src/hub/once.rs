@@ -6,7 +6,7 @@ use super::{
     Output,
     error::OnceError,
     event::Event,
-    message::{AckToken, Attached, Once},
+    message::{AckToken, Attached, Once, Reliability},
     namespace::{Namespace, Outbox},
     sessions::{AnswerKey, Known, Member, OFFSET_LEN_MAX, Waiting},
 };
@@ -107,7 +107,7 @@ impl<D> Namespace<D> {
         };
         let packets = self.sessions.take_question(socket.key.index, ids).unwrap_or_default();
         for packet in packets {
-            out.push_back(self.deliver_one(connection, packet, false));
+            out.push_back(self.deliver_one(connection, packet, Reliability::Owed));
         }
     }
 
@@ -116,8 +116,9 @@ impl<D> Namespace<D> {
         let member = if is_counted { self.member(to.socket.key) } else { self.attached(to.socket) };
         let connection = member.and_then(Member::connection);
         let packet = connection.map(|_| Encoded::ack(self.sessions.name(), to.id, args));
-        let delivery =
-            connection.zip(packet).map(|(to, packet)| self.deliver_one(to, packet, false));
+        let delivery = connection
+            .zip(packet)
+            .map(|(to, packet)| self.deliver_one(to, packet, Reliability::Owed));
         let is_sent = delivery.is_some();
         out.extend(delivery);
         is_sent

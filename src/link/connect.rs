@@ -104,7 +104,7 @@ impl Link {
         self.rest.patience = Patience::Nothing;
         self.await_attachment();
         for packet in packets {
-            self.send_exempt(packet);
+            if packet.is_connect() { self.answer(packet) } else { self.replay(packet) }
         }
     }
 
@@ -131,7 +131,7 @@ impl Link {
             _ => return,
         }
         self.note_seats();
-        self.send_exempt(packet);
+        self.answer(packet);
     }
 
     pub(super) fn turn_away(
@@ -144,7 +144,7 @@ impl Link {
         if self.rest.seats.iter().any(is_refused) {
             // A session that was to be replaced is over as well.
             self.rest.seats.retain(|seat| !is_refused(seat));
-            self.send_exempt(packet);
+            self.answer(packet);
         }
         self.forget_replaced(namespace);
     }
@@ -169,7 +169,7 @@ impl Link {
             } else {
                 let packet = Encoded::disconnect(&seat.name());
                 self.rest.seats.retain(|seat| seat.socket != Some(socket));
-                self.send_exempt(&packet);
+                self.answer(&packet);
             }
             self.note_seats();
         }
@@ -178,7 +178,7 @@ impl Link {
         }
         for seat in self.take_seats() {
             if seat.socket.is_some() {
-                self.send_exempt(&Encoded::disconnect(&seat.name()));
+                self.answer(&Encoded::disconnect(&seat.name()));
             }
             self.give_up(&seat, DisconnectReason::ServerNamespaceDisconnect);
         }
@@ -200,7 +200,7 @@ impl Link {
         self.request(RequestKind::Violation);
         let seat = self.rest.seats.iter().find(|seat| seat.is_in(namespace));
         match seat.map(|seat| seat.socket) {
-            Some(Some(_)) => self.send_exempt(&Encoded::disconnect(namespace)),
+            Some(Some(_)) => self.answer(&Encoded::disconnect(namespace)),
             Some(None) => self.refuse(namespace, r#"{"message":"Protocol violation"}"#),
             None => {}
         }
@@ -218,7 +218,7 @@ impl Link {
 
     fn refuse(&mut self, namespace: &NamespaceName, error: &str) {
         let error = Json::from_text(error).unwrap_or_else(|_| Json::empty_object());
-        self.send_exempt(&Encoded::connect_error(namespace, &error));
+        self.answer(&Encoded::connect_error(namespace, &error));
     }
 
     fn has_seat(&self, namespace: &NamespaceName) -> bool {

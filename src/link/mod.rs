@@ -83,7 +83,7 @@ use self::seats::Seats;
 use crate::{
     config::ServerConfig,
     engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
-    hub::{ConnectSerial, Delivery, Reply, ReplyKind},
+    hub::{ConnectSerial, Delivery, Reliability, Reply, ReplyKind},
     id::{EngineId, WireId},
     socket::Decoder,
     time::Timestamp,
@@ -187,22 +187,37 @@ impl Link {
         if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
             return Delivered::Stale;
         }
-        if delivery.is_volatile && !self.connection.is_writable() {
+        let is_volatile = delivery.reliability == Reliability::Volatile;
+        if is_volatile && !self.connection.is_writable() {
             return Delivered::Dropped;
         }
-        match self.send(&delivery.packet) {
-            Ok(()) => {
+        match (self.send(&delivery.packet), delivery.reliability) {
+            (Ok(()), _) => {
                 if self.is_fresh {
                     self.note_delivery(delivery.namespace);
                 }
                 Delivered::Queued
             }
-            Err(SendError::Overflow) => {
+            (Err(SendError::Closed), _) => Delivered::Stale,
+            (Err(_), Reliability::Volatile) => Delivered::Dropped,
+            (Err(SendError::Full), Reliability::Reliable) => Delivered::Refused,
+            (Err(SendError::Full | SendError::Overflow), _) => {
+                self.connection.abort(CloseReason::Overflow);
                 self.handle_engine();
                 Delivered::Overflowed
             }
-            Err(SendError::Closed) => Delivered::Stale,
         }
+    }
+
+    /// Whether an event of about so many frames and bytes can be queued.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if the connection is not open, [`SendError::Full`] if it has to take
+    /// what is queued first, [`SendError::Overflow`] if it does not read and has too much to read
+    /// already.
+    pub fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
+        self.connection.check_room(packets, bytes)
     }
 
     /// Closes the connection. What is queued is sent first, unless `reason` is a shutdown.
@@ -216,7 +231,8 @@ impl Link {
     }
 
     /// Stops sending on a WebSocket whose peer does not read. What is emitted meanwhile is queued
-    /// within [`Limits::queued_bytes`](crate::Limits::queued_bytes).
+    /// within [`Limits::queued_bytes`](crate::Limits::queued_bytes); what was queued before is not
+    /// held against the client.
     pub fn pause(&mut self, wire: WireId) {
         self.connection.pause(wire);
     }

@@ -51,6 +51,9 @@ pub enum Delivered {
     Dropped,
     /// The client is not in the namespace any more.
     Stale,
-    /// The queue was over its limit: the connection is closed.
+    /// Too much is queued at once: it was not queued, and the connection goes on.
+    Refused,
+    /// The queue was over its limit: the connection is closed. With recovery on the client gets
+    /// the event when it comes back.
     Overflowed,
 }

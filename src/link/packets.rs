@@ -57,7 +57,7 @@ impl Link {
     fn handle_other_parser(&mut self) {
         let error = Json::from_text(r#"{"message":"This server speaks the default parser"}"#);
         let error = error.unwrap_or_else(|_| Json::empty_object());
-        self.send_exempt(&Encoded::connect_error(&NamespaceName::root(), &error));
+        self.answer(&Encoded::connect_error(&NamespaceName::root(), &error));
         self.connection.close(self.connection.now(), CloseReason::OtherParser);
     }
 
@@ -163,21 +163,29 @@ impl Link {
     }
 
     pub(super) fn send(&mut self, packet: &Encoded) -> Result<(), SendError> {
-        self.connection.send_frame(Frame::Text(packet.head().clone()))?;
-        for attachment in packet.attachments() {
-            self.connection.send_frame(Frame::Binary(attachment.clone()))?;
+        let head = Frame::Text(packet.head().clone());
+        if packet.attachments().is_empty() {
+            return self.connection.send_message(head.len(), core::iter::once(head));
         }
-        Ok(())
+        let attachments = packet.attachments().iter().map(|bytes| Frame::Binary(bytes.clone()));
+        let frames: Vec<Frame> = core::iter::once(head).chain(attachments).collect();
+        let bytes = frames.iter().map(Frame::len).sum();
+        self.connection.send_message(bytes, frames.into_iter())
     }
 
-    /// Sends what the limits of the queue do not apply to: answers, and what was missed, which is
-    /// bounded by [`replay_bytes`](crate::RecoveryConfig::replay_bytes). On a connection that is
-    /// closing there is nobody to answer.
-    pub(super) fn send_exempt(&mut self, packet: &Encoded) {
-        let mut is_sent = self.connection.send_exempt(Frame::Text(packet.head().clone())).is_ok();
+    /// Sends a packet without attachments that answers the client, or that tells it of its end in
+    /// a namespace. One that does not read them is closed. On a connection that is closing there
+    /// is nobody to answer.
+    pub(super) fn answer(&mut self, packet: &Encoded) {
+        self.connection.send_answer(Frame::Text(packet.head().clone()));
+    }
+
+    /// Sends what was missed, which is bounded by
+    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) and not by the limits of the queue.
+    pub(super) fn replay(&mut self, packet: &Encoded) {
+        self.connection.send_exempt(Frame::Text(packet.head().clone()));
         for attachment in packet.attachments() {
-            let frame = Frame::Binary(attachment.clone());
-            is_sent = is_sent && self.connection.send_exempt(frame).is_ok();
+            self.connection.send_exempt(Frame::Binary(attachment.clone()));
         }
     }
 }

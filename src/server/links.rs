@@ -57,6 +57,12 @@ impl Links {
         id
     }
 
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Link> {
+        let (index, generation) = unpack(id);
+        let slot = self.slots.get(index).filter(|slot| slot.generation == generation);
+        slot.map(|slot| &slot.link)
+    }
+
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Link> {
         self.slot_mut(id).map(|slot| &mut slot.link)
     }

@@ -13,18 +13,22 @@
 //! * [`Server::deadline`] says when [`Input::Timeout`] is due. It is in the past while there is
 //!   output, so a driver that only looks at the deadline drains too.
 //! * A WebSocket that does not take frames is [paused](Server::pause): its frames stay in the
-//!   connection's bounded queue while everything else flows.
+//!   connection's bounded queue while everything else flows. Pause it as soon as it does not take
+//!   what was polled for it, and resume it when it has: what is queued while it is paused is held
+//!   against its client.
 //!
 //! A *wire* is one HTTP exchange or one WebSocket, named by the embedder.
 
 mod input;
 mod links;
+mod reach;
 mod requests;
 mod snapshot;
 mod verbs;
 
 pub use self::{
     input::{Input, Output},
+    reach::Reach,
     requests::Admission,
 };
 pub use crate::{
@@ -221,6 +225,7 @@ impl<D: Default> Server<D> {
             connections_closed: self.totals.connections_closed,
             requests_refused: self.totals.requests_refused,
             volatile_dropped: self.totals.volatile_dropped,
+            packets_refused: self.totals.packets_refused,
             stale: hub.stale.wrapping_add(self.totals.stale),
             ..hub
         };
@@ -249,10 +254,13 @@ impl<D: Default> Server<D> {
     /// What one word of a link causes is carried out before its next one is looked at, and what the
     /// hub puts out is carried out in its order: so packets keep their order on every wire, and a
     /// connection is reported as closed after its sockets.
-    fn exchange(&mut self, now: Timestamp) {
+    ///
+    /// Returns what has become of the packets that were delivered.
+    fn exchange(&mut self, now: Timestamp) -> Reach {
+        let mut reach = Reach::default();
         loop {
             if let Some(output) = self.hub.poll_output() {
-                self.handle_hub(now, output);
+                self.handle_hub(now, output, &mut reach);
             } else if let Some((connection, output)) = self.inbox.pop_front() {
                 match output {
                     link::Output::Hub(request) => self.hub.handle_request(now, connection, request),
@@ -260,17 +268,17 @@ impl<D: Default> Server<D> {
                     link::Output::Wire(_) => {}
                 }
             } else {
-                return;
+                return reach;
             }
         }
     }
 
-    fn handle_hub(&mut self, now: Timestamp, output: hub::Output<D>) {
+    fn handle_hub(&mut self, now: Timestamp, output: hub::Output<D>, reach: &mut Reach) {
         match output {
             hub::Output::Reply { to, reply } => {
                 self.with_link(to, |link| link.handle_reply(now, reply));
             }
-            hub::Output::Deliver(delivery) => self.deliver(&delivery),
+            hub::Output::Deliver(delivery) => self.deliver(&delivery, reach),
             hub::Output::Event(event) => self.events.push_back(event),
         }
     }
@@ -286,12 +294,23 @@ impl<D: Default> Server<D> {
         });
     }
 
-    fn deliver(&mut self, delivery: &hub::Delivery) {
+    fn deliver(&mut self, delivery: &hub::Delivery, reach: &mut Reach) {
+        reach.sockets = reach.sockets.saturating_add(delivery.recipients().len());
         for to in delivery.recipients() {
             match self.links.deliver(*to, delivery) {
                 Some(Delivered::Queued) => {}
-                Some(Delivered::Dropped) => increment(&mut self.totals.volatile_dropped),
-                Some(Delivered::Overflowed) => self.collect(*to),
+                Some(Delivered::Dropped) => {
+                    increment(&mut self.totals.volatile_dropped);
+                    reach.dropped = reach.dropped.saturating_add(1);
+                }
+                Some(Delivered::Refused) => {
+                    increment(&mut self.totals.packets_refused);
+                    reach.refused = reach.refused.saturating_add(1);
+                }
+                Some(Delivered::Overflowed) => {
+                    reach.closed = reach.closed.saturating_add(1);
+                    self.collect(*to);
+                }
                 Some(Delivered::Stale) | None => increment(&mut self.totals.stale),
             }
         }

@@ -3,17 +3,21 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Server;
+use super::{Reach, Server};
 use crate::{
-    engine::CloseReason,
+    engine::{CloseReason, SendError},
     hub::{
         AckError, AckToken, Audience, ConnectRequest, EmitError, NamespaceError, Once, OnceError,
         Rejection, RoomError,
     },
     id::{AckId, ConnectionId, SocketId, SocketKey},
     socket::{self, Args, NamespaceName},
+    stats::increment,
     time::Timestamp,
 };
+
+/// What a packet may have beyond its event: its type, a namespace, an id, an offset.
+const ENVELOPE_BYTES: usize = 512;
 
 impl<D: Default> Server<D> {
     /// Adds a namespace that clients may ask to join. Adding it again has no effect.
@@ -65,7 +69,9 @@ impl<D: Default> Server<D> {
     ///
     /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off;
     /// [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] for what clients would refuse:
-    /// nothing is sent or logged then.
+    /// nothing is sent or logged then. [`EmitError::QueueFull`] if too much is queued for its
+    /// connection at once, or if the client does not read while recovery is off. With recovery on
+    /// one that does not read is closed: it gets the event when it comes back.
     pub fn emit(
         &mut self,
         now: Timestamp,
@@ -73,6 +79,7 @@ impl<D: Default> Server<D> {
         event: &socket::Event,
     ) -> Result<(), EmitError> {
         let now = self.advance(now);
+        self.check_room(socket, event, self.config.recovery.is_some())?;
         let result = self.hub.emit(now, socket, event);
         self.exchange(now);
         result
@@ -109,8 +116,8 @@ impl<D: Default> Server<D> {
     /// # Errors
     ///
     /// [`EmitError::NotConnected`] if the session has ended, or is parked and the event would not
-    /// be replayed; [`EmitError::TooManyAcks`] at the limit, and those on the size of the event as
-    /// for [`emit`](Self::emit).
+    /// be replayed; [`EmitError::TooManyAcks`] at the limit; [`EmitError::QueueFull`], and those on
+    /// the size of the event, as for [`emit`](Self::emit).
     pub fn emit_with_ack(
         &mut self,
         now: Timestamp,
@@ -119,6 +126,8 @@ impl<D: Default> Server<D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let now = self.advance(now);
+        let is_logged = self.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
+        self.check_room(socket, event, is_logged)?;
         let result = self.hub.emit_with_ack(now, socket, event, timeout);
         self.exchange(now);
         result
@@ -251,7 +260,8 @@ impl<D: Default> Server<D> {
     }
 
     /// Emits an event to an audience. It is encoded once; sessions that are parked get it when
-    /// they come back. Returns the number of connected sockets that it goes to.
+    /// they come back. Returns the number of connected sockets that it goes to;
+    /// [`broadcast_with_reach`](Self::broadcast_with_reach) tells how many could not take it.
     ///
     /// Takes O(sockets in the rooms named), without an allocation per recipient.
     ///
@@ -266,10 +276,25 @@ impl<D: Default> Server<D> {
         audience: &Audience,
         event: &socket::Event,
     ) -> Result<usize, EmitError> {
+        self.broadcast_with_reach(now, namespace, audience, event).map(|reach| reach.sockets)
+    }
+
+    /// As [`broadcast`](Self::broadcast), and tells how many sockets could not take the event.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn broadcast_with_reach(
+        &mut self,
+        now: Timestamp,
+        namespace: &str,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> Result<Reach, EmitError> {
         let now = self.advance(now);
         let result = self.hub.broadcast(now, namespace, audience, event);
-        self.exchange(now);
-        result
+        let reach = self.exchange(now);
+        result.map(|_| reach)
     }
 
     /// Emits an event to an audience and collects the acknowledgements of the sockets connected,
@@ -454,5 +479,28 @@ impl<D: Default> Server<D> {
         change: impl FnOnce(&mut D) -> T,
     ) -> Option<T> {
         self.hub.update_data(socket, change)
+    }
+
+    /// Refuses an event for one socket whose connection has no room for it. One that is replayed
+    /// need not fit if its client does not read.
+    fn check_room(
+        &mut self,
+        socket: SocketKey,
+        event: &socket::Event,
+        is_logged: bool,
+    ) -> Result<(), EmitError> {
+        let link = self.hub.connection(socket).and_then(|id| self.links.get(id));
+        let Some(link) = link.filter(|link| link.queued_bytes() > 0) else {
+            return Ok(());
+        };
+        let packets = event.attachments().len().saturating_add(1);
+        let bytes = event.wire_len().saturating_add(ENVELOPE_BYTES);
+        match link.check_room(packets, bytes) {
+            Err(SendError::Full) => {}
+            Err(SendError::Overflow) if !is_logged => {}
+            Ok(()) | Err(_) => return Ok(()),
+        }
+        increment(&mut self.totals.packets_refused);
+        Err(EmitError::QueueFull)
     }
 }

@@ -154,6 +154,11 @@ impl Encoded {
         self.attachments.as_deref().unwrap_or_default()
     }
 
+    /// Whether it is the answer to a CONNECT.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.head.starts_with("40")
+    }
+
     /// Returns the bytes of the text and of all attachments.
     pub fn wire_len(&self) -> usize {
         let lengths = self.attachments().iter().map(Bytes::len);

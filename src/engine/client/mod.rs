@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use self::{requests::pong, state::State};
 use super::{
     Frame, Packet, Payload, SendError, Transport,
-    queue::{Fifo, SendQueue},
+    queue::{Account, Fifo, SendQueue},
 };
 use crate::{Timestamp, WireId, client::ClientConfig};
 
@@ -175,7 +175,7 @@ impl ClientConnection {
             return Err(SendError::Closed);
         }
         for frame in frames {
-            self.queue.push(frame);
+            self.queue.push(frame, Account::Burst);
         }
         self.pump();
         Ok(())
@@ -204,7 +204,7 @@ impl ClientConnection {
         let is_stuck = self.state.writable_websocket().is_none() && !self.queue.is_empty();
         match self.transport() {
             // The server is owed a close packet.
-            Transport::Polling => self.queue.push_exempt(Packet::Close.encode()),
+            Transport::Polling => self.queue.push(Packet::Close.encode(), Account::Exempt),
             Transport::WebSocket if is_stuck => {}
             Transport::WebSocket => return self.end(ClientCloseReason::ForcedClose),
         }

@@ -353,6 +353,8 @@ fn config(choices: u8) -> ServerConfig {
             packets_per_second: 2_000,
             queued_bytes: 1_000,
             queued_packets: 10,
+            queue_burst_bytes: 2_000,
+            queue_burst_packets: 20,
             attachments: 2,
             attachment_bytes: 100,
             outgoing_attachments: 1,
