@@ -205,9 +205,10 @@ impl<D: Default> Hub<D> {
             Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
                 increment(&mut self.totals.emits_refused);
             }
-            // The queues are those of the links, and counted there.
-            Err(EmitError::QueueFull) => {}
-            Ok(_) | Err(EmitError::NotConnected | EmitError::UnknownNamespace) => {}
+            // What does not fit into a queue is counted by who has the links.
+            Ok(_)
+            | Err(EmitError::NotConnected | EmitError::UnknownNamespace | EmitError::QueueFull) => {
+            }
         }
         emitted
     }
