@@ -46,6 +46,12 @@ export class Peer {
     return this.manager.engine.id;
   }
 
+  /** Whether the client has the transport that it will stay with, and nothing to be sent. */
+  get isSettled() {
+    const { engine, opts } = this.manager;
+    return this.socket.connected && this.transport === opts.transports.at(-1) && engine.writeBuffer.length === 0;
+  }
+
   /** What another connection needs to claim this session. */
   get claim() {
     return { pid: this.socket._pid, offset: this.socket._lastOffset };

@@ -7,6 +7,7 @@ export class Proxy {
   #pairs = new Set();
   #holdUp = false;
   #holdDown = false;
+  #isDown = false;
   /** Whether requests for a WebSocket are cut off, as some proxies do. */
   refusesWebSockets = false;
   /** Bytes that may still go to the client before every link is cut; Infinity by default. */
@@ -44,6 +45,16 @@ export class Proxy {
     this.#holdDown = false;
   }
 
+  /** Breaks every link, and each new one at once, until `up` is called: there is no network. */
+  down() {
+    this.#isDown = true;
+    this.cut();
+  }
+
+  up() {
+    this.#isDown = false;
+  }
+
   /** Breaks every link. */
   cut() {
     for (const { down, up } of this.#pairs) {
@@ -63,6 +74,11 @@ export class Proxy {
   }
 
   #relay(down) {
+    if (this.#isDown) {
+      down.on("error", () => {});
+      down.destroy();
+      return;
+    }
     const up = net.connect({ host: this.#target.hostname, port: this.#target.port, allowHalfOpen: true });
     const pair = { down, up, holdUp: this.#holdUp, holdDown: this.#holdDown };
     this.#pairs.add(pair);
