@@ -32,6 +32,7 @@ mod bucket;
 mod config;
 mod engine_id_map;
 mod entropy;
+mod grace;
 mod id;
 mod redacted;
 mod secret_index;

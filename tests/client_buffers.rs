@@ -141,7 +141,24 @@ mod tests {
         scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
         assert_eq!(scripted.client.buffered("/").count(), 1);
         assert!(scripted.take_sent().is_empty());
+        scripted.input(ClientInput::Timeout);
         assert_eq!(scripted.words()[0], "disconnected: ping timeout");
+        assert_eq!(scripted.client.buffered("/").count(), 1);
+    }
+
+    #[test]
+    fn what_was_held_back_on_a_link_that_was_overdue_goes_out_in_order_when_it_lives() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.wait(60_000);
+        scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
+        scripted.client.emit_with_retries(scripted.now, "/", &event("m", 2)).unwrap();
+        assert!(!scripted.client.emit_volatile(scripted.now, "/", &event("m", 0)));
+        scripted.input(ClientInput::Timeout);
+        assert!(scripted.take_sent().is_empty(), "the link may be dead");
+        scripted.text("2");
+        scripted.client.emit(scripted.now, "/", &event("m", 3)).unwrap();
+        assert_eq!(scripted.take_sent(), ["3", r#"42["m",1]"#, r#"421["m",2]"#, r#"42["m",3]"#]);
+        assert_eq!(scripted.client.buffered("/").count(), 0);
     }
 
     #[test]

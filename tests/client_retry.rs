@@ -72,6 +72,7 @@ mod tests {
         scripted.client.emit_with_retries(scripted.now, "/", &event("m", 2)).unwrap();
         assert_eq!(scripted.client.buffered("/").count(), 0, "never in two places");
         assert!(scripted.take_sent().is_empty());
+        scripted.input(socketio_proto::engine::ClientInput::Timeout);
         scripted.expire();
         scripted.open();
         scripted.text(r#"40{"sid":"s2","pid":"p2"}"#);

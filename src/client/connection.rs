@@ -53,15 +53,43 @@ impl Client {
 
     /// Fires what is due.
     pub(super) fn handle_timeout(&mut self) {
+        let (now, longest) = (self.io.now, self.io.longest_grace());
+        let deadline = self.namespaces_deadline();
         let mut is_unanswered = false;
-        for socket in self.sockets.values_mut() {
-            is_unanswered |= socket.handle_timeout(&mut self.io);
+        if self.io.grace.may_judge(now, deadline, longest) {
+            is_unanswered = self.time_out_namespaces();
         }
         if is_unanswered && !self.sockets.values().any(Socket::is_connected) {
             self.abort(ClientCloseReason::ForcedClose);
         }
         if self.attempt_at <= self.io.now {
             self.open();
+        }
+    }
+
+    /// The earliest moment that a namespace waits for.
+    pub(super) fn namespaces_deadline(&self) -> Timestamp {
+        let deadlines = self.sockets.values().map(|socket| socket.deadline(&self.io));
+        deadlines.fold(Timestamp::NEVER, Timestamp::min)
+    }
+
+    /// Returns whether a CONNECT was not answered in time.
+    fn time_out_namespaces(&mut self) -> bool {
+        let mut is_unanswered = false;
+        for socket in self.sockets.values_mut() {
+            is_unanswered |= socket.handle_timeout(&mut self.io);
+        }
+        is_unanswered
+    }
+
+    /// Sends what was held back while the connection was overdue, if it turns out to be alive.
+    pub(super) fn release(&mut self) {
+        if !self.io.holds_back || self.io.is_overdue() {
+            return;
+        }
+        self.io.holds_back = false;
+        for socket in self.sockets.values_mut() {
+            socket.release(&mut self.io);
         }
     }
 
@@ -77,17 +105,6 @@ impl Client {
             connection.close(self.io.now);
         }
         self.handle_engine();
-    }
-
-    /// A link that is overdue is dead, also if nobody has told us that it is time.
-    pub(super) fn check_overdue(&mut self) {
-        let now = self.io.now;
-        if let Some(connection) = &mut self.io.connection
-            && connection.timer() <= now
-        {
-            connection.handle_input(now, crate::engine::ClientInput::Timeout);
-            self.handle_engine();
-        }
     }
 
     fn handle_payload(&mut self, payload: Payload) {

@@ -1,12 +1,14 @@
 //! What all namespaces of a client share: the connection, the time and the events.
 
 use alloc::{collections::VecDeque, sync::Arc};
+use core::time::Duration;
 
 use bytestring::ByteString;
 
 use super::{ClientConfig, Event};
 use crate::{
     engine::{ClientConnection, Frame},
+    grace::Grace,
     socket::Encoded,
     time::Timestamp,
 };
@@ -17,6 +19,10 @@ pub(super) struct Io {
     /// The latest moment seen.
     pub(super) now: Timestamp,
     pub(super) connection: Option<ClientConnection>,
+    /// For what namespaces wait for.
+    pub(super) grace: Grace,
+    /// Whether events wait for a sign that the connection is alive.
+    pub(super) holds_back: bool,
     events: VecDeque<Queued>,
     /// Names the next request for credentials.
     next_serial: u64,
@@ -35,6 +41,8 @@ impl Io {
             config,
             now: Timestamp::ZERO,
             connection: None,
+            grace: Grace::default(),
+            holds_back: false,
             events: VecDeque::new(),
             next_serial: 0,
         }
@@ -78,6 +86,17 @@ impl Io {
 
     pub(super) fn is_open(&self) -> bool {
         self.connection.as_ref().is_some_and(ClientConnection::is_open)
+    }
+
+    /// Whether the connection is overdue, so that it may be dead.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_overdue(self.now))
+    }
+
+    /// The longest grace period for what is waited for.
+    pub(super) fn longest_grace(&self) -> Duration {
+        let of_connection = self.connection.as_ref().map(ClientConnection::longest_grace);
+        of_connection.unwrap_or(self.config.connect_timeout)
     }
 
     pub(super) fn is_writable(&self) -> bool {

@@ -65,6 +65,13 @@
 //! Together with the events that have not arrived they are the client's [state](Client::state),
 //! with which the next process goes on as if a link had been lost.
 //!
+//! # Time
+//!
+//! Hand in what has arrived before a timeout: see [time](crate::engine#time). After a late timeout,
+//! what waits for the server waits for one grace period more. While a ping is overdue the link may be
+//! dead: what is emitted meanwhile is buffered, and sent when the ping comes or with the next
+//! connection; volatile events are dropped.
+//!
 //! # Where the reference is not followed
 //!
 //! * The random part of a delay survives the longest delay (C1), and delays start over when a
@@ -217,6 +224,7 @@ impl Client {
             connection.handle_input(self.io.now, input);
         }
         self.handle_engine();
+        self.release();
         if is_timeout {
             self.handle_timeout();
         }
@@ -252,8 +260,8 @@ impl Client {
             return Some(self.io.now);
         }
         let connection = connection.map_or(Timestamp::NEVER, ClientConnection::timer);
-        let sockets = self.sockets.values().map(|socket| socket.deadline(&self.io));
-        sockets.fold(connection.min(self.attempt_at), Timestamp::min).finite()
+        let namespaces = self.io.grace.postpone(self.namespaces_deadline());
+        connection.min(self.attempt_at).min(namespaces).finite()
     }
 
     /// Stops sending on a WebSocket that does not take frames at present.

@@ -179,6 +179,11 @@ impl Socket {
         let Some(event) = self.retries.next() else {
             return;
         };
+        if io.is_overdue() {
+            // The connection may be dead, and a try would be lost with it.
+            io.holds_back = true;
+            return;
+        }
         if !self.unconfirmed.has_room(Some(event), &io.config.limits) {
             return;
         }

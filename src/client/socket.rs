@@ -287,12 +287,29 @@ impl Socket {
         if self.unconfirmed.is_active() {
             self.resync(io);
         }
+        self.send_buffered(io);
+        Effect::Answered
+    }
+
+    /// Whether what is emitted has to wait, although the namespace is joined: the connection may be
+    /// dead, or something waits already.
+    pub(super) fn is_held_back(&self, io: &Io) -> bool {
+        self.is_connected() && (io.is_overdue() || !self.buffer.is_empty())
+    }
+
+    /// The connection is alive: what was held back goes out.
+    pub(super) fn release(&mut self, io: &mut Io) {
+        if self.is_connected() {
+            self.send_buffered(io);
+        }
+    }
+
+    fn send_buffered(&mut self, io: &mut Io) {
         while let Some(event) = self.buffer.pop() {
             io.send(&Encoded::event(&self.name, &event.event, event.ack, None));
             self.keep(io, Some(event));
         }
         self.send_retry(io);
-        Effect::Answered
     }
 
     fn deliver(&mut self, io: &mut Io, event: socket::Event, ack: Option<u64>) {
@@ -352,7 +369,6 @@ impl Socket {
         self.recovered = false;
         let namespace = self.name.clone();
         io.emit(Event::Disconnected { namespace, reason, rejoins: self.is_active });
-        debug_assert!(self.buffer.is_empty(), "sent when the namespace was joined");
         if self.session.is_recoverable() && self.unconfirmed.is_active() {
             self.suspend(io);
         } else {

@@ -133,7 +133,7 @@ impl Client {
         namespace: &str,
         event: &socket::Event,
     ) -> Result<(), EmitError> {
-        self.prepare(now);
+        self.advance(now);
         self.send_or_buffer(namespace, event, None)
     }
 
@@ -144,12 +144,13 @@ impl Client {
         namespace: &str,
         event: &socket::Event,
     ) -> bool {
-        self.prepare(now);
+        self.advance(now);
         let Some(socket) = find(&mut self.sockets, namespace) else {
             return false;
         };
         let packet = Encoded::event(&socket.name, event, None, None);
         let can_send = socket.is_connected()
+            && !socket.is_held_back(&self.io)
             && self.io.is_writable()
             && self.io.has_room(&packet)
             && socket.unconfirmed.has_room(None, &self.io.config.limits);
@@ -174,7 +175,7 @@ impl Client {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
-        self.prepare(now);
+        self.advance(now);
         let limit = self.io.config.limits.pending_acks;
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         if socket.acks.len() >= limit {
@@ -206,7 +207,7 @@ impl Client {
         namespace: &str,
         event: &socket::Event,
     ) -> Result<AckId, EmitError> {
-        self.prepare(now);
+        self.advance(now);
         let at = self.io.now;
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
@@ -224,7 +225,7 @@ impl Client {
     /// namespace is not joined, or only in another session.
     #[expect(clippy::needless_pass_by_value, reason = "a token is used up by one answer")]
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
-        self.prepare(now);
+        self.advance(now);
         let socket = self.sockets.values().find(|socket| socket.slot == token.slot);
         let socket = socket.filter(|socket| {
             socket.is_connected() && socket.session.generation() == token.generation
@@ -292,12 +293,6 @@ impl Client {
         connection.map(ClientConnection::transport)
     }
 
-    /// Takes the time in, also for a link that has died of it.
-    fn prepare(&mut self, now: Timestamp) {
-        self.advance(now);
-        self.check_overdue();
-    }
-
     fn send_or_buffer(
         &mut self,
         namespace: &str,
@@ -306,7 +301,8 @@ impl Client {
     ) -> Result<(), EmitError> {
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
-        if socket.is_connected() {
+        let is_held_back = socket.is_held_back(&self.io);
+        if socket.is_connected() && !is_held_back {
             let packet = Encoded::event(&socket.name, &event.event, ack, None);
             let has_room = socket.has_room(&event, &self.io.config.limits);
             if !has_room || !self.io.has_room(&packet) || !self.io.send(&packet) {
@@ -319,6 +315,7 @@ impl Client {
             return Err(EmitError::Full);
         }
         socket.buffer.push(event);
+        self.io.holds_back |= is_held_back;
         Ok(())
     }
 

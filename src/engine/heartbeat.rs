@@ -97,4 +97,12 @@ impl Heartbeat {
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline
     }
+
+    /// Until when a pong is waited for.
+    pub(super) fn pong_deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Awaiting | Phase::Extended => Some(self.deadline),
+        }
+    }
 }

@@ -63,7 +63,8 @@ pub enum Input {
         /// The WebSocket or the exchange.
         wire: WireId,
     },
-    /// The [deadline](super::ServerConnection::deadline) was reached.
+    /// The [deadline](super::ServerConnection::deadline) was reached. Everything that had arrived by
+    /// `now` was handed in; if it may not have been, see [time](super#time).
     Timeout,
 }
 

@@ -45,6 +45,23 @@
 //! Each wire that the session was given gets exactly one final output, [`Output::Respond`] or
 //! [`Output::Close`], unless the peer closed it before.
 //!
+//! # Time
+//!
+//! A session sees no socket. Before it gets [`Input::Timeout`], hand in what has arrived: look at the
+//! clock, then once more at the sockets, and pass that moment with what they had and with the
+//! timeout. What a peer sent in time then counts, however busy the process was.
+//!
+//! Where that cannot be known, as in a runtime whose readers are tasks, or if the process did not
+//! run for a while (it was stopped, its machine was suspended, a handler blocked, the clock jumped
+//! forward), the session helps itself. A deadline that waits for the peer and is noticed more than 2
+//! ms late ends nothing yet. It is judged at the end of a *grace period*: as long as the notice was
+//! late, at least 100 ms, at most `ping_timeout`. So healthy peers stay, and those that are gone are
+//! closed soon. No peer can cause one. It holds for the pong, the upgrade and the end of the session;
+//! with a [`Link`](crate::link::Link) for its namespace and for attachments; with a
+//! [`Hub`](crate::hub::Hub) for acknowledgements and for sessions whose clients are away; and with a
+//! [`Client`](crate::client::Client) for all that it waits for. A [`Server`](crate::server::Server)
+//! that is late for one of them is late for all.
+//!
 //! # The client's half
 //!
 //! [`ClientConnection`] is the other end of a session. It names the wires and asks for requests;

@@ -1,5 +1,7 @@
 //! The server's half of one session: what it does with each input.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
     state::{Admitted, Lost},
     upgrade::{Probe, ProbeStep},
 };
-use crate::WireId;
+use crate::{Timestamp, WireId};
 
 /// Bytes whose receipt costs as much as a packet.
 const BYTES_PER_TOKEN: usize = 8 << 10;
@@ -146,13 +148,15 @@ impl ServerConnection {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self) {
-        if self.state.probe().is_some_and(|probe| probe.deadline() <= self.rest.now) {
+    pub(super) fn handle_timeout(&mut self, lateness: Duration) {
+        let may_judge = self.may_judge(lateness, self.peer_deadline());
+        let is_over = |deadline: Timestamp, now: Timestamp| may_judge && deadline <= now;
+        if self.state.probe().is_some_and(|probe| is_over(probe.deadline(), self.rest.now)) {
             self.drop_probe(None);
         }
         if let Some(closing) = self.state.closing() {
             // The heartbeat has no say any more: this deadline stands in for it.
-            if closing.deadline <= self.rest.now {
+            if is_over(closing.deadline, self.rest.now) {
                 self.end(closing.reason);
             }
             return;
@@ -161,7 +165,6 @@ impl ServerConnection {
             return;
         }
         match self.rest.heartbeat.handle_timeout(self.rest.now, &self.config) {
-            Beat::Nothing => {}
             Beat::Ping => {
                 // A WebSocket that is not paused takes everything.
                 if self.state.writable_websocket().is_some() {
@@ -172,7 +175,8 @@ impl ServerConnection {
                 }
                 self.answer_get();
             }
-            Beat::Dead => self.end(CloseReason::PingTimeout),
+            Beat::Dead if may_judge => self.end(CloseReason::PingTimeout),
+            Beat::Nothing | Beat::Dead => {}
         }
         // The time of a NOOP packet may have come.
         self.answer_get();

@@ -1,7 +1,7 @@
 //! The server's half of one session: what the application and the embedder call.
 
 use alloc::{boxed::Box, sync::Arc};
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -12,8 +12,9 @@ use super::{
     heartbeat::Heartbeat,
     queue::{Account, Fifo, Rare, SendQueue},
     state::{LastClose, State},
+    upgrade::Probe,
 };
-use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket};
+use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Grace};
 
 /// The server's half of one Engine.IO session.
 ///
@@ -58,6 +59,7 @@ pub(super) struct Rest {
     /// The latest moment seen.
     pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
+    grace: Grace,
     events: Fifo<Event>,
 }
 
@@ -84,6 +86,7 @@ impl ServerConnection {
             intake: Bucket::default(),
             now,
             heartbeat: Heartbeat::new(now, &config),
+            grace: Grace::default(),
             events: Fifo::new(),
         };
         let state = State::new(now, transport, wire);
@@ -104,8 +107,14 @@ impl ServerConnection {
             Input::Frame { wire, frame } => self.handle_frame(wire, frame),
             Input::ControlFrame { wire } => self.handle_control_frame(wire),
             Input::WireClosed { wire } => self.handle_wire_closed(wire),
-            Input::Timeout => self.handle_timeout(),
+            Input::Timeout => self.handle_timeout(Duration::ZERO),
         }
+    }
+
+    /// [`Input::Timeout`] of an owner of many, whose timers are late by `lateness`.
+    pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
+        self.advance(now);
+        self.handle_timeout(lateness);
     }
 
     /// Sends a message.
@@ -304,15 +313,37 @@ impl ServerConnection {
         if self.is_closed() {
             return Timestamp::NEVER;
         }
-        let probe = self.state.probe().map_or(Timestamp::NEVER, |probe| {
-            let noop_at = probe.noop_at().filter(|_| self.state.has_get());
-            probe.deadline().min(noop_at.unwrap_or(Timestamp::NEVER))
-        });
-        let life = match self.state.closing() {
-            Some(closing) => closing.deadline,
+        let noop = self.state.probe().and_then(Probe::noop_at).filter(|_| self.state.has_get());
+        let ping = match self.life_deadline() {
+            Some(_) => Timestamp::NEVER,
             None => self.rest.heartbeat.deadline(),
         };
-        probe.min(life)
+        let own = ping.min(noop.unwrap_or(Timestamp::NEVER));
+        own.min(self.postpone(self.peer_deadline()))
+    }
+
+    /// The earliest moment up to which the peer is waited for.
+    pub(super) fn peer_deadline(&self) -> Timestamp {
+        let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
+        probe.min(self.life_deadline().unwrap_or(Timestamp::NEVER))
+    }
+
+    /// When the session ends if its peer does nothing. While it closes the heartbeat has no say.
+    fn life_deadline(&self) -> Option<Timestamp> {
+        let closing = self.state.closing().map(|closing| closing.deadline);
+        closing.or_else(|| self.rest.heartbeat.pong_deadline())
+    }
+
+    /// Whether a peer that was waited for up to `deadline` has had its chance, where the timers of
+    /// the owner are late by `lateness`: see [`grace`](crate::grace).
+    pub(crate) fn may_judge(&mut self, lateness: Duration, deadline: Timestamp) -> bool {
+        let longest = self.config.ping_timeout;
+        self.rest.grace.may_judge_after(lateness, self.rest.now, deadline, longest)
+    }
+
+    /// The moment at which a deadline for the peer is judged.
+    pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
+        self.rest.grace.postpone(deadline)
     }
 
     /// Returns the id of the session.

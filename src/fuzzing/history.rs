@@ -128,8 +128,7 @@ impl<'a> World<'a> {
             12 | 13 => self.come_back(who),
             14 => {
                 let seconds = Duration::from_secs(self.source.below(100).into());
-                self.now = self.now.saturating_add(seconds);
-                self.server.handle_input(self.now, Input::Timeout);
+                self.pass(seconds);
                 for client in &mut self.clients {
                     let since = client.away_since.unwrap_or(self.now);
                     client.is_over |= self.now.saturating_since(since) >= MAX_DISCONNECTION;
@@ -295,6 +294,18 @@ impl<'a> World<'a> {
     }
 
     /// Clients take what they have got, and have got all that they should.
+    /// Lets time pass, meeting every deadline on the way.
+    fn pass(&mut self, time: Duration) {
+        self.drain();
+        let end = self.now.saturating_add(time);
+        while let Some(due) = self.server.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.server.handle_input(self.now, Input::Timeout);
+            self.drain();
+        }
+        self.now = end;
+    }
+
     fn receive(&mut self) {
         self.drain();
         for client in &mut self.clients {

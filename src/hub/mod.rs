@@ -48,7 +48,7 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-use core::fmt;
+use core::{fmt, time::Duration};
 
 pub(crate) use self::message::{Attached, ConnectSerial, Reliability, ReplyKind, RequestKind};
 pub use self::{
@@ -70,6 +70,7 @@ use self::{
 use crate::{
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
+    grace::Grace,
     id::{ConnectionId, SocketKey},
     secret_index::{SecretIndex, Seed},
     socket::NamespaceName,
@@ -96,6 +97,7 @@ pub struct Hub<D> {
     next_generation: u32,
     connects: Connects,
     timers: Timers<u32>,
+    grace: Grace,
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
@@ -144,6 +146,7 @@ impl<D: Default> Hub<D> {
             predicates: alloc::vec::Vec::new(),
             next_generation: 0,
             timers: Timers::new(),
+            grace: Grace::default(),
             out: VecDeque::new(),
             now: Timestamp::ZERO,
             totals: Totals::default(),
@@ -215,10 +218,19 @@ impl<D: Default> Hub<D> {
     }
 
     /// Does what is due: expires sessions and packets, gives up acknowledgements, lets queued
-    /// recoveries in. Early and repeated calls are harmless.
+    /// recoveries in. Early and repeated calls are harmless. After a late one, what waits for clients
+    /// waits for one [grace period](crate::engine#time) more: their words may be on the way from
+    /// links.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.handle_late_timeout(now, Duration::ZERO);
+    }
+
+    /// The same for an owner whose timers are late by `lateness`.
+    pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         let now = self.advance(now);
-        while let Some(id) = self.timers.pop_due(now) {
+        let (deadline, longest) = (self.timers.deadline(), self.config.ping_timeout);
+        let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
+        while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {
                 namespace.armed = Timestamp::NEVER;
                 namespace.handle_timeout(now, &mut self.out);
@@ -245,7 +257,12 @@ impl<D: Default> Hub<D> {
         if !self.out.is_empty() {
             return Some(self.now);
         }
-        self.timers.deadline().min(self.connects.deadline()).finite()
+        self.timer().finite()
+    }
+
+    /// The moment that the hub itself waits for, whatever is to be drained.
+    pub(crate) fn timer(&self) -> Timestamp {
+        self.grace.postpone(self.timers.deadline()).min(self.connects.deadline())
     }
 
     /// Disconnects a socket for good, connected or parked, and its connection too if
@@ -330,7 +347,9 @@ impl<D: Default> Hub<D> {
                 data: Some(member.data),
             }));
         }
-        self.expire(now, id);
+        // One more is parked, and there may be too many. Time has no say here: a client whose time
+        // is up may be back already.
+        self.expire(Timestamp::ZERO, id);
         self.settle(id);
     }
 

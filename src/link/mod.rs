@@ -33,6 +33,9 @@
 //! | DISCONNECT | ignored | the request is taken back | leaves, and a request is taken back |
 //! | CONNECT_ERROR | ignored, counted | the request is refused | the session is over (H56), and DISCONNECT tells so |
 //!
+//! Like the session below it, a link that is told late that it is time waits for one
+//! [grace period](crate::engine#time) before it closes.
+//!
 //! # What the official client sends
 //!
 //! No order in which an application may call the public methods of the official client costs a
@@ -78,6 +81,7 @@ mod seats;
 pub use self::output::{Delivered, Event, Output};
 
 use alloc::{boxed::Box, sync::Arc};
+use core::time::Duration;
 
 use self::seats::Seats;
 use crate::{
@@ -159,9 +163,18 @@ impl Link {
 
     /// Takes what happened on one of the connection's wires, or that it is time.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        if matches!(input, Input::Timeout) {
+            return self.handle_timeout(now, Duration::ZERO);
+        }
         self.connection.handle_input(now, input);
         self.handle_engine();
-        self.handle_impatience();
+    }
+
+    /// [`Input::Timeout`] of an owner of many, whose timers are late by `lateness`.
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp, lateness: Duration) {
+        self.connection.handle_late_timeout(now, lateness);
+        self.handle_engine();
+        self.handle_impatience(lateness);
     }
 
     /// Takes an answer of the hub.
@@ -257,12 +270,17 @@ impl Link {
             return Some(self.connection.now());
         }
         let engine = self.connection.deadline().unwrap_or(Timestamp::NEVER);
-        engine.min(self.rest.patience.end()).finite()
+        engine.min(self.patience_end()).finite()
     }
 
     /// The moment that the connection itself waits for, whatever is to be drained.
     pub(crate) fn timer(&self) -> Timestamp {
-        self.connection.timer().min(self.rest.patience.end())
+        self.connection.timer().min(self.patience_end())
+    }
+
+    /// When the patience with the client ends.
+    fn patience_end(&self) -> Timestamp {
+        self.connection.postpone(self.rest.patience.end())
     }
 
     /// Returns the Engine.IO id.

@@ -1,6 +1,7 @@
 //! What each packet does, on the wire and at the hub.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::time::Duration;
 
 use super::{Event, Link, Output, Patience};
 use crate::{
@@ -75,9 +76,9 @@ impl Link {
         };
     }
 
-    pub(super) fn handle_impatience(&mut self) {
+    pub(super) fn handle_impatience(&mut self, lateness: Duration) {
         let now = self.connection.now();
-        if self.rest.patience.end() > now {
+        if !self.connection.may_judge(lateness, self.rest.patience.end()) {
             return;
         }
         let reason = match core::mem::replace(&mut self.rest.patience, Patience::Nothing) {

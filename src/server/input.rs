@@ -58,7 +58,8 @@ pub enum Input<'a> {
         /// Which.
         wire: WireId,
     },
-    /// It is [`deadline`](super::Server::deadline). Early, late and repeated ones are harmless.
+    /// It is [`deadline`](super::Server::deadline), and everything that had arrived by `now` was
+    /// handed in. Early, late and repeated ones are harmless: see [time](crate::engine#time).
     Timeout,
 }
 

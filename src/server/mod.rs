@@ -12,6 +12,8 @@
 //!   that of the causes per wire and among events; between wires there is none.
 //! * [`Server::deadline`] says when [`Input::Timeout`] is due. It is in the past while there is
 //!   output, so a driver that only looks at the deadline drains too.
+//! * Whatever had arrived by the moment that a timeout is given goes in before it, or at least soon
+//!   after it: see [time](crate::engine#time).
 //! * A WebSocket that does not take frames is [paused](Server::pause): its frames stay in the
 //!   connection's bounded queue while everything else flows. Pause it as soon as it does not take
 //!   what was polled for it, and resume it when it has: what is queued while it is paused is held
@@ -173,12 +175,13 @@ impl<D: Default> Server<D> {
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
+        // Who is late for the first is late for all.
+        let earliest = self.links.deadline().min(self.hub.timer());
+        let lateness = now.saturating_since(earliest);
         while let Some(connection) = self.links.pop_due(now) {
-            self.with_link(connection, |link| {
-                link.handle_input(now, engine::Input::Timeout);
-            });
+            self.with_link(connection, |link| link.handle_timeout(now, lateness));
         }
-        self.hub.handle_timeout(now);
+        self.hub.handle_late_timeout(now, lateness);
     }
 
     /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is

@@ -23,6 +23,8 @@ pub struct Model {
     pub emissions: Vec<Emission>,
     keys: BTreeMap<String, SocketKey>,
     rules: Rules,
+    /// Until when it is up to the server whether the time of an absent client is over.
+    pub in_doubt_until: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,7 @@ impl Model {
             emissions: Vec::new(),
             keys: BTreeMap::new(),
             rules,
+            in_doubt_until: Timestamp::ZERO,
         }
     }
 
@@ -233,7 +236,9 @@ impl Model {
         match session.place {
             Place::Ended => return refused(Refusal::Unknown),
             _ if session.space != space => return refused(Refusal::OtherNamespace),
-            Place::Parked { expires } if expires <= now => return refused(Refusal::Expired),
+            Place::Parked { expires } if expires <= now && now > self.in_doubt_until => {
+                return refused(Refusal::Expired);
+            }
             Place::Live(_) | Place::Parked { .. } => {}
         }
         let space = &self.spaces[space];
@@ -252,6 +257,9 @@ impl Model {
             space.may_be_gone(now, &self.rules, emission.at, emission.seq)
         };
         let mut expected = Expected { session: Some(key), ..Expected::default() };
+        if matches!(session.place, Place::Parked { expires } if expires <= now) {
+            expected.refusals.push(Refusal::Expired);
+        }
         if session.moves > self.rules.recovery.memberships {
             expected.refusals.extend([Refusal::Gap, Refusal::Limit]);
         } else if missed.iter().any(|number| is_gone(number) || may_be_gone(number)) {

@@ -28,6 +28,9 @@ use crate::{
     uplink::Uplink,
 };
 
+/// Timers that are no later than that are as good as punctual to the server.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+
 pub struct World {
     pub plan: Plan,
     pub model: Model,
@@ -189,6 +192,12 @@ impl World {
     pub fn server_time(&mut self) -> Timestamp {
         let back = if self.now < self.skew.0 { self.skew.1 } else { 0 };
         let told = Timestamp::from_micros(self.now - back);
+        let late = self.backend.deadline().map(|due| told.saturating_since(due));
+        if late.is_some_and(|late| late > TIMER_SLACK) {
+            // Its timers are late, the clock has jumped, or it did not run for a while.
+            let grace = Duration::from_millis(self.plan.ping_timeout);
+            self.model.in_doubt_until = told.saturating_add(grace);
+        }
         self.server_now = self.server_now.max(told);
         self.backend.advance(told);
         // A hub and its links each have their own idea of the latest moment.

@@ -44,7 +44,8 @@ pub enum ClientInput {
         /// The WebSocket or the exchange.
         wire: WireId,
     },
-    /// The deadline was reached. Early, late and repeated ones are harmless.
+    /// The deadline was reached, and everything that had arrived by `now` was handed in. Early, late
+    /// and repeated ones are harmless: see [time](crate::engine#time).
     Timeout,
 }
 

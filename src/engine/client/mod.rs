@@ -22,7 +22,7 @@ use super::{
     Frame, Packet, Payload, SendError, Transport,
     queue::{Account, Fifo, SendQueue},
 };
-use crate::{Timestamp, WireId, client::ClientConfig};
+use crate::{Timestamp, WireId, client::ClientConfig, grace::Grace};
 
 /// The client's half of one Engine.IO session.
 ///
@@ -70,6 +70,9 @@ pub struct ClientConnection {
     max_payload: usize,
     ping_period: core::time::Duration,
     ping_by: Timestamp,
+    grace: Grace,
+    /// The longest grace period: `pingTimeout`, once it is known.
+    longest_grace: core::time::Duration,
     /// Whether a ping is to be answered. Only the latest one is.
     owes_pong: bool,
     queue: SendQueue,
@@ -118,6 +121,8 @@ impl ClientConnection {
             max_payload: usize::MAX,
             ping_period: core::time::Duration::ZERO,
             ping_by: Timestamp::NEVER,
+            grace: Grace::default(),
+            longest_grace: config.open_timeout,
             owes_pong: false,
             queue: SendQueue::default(),
             untried,
@@ -278,8 +283,24 @@ impl ClientConnection {
 
     /// The moment that the connection itself waits for, whatever is to be drained.
     pub(crate) fn timer(&self) -> Timestamp {
+        self.grace.postpone(self.peer_deadline())
+    }
+
+    /// The earliest moment up to which the server is waited for.
+    fn peer_deadline(&self) -> Timestamp {
         let ping_by = if self.is_open() { self.ping_by } else { Timestamp::NEVER };
         ping_by.min(self.state.deadline())
+    }
+
+    /// Whether the next ping of the server is overdue at `now`. The connection may be dead, or the
+    /// ping has come and was not handed in yet.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        self.is_open() && self.ping_by <= now
+    }
+
+    /// The longest grace period of whoever waits for the server.
+    pub(crate) fn longest_grace(&self) -> core::time::Duration {
+        self.longest_grace
     }
 
     /// Returns the current transport, or the last one.

@@ -88,6 +88,9 @@ impl ClientConnection {
     }
 
     pub(super) fn handle_timeout(&mut self) {
+        if !self.grace.may_judge(self.now, self.peer_deadline(), self.longest_grace) {
+            return;
+        }
         if self.state.is_open() && self.ping_by <= self.now {
             return self.end(ClientCloseReason::PingTimeout);
         }
@@ -151,6 +154,7 @@ impl ClientConnection {
         let period = open.ping_interval.saturating_add(open.ping_timeout);
         self.ping_period = Duration::from_millis(period);
         self.ping_by = self.now.saturating_add(self.ping_period);
+        self.longest_grace = Duration::from_millis(open.ping_timeout);
         self.websocket_worked = transport == Transport::WebSocket;
         self.state.open();
         self.events.push(ClientEvent::Opened { transport });

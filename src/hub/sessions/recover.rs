@@ -10,15 +10,16 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// The position that a client resumes from, if its session can be recovered there.
+    /// The position that a client resumes from, if its session can be recovered there. Sessions
+    /// whose time was up by `expired_by` cannot.
     pub(in crate::hub) fn check(
         &self,
-        now: Timestamp,
+        expired_by: Timestamp,
         index: u32,
         offset: Option<&str>,
     ) -> Result<u64, Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
-        if matches!(member.place, Place::Parked { expires } if expires <= now) {
+        if matches!(member.place, Place::Parked { expires } if expires <= expired_by) {
             return Err(Refusal::Expired);
         }
         let position = match offset {

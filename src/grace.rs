@@ -1,0 +1,130 @@
+//! The grace period: what peers get when the owner of a machine looks at the clock too late.
+//!
+//! A machine sees no socket. When its owner did not run for a while (a stopped process, a virtual
+//! machine that was suspended, a handler that blocked, a clock that jumped forward), what a peer
+//! sent in time may still wait in a socket when the deadline is noticed. So a deadline that is
+//! noticed late ends nothing yet. It is judged at the end of a grace period, which is as long as
+//! the notice was late, within bounds. Only the owner's clock can cause one; no peer can.
+//!
+//! ```text
+//!        deadline        noticed            judged
+//!  ─────────┼───────────────┼──────────────────┼─────▶
+//!           │◀─── late ────▶│◀─ grace period ─▶│
+//! ```
+
+use core::time::Duration;
+
+use crate::time::Timestamp;
+
+/// How late a timer may be without a doubt: timers are, by a little.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+/// The shortest grace period. A deadline may have passed right before the owner ran again, and to
+/// read what waits takes time even so.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The grace period of one machine.
+#[derive(Debug, Default)]
+pub(crate) struct Grace {
+    /// The end of the last one.
+    until: Timestamp,
+}
+
+impl Grace {
+    /// Whether what is due at `now` may be judged, where `deadline` is the earliest that waits for a
+    /// peer. If it was noticed late, a grace period of at most `longest` begins instead.
+    pub(crate) fn may_judge(
+        &mut self,
+        now: Timestamp,
+        deadline: Timestamp,
+        longest: Duration,
+    ) -> bool {
+        self.may_judge_after(Duration::ZERO, now, deadline, longest)
+    }
+
+    /// The same for an owner who is known to be late by `lateness`, also if this deadline has only
+    /// just passed.
+    pub(crate) fn may_judge_after(
+        &mut self,
+        lateness: Duration,
+        now: Timestamp,
+        deadline: Timestamp,
+        longest: Duration,
+    ) -> bool {
+        let due = self.postpone(deadline);
+        let late = now.saturating_since(due).max(lateness);
+        if due <= now && late > self.tolerated(deadline) {
+            self.until = now.saturating_add(late.max(SHORTEST).min(longest));
+        }
+        // A period without a length cannot be waited for.
+        self.postpone(deadline) <= now
+    }
+
+    /// Whether `now` is the time to judge `deadline`: neither earlier, nor so late that there is to
+    /// be a grace period first.
+    pub(crate) fn is_timely(&self, now: Timestamp, deadline: Timestamp) -> bool {
+        let due = self.postpone(deadline);
+        due <= now && now.saturating_since(due) <= self.tolerated(deadline)
+    }
+
+    /// How late the owner may be. Whoever is later than that at the end of a grace period has not
+    /// run for a while again.
+    fn tolerated(&self, deadline: Timestamp) -> Duration {
+        if self.until > deadline { SHORTEST } else { TIMER_SLACK }
+    }
+
+    /// The moment at which a deadline is judged.
+    pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
+        deadline.max(self.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(20);
+
+    const fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_timer_that_is_a_little_late_judges() {
+        let mut grace = Grace::default();
+        assert!(!grace.may_judge(at(999), at(1_000), LONGEST));
+        assert!(grace.may_judge(at(1_000), at(1_000), LONGEST));
+        assert!(grace.may_judge(at(1_002), at(1_000), LONGEST));
+        assert_eq!(grace.postpone(at(1_000)), at(1_000));
+    }
+
+    #[test]
+    fn a_grace_period_is_as_long_as_the_notice_was_late_within_bounds() {
+        for (late, period) in [(3, 100), (100, 100), (700, 700), (20_000, 20_000), (90_000, 20_000)]
+        {
+            let mut grace = Grace::default();
+            let now = 1_000 + late;
+            assert!(!grace.may_judge(at(now), at(1_000), LONGEST), "{late} ms late");
+            assert_eq!(grace.postpone(at(1_000)), at(now + period), "{late} ms late");
+            assert!(!grace.may_judge(at(now + period - 1), at(1_000), LONGEST));
+            assert!(grace.may_judge(at(now + period), at(1_000), LONGEST));
+        }
+        let mut grace = Grace::default();
+        assert!(!grace.may_judge(at(9_000), at(1_000), Duration::from_millis(50)));
+        assert_eq!(grace.postpone(at(1_000)), at(9_050), "not longer than the peer is waited for");
+    }
+
+    #[test]
+    fn the_end_of_a_grace_period_is_met_by_a_busy_owner_too() {
+        let mut grace = Grace::default();
+        assert!(!grace.may_judge(at(2_000), at(1_000), LONGEST));
+        assert!(grace.may_judge(at(3_100), at(1_000), LONGEST), "100 ms late at its end");
+        assert!(!grace.may_judge(at(3_101), at(1_000), LONGEST), "stopped once more");
+        assert_eq!(grace.postpone(at(1_000)), at(3_202));
+    }
+
+    #[test]
+    fn a_period_without_a_length_is_none() {
+        let mut grace = Grace::default();
+        assert!(grace.may_judge(at(2_000), at(1_000), Duration::from_nanos(1)));
+    }
+}
