@@ -46,6 +46,12 @@ const MUCH: usize = 64 << 10;
 /// The runtime's timers are late by a millisecond on average: they are aimed this much earlier, and
 /// what is due within it is due.
 const EARLY: Duration = Duration::from_millis(1);
+/// A timer that is later than that did not have its turn, and nor may the readers of streams.
+const LATE: Duration = Duration::from_millis(5);
+/// How long nothing comes from the readers when they have caught up.
+const QUIET: Duration = Duration::from_millis(10);
+/// The time that they have for it: a flood does not put off the timers for longer.
+const CATCH_UP: Duration = Duration::from_millis(100);
 /// How long connections may take to end, and then the application's own tasks: together less than
 /// the program waits for the task of the machine.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
@@ -164,21 +170,17 @@ impl<M: Machine> Actor<M> {
                     if count == 0 {
                         break;
                     }
-                    let now = self.clock.now();
-                    // The timer may be later than what peers have sent since.
-                    if self.machine.deadline().is_some_and(|due| due <= now) {
-                        self.machine.handle_input(now, Input::Timeout);
-                    }
-                    for command in batch.drain(..) {
-                        self.handle_command(now, command);
-                    }
+                    self.handle_commands(&mut batch);
                     is_busy = count == BATCH;
                 }
                 Some(message) = messages.recv() => {
                     self.machine.handle_message(self.clock.now(), message);
                 }
                 Some(wire) = self.stalled.next() => self.go_on(wire),
-                () = &mut timer => self.handle_timer(),
+                () = &mut timer => {
+                    self.catch_up(due, &mut inbox, &mut batch).await;
+                    self.handle_timer();
+                }
                 () = requested(&mut shutdown), if !self.is_ending => {
                     self.is_ending = true;
                     end.as_mut().reset(Instant::now() + CONNECTIONS_END);
@@ -193,6 +195,26 @@ impl<M: Machine> Actor<M> {
             }
         }
         self.finish(messages).await;
+    }
+
+    /// Hands in what has arrived, before it is judged who is late. If the timer is late, the process
+    /// or this task did not run, and so may the readers: then they get some time.
+    async fn catch_up(
+        &mut self,
+        due: Instant,
+        inbox: &mut mpsc::Receiver<Command>,
+        batch: &mut Vec<Command>,
+    ) {
+        let quiet = if due.elapsed() > LATE { QUIET } else { Duration::ZERO };
+        let end = Instant::now() + CATCH_UP;
+        while Instant::now() < end {
+            // Lets the runtime look at the sockets, and the readers read.
+            yield_now().await;
+            let silence = end.min(Instant::now() + quiet);
+            let Ok(1..) = timeout_at(silence, inbox.recv_many(batch, BATCH)).await else { return };
+            self.handle_commands(batch);
+            self.flush(None);
+        }
     }
 
     /// Hears the application's own tasks out, which have been told to end.
@@ -218,6 +240,13 @@ impl<M: Machine> Actor<M> {
         let due = deadline.filter(|deadline| deadline.saturating_since(now) <= EARLY);
         let now = due.map_or(now, |due| now.max(due));
         self.machine.handle_input(now, Input::Timeout);
+    }
+
+    fn handle_commands(&mut self, batch: &mut Vec<Command>) {
+        let now = self.clock.now();
+        for command in batch.drain(..) {
+            self.handle_command(now, command);
+        }
     }
 
     fn handle_command(&mut self, now: Timestamp, command: Command) {

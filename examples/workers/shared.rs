@@ -72,9 +72,6 @@ impl Shared {
     /// so each link is told things in their order.
     pub fn exchange(&self, thread: usize, now: Timestamp, words: impl Iterator<Item = Word>) {
         let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_due(now) {
-            hub.handle_timeout(now);
-        }
         let mut mails: Vec<Vec<Mail>> = self.mailboxes.iter().map(|_| Vec::new()).collect();
         for word in words {
             match word {
@@ -85,6 +82,10 @@ impl Shared {
                 }
             }
             sort(&mut hub, now, &mut mails);
+        }
+        // What has arrived counts before it is judged who is late.
+        if self.is_due(now) {
+            hub.handle_timeout(now);
         }
         sort(&mut hub, now, &mut mails);
         for (to, mails) in mails.into_iter().enumerate() {

@@ -27,7 +27,7 @@ use socketio_proto::{
 };
 use tokio::{
     sync::mpsc,
-    task::{AbortHandle, JoinSet},
+    task::{AbortHandle, JoinSet, yield_now},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -100,7 +100,7 @@ impl Driver {
                 Some(input) = self.inbox.recv() => self.handle_input(input),
                 Some(wire) = self.stalled.next() => self.client.resume(wire),
                 Some(_) = self.tasks.join_next() => {}
-                () = sleep_until(due) => self.handle_input(ClientInput::Timeout),
+                () = sleep_until(due) => self.handle_timer().await,
             }
         }
     }
@@ -140,6 +140,17 @@ impl Driver {
         };
         // Links that are not done by then die with the driver.
         timeout(LINGER, drained).await.ok();
+    }
+
+    /// It is time. What has arrived is handed in before: the process may not have run for a while.
+    async fn handle_timer(&mut self) {
+        // The tasks of the links get a turn.
+        yield_now().await;
+        for _ in 0..INBOX {
+            let Ok(input) = self.inbox.try_recv() else { break };
+            self.handle_input(input);
+        }
+        self.handle_input(ClientInput::Timeout);
     }
 
     fn due(&self) -> Instant {

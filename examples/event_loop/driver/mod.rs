@@ -12,9 +12,12 @@
 //!   handle     the way to a loop from other threads
 //! ```
 //!
-//! Each round takes in whatever has arrived on all connections, and then carries out what the
-//! machine wants, wire after wire: however many frames there are for a WebSocket, one `write` takes
-//! them.
+//! Each round takes in whatever has arrived on all connections, then tells who is late, and then
+//! carries out what the machine wants, wire after wire: however many frames there are for a
+//! WebSocket, one `write` takes them.
+//!
+//! The time of a round is taken before its last look at the sockets. So what has arrived by then
+//! counts before its sender is judged, also if the process did not run for a while.
 
 #![allow(dead_code, unused_imports, reason = "each program that includes it uses a part")]
 
@@ -56,6 +59,10 @@ const WAKER: Token = Token(usize::MAX - 1);
 const MAX_CONNECTIONS: usize = 100_000;
 /// Things that a connection may bring in before it is the next one's turn.
 const TURN: usize = 16;
+/// News that the poll brings at a time.
+const EVENTS: usize = 1024;
+/// Looks at the poll that suffice for news of every connection.
+const LOOKS: usize = MAX_CONNECTIONS / EVENTS + 1;
 /// Time until the next attempt when the system has no resources for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,22 +154,24 @@ impl<M: Machine> EventLoop<M> {
     ///
     /// Why it has failed.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS);
         loop {
-            match self.poll.poll(&mut events, self.time_to_sleep()) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+            self.look(&mut events, self.time_to_sleep())?;
             self.now = self.clock.now();
-            for event in &events {
-                self.handle_readiness(event);
+            if self.is_due() {
+                // The clock may have been read long after the sockets were looked at.
+                let mut looks = 0..LOOKS;
+                while looks.next().is_some() && self.look(&mut events, Some(Duration::ZERO))? {}
             }
-            self.handle_deadlines();
+            if self.accept_at.is_some_and(|at| at <= self.now) {
+                self.accept();
+            }
             // Who gets another turn meanwhile has it after the next poll.
             let mut turns = mem::take(&mut self.turns);
             for index in turns.drain(..) {
                 self.serve(index);
             }
+            self.handle_deadlines();
             self.drain();
             if self.turns.is_empty() {
                 self.turns = turns;
@@ -170,12 +179,32 @@ impl<M: Machine> EventLoop<M> {
         }
     }
 
+    /// Waits for news and takes it. Returns whether there may be more.
+    fn look(&mut self, events: &mut Events, time: Option<Duration>) -> io::Result<bool> {
+        match self.poll.poll(events, time) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        for event in events.iter() {
+            self.handle_readiness(event);
+        }
+        Ok(events.iter().count() >= EVENTS)
+    }
+
+    fn is_due(&self) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= self.now)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let timer = self.timers.first().map(|(deadline, _)| *deadline);
+        [self.machine.deadline(), timer, self.accept_at].into_iter().flatten().min()
+    }
+
     fn time_to_sleep(&self) -> Option<Duration> {
         if !self.turns.is_empty() {
             return Some(Duration::ZERO);
         }
-        let timer = self.timers.first().map(|(deadline, _)| *deadline);
-        let deadline = [self.machine.deadline(), timer, self.accept_at].into_iter().flatten().min();
+        let deadline = self.deadline();
         deadline.map(|deadline| deadline.saturating_since(self.clock.now()))
     }
 
@@ -199,9 +228,6 @@ impl<M: Machine> EventLoop<M> {
     }
 
     fn handle_deadlines(&mut self) {
-        if self.accept_at.is_some_and(|at| at <= self.now) {
-            self.accept();
-        }
         if self.machine.deadline().is_some_and(|at| at <= self.now) {
             self.machine.handle_input(self.now, Input::Timeout);
         }
