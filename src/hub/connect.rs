@@ -295,6 +295,7 @@ impl<D: Default> Hub<D> {
             id: member.id,
             namespace: namespace.sessions.name().clone(),
             reason: DisconnectReason::TakenOver,
+            rooms: namespace.sessions.names_of(socket.index, member.id),
             data: None,
         };
         self.out.push_back(Output::Event(event));

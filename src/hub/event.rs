@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause};
+use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause, RoomNames};
 use crate::{
     engine::CloseReason,
     id::{AckId, ConnectionId, SocketId, SocketKey},
@@ -114,6 +114,9 @@ pub enum Event<D> {
         namespace: NamespaceName,
         /// Why.
         reason: DisconnectReason,
+        /// The rooms that it was in at that moment, the one named after its id included. One that
+        /// is parked is in them still.
+        rooms: RoomNames,
         /// The application's data, given back if the session is over; `None` if it is parked,
         /// that is, kept for the client to come back.
         data: Option<D>,
@@ -126,6 +129,8 @@ pub enum Event<D> {
         id: SocketId,
         /// The namespace.
         namespace: NamespaceName,
+        /// The rooms that it was in at the end, the one named after its id included.
+        rooms: RoomNames,
         /// The application's data, given back.
         data: D,
         /// Why.

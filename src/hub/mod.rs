@@ -39,6 +39,7 @@ mod outgoing;
 mod reason;
 mod rejection;
 mod replace;
+mod room_names;
 mod rooms;
 mod sessions;
 mod snapshot;
@@ -60,12 +61,13 @@ pub use self::{
     message::{AckToken, Delivery, Once, Reply, Request},
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
+    room_names::RoomNames,
     snapshot::{RestoreError, Snapshot},
 };
 use self::{
     connect::{Asked, Connects},
     namespace::{Namespace, Outbox},
-    sessions::Member,
+    sessions::Ended,
 };
 use crate::{
     config::{ConfigError, ServerConfig},
@@ -283,13 +285,13 @@ impl<D: Default> Hub<D> {
             return false;
         };
         self.forget_key(&member);
-        let Member { id, data, .. } = member;
+        let Ended { id, data, rooms, .. } = member;
         let event = if connection.is_some() {
             let reason = DisconnectReason::ServerNamespaceDisconnect;
-            Event::Disconnected { socket, id, namespace, reason, data: Some(data) }
+            Event::Disconnected { socket, id, namespace, reason, rooms, data: Some(data) }
         } else {
             let cause = ExpiryCause::Disconnected;
-            Event::SessionExpired { socket, id, namespace, data, cause }
+            Event::SessionExpired { socket, id, namespace, rooms, data, cause }
         };
         self.out.push_back(Output::Event(event));
         self.settle(socket.namespace);
@@ -344,6 +346,7 @@ impl<D: Default> Hub<D> {
                 id: member.id,
                 namespace,
                 reason,
+                rooms: member.rooms,
                 data: Some(member.data),
             }));
         }
@@ -370,8 +373,8 @@ impl<D: Default> Hub<D> {
                 return;
             };
             let namespace = namespace.sessions.name().clone();
-            let Member { id, data, .. } = member;
-            let event = Event::SessionExpired { socket, id, namespace, data, cause };
+            let Ended { id, data, rooms, .. } = member;
+            let event = Event::SessionExpired { socket, id, namespace, rooms, data, cause };
             self.out.push_back(Output::Event(event));
         }
     }
@@ -439,7 +442,7 @@ impl<D: Default> Hub<D> {
         self.names.get(name).copied()
     }
 
-    fn forget_key(&mut self, member: &Member<D>) {
+    fn forget_key(&mut self, member: &Ended<D>) {
         if let Some(key) = &member.key {
             self.keys.remove(&key.index_key());
         }

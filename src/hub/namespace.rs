@@ -13,7 +13,7 @@ use super::{
     event::Event,
     message::{Attached, Delivery, Reliability, Reply, ReplyKind},
     reason::{DisconnectReason, ExpiryCause},
-    sessions::{Member, Sessions},
+    sessions::{Ended, Member, Sessions},
 };
 use crate::{
     config::ServerConfig,
@@ -189,7 +189,7 @@ impl<D> Namespace<D> {
         out: &mut Outbox<D>,
         socket: Attached,
         reason: DisconnectReason,
-    ) -> Option<Member<D>> {
+    ) -> Option<Ended<D>> {
         let id = self.attached(socket).filter(|member| member.connection().is_some())?.id;
         if reason.is_recoverable() && self.sessions.park(now, socket.key.index) {
             self.give_up_acks(out, socket.key, true);
@@ -198,6 +198,7 @@ impl<D> Namespace<D> {
                 id,
                 namespace: self.sessions.name().clone(),
                 reason,
+                rooms: self.sessions.names_of(socket.key.index, id),
                 data: None,
             }));
             return None;
@@ -206,7 +207,7 @@ impl<D> Namespace<D> {
     }
 
     /// Ends a session whose client has asked anew on the same link, if it is connected there still.
-    pub(super) fn replace(&mut self, out: &mut Outbox<D>, socket: Attached) -> Option<Member<D>> {
+    pub(super) fn replace(&mut self, out: &mut Outbox<D>, socket: Attached) -> Option<Ended<D>> {
         self.attached(socket).filter(|member| member.connection().is_some())?;
         self.end(out, socket.key)
     }
@@ -217,7 +218,7 @@ impl<D> Namespace<D> {
         out: &mut Outbox<D>,
         socket: SocketKey,
         close: bool,
-    ) -> Option<(Member<D>, Option<ConnectionId>)> {
+    ) -> Option<(Ended<D>, Option<ConnectionId>)> {
         let member = self.member(socket)?;
         let connection = member.connection();
         let attached = Attached { key: socket, attachment: member.attachment };
@@ -233,7 +234,7 @@ impl<D> Namespace<D> {
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
-    ) -> Option<(SocketKey, Member<D>, ExpiryCause)> {
+    ) -> Option<(SocketKey, Ended<D>, ExpiryCause)> {
         let (index, is_expired) = self.sessions.next_expired(now)?;
         let cause = if is_expired { ExpiryCause::TimedOut } else { ExpiryCause::Evicted };
         let socket = self.key(index)?;
@@ -285,7 +286,7 @@ impl<D> Namespace<D> {
         Some(Attached { key, attachment })
     }
 
-    fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Member<D>> {
+    fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Ended<D>> {
         self.member(socket)?;
         self.give_up_acks(out, socket, false);
         self.sessions.end(socket.index)

@@ -43,6 +43,7 @@ impl<D: Default> Hub<D> {
             id: member.id,
             namespace,
             reason: DisconnectReason::Replaced,
+            rooms: member.rooms,
             data: Some(member.data),
         }));
     }

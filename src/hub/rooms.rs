@@ -48,6 +48,11 @@ impl Rooms {
         self.slots.get(room.0 as usize)?.name.as_deref()
     }
 
+    /// The name of a room, shared with the list of rooms.
+    pub(super) fn shared_name(&self, room: RoomId) -> Option<Arc<str>> {
+        self.slots.get(room.0 as usize)?.name.clone()
+    }
+
     /// Names and ids in the order of the names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, RoomId)> {
         self.names.iter().map(|(name, room)| (&**name, *room))

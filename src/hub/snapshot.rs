@@ -198,6 +198,7 @@ impl<D: Default> Hub<D> {
                 socket: SocketKey { namespace: id, index, generation },
                 id: member.id,
                 namespace: name.clone(),
+                rooms: member.rooms,
                 data: member.data,
                 cause: ExpiryCause::Evicted,
             }));

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::receipts::Receipts;
 use crate::{
+    hub::room_names::RoomNames,
     id::{ConnectionId, RecoveryKey, SocketId},
     recovery::Memberships,
     time::Timestamp,
@@ -26,6 +27,15 @@ pub(in crate::hub) struct Member<D> {
     pub(super) memberships: Memberships,
     /// `None` until there is something to remember.
     pub(super) receipts: Option<Box<Receipts>>,
+}
+
+/// What is left of a session that is over.
+pub(in crate::hub) struct Ended<D> {
+    pub(in crate::hub) id: SocketId,
+    pub(in crate::hub) key: Option<RecoveryKey>,
+    pub(in crate::hub) data: D,
+    /// The rooms that it was in.
+    pub(in crate::hub) rooms: RoomNames,
 }
 
 /// Where a session is.

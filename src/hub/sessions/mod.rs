@@ -19,13 +19,13 @@ use alloc::{
 
 use slab::Slab;
 
+use self::{member::Place, select::Marks};
 pub(in crate::hub) use self::{
-    member::Member,
+    member::{Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
     snapshot::{SessionsContext, SessionsSnapshot},
 };
-use self::{member::Place, select::Marks};
-use super::{error::RoomError, rooms::Rooms};
+use super::{error::RoomError, room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, RecoveryKey, SocketId},
@@ -254,7 +254,9 @@ impl<D> Sessions<D> {
     }
 
     /// Ends a session for good.
-    pub(in crate::hub) fn end(&mut self, index: u32) -> Option<Member<D>> {
+    pub(in crate::hub) fn end(&mut self, index: u32) -> Option<Ended<D>> {
+        let id = self.members.get(index as usize)?.id;
+        let rooms = self.names_of(index, id);
         let member = self.members.try_remove(index as usize)?;
         if let Place::Parked { expires } = member.place {
             self.expiries.remove(&(expires, index));
@@ -269,7 +271,8 @@ impl<D> Sessions<D> {
             self.free_if_unused(room);
         }
         self.free_if_unused(RoomId::own(index));
-        Some(member)
+        let Member { id, key, data, .. } = member;
+        Some(Ended { id, key, data, rooms })
     }
 
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
@@ -366,6 +369,14 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn log(&self) -> &RecoveryBuffer {
         &self.log
+    }
+
+    /// The same as [`Sessions::room_names`] of a session with this id, to keep.
+    pub(in crate::hub) fn names_of(&self, index: u32, id: SocketId) -> RoomNames {
+        let member = self.members.get(index as usize);
+        let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
+        let others = rooms.iter().filter_map(|membership| self.rooms.shared_name(membership.room));
+        RoomNames::new(id, others.filter(|name| **name != *id.as_str()))
     }
 
     /// Names of the rooms that a session is in, its own included.

@@ -1,0 +1,40 @@
+//! The rooms of a socket, as an event carries them.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+use crate::id::SocketId;
+
+/// Names of the rooms of a socket at the moment of an event, as
+/// [`Server::rooms`](crate::server::Server::rooms) gives them: first the one named after its own id,
+/// then the others, each once.
+///
+/// The names are shared with the server: making it copies no text, and allocates nothing for a
+/// socket that is in no other room than its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoomNames {
+    own: SocketId,
+    others: Vec<Arc<str>>,
+}
+
+impl RoomNames {
+    pub(super) fn new(own: SocketId, others: impl Iterator<Item = Arc<str>>) -> Self {
+        Self { own, others: others.collect() }
+    }
+
+    /// Returns the names, the one of the socket's own room first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        core::iter::once(self.own.as_str()).chain(self.others.iter().map(|name| &**name))
+    }
+
+    /// Returns whether the socket was in a room.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|room| room == name)
+    }
+}
+
+impl fmt::Debug for RoomNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
