@@ -5,6 +5,7 @@ use socketio_proto::{
     AckId, ConnectionId, SocketKey, WireId,
     engine::{CloseReason, Frame},
     hub::{AckToken, ConnectRequest, DisconnectReason, Event, ExpiryCause, Once, Rejection},
+    recovery::RecoveryOutcome,
     server::Output,
     socket::{self, Args, Json},
 };
@@ -88,7 +89,7 @@ impl World {
                 assert!(self.connections[&connection].is_open || self.plan.workers.is_some());
                 let serial = serial(&auth);
                 let space = space_index(namespace.as_str());
-                self.check_offer(serial, space, recoverable);
+                self.check_offer(connection, serial, space, recoverable);
                 let delay = self.keyed(serial).below(self.plan.accept_delay + 1);
                 if self.are_faults_on && delay > 0 {
                     self.plan_task(self.now + delay, Task::Decide(request, serial));
@@ -98,10 +99,7 @@ impl World {
             }
             Event::Connected { socket, id, connection, namespace, auth, recovery } => {
                 let (serial, space) = (serial(&auth), space_index(namespace.as_str()));
-                let claim = self.claims[&serial].clone();
-                self.transcript.note(serial);
-                let is_latest = self.clients[claim.client].latest[space] == serial;
-                self.model.judge(self.server_now, socket, space, &claim, recovery, is_latest);
+                let claim = self.judge(connection, socket, space, serial, recovery);
                 if recovery.is_recovered() {
                     self.check_restored(socket, id.as_str(), &claim);
                 } else {
@@ -139,6 +137,23 @@ impl World {
             Event::SessionExpired { socket, data, cause, .. } => self.expired(socket, data, cause),
             other => panic!("unexpected: {other:?}"),
         }
+    }
+
+    /// Holds what has become of a request against what may. Returns what it claimed.
+    fn judge(
+        &mut self,
+        connection: ConnectionId,
+        socket: SocketKey,
+        space: usize,
+        serial: u64,
+        recovery: RecoveryOutcome,
+    ) -> Claim {
+        let claim = self.claims[&serial].clone();
+        self.transcript.note(serial);
+        let is_latest = self.clients[claim.client].latest[space] == serial;
+        let (now, place) = (self.server_now, (socket, space));
+        self.model.judge(now, connection, place, &claim, recovery, is_latest);
+        claim
     }
 
     fn closed(&mut self, connection: ConnectionId, reason: CloseReason) {
@@ -191,9 +206,15 @@ impl World {
     }
 
     /// What would be recovered if the request were accepted now.
-    fn check_offer(&self, serial: u64, space: usize, offered: Option<SocketKey>) {
+    fn check_offer(
+        &self,
+        connection: ConnectionId,
+        serial: u64,
+        space: usize,
+        offered: Option<SocketKey>,
+    ) {
         let claim = &self.claims[&serial];
-        let expected = self.model.expect(self.server_now, space, claim);
+        let expected = self.model.expect(self.server_now, connection, space, claim);
         if let Some(key) = offered {
             let may = expected.session == Some(key) && expected.replay.is_some();
             assert!(may, "{key:?} is offered, but {expected:?}");
@@ -308,6 +329,9 @@ impl World {
         let was_live = matches!(session.place, Place::Live(_));
         assert!(was_live, "{socket:?} was not connected");
         assert_eq!(data.is_none(), reason.is_recoverable(), "{reason}");
+        if let (DisconnectReason::Replaced, Place::Live(connection)) = (reason, session.place) {
+            session.replaced_on = Some(connection);
+        }
         session.place = match data {
             None => Place::Parked { expires },
             Some(data) => {

@@ -66,10 +66,12 @@ impl World {
                 self.drain_client(client);
             }
             Op::ClientLeave { client, space } => {
-                // The official client forgets that it has asked to join, and asks again: a
-                // violation of its own.
-                if self.plan.clients[client].is_official && !self.peers[client].is_connected(space)
-                {
+                // The model of the official client knows one engine, and a manager without sockets
+                // does not wait for the end of its last one.
+                let peer = &self.peers[client];
+                let is_shared = (0..self.plan.spaces).any(|it| it != space && peer.is_active(it));
+                let is_official = self.plan.clients[client].is_official;
+                if is_official && !peer.is_connected(space) && !is_shared {
                     return;
                 }
                 self.peers[client].leave(now, space);

@@ -62,6 +62,8 @@ pub struct Session {
     pub client: usize,
     pub sid: String,
     pub place: Place,
+    /// Where its client has asked anew, which has ended it.
+    pub replaced_on: Option<ConnectionId>,
     /// As bits.
     pub rooms: u8,
     floor: u64,
@@ -129,6 +131,7 @@ impl Model {
             client,
             sid,
             place: Place::Ended,
+            replaced_on: None,
             rooms: 0,
             floor: self.spaces[space].head,
             log: Vec::new(),
@@ -227,13 +230,21 @@ impl Model {
     }
 
     /// What may become of a claim now.
-    pub fn expect(&self, now: Timestamp, space: usize, claim: &Claim) -> Expected {
+    pub fn expect(
+        &self,
+        now: Timestamp,
+        connection: ConnectionId,
+        space: usize,
+        claim: &Claim,
+    ) -> Expected {
         let refused = |refusal| Expected { refusals: vec![refusal], ..Expected::default() };
         let key = claim.pid.as_ref().and_then(|pid| self.keys.get(pid));
         let Some((key, session)) = key.and_then(|key| Some((*key, self.sessions.get(key)?))) else {
             return refused(Refusal::Unknown);
         };
         match session.place {
+            // It was ended a moment ago by this very request, or earlier.
+            Place::Ended if session.replaced_on == Some(connection) => {}
             Place::Ended => return refused(Refusal::Unknown),
             _ if session.space != space => return refused(Refusal::OtherNamespace),
             Place::Parked { expires } if expires <= now && now > self.in_doubt_until => {
@@ -242,8 +253,11 @@ impl Model {
             Place::Live(_) | Place::Parked { .. } => {}
         }
         let space = &self.spaces[space];
+        let has_made_room = session.place == Place::Ended;
         let Some(position) = space.position(session.floor, claim.offset.as_deref()) else {
-            return refused(Refusal::InvalidOffset);
+            let mut expected = refused(Refusal::InvalidOffset);
+            expected.refusals.extend(has_made_room.then_some(Refusal::Unknown));
+            return expected;
         };
         let missed = session.log.iter().copied();
         let is_replayed = |number: &Number| {
@@ -272,7 +286,16 @@ impl Model {
         if is_too_much {
             expected.refusals.push(Refusal::Limit);
         }
-        expected.replay = (!is_lost && !is_too_much).then_some(replay);
+        // Whether the client will process what it was sent there, nobody knows.
+        let is_open = session.place == Place::Live(connection) && !replay.is_empty();
+        if is_open {
+            expected.refusals.push(Refusal::SameConnection);
+        }
+        if has_made_room {
+            expected.refusals.extend([Refusal::SameConnection, Refusal::Unknown]);
+        }
+        let is_possible = !is_lost && !is_too_much && !has_made_room;
+        expected.replay = is_possible.then_some(replay);
         expected
     }
 
@@ -280,8 +303,8 @@ impl Model {
     pub fn judge(
         &mut self,
         now: Timestamp,
-        key: SocketKey,
-        space: usize,
+        connection: ConnectionId,
+        (key, space): (SocketKey, usize),
         claim: &Claim,
         outcome: RecoveryOutcome,
         is_latest: bool,
@@ -290,9 +313,12 @@ impl Model {
             assert_eq!(outcome, RecoveryOutcome::New, "nothing was claimed");
             return;
         }
-        let expected = self.expect(now, space, claim);
+        let expected = self.expect(now, connection, space, claim);
         match outcome {
             RecoveryOutcome::New => panic!("{claim:?} was not noticed"),
+            RecoveryOutcome::Refused(Refusal::Superseded) => {
+                assert!(!is_latest, "{claim:?} is the latest of the client");
+            }
             RecoveryOutcome::Refused(refusal) => assert!(
                 expected.refusals.contains(&refusal),
                 "refused ({refusal:?}), but {expected:?} for {claim:?}"

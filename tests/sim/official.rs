@@ -273,9 +273,19 @@ impl Peer for Official {
     fn connect(&mut self, now: Timestamp, space: usize) {
         self.now = self.now.max(now);
         let socket = self.sockets.entry(space).or_default();
-        if std::mem::replace(&mut socket.is_active, true) {
-            return;
+        if socket.is_connected {
+            if socket.is_active {
+                return;
+            }
+            // It was refused while it was connected, and takes itself for that until the
+            // application calls `disconnect()`.
+            let (outcomes, _) = socket.disconnected(space, "io client disconnect");
+            self.outcomes.extend(outcomes);
+            self.send(&event_text('1', space, None, ""));
         }
+        let socket = self.sockets.entry(space).or_default();
+        // It asks anew each time until it is answered.
+        socket.is_active = true;
         match &self.engine {
             Some(engine) if engine.is_open() => self.send_connect(space),
             Some(engine) if !engine.is_closed() => {}
