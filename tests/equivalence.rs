@@ -93,6 +93,7 @@ trait Composition {
     fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId);
     fn pause(&mut self, wire: WireId, is_paused: bool);
     fn timeout(&mut self, now: Timestamp);
+    fn deadline(&self) -> Option<Timestamp>;
     fn verbs(&mut self) -> &mut dyn Verbs;
     /// Takes all output; tells which sockets have connected on which connection.
     fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey>;
@@ -153,6 +154,10 @@ impl Composition for Server<u32> {
 
     fn timeout(&mut self, now: Timestamp) {
         self.handle_input(now, Input::Timeout);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.deadline()
     }
 
     fn verbs(&mut self) -> &mut dyn Verbs {
@@ -332,6 +337,11 @@ impl Composition for Workers {
         self.hub.handle_timeout(now);
     }
 
+    fn deadline(&self) -> Option<Timestamp> {
+        let links = self.links.values().filter_map(|(link, _)| link.deadline());
+        links.chain(self.hub.deadline()).min()
+    }
+
     fn verbs(&mut self) -> &mut dyn Verbs {
         &mut self.hub
     }
@@ -403,8 +413,14 @@ impl Player<'_> {
                 }
             }
             Op::Wait { millis } => {
-                self.now = self.now.saturating_add(Duration::from_millis(*millis));
-                self.composition.timeout(self.now);
+                // Links that are late do not know how late the others are.
+                let end = self.now.saturating_add(Duration::from_millis(*millis));
+                while let Some(due) = self.composition.deadline().filter(|due| *due <= end) {
+                    self.now = self.now.max(due);
+                    self.composition.timeout(self.now);
+                    self.composition.drain(self.now, &mut self.story);
+                }
+                self.now = end;
             }
             Op::Broadcast { room, except, is_volatile } => {
                 self.broadcast(*room, *except, *is_volatile);
