@@ -217,6 +217,8 @@ pub struct ConnectRefusals {
     pub too_many_namespaces: u64,
     /// [`Limits::namespaces_per_connection`](crate::Limits::namespaces_per_connection).
     pub too_many_on_connection: u64,
+    /// [`Limits::pending_auth_bytes`](crate::Limits::pending_auth_bytes).
+    pub too_much_auth: u64,
     /// The application has rejected it.
     pub rejected: u64,
 }

@@ -402,6 +402,30 @@ fn pongs_of_a_client_that_takes_no_ping() {
     bystander.check(&mut world);
 }
 
+/// Large authentication data in many namespaces, while the application decides | `pending_auth_bytes` | CONNECT_ERROR | `connects_refused.too_much_auth`
+#[test]
+fn large_auth_in_many_namespaces() {
+    let (mut world, mut bystander) = world(|_| {});
+    world.server.add_namespaces_matching(|_| true);
+    world.auto_accept = false;
+    let client = world.open();
+    let large = "x".repeat(990_000);
+    for number in 0..64 {
+        // As a value, as the private id, and as the offset.
+        let auth = match number % 3 {
+            0 => format!(r#"{{"token":"{large}"}}"#),
+            1 => format!(r#"{{"pid":"{large}"}}"#),
+            _ => format!(r#"{{"pid":"","offset":"{large}"}}"#),
+        };
+        world.send(client, &format!("40/{number},{auth}"));
+    }
+    assert_eq!(totals(&world).connects_refused.too_much_auth, 62);
+    let stats = world.server.stats();
+    assert_eq!((stats.connects_waiting, stats.namespaces), (2, 3), "no namespace stays");
+    world.auto_accept = true;
+    bystander.check(&mut world);
+}
+
 /// Word of wires that there are not | none: nothing is held | ignored | `stale`
 #[test]
 fn wires_that_there_are_not() {

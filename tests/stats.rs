@@ -387,6 +387,17 @@ fn emissions(sum: &mut Sum) {
         ],
     );
     emissions_at_once(sum);
+    auth_that_waits(sum);
+}
+
+fn auth_that_waits(sum: &mut Sum) {
+    let mut world = world(|limits, _| limits.pending_auth_bytes = 10);
+    world.server.add_namespace("/a").unwrap();
+    world.auto_accept = false;
+    let client = world.open();
+    world.send(client, r#"40{"token":"long"}"#);
+    world.send(client, r#"40/a,{"token":"long"}"#);
+    sum.expect(&world, &[("connects_refused.too_much_auth", 1)]);
 }
 
 fn emissions_at_once(sum: &mut Sum) {

@@ -70,6 +70,10 @@ pub struct Limits {
     /// Namespaces that one connection may be in. Default 64. One more is answered with
     /// CONNECT_ERROR.
     pub namespaces_per_connection: usize,
+    /// Bytes of authentication data of one connection's CONNECTs that wait for the application, or
+    /// for their turn to be recovered. Default 2 MiB. Any one may wait; one more that goes beyond it
+    /// is answered with CONNECT_ERROR.
+    pub pending_auth_bytes: usize,
     /// Rooms of one socket, its own included. Default 1,024. A further join is refused.
     pub rooms_per_socket: usize,
     /// Bytes of a room's name. Default 255. A join with a longer one is refused.
@@ -107,6 +111,7 @@ impl Default for Limits {
             namespace_name_bytes: 255,
             namespaces: 10_000,
             namespaces_per_connection: 64,
+            pending_auth_bytes: 2 << 20,
             rooms_per_socket: 1_024,
             room_name_bytes: 255,
             pending_acks: 100_000,
@@ -143,6 +148,7 @@ impl Limits {
             ("limits.namespace_name_bytes", self.namespace_name_bytes > 0),
             ("limits.namespaces", self.namespaces > 0),
             ("limits.namespaces_per_connection", self.namespaces_per_connection > 0),
+            ("limits.pending_auth_bytes", self.pending_auth_bytes > 0),
             ("limits.rooms_per_socket", self.rooms_per_socket > 0),
             ("limits.room_name_bytes", self.room_name_bytes >= 20),
             ("limits.pending_acks", self.pending_acks > 0),

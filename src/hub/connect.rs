@@ -51,6 +51,13 @@ struct Waiting {
     claim: Option<Claim>,
 }
 
+impl Waiting {
+    fn bytes(&self) -> usize {
+        let claim = self.claim.as_ref().map_or(0, Claim::bytes);
+        self.auth.as_str().len().saturating_add(claim)
+    }
+}
+
 /// How a link has asked.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
@@ -133,11 +140,24 @@ impl<D: Default> Hub<D> {
         let auth = auth.unwrap_or_else(Json::empty_object);
         let (auth, claim) =
             if self.config.recovery.is_some() { Claim::split(auth) } else { (auth, None) };
-        let is_known = claim.as_ref().is_some_and(|claim| self.find(now, namespace, claim).is_ok());
-        let serial = self.connects.next_serial;
+        let waiting = Waiting { serial: self.connects.next_serial, asked, auth, claim };
+        if !self.has_room_for(namespace, &waiting) {
+            increment(&mut self.totals.connects_refused.too_much_auth);
+            // The client has asked anew: an older request is over in any case.
+            if let Some(serial) = self.connects.waiting.get(&(from, namespace)).map(|it| it.serial)
+            {
+                self.take_waiting(ConnectRequest { connection: from, namespace, serial });
+            }
+            self.end_replaced(asked.replaced, None);
+            self.refuse(asked, name, &Rejection::new("Too much authentication data"));
+            self.settle(namespace);
+            return;
+        }
+        let claim = waiting.claim.as_ref();
+        let is_known = claim.is_some_and(|claim| self.find(now, namespace, claim).is_ok());
+        let serial = waiting.serial;
         self.connects.next_serial = serial.wrapping_add(1);
         let request = ConnectRequest { connection: from, namespace, serial };
-        let waiting = Waiting { serial, asked, auth, claim };
         if self.connects.waiting.insert((from, namespace), waiting).is_none()
             && let Some(namespace) = self.namespaces.get_mut(&namespace)
         {
@@ -149,6 +169,17 @@ impl<D: Default> Hub<D> {
         } else {
             self.proceed(now, request);
         }
+    }
+
+    /// Whether what a connection's CONNECTs carry may wait together with one more; any one may.
+    fn has_room_for(&self, namespace: u32, new: &Waiting) -> bool {
+        let from = new.asked.from;
+        let others = self.connects.waiting.range((from, 0)..=(from, u32::MAX));
+        let held = others
+            .filter(|((_, other), _)| *other != namespace)
+            .map(|(_, waiting)| waiting.bytes())
+            .fold(0, usize::saturating_add);
+        held == 0 || held.saturating_add(new.bytes()) <= self.config.limits.pending_auth_bytes
     }
 
     /// Lets in the recoveries that had to queue, as far as their rate allows.

@@ -352,6 +352,7 @@ fn config(choices: u8) -> ServerConfig {
             packet_burst: 400,
             packets_per_second: 2_000,
             queued_bytes: 1_000,
+            pending_auth_bytes: 100,
             queued_packets: 10,
             queue_burst_bytes: 2_000,
             queue_burst_packets: 20,
