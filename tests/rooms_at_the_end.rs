@@ -2,10 +2,7 @@
 
 mod support;
 
-use socketio_proto::{
-    SocketKey,
-    server::{Event, Input},
-};
+use socketio_proto::{SocketKey, server::Event};
 use support::{Client, World, recovery_config};
 
 use std::time::Duration;
@@ -67,8 +64,7 @@ fn a_parked_socket_tells_its_rooms_when_it_is_parked_and_when_it_ends() {
     assert!(world.server.rooms(socket).eq(rooms.iter()), "it is in them still");
     world.server.leave(socket, "lobby");
     rooms.retain(|room| room != "lobby");
-    world.now = world.now.saturating_add(Duration::from_secs(120));
-    world.input(Input::Timeout);
+    world.advance(Duration::from_secs(120));
     assert_eq!(told(&mut world, socket), [(true, rooms)]);
 }
 

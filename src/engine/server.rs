@@ -313,13 +313,16 @@ impl ServerConnection {
         if self.is_closed() {
             return Timestamp::NEVER;
         }
-        let noop = self.state.probe().and_then(Probe::noop_at).filter(|_| self.state.has_get());
-        let ping = match self.life_deadline() {
-            Some(_) => Timestamp::NEVER,
+        let life = match self.life_deadline() {
+            Some(deadline) => self.postpone(deadline),
             None => self.rest.heartbeat.deadline(),
         };
-        let own = ping.min(noop.unwrap_or(Timestamp::NEVER));
-        own.min(self.postpone(self.peer_deadline()))
+        let Some(probe) = self.state.probe() else {
+            return life;
+        };
+        let noop_at = probe.noop_at().filter(|_| self.state.has_get());
+        let probe = self.postpone(probe.deadline()).min(noop_at.unwrap_or(Timestamp::NEVER));
+        probe.min(life)
     }
 
     /// The earliest moment up to which the peer is waited for.
