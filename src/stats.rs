@@ -239,6 +239,8 @@ pub struct Refusals {
     pub invalid_offset: u64,
     /// [`Refusal::Limit`].
     pub limit: u64,
+    /// [`Refusal::PoisonEvent`].
+    pub poison_event: u64,
     /// [`Refusal::Superseded`].
     pub superseded: u64,
     /// [`Refusal::SameConnection`].
@@ -254,6 +256,7 @@ impl Refusals {
             Refusal::Gap => &mut self.gap,
             Refusal::InvalidOffset => &mut self.invalid_offset,
             Refusal::Limit => &mut self.limit,
+            Refusal::PoisonEvent => &mut self.poison_event,
             Refusal::Superseded => &mut self.superseded,
             Refusal::SameConnection => &mut self.same_connection,
         };

@@ -7,7 +7,7 @@ mod support;
 use socketio_proto::{
     RecoveryConfig,
     hub::{Audience, DisconnectReason},
-    server::{Event, Totals},
+    server::{Event, Input, Totals},
 };
 use support::{
     Session, World, broadcast, bystander::Bystander, claim_packet, numbers, parse_event,
@@ -199,6 +199,25 @@ fn recoveries_that_replay_as_much_as_they_can() {
     let served = (0..50).map(|_| claim(&mut world)).take_while(|packets| *packets > 0).count();
     assert_eq!(served, 5);
     assert!(totals(&world).paced > 0);
+    bystander.check(&mut world);
+}
+
+/// Closing in an orderly way at the same replay, again and again | `replay_attempts` | a new session | `refused.poison_event`
+#[test]
+fn closing_at_the_same_replay() {
+    let (mut world, mut bystander) = world(|_| {});
+    let (client, session) = world.connect();
+    let (socket, _) = world.connected();
+    world.cut(client);
+    world.server.emit(world.now, socket, &support::event("m", 1)).unwrap();
+    let mut recovered = 0;
+    for _ in 0..100 {
+        let (client, again) = world.claim(&session, None);
+        recovered += u64::from(again == session);
+        world.input(Input::CloseFrame { wire: client.wire });
+        world.cut(client);
+    }
+    assert_eq!((recovered, totals(&world).refused.poison_event), (5, 95));
     bystander.check(&mut world);
 }
 

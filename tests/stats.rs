@@ -81,6 +81,7 @@ fn every_counter_is_driven() {
     recoveries(&mut sum);
     refused_recoveries(&mut sum);
     claims_out_of_order(&mut sum);
+    refused_replays(&mut sum);
     ends_of_sessions(&mut sum);
     emissions(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
@@ -282,8 +283,8 @@ fn refused_recoveries(sum: &mut Sum) {
     // The clock has jumped, so those of the others are over as well.
     for (path, count) in leaves(&world.server.stats()) {
         if let Some(reason) = path.strip_prefix("refused.") {
-            let is_of_order = ["superseded", "same_connection"].contains(&reason);
-            assert_eq!(count, u64::from(!is_of_order), "{reason}");
+            let is_elsewhere = ["superseded", "same_connection", "poison_event"].contains(&reason);
+            assert_eq!(count, u64::from(!is_elsewhere), "{reason}");
         }
         *sum.0.entry(path).or_default() += count;
     }
@@ -317,6 +318,27 @@ fn claims_out_of_order(sum: &mut Sum) {
             ("refused.same_connection", 1),
             ("refused.superseded", 1),
             ("sessions_replaced", 1),
+        ],
+    );
+}
+
+/// A client closes its WebSocket at the one replay that it may refuse.
+fn refused_replays(sum: &mut Sum) {
+    let mut world = world(|_, recovery| recovery.replay_attempts = 1);
+    let (client, session) = world.connect();
+    world.cut(client);
+    broadcast(&mut world, &Audience::all(), 1);
+    let (client, _) = world.claim(&session, None);
+    world.input(Input::CloseFrame { wire: client.wire });
+    world.cut(client);
+    world.claim(&session, None);
+    sum.expect(
+        &world,
+        &[
+            ("connections_closed.transport_close", 2),
+            ("recovered", 1),
+            ("refused.poison_event", 1),
+            ("replayed", 1),
         ],
     );
 }

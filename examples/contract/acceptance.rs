@@ -169,6 +169,7 @@ fn word(outcome: RecoveryOutcome) -> &'static str {
             Refusal::Gap => "gap",
             Refusal::InvalidOffset => "offset",
             Refusal::Limit => "limit",
+            Refusal::PoisonEvent => "poison",
             _ => "other",
         },
     }

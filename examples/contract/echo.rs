@@ -139,6 +139,9 @@ impl Machine for Echo {
             Input::ControlFrame { wire } => {
                 self.tell(now, wire, engine::Input::ControlFrame { wire });
             }
+            Input::CloseFrame { wire } => {
+                self.tell(now, wire, engine::Input::CloseFrame { wire });
+            }
             Input::WireClosed { wire } => {
                 self.tell(now, wire, engine::Input::WireClosed { wire });
                 self.wires.remove(&wire);

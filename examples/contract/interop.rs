@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, error::Error, time::Duration};
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 use socketio_proto::{
@@ -58,6 +59,7 @@ impl App for Interop {
             }
             Event::Received { socket, event, ack } => match event.name() {
                 "ask" => self.ask(cx, socket, &event),
+                "attach" => attach(cx, socket, &event),
                 "ask-everyone" => self.ask_everyone(cx, socket, &event),
                 "disconnect-me" => {
                     let close = event.get(0).unwrap_or_default();
@@ -131,6 +133,12 @@ impl Interop {
             reply::emit(cx, socket, event, args);
         }
     }
+}
+
+/// `(count)`: emits `attached` with that many attachments, which may be more than the client takes.
+fn attach(cx: &mut Context<'_, Data>, socket: SocketKey, event: &socket::Event) {
+    let bytes = Bytes::from_static(&[7]);
+    reply::emit(cx, socket, "attached", &vec![bytes; event.get(0).unwrap_or_default()]);
 }
 
 fn is_member(auth: &Json) -> bool {

@@ -71,6 +71,10 @@ impl Settings {
         let mut limits = Limits::default();
         limits.packets_per_second = self.packets_per_second;
         limits.packet_burst = self.packets_per_second.saturating_mul(BURST_SECONDS);
+        if matches!(self.profile, Profile::Interop) {
+            // More than official clients take, so that the tests meet what these refuse.
+            limits.outgoing_attachments = 20;
+        }
         let origins = self.origins.clone();
         let config = ServerConfig::new().max_payload(MAX_PAYLOAD).limits(limits).origins(origins);
         let config = match self.profile {

@@ -127,6 +127,8 @@ pub(super) enum Command {
     Frame { wire: WireId, frame: Frame },
     /// A ping or a pong on a WebSocket.
     ControlFrame { wire: WireId },
+    /// The peer has closed a WebSocket.
+    CloseFrame { wire: WireId },
     /// What the WebSocket protocol itself has to say, to be written as it is.
     Reply { wire: WireId, bytes: BytesMut },
     /// A peer is gone. A WebSocket gets our part of the closing handshake before.
@@ -284,6 +286,9 @@ impl<M: Machine> Actor<M> {
             }
             Command::ControlFrame { wire } => {
                 self.machine.handle_input(now, Input::ControlFrame { wire });
+            }
+            Command::CloseFrame { wire } => {
+                self.machine.handle_input(now, Input::CloseFrame { wire });
             }
             Command::Reply { wire, bytes } => {
                 self.output = bytes;

@@ -164,6 +164,7 @@ async fn receive(
         let is_sent = match received {
             Received::Message(frame) => endpoint.send(Command::Frame { wire, frame }).await.is_ok(),
             Received::Control => endpoint.send(Command::ControlFrame { wire }).await.is_ok(),
+            Received::CloseFrame => endpoint.send(Command::CloseFrame { wire }).await.is_ok(),
             Received::Closed => false,
             Received::Nothing if !buffers.output.is_empty() => {
                 let bytes = mem::take(&mut buffers.output);

@@ -43,6 +43,8 @@ pub enum Received {
     Message(Frame),
     /// A ping, which is answered, or a pong.
     Control,
+    /// A close frame, which is answered. [`Received::Closed`] follows.
+    CloseFrame,
     /// Not even one message more.
     Nothing,
     /// The peer has closed it or broken the protocol. The close frame to answer with is among the
@@ -74,7 +76,10 @@ impl WebSocket {
                 },
                 Ok(Message::Ping(_) | Message::Pong(_)) => return Received::Control,
                 Ok(Message::Frame(_)) => continue,
-                Ok(Message::Close(_)) => CloseCode::Normal,
+                Ok(Message::Close(_)) => {
+                    self.close(buffers, None);
+                    return Received::CloseFrame;
+                }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Received::Nothing;
                 }

@@ -33,6 +33,15 @@ pub struct RecoveryConfig {
     pub parked_sessions: usize,
     /// Bytes that one recovery may replay. Default 64 MiB. A session that missed more is refused.
     pub replay_bytes: usize,
+    /// How often in a row a client may be sent the same replay and close its connection at once,
+    /// before its session is given up ([`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent)).
+    /// Default 5. Such a client refuses an event of the replay: it would do so for ever, and what
+    /// stands behind the event would never reach it.
+    ///
+    /// It counts if the client has closed in an orderly way (a close frame of WebSocket, a close
+    /// packet), within `ping_interval` and `ping_timeout`, after the replay had begun to leave, and
+    /// comes back without having processed anything of it. A network that is lost never counts.
+    pub replay_attempts: u32,
     /// Room changes remembered per session, as far as the log reaches back. Default 256. Beyond it
     /// the oldest are forgotten, and a client that has yet to get something that was emitted to it
     /// before them may be refused.
@@ -56,6 +65,7 @@ impl Default for RecoveryConfig {
             buffer_bytes: 64 << 20,
             parked_sessions: 100_000,
             replay_bytes: 64 << 20,
+            replay_attempts: 5,
             memberships: 256,
             claim_burst: 4_096,
             claims_per_second: 4_096,
@@ -75,6 +85,7 @@ impl RecoveryConfig {
             ("recovery.buffer_bytes", self.buffer_bytes > 0),
             ("recovery.parked_sessions", self.parked_sessions > 0),
             ("recovery.replay_bytes", self.replay_bytes > 0),
+            ("recovery.replay_attempts", self.replay_attempts > 0),
             ("recovery.memberships", self.memberships > 0),
             ("recovery.claim_burst", self.claim_burst > 0),
             ("recovery.claims_per_second", self.claims_per_second > 0),

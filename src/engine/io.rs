@@ -58,6 +58,12 @@ pub enum Input {
         /// The WebSocket.
         wire: WireId,
     },
+    /// A close frame of the WebSocket protocol came in: the peer has closed the WebSocket itself, and
+    /// it is not the network that has lost it. [`Input::WireClosed`] follows.
+    CloseFrame {
+        /// The WebSocket.
+        wire: WireId,
+    },
     /// The peer closed a WebSocket, or dropped an HTTP exchange before it was answered.
     WireClosed {
         /// The WebSocket or the exchange.
@@ -79,6 +85,7 @@ impl fmt::Debug for Input {
             Self::WebSocketOpened { wire } => ("WebSocketOpened", wire),
             Self::Frame { wire, .. } => ("Frame", wire),
             Self::ControlFrame { wire } => ("ControlFrame", wire),
+            Self::CloseFrame { wire } => ("CloseFrame", wire),
             Self::WireClosed { wire } => ("WireClosed", wire),
             Self::Timeout => return f.write_str("Timeout"),
         };

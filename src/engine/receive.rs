@@ -107,6 +107,12 @@ impl ServerConnection {
         }
     }
 
+    pub(super) fn handle_close_frame(&mut self, wire: WireId) {
+        if self.state.is_websocket(wire) {
+            self.state.leave();
+        }
+    }
+
     pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
         let max_payload = self.config.max_payload;
         if !self.has_websocket(wire) {
@@ -218,7 +224,10 @@ impl ServerConnection {
         self.rest.heartbeat.handle_packet(self.rest.now, &self.config);
         match packet {
             Some(Packet::Message(payload)) => self.emit(Event::Message(payload)),
-            Some(Packet::Close) => self.end(CloseReason::TransportClose),
+            Some(Packet::Close) => {
+                self.state.leave();
+                self.end(CloseReason::TransportClose);
+            }
             Some(Packet::Ping { .. }) => {
                 self.end(CloseReason::TransportError(TransportFault::HeartbeatDirection));
             }

@@ -106,6 +106,7 @@ impl ServerConnection {
             Input::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
             Input::Frame { wire, frame } => self.handle_frame(wire, frame),
             Input::ControlFrame { wire } => self.handle_control_frame(wire),
+            Input::CloseFrame { wire } => self.handle_close_frame(wire),
             Input::WireClosed { wire } => self.handle_wire_closed(wire),
             Input::Timeout => self.handle_timeout(Duration::ZERO),
         }
@@ -437,6 +438,12 @@ impl ServerConnection {
     pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.rest.now = self.rest.now.max(now);
         self.rest.now
+    }
+
+    /// Whether the peer has closed the session in an orderly way: with a close packet, or with a close
+    /// frame on its WebSocket. A network that is lost says nothing.
+    pub(crate) fn is_left(&self) -> bool {
+        self.state.is_left()
     }
 
     /// The position of the packet that is queued next.

@@ -68,6 +68,8 @@ enum Carrier {
         /// Whether it went away.
         lost: bool,
         paused: bool,
+        /// Whether the peer has said that it closes.
+        left: bool,
         /// A POST that was still being received when the session moved.
         post: Option<Box<WireId>>,
     },
@@ -82,6 +84,8 @@ struct Polling {
     /// The POST that is being received.
     post: Option<WireId>,
     probe: Option<Probe>,
+    /// Whether the peer has said that it closes.
+    left: bool,
 }
 
 /// What became of an HTTP request that wants to be held.
@@ -122,9 +126,10 @@ impl State {
                 answered_at: now,
                 post: None,
                 probe: None,
+                left: false,
             })),
             Transport::WebSocket => {
-                Carrier::WebSocket { wire, lost: false, paused: false, post: None }
+                Carrier::WebSocket { wire, lost: false, paused: false, left: false, post: None }
             }
         };
         Self { life: Life::Open, carrier }
@@ -190,7 +195,7 @@ impl State {
             return None;
         };
         let (wire, post) = (probe.wire(), post.map(Box::new));
-        self.carrier = Carrier::WebSocket { wire, lost: false, paused: false, post };
+        self.carrier = Carrier::WebSocket { wire, lost: false, paused: false, left: false, post };
         get
     }
 
@@ -228,6 +233,21 @@ impl State {
         }
     }
 
+    /// The peer has said that it closes.
+    pub(super) fn leave(&mut self) {
+        match &mut self.carrier {
+            Carrier::Polling(polling) => polling.left = true,
+            Carrier::WebSocket { left, .. } => *left = true,
+        }
+    }
+
+    pub(super) fn is_left(&self) -> bool {
+        match &self.carrier {
+            Carrier::Polling(polling) => polling.left,
+            Carrier::WebSocket { left, .. } => *left,
+        }
+    }
+
     pub(super) fn begin_close(&mut self, deadline: Timestamp, reason: CloseReason) {
         if matches!(self.life, Life::Open) {
             let closing = Over::Closing(Closing { deadline, reason });
@@ -247,7 +267,7 @@ impl State {
                 let probe = probe.take().map(|probe| probe.wire());
                 Some(Released { get: get.take(), post: post.take(), probe, flush: false })
             }
-            Carrier::WebSocket { wire, lost, paused, post } => {
+            Carrier::WebSocket { wire, lost, paused, post, .. } => {
                 let code = match reason {
                     CloseReason::TransportError(TransportFault::PayloadTooLarge) => Some(TOO_BIG),
                     CloseReason::RateLimited => Some(TOO_FAST),

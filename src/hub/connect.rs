@@ -73,6 +73,7 @@ const REPLAYED_PER_TOKEN: usize = 256;
 /// A session that a claim is good for.
 struct Recoverable {
     socket: SocketKey,
+    position: u64,
     missed: Vec<Encoded>,
 }
 
@@ -230,13 +231,16 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         found: Option<Result<Recoverable, Refusal>>,
     ) -> Option<SocketKey> {
-        let Waiting { auth, asked, .. } = self.take_waiting(request)?;
+        let Waiting { auth, asked, claim, .. } = self.take_waiting(request)?;
         let goes_on = found.as_ref().and_then(|found| found.as_ref().ok()).map(|it| it.socket);
         self.end_replaced(asked.replaced, goes_on);
         let (socket, packets, recovery) = match found {
             Some(Ok(session)) => self.recover(request, session),
             Some(Err(refusal)) => {
                 self.totals.refused.count(refusal);
+                if let Some(claim) = claim.filter(|_| refusal == Refusal::PoisonEvent) {
+                    self.report_poison(&claim);
+                }
                 self.open(request, RecoveryOutcome::Refused(refusal))
             }
             None => self.open(request, RecoveryOutcome::New),
@@ -287,13 +291,14 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         session: Recoverable,
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
-        let Recoverable { socket, missed } = session;
-        let replayed = missed.len();
+        let Recoverable { socket, position, missed } = session;
+        let (replayed, now) = (missed.len(), self.now);
         if let Some(rate) = self.connects.claim_rate {
             let cost = (replayed / REPLAYED_PER_TOKEN) as u64;
             self.connects.claims.take(self.now, rate, cost);
         }
         let former = self.with_namespace(socket.namespace, |namespace, _| {
+            namespace.sessions.begin_attempt(now, socket.index, position, replayed > 0);
             namespace.sessions.attach(socket.index, request.connection, request.serial)
         });
         if let Some(Some(former)) = former {
@@ -467,6 +472,14 @@ impl<D: Default> Hub<D> {
         })
     }
 
+    /// The session whose private id a claim presents.
+    pub(super) fn claimed(&self, claim: &Claim) -> Option<SocketKey> {
+        let key = claim.key.as_deref().and_then(RecoveryKey::parse)?;
+        let socket = *self.keys.get(&key.index_key())?;
+        let found = self.namespaces.get(&socket.namespace).and_then(|it| it.member(socket)?.key);
+        (found == Some(key)).then_some(socket)
+    }
+
     /// The session that a claim is good for, and the position to resume from. Looks, and changes
     /// nothing.
     fn find(
@@ -475,12 +488,7 @@ impl<D: Default> Hub<D> {
         namespace: u32,
         claim: &Claim,
     ) -> Result<(SocketKey, u64), Refusal> {
-        let key = claim.key.as_deref().and_then(RecoveryKey::parse).ok_or(Refusal::Unknown)?;
-        let socket = *self.keys.get(&key.index_key()).ok_or(Refusal::Unknown)?;
-        let found = self.namespaces.get(&socket.namespace).and_then(|it| it.member(socket)?.key);
-        if found != Some(key) {
-            return Err(Refusal::Unknown);
-        }
+        let socket = self.claimed(claim).ok_or(Refusal::Unknown)?;
         if socket.namespace != namespace {
             return Err(Refusal::OtherNamespace);
         }
@@ -508,6 +516,6 @@ impl<D: Default> Hub<D> {
         let namespace = self.namespaces.get(&request.namespace).ok_or(Refusal::Unknown)?;
         let missed = namespace.sessions.missed(socket.index, position)?;
         self.check_order(request, socket, replaced, missed.is_empty())?;
-        Ok(Recoverable { socket, missed })
+        Ok(Recoverable { socket, position, missed })
     }
 }

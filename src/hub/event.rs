@@ -65,6 +65,19 @@ pub enum Event<D> {
         /// Whether it is a recovered session, and if not, why not.
         recovery: RecoveryOutcome,
     },
+    /// A client has refused the same replay again and again. Its session is given up, and the client
+    /// connects with a new one: [`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent).
+    ReplayRefused {
+        /// The session that is given up. It stays parked until it expires.
+        socket: SocketKey,
+        /// The socket's public id.
+        id: SocketId,
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The first event of the replay, which the client has not processed. Its last argument is
+        /// its offset, unless it asks for an acknowledgement.
+        event: socket::Event,
+    },
     /// A client has emitted an event.
     Received {
         /// Its socket.

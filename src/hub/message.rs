@@ -37,6 +37,9 @@ pub(crate) enum RequestKind {
     Cancel { namespace: NamespaceName, serial: ConnectSerial, reason: DisconnectReason },
     /// A socket has lost this link.
     Detach { socket: Attached, reason: DisconnectReason },
+    /// The same after the client has closed the link in an orderly way, when what it had missed was
+    /// on its way already.
+    Leave { socket: Attached, reason: DisconnectReason },
     /// The client has acknowledged an event.
     Ack { socket: Attached, id: u64, args: Args },
     /// A client that counts its events has emitted one.

@@ -36,6 +36,7 @@ mod message;
 mod namespace;
 mod once;
 mod outgoing;
+mod poison;
 mod reason;
 mod rejection;
 mod replace;
@@ -191,6 +192,10 @@ impl<D: Default> Hub<D> {
             RequestKind::Misplaced => increment(&mut self.totals.packets_misplaced),
             RequestKind::Violation => increment(&mut self.totals.violations),
             RequestKind::Detach { socket, reason } => self.handle_detach(now, socket, reason),
+            RequestKind::Leave { socket, reason } => {
+                self.note_left(now, socket);
+                self.handle_detach(now, socket, reason);
+            }
             RequestKind::Ack { socket, id, args } => {
                 let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {
                     namespace.handle_ack(out, socket, id, args)

@@ -3,7 +3,10 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
-use super::{Event, Link, Output, Patience};
+use super::{
+    Event, Link, Output, Patience,
+    seats::{Seat, Stage},
+};
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
@@ -148,11 +151,28 @@ impl Link {
 
     fn handle_closed(&mut self, reason: CloseReason) {
         for seat in self.take_seats() {
-            self.give_up(&seat, reason.into());
+            match seat.socket.filter(|_| self.is_left_after_replay(&seat)) {
+                Some(socket) => self.request(RequestKind::Leave { socket, reason: reason.into() }),
+                None => self.give_up(&seat, reason.into()),
+            }
         }
         self.rest.decoder = None;
         self.rest.patience = Patience::Nothing;
         self.rest.out.push(Output::Event(Event::Closed { reason }));
+    }
+
+    /// Whether the client has closed the connection itself, and not before something of what stood
+    /// behind the answer to its CONNECT had left.
+    fn is_left_after_replay(&self, seat: &Seat) -> bool {
+        let has_more = match seat.attempt.as_deref().map(|attempt| attempt.stage) {
+            Some(Stage::Answered { answer, .. }) => {
+                self.connection.has_left(answer.saturating_add(1))
+            }
+            // So much has happened since that the link has forgotten the answer.
+            None => true,
+            Some(Stage::Asked(_) | Stage::Repeating { .. }) => false,
+        };
+        has_more && self.connection.is_left()
     }
 
     pub(super) fn has_joined(&self, namespace: u32) -> bool {

@@ -32,6 +32,10 @@
 //!   end by expiry is an event.
 //! * A claim is one step: the old link's socket is closed if there is still one, the session moves,
 //!   CONNECT is written, then what was missed, then what is live.
+//! * An event that its client cannot take is refused when it is emitted, as far as that can be known.
+//!   A client that closes its connection at each replay of one, without getting on, is given up
+//!   after some attempts ([`Refusal::PoisonEvent`]): otherwise nothing behind the event would reach
+//!   it. It counts only if the client has closed in an orderly way; a lost network never does.
 //! * A planned restart loses nothing: all of this is in a [`Snapshot`](crate::hub::Snapshot), which
 //!   the next process is restored from.
 //!

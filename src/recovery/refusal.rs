@@ -32,6 +32,12 @@ pub enum Refusal {
     /// [`memberships`](crate::RecoveryConfig::memberships) room changes.
     #[error("what the client missed is over a limit")]
     Limit,
+    /// The client has closed its connection
+    /// [`replay_attempts`](crate::RecoveryConfig::replay_attempts) times in a row right after it was
+    /// sent the same packets: it refuses one of them, which
+    /// [`Event::ReplayRefused`](crate::hub::Event::ReplayRefused) tells.
+    #[error("the client has refused the same replay again and again")]
+    PoisonEvent,
     /// A claim of the session that arrived later was accepted before this one.
     #[error("a later claim of the session was accepted first")]
     Superseded,

@@ -53,6 +53,16 @@ pub enum Input<'a> {
         /// The WebSocket.
         wire: WireId,
     },
+    /// A close frame of the WebSocket protocol arrived, whatever its code: the client has closed the
+    /// WebSocket itself, and it is not the network that has lost it. [`Input::WireClosed`] follows.
+    ///
+    /// A client that does so again and again right after it was sent the same packets refuses one of
+    /// them: see [`replay_attempts`](crate::RecoveryConfig::replay_attempts). Without a word of it
+    /// that is not noticed on WebSockets.
+    CloseFrame {
+        /// The WebSocket.
+        wire: WireId,
+    },
     /// The client aborted an exchange, or a WebSocket was closed or lost.
     WireClosed {
         /// Which.
@@ -72,6 +82,7 @@ impl fmt::Debug for Input<'_> {
             Self::WebSocketOpened { wire, .. } => ("WebSocketOpened", wire),
             Self::Frame { wire, .. } => ("Frame", wire),
             Self::ControlFrame { wire } => ("ControlFrame", wire),
+            Self::CloseFrame { wire } => ("CloseFrame", wire),
             Self::WireClosed { wire } => ("WireClosed", wire),
             Self::Timeout => return f.write_str("Timeout"),
         };
@@ -84,7 +95,10 @@ impl fmt::Debug for Input<'_> {
             Self::Body { body, .. } => shown.field("body", &redacted::Body(body)),
             Self::WebSocketOpened { head, .. } => shown.field("head", head),
             Self::Frame { frame, .. } => shown.field("frame", frame),
-            Self::ControlFrame { .. } | Self::WireClosed { .. } | Self::Timeout => &mut shown,
+            Self::ControlFrame { .. }
+            | Self::CloseFrame { .. }
+            | Self::WireClosed { .. }
+            | Self::Timeout => &mut shown,
         };
         shown.finish()
     }

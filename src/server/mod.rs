@@ -146,6 +146,9 @@ impl<D: Default> Server<D> {
             Input::ControlFrame { wire } => {
                 self.handle_wire(now, wire, engine::Input::ControlFrame { wire });
             }
+            Input::CloseFrame { wire } => {
+                self.handle_wire(now, wire, engine::Input::CloseFrame { wire });
+            }
             Input::WireClosed { wire } => {
                 self.handle_wire(now, wire, engine::Input::WireClosed { wire });
                 self.links.forget_wire(wire);

@@ -118,6 +118,9 @@ impl Workers {
             Input::Frame { wire, frame } => {
                 self.wire(*wire, engine::Input::Frame { wire: *wire, frame: frame.clone() });
             }
+            Input::CloseFrame { wire } => {
+                self.wire(*wire, engine::Input::CloseFrame { wire: *wire });
+            }
             Input::ControlFrame { wire } => {
                 self.wire(*wire, engine::Input::ControlFrame { wire: *wire });
             }

@@ -372,6 +372,7 @@ impl Connection {
         match websocket.receive(&mut self.buffers) {
             Received::Message(frame) => Some(Incoming::Input(Input::Frame { wire, frame })),
             Received::Control => Some(Incoming::Input(Input::ControlFrame { wire })),
+            Received::CloseFrame => Some(Incoming::Input(Input::CloseFrame { wire })),
             Received::Nothing => None,
             Received::Closed => {
                 self.close(now);

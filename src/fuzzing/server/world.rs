@@ -224,6 +224,9 @@ impl<'a> World<'a> {
             Event::Connected { socket, connection, recovery, .. } => {
                 self.handle_connected(socket, connection, recovery);
             }
+            Event::ReplayRefused { socket, .. } => {
+                assert!(self.sockets.contains_key(&socket), "it is not over yet");
+            }
             Event::Received { socket, ack, .. } => {
                 assert!(matches!(self.sockets.get(&socket), Some(Some(_))), "it is connected");
                 if Some(socket) == self.bystander {
@@ -386,6 +389,7 @@ fn config(choices: u8) -> ServerConfig {
         buffer_bytes: 2_000,
         parked_sessions: PARKED,
         replay_bytes: 300,
+        replay_attempts: 2,
         memberships: 3,
         claim_burst: 2,
         claims_per_second: 20,

@@ -3,6 +3,7 @@
 //! Every change of a session or of the log begins with a method in this file, and nothing else
 //! makes one: a journal of changes would be recorded here and nowhere else.
 
+mod attempts;
 mod member;
 mod occupancy;
 mod own;
@@ -19,7 +20,7 @@ use alloc::{
 
 use slab::Slab;
 
-use self::{member::Place, select::Marks};
+use self::{attempts::Attempts, member::Place, select::Marks};
 pub(in crate::hub) use self::{
     member::{Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
@@ -45,6 +46,9 @@ pub(in crate::hub) struct Sessions<D> {
     log: RecoveryBuffer,
     /// Parked sessions by the moment they expire.
     expiries: BTreeSet<(Timestamp, u32)>,
+    /// Sessions that were sent a replay and are not known to have got on since. Not in snapshots:
+    /// the next process begins to count anew.
+    attempts: BTreeMap<u32, Attempts>,
     marks: Marks,
 }
 
@@ -68,6 +72,7 @@ impl<D> Sessions<D> {
             rooms: Rooms::new(),
             alone: BTreeMap::new(),
             expiries: BTreeSet::new(),
+            attempts: BTreeMap::new(),
             marks: Marks::default(),
         }
     }
@@ -261,6 +266,7 @@ impl<D> Sessions<D> {
         if let Place::Parked { expires } = member.place {
             self.expiries.remove(&(expires, index));
         }
+        self.attempts.remove(&index);
         self.alone.remove(&member.id);
         for membership in member.memberships.current() {
             self.vacate(membership.room, membership.slot, member.is_live());

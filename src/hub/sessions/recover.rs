@@ -34,6 +34,9 @@ impl<D> Sessions<D> {
         if question.is_some_and(|sequence| sequence <= self.log.evicted()) {
             return Err(Refusal::Gap);
         }
+        if self.is_refused(index, position) {
+            return Err(Refusal::PoisonEvent);
+        }
         Ok(position)
     }
 

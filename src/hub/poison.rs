@@ -1,0 +1,61 @@
+//! Events that a client refuses whenever they are replayed.
+//!
+//! A client that cannot take a packet closes its connection, comes back, and is sent it again. What
+//! tells it from one whose network is bad: it *closes*, in an orderly way, and it has processed
+//! nothing of what was on its way to it.
+
+use super::{Hub, Output, claim::Claim, event::Event, message::Attached};
+use crate::{
+    socket::{self, Decoder, DecoderLimits, Encoded, Kind},
+    time::Timestamp,
+};
+
+impl<D: Default> Hub<D> {
+    /// A client has closed its link after what it had missed was on its way.
+    pub(super) fn note_left(&mut self, now: Timestamp, socket: Attached) {
+        if let Some(namespace) = self.namespaces.get_mut(&socket.key.namespace)
+            && namespace.attached(socket).is_some()
+        {
+            namespace.sessions.note_left(now, socket.key.index);
+        }
+    }
+
+    /// Tells which event is refused by the client that has presented `claim`.
+    pub(super) fn report_poison(&mut self, claim: &Claim) {
+        let Some(socket) = self.claimed(claim) else {
+            return;
+        };
+        let Some(namespace) = self.namespaces.get(&socket.namespace) else {
+            return;
+        };
+        let packet = namespace.sessions.first_refused(socket.index);
+        let member = namespace.member(socket);
+        if let (Some(event), Some(member)) = (packet.and_then(|it| decode(&it)), member) {
+            let (id, namespace) = (member.id, namespace.sessions.name().clone());
+            self.out.push_back(Output::Event(Event::ReplayRefused {
+                socket,
+                id,
+                namespace,
+                event,
+            }));
+        }
+    }
+}
+
+/// The event of a packet. It was encoded here, so it may be as large as it is.
+fn decode(encoded: &Encoded) -> Option<socket::Event> {
+    let mut decoder = Decoder::new(DecoderLimits {
+        attachments: usize::MAX,
+        attachment_bytes: usize::MAX,
+        namespace_name_bytes: usize::MAX,
+    });
+    let text = encoded.head().slice_ref(encoded.head().get(1..)?);
+    let mut packet = decoder.push_text(text).ok()?;
+    for attachment in encoded.attachments() {
+        packet = decoder.push_binary(attachment.clone()).ok()?;
+    }
+    match packet?.kind {
+        Kind::Event { event, .. } => Some(event),
+        _ => None,
+    }
+}

@@ -1,0 +1,66 @@
+//! How often in a row a client has refused the same replay.
+
+use super::Sessions;
+use crate::{socket::Encoded, time::Timestamp};
+
+/// The replays that a session was sent from one position. Forgotten when it has got on.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    /// What the client had processed.
+    position: u64,
+    /// When the latest replay was sent.
+    at: Timestamp,
+    /// How many of them the client has refused.
+    refused: u32,
+}
+
+impl<D> Sessions<D> {
+    /// The client is sent what it has missed since `position`, if that is anything.
+    pub(in crate::hub) fn begin_attempt(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        position: u64,
+        is_replay: bool,
+    ) {
+        let moves_on = is_replay && self.moves_on(index, position);
+        let former = self.attempts.remove(&index).filter(|former| former.position == position);
+        let refused = former.map_or(0, |former| former.refused);
+        if moves_on {
+            self.attempts.insert(index, Attempts { position, at: now, refused });
+        }
+    }
+
+    /// The client has closed its link after the replay had begun to leave. If it
+    /// was not soon, that says nothing: a client whose network is bad closes when it misses pings.
+    pub(in crate::hub) fn note_left(&mut self, now: Timestamp, index: u32) {
+        let soon = self.config.ping_interval.saturating_add(self.config.ping_timeout);
+        if let Some(attempts) = self.attempts.get_mut(&index)
+            && now.saturating_since(attempts.at) < soon
+        {
+            attempts.refused = attempts.refused.saturating_add(1);
+        }
+    }
+
+    /// Whether the client has refused the replay from that position too often.
+    pub(super) fn is_refused(&self, index: u32, position: u64) -> bool {
+        let limit = self.config.recovery.as_ref().map_or(u32::MAX, |it| it.replay_attempts);
+        self.attempts.get(&index).is_some_and(|it| it.position == position && it.refused >= limit)
+    }
+
+    /// The first packet of the replay that the client has refused.
+    pub(in crate::hub) fn first_refused(&self, index: u32) -> Option<Encoded> {
+        let position = self.attempts.get(&index)?.position;
+        self.missed(index, position).ok()?.into_iter().next()
+    }
+
+    /// Whether a client that has processed what it missed comes back with another offset. Events
+    /// that ask for an acknowledgement have none.
+    fn moves_on(&self, index: u32, position: u64) -> bool {
+        let asks = self.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
+        let Some(member) = self.members.get(index as usize).filter(|_| asks) else {
+            return true;
+        };
+        !member.memberships.missed(&self.log, position).is_empty()
+    }
+}
