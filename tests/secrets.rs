@@ -6,6 +6,7 @@ mod support;
 use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
+use proptest::{collection::vec, prelude::*};
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryKey, ServerConfig, SocketId, Timestamp, WireId,
     client::{Auth, Client, ClientConfig},
@@ -15,7 +16,7 @@ use socketio_proto::{
     server::{Event, Input, Output, Server},
     socket::{Decoder, DecoderLimits},
 };
-use support::{counting_entropy, get, post, recovery_config};
+use support::{World, counting_entropy, get, post, recovering, recovery_config};
 
 /// 120 bits are drawn, and each of them makes another id.
 #[test]
@@ -45,7 +46,7 @@ fn every_bit_of_an_id_is_drawn() {
 /// A session's private id, its engine id and its socket id have nothing in common.
 #[test]
 fn ids_are_drawn_apart() {
-    let mut world = support::World::with_recovery();
+    let mut world = World::with_recovery();
     let client = world.wire();
     world.input(Input::WebSocketOpened { wire: client, head: get("EIO=4&transport=websocket") });
     let client = support::Client { wire: client };
@@ -237,7 +238,156 @@ fn a_client_shows_no_ids() {
 /// With recovery off nothing is worth a session but the engine id.
 #[test]
 fn without_recovery_there_is_no_private_id() {
-    let mut world = support::World::new(ServerConfig::new());
+    let mut world = World::new(ServerConfig::new());
     let (_, session) = world.connect();
     assert_eq!(session.pid, "");
+}
+
+/// A session that can be recovered, and what the application sees of a CONNECT that claims it: the
+/// authentication data when it is asked and when the client is let in, and whether the claim is good.
+fn seen(auth: impl FnOnce(&str) -> String) -> (String, bool) {
+    let mut world = recovering(|recovery| recovery.skip_authorization = false);
+    let (first, session) = world.connect();
+    world.cut(first);
+    world.auto_accept = false;
+    let client = world.open();
+    world.send(client, &format!("40{}", auth(&session.pid)));
+    let (request, _, asked, recoverable) = world.requested();
+    let socket = world.server.accept(world.now, request);
+    world.drain();
+    let let_in = world.pick(|event| match event {
+        Event::Connected { auth, .. } => Some(auth.as_str().to_owned()),
+        _ => None,
+    });
+    assert_eq!(let_in, [asked.as_str()]);
+    assert!(recoverable.is_none_or(|it| socket == Some(it)));
+    (asked, recoverable.is_some())
+}
+
+/// JSON can write a name that Rust cannot hold.
+#[test]
+fn a_private_id_beside_a_lone_surrogate_is_taken_out() {
+    let (auth, is_claimed) = seen(|pid| format!(r#"{{"pid":"{pid}","offset":"","\ud800":1}}"#));
+    assert_eq!((auth.as_str(), is_claimed), (r#"{"\ud800":1}"#, true));
+}
+
+/// An answer that lets clients in without the application shows it what is left of the claim, too.
+#[test]
+fn a_private_id_is_taken_out_where_the_application_is_not_asked() {
+    let mut world = World::with_recovery();
+    let (first, session) = world.connect();
+    world.cut(first);
+    world.events.clear();
+    world.connect_with(&format!(r#"40{{"\udfff":[],"\u0070id":"{}","offset":null}}"#, session.pid));
+    let auth = world.pick(|event| match event {
+        Event::Connected { auth, .. } => Some(auth.as_str().to_owned()),
+        _ => None,
+    });
+    assert_eq!(auth, [r#"{"\udfff":[]}"#]);
+}
+
+/// A character of a JSON string as it can be written.
+fn written(c: char, is_escaped: bool) -> String {
+    if is_escaped { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+}
+
+/// A string of JSON that stands for `text`, with some of its characters escaped.
+fn spelled(text: &str, escapes: u32) -> String {
+    let spelled = text.char_indices().map(|(i, c)| written(c, escapes >> (i % 32) & 1 == 1));
+    format!("\"{}\"", spelled.collect::<String>())
+}
+
+/// Contents of strings, with what Rust can hold and what it cannot.
+fn string() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        "[a-zé😀 ]{0,3}",
+        "\\\\u[dD][89a-fA-F][0-9a-f]{2}",
+        "\\\\[\"\\\\/bfnrt]",
+        Just("pid".to_owned()),
+        Just("offset".to_owned()),
+    ];
+    vec(part, 0..4).prop_map(|parts| format!("\"{}\"", parts.concat()))
+}
+
+/// Any JSON value as text.
+fn value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,4})?",
+        string(),
+        (1_usize..3_000).prop_map(|deep| format!("{}{}", "[".repeat(deep), "]".repeat(deep))),
+        (1_usize..50_000).prop_map(|long| format!("\"{}\"", "x".repeat(long))),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(" , "))),
+            vec((string(), inner), 0..4).prop_map(|members| {
+                let members = members.iter().map(|(name, value)| format!("{name}: {value}"));
+                format!("{{ {}}}", members.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+/// What a member that belongs to the claim holds.
+#[derive(Clone, Debug)]
+enum Claimed {
+    PrivateId { name: u32, value: u32 },
+    OtherPid { name: u32, value: String },
+    Offset { name: u32, value: String },
+}
+
+fn claimed() -> impl Strategy<Value = Claimed> {
+    prop_oneof![
+        4 => any::<(u32, u32)>().prop_map(|(name, value)| Claimed::PrivateId { name, value }),
+        1 => (any::<u32>(), value()).prop_map(|(name, value)| Claimed::OtherPid { name, value }),
+        1 => (any::<u32>(), value()).prop_map(|(name, value)| Claimed::Offset { name, value }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(support::cases(300))]
+
+    /// Whatever else an object holds, the application sees all of that and nothing of the claim.
+    #[test]
+    fn the_application_never_sees_a_private_id(
+        others in vec((string(), value()), 0..6),
+        claim in vec((any::<prop::sample::Index>(), claimed()), 0..4),
+        (name, spelling, place) in any::<(u32, u32, prop::sample::Index)>(),
+        gap in "[ \t\n\r]{0,2}",
+    ) {
+        let is_own = |(name, _): &(String, String)| {
+            ["pid", "offset"].iter().any(|own| serde_json::from_str::<String>(name).is_ok_and(|name| name == *own))
+        };
+        let others: Vec<_> = others.into_iter().filter(|member| !is_own(member)).collect();
+        let mut pids = Vec::new();
+        let (auth, is_claimed) = seen(|pid| {
+            let mut members: Vec<(String, String, Option<bool>)> =
+                others.iter().map(|(name, value)| (name.clone(), value.clone(), None)).collect();
+            let own = Claimed::PrivateId { name, value: spelling };
+            for (place, member) in claim.iter().cloned().chain([(place, own)]) {
+                let place = place.index(members.len() + 1);
+                members.insert(place, match member {
+                    Claimed::PrivateId { name, value } => {
+                        (spelled("pid", name), spelled(pid, value), Some(true))
+                    }
+                    Claimed::OtherPid { name, value } => (spelled("pid", name), value, Some(false)),
+                    Claimed::Offset { name, value } => (spelled("offset", name), value, None),
+                });
+            }
+            pids = members.iter().filter_map(|(_, _, is_real)| *is_real).collect();
+            let members = members
+                .iter()
+                .map(|(name, value, _)| format!("{gap}{name}{gap}:{gap}{value}{gap}"));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        });
+        let rest: Vec<_> = others.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+        prop_assert_eq!(auth, format!("{{{}}}", rest.join(",")));
+        // The last of several counts, and an offset that was made up is no good.
+        let has_offset = claim.iter().any(|(_, it)| matches!(it, Claimed::Offset { .. }));
+        if !has_offset {
+            prop_assert_eq!(is_claimed, *pids.last().unwrap());
+        }
+    }
 }

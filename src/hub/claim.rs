@@ -1,6 +1,6 @@
 //! What a CONNECT says about an earlier session.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use serde::{
@@ -50,7 +50,8 @@ impl Claim {
     /// Separates the claim from the application's own authentication data.
     ///
     /// A private id is worth a session, so the application never sees it among the values that it
-    /// may well log or pass on.
+    /// may well log or pass on, whatever else the object holds. The other members stay as the client
+    /// wrote them.
     pub(super) fn split(auth: Json) -> (Json, Option<Self>) {
         let Ok(fields) = auth.parse::<Fields<'_>>() else {
             return (auth, None);
@@ -60,7 +61,7 @@ impl Claim {
         };
         let claim = Self { key: text(pid), offset: offset(fields.last("offset")) };
         let rest = fields.without(&["pid", "offset"]);
-        (Json::from_text(&rest).unwrap_or(auth), Some(claim))
+        (Json::from_text(&rest).unwrap_or(Json::empty_object()), Some(claim))
     }
 }
 
@@ -77,21 +78,24 @@ fn offset(value: Option<&RawValue>) -> ClaimedOffset {
     }
 }
 
-/// The members of a JSON object in order, values unparsed.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The members of a JSON object in order, as they are written. Names are not read before they are
+/// compared: JSON can write a name that Rust cannot hold (`"\ud800"`), and such a member must not
+/// hide the others.
+struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl Fields<'_> {
-    fn last(&self, key: &str) -> Option<&RawValue> {
-        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+    fn last(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().rev().find(|(token, _)| is_named(token, name)).map(|(_, value)| *value)
     }
 
-    fn without(&self, keys: &[&str]) -> String {
+    fn without(&self, names: &[&str]) -> String {
         let mut text = String::from("{");
-        for (name, value) in self.0.iter().filter(|(name, _)| !keys.contains(&&**name)) {
+        let is_kept = |token: &RawValue| !names.iter().any(|name| is_named(token, name));
+        for (name, value) in self.0.iter().filter(|(token, _)| is_kept(token)) {
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(&serde_json::to_string(name).unwrap_or_default());
+            text.push_str(name.get());
             text.push(':');
             text.push_str(value.get());
         }
@@ -100,12 +104,21 @@ impl Fields<'_> {
     }
 }
 
+/// Whether a string token, which may be written with escapes, stands for `name`.
+fn is_named(token: &RawValue, name: &str) -> bool {
+    let token = token.get();
+    if token.contains('\\') {
+        return serde_json::from_str::<String>(token).is_ok_and(|text| text == name);
+    }
+    token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(name)
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
 
         impl<'de> Visitor<'de> for Members {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            type Value = Vec<(&'de RawValue, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -113,8 +126,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(key) = map.next_key::<Key<'de>>()? {
-                    members.push((key.0, map.next_value()?));
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
                 Ok(members)
             }
@@ -123,10 +136,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
         deserializer.deserialize_map(Members).map(Self)
     }
 }
-
-/// A key that is borrowed when it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -166,5 +175,12 @@ mod tests {
         let (rest, claim) = split(r#"{"pid":"a","\u0070id":"b","x":"\u0041"}"#);
         assert_eq!(rest, r#"{"x":"\u0041"}"#);
         assert_eq!(claim.unwrap().key.as_deref(), Some("b"));
+    }
+    #[test]
+    fn names_that_are_no_text_hide_nothing_and_stay_as_they_are() {
+        let auth = r#"{"\ud800":1,"pid":"p","pid\udc00":2,"a\u0062":{"\ud800":["\udfff"]},"offset":"1-2"}"#;
+        let (rest, claim) = split(auth);
+        assert_eq!(rest, r#"{"\ud800":1,"pid\udc00":2,"a\u0062":{"\ud800":["\udfff"]}}"#);
+        assert_eq!(claim.unwrap().key.as_deref(), Some("p"));
     }
 }
