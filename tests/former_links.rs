@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{self, Frame, Input, Transport},
-    hub::{self, AckToken, Event, Hub, Request},
+    hub::{self, AckFailure, AckToken, Audience, Event, Hub, Request},
     link::{self, Link},
     socket::Args,
 };
@@ -28,6 +28,9 @@ struct Threads {
     received: Vec<(u64, Option<AckToken>)>,
     connected: Vec<SocketKey>,
     acked: Vec<Args>,
+    failed: Vec<AckFailure>,
+    /// How many answered broadcasts, and how many did not.
+    collected: Vec<(usize, usize)>,
 }
 
 impl Threads {
@@ -35,6 +38,10 @@ impl Threads {
         let mut recovery = RecoveryConfig::default();
         recovery.count_events = true;
         recovery.replay_ack_events = true;
+        Self::with(recovery)
+    }
+
+    fn with(recovery: RecoveryConfig) -> Self {
         let config = Arc::new(ServerConfig::new().recovery(recovery));
         let mut hub = Hub::new(config.clone(), counting_entropy()).unwrap();
         hub.add_namespace("/").unwrap();
@@ -47,6 +54,8 @@ impl Threads {
             received: Vec::new(),
             connected: Vec::new(),
             acked: Vec::new(),
+            failed: Vec::new(),
+            collected: Vec::new(),
         }
     }
 
@@ -125,6 +134,10 @@ impl Threads {
                     self.hub.accept(NOW, request);
                 }
                 hub::Output::Event(Event::Acked { args, .. }) => self.acked.push(args),
+                hub::Output::Event(Event::AckFailed { cause, .. }) => self.failed.push(cause),
+                hub::Output::Event(Event::BroadcastAcked { responses, missing, .. }) => {
+                    self.collected.push((responses.len(), missing));
+                }
                 hub::Output::Event(Event::Connected { socket, .. }) => self.connected.push(socket),
                 hub::Output::Event(Event::Received { event, ack, .. }) => {
                     self.received.push((event.get(0).unwrap(), ack));
@@ -386,4 +399,33 @@ fn an_acknowledgement_on_a_former_link_settles_nothing() {
     threads.send(2, r#"430["present"]"#);
     threads.carry(2);
     assert_eq!(threads.acked, [Args::new(&("present",)).unwrap()]);
+}
+
+/// What is not replayed will not be answered on the new link, and what the former one says counts no
+/// more.
+#[test]
+fn an_acknowledgement_that_is_not_replayed_fails_when_the_session_moves() {
+    let mut threads = Threads::with(RecoveryConfig::default());
+    threads.open(1);
+    threads.send(1, "40");
+    threads.carry(1);
+    let (socket, hour) = (threads.connected[0], Duration::from_secs(3600));
+    threads.hub.emit_with_ack(NOW, socket, &event("m", 1), hour).unwrap();
+    let everyone = Audience::all();
+    threads.hub.broadcast_with_ack(NOW, "/", &everyone, &event("m", 2), hour).unwrap();
+    threads.settle_hub();
+    let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
+    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    for packet in [r#"430["former"]"#, r#"431["former"]"#] {
+        threads.send(1, packet);
+    }
+    threads.open(2);
+    threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
+    threads.carry(2);
+    assert_eq!(threads.connected[0], threads.connected[1], "recovered");
+    assert_eq!(threads.failed, [AckFailure::Disconnected]);
+    assert_eq!(threads.collected, [(0, 1)], "the broadcast misses one");
+    threads.carry(1);
+    assert_eq!((threads.acked.len(), threads.failed.len(), threads.collected.len()), (0, 1, 1));
+    assert_eq!(threads.hub.stats().pending_acks, 0);
 }

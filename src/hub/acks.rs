@@ -27,7 +27,7 @@ struct Pending {
 
 #[derive(Debug)]
 enum Waiting {
-    One { socket: SocketKey, survives_parking: bool },
+    One { socket: SocketKey, is_replayed: bool },
     Many { sockets: BTreeSet<SocketKey>, missing: usize, responses: Vec<(SocketKey, Args)> },
 }
 
@@ -43,7 +43,8 @@ pub(super) enum Settled {
 pub enum AckFailure {
     /// The client did not answer in time.
     Timeout,
-    /// The client's socket was disconnected before it answered.
+    /// The client's socket was disconnected before it answered, or its session moved to another link,
+    /// and the event is not replayed.
     Disconnected,
 }
 
@@ -65,9 +66,9 @@ impl AckTable {
         &mut self,
         deadline: Timestamp,
         socket: SocketKey,
-        survives_parking: bool,
+        is_replayed: bool,
     ) -> u64 {
-        let id = self.expect(deadline, Waiting::One { socket, survives_parking });
+        let id = self.expect(deadline, Waiting::One { socket, is_replayed });
         self.awaited.insert((socket, id));
         id
     }
@@ -107,19 +108,18 @@ impl AckTable {
         }
     }
 
-    /// Gives up waiting for a socket that has lost its link (`is_parked`) or has ended, and tells
-    /// what is settled by that.
+    /// Gives up waiting for a socket that has ended, or that has lost its link and whose session goes
+    /// on, parked or on another link (`goes_on`). Tells what is settled by that.
     pub(super) fn give_up(
         &mut self,
         on: SocketKey,
-        is_parked: bool,
+        goes_on: bool,
         mut settled: impl FnMut(u64, Settled),
     ) {
         let awaited: Vec<u64> =
             self.awaited.range((on, 0)..=(on, u64::MAX)).map(|(_, id)| *id).collect();
         for id in awaited {
-            if is_parked && self.survives_parking(id) {
-                // The event will be replayed.
+            if goes_on && self.is_replayed(id) {
                 continue;
             }
             self.awaited.remove(&(on, id));
@@ -182,9 +182,9 @@ impl AckTable {
         self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
     }
 
-    fn survives_parking(&self, id: u64) -> bool {
+    fn is_replayed(&self, id: u64) -> bool {
         let waiting = self.pending.get(&id).map(|pending| &pending.waiting);
-        matches!(waiting, Some(Waiting::One { survives_parking: true, .. }))
+        matches!(waiting, Some(Waiting::One { is_replayed: true, .. }))
     }
 
     fn give_up_one(&mut self, id: u64, on: SocketKey) -> Option<Settled> {

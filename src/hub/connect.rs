@@ -297,9 +297,9 @@ impl<D: Default> Hub<D> {
             let cost = (replayed / REPLAYED_PER_TOKEN) as u64;
             self.connects.claims.take(self.now, rate, cost);
         }
-        let former = self.with_namespace(socket.namespace, |namespace, _| {
+        let former = self.with_namespace(socket.namespace, |namespace, out| {
             namespace.sessions.begin_attempt(now, socket.index, position, replayed > 0);
-            namespace.sessions.attach(socket.index, request.connection, request.serial)
+            namespace.attach(out, socket, request.connection, request.serial)
         });
         if let Some(Some(former)) = former {
             increment(&mut self.totals.taken_over);

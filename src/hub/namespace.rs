@@ -206,6 +206,24 @@ impl<D> Namespace<D> {
         self.end(out, socket.key)
     }
 
+    /// Gives a session the link over which its client has come back; returns the one it had.
+    ///
+    /// The client of a session that moves to another link will not be asked there again what is not
+    /// replayed. On the same link nothing was lost, and it may answer yet.
+    pub(super) fn attach(
+        &mut self,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        connection: ConnectionId,
+        claimed: u64,
+    ) -> Option<ConnectionId> {
+        let former = self.sessions.attach(socket.index, connection, claimed)?;
+        if former != connection {
+            self.give_up_acks(out, socket, true);
+        }
+        Some(former)
+    }
+
     /// Ends a session whose client has asked anew on the same link, if it is connected there still.
     pub(super) fn replace(&mut self, out: &mut Outbox<D>, socket: Attached) -> Option<Ended<D>> {
         self.attached(socket).filter(|member| member.connection().is_some())?;
@@ -292,9 +310,9 @@ impl<D> Namespace<D> {
         self.sessions.end(socket.index)
     }
 
-    fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, is_parked: bool) {
+    fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, goes_on: bool) {
         let namespace = self.id;
-        self.acks.give_up(socket, is_parked, |id, outcome| {
+        self.acks.give_up(socket, goes_on, |id, outcome| {
             self.sessions.settle_question(id);
             out.push_back(settled(AckId { namespace, id }, outcome));
         });

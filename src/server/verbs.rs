@@ -111,7 +111,8 @@ impl<D: Default> Server<D> {
     /// the latest after `timeout`.
     ///
     /// It is replayed only with
-    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events).
+    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events). Without, the acknowledgement
+    /// fails as soon as the client has lost its link or has come back on another one.
     ///
     /// # Errors
     ///
