@@ -34,6 +34,7 @@ mod engine_id_map;
 mod entropy;
 mod grace;
 mod id;
+mod number;
 mod redacted;
 mod secret_index;
 mod stats;

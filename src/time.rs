@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Timestamp(u64);
+pub struct Timestamp(#[serde(deserialize_with = "crate::number::whole")] u64);
 
 impl Timestamp {
     /// The origin.

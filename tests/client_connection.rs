@@ -233,6 +233,20 @@ mod tests {
         }
     }
 
+    /// JavaScript has one type of number: `5.0` and `5e0` are `5`.
+    #[test]
+    fn numbers_may_be_written_with_a_fraction_or_an_exponent() {
+        for number in ["1", "1.0", "1e0", "0.1E1"] {
+            let mut scripted = Scripted::connecting(ClientConfig::new());
+            scripted.text(&format!(r#"40{{"sid":"s1","pid":"p1","received":{number}}}"#));
+            assert!(scripted.take_sent().contains(&"43[]".to_owned()), "it counts: {number}");
+            scripted.client.emit(scripted.now, "/", &event("e", 1)).unwrap();
+            assert_eq!(scripted.client.state().sessions()[0].events().count(), 1);
+            scripted.text("43[2.0]");
+            assert_eq!(scripted.client.state().sessions()[0].events().count(), 0, "{number}");
+        }
+    }
+
     #[test]
     fn disconnect_reasons_are_those_of_the_reference() {
         let reason_of = |act: &dyn Fn(&mut Scripted)| {

@@ -85,6 +85,7 @@
 //! * `Connected` comes before the events that were missed, whatever the order on the wire was.
 
 mod acks;
+mod answer;
 mod backoff;
 mod buffer;
 mod config;

@@ -5,6 +5,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use super::{AckFailure, BufferedEvent, Event, io::Io, socket::Socket};
 use crate::{
     id::AckId,
+    number::whole_numbers,
     socket::{Args, Encoded, Kind, Packet},
 };
 
@@ -64,7 +65,7 @@ impl Socket {
     /// The server says how many events have arrived, and which of those that it was asked about
     /// it has not handled.
     pub(super) fn handle_count(&mut self, io: &mut Io, args: &Args) {
-        let numbers: Vec<u64> = args.parse().unwrap_or_default();
+        let numbers = args.parse().ok().and_then(whole_numbers).unwrap_or_default();
         let Some((received, withdrawn)) = numbers.split_first() else {
             return;
         };

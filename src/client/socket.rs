@@ -5,23 +5,19 @@
 //! *active* namespace is joined with every connection; one that is not waits for
 //! [`Client::connect`](super::Client::connect).
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use bytestring::ByteString;
-use serde::Deserialize;
 
 use super::{
     AckToken, Auth, AuthRequest, BufferedEvent, ClientLimits, ConnectError, DisconnectReason,
-    Event, acks::AckTable, buffer::SendBuffer, io::Io, retry::RetryQueue, session::Session,
-    unconfirmed::Unconfirmed,
+    Event, acks::AckTable, answer::Answer, buffer::SendBuffer, io::Io, retry::RetryQueue,
+    session::Session, unconfirmed::Unconfirmed,
 };
 use crate::{
     socket::{self, Encoded, Json, Kind, NamespaceName, Packet},
     time::Timestamp,
 };
-
-/// Longest public id that is taken from a server; those in use have 16 to 20 characters.
-const ID_LEN_MAX: usize = 255;
 
 #[expect(clippy::struct_excessive_bools, reason = "facts about a namespace, all independent")]
 pub(super) struct Socket {
@@ -255,20 +251,10 @@ impl Socket {
     }
 
     fn handle_connect(&mut self, io: &mut Io, answer: Option<&Json>) -> Effect {
-        #[derive(Deserialize)]
-        struct Answer {
-            sid: String,
-            #[serde(default)]
-            pid: Option<String>,
-            #[serde(default)]
-            received: Option<u64>,
-        }
-
-        let answer = answer.and_then(|answer| answer.parse::<Answer>().ok());
-        let Some(answer) = answer.filter(|answer| answer.sid.len() <= ID_LEN_MAX) else {
+        let Some(answer) = answer.and_then(Answer::read) else {
             return self.fail(io, ConnectError::InvalidAnswer);
         };
-        let id = ByteString::from(answer.sid);
+        let id = answer.sid;
         self.phase = Phase::Connected;
         self.has_left = false;
         self.recovered = self.session.begin(answer.pid.as_deref());

@@ -14,7 +14,12 @@ use super::{
     settle::ID_MAX,
     socket::Socket,
 };
-use crate::{engine::ClientConnection, socket::NamespaceName, time::Timestamp};
+use crate::{
+    engine::ClientConnection,
+    number::{whole, whole_or_null},
+    socket::NamespaceName,
+    time::Timestamp,
+};
 
 /// The state of a client that outlives its process: its sessions, and the events that have not
 /// arrived. Take it with [`Client::state`], and give it to [`Client::restore`].
@@ -68,6 +73,7 @@ pub struct SessionState {
     pid: Option<ByteString>,
     offset: Option<ByteString>,
     /// Ids of acknowledgements are not used twice in a session.
+    #[serde(deserialize_with = "whole")]
     next_ack: u64,
     /// Events that were sent and that the server has not confirmed, if it confirms.
     sent: Option<Sent>,
@@ -78,6 +84,7 @@ pub struct SessionState {
     /// How often the first of them was sent.
     tries: u32,
     /// The id that it has on the wire, if the server confirms and may have it.
+    #[serde(default, deserialize_with = "whole_or_null")]
     in_flight: Option<u64>,
 }
 
@@ -85,6 +92,7 @@ pub struct SessionState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sent {
     /// How many came before the first one here.
+    #[serde(deserialize_with = "whole")]
     pub(super) confirmed: u64,
     /// `None` is a volatile event, which counts and is not sent again.
     pub(super) events: Vec<Option<BufferedEvent>>,

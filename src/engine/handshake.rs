@@ -4,10 +4,7 @@ use alloc::string::String;
 use core::{fmt, time::Duration};
 
 use bytestring::ByteString;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::DecodeError;
@@ -16,20 +13,18 @@ use crate::{EngineId, ServerConfig, Transports};
 /// The JSON of the open packet: what a server tells a client about their session.
 ///
 /// Durations are in milliseconds, `max_payload` in bytes.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Open {
     /// The id of the session, to be repeated in every request.
     pub sid: ByteString,
     /// Transports that the session may move to. Unknown ones are left out when it is read.
-    #[serde(deserialize_with = "known_transports")]
     pub upgrades: SmallVec<[Transport; 1]>,
     /// Milliseconds between a pong and the next ping.
     pub ping_interval: u64,
     /// Milliseconds that a pong may take.
     pub ping_timeout: u64,
     /// Largest POST or frame that the server takes, in bytes. `u64::MAX` if it did not say.
-    #[serde(default = "no_max_payload")]
     pub max_payload: u64,
 }
 
@@ -164,38 +159,4 @@ impl Query {
         }
         parsed
     }
-}
-
-/// Servers before `maxPayload` was introduced do not say.
-fn no_max_payload() -> u64 {
-    u64::MAX
-}
-
-/// Reads a list of transports, leaving out those that this crate does not have (`webtransport`).
-fn known_transports<'de, D>(deserializer: D) -> Result<SmallVec<[Transport; 1]>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    struct Known;
-
-    impl<'de> Visitor<'de> for Known {
-        type Value = SmallVec<[Transport; 1]>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of transport names")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
-            let mut known = SmallVec::new();
-            while let Some(name) = names.next_element::<ByteString>()? {
-                match Transport::parse(&name) {
-                    Some(transport) if !known.contains(&transport) => known.push(transport),
-                    Some(_) | None => {}
-                }
-            }
-            Ok(known)
-        }
-    }
-
-    deserializer.deserialize_seq(Known)
 }

@@ -87,6 +87,7 @@ mod error;
 mod handshake;
 mod heartbeat;
 mod io;
+mod open;
 mod packet;
 mod payload;
 mod queue;

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
+    number,
     socket::{
         Args, DecodeError, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet,
     },
@@ -131,7 +132,7 @@ impl Link {
         if !self.connection.config().counts_events() {
             return;
         }
-        let Ok(ids) = args.parse::<Vec<u64>>() else {
+        let Some(ids) = args.parse().ok().and_then(number::whole_numbers) else {
             return;
         };
         if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {

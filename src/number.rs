@@ -1,0 +1,194 @@
+//! Numbers as JSON may write them: `25000`, `25000.0` and `2.5e4` are the same.
+//!
+//! JavaScript has one type of number, so a peer that writes a fraction or an exponent where others
+//! write digits says the same thing. Formats without types of numbers are read in the same way.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+/// Numbers with a fraction or an exponent are read without an error below it.
+const EXACT: u64 = 1_000_000_000_000_000;
+
+/// A value in a place where a number is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// A whole number that is not negative.
+    Whole(u64),
+    /// Another number, cut to the nearest one below it that is whole and in range. Below zero that
+    /// is zero.
+    Cut(u64),
+    /// `null`.
+    Null,
+    /// No number at all.
+    Other,
+}
+
+impl Number {
+    pub(crate) fn whole(self) -> Option<u64> {
+        match self {
+            Self::Whole(number) => Some(number),
+            Self::Cut(_) | Self::Null | Self::Other => None,
+        }
+    }
+
+    /// With a fraction or an exponent a number is exact up to 15 digits, and no larger one counts
+    /// as whole.
+    fn from_float(value: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what the cast has changed is told apart"
+        )]
+        let cut = value as u64;
+        #[expect(clippy::cast_precision_loss, reason = "so many digits are exact")]
+        #[expect(clippy::float_cmp, reason = "whole or not is an exact question")]
+        let is_whole = cut < EXACT && cut as f64 == value;
+        if is_whole { Self::Whole(cut) } else { Self::Cut(cut) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Anything)
+    }
+}
+
+/// Reads numbers that must all be whole and not negative.
+pub(crate) fn whole_numbers(numbers: Vec<Number>) -> Option<Vec<u64>> {
+    numbers.into_iter().map(Number::whole).collect()
+}
+
+/// For fields that must be whole and not negative: `#[serde(deserialize_with = …)]`.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = deserializer.deserialize_u64(Anything)?;
+    number.whole().ok_or_else(|| D::Error::custom("not a whole number"))
+}
+
+/// As [`whole`], for fields that may be `null`.
+pub(crate) fn whole_or_null<'de, D>(deserializer: D) -> Result<Option<u64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Field(#[serde(deserialize_with = "whole")] u64);
+
+    let field = Option::<Field>::deserialize(deserializer)?;
+    Ok(field.map(|Field(number)| number))
+}
+
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+        Ok(Number::Whole(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+        Ok(u64::try_from(value).map_or(Number::Cut(0), Number::Whole))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+        Ok(Number::from_float(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Number, E> {
+        Ok(Number::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Number, E> {
+        Ok(Number::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
+        Ok(Number::Other)
+    }
+
+    fn visit_bytes<E>(self, _: &[u8]) -> Result<Number, E> {
+        Ok(Number::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Number, E> {
+        Ok(Number::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Number, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Number::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Number, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Number::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_a_number_is_read() {
+        let table = [
+            ("25000", Number::Whole(25_000)),
+            ("25000.0", Number::Whole(25_000)),
+            ("2.5E4", Number::Whole(25_000)),
+            ("25e+3", Number::Whole(25_000)),
+            ("2500000e-2", Number::Whole(25_000)),
+            ("0", Number::Whole(0)),
+            ("-0", Number::Whole(0)),
+            ("-0.0", Number::Whole(0)),
+            ("9007199254740991", Number::Whole((1 << 53) - 1)),
+            ("999999999999999.0", Number::Whole(999_999_999_999_999)),
+            ("1e15", Number::Cut(1_000_000_000_000_000)),
+            ("18446744073709551615", Number::Whole(u64::MAX)),
+            ("18446744073709551616", Number::Cut(u64::MAX)),
+            ("1e300", Number::Cut(u64::MAX)),
+            ("25000.5", Number::Cut(25_000)),
+            ("-1", Number::Cut(0)),
+            ("-1e300", Number::Cut(0)),
+            ("null", Number::Null),
+            ("\"25000\"", Number::Other),
+            ("true", Number::Other),
+            ("[1,[2]]", Number::Other),
+            ("{\"a\":{}}", Number::Other),
+        ];
+        for (json, number) in table {
+            assert_eq!(serde_json::from_str::<Number>(json).unwrap(), number, "{json}");
+        }
+        assert!(serde_json::from_str::<Number>("1e999").is_err(), "JSON, but no number");
+    }
+
+    #[test]
+    fn fields_take_whole_numbers_alone() {
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(deserialize_with = "whole")]
+            count: u64,
+            #[serde(default, deserialize_with = "whole_or_null")]
+            id: Option<u64>,
+        }
+
+        let read = |json: &str| {
+            serde_json::from_str::<Fields>(json).ok().map(|fields| (fields.count, fields.id))
+        };
+        assert_eq!(read(r#"{"count":5.0,"id":1e1}"#), Some((5, Some(10))));
+        assert_eq!(read(r#"{"count":5,"id":null}"#), Some((5, None)));
+        assert_eq!(read(r#"{"count":5}"#), Some((5, None)));
+        for json in [r#"{"count":5.5}"#, r#"{"count":-1}"#, r#"{"count":null}"#, r#"{"count":"5"}"#]
+        {
+            assert_eq!(read(json), None, "{json}");
+        }
+        assert_eq!(read(r#"{"count":5,"id":0.5}"#), None);
+    }
+}
