@@ -368,7 +368,8 @@ mod counted {
         for number in 0..2 {
             scripted.client.emit_with_retries(scripted.now, "/", &event("r", number)).unwrap();
         }
-        scripted.text("431[]");
+        // The third event of the session, so its id is 2.
+        scripted.text("432[]");
         assert!(!volatile(&mut scripted), "there is no room");
         assert!(scripted.client.emit(scripted.now, "/", &event("m", 1)).is_err());
         let retried = |scripted: &mut Scripted| {

@@ -96,6 +96,8 @@ impl<'de> Deserialize<'de> for BufferedEvent {
 pub(super) struct SendBuffer {
     events: VecDeque<BufferedEvent>,
     bytes: usize,
+    /// How many of the first ones a former process has left.
+    restored: usize,
 }
 
 impl SendBuffer {
@@ -117,8 +119,19 @@ impl SendBuffer {
         self.events.push_back(event);
     }
 
+    /// What is here was left by a former process.
+    pub(super) fn mark_restored(&mut self) {
+        self.restored = self.events.len();
+    }
+
+    /// Takes the oldest event if a former process has left it.
+    pub(super) fn pop_restored(&mut self) -> Option<BufferedEvent> {
+        if self.restored > 0 { self.pop() } else { None }
+    }
+
     pub(super) fn pop(&mut self) -> Option<BufferedEvent> {
         let event = self.events.pop_front()?;
+        self.restored = self.restored.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(event.size());
         if self.events.is_empty() {
             self.events = VecDeque::new();
@@ -136,6 +149,8 @@ impl SendBuffer {
         if let Some(index) = self.events.iter().position(|event| event.ack == Some(ack))
             && let Some(event) = self.events.remove(index)
         {
+            // Nobody waits for the acknowledgement of one that was restored.
+            debug_assert!(index >= self.restored, "it is of this process");
             self.bytes = self.bytes.saturating_sub(event.size());
         }
     }

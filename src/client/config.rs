@@ -261,6 +261,17 @@ pub struct ClientLimits {
     pub pending_acks: usize,
     /// Namespaces. Default 64. One more is refused.
     pub namespaces: usize,
+    /// Binary attachments of one event or answer that is sent. Default 10: official servers with
+    /// socket.io-parser 4.2.6 or later and servers of this crate take no more. One more is refused
+    /// ([`EmitError::TooManyAttachments`](super::EmitError)); raised above what the server takes,
+    /// the client pays: see `refusals`.
+    pub sent_attachments: usize,
+    /// How often in a row the server may close the connection because of the same event, before
+    /// the event is given up ([`Event::Undeliverable`](super::Event::Undeliverable)), and how often
+    /// in a row the client cannot read what a session goes on with, before it gives the session up
+    /// ([`Event::ReplayUnreadable`](super::Event::ReplayUnreadable)). Default 3. Higher, the events
+    /// behind it wait for longer.
+    pub refusals: u32,
     /// Binary attachments of one incoming packet. Default 10. More is a parse error.
     pub attachments: usize,
     /// Bytes of all attachments of one incoming packet. Default 64 MiB. More is a parse error.
@@ -282,6 +293,8 @@ impl Default for ClientLimits {
             replayed_bytes: 64 << 20,
             pending_acks: 10_000,
             namespaces: 64,
+            sent_attachments: 10,
+            refusals: 3,
             attachments: 10,
             attachment_bytes: 64 << 20,
             namespace_name_bytes: 255,
@@ -302,6 +315,8 @@ impl ClientLimits {
             ("limits.replayed_bytes", self.replayed_bytes > 0),
             ("limits.pending_acks", self.pending_acks > 0),
             ("limits.namespaces", self.namespaces > 0),
+            ("limits.sent_attachments", self.sent_attachments > 0),
+            ("limits.refusals", self.refusals > 0),
             ("limits.attachments", self.attachments > 0),
             ("limits.attachment_bytes", self.attachment_bytes > 0),
             ("limits.namespace_name_bytes", self.namespace_name_bytes > 0),

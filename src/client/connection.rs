@@ -5,8 +5,8 @@ use super::{
     socket::{Effect, Socket},
 };
 use crate::{
-    engine::{ClientCloseReason, ClientConnection, ClientEvent, Payload},
-    socket::Packet,
+    engine::{ClientCloseReason, ClientConnection, ClientEvent, ClientFault, Payload},
+    socket::{self, Kind, NamespaceName, Packet},
     time::Timestamp,
 };
 
@@ -24,8 +24,11 @@ impl Client {
         self.is_unused = false;
         self.is_aborted = false;
         self.decoder.reset();
+        self.io.begin_connection();
         let config = self.io.config.clone();
-        self.io.connection = Some(ClientConnection::new(self.io.now, config, self.start));
+        let mut connection = ClientConnection::new(self.io.now, config, self.start);
+        connection.limit_bodies(self.max_body);
+        self.io.connection = Some(connection);
     }
 
     /// Passes on what the engine has to say.
@@ -38,6 +41,7 @@ impl Client {
                     for socket in self.sockets.values_mut() {
                         socket.join(&mut self.io);
                     }
+                    self.close_if_unused();
                 }
                 ClientEvent::TransportFailed { transport, fault } => {
                     self.io.emit(Event::TransportFailed { transport, fault });
@@ -112,20 +116,29 @@ impl Client {
         if self.is_aborted {
             return;
         }
-        let decoded = match payload {
-            Payload::Text(text) => self.decoder.push_text(text),
-            Payload::Binary(bytes) => self.decoder.push_binary(bytes),
+        let awaited = self.decoder.awaiting().cloned();
+        let (text, decoded) = match payload {
+            Payload::Text(text) => (Some(text.clone()), self.decoder.push_text(text)),
+            Payload::Binary(bytes) => (None, self.decoder.push_binary(bytes)),
         };
         match decoded {
             Ok(Some(packet)) => self.handle_packet(packet),
             Ok(None) => {}
-            Err(_) => self.abort(ClientCloseReason::ParseError),
+            Err(_) => {
+                let named = text.as_deref().and_then(socket::namespace_of);
+                let namespace = awaited.or(named);
+                self.note_unreadable(namespace.as_ref());
+                self.abort(ClientCloseReason::ParseError);
+            }
         }
     }
 
     fn handle_packet(&mut self, packet: Packet) {
         let Packet { namespace, kind } = packet;
         let Some(socket) = self.sockets.get_mut(&namespace) else {
+            if kind == Kind::Disconnect {
+                self.io.left.remove(&namespace);
+            }
             return;
         };
         match socket.handle_packet(&mut self.io, kind) {
@@ -139,6 +152,15 @@ impl Client {
         }
     }
 
+    /// Something came that cannot be read, in a packet for this namespace if that is known.
+    fn note_unreadable(&mut self, namespace: Option<&NamespaceName>) {
+        for (name, socket) in &mut self.sockets {
+            if namespace.is_none_or(|namespace| namespace == name) {
+                socket.note_unreadable(&mut self.io);
+            }
+        }
+    }
+
     fn abort(&mut self, reason: ClientCloseReason) {
         self.is_aborted = true;
         if let Some(connection) = &mut self.io.connection {
@@ -148,12 +170,25 @@ impl Client {
     }
 
     fn handle_closed(&mut self, reason: ClientCloseReason) {
+        let mut by_server = false;
         if let Some(mut connection) = self.io.connection.take() {
+            by_server = connection.is_closed_by_server();
+            self.max_body = connection.max_body();
             self.start.first_wire = connection.next_wire();
             self.start.websocket_worked = connection.websocket_worked();
             self.wires.extend(core::iter::from_fn(|| connection.poll_wire()));
         }
         self.decoder.reset();
+        if let ClientCloseReason::TransportError(
+            ClientFault::Decode(_) | ClientFault::PayloadTooLarge,
+        ) = reason
+        {
+            self.note_unreadable(None);
+        }
+        self.io.suspects.clear();
+        for socket in self.sockets.values_mut() {
+            socket.suspect(&mut self.io, by_server);
+        }
         for socket in self.sockets.values_mut() {
             socket.handle_closed(&mut self.io, DisconnectReason::from(reason));
         }

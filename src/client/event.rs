@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::BufferedEvent;
+use super::{BufferedEvent, Undeliverable};
 use crate::{
     engine::{ClientCloseReason, ClientFault, ClientOutput, Transport},
     id::AckId,
@@ -130,12 +130,44 @@ pub enum Event {
     /// An event was sent in a session that is over, and the server has not confirmed it: it has
     /// arrived or not, and is not sent again. Reported for servers that confirm, and for events
     /// that asked for no acknowledgement, or for one that only a former process waited for; the
-    /// others fail as [`Disconnected`](AckFailure).
+    /// others fail as [`Disconnected`](AckFailure). Also reported for what a state has that is
+    /// [out of date](Self::StateOutOfDate).
     Unconfirmed {
         /// The namespace.
         namespace: NamespaceName,
         /// The event.
         event: BufferedEvent,
+    },
+    /// The server does not take an event: it is not sent, or not again, and what stands behind it
+    /// goes on. An acknowledgement that it asked for fails as
+    /// [`Undeliverable`](AckFailure::Undeliverable).
+    Undeliverable {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The event.
+        event: BufferedEvent,
+        /// Why.
+        cause: Undeliverable,
+    },
+    /// The session goes on, and the server has events of it that this client has not sent: the
+    /// [state](super::ClientState) that it was restored from is out of date, or is in use elsewhere.
+    /// What the state has and the server has not confirmed has arrived or not. It is reported as
+    /// [`Unconfirmed`](Self::Unconfirmed) and not sent, except what is
+    /// [sent with retries](super::Client::emit_with_retries), which may arrive twice. Comes before
+    /// [`Connected`](Self::Connected).
+    StateOutOfDate {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// How many events at least.
+        unknown: u64,
+    },
+    /// What the session goes on with could not be read,
+    /// [`refusals`](super::ClientLimits::refusals) times in a row: more than
+    /// [`ClientLimits`](super::ClientLimits) allow, or not a packet. The session is given up, and
+    /// with it what was missed: the next one will be new.
+    ReplayUnreadable {
+        /// The namespace.
+        namespace: NamespaceName,
     },
     /// More was replayed than [`ClientLimits`](super::ClientLimits) allow to hold back. The
     /// session is given up: the next one will be new.
@@ -171,6 +203,9 @@ pub enum ConnectError {
     InvalidAnswer,
     /// The server sent a DISCONNECT in the place of an answer. There is no further attempt.
     Disconnected,
+    /// The CONNECT, with its credentials, is larger than the server takes at once. There is no
+    /// further attempt.
+    TooLarge,
     /// No answer came within [`connect_timeout`](super::ClientConfig::connect_timeout), from the
     /// server or from the application that was asked for credentials (C5).
     ///
@@ -272,6 +307,8 @@ pub enum AckFailure {
     Expired,
     /// The application took the event back.
     Withdrawn,
+    /// The server does not take the event: see [`Event::Undeliverable`].
+    Undeliverable,
 }
 
 /// Names an [`Event::AuthRequested`] that waits for the application's answer. A stale one is a miss.
@@ -318,6 +355,21 @@ pub enum EmitError {
     /// What waits to be sent is at its limit.
     #[error("what waits to be sent is at its limit")]
     Full,
+    /// The text of the event or one of its attachments, as it would be sent now, is larger than the
+    /// server takes at once (`maxPayload`). Over HTTP long-polling attachments are a third larger
+    /// than over WebSocket.
+    #[error("it is larger than the {limit} bytes that the server takes at once")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The event has more attachments than
+    /// [`ClientLimits::sent_attachments`](super::ClientLimits::sent_attachments).
+    #[error("it has more than {limit} attachments")]
+    TooManyAttachments {
+        /// The limit.
+        limit: usize,
+    },
     /// [`ClientLimits::pending_acks`](super::ClientLimits::pending_acks) acknowledgements are
     /// pending.
     #[error("{limit} acknowledgements are pending, the most that may be")]

@@ -1,11 +1,14 @@
 //! What all namespaces of a client share: the connection, the time and the events.
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 use core::time::Duration;
 
 use bytestring::ByteString;
 
-use super::{ClientConfig, Event};
+use super::{ClientConfig, Event, left::LeftNamespaces, undeliverable::Undeliverable};
 use crate::{
     engine::{ClientConnection, Frame},
     grace::Grace,
@@ -26,6 +29,13 @@ pub(super) struct Io {
     events: VecDeque<Queued>,
     /// Names the next request for credentials.
     next_serial: u64,
+    /// Events that were sent, over all connections.
+    sent_events: u64,
+    /// How many of them when the present connection was opened.
+    sent_before: u64,
+    pub(super) left: LeftNamespaces,
+    /// Which of them may be why the server closed the last connection.
+    pub(super) suspects: BTreeSet<u64>,
 }
 
 /// An event, and the offset and the session that it moves forward when it is taken.
@@ -45,6 +55,10 @@ impl Io {
             holds_back: false,
             events: VecDeque::new(),
             next_serial: 0,
+            sent_events: 0,
+            sent_before: 0,
+            left: LeftNamespaces::default(),
+            suspects: BTreeSet::new(),
         }
     }
 
@@ -75,6 +89,42 @@ impl Io {
         let head = core::iter::once(Frame::Text(packet.head().clone()));
         let connection = self.connection.as_mut();
         connection.is_some_and(|connection| connection.send_frames(head.chain(attachments)).is_ok())
+    }
+
+    /// Why the server is known not to take a packet, if it is.
+    pub(super) fn undeliverable(&self, packet: &Encoded) -> Option<Undeliverable> {
+        let limit = self.config.limits.sent_attachments;
+        if packet.attachments().len() > limit {
+            return Some(Undeliverable::TooManyAttachments { limit });
+        }
+        let connection = self.connection.as_ref().filter(|connection| connection.is_open())?;
+        let text = packet.head().len();
+        let attachments = packet.attachments().iter().map(bytes::Bytes::len);
+        (!connection.takes(text, attachments))
+            .then(|| Undeliverable::TooLarge { limit: connection.max_payload() })
+    }
+
+    /// Whether a text of that many bytes can be sent, as far as is known.
+    pub(super) fn takes(&self, text: usize) -> bool {
+        let connection = self.connection.as_ref().filter(|connection| connection.is_open());
+        connection.is_none_or(|connection| connection.takes(text, core::iter::empty()))
+    }
+
+    /// Numbers an event that is sent.
+    pub(super) fn count_event(&mut self) -> u64 {
+        self.sent_events = self.sent_events.saturating_add(1);
+        self.sent_events
+    }
+
+    /// How many events were sent on the present connection, or the last one.
+    pub(super) fn sent_on_connection(&self) -> u64 {
+        self.sent_events.saturating_sub(self.sent_before)
+    }
+
+    /// A new connection begins.
+    pub(super) fn begin_connection(&mut self) {
+        self.sent_before = self.sent_events;
+        self.left.clear();
     }
 
     /// Whether the connection's queue has room for a packet.

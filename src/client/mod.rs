@@ -55,7 +55,16 @@
 //! the server answers in the same way (`43[6]`), and sends the answers that it has kept. An event
 //! that its application could not handle it names behind the number (`43[6,8]`): it is sent again if
 //! it was emitted with retries. An official peer never sees any of it, and events themselves are the
-//! same for everybody.
+//! same for everybody. The id of an acknowledgement is the number of its event in the session then,
+//! so that a process that goes on with an old [state](Client::state) uses none again to which an
+//! answer may come.
+//!
+//! What the server does not take holds nothing up. More than it takes at once (`maxPayload`) or more
+//! attachments than it is configured to take is an [`EmitError`]; what was buffered before that was
+//! known is taken out. What nobody has said is found out: an event after which the server closes
+//! the connection, three times in a row, is given up. Both are reported as
+//! [`Event::Undeliverable`]. In the other direction, a session that goes on with what this client
+//! cannot read is given up ([`Event::ReplayUnreadable`]). Links that are lost count for nothing.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]), can be looked at and taken back.
 //! Every acknowledgement settles.
@@ -92,13 +101,17 @@ mod config;
 mod connection;
 mod event;
 mod io;
+mod left;
 mod offset;
 mod retry;
+mod sending;
 mod session;
 mod settle;
 mod socket;
 mod state;
 mod unconfirmed;
+mod undeliverable;
+mod unreadable;
 mod verbs;
 
 pub use self::{
@@ -109,6 +122,7 @@ pub use self::{
         JoinError, Output,
     },
     state::{ClientState, RestoreError, SessionState},
+    undeliverable::Undeliverable,
 };
 
 use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc};
@@ -169,6 +183,10 @@ pub struct Client {
     /// Outputs of connections that are gone.
     wires: VecDeque<ClientOutput>,
     next_slot: u32,
+    /// No namespace that was forgotten has used this name of an acknowledgement.
+    first_ack: u64,
+    /// The largest body of a POST that has not been found to be too large.
+    max_body: usize,
 }
 
 /// How a namespace is joined.
@@ -212,6 +230,8 @@ impl Client {
             is_aborted: false,
             wires: VecDeque::new(),
             next_slot: 0,
+            first_ack: 0,
+            max_body: usize::MAX,
         })
     }
 

@@ -28,6 +28,8 @@ pub(super) struct RetryQueue {
     events: SendBuffer,
     /// How often the head was sent.
     tries: u32,
+    /// How often in a row the server closed the connection because of it.
+    refusals: u32,
     in_flight: Option<InFlight>,
 }
 
@@ -38,6 +40,8 @@ struct InFlight {
     deadline: Timestamp,
     /// Whether the last try was to ask for the acknowledgement.
     is_asked: bool,
+    /// Its number among all events that were sent.
+    serial: u64,
 }
 
 impl InFlight {
@@ -55,8 +59,12 @@ impl RetryQueue {
     /// if its session may be recovered.
     pub(super) fn restore(&mut self, tries: u32, in_flight: Option<u64>) {
         self.tries = tries;
-        self.in_flight =
-            in_flight.map(|id| InFlight { id, deadline: Timestamp::NEVER, is_asked: false });
+        self.in_flight = in_flight.map(|id| InFlight {
+            id,
+            deadline: Timestamp::NEVER,
+            is_asked: false,
+            serial: 0,
+        });
     }
 
     pub(super) fn tries(&self) -> u32 {
@@ -74,10 +82,30 @@ impl RetryQueue {
     }
 
     /// The head was sent.
-    pub(super) fn sent(&mut self, id: u64, deadline: Timestamp) {
+    pub(super) fn sent(&mut self, id: u64, deadline: Timestamp, serial: u64) {
         debug_assert!(self.in_flight.is_none(), "one at a time");
         self.tries = self.tries.saturating_add(1);
-        self.in_flight = Some(InFlight { id, deadline, is_asked: false });
+        self.in_flight = Some(InFlight { id, deadline, is_asked: false, serial });
+    }
+
+    /// The name of the head, and when it was sent the last time, if it is in flight.
+    pub(super) fn sent_head(&self) -> Option<(u64, u64)> {
+        let flight = self.in_flight.as_ref()?;
+        Some((self.events.front()?.ack?, flight.serial))
+    }
+
+    /// The head was sent again, with this id.
+    pub(super) fn resent(&mut self, id: u64, serial: u64) {
+        if let Some(flight) = &mut self.in_flight {
+            (flight.id, flight.serial) = (id, serial);
+        }
+    }
+
+    /// Notes that the server has refused the head. Returns whether that has happened so often in a
+    /// row.
+    pub(super) fn is_refused(&mut self, limit: u32) -> bool {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals >= limit
     }
 
     /// Takes the head if this acknowledges it.
@@ -146,14 +174,14 @@ impl RetryQueue {
         }
         let event = self.events.pop_expired(now, age)?;
         self.in_flight = None;
-        self.tries = 0;
+        (self.tries, self.refusals) = (0, 0);
         Some(event)
     }
 
     /// Takes all events, the one in flight included.
     pub(super) fn pop(&mut self) -> Option<BufferedEvent> {
         self.in_flight = None;
-        self.tries = 0;
+        (self.tries, self.refusals) = (0, 0);
         self.events.pop()
     }
 

@@ -76,6 +76,11 @@ impl Session {
         (self.pid.clone(), self.taken.clone())
     }
 
+    /// The offset of the last event that was received.
+    pub(super) fn received(&self) -> Option<ByteString> {
+        self.received.clone()
+    }
+
     pub(super) fn generation(&self) -> u32 {
         self.generation
     }

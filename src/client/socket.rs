@@ -12,14 +12,13 @@ use bytestring::ByteString;
 use super::{
     AckToken, Auth, AuthRequest, BufferedEvent, ClientLimits, ConnectError, DisconnectReason,
     Event, acks::AckTable, answer::Answer, buffer::SendBuffer, io::Io, retry::RetryQueue,
-    session::Session, unconfirmed::Unconfirmed,
+    session::Session, unconfirmed::Unconfirmed, undeliverable::Suspect, unreadable::Unreadable,
 };
 use crate::{
     socket::{self, Encoded, Json, Kind, NamespaceName, Packet},
     time::Timestamp,
 };
 
-#[expect(clippy::struct_excessive_bools, reason = "facts about a namespace, all independent")]
 pub(super) struct Socket {
     pub(super) name: NamespaceName,
     pub(super) slot: u32,
@@ -28,9 +27,8 @@ pub(super) struct Socket {
     pub(super) is_forgotten: bool,
     pub(super) auth: Auth,
     phase: Phase,
-    /// A DISCONNECT was sent on this connection, and no CONNECT was answered since: one of the
-    /// server's may have crossed it.
-    has_left: bool,
+    /// The number of the last CONNECT on the present connection.
+    connect: u64,
     pub(super) session: Session,
     pub(super) id: Option<ByteString>,
     pub(super) recovered: bool,
@@ -42,6 +40,9 @@ pub(super) struct Socket {
     pub(super) retries: RetryQueue,
     pub(super) unconfirmed: Unconfirmed,
     pub(super) next_ack: u64,
+    /// Which event may be why the server closed the connection.
+    pub(super) suspect: Option<Suspect>,
+    pub(super) unreadable: Unreadable,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Socket {
             is_forgotten: false,
             auth: Auth::None,
             phase: Phase::Idle,
-            has_left: false,
+            connect: 0,
             session: Session::default(),
             id: None,
             recovered: false,
@@ -93,6 +94,8 @@ impl Socket {
             retries: RetryQueue::default(),
             unconfirmed: Unconfirmed::default(),
             next_ack: 0,
+            suspect: None,
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -133,12 +136,14 @@ impl Socket {
             (Kind::Connect { auth }, Phase::Connecting { .. }) => {
                 self.handle_connect(io, auth.as_ref())
             }
-            (Kind::Disconnect, phase) if self.has_left && phase != Phase::Connected => {
-                self.has_left = false;
+            (Kind::Disconnect, phase)
+                if phase != Phase::Connected && io.left.remove(&self.name) =>
+            {
                 Effect::Nothing
             }
             (Kind::Connect { .. }, Phase::Leaving { .. }) => {
-                self.has_left = io.send(&Encoded::disconnect(&self.name));
+                io.left.answered(self.connect);
+                self.send_disconnect(io);
                 self.rejoin(io)
             }
             (Kind::ConnectError { .. } | Kind::Disconnect, Phase::Leaving { .. }) => {
@@ -163,7 +168,7 @@ impl Socket {
             // A replay, or what a middleware emits; without a claim on a connection where the client
             // has left, it was emitted before the server knew that.
             (Kind::Event { event, ack }, Phase::Connecting { .. })
-                if self.session.is_recoverable() || !self.has_left =>
+                if self.session.is_recoverable() || !io.left.contains(&self.name) =>
             {
                 self.hold(io, event, ack)
             }
@@ -183,7 +188,6 @@ impl Socket {
     /// The connection is gone.
     pub(super) fn handle_closed(&mut self, io: &mut Io, reason: DisconnectReason) {
         self.drop_received();
-        self.has_left = false;
         if self.phase == Phase::Connected {
             self.leave(io, reason);
         }
@@ -197,7 +201,7 @@ impl Socket {
         self.drop_received();
         match self.phase {
             Phase::Connected => {
-                self.has_left = io.send(&Encoded::disconnect(&self.name));
+                self.send_disconnect(io);
                 self.leave(io, DisconnectReason::ClientDisconnect);
             }
             Phase::Connecting { deadline } => self.phase = Phase::Leaving { deadline },
@@ -242,12 +246,28 @@ impl Socket {
         self.phase == Phase::Connected
     }
 
+    pub(super) fn is_joined_or_joining(&self) -> bool {
+        matches!(self.phase, Phase::Connected | Phase::Connecting { .. })
+    }
+
     fn send_connect(&mut self, io: &mut Io, auth: Option<&Json>) {
         debug_assert!(self.received.is_empty(), "dropped with the attempt before");
         let auth = self.session.claim(auth);
         let packet = Packet { namespace: self.name.clone(), kind: Kind::Connect { auth } };
-        io.send(&Encoded::packet(&packet));
+        let packet = Encoded::packet(&packet);
+        if io.undeliverable(&packet).is_some() {
+            self.fail(io, ConnectError::TooLarge);
+            return;
+        }
+        io.send(&packet);
+        self.connect = io.left.count_connect();
         self.phase = Phase::Connecting { deadline: io.connect_deadline() };
+    }
+
+    fn send_disconnect(&mut self, io: &mut Io) {
+        if io.send(&Encoded::disconnect(&self.name)) {
+            io.left.insert(self.name.clone());
+        }
     }
 
     fn handle_connect(&mut self, io: &mut Io, answer: Option<&Json>) -> Effect {
@@ -256,13 +276,9 @@ impl Socket {
         };
         let id = answer.sid;
         self.phase = Phase::Connected;
-        self.has_left = false;
+        io.left.answered(self.connect);
         self.recovered = self.session.begin(answer.pid.as_deref());
-        let is_resumed = self.recovered && self.unconfirmed.resume(answer.received);
-        if !is_resumed {
-            self.abandon(io);
-            self.unconfirmed.begin(answer.received.filter(|_| self.session.is_recoverable()));
-        }
+        self.resume(io, answer.received);
         self.id = Some(id.clone());
         let (namespace, recovered) = (self.name.clone(), self.recovered);
         io.emit(Event::Connected { namespace, id, recovered });
@@ -290,14 +306,6 @@ impl Socket {
         }
     }
 
-    fn send_buffered(&mut self, io: &mut Io) {
-        while let Some(event) = self.buffer.pop() {
-            io.send(&Encoded::event(&self.name, &event.event, event.ack, None));
-            self.keep(io, Some(event));
-        }
-        self.send_retry(io);
-    }
-
     fn deliver(&mut self, io: &mut Io, event: socket::Event, ack: Option<u64>) {
         let offset = self.session.advance(&event);
         let generation = self.session.generation();
@@ -313,16 +321,21 @@ impl Socket {
         let bytes = self.received_bytes.saturating_add(size);
         let limits = &io.config.limits;
         if self.received.len() >= limits.replayed_events || bytes > limits.replayed_bytes {
-            self.session.reset();
-            self.drop_received();
-            io.emit(Event::ReplayOverflow { namespace: self.name.clone() });
-            // What was sent in it belongs to no session any more, and a state must not say so.
-            self.abandon(io);
+            self.give_up_session(io, Event::ReplayOverflow { namespace: self.name.clone() });
             return Effect::Abort;
         }
         self.received_bytes = bytes;
         self.received.push((event, ack));
         Effect::Nothing
+    }
+
+    /// The next session will be a new one.
+    pub(super) fn give_up_session(&mut self, io: &mut Io, event: Event) {
+        self.session.reset();
+        self.drop_received();
+        io.emit(event);
+        // What was sent in it belongs to no session any more, and a state must not say so.
+        self.abandon(io);
     }
 
     /// What was replayed and not confirmed will be replayed again (H24).
@@ -333,7 +346,6 @@ impl Socket {
 
     fn fail(&mut self, io: &mut Io, error: ConnectError) -> Effect {
         self.drop_received();
-        self.has_left = false;
         self.is_active = false;
         self.phase = Phase::Idle;
         io.emit(Event::ConnectError { namespace: self.name.clone(), error });

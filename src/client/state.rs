@@ -72,7 +72,7 @@ pub struct SessionState {
     namespace: NamespaceName,
     pid: Option<ByteString>,
     offset: Option<ByteString>,
-    /// Ids of acknowledgements are not used twice in a session.
+    /// Names of acknowledgements are not used twice.
     #[serde(deserialize_with = "whole")]
     next_ack: u64,
     /// Events that were sent and that the server has not confirmed, if it confirms.
@@ -122,16 +122,19 @@ impl SessionState {
     fn of(socket: &Socket, config: &ClientConfig) -> Option<Self> {
         let (pid, offset) = socket.session.exported();
         let in_flight = socket.retries.in_flight().filter(|_| socket.unconfirmed.is_active());
-        let unawaited = |event: &BufferedEvent| {
-            let ack = event.ack.filter(|id| Some(*id) == in_flight);
+        let head = socket.retries.sent_head().map(|(name, _)| name);
+        // Of what is awaited only the head of the retries will be, which has its id here.
+        let sent = |event: &BufferedEvent| {
+            let ack = in_flight.filter(|_| event.ack.is_some() && event.ack == head);
             BufferedEvent { ack, ..event.clone() }
         };
+        let unawaited = |event: &BufferedEvent| BufferedEvent { ack: None, ..event.clone() };
         let state = Self {
             namespace: socket.name.clone(),
             pid,
             offset,
             next_ack: socket.next_ack,
-            sent: socket.unconfirmed.exported(unawaited),
+            sent: socket.unconfirmed.exported(sent),
             buffered: socket.buffer.iter().map(unawaited).collect(),
             retrying: socket.retries.events().iter().cloned().collect(),
             tries: socket.retries.tries().min(config.retries),
@@ -145,7 +148,12 @@ impl SessionState {
     /// Whether it can have been written by a client.
     fn is_consistent(&self) -> bool {
         let is_pid = |pid: &ByteString| !pid.is_empty() && pid.len() <= PID_LEN_MAX;
-        let is_ours = |id: u64| id < self.next_ack;
+        let is_ours = |name: u64| name < self.next_ack;
+        let is_sent = |id: u64, sent: &Sent| {
+            let events = u64::try_from(sent.events.len()).unwrap_or(u64::MAX);
+            id < sent.confirmed.saturating_add(events)
+        };
+        let is_number = |sent: &Sent| sent.confirmed <= NEXT_ACK_MAX;
         let sent = self.sent.iter().flat_map(|sent| sent.events.iter().flatten());
         let mut unawaited = sent.chain(&self.buffered).map(|event| event.ack);
         let mut names = self.retrying.iter().map(|event| event.ack);
@@ -159,7 +167,9 @@ impl SessionState {
             && is_ordered
             && self
                 .in_flight
-                .is_none_or(|id| is_ours(id) && self.sent.is_some() && !self.retrying.is_empty())
+                .is_none_or(|id| self.sent.as_ref().is_some_and(|sent| is_sent(id, sent)))
+            && (self.in_flight.is_none() || !self.retrying.is_empty())
+            && self.sent.as_ref().is_none_or(is_number)
             && self.next_ack <= NEXT_ACK_MAX
     }
 
@@ -181,11 +191,14 @@ impl SessionState {
         let known = |event: BufferedEvent| BufferedEvent { at: event.at.min(now), ..event };
         socket.next_ack = self.next_ack;
         socket.session = Session::restored(self.pid, self.offset);
+        let head = self.retrying.first().and_then(|event| event.ack);
+        let named = |event: BufferedEvent| BufferedEvent { ack: event.ack.and(head), ..event };
         socket.unconfirmed.restore(self.sent.map(|sent| Sent {
-            events: sent.events.into_iter().map(|event| event.map(known)).collect(),
+            events: sent.events.into_iter().map(|event| event.map(known).map(named)).collect(),
             ..sent
         }));
         self.buffered.into_iter().map(known).for_each(|event| socket.buffer.push(event));
+        socket.buffer.mark_restored();
         self.retrying.into_iter().map(known).for_each(|event| socket.retries.push(event));
         socket.retries.restore(self.tries.min(config.retries), self.in_flight);
     }
@@ -221,10 +234,10 @@ impl Client {
     /// polled, and the events that have not arrived.
     ///
     /// It is the state of this moment: what the client does afterwards is not in it. So take it
-    /// last, when there is no output left, or write it down each time before it is acted upon. A
-    /// server that finds that the client has sent more than its state knows of does not let it
-    /// send anything twice: what is uncertain then is reported as
-    /// [`Unconfirmed`](super::Event::Unconfirmed).
+    /// last, when there is no output left, or write it down each time before it is acted upon. If
+    /// a server that counts says that there is more than the state knows of, it is
+    /// [out of date](super::Event::StateOutOfDate): what is uncertain then is reported and not sent
+    /// again, and no answer to an event that it does not know is taken for one to another.
     ///
     /// Takes O(events); their contents are shared.
     pub fn state(&self) -> ClientState {

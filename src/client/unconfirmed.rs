@@ -5,7 +5,7 @@
 //! order. Meanwhile the client asks for the count about once per round trip, so as not to keep what
 //! has arrived.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use super::{BufferedEvent, ClientLimits, state::Sent};
 
@@ -16,13 +16,23 @@ pub(super) struct Unconfirmed {
     is_active: bool,
     /// How many events of the session came before the first one here.
     confirmed: u64,
-    /// `None` is a volatile event, which counts and is not sent again.
-    events: VecDeque<Option<BufferedEvent>>,
+    events: VecDeque<Entry>,
     bytes: usize,
     /// How many questions on the present link were not answered yet.
     asked: u32,
     /// Whether an event was sent after the last question.
     is_unasked: bool,
+}
+
+/// An event, and when it was sent the last time.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// `None` is a volatile event, which counts and is not sent again.
+    event: Option<BufferedEvent>,
+    /// Its number among all events that were sent.
+    serial: u64,
+    /// How often in a row the server closed the connection because of it.
+    refusals: u32,
 }
 
 impl Unconfirmed {
@@ -48,11 +58,6 @@ impl Unconfirmed {
         self.confirm(received);
     }
 
-    /// What is here was sent again.
-    pub(super) fn resent(&mut self) {
-        self.is_unasked = true;
-    }
-
     /// Whether one more event respects the limits.
     pub(super) fn has_room(&self, event: Option<&BufferedEvent>, limits: &ClientLimits) -> bool {
         !self.is_active
@@ -67,23 +72,84 @@ impl Unconfirmed {
 
     /// What a new process has to know, if the server counts.
     pub(super) fn exported(&self, event: impl Fn(&BufferedEvent) -> BufferedEvent) -> Option<Sent> {
-        let events = || self.events.iter().map(|it| it.as_ref().map(&event)).collect();
+        let events = || self.events.iter().map(|it| it.event.as_ref().map(&event)).collect();
         self.is_active.then(|| Sent { confirmed: self.confirmed, events: events() })
     }
 
     /// Goes on where a former process has ended.
     pub(super) fn restore(&mut self, sent: Option<Sent>) {
         self.begin(sent.as_ref().map(|sent| sent.confirmed));
-        sent.into_iter().flat_map(|sent| sent.events).for_each(|event| self.push(event));
+        sent.into_iter().flat_map(|sent| sent.events).for_each(|event| self.push(event, 0));
     }
 
     /// An event was sent.
-    pub(super) fn push(&mut self, event: Option<BufferedEvent>) {
+    pub(super) fn push(&mut self, event: Option<BufferedEvent>, serial: u64) {
         if self.is_active {
             self.bytes = self.bytes.saturating_add(size(event.as_ref()));
-            self.events.push_back(event);
+            self.events.push_back(Entry { event, serial, refusals: 0 });
             self.is_unasked = true;
         }
+    }
+
+    /// The number in its session of the next event that is sent, from 0.
+    pub(super) fn next_number(&self) -> u64 {
+        self.confirmed.saturating_add(u64::try_from(self.events.len()).unwrap_or(u64::MAX))
+    }
+
+    /// How many events the server has of which nothing is known here, if there are any: another
+    /// process has sent them.
+    pub(super) fn unknown(&self, received: Option<u64>) -> Option<u64> {
+        let unknown = received?.checked_sub(self.next_number())?;
+        (self.is_active && unknown > 0).then_some(unknown)
+    }
+
+    /// Sends everything again in order, with its number. `send` returns when it was sent.
+    pub(super) fn resend(&mut self, mut send: impl FnMut(&BufferedEvent, u64) -> u64) {
+        let mut number = self.confirmed;
+        for entry in &mut self.events {
+            if let Some(event) = &entry.event {
+                entry.serial = send(event, number);
+            }
+            number = number.saturating_add(1);
+        }
+        self.is_unasked = true;
+    }
+
+    /// Takes out the events that `is_wanted` does not want.
+    pub(super) fn extract(
+        &mut self,
+        mut is_wanted: impl FnMut(&BufferedEvent) -> bool,
+    ) -> Vec<BufferedEvent> {
+        let mut taken = Vec::new();
+        self.events.retain_mut(|entry| {
+            let is_kept = entry.event.as_ref().is_none_or(&mut is_wanted);
+            if !is_kept {
+                taken.extend(entry.event.take());
+            }
+            is_kept
+        });
+        for event in &taken {
+            self.bytes = self.bytes.saturating_sub(event.size());
+        }
+        taken
+    }
+
+    /// The first event that is to be sent again, and when it was sent the last time.
+    pub(super) fn first(&self) -> Option<(&BufferedEvent, u64)> {
+        self.events.iter().find_map(|entry| Some((entry.event.as_ref()?, entry.serial)))
+    }
+
+    /// Notes that the server has refused the first event. Returns it if that has happened so often
+    /// in a row.
+    pub(super) fn refuse_first(&mut self, limit: u32) -> Option<BufferedEvent> {
+        let first = self.events.front_mut()?;
+        first.refusals = first.refusals.saturating_add(1);
+        if first.refusals < limit {
+            return None;
+        }
+        let event = self.events.pop_front()?.event;
+        self.bytes = self.bytes.saturating_sub(size(event.as_ref()));
+        event
     }
 
     /// Starts over with a session in which so many events have arrived, if the server counts them.
@@ -100,7 +166,7 @@ impl Unconfirmed {
     pub(super) fn resume(&mut self, received: Option<u64>) -> bool {
         self.asked = 0;
         self.is_active && received.is_some_and(|received| self.confirm(received)) && {
-            self.events.retain(Option::is_some);
+            self.events.retain(|entry| entry.event.is_some());
             true
         }
     }
@@ -112,8 +178,8 @@ impl Unconfirmed {
         let Some(count) = count.filter(|count| *count <= self.events.len()) else {
             return false;
         };
-        for event in self.events.drain(..count) {
-            self.bytes = self.bytes.saturating_sub(size(event.as_ref()));
+        for entry in self.events.drain(..count) {
+            self.bytes = self.bytes.saturating_sub(size(entry.event.as_ref()));
         }
         if self.events.is_empty() {
             self.events = VecDeque::new();
@@ -124,7 +190,7 @@ impl Unconfirmed {
 
     /// The events that are here, without the volatile ones.
     pub(super) fn iter(&self) -> impl Iterator<Item = &BufferedEvent> {
-        self.events.iter().flatten()
+        self.events.iter().filter_map(|entry| entry.event.as_ref())
     }
 }
 
@@ -145,23 +211,43 @@ mod tests {
     #[test]
     fn what_has_arrived_is_forgotten_and_volatile_events_count() {
         let mut unconfirmed = Unconfirmed::default();
-        unconfirmed.push(Some(event(0)));
+        unconfirmed.push(Some(event(0)), 1);
         assert!(unconfirmed.events.is_empty(), "the server does not count");
         unconfirmed.begin(Some(5));
         for sent in [Some(event(5)), None, Some(event(7)), None, Some(event(9))] {
-            unconfirmed.push(sent);
+            unconfirmed.push(sent, 1);
         }
         assert!(!unconfirmed.confirm(4) && !unconfirmed.confirm(11));
         assert!(unconfirmed.confirm(6));
         assert!(unconfirmed.resume(Some(7)));
         assert!(unconfirmed.iter().eq(&[event(7), event(9)]));
         assert!(!unconfirmed.confirm(10), "the lost volatile event does not count any more");
-        unconfirmed.resent();
+        let mut numbers = Vec::new();
+        unconfirmed.resend(|_, number| {
+            numbers.push(number);
+            2
+        });
+        assert_eq!((numbers, unconfirmed.next_number()), (Vec::from([7, 8]), 9));
         assert!(unconfirmed.is_question_due());
         unconfirmed.ask();
         assert!(!unconfirmed.is_question_due());
         assert!(unconfirmed.confirm(9) && !unconfirmed.is_question_due());
         assert_eq!(unconfirmed.bytes, 0);
         assert!(!unconfirmed.resume(None));
+        assert_eq!(unconfirmed.unknown(Some(9)), None);
+        assert_eq!(unconfirmed.unknown(Some(12)), Some(3));
+    }
+
+    #[test]
+    fn an_event_is_given_up_after_so_many_refusals_in_a_row() {
+        let mut unconfirmed = Unconfirmed::default();
+        unconfirmed.begin(Some(0));
+        unconfirmed.push(Some(event(0)), 1);
+        unconfirmed.push(Some(event(1)), 2);
+        assert_eq!(unconfirmed.refuse_first(2), None);
+        assert_eq!(unconfirmed.refuse_first(2), Some(event(0)));
+        assert_eq!(unconfirmed.refuse_first(2), None, "the next one has refusals of its own");
+        assert_eq!(unconfirmed.extract(|_| false), [event(1)]);
+        assert_eq!((unconfirmed.bytes, unconfirmed.next_number()), (0, 0));
     }
 }

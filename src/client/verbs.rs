@@ -4,7 +4,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError, socket::Socket,
+    AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError, io::Io,
+    socket::Socket,
 };
 use crate::{
     engine::{ClientConnection, Transport},
@@ -41,6 +42,7 @@ impl Client {
             if let Some(socket) = self.sockets.get_mut(&name) {
                 socket.join(&mut self.io);
             }
+            self.close_if_unused();
         } else if self.attempt_at == Timestamp::NEVER {
             self.open();
         }
@@ -62,7 +64,10 @@ impl Client {
         self.advance(now);
         check_auth(auth)?;
         let socket = self.sockets.values_mut().find(|socket| socket.slot == request.slot);
-        Ok(socket.is_some_and(|socket| socket.provide_auth(&mut self.io, request.serial, auth)))
+        let is_awaited =
+            socket.is_some_and(|socket| socket.provide_auth(&mut self.io, request.serial, auth));
+        self.close_if_unused();
+        Ok(is_awaited)
     }
 
     /// Leaves a namespace, or stops trying to join it. Its session is over; what it has buffered
@@ -126,7 +131,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`], or [`EmitError::Full`] at a limit.
+    /// [`EmitError::UnknownNamespace`], [`EmitError::Full`] at a limit, and
+    /// [`EmitError::TooLarge`] or [`EmitError::TooManyAttachments`] for what the server is known not
+    /// to take. How much it takes at once is known while there is a connection; an event that was
+    /// buffered and turns out to be too large is reported as
+    /// [`Undeliverable`](super::Event::Undeliverable).
     pub fn emit(
         &mut self,
         now: Timestamp,
@@ -152,11 +161,13 @@ impl Client {
         let can_send = socket.is_connected()
             && !socket.is_held_back(&self.io)
             && self.io.is_writable()
+            && self.io.undeliverable(&packet).is_none()
             && self.io.has_room(&packet)
             && socket.unconfirmed.has_room(None, &self.io.config.limits);
         let is_sent = can_send && self.io.send(&packet);
         if is_sent {
-            socket.keep(&mut self.io, None);
+            let serial = self.io.count_event();
+            socket.keep(&mut self.io, None, serial);
         }
         is_sent
     }
@@ -181,12 +192,16 @@ impl Client {
         if socket.acks.len() >= limit {
             return Err(EmitError::TooManyAcks { limit });
         }
-        let id = socket.draw_ack();
-        self.send_or_buffer(namespace, event, Some(id))?;
-        let deadline = self.io.now.saturating_add(timeout);
-        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
-        socket.acks.expect(id, deadline);
-        Ok(socket.ack_id(id))
+        let name = socket.draw_name();
+        socket.acks.expect(name, self.io.now.saturating_add(timeout));
+        let ack = socket.ack_id(name);
+        let result = self.send_or_buffer(namespace, event, Some(name));
+        if result.is_err()
+            && let Some(socket) = find(&mut self.sockets, namespace)
+        {
+            socket.acks.settle(name);
+        }
+        result.map(|()| ack)
     }
 
     /// Emits an event at least once: it is sent again, after
@@ -211,18 +226,20 @@ impl Client {
         let at = self.io.now;
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
+        let name = socket.draw_name();
+        event.ack = Some(name);
+        check_event(socket, &self.io, &event)?;
         if !socket.retries.events().has_room(&event, (0, 0), &self.io.config.limits) {
             return Err(EmitError::Full);
         }
-        let id = socket.draw_ack();
-        event.ack = Some(id);
         socket.retries.push(event);
         socket.send_retry(&mut self.io);
-        Ok(socket.ack_id(id))
+        Ok(socket.ack_id(name))
     }
 
     /// Answers an event that the server asked an acknowledgement for. Returns false if the
-    /// namespace is not joined, or only in another session.
+    /// namespace is not joined, or only in another session, or if the answer is larger or has more
+    /// attachments than the server takes.
     #[expect(clippy::needless_pass_by_value, reason = "a token is used up by one answer")]
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
         self.advance(now);
@@ -230,7 +247,10 @@ impl Client {
         let socket = socket.filter(|socket| {
             socket.is_connected() && socket.session.generation() == token.generation
         });
-        socket.is_some_and(|socket| self.io.send(&Encoded::ack(&socket.name, token.id, args)))
+        socket.is_some_and(|socket| {
+            let packet = Encoded::ack(&socket.name, token.id, args);
+            self.io.undeliverable(&packet).is_none() && self.io.send(&packet)
+        })
     }
 
     /// Returns the events that wait for the namespace to be joined, oldest first.
@@ -301,27 +321,34 @@ impl Client {
     ) -> Result<(), EmitError> {
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
-        let is_held_back = socket.is_held_back(&self.io);
-        if socket.is_connected() && !is_held_back {
-            let packet = Encoded::event(&socket.name, &event.event, ack, None);
-            let has_room = socket.has_room(&event, &self.io.config.limits);
-            if !has_room || !self.io.has_room(&packet) || !self.io.send(&packet) {
-                return Err(EmitError::Full);
-            }
-            socket.keep(&mut self.io, Some(event));
-            return Ok(());
-        }
+        check_event(socket, &self.io, &event)?;
         if !socket.has_room(&event, &self.io.config.limits) {
             return Err(EmitError::Full);
         }
-        socket.buffer.push(event);
-        self.io.holds_back |= is_held_back;
+        let is_held_back = socket.is_held_back(&self.io);
+        if !socket.is_connected() || is_held_back {
+            socket.buffer.push(event);
+            self.io.holds_back |= is_held_back;
+            return Ok(());
+        }
+        let (packet, id) = socket.encode(&event);
+        if !self.io.is_open() || !self.io.has_room(&packet) {
+            return Err(EmitError::Full);
+        }
+        socket.send_encoded(&mut self.io, event, &packet, id);
         Ok(())
     }
 
     /// Lets go of namespaces whose last word with the server is spoken.
     pub(super) fn drop_forgotten(&mut self) {
-        self.sockets.retain(|_, socket| !socket.is_over());
+        self.sockets.retain(|_, socket| {
+            let is_over = socket.is_over();
+            if is_over {
+                // The server may still answer what was emitted there.
+                self.first_ack = self.first_ack.max(socket.next_ack);
+            }
+            !is_over
+        });
     }
 
     fn socket_entry(&mut self, name: &NamespaceName) -> Result<&mut Socket, JoinError> {
@@ -330,17 +357,24 @@ impl Client {
         if is_full {
             return Err(JoinError::TooMany { limit });
         }
-        let next_slot = &mut self.next_slot;
+        let Self { next_slot, first_ack, .. } = self;
         Ok(self.sockets.entry(name.clone()).or_insert_with(|| {
             let slot = *next_slot;
             *next_slot = next_slot.wrapping_add(1);
-            Socket::new(name.clone(), slot)
+            let mut socket = Socket::new(name.clone(), slot);
+            socket.next_ack = *first_ack;
+            socket
         }))
     }
 }
 
 fn check_auth(auth: &Json) -> Result<(), JoinError> {
     if auth.as_str().starts_with('{') { Ok(()) } else { Err(JoinError::AuthNotAnObject) }
+}
+
+/// Refuses what the server is known not to take.
+fn check_event(socket: &Socket, io: &Io, event: &BufferedEvent) -> Result<(), EmitError> {
+    socket.undeliverable(io, event).map_or(Ok(()), |cause| Err(cause.into()))
 }
 
 /// Finds a namespace that is not forgotten.

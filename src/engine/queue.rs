@@ -150,6 +150,11 @@ impl SendQueue {
         body.finish()
     }
 
+    /// Whether the first packet alone makes a polling body of more than `limit` bytes.
+    pub(super) fn is_large(&self, limit: usize) -> bool {
+        self.entries.front().is_some_and(|entry| entry.payload_len() > limit)
+    }
+
     /// Drops everything. Nothing is to be appended any more: what was dropped has not left, and its
     /// positions are those of the next packets.
     pub(super) fn clear(&mut self) {

@@ -145,9 +145,32 @@ impl Decoder {
         self.pending.is_some()
     }
 
+    /// The namespace of the packet whose attachments are awaited.
+    pub(crate) fn awaiting(&self) -> Option<&NamespaceName> {
+        self.pending.as_ref().map(|pending| &pending.packet.namespace)
+    }
+
     /// Forgets a half-received packet.
     pub fn reset(&mut self) {
         self.pending = None;
+    }
+}
+
+/// The namespace that a text names which is no packet, if it begins like one.
+pub(crate) fn namespace_of(text: &str) -> Option<NamespaceName> {
+    let (kind, rest) = text.split_at_checked(1)?;
+    let (digits, behind) = split_digits(rest);
+    let rest = if matches!(kind, "5" | "6") && !digits.is_empty() {
+        behind.strip_prefix('-').unwrap_or(rest)
+    } else {
+        rest
+    };
+    match kind {
+        "0" | "1" | "2" | "3" | "4" | "5" | "6" => match namespace(rest, usize::MAX).ok()? {
+            (Some(name), _) => Some(NamespaceName::from_wire(name)),
+            (None, _) => Some(NamespaceName::ROOT),
+        },
+        _ => None,
     }
 }
 

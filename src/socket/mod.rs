@@ -66,6 +66,7 @@ mod text;
 
 pub use args::Args;
 pub use binary::Binary;
+pub(crate) use decoder::namespace_of;
 pub use decoder::{Decoder, DecoderLimits};
 pub use encoded::Encoded;
 pub use error::{ArgsError, DecodeError, EncodeError, InvalidName};

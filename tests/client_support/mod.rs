@@ -285,8 +285,9 @@ impl Pair {
             server::Output::Send { wire, frame } => {
                 self.to_client.push_back(ClientInput::Frame { wire, frame });
             }
-            server::Output::Close { wire, .. } => {
-                self.to_client.push_back(ClientInput::WireClosed { wire });
+            server::Output::Close { wire, code } => {
+                let code = code.unwrap_or(1005);
+                self.to_client.push_back(ClientInput::WebSocketClosed { wire, code });
             }
             server::Output::Event(server::Event::ConnectRequested { request, .. })
                 if self.auto_accept =>
@@ -338,7 +339,9 @@ impl Pair {
 
     fn carry_to_client(&mut self, input: ClientInput) {
         let (wire, is_last) = match &input {
-            ClientInput::Response { wire, .. } | ClientInput::WireClosed { wire } => (*wire, true),
+            ClientInput::Response { wire, .. }
+            | ClientInput::WebSocketClosed { wire, .. }
+            | ClientInput::WireClosed { wire } => (*wire, true),
             ClientInput::WebSocketOpened { wire } | ClientInput::Frame { wire, .. } => {
                 (*wire, false)
             }

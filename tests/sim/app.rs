@@ -44,7 +44,7 @@ impl World {
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
                     self.transcript.note(wire.0 ^ u64::from(code.unwrap_or(1)));
                     self.tell(|| format!("server: {wire:?} closed"));
-                    self.send_down(wire, Down::Closed);
+                    self.send_down(wire, Down::ClosedWith(code.unwrap_or(1005)));
                 }
                 Output::Event(event) => self.handle_event(event),
             }

@@ -221,7 +221,7 @@ impl World {
             return;
         };
         let client = state.client;
-        if matches!(down, Down::Response(..) | Down::Closed) {
+        if matches!(down, Down::Response(..) | Down::Closed | Down::ClosedWith(_)) {
             state.client_open = false;
             self.net.settle(wire);
         }
@@ -238,6 +238,7 @@ impl World {
                 }
                 ClientInput::Frame { wire: local, frame }
             }
+            Down::ClosedWith(code) => ClientInput::WebSocketClosed { wire: local, code },
             Down::Closed => ClientInput::WireClosed { wire: local },
         };
         self.client_input(client, input);

@@ -29,6 +29,8 @@ pub enum Down {
     Response(u16, Bytes),
     Opened,
     Frame(Frame),
+    /// By the server, on purpose, with this status code.
+    ClosedWith(u16),
     Closed,
 }
 

@@ -149,7 +149,9 @@ impl Engine {
                 }
             }
             ClientInput::Frame { wire, frame } => self.frame(wire, frame),
-            ClientInput::WireClosed { wire } => self.lost(wire),
+            ClientInput::WireClosed { wire } | ClientInput::WebSocketClosed { wire, .. } => {
+                self.lost(wire);
+            }
             ClientInput::Timeout => {
                 if self.deadline.is_some_and(|deadline| deadline <= self.now) {
                     let reason =

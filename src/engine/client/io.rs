@@ -38,8 +38,20 @@ pub enum ClientInput {
         /// The frame.
         frame: Frame,
     },
-    /// A WebSocket was closed or could not be opened, or a request failed without an answer. The
-    /// wire is finished.
+    /// The server has closed a WebSocket with a close frame. The wire is finished.
+    ///
+    /// The code tells what the server thinks of what it was sent: see
+    /// [`Undeliverable`](crate::client::Undeliverable). A WebSocket that went away without a close
+    /// frame is a [`WireClosed`](Self::WireClosed); one that is reported so although there was a
+    /// frame costs nothing but that knowledge.
+    WebSocketClosed {
+        /// The WebSocket.
+        wire: WireId,
+        /// The status code of the frame; 1005 if it had none.
+        code: u16,
+    },
+    /// A WebSocket went away or could not be opened, or a request failed without an answer. The wire
+    /// is finished.
     WireClosed {
         /// The WebSocket or the exchange.
         wire: WireId,
@@ -64,6 +76,9 @@ impl fmt::Debug for ClientInput {
             }
             Self::Frame { wire, frame } => {
                 f.debug_struct("Frame").field("wire", wire).field("frame", frame).finish()
+            }
+            Self::WebSocketClosed { wire, code } => {
+                f.debug_struct("WebSocketClosed").field("wire", wire).field("code", code).finish()
             }
             Self::WireClosed { wire } => f.debug_struct("WireClosed").field("wire", wire).finish(),
             Self::Timeout => f.write_str("Timeout"),

@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use self::{requests::pong, state::State};
 use super::{
     Frame, Packet, Payload, SendError, Transport,
+    packet::base64_len,
     queue::{Account, Fifo, SendQueue},
 };
 use crate::{Timestamp, WireId, client::ClientConfig, grace::Grace};
@@ -81,6 +82,10 @@ pub struct ClientConnection {
     next_wire: u64,
     nonce: u64,
     websocket_worked: bool,
+    /// The largest body that is made of several packets; a proxy may take less than the server.
+    max_body: usize,
+    /// Whether the server has ended it on purpose.
+    is_closed_by_server: bool,
     events: Fifo<ClientEvent>,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
     wires: VecDeque<ClientOutput>,
@@ -129,6 +134,8 @@ impl ClientConnection {
             next_wire: start.first_wire.saturating_add(1),
             nonce: start.nonce,
             websocket_worked: start.websocket_worked,
+            max_body: usize::MAX,
+            is_closed_by_server: false,
             events: Fifo::new(),
             wires: VecDeque::new(),
             config,
@@ -146,6 +153,7 @@ impl ClientConnection {
             }
             ClientInput::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
             ClientInput::Frame { wire, frame } => self.handle_frame(wire, frame),
+            ClientInput::WebSocketClosed { wire, code } => self.handle_close_frame(wire, code),
             ClientInput::WireClosed { wire } => self.handle_wire_closed(wire),
             ClientInput::Timeout => self.handle_timeout(),
         }
@@ -190,6 +198,35 @@ impl ClientConnection {
     pub(crate) fn has_room(&self, packets: usize, bytes: usize) -> bool {
         let limits = &self.config.limits;
         self.queue.has_room(packets, bytes, limits.queued_packets, limits.queued_bytes)
+    }
+
+    /// Whether the server takes a text and attachments of so many bytes, each in a message of its
+    /// own, on the present transport. While an upgrade is under way that is WebSocket: see
+    /// [`pump`](Self::pump).
+    pub(crate) fn takes(&self, text: usize, mut attachments: impl Iterator<Item = usize>) -> bool {
+        let is_base64 = self.transport() == Transport::Polling && !self.state.is_probing();
+        text <= self.max_payload
+            && attachments.all(|len| {
+                let len = if is_base64 { base64_len(len) } else { len };
+                len <= self.max_payload
+            })
+    }
+
+    /// Puts no more into one body than this, but for a packet that is larger alone.
+    pub(crate) fn limit_bodies(&mut self, max_body: usize) {
+        self.max_body = max_body;
+    }
+
+    /// The largest body that was not found to be too large.
+    pub(crate) fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// Whether the server has ended the connection, and not the network: with a close packet or a
+    /// close frame, or by refusing a request that it read. What it says when it goes away or is too
+    /// busy does not count.
+    pub(crate) fn is_closed_by_server(&self) -> bool {
+        self.is_closed_by_server
     }
 
     /// Closes the connection once what is queued was sent, or after

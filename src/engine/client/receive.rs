@@ -22,6 +22,7 @@ impl ClientConnection {
             return;
         };
         if status != 200 {
+            self.note_refusal(exchange, status);
             return self.fail(ClientFault::UnexpectedStatus(status));
         }
         if body.len() > self.config.limits.max_payload {
@@ -65,6 +66,16 @@ impl ClientConnection {
             }
             self.pump();
         }
+    }
+
+    /// A server closes because of what it was sent, or for no reason that it gives, unless it says
+    /// that it goes away (1001), is restarted (1012), that it was too much (1008) or that it is busy
+    /// (1013), or it is a proxy that has lost it (1014). 1006 and 1015 are for no frame at all.
+    pub(super) fn handle_close_frame(&mut self, wire: WireId, code: u16) {
+        if self.state.is_websocket(wire) && !matches!(code, 1001 | 1006 | 1008 | 1012..=1015) {
+            self.is_closed_by_server = true;
+        }
+        self.handle_wire_closed(wire);
     }
 
     pub(super) fn handle_wire_closed(&mut self, wire: WireId) {
@@ -126,7 +137,10 @@ impl ClientConnection {
         }
         match packet {
             Packet::Close if self.state.is_closing() => self.end(ClientCloseReason::ForcedClose),
-            Packet::Close => self.end(ClientCloseReason::TransportClose),
+            Packet::Close => {
+                self.is_closed_by_server = true;
+                self.end(ClientCloseReason::TransportClose);
+            }
             Packet::Message(payload) if self.is_open() => {
                 self.events.push(ClientEvent::Message(payload));
             }
@@ -189,6 +203,20 @@ impl ClientConnection {
         let released = self.state.reopen(next, wire);
         self.wires.extend(released.into_iter().map(|wire| ClientOutput::Close { wire }));
         self.start_transport(next, wire);
+    }
+
+    /// A request was refused: because of what is in it if the server says that it is bad or too
+    /// large. If it was too large with several packets in it, smaller ones may do.
+    fn note_refusal(&mut self, exchange: Exchange, status: u16) {
+        let Exchange::Post = exchange else {
+            self.is_closed_by_server |= status == 400;
+            return;
+        };
+        match (status, self.state.posted()) {
+            (413, Some(len)) => self.max_body = (len / 2).max(1),
+            (400 | 413, _) => self.is_closed_by_server = true,
+            _ => {}
+        }
     }
 
     fn drop_probe(&mut self) {

@@ -29,8 +29,16 @@ impl ClientConnection {
         if core::mem::take(&mut self.owes_pong) {
             self.queue.push_front_exempt(pong());
         }
+        if self.state.is_probing() && self.queue.is_large(self.max_payload) {
+            // It is small enough for a WebSocket, or was found to be on the last one: there may be
+            // one in a moment.
+            return;
+        }
         if !self.queue.is_empty() {
-            let body = self.queue.pop_payload(self.max_payload);
+            let packets = self.queue.packets();
+            let body = self.queue.pop_payload(self.max_payload.min(self.max_body));
+            let is_joined = packets.saturating_sub(self.queue.packets()) > 1;
+            self.state.set_posted(is_joined.then_some(body.len()));
             let wire = self.name_wire();
             self.state.hold(Exchange::Post, wire);
             let query = self.query(Transport::Polling);

@@ -39,13 +39,12 @@ enum Carrier {
     Polling {
         get: Option<WireId>,
         post: Option<WireId>,
+        /// The size of the body that was posted last, if there were several packets in it.
+        posted: Option<usize>,
         probe: Option<Probe>,
     },
     /// `wire` is `None` once it went away.
-    WebSocket {
-        wire: Option<WireId>,
-        paused: bool,
-    },
+    WebSocket { wire: Option<WireId>, paused: bool },
 }
 
 /// The WebSocket of an upgrade.
@@ -125,6 +124,26 @@ impl State {
         post.take_if(|held| *held == wire).map(|_| Exchange::Post)
     }
 
+    /// Notes what is posted: the size of a body with several packets in it.
+    pub(super) fn set_posted(&mut self, len: Option<usize>) {
+        if let Carrier::Polling { posted, .. } = &mut self.carrier {
+            *posted = len;
+        }
+    }
+
+    /// The size of the body that was posted last, if there were several packets in it.
+    pub(super) fn posted(&self) -> Option<usize> {
+        match self.carrier {
+            Carrier::Polling { posted, .. } => posted,
+            Carrier::WebSocket { .. } => None,
+        }
+    }
+
+    /// Whether an upgrade is under way.
+    pub(super) fn is_probing(&self) -> bool {
+        self.is_open() && self.probe().is_some()
+    }
+
     /// Gives up a wire that went away.
     pub(super) fn lose(&mut self, target: WireId) -> Lost {
         if self.take_exchange(target).is_some() {
@@ -168,7 +187,8 @@ impl State {
 
     /// Moves to the WebSocket once no request is under way. Returns it.
     pub(super) fn upgrade(&mut self) -> Option<WireId> {
-        let Carrier::Polling { get: None, post: None, probe: Some(probe) } = &self.carrier else {
+        let Carrier::Polling { get: None, post: None, probe: Some(probe), .. } = &self.carrier
+        else {
             return None;
         };
         if self.life != Life::Open || probe.phase != ProbePhase::Pausing {
@@ -200,7 +220,7 @@ impl State {
             return None;
         }
         match &mut self.carrier {
-            Carrier::Polling { get, post, probe } => {
+            Carrier::Polling { get, post, probe, .. } => {
                 self.life = Life::Ended { close: None };
                 let probe = probe.take().map(|probe| probe.wire);
                 Some([get.take(), post.take(), probe].into_iter().flatten().collect())
@@ -330,7 +350,9 @@ impl State {
 impl Carrier {
     fn new(transport: Transport, wire: WireId) -> Self {
         match transport {
-            Transport::Polling => Self::Polling { get: Some(wire), post: None, probe: None },
+            Transport::Polling => {
+                Self::Polling { get: Some(wire), post: None, posted: None, probe: None }
+            }
             Transport::WebSocket => Self::WebSocket { wire: Some(wire), paused: false },
         }
     }

@@ -253,6 +253,9 @@ impl<'a> World<'a> {
             }
             Event::BufferExpired { .. }
             | Event::Unconfirmed { .. }
+            | Event::Undeliverable { .. }
+            | Event::StateOutOfDate { .. }
+            | Event::ReplayUnreadable { .. }
             | Event::ReplayOverflow { .. } => {}
         }
     }
@@ -327,6 +330,8 @@ fn client(choices: u8) -> Client {
             replayed_bytes: 200,
             pending_acks: ACKS,
             namespaces: NAMESPACES_MAX,
+            sent_attachments: 2,
+            refusals: 2,
             attachments: 2,
             attachment_bytes: 100,
             namespace_name_bytes: 16,
