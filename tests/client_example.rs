@@ -14,6 +14,29 @@ mod terminal;
 mod tests {
     use crate::{example::Example, terminal::Terminal};
 
+    /// The server takes no line of 150 kB. It is not sent, and what follows arrives.
+    #[test]
+    fn a_line_that_is_too_long_holds_nothing_up() {
+        let mut chat = Example::start("chat", &["--port", "0"], &[]);
+        let url = format!("http://localhost:{}", chat.address);
+        for transport in ["polling", "websocket", "both"] {
+            let mut ann = Terminal::open(&url, "ann", transport);
+            ann.wait_for("connected: recovered false");
+            ann.enter(&"x".repeat(150_000));
+            ann.wait_for("not sent: it is larger than");
+            ann.enter(&format!("{transport} after"));
+            ann.wait_for(&format!("ann> {transport} after"));
+            ann.enter("/offline 1");
+            ann.wait_for("disconnected");
+            ann.enter(&"x".repeat(150_000));
+            ann.enter(&format!("{transport} back"));
+            ann.wait_for("the server does not take it: it is larger than");
+            ann.wait_for(&format!("ann> {transport} back"));
+            ann.finish();
+        }
+        chat.assert_unharmed();
+    }
+
     #[test]
     fn messages_survive_drops_and_absences() {
         let mut chat = Example::start("chat", &["--port", "0"], &[]);

@@ -29,7 +29,13 @@ pub fn describe(event: &Event) -> Option<String> {
         Event::ReconnectionFailed => Some("no further attempt".to_owned()),
         Event::Acked { args, .. } => Some(format!("delivered: {}", args.json())),
         Event::AckFailed { cause, .. } => Some(format!("not delivered: {cause:?}")),
-        Event::BufferExpired { .. } | Event::ReplayOverflow { .. } => {
+        Event::Undeliverable { cause, .. } => Some(format!("the server does not take it: {cause}")),
+        Event::StateOutOfDate { .. } => {
+            Some("another process has gone on with the session".to_owned())
+        }
+        Event::BufferExpired { .. }
+        | Event::ReplayOverflow { .. }
+        | Event::ReplayUnreadable { .. } => {
             Some("events were lost: too many, or too old".to_owned())
         }
         _ => None,

@@ -160,7 +160,10 @@ impl Driver {
     }
 
     fn handle_input(&mut self, input: ClientInput) {
-        if let ClientInput::Response { wire, .. } | ClientInput::WireClosed { wire } = &input {
+        if let ClientInput::Response { wire, .. }
+        | ClientInput::WebSocketClosed { wire, .. }
+        | ClientInput::WireClosed { wire } = &input
+        {
             self.wires.remove(wire);
         }
         self.client.handle_input(self.clock.now(), input);
@@ -187,10 +190,8 @@ impl Driver {
             ClientOutput::OpenWebSocket { wire, query } => {
                 let (frames, outgoing) = mpsc::channel(FRAMES);
                 let (site, reports) = (self.site.clone(), self.reports.clone());
-                let end = async move {
-                    websocket::run(&site, &query, wire, outgoing, &reports).await;
-                    ClientInput::WireClosed { wire }
-                };
+                let end =
+                    async move { websocket::run(&site, &query, wire, outgoing, &reports).await };
                 self.start(wire, Some(frames), end);
             }
             ClientOutput::Send { wire, frame } => self.send(wire, frame),

@@ -18,32 +18,46 @@ use tokio_tungstenite::{
 
 use super::{LINGER, http::Site};
 
+/// Stands for a close frame without a status code.
+const NO_STATUS: u16 = 1005;
+
 type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a WebSocket and passes frames until one side ends it. That nothing more comes through
-/// `outgoing` asks to close it.
+/// `outgoing` asks to close it. Returns the last that there is to report of it.
 pub(super) async fn run(
     site: &Site,
     query: &str,
     wire: WireId,
     mut outgoing: mpsc::Receiver<Frame>,
     reports: &mpsc::Sender<ClientInput>,
-) {
+) -> ClientInput {
+    let lost = ClientInput::WireClosed { wire };
     let socket = tokio::select! {
         socket = open(site, query) => socket,
         // Nothing is sent before it is open: it is not wanted any more.
-        _ = outgoing.recv() => return,
+        _ = outgoing.recv() => return lost,
     };
     let Ok(socket) = socket else {
-        return;
+        return lost;
     };
     if reports.send(ClientInput::WebSocketOpened { wire }).await.is_err() {
-        return;
+        return lost;
     }
     let (mut sink, mut stream) = socket.split();
+    let mut code = None;
     let is_ours = tokio::select! {
-        () = receive(&mut stream, wire, reports) => false,
-        sent = send(&mut sink, &mut outgoing) => sent.is_ok(),
+        closed = receive(&mut stream, wire, reports) => {
+            code = closed;
+            false
+        }
+        sent = send(&mut sink, &mut outgoing) => {
+            if sent.is_err() {
+                // The server may have said why.
+                code = timeout(LINGER, receive(&mut stream, wire, reports)).await.unwrap_or(None);
+            }
+            sent.is_ok()
+        }
     };
     if is_ours {
         let closing = async {
@@ -53,6 +67,7 @@ pub(super) async fn run(
         };
         timeout(LINGER, closing).await.ok();
     }
+    code.map_or(lost, |code| ClientInput::WebSocketClosed { wire, code })
 }
 
 async fn open(site: &Site, query: &str) -> Result<Socket, Error> {
@@ -65,24 +80,29 @@ async fn open(site: &Site, query: &str) -> Result<Socket, Error> {
     Ok(socket)
 }
 
-/// Hands messages to the client until the server closes or fails.
+/// Hands messages to the client until the server closes or fails. Returns the status code if it
+/// closes.
 async fn receive(
     stream: &mut SplitStream<Socket>,
     wire: WireId,
     reports: &mpsc::Sender<ClientInput>,
-) {
+) -> Option<u16> {
     while let Some(message) = stream.next().await {
         let frame = match message {
             // Copied, because a slice that the application keeps would pin the read buffer.
             Ok(Message::Text(text)) => Frame::Text(text.as_str().into()),
             Ok(Message::Binary(bytes)) => Frame::Binary(Bytes::copy_from_slice(&bytes)),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
-            Ok(Message::Close(_)) | Err(_) => return,
+            Ok(Message::Close(frame)) => {
+                return Some(frame.map_or(NO_STATUS, |frame| frame.code.into()));
+            }
+            Err(_) => return None,
         };
         if reports.send(ClientInput::Frame { wire, frame }).await.is_err() {
-            return;
+            return None;
         }
     }
+    None
 }
 
 /// Writes frames until there are no more to come. All that wait are written with one flush.
