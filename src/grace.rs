@@ -67,9 +67,11 @@ impl Grace {
     }
 
     /// How late the owner may be. Whoever is later than that at the end of a grace period has not
-    /// run for a while again.
+    /// run for a while again. An owner whose timers are always late must not keep alive whoever is
+    /// gone, so this grows with the time that has passed since the deadline.
     fn tolerated(&self, deadline: Timestamp) -> Duration {
-        if self.until > deadline { SHORTEST } else { TIMER_SLACK }
+        let so_far = self.until.saturating_since(deadline);
+        if so_far.is_zero() { TIMER_SLACK } else { SHORTEST.max(so_far / 4) }
     }
 
     /// The moment at which a deadline is judged.
@@ -116,10 +118,27 @@ mod tests {
     #[test]
     fn the_end_of_a_grace_period_is_met_by_a_busy_owner_too() {
         let mut grace = Grace::default();
-        assert!(!grace.may_judge(at(2_000), at(1_000), LONGEST));
-        assert!(grace.may_judge(at(3_100), at(1_000), LONGEST), "100 ms late at its end");
-        assert!(!grace.may_judge(at(3_101), at(1_000), LONGEST), "stopped once more");
-        assert_eq!(grace.postpone(at(1_000)), at(3_202));
+        assert!(!grace.may_judge(at(1_010), at(1_000), LONGEST));
+        assert!(grace.may_judge(at(1_210), at(1_000), LONGEST), "100 ms late at its end");
+        assert!(!grace.may_judge(at(1_211), at(1_000), LONGEST), "stopped once more");
+        assert_eq!(grace.postpone(at(1_000)), at(1_312));
+    }
+
+    /// Found by the simulator: with timers that were late each time, who was gone lived for ever.
+    #[test]
+    fn an_owner_who_is_always_late_judges_all_the_same() {
+        for late in [101, 500, 3_000] {
+            let mut grace = Grace::default();
+            let mut now = 1_000 + late;
+            let mut periods = 0;
+            while !grace.may_judge(at(now), at(1_000), LONGEST) {
+                periods += 1;
+                now = grace.postpone(at(1_000)).as_micros() / 1_000 + late;
+            }
+            assert_eq!(periods, 2, "{late} ms late each time");
+            let next = now + 8_000;
+            assert!(!grace.may_judge(at(next + late), at(next), LONGEST), "the next deadline");
+        }
     }
 
     #[test]

@@ -55,7 +55,8 @@
 //! run for a while (it was stopped, its machine was suspended, a handler blocked, the clock jumped
 //! forward), the session helps itself. A deadline that waits for the peer and is noticed more than 2
 //! ms late ends nothing yet. It is judged at the end of a *grace period*: as long as the notice was
-//! late, at least 100 ms, at most `ping_timeout`. So healthy peers stay, and those that are gone are
+//! late, at least 100 ms, at most `ping_timeout`, and again if the session's owner is much too late
+//! once more. So healthy peers stay, and those that are gone are
 //! closed soon. No peer can cause one. It holds for the pong, the upgrade and the end of the session;
 //! with a [`Link`](crate::link::Link) for its namespace and for attachments; with a
 //! [`Hub`](crate::hub::Hub) for acknowledgements and for sessions whose clients are away; and with a
