@@ -6,13 +6,13 @@ mod client_support;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::VecDeque, time::Duration};
 
     use bytes::Bytes;
     use socketio_proto::{
-        ServerConfig, Timestamp,
+        ServerConfig, Timestamp, WireId,
         client::{Auth, Client, ClientConfig, ClientLimits, Event, Output, Undeliverable},
-        engine::{ClientInput, ClientOutput},
+        engine::{ClientInput, ClientOutput, Frame, Transport},
         server, socket,
     };
 
@@ -151,6 +151,63 @@ mod tests {
             let sent = scripted.take_sent();
             assert!(sent.contains(&r#"42["m",1]"#.to_owned()), "what is behind it goes on");
         }
+    }
+
+    /// Found by the simulator: the server gives an upgrade up because the network is slow, and closes
+    /// the WebSocket that the client has just moved to.
+    #[test]
+    fn an_upgrade_that_the_server_has_given_up_blames_nothing() {
+        let config =
+            ClientConfig::new().transports(&[Transport::Polling, Transport::WebSocket]).retries(10);
+        let mut client = Client::new(config, entropy(3)).unwrap();
+        let mut now = Timestamp::from_millis(1_000);
+        client.connect(now, "/", Auth::None).unwrap();
+        client.emit_with_retries(now, "/", &event("pay", 1)).unwrap();
+        for _ in 0..5 {
+            let websocket = upgrade(&mut client, now);
+            client.handle_input(now, ClientInput::WebSocketClosed { wire: websocket, code: 1005 });
+            while let Some(output) = client.poll_output() {
+                assert!(!matches!(output, Output::Event(Event::Undeliverable { .. })));
+            }
+            now = now.max(client.deadline().unwrap());
+            client.handle_input(now, ClientInput::Timeout);
+        }
+        assert_eq!(client.retrying("/").count(), 1, "it is still to be sent");
+    }
+
+    /// Lets a client join over polling and move to WebSocket. Returns the WebSocket.
+    fn upgrade(client: &mut Client, now: Timestamp) -> WireId {
+        let mut websocket = None;
+        let mut answers = VecDeque::from([
+            r#"0{"sid":"e1","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}"#,
+            COUNTED,
+        ]);
+        let mut is_upgraded = false;
+        while !is_upgraded {
+            let output = client.poll_output().expect("it moves on");
+            let Output::Wire(output) = output else {
+                continue;
+            };
+            match output {
+                ClientOutput::Get { wire, .. } => {
+                    let body = answers.pop_front().unwrap_or("6").into();
+                    client.handle_input(now, ClientInput::Response { wire, status: 200, body });
+                }
+                ClientOutput::Post { wire, .. } => {
+                    let body = "ok".into();
+                    client.handle_input(now, ClientInput::Response { wire, status: 200, body });
+                }
+                ClientOutput::OpenWebSocket { wire, .. } => {
+                    websocket = Some(wire);
+                    client.handle_input(now, ClientInput::WebSocketOpened { wire });
+                    let frame = Frame::Text("3probe".into());
+                    client.handle_input(now, ClientInput::Frame { wire, frame });
+                }
+                ClientOutput::Send { frame, .. } => is_upgraded = frame == Frame::Text("5".into()),
+                _ => {}
+            }
+        }
+        websocket.unwrap()
     }
 
     /// A link that is lost in between says nothing, neither for nor against it.

@@ -86,6 +86,8 @@ pub struct ClientConnection {
     max_body: usize,
     /// Whether the server has ended it on purpose.
     is_closed_by_server: bool,
+    /// The WebSocket that the session has moved to, until something comes or goes over it.
+    unproven: Option<WireId>,
     events: Fifo<ClientEvent>,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
     wires: VecDeque<ClientOutput>,
@@ -136,6 +138,7 @@ impl ClientConnection {
             websocket_worked: start.websocket_worked,
             max_body: usize::MAX,
             is_closed_by_server: false,
+            unproven: None,
             events: Fifo::new(),
             wires: VecDeque::new(),
             config,
@@ -294,6 +297,7 @@ impl ClientConnection {
                 return Some(ClientOutput::Send { wire, frame: pong() });
             }
             if let Some(frame) = self.queue.pop() {
+                self.unproven = None;
                 return Some(ClientOutput::Send { wire, frame });
             }
         }

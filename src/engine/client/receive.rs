@@ -54,6 +54,7 @@ impl ClientConnection {
     pub(super) fn handle_frame(&mut self, wire: WireId, frame: Frame) {
         let is_large = frame.len() > self.config.limits.max_payload;
         if self.state.is_websocket(wire) {
+            self.unproven = None;
             if is_large {
                 self.fail(ClientFault::PayloadTooLarge);
             } else {
@@ -70,9 +71,12 @@ impl ClientConnection {
 
     /// A server closes because of what it was sent, or for no reason that it gives, unless it says
     /// that it goes away (1001), is restarted (1012), that it was too much (1008) or that it is busy
-    /// (1013), or it is a proxy that has lost it (1014). 1006 and 1015 are for no frame at all.
+    /// (1013), or it is a proxy that has lost it (1014). 1006 and 1015 are for no frame at all. One
+    /// that gives no reason may have given an upgrade up, if nothing has come or gone since.
     pub(super) fn handle_close_frame(&mut self, wire: WireId, code: u16) {
-        if self.state.is_websocket(wire) && !matches!(code, 1001 | 1006 | 1008 | 1012..=1015) {
+        let may_be_upgrade = self.unproven.is_some() && matches!(code, 1000 | 1005);
+        let is_current = self.state.is_websocket(wire) && !may_be_upgrade;
+        if is_current && !matches!(code, 1001 | 1006 | 1008 | 1012..=1015) {
             self.is_closed_by_server = true;
         }
         self.handle_wire_closed(wire);

@@ -14,6 +14,7 @@ impl ClientConnection {
     pub(super) fn pump(&mut self) {
         if let Some(wire) = self.state.upgrade() {
             self.websocket_worked = true;
+            self.unproven = Some(wire);
             self.wires.push_back(ClientOutput::Send { wire, frame: Packet::Upgrade.encode() });
             self.events.push(ClientEvent::Upgraded);
         }
