@@ -441,6 +441,28 @@ fn another_version_is_refused() {
     assert!(error.starts_with("a snapshot of version 2, not 1"), "{error}");
 }
 
+/// Found by the simulator: a packet that nobody can be missing any more took more room in the restored
+/// log than it had before, so a packet that somebody was missing had to go.
+#[test]
+fn a_packet_for_nobody_takes_no_more_room_than_before() {
+    let mut world = World::with_recovery();
+    let (client, session) = world.connect();
+    let (other, _) = world.connect();
+    let (socket, _) = world.connected();
+    world.cut(client);
+    broadcast(&mut world, &Audience::room(session.sid.as_str()), 1);
+    world.server.emit(world.now, socket, &event("m", 2)).unwrap();
+    assert!(world.server.disconnect(world.now, socket, true));
+    world.take(other.wire);
+    let before = world.server.stats();
+    let config = config_with(|recovery| recovery.buffer_bytes = before.log_bytes);
+    world.restart(config, true, SECOND);
+    assert_eq!(world.server.stats().log_packets, before.log_packets);
+    let (client, again) = world.claim(&session, None);
+    assert_eq!(again, session);
+    assert_eq!(numbers(&world.texts(client)).0, [1]);
+}
+
 /// The form is part of the interface: what one release has written, the next one reads, or the
 /// version is another one.
 #[test]

@@ -45,6 +45,8 @@ impl Entry {
         ack: Option<u64>,
     ) -> (Self, Option<Extra>) {
         let rooms = match (&*to.targets, &*to.except) {
+            ([], []) => Some((RoomId::NOBODY, RoomId::NOWHERE)),
+            ([], [except]) => Some((RoomId::NOBODY, *except)),
             ([target], []) => Some((*target, RoomId::NOWHERE)),
             ([target], [except]) => Some((*target, *except)),
             _ => None,
@@ -69,6 +71,7 @@ impl Entry {
     pub(super) fn targets<'a>(&'a self, extra: Option<&'a Extra>) -> &'a [RoomId] {
         match extra {
             Some(extra) => &extra.to.targets,
+            None if self.target == RoomId::NOBODY => &[],
             None => core::slice::from_ref(&self.target),
         }
     }

@@ -16,6 +16,8 @@ pub(crate) struct RoomId(pub(crate) u32);
 impl RoomId {
     /// The room that every socket of the namespace is in: a packet without target rooms goes here.
     pub(crate) const ALL: Self = Self(0);
+    /// Stands for the target rooms of a packet that nobody can be missing any more.
+    pub(super) const NOBODY: Self = Self(u32::MAX - 1);
     /// No room has this id.
     pub(super) const NOWHERE: Self = Self(u32::MAX);
 
