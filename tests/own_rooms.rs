@@ -2,8 +2,11 @@
 
 mod support;
 
-use socketio_proto::{SocketKey, hub::Audience};
-use support::{Client, Session, World, broadcast, event, numbers, recovering};
+use socketio_proto::{
+    Limits, SocketKey,
+    hub::{Audience, RoomError},
+};
+use support::{Client, Session, World, broadcast, event, numbers, recovering, recovery_config};
 
 fn connect(world: &mut World) -> (Client, Session, SocketKey) {
     let (client, session) = world.connect();
@@ -62,6 +65,20 @@ fn who_is_away_while_somebody_joins_it_misses_nothing() {
         [3, 4],
         "what is emitted to one socket is for that alone"
     );
+}
+
+/// Found by the simulator: the room of a socket's name counted twice for its owner.
+#[test]
+fn a_guest_takes_no_room_from_its_owner() {
+    let mut limits = Limits::default();
+    limits.rooms_per_socket = 3;
+    let mut world = World::new(recovery_config().limits(limits));
+    let (_, session, key) = connect(&mut world);
+    let (_, _, guest_key) = connect(&mut world);
+    world.server.join(guest_key, session.sid.as_str()).unwrap();
+    assert_eq!(world.server.join(key, "red"), Ok(true));
+    assert_eq!(world.server.join(key, "green"), Ok(true));
+    assert_eq!(world.server.join(key, "blue"), Err(RoomError::TooManyRooms { limit: 3 }));
 }
 
 #[test]

@@ -119,8 +119,7 @@ impl<D> Sessions<D> {
         if name.len() > limits.room_name_bytes {
             return Err(RoomError::NameTooLong { limit: limits.room_name_bytes });
         }
-        // One membership is that of the room of everyone.
-        if member.memberships.current().len() > limits.rooms_per_socket {
+        if self.counted_rooms(member) >= limits.rooms_per_socket {
             return Err(RoomError::TooManyRooms { limit: limits.rooms_per_socket });
         }
         let room = match room {
@@ -367,6 +366,14 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn room_count(&self) -> usize {
         self.rooms.len().saturating_add(self.alone.len())
+    }
+
+    /// The rooms of a session that the limit applies to, its own included.
+    fn counted_rooms(&self, member: &Member<D>) -> usize {
+        // The room of everyone is a membership, and so is the session's own room a second time
+        // once somebody else has joined it.
+        let uncounted = if self.alone.contains_key(&member.id) { 1 } else { 2 };
+        member.memberships.current().len().saturating_sub(uncounted)
     }
 
     pub(in crate::hub) fn has_room(&self, name: &str) -> bool {
