@@ -16,6 +16,7 @@ use crate::{
     model::{Claim, Number, Place},
     net::{Down, WireKind},
     op::{ROOMS, SPACES, Sending},
+    stranger,
     world::{Connection, Task, World},
 };
 
@@ -24,6 +25,11 @@ impl World {
     pub fn drain_server(&mut self) {
         while let Some(output) = self.backend.poll(self.server_now) {
             match output {
+                // It was on its way when the server was told that the wire is over.
+                Output::Respond { wire, .. }
+                | Output::Send { wire, .. }
+                | Output::Close { wire, .. }
+                    if self.hung_up.contains(&wire) => {}
                 Output::Respond { wire, response } => {
                     let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
@@ -69,21 +75,23 @@ impl World {
         self.send_down(wire, Down::Frame(frame));
     }
 
+    fn upgraded(&mut self, connection: ConnectionId) {
+        assert!(self.connections[&connection].is_open);
+        self.tally.upgrades += 1;
+        let client = self.connections[&connection].client;
+        let wires = self.net.wires.values_mut();
+        wires.filter(|it| it.client == client).for_each(|it| it.is_probe = false);
+    }
+
     fn handle_event(&mut self, event: Event<Data>) {
         self.tell(|| format!("server: {event:?}"));
         match event {
             Event::ConnectionOpened { connection } => {
                 let client = self.sender.expect("somebody opened it");
-                let state = Connection { client, is_open: true };
+                let state = Connection { client, is_open: true, is_left: false };
                 assert!(self.connections.insert(connection, state).is_none(), "a new one");
             }
-            Event::ConnectionUpgraded { connection } => {
-                assert!(self.connections[&connection].is_open);
-                self.tally.upgrades += 1;
-                let client = self.connections[&connection].client;
-                let wires = self.net.wires.values_mut();
-                wires.filter(|it| it.client == client).for_each(|it| it.is_probe = false);
-            }
+            Event::ConnectionUpgraded { connection } => self.upgraded(connection),
             Event::ConnectionClosed { connection, reason } => self.closed(connection, reason),
             Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
                 assert!(self.connections[&connection].is_open || self.plan.workers.is_some());
@@ -100,11 +108,14 @@ impl World {
             Event::Connected { socket, id, connection, namespace, auth, recovery } => {
                 let (serial, space) = (serial(&auth), space_index(namespace.as_str()));
                 let claim = self.judge(connection, socket, space, serial, recovery);
+                let is_stranger = stranger::is_stranger(serial);
                 if recovery.is_recovered() {
                     self.check_restored(socket, id.as_str(), &claim);
                 } else {
                     self.model.open(socket, space, id.to_string(), claim.client);
-                    self.clients[claim.client].keys[space].push(socket);
+                    if !is_stranger {
+                        self.clients[claim.client].keys[space].push(socket);
+                    }
                     self.backend.set_data(socket, claim.client as Data + 1);
                 }
                 let session = self.model.sessions.get_mut(&socket).unwrap();
@@ -134,7 +145,11 @@ impl World {
             Event::Disconnected { socket, reason, data, .. } => {
                 self.disconnected(socket, reason, data);
             }
-            Event::SessionExpired { socket, data, cause, .. } => self.expired(socket, data, cause),
+            Event::SessionExpired { id, data, cause, .. } => {
+                // The handle is another one if it expired while there was no server.
+                let socket = self.model.find(id.as_str()).expect("a session that is known");
+                self.expired(socket, data, cause);
+            }
             other => panic!("unexpected: {other:?}"),
         }
     }
@@ -150,7 +165,13 @@ impl World {
     ) -> Claim {
         let claim = self.claims[&serial].clone();
         self.transcript.note(serial);
-        let is_latest = self.clients[claim.client].latest[space] == serial;
+        // Of the claims that a client makes on one connection it takes every answer.
+        let is_latest = self.clients[claim.client].latest[space] == claim.link;
+        // The session may have moved within one.
+        let is_moved_here = self.left.take() == Some(connection);
+        let state = self.connections.get_mut(&connection).unwrap();
+        state.is_left &= !is_moved_here;
+        let is_latest = is_latest && state.is_open && !state.is_left;
         let (now, place) = (self.server_now, (socket, space));
         self.model.judge(now, connection, place, &claim, recovery, is_latest);
         claim
@@ -234,8 +255,14 @@ impl World {
             return;
         }
         assert_eq!(data.map(|data| data & 0xff), Some(claim.client as Data + 1), "the data stays");
+        self.check_rooms(socket);
+    }
+
+    /// A session is in the rooms that it was in.
+    pub fn check_rooms(&self, socket: SocketKey) {
+        let session = &self.model.sessions[&socket];
         let mut rooms = self.backend.rooms(socket);
-        rooms.retain(|room| room != id);
+        rooms.retain(|room| *room != session.sid);
         rooms.sort_unstable();
         let bits = session.rooms;
         let mut known: Vec<&str> = ROOMS
@@ -243,6 +270,7 @@ impl World {
             .enumerate()
             .filter(|(at, _)| bits & (1 << at) != 0)
             .map(|(_, it)| *it)
+            .chain(session.owns.iter().map(|key| self.model.sessions[key].sid.as_str()))
             .collect();
         known.sort_unstable();
         assert_eq!(rooms, known, "the rooms stay");
@@ -267,7 +295,7 @@ impl World {
         self.transcript.note(number as u64);
         self.tally.received_from_clients += 1;
         let is_counted = self.is_counted(client);
-        let is_excused = self.clients[client].is_excused;
+        let is_excused = self.clients[client].is_excused || self.clients[client].is_older;
         let is_ordered = is_counted || self.plan.workers.is_none();
         self.uplink.receive(number, socket, (client, space), is_ordered, is_excused);
         let Some(token) = ack else {
@@ -277,8 +305,9 @@ impl World {
             return self.plan_answer(token, number);
         }
         if !self.plan.clients[client].is_official {
-            // Without counting it may come again.
-            self.uplink.handle(number, socket, !is_counted);
+            // Without counting it may come again, and so it may if its client has forgotten of it.
+            let may_repeat = !is_counted || self.clients[client].is_older;
+            self.uplink.handle(number, socket, may_repeat);
             return self.plan_answer(token, number);
         }
         let offset = format!("c-{number}");
@@ -290,8 +319,16 @@ impl World {
         let may_forget = self.plan.limits.client_offsets < 100;
         match once {
             Once::Fresh(token) => {
+                let token = token.expect("the token comes back");
+                let tries = self.uplink.sent[number].received();
+                let key = [0x71d, number as u64, u64::from(tries)];
+                if Dice::keyed(self.plan.seed, &key).chance(self.plan.withdraw) {
+                    self.tally.fault("withdrawn");
+                    assert!(self.backend.withdraw(token), "it was accepted");
+                    return;
+                }
                 self.uplink.handle(number, socket, may_forget);
-                self.plan_answer(token.expect("the token comes back"), number);
+                self.plan_answer(token, number);
             }
             Once::Duplicate => {
                 let was_handled = self.uplink.was_handled(number, socket);
@@ -329,6 +366,11 @@ impl World {
         let was_live = matches!(session.place, Place::Live(_));
         assert!(was_live, "{socket:?} was not connected");
         assert_eq!(data.is_none(), reason.is_recoverable(), "{reason}");
+        if let (DisconnectReason::TakenOver, Place::Live(connection)) = (reason, session.place)
+            && let Some(state) = self.connections.get_mut(&connection)
+        {
+            self.left = (!std::mem::replace(&mut state.is_left, true)).then_some(connection);
+        }
         if let (DisconnectReason::Replaced, Place::Live(connection)) = (reason, session.place) {
             session.replaced_on = Some(connection);
         }

@@ -16,6 +16,7 @@ impl World {
             story.push(format!("{:>4}  {:?}", step.id, step.op));
         }
         self.transcript.note(step.id);
+        self.drain_server();
         let mut dice = self.keyed(step.id ^ 0x09);
         match step.op {
             Op::Broadcast { to, tail, is_volatile } => {
@@ -41,6 +42,8 @@ impl World {
                     self.leave(key, room);
                 }
             }
+            Op::JoinOwn { client, space, other } => self.change_own(client, space, other, true),
+            Op::LeaveOwn { client, space, other } => self.change_own(client, space, other, false),
             Op::JoinMany { to, room } => self.change_many(to, room, true),
             Op::LeaveMany { to, room } => self.change_many(to, room, false),
             Op::Fetch { to } => self.fetch(to),
@@ -95,7 +98,17 @@ impl World {
                     self.come_back(client, space);
                 }
             }
-            Op::ClientRestart { client } => self.restart(client),
+            Op::ClientForget { client, space } => self.forget(client, space),
+            Op::ClientTakeBack { client, space } => self.take_back(client, space),
+            Op::ClientSave { client } => {
+                if self.peers[client].save() {
+                    self.save_view(client);
+                }
+            }
+            Op::ClientRestart { client, from_saved } => self.restart(client, from_saved),
+            Op::Forge { client, space, what, for_ms } => {
+                self.forge(client, space, what, for_ms);
+            }
             Op::CloseConnection { client } => {
                 self.tally.fault("closed by the server");
                 let mut open = self.connections.iter().rev();
@@ -110,6 +123,7 @@ impl World {
                 let told = self.server_time();
                 self.backend.shutdown(told);
             }
+            Op::ServerRestart { how, after_ms } => self.restart_server(how, after_ms),
             _ => self.apply_to_network(&step.op),
         }
     }
@@ -197,7 +211,10 @@ impl World {
     /// The client does not read.
     fn pause(&mut self, client: usize, for_ms: u64) {
         let wires = self.net.wires.iter().filter(|(_, wire)| {
-            wire.client == client && wire.kind == WireKind::WebSocket && wire.has_arrived
+            wire.client == client
+                && wire.kind == WireKind::WebSocket
+                && wire.has_arrived
+                && wire.local.is_some()
         });
         if let Some(wire) = wires.map(|(id, _)| *id).next_back() {
             self.tally.fault("slow reader");
@@ -206,13 +223,39 @@ impl World {
         }
     }
 
-    fn restart(&mut self, client: usize) {
+    fn take_back(&mut self, client: usize, space: usize) {
         let now = self.time();
-        if !self.peers[client].restart(now) {
+        for number in self.peers[client].take_back(now, space) {
+            self.tally.fault("taken back");
+            self.uplink.excuse(number);
+        }
+        self.drain_client(client);
+    }
+
+    fn forget(&mut self, client: usize, space: usize) {
+        let now = self.time();
+        if self.peers[client].forget(now, space) {
+            self.tally.fault("forgotten");
+            self.uplink.excuse_in(client, space);
+            self.drain_client(client);
+            self.come_back(client, space);
+        }
+    }
+
+    fn restart(&mut self, client: usize, from_saved: bool) {
+        let now = self.time();
+        if !self.peers[client].restart(now, from_saved) {
             return;
         }
-        self.tally.fault("client restarted");
-        if !self.is_counted(client) {
+        self.tally.fault(if from_saved {
+            "client restarted from before"
+        } else {
+            "client restarted"
+        });
+        if from_saved {
+            self.restore_view(client);
+        }
+        if from_saved || !self.is_counted(client) {
             self.uplink.excuse_all(client);
         }
         let wires: Vec<WireId> = self.net.of_client(client).map(|(id, _)| id).collect();

@@ -91,6 +91,32 @@ impl Backend {
         }
     }
 
+    /// Everything that a process hands to the next one, as text. `None` for links on workers.
+    pub fn snapshot(&self, now: Timestamp) -> Option<String> {
+        match self {
+            Self::Single(server) => Some(serde_json::to_string(&server.snapshot(now)).unwrap()),
+            Self::Workers(_) => None,
+        }
+    }
+
+    /// Takes over what another process knew.
+    pub fn restore(&mut self, now: Timestamp, snapshot: &str) -> Vec<SocketKey> {
+        match self {
+            Self::Single(server) => {
+                server.restore(now, serde_json::from_str(snapshot).unwrap()).unwrap()
+            }
+            Self::Workers(_) => panic!("workers are not restored"),
+        }
+    }
+
+    /// The public id of a socket.
+    pub fn sid(&self, socket: SocketKey) -> Option<String> {
+        match self {
+            Self::Single(server) => server.socket_id(socket).map(|id| id.to_string()),
+            Self::Workers(workers) => workers.hub().socket_id(socket).map(|id| id.to_string()),
+        }
+    }
+
     /// The verbs of a hub tell the time to nobody else.
     pub fn advance(&mut self, now: Timestamp) {
         if let Self::Workers(workers) = self {
@@ -167,6 +193,7 @@ impl Backend {
         fn accept_once(
             &mut self, now: Timestamp, socket: SocketKey, offset: &str, token: Option<AckToken>
         ) -> Result<Once, OnceError>;
+        fn withdraw(&mut self, token: AckToken) -> bool;
         fn broadcast(&mut self, now: Timestamp, namespace: &str, audience: &Audience, event: &Event)
             -> Result<usize, EmitError>;
         fn broadcast_with_ack(

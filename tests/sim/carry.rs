@@ -61,12 +61,20 @@ impl World {
 
     fn open_wire(&mut self, client: usize, local: WireId, kind: WireKind, up: Up) {
         let id = self.net.open(client, Some(local), kind);
+        if let Up::Get(query) | Up::OpenWebSocket(query) = &up {
+            self.clients[client].links += u64::from(!query.contains("sid="));
+        }
         let (until, is_silent) = self.clients[client].down;
         if self.now < until {
             self.cut(id, Notice { client: (!is_silent).then_some(5), server: None });
             return;
         }
-        let may_repeat = kind == WireKind::Get || !self.is_counted(client);
+        // The client of this crate does not expect a second answer to one CONNECT.
+        let is_connect =
+            matches!(&up, Up::Post(_, body, _) if body.windows(2).any(|it| it == b"40"));
+        let is_official = self.plan.clients[client].is_official;
+        let may_repeat =
+            kind == WireKind::Get || (!self.is_counted(client) && (is_official || !is_connect));
         if kind != WireKind::WebSocket && may_repeat && self.clients[client].duplicates_next {
             self.clients[client].duplicates_next = false;
             self.clients[client].is_excused |= kind == WireKind::Post;
@@ -149,6 +157,7 @@ impl World {
             return;
         };
         if std::mem::take(&mut state.server_open) {
+            self.hung_up.insert(wire);
             self.net.settle(wire);
             self.server_input(Input::WireClosed { wire });
         }
@@ -206,6 +215,7 @@ impl World {
             Up::Frame(frame) => self.server_input(Input::Frame { wire, frame }),
             Up::Closed => {
                 state.server_open = false;
+                self.hung_up.insert(wire);
                 self.net.settle(wire);
                 self.server_input(Input::WireClosed { wire });
             }
@@ -247,7 +257,12 @@ impl World {
     pub fn server_input(&mut self, input: Input<'_>) {
         let told = self.server_time();
         self.backend.input(told, input);
-        self.drain_server();
+        let key = [0x1a2, self.now, self.tally.steps];
+        // Whatever comes at this moment comes before the output is looked at.
+        let is_lazy = Dice::keyed(self.plan.seed, &key).chance(self.plan.lazy);
+        if self.sender.is_some() || !is_lazy {
+            self.drain_server();
+        }
     }
 
     pub fn client_input(&mut self, client: usize, input: ClientInput) {
@@ -299,8 +314,17 @@ impl World {
         };
         let Auth { serial, pid, offset } = serde_json::from_str(auth).unwrap();
         self.tally.claims += u64::from(pid.is_some());
-        self.clients[client].latest[space] = serial;
-        self.claims.insert(serial, Claim { client, pid, offset });
+        self.clients[client].latest[space] = self.clients[client].links;
+        self.claims.insert(
+            serial,
+            Claim {
+                client,
+                made_after: self.model.recoveries,
+                link: self.clients[client].links,
+                pid,
+                offset,
+            },
+        );
     }
 
     /// Learns the private id of a session, as it leaves the server.

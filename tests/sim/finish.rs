@@ -94,9 +94,10 @@ impl World {
 
     /// Everything that is owed arrives, and what is emitted now too.
     fn deliver_everything(&mut self) {
+        self.drain_server();
         for space in 0..self.plan.spaces {
             let event = self.event(Tail::Number, 0);
-            let to = To { space, rooms: 0, own: None, except: 0, but: None };
+            let to = To { space, rooms: 0, own: 0, except: 0, but: 0 };
             self.broadcast(to, &event, false);
         }
         let places: Vec<_> = self.places().collect();

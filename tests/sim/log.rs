@@ -14,7 +14,8 @@ pub struct Rules {
 /// The log of a namespace.
 pub struct Space {
     pub name: NamespaceName,
-    pub epoch: u64,
+    /// The epochs of the log, each with the last position before it: a restart begins another one.
+    epochs: Vec<(u64, u64)>,
     pub head: u64,
     /// Acknowledgements that were asked for so far.
     pub acks: u64,
@@ -30,7 +31,22 @@ const ENTRY_BYTES_MAX: usize = 256;
 
 impl Space {
     pub fn new(name: NamespaceName, epoch: u64) -> Self {
-        Self { name, epoch, head: 0, acks: 0, held: VecDeque::new(), doubtful: 0 }
+        let (epochs, held) = (vec![(0, epoch)], VecDeque::new());
+        Self { name, epochs, head: 0, acks: 0, held, doubtful: 0 }
+    }
+
+    /// The process that keeps the log was restarted with it.
+    pub fn restart(&mut self, jump: u32) {
+        let (_, epoch) = *self.epochs.last().unwrap();
+        self.epochs.push((self.head, epoch + 1 + u64::from(jump)));
+    }
+
+    /// The offset of a position.
+    pub fn offset(&self, seq: u64) -> Offset {
+        let mut epochs = self.epochs.iter().rev();
+        // Position 0 was there from the start.
+        let epoch = epochs.find(|(before, _)| seq > *before).unwrap_or(&self.epochs[0]);
+        Offset::new(epoch.1, seq)
     }
 
     pub fn append(&mut self, now: Timestamp, wire_len: usize) {
@@ -53,7 +69,7 @@ impl Space {
             return Some(floor);
         };
         let offset: Offset = offset.parse().ok()?;
-        let is_ours = offset.epoch() == self.epoch;
+        let is_ours = offset == self.offset(offset.sequence());
         // One from before the session tells that nothing of it was processed.
         let position = offset.sequence().max(floor);
         (is_ours && offset.sequence() <= self.head).then_some(position)
@@ -79,7 +95,9 @@ impl Space {
     pub fn held(&self, now: Timestamp, rules: &Rules) -> [(usize, usize); 2] {
         let mut bounds = [(0, 0); 2];
         for (seq, (at, len)) in (self.evicted() + 1..).zip(&self.held) {
-            if !self.may_be_gone(now, rules, *at, seq) {
+            // What nobody can be missing does not outlive a restart.
+            let is_certain = self.epochs.last().is_none_or(|(before, _)| seq > *before);
+            if is_certain && !self.may_be_gone(now, rules, *at, seq) {
                 bounds[0] = (bounds[0].0 + 1, bounds[0].1 + len + ENTRY_BYTES_MIN);
             }
             bounds[1] = (bounds[1].0 + 1, bounds[1].1 + len + ENTRY_BYTES_MAX);

@@ -4,7 +4,9 @@
 //! session, whether it must be recovered, what must follow, or which refusals are true; and for
 //! each event that a client gets, that it is the next one that it must get.
 
-use std::collections::{BTreeMap, VecDeque};
+mod restart;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use socketio_proto::{
     ConnectionId, SocketKey, Timestamp,
@@ -25,6 +27,8 @@ pub struct Model {
     rules: Rules,
     /// Until when it is up to the server whether the time of an absent client is over.
     pub in_doubt_until: Timestamp,
+    /// How many recoveries there have been.
+    pub recoveries: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +68,14 @@ pub struct Session {
     pub place: Place,
     /// Where its client has asked anew, which has ended it.
     pub replaced_on: Option<ConnectionId>,
+    /// Which one the latest recovery was.
+    recovered: u64,
     /// As bits.
     pub rooms: u8,
+    /// Rooms named after the ids of these sessions.
+    pub owns: BTreeSet<SocketKey>,
+    /// Whether somebody else was in the room of its own name.
+    is_shared: bool,
     floor: u64,
     log: Vec<Number>,
     /// What the client has not got yet, in order.
@@ -76,20 +86,23 @@ pub struct Session {
     moves: usize,
 }
 
-/// Who an event is for; `own` and `but` are single sessions.
-#[derive(Clone, Copy, Debug)]
+/// Who an event is for. `own` and `but` are rooms that are named after the ids of these sessions.
+#[derive(Clone, Debug)]
 pub struct Target {
     pub space: usize,
     pub rooms: u8,
-    pub own: Option<SocketKey>,
+    pub own: Vec<SocketKey>,
     pub except: u8,
-    pub but: Option<SocketKey>,
+    pub but: Vec<SocketKey>,
+    /// This session itself and not those that have joined the room of its name.
+    pub only: Option<SocketKey>,
 }
 
 impl Target {
     /// A single session.
     pub fn only(space: usize, key: SocketKey) -> Self {
-        Self { space, rooms: 0, own: Some(key), except: 0, but: None }
+        let (own, but) = (Vec::new(), Vec::new());
+        Self { space, rooms: 0, own, except: 0, but, only: Some(key) }
     }
 }
 
@@ -97,6 +110,10 @@ impl Target {
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     pub client: usize,
+    /// How many recoveries there had been when it was made.
+    pub made_after: u64,
+    /// The client's connection that it was made on, counted.
+    pub link: u64,
     pub pid: Option<String>,
     pub offset: Option<String>,
 }
@@ -121,6 +138,7 @@ impl Model {
             keys: BTreeMap::new(),
             rules,
             in_doubt_until: Timestamp::ZERO,
+            recoveries: 0,
         }
     }
 
@@ -132,7 +150,10 @@ impl Model {
             sid,
             place: Place::Ended,
             replaced_on: None,
+            recovered: 0,
             rooms: 0,
+            owns: BTreeSet::new(),
+            is_shared: false,
             floor: self.spaces[space].head,
             log: Vec::new(),
             due: VecDeque::new(),
@@ -153,8 +174,14 @@ impl Model {
         key.is_some()
     }
 
+    /// The private id of a session, if it was on the wire.
+    pub fn pid_of(&self, key: SocketKey) -> Option<String> {
+        self.keys.iter().find(|(_, known)| **known == key).map(|(pid, _)| pid.clone())
+    }
+
     pub fn is_addressed(session: &Session, key: SocketKey, to: &Target) -> bool {
-        let is_excepted = session.rooms & to.except != 0 || to.but == Some(key);
+        let is_excepted =
+            session.rooms & to.except != 0 || to.but.iter().any(|it| session.is_in_own(key, *it));
         session.is_in_target(key, to) && !is_excepted
     }
 
@@ -188,7 +215,7 @@ impl Model {
         let is_inhabited = self.sessions.iter().any(|(key, it)| it.is_in_target(*key, to));
         let mut wire_len = 0;
         if is_logged && is_inhabited {
-            let offset = Offset::new(space.epoch, space.head + 1).to_string();
+            let offset = space.offset(space.head + 1).to_string();
             let offset = ack.is_none().then_some(&*offset);
             wire_len = Encoded::event(&space.name, event, ack, offset).wire_len();
             space.append(now, wire_len);
@@ -256,6 +283,8 @@ impl Model {
         let has_made_room = session.place == Place::Ended;
         let Some(position) = space.position(session.floor, claim.offset.as_deref()) else {
             let mut expected = refused(Refusal::InvalidOffset);
+            let is_over = matches!(session.place, Place::Parked { expires } if expires <= now);
+            expected.refusals.extend(is_over.then_some(Refusal::Expired));
             expected.refusals.extend(has_made_room.then_some(Refusal::Unknown));
             return expected;
         };
@@ -273,6 +302,10 @@ impl Model {
         let mut expected = Expected { session: Some(key), ..Expected::default() };
         if matches!(session.place, Place::Parked { expires } if expires <= now) {
             expected.refusals.push(Refusal::Expired);
+        }
+        if session.recovered > claim.made_after {
+            // The claim may be older than the one that has got the session.
+            expected.refusals.push(Refusal::Superseded);
         }
         if session.moves > self.rules.recovery.memberships {
             expected.refusals.extend([Refusal::Gap, Refusal::Limit]);
@@ -293,6 +326,11 @@ impl Model {
         }
         if has_made_room {
             expected.refusals.extend([Refusal::SameConnection, Refusal::Unknown]);
+            // It was judged while answers were still awaited that its end has given up.
+            let was_gone = session.log.iter().any(|number| {
+                self.emissions[*number].seq > position && (is_gone(number) || may_be_gone(number))
+            });
+            expected.refusals.extend(was_gone.then_some(Refusal::Gap));
         }
         let is_possible = !is_lost && !is_too_much && !has_made_room;
         expected.replay = is_possible.then_some(replay);
@@ -316,9 +354,6 @@ impl Model {
         let expected = self.expect(now, connection, space, claim);
         match outcome {
             RecoveryOutcome::New => panic!("{claim:?} was not noticed"),
-            RecoveryOutcome::Refused(Refusal::Superseded) => {
-                assert!(!is_latest, "{claim:?} is the latest of the client");
-            }
             RecoveryOutcome::Refused(refusal) => assert!(
                 expected.refusals.contains(&refusal),
                 "refused ({refusal:?}), but {expected:?} for {claim:?}"
@@ -328,6 +363,8 @@ impl Model {
                     panic!("recovered, but {expected:?} for {claim:?}");
                 };
                 assert_eq!(expected.session, Some(key), "another session");
+                self.recoveries += 1;
+                self.sessions.get_mut(&key).unwrap().recovered = self.recoveries;
                 assert_eq!(replayed, replay.len(), "{claim:?} missed {replay:?}");
                 // A claim that the client has made another one after is from a link that it does
                 // not listen to any more.
@@ -383,7 +420,7 @@ impl Model {
         }
         let space = &self.spaces[emission.space];
         assert!(
-            emission.is_intact(event, space.epoch),
+            emission.is_intact(event, space.offset(emission.seq)),
             "{event:?} was emitted as {:?} at {}",
             emission.event,
             emission.seq
@@ -409,9 +446,35 @@ impl Model {
 
 impl Session {
     fn is_in_target(&self, key: SocketKey, to: &Target) -> bool {
-        let is_everybody = to.rooms == 0 && to.own.is_none();
-        let is_meant = is_everybody || self.rooms & to.rooms != 0 || to.own == Some(key);
+        let is_meant = match to.only {
+            Some(only) => only == key,
+            None => {
+                (to.rooms == 0 && to.own.is_empty())
+                    || self.rooms & to.rooms != 0
+                    || to.own.iter().any(|it| self.is_in_own(key, *it))
+            }
+        };
         self.space == to.space && self.place != Place::Ended && is_meant
+    }
+
+    /// Whether it is in the room that is named after the id of a session, maybe itself.
+    fn is_in_own(&self, key: SocketKey, named: SocketKey) -> bool {
+        named == key || self.owns.contains(&named)
+    }
+
+    /// Its own room included.
+    pub fn room_count(&self) -> usize {
+        1 + self.rooms.count_ones() as usize + self.owns.len()
+    }
+
+    /// Somebody else is in the room of its name.
+    pub fn share_own(&mut self) {
+        self.moves += usize::from(!std::mem::replace(&mut self.is_shared, true));
+    }
+
+    pub fn set_own(&mut self, other: SocketKey, is_in: bool) {
+        let is_change = if is_in { self.owns.insert(other) } else { self.owns.remove(&other) };
+        self.moves += usize::from(is_change);
     }
 
     /// Joins or leaves a room. Returns whether that is a change.
@@ -428,7 +491,7 @@ impl Session {
 
 impl Emission {
     /// Whether a client got it as it was emitted, with the offset where one belongs.
-    fn is_intact(&self, got: &Event, epoch: u64) -> bool {
+    fn is_intact(&self, got: &Event, at: Offset) -> bool {
         let emitted = self.event.json();
         if got.attachments() != self.event.attachments() {
             return false;
@@ -443,6 +506,6 @@ impl Emission {
             return false;
         };
         let offset = rest.strip_prefix(",\"").and_then(|rest| rest.strip_suffix("\"]"));
-        offset.and_then(|offset| offset.parse().ok()) == Some(Offset::new(epoch, self.seq))
+        offset.and_then(|offset| offset.parse().ok()) == Some(at)
     }
 }

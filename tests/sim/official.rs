@@ -327,7 +327,19 @@ impl Peer for Official {
         }
     }
 
-    fn restart(&mut self, _: Timestamp) -> bool {
+    fn forget(&mut self, _: Timestamp, _: usize) -> bool {
+        false
+    }
+
+    fn take_back(&mut self, _: Timestamp, _: usize) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn save(&mut self) -> bool {
+        false
+    }
+
+    fn restart(&mut self, _: Timestamp, _: bool) -> bool {
         false
     }
 

@@ -14,14 +14,15 @@ pub struct Step {
     pub op: Op,
 }
 
-/// Who an event is for: rooms as bits (none: everybody), a client's own room, and who not.
+/// Who an event is for: rooms and the rooms named after clients' ids, both as bits (none of either:
+/// everybody), and who not.
 #[derive(Clone, Copy, Debug)]
 pub struct To {
     pub space: usize,
     pub rooms: u8,
-    pub own: Option<usize>,
+    pub own: u8,
     pub except: u8,
-    pub but: Option<usize>,
+    pub but: u8,
 }
 
 /// What an event ends with.
@@ -50,41 +51,205 @@ pub struct Notice {
     pub server: Option<u64>,
 }
 
+/// What a stranger presents on a connection of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Forgery {
+    /// A private id that was made up.
+    Guess,
+    /// The private id of a client's session, stolen, in its namespace or another one.
+    Stolen,
+    /// The same with an offset that is none.
+    WrongOffset,
+    /// The same in a namespace of another name.
+    Elsewhere,
+    /// The stolen one again and again, each time on another connection.
+    Repeated,
+    /// Nothing; it does not read, and says that it is alive.
+    NonReader,
+}
+
+/// How a server's process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Its connections are closed, then a snapshot is taken.
+    Planned,
+    /// A snapshot is taken while clients are connected.
+    Abrupt,
+    /// Nothing is left of it.
+    Crash,
+}
+
 #[derive(Clone, Debug)]
 pub enum Op {
-    Broadcast { to: To, tail: Tail, is_volatile: bool },
-    BroadcastWithAck { to: To, timeout_ms: u64 },
-    Emit { client: usize, space: usize, tail: Tail, is_volatile: bool },
-    EmitWithAck { client: usize, space: usize, tail: Tail, timeout_ms: u64 },
-    Join { client: usize, space: usize, room: usize },
-    Leave { client: usize, space: usize, room: usize },
-    JoinMany { to: To, room: usize },
-    LeaveMany { to: To, room: usize },
-    Fetch { to: To },
-    SetData { client: usize, space: usize },
-    Kick { client: usize, space: usize, closes: bool },
-    KickMany { to: To, closes: bool },
-    CloseConnection { client: usize },
+    Broadcast {
+        to: To,
+        tail: Tail,
+        is_volatile: bool,
+    },
+    BroadcastWithAck {
+        to: To,
+        timeout_ms: u64,
+    },
+    Emit {
+        client: usize,
+        space: usize,
+        tail: Tail,
+        is_volatile: bool,
+    },
+    EmitWithAck {
+        client: usize,
+        space: usize,
+        tail: Tail,
+        timeout_ms: u64,
+    },
+    Join {
+        client: usize,
+        space: usize,
+        room: usize,
+    },
+    Leave {
+        client: usize,
+        space: usize,
+        room: usize,
+    },
+    /// Joins or leaves the room that is named after the id of another client's socket.
+    JoinOwn {
+        client: usize,
+        space: usize,
+        other: usize,
+    },
+    LeaveOwn {
+        client: usize,
+        space: usize,
+        other: usize,
+    },
+    JoinMany {
+        to: To,
+        room: usize,
+    },
+    LeaveMany {
+        to: To,
+        room: usize,
+    },
+    Fetch {
+        to: To,
+    },
+    SetData {
+        client: usize,
+        space: usize,
+    },
+    Kick {
+        client: usize,
+        space: usize,
+        closes: bool,
+    },
+    KickMany {
+        to: To,
+        closes: bool,
+    },
+    CloseConnection {
+        client: usize,
+    },
     Shutdown,
-    ClientEmit { client: usize, space: usize, sending: Sending },
-    ClientLeave { client: usize, space: usize },
-    ClientConnect { client: usize, space: usize },
-    ClientReconnect { client: usize },
-    ClientClose { client: usize },
-    ClientRestart { client: usize },
-    Cut { client: usize, notice: Notice },
-    CutAll { notice: Notice },
-    HalfOpen { client: usize },
-    AbortRequest { client: usize, notice: Notice },
-    DuplicateNext { client: usize },
-    BreakUpgrade { client: usize, notice: Notice },
-    Pause { client: usize, for_ms: u64 },
-    PauseClient { client: usize, for_ms: u64 },
-    Slow { client: usize, for_ms: u64, by_ms: u64 },
-    Down { client: usize, for_ms: u64, is_silent: bool },
-    Jump { ms: u64 },
-    Skew { for_ms: u64, back_ms: u64 },
-    Wait { ms: u64 },
+    /// The server's process ends, and another one begins after a while.
+    ServerRestart {
+        how: Restart,
+        after_ms: u64,
+    },
+    ClientEmit {
+        client: usize,
+        space: usize,
+        sending: Sending,
+    },
+    ClientLeave {
+        client: usize,
+        space: usize,
+    },
+    ClientConnect {
+        client: usize,
+        space: usize,
+    },
+    ClientReconnect {
+        client: usize,
+    },
+    ClientClose {
+        client: usize,
+    },
+    /// Leaves a namespace and forgets it.
+    ClientForget {
+        client: usize,
+        space: usize,
+    },
+    /// Takes back what was not sent.
+    ClientTakeBack {
+        client: usize,
+        space: usize,
+    },
+    /// Writes its state down.
+    ClientSave {
+        client: usize,
+    },
+    /// Goes on from the state that was written down last, or from the present one.
+    ClientRestart {
+        client: usize,
+        from_saved: bool,
+    },
+    /// Somebody else presents what a client might: see [`Forgery`].
+    Forge {
+        client: usize,
+        space: usize,
+        what: Forgery,
+        for_ms: u64,
+    },
+    Cut {
+        client: usize,
+        notice: Notice,
+    },
+    CutAll {
+        notice: Notice,
+    },
+    HalfOpen {
+        client: usize,
+    },
+    AbortRequest {
+        client: usize,
+        notice: Notice,
+    },
+    DuplicateNext {
+        client: usize,
+    },
+    BreakUpgrade {
+        client: usize,
+        notice: Notice,
+    },
+    Pause {
+        client: usize,
+        for_ms: u64,
+    },
+    PauseClient {
+        client: usize,
+        for_ms: u64,
+    },
+    Slow {
+        client: usize,
+        for_ms: u64,
+        by_ms: u64,
+    },
+    Down {
+        client: usize,
+        for_ms: u64,
+        is_silent: bool,
+    },
+    Jump {
+        ms: u64,
+    },
+    Skew {
+        for_ms: u64,
+        back_ms: u64,
+    },
+    Wait {
+        ms: u64,
+    },
 }
 
 /// Draws the operations of a run.
@@ -114,7 +279,7 @@ struct Draw<'a> {
 impl<'a> Draw<'a> {
     fn op(&mut self, plan: &Plan) -> Op {
         let w = &plan.weights;
-        let kinds: [(u64, Kind<'a>); 21] = [
+        let kinds: [(u64, Kind<'a>); 23] = [
             (w.emit, Self::emit),
             (w.ack, Self::ack),
             (w.rooms, Self::rooms),
@@ -122,7 +287,9 @@ impl<'a> Draw<'a> {
             (w.kick, Self::kick),
             (w.client_emit, Self::client_emit),
             (w.client_leave, Self::client_leave),
-            (w.restart, |d| Op::ClientRestart { client: d.client() }),
+            (w.take_back, |d| Op::ClientTakeBack { client: d.client(), space: d.space() }),
+            (w.restart, Self::restart),
+            (w.forge, Self::forge),
             (w.cut, |d| Op::Cut { client: d.client(), notice: d.notice() }),
             (w.half_open, |d| Op::HalfOpen { client: d.client() }),
             (w.abort, |d| Op::AbortRequest { client: d.client(), notice: d.notice() }),
@@ -176,16 +343,25 @@ impl<'a> Draw<'a> {
     }
 
     fn to(&mut self) -> To {
-        let bits = (1 << ROOMS.len()) - 1;
-        let rooms = if self.dice.chance(400) { 0 } else { self.dice.range(1, bits) };
-        let except = if self.dice.chance(700) { 0 } else { 1 << self.dice.index(ROOMS.len()) };
         To {
             space: self.space(),
-            rooms: u8::try_from(rooms).unwrap(),
-            own: self.dice.chance(150).then(|| self.client()),
-            except,
-            but: self.dice.chance(150).then(|| self.client()),
+            rooms: self.bits(600, ROOMS.len()),
+            own: self.bits(150, self.clients),
+            except: self.bits(300, ROOMS.len()),
+            but: self.bits(150, self.clients),
         }
+    }
+
+    /// Some of so many, most often one.
+    fn bits(&mut self, per_mille: u64, count: usize) -> u8 {
+        if !self.dice.chance(per_mille) {
+            return 0;
+        }
+        let one = 1 << self.dice.index(count);
+        if self.dice.chance(600) {
+            return one;
+        }
+        u8::try_from(self.dice.below(1 << count)).unwrap() | one
     }
 
     fn tail(&mut self) -> Tail {
@@ -213,11 +389,16 @@ impl<'a> Draw<'a> {
 
     fn rooms(&mut self) -> Op {
         let (client, space, room) = (self.client(), self.space(), self.room());
-        if self.dice.chance(550) {
-            Op::Join { client, space, room }
-        } else {
-            Op::Leave { client, space, room }
+        let is_join = self.dice.chance(550);
+        if self.dice.chance(200) {
+            let other = self.client();
+            return if is_join {
+                Op::JoinOwn { client, space, other }
+            } else {
+                Op::LeaveOwn { client, space, other }
+            };
         }
+        if is_join { Op::Join { client, space, room } } else { Op::Leave { client, space, room } }
     }
 
     fn admin(&mut self) -> Op {
@@ -247,12 +428,35 @@ impl<'a> Draw<'a> {
 
     fn client_leave(&mut self) -> Op {
         let (client, space) = (self.client(), self.space());
-        match self.dice.below(4) {
+        match self.dice.below(5) {
             0 => Op::ClientLeave { client, space },
             1 => Op::ClientConnect { client, space },
             2 => Op::ClientReconnect { client },
+            3 => Op::ClientForget { client, space },
             _ => Op::ClientClose { client },
         }
+    }
+
+    fn restart(&mut self) -> Op {
+        let client = self.client();
+        match self.dice.below(4) {
+            0 | 1 => Op::ClientRestart { client, from_saved: false },
+            2 => Op::ClientSave { client },
+            _ => Op::ClientRestart { client, from_saved: true },
+        }
+    }
+
+    fn forge(&mut self) -> Op {
+        let kinds = [
+            Forgery::Guess,
+            Forgery::Stolen,
+            Forgery::WrongOffset,
+            Forgery::Elsewhere,
+            Forgery::Repeated,
+            Forgery::NonReader,
+        ];
+        let (client, space, what) = (self.client(), self.space(), self.dice.pick(&kinds));
+        Op::Forge { client, space, what, for_ms: self.time() }
     }
 
     fn pause(&mut self) -> Op {
@@ -275,6 +479,11 @@ impl<'a> Draw<'a> {
     }
 
     fn server_close(&mut self) -> Op {
+        if self.dice.chance(250) {
+            let how = self.dice.pick(&[Restart::Planned, Restart::Abrupt, Restart::Crash]);
+            let after_ms = self.dice.pick(&[0, 100, 5_000]);
+            return Op::ServerRestart { how, after_ms };
+        }
         if self.dice.chance(150) {
             Op::Shutdown
         } else {

@@ -25,13 +25,23 @@ pub struct Ours {
     now: Timestamp,
     /// The numbers of the events whose answers are awaited.
     awaited: BTreeMap<(usize, AckId), usize>,
+    /// The state that was written down last, and the namespaces of that time.
+    saved: Option<(String, Vec<&'static str>)>,
 }
 
 impl Ours {
     pub fn new(config: ClientConfig, dice: Dice, serial: u64) -> Self {
         let mut dice = dice;
         let client = Client::new(config.clone(), Dice::new(dice.next()).entropy()).unwrap();
-        Self { client, config, dice, serial, now: Timestamp::ZERO, awaited: BTreeMap::new() }
+        Self {
+            client,
+            config,
+            dice,
+            serial,
+            now: Timestamp::ZERO,
+            awaited: BTreeMap::new(),
+            saved: None,
+        }
     }
 
     pub fn config(route: Route, reconnection: (u64, u64)) -> ClientConfig {
@@ -89,12 +99,21 @@ impl Ours {
             Event::BufferExpired { event, .. } | Event::Unconfirmed { event, .. } => {
                 Outcome::Failed { number: event.event().get(0).unwrap() }
             }
-            Event::ConnectionUpgraded
+            // The world knows: it has given the client the older state.
+            Event::StateOutOfDate { .. }
+            | Event::ConnectionUpgraded
             | Event::UpgradeFailed
             | Event::Reconnecting { .. }
             | Event::ReconnectionFailed => return None,
             other => panic!("unexpected: {other:?}"),
         })
+    }
+}
+
+impl Ours {
+    fn written(&self) -> (String, Vec<&'static str>) {
+        let active = SPACES.into_iter().filter(|it| self.client.is_active(it)).collect();
+        (serde_json::to_string(&self.client.state()).unwrap(), active)
     }
 }
 
@@ -148,10 +167,29 @@ impl Peer for Ours {
         self.client.reconnect(now);
     }
 
-    fn restart(&mut self, now: Timestamp) -> bool {
+    fn forget(&mut self, now: Timestamp, space: usize) -> bool {
         self.now = self.now.max(now);
-        let stored = serde_json::to_string(&self.client.state()).unwrap();
-        let active: Vec<&str> = SPACES.into_iter().filter(|it| self.client.is_active(it)).collect();
+        self.client.forget(now, SPACES[space])
+    }
+
+    fn take_back(&mut self, now: Timestamp, space: usize) -> Vec<usize> {
+        self.now = self.now.max(now);
+        let mut taken = self.client.take_buffered(now, SPACES[space]);
+        taken.extend(self.client.take_retrying(now, SPACES[space]));
+        taken.iter().map(|event| event.event().get(0).unwrap()).collect()
+    }
+
+    fn save(&mut self) -> bool {
+        self.saved = Some(self.written());
+        true
+    }
+
+    fn restart(&mut self, now: Timestamp, from_saved: bool) -> bool {
+        self.now = self.now.max(now);
+        let written = if from_saved { self.saved.clone() } else { Some(self.written()) };
+        let Some((stored, active)) = written else {
+            return false;
+        };
         let entropy = Dice::new(self.dice.next()).entropy();
         self.client = Client::new(self.config.clone(), entropy).unwrap();
         self.client.restore(now, serde_json::from_str(&stored).unwrap()).unwrap();

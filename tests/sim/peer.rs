@@ -23,8 +23,15 @@ pub trait Peer {
     fn close(&mut self, now: Timestamp);
     /// Does not wait for the next attempt.
     fn reconnect(&mut self, now: Timestamp);
-    /// Ends the process and starts another one with what it has stored. False if it stores nothing.
-    fn restart(&mut self, now: Timestamp) -> bool;
+    /// Leaves a namespace and forgets it. False if that is unknown to it.
+    fn forget(&mut self, now: Timestamp, space: usize) -> bool;
+    /// Takes back what was not sent, by number.
+    fn take_back(&mut self, now: Timestamp, space: usize) -> Vec<usize>;
+    /// Writes its state down. False if it cannot.
+    fn save(&mut self) -> bool;
+    /// Ends the process and starts another one with its state, or with the one that was written
+    /// down last. False if there is none.
+    fn restart(&mut self, now: Timestamp, from_saved: bool) -> bool;
     /// Emits an event of this number. False if it was not taken.
     fn emit(&mut self, now: Timestamp, space: usize, number: usize, sending: Sending) -> bool;
     fn ack(&mut self, now: Timestamp, token: Token, args: &Args);

@@ -34,7 +34,9 @@ pub struct Weights {
     pub kick: u64,
     pub client_emit: u64,
     pub client_leave: u64,
+    pub take_back: u64,
     pub restart: u64,
+    pub forge: u64,
     pub cut: u64,
     pub half_open: u64,
     pub abort: u64,
@@ -72,6 +74,10 @@ pub struct Plan {
     pub auto_join: u64,
     pub reject: u64,
     pub announce: u64,
+    /// Out of a thousand: accepted events that the application fails to handle, inputs after which
+    /// the output is left for later.
+    pub withdraw: u64,
+    pub lazy: u64,
     /// How long the application takes to let somebody in and to answer, and timers are late, at
     /// most, in microseconds.
     pub accept_delay: u64,
@@ -130,6 +136,8 @@ impl Plan {
             auto_join: dice.pick(&[0, 500, 1_000]),
             reject: if is_calm { 0 } else { dice.pick(&[0, 0, 0, 100]) },
             announce: dice.pick(&[0, 500, 1_000]),
+            withdraw: if is_calm { 0 } else { dice.pick(&[0, 0, 100, 400]) },
+            lazy: dice.pick(&[0, 300, 900]),
             accept_delay: dice.pick(&[0, 0, 1_000, 200_000]),
             answer_delay: delay,
             lateness: if is_late { dice.pick(&[1_000, 100_000, 2_000_000]) } else { 0 },
@@ -210,6 +218,10 @@ fn limits(dice: &mut Dice, is_calm: bool) -> Limits {
         limits.client_offsets = dice.pick(&[1, 4]);
         limits.client_ack_bytes = dice.pick(&[8, 64]);
     }
+    if dice.chance(100) {
+        limits.packet_burst = dice.pick(&[20, 60]);
+        limits.packets_per_second = dice.pick(&[10, 40]);
+    }
     limits
 }
 
@@ -230,7 +242,9 @@ fn weights(dice: &mut Dice, is_calm: bool) -> Weights {
     weights = Weights {
         kick: often(2),
         client_leave: often(2),
+        take_back: often(1),
         restart: often(2),
+        forge: often(3),
         cut: 1 + often(12),
         half_open: often(8),
         abort: often(6),

@@ -21,6 +21,11 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// How often it came.
+    pub fn received(&self) -> u32 {
+        self.received
+    }
+
     pub fn has_arrived(&self) -> bool {
         self.received > 0 || self.is_excused
     }
@@ -82,6 +87,24 @@ impl Uplink {
 
     pub fn excuse(&mut self, number: usize) {
         self.sent[number].is_excused = true;
+    }
+
+    /// Handles of sessions are others after a restart; those that are not named are gone.
+    pub fn rename(&mut self, renamed: &BTreeMap<SocketKey, SocketKey>) {
+        let name = |key: &SocketKey| renamed.get(key).copied();
+        self.last = std::mem::take(&mut self.last)
+            .into_iter()
+            .filter_map(|(key, number)| Some((name(&key)?, number)))
+            .collect();
+        for sent in &mut self.sent {
+            sent.handled_in = sent.handled_in.iter().filter_map(name).collect();
+        }
+    }
+
+    /// What a client has emitted in a namespace that it forgets may have arrived or not.
+    pub fn excuse_in(&mut self, client: usize, space: usize) {
+        let sent = self.sent.iter_mut().filter(|it| it.client == client && it.space == space);
+        sent.for_each(|it| it.is_excused = true);
     }
 
     /// What a client has emitted may be lost with its process.

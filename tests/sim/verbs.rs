@@ -42,9 +42,11 @@ impl World {
     }
 
     fn target(&self, to: To) -> (Target, Audience) {
-        let find = |client: Option<usize>| client.and_then(|it| self.latest(it, to.space));
+        let find = |bits: u8| -> Vec<SocketKey> {
+            let clients = (0..self.clients.len()).filter(|client| bits & (1 << client) != 0);
+            clients.filter_map(|client| self.latest(client, to.space)).collect()
+        };
         let (own, but) = (find(to.own), find(to.but));
-        let target = Target { space: to.space, rooms: to.rooms, own, except: to.except, but };
         let names =
             |bits: u8| ROOMS.iter().enumerate().filter(move |(at, _)| bits & (1 << at) != 0);
         let sid = |key: &SocketKey| self.model.sessions[key].sid.clone();
@@ -55,13 +57,14 @@ impl World {
         for (_, room) in names(to.except) {
             audience = audience.except(*room);
         }
-        if let Some(own) = &own {
+        for own in &own {
             audience = audience.to(sid(own));
         }
-        if let Some(but) = &but {
+        for but in &but {
             audience = audience.except(sid(but));
         }
-        (target, audience)
+        let To { space, rooms, except, .. } = to;
+        (Target { space, rooms, own, except, but, only: None }, audience)
     }
 
     pub fn broadcast(&mut self, to: To, event: &Event, is_volatile: bool) {
@@ -181,7 +184,7 @@ impl World {
     pub fn join(&mut self, key: SocketKey, room: usize) {
         let session = self.model.sessions.get_mut(&key).unwrap();
         let bit = 1 << room;
-        let is_full = session.rooms.count_ones() as usize + 1 >= self.plan.limits.rooms_per_socket;
+        let is_full = session.room_count() >= self.plan.limits.rooms_per_socket;
         let expected = match session.place {
             Place::Ended => Err(()),
             _ if session.rooms & bit != 0 => Ok(false),
@@ -199,13 +202,43 @@ impl World {
         assert_eq!(self.backend.leave(key, ROOMS[room]), expected, "the session was in the room");
     }
 
+    /// Joins or leaves the room that is named after the id of another client's latest session.
+    pub fn change_own(&mut self, client: usize, space: usize, other: usize, is_join: bool) {
+        let keys = (self.latest(client, space), self.latest(other, space));
+        let (Some(key), Some(other)) = keys else {
+            return;
+        };
+        if key == other {
+            return;
+        }
+        let room = self.model.sessions[&other].sid.clone();
+        let session = self.model.sessions.get_mut(&key).unwrap();
+        let is_over = session.place == Place::Ended;
+        let is_in = session.owns.contains(&other);
+        let is_full = session.room_count() >= self.plan.limits.rooms_per_socket;
+        let is_change = !is_over && is_in != is_join && !(is_join && is_full);
+        if is_change {
+            session.set_own(other, is_join);
+            if is_join {
+                // From the first guest on it is a room like others.
+                self.model.sessions.get_mut(&other).unwrap().share_own();
+            }
+        }
+        if is_join {
+            let expected = if is_over || (is_full && !is_in) { Err(()) } else { Ok(is_change) };
+            assert_eq!(self.backend.join(key, &room).map_err(|_: RoomError| ()), expected);
+        } else {
+            assert_eq!(self.backend.leave(key, &room), is_change, "it was in the room");
+        }
+    }
+
     pub fn change_many(&mut self, to: To, room: usize, is_join: bool) {
         let (target, audience) = self.target(to);
         let limit = self.plan.limits.rooms_per_socket;
         let mut changed = 0;
         for key in self.model.addressed(&target) {
             let session = self.model.sessions.get_mut(&key).unwrap();
-            let is_full = session.rooms.count_ones() as usize + 1 >= limit;
+            let is_full = session.room_count() >= limit;
             if !(is_join && is_full) && session.set_room(room, is_join) {
                 changed += 1;
             }

@@ -2,7 +2,7 @@
 //! happens in one thread, one thing at a time, and everything is drawn from the seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -36,6 +36,9 @@ pub struct World {
     pub model: Model,
     pub uplink: Uplink,
     pub backend: Backend,
+    /// What the server has drawn, where that is 32 bits.
+    pub drawn: Drawn,
+    pub restarts: u64,
     pub net: Net,
     pub peers: Vec<Box<dyn Peer>>,
     pub clients: Vec<ClientState>,
@@ -51,6 +54,10 @@ pub struct World {
     /// What was presented with each CONNECT, by the serial number among its credentials.
     pub claims: BTreeMap<u64, Claim>,
     pub connections: BTreeMap<ConnectionId, Connection>,
+    /// The connection that a session has just left for another one, or for the same.
+    pub left: Option<ConnectionId>,
+    /// Wires that the server was told are over.
+    pub hung_up: BTreeSet<WireId>,
     /// The client that sends the request that is taken in.
     pub sender: Option<usize>,
     pub acks: BTreeMap<AckId, Vec<Number>>,
@@ -77,6 +84,8 @@ pub enum Sabotage {
 pub struct Connection {
     pub client: usize,
     pub is_open: bool,
+    /// A session has moved from it to another connection, so it is told to close.
+    pub is_left: bool,
 }
 
 /// What the world knows of a client.
@@ -84,7 +93,8 @@ pub struct Connection {
 pub struct ClientState {
     /// The session that it is or was in, by namespace.
     pub views: [Option<SocketKey>; 2],
-    /// The serial number of its latest claim, by namespace.
+    /// How many connections it has begun, and on which one its latest claim was made, by namespace.
+    pub links: u64,
     pub latest: [u64; 2],
     /// All sessions that it has had, by namespace.
     pub keys: [Vec<SocketKey>; 2],
@@ -96,6 +106,19 @@ pub struct ClientState {
     pub is_excused: bool,
     /// Numbers that the official client takes twice (H24).
     pub repeats: Vec<Number>,
+    /// What it knew when it wrote its state down, by namespace.
+    pub saved: [Option<View>; 2],
+    /// Whether it has gone on from a state older than its last one.
+    pub is_older: bool,
+}
+
+/// What a client knows of its session.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub key: SocketKey,
+    pub due: VecDeque<Number>,
+    /// How many emissions were addressed to the session by then.
+    pub logged: usize,
 }
 
 pub enum Task {
@@ -111,6 +134,8 @@ pub enum Task {
     ClientAnswer(usize, Token, Number),
     Connect(usize, usize),
     Join(SocketKey),
+    /// A stranger that does not read goes on, after so long.
+    NonReader(WireId, u64),
 }
 
 /// The clock does not begin at zero, so that there is something before it.
@@ -118,25 +143,10 @@ const START: u64 = 1_000_000_000;
 
 impl World {
     pub fn new(plan: Plan) -> Self {
-        let workers = plan.workers.map(|delay| (delay, Dice::keyed(plan.seed, &[0x3a1])));
-        let last = Arc::new(Mutex::new([0; 4]));
-        let (mut ids, drawn) = (Dice::keyed(plan.seed, &[0x1d5]).entropy(), last.clone());
-        let entropy = move |dest: &mut [u8]| {
-            ids(dest);
-            if let (Some(first), Ok(mut drawn)) = (dest.first_chunk(), drawn.lock()) {
-                *drawn = *first;
-            }
-        };
-        let mut backend = Backend::new(plan.config.clone(), entropy, workers);
-        let spaces: Vec<(NamespaceName, u64)> = SPACES[..plan.spaces]
-            .iter()
-            .map(|name| {
-                // The last thing that a namespace draws is the epoch of its log.
-                backend.add_namespace(name);
-                let epoch = u32::from_le_bytes(*last.lock().unwrap());
-                (NamespaceName::new(name).unwrap(), u64::from(epoch))
-            })
-            .collect();
+        let drawn = Drawn::default();
+        let (backend, epochs) = start(&plan, 0, &drawn);
+        let names = SPACES[..plan.spaces].iter().map(|name| NamespaceName::new(name).unwrap());
+        let spaces: Vec<(NamespaceName, u64)> = names.zip(epochs).collect();
         let millis = Duration::from_millis(plan.ping_interval + plan.ping_timeout);
         let rules = Rules {
             recovery: plan.recovery.clone(),
@@ -147,6 +157,8 @@ impl World {
             model: Model::new(rules, spaces.into_iter()),
             uplink: Uplink::default(),
             backend,
+            drawn,
+            restarts: 0,
             net: Net::new(plan.seed, count, plan.latency),
             peers: (0..count).map(|index| peer(&plan, index)).collect(),
             clients: (0..count).map(|_| ClientState::default()).collect(),
@@ -157,6 +169,8 @@ impl World {
             skew: (0, 0),
             claims: BTreeMap::new(),
             connections: BTreeMap::new(),
+            left: None,
+            hung_up: BTreeSet::new(),
             sender: None,
             acks: BTreeMap::new(),
             are_faults_on: !plan.is_calm,
@@ -249,7 +263,7 @@ impl World {
         Some(deadline + self.lateness(deadline))
     }
 
-    fn server_due(&self) -> Option<u64> {
+    pub fn server_due(&self) -> Option<u64> {
         let deadline = self.backend.deadline()?;
         if deadline <= self.server_now {
             return Some(self.now);
@@ -309,6 +323,9 @@ impl World {
     }
 
     fn perform(&mut self, task: Task) {
+        if matches!(task, Task::Decide(..) | Task::Answer(..) | Task::Join(_)) {
+            self.drain_server();
+        }
         match task {
             Task::Up(wire, up) => self.carry_up(wire, up),
             Task::Down(wire, down) => self.carry_down(wire, down),
@@ -326,6 +343,7 @@ impl World {
                 self.peers[client].ack(now, token, &Args::new(&(number,)).unwrap());
                 self.drain_client(client);
             }
+            Task::NonReader(wire, waited) => self.go_on_not_reading(wire, waited),
             Task::Join(socket) => {
                 self.join(socket, 0);
                 self.drain_server();
@@ -343,6 +361,21 @@ impl World {
         self.drain_server();
     }
 
+    /// Forgets what would happen at the server, which is gone.
+    pub fn drop_server_tasks(&mut self) {
+        self.agenda.retain(|_, task| {
+            !matches!(
+                task,
+                Task::ServerNotices(_)
+                    | Task::Decide(..)
+                    | Task::Answer(..)
+                    | Task::Join(_)
+                    | Task::Resume(_)
+                    | Task::NonReader(..)
+            )
+        });
+    }
+
     /// Forgets what would happen to the clients, which are gone.
     pub fn drop_client_tasks(&mut self) {
         self.agenda.retain(|_, task| {
@@ -356,6 +389,30 @@ impl World {
     pub fn next_serial_base(client: usize) -> u64 {
         client as u64 * 1_000_000
     }
+}
+
+/// The random numbers of 32 bits that a server has drawn: epochs, and how they go on.
+pub type Drawn = Arc<Mutex<Vec<u32>>>;
+
+/// Starts a server. Tells the epochs of its namespaces' logs.
+pub fn start(plan: &Plan, restarts: u64, drawn: &Drawn) -> (Backend, Vec<u64>) {
+    let workers = plan.workers.map(|delay| (delay, Dice::keyed(plan.seed, &[0x3a1])));
+    let mut ids = Dice::keyed(plan.seed, &[0x1d5 + (restarts << 16)]).entropy();
+    let noted = drawn.clone();
+    let entropy = move |dest: &mut [u8]| {
+        ids(dest);
+        if let Ok(word) = <[u8; 4]>::try_from(&*dest) {
+            noted.lock().unwrap().push(u32::from_le_bytes(word));
+        }
+    };
+    let mut backend = Backend::new(plan.config.clone(), entropy, workers);
+    let epochs = SPACES[..plan.spaces].iter().map(|name| {
+        // The last thing that a namespace draws is the epoch of its log.
+        backend.add_namespace(name);
+        u64::from(*drawn.lock().unwrap().last().unwrap())
+    });
+    let epochs = epochs.collect();
+    (backend, epochs)
 }
 
 fn peer(plan: &Plan, client: usize) -> Box<dyn Peer> {
