@@ -58,11 +58,11 @@ impl Entry {
         }
     }
 
-    fn into_frame(self) -> Frame {
+    fn into_parts(self) -> (Frame, Account) {
         match self {
-            Self::Ping { .. } => Packet::Ping { probe: false }.encode(),
-            Self::Text { text, .. } => Frame::Text(text),
-            Self::Binary { bytes, .. } => Frame::Binary(bytes),
+            Self::Text { text, account } => (Frame::Text(text), account),
+            Self::Binary { bytes, account } => (Frame::Binary(bytes), account),
+            Self::Ping { .. } => (Packet::Ping { probe: false }.encode(), Account::Exempt),
         }
     }
 
@@ -81,13 +81,6 @@ impl Entry {
             Self::Binary { bytes, .. } => base64_len(bytes.len()),
         }
     }
-
-    fn account(&self) -> Account {
-        match self {
-            Self::Ping { .. } => Account::Exempt,
-            Self::Text { account, .. } | Self::Binary { account, .. } => *account,
-        }
-    }
 }
 
 impl SendQueue {
@@ -96,6 +89,7 @@ impl SendQueue {
     /// The capacity that a queue begins with: an idle connection has had a packet at a time.
     const FIRST: usize = 2;
 
+    #[inline]
     pub(super) fn push(&mut self, frame: Frame, account: Account) {
         self.count(frame.len(), account);
         self.appended = self.appended.wrapping_add(1);
@@ -125,13 +119,14 @@ impl SendQueue {
         self.entries.insert(position, Entry::Ping { is_first: true });
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        let entry = self.entries.pop_front()?;
-        self.forget(&entry);
-        if self.entries.is_empty() && self.entries.capacity() > Self::KEPT {
+        let (frame, account) = self.entries.pop_front()?.into_parts();
+        self.forget(frame.len(), account);
+        if self.entries.capacity() > Self::KEPT && self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
-        Some(entry.into_frame())
+        Some(frame)
     }
 
     /// Takes as many packets as a polling body of `limit` bytes holds, at least one if there is.
@@ -178,6 +173,7 @@ impl SendQueue {
 
     /// Whether that many more packets, of that many bytes together, respect the limits of their
     /// account. One that holds nothing takes any one message.
+    #[inline]
     pub(super) fn fits(
         &self,
         packets: usize,
@@ -238,6 +234,7 @@ impl SendQueue {
         (self.entries.len().saturating_sub(others), self.bytes.saturating_sub(other_bytes))
     }
 
+    #[inline]
     fn count(&mut self, bytes: usize, account: Account) {
         self.bytes = self.bytes.saturating_add(bytes);
         match account {
@@ -256,10 +253,10 @@ impl SendQueue {
         }
     }
 
-    fn forget(&mut self, entry: &Entry) {
-        let bytes = entry.len();
+    #[inline]
+    fn forget(&mut self, bytes: usize, account: Account) {
         self.bytes = self.bytes.saturating_sub(bytes);
-        match entry.account() {
+        match account {
             Account::Burst => {}
             Account::Backlog => {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);

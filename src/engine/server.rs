@@ -284,7 +284,7 @@ impl ServerConnection {
         if let Some(wire) = self.state.writable_websocket()
             && let Some(frame) = self.queue.pop()
         {
-            if frame.len() == PING.len() && matches!(&frame, Frame::Text(text) if text == PING) {
+            if is_ping(&frame) {
                 self.rest.heartbeat.handle_ping_taken();
             }
             return Some(Output::Send { wire, frame });
@@ -389,10 +389,14 @@ impl ServerConnection {
 
     /// Answers the GET that waits, if there is something to answer it with. Called whenever there
     /// may be, so that the grouping of packets does not depend on when outputs are polled.
+    #[inline]
     pub(super) fn answer_get(&mut self) {
-        if !self.state.has_get() {
-            return;
+        if self.state.has_get() {
+            self.answer_waiting_get();
         }
+    }
+
+    fn answer_waiting_get(&mut self) {
         let body = if !self.queue.is_empty() {
             let body = self.queue.pop_payload(self.config.max_payload);
             // It comes before everything else.
@@ -493,6 +497,11 @@ impl fmt::Debug for ServerConnection {
             .field("queued_packets", &self.queued_packets())
             .finish_non_exhaustive()
     }
+}
+
+#[inline]
+fn is_ping(frame: &Frame) -> bool {
+    matches!(frame, Frame::Text(text) if text.len() == PING.len() && text == PING)
 }
 
 /// A packet without binary payload as a polling body.
