@@ -198,6 +198,7 @@ impl ServerConnection {
     ///
     /// What is queued while the peer can be expected to take it says nothing about the peer. Only
     /// what is added while it does not read is held against it.
+    #[inline]
     fn find_room(&self, packets: usize, bytes: usize) -> Result<Account, SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
@@ -213,6 +214,7 @@ impl ServerConnection {
 
     /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for as
     /// long as it may take to answer a ping.
+    #[inline]
     fn is_behind(&self) -> bool {
         match self.state.idle_since() {
             None => self.state.is_paused(),
