@@ -48,6 +48,13 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
+    /// How many tokens there are.
+    pub(crate) fn available(&self, now: Timestamp, rate: Rate) -> u64 {
+        let passed = now.as_micros().saturating_sub(self.at.as_micros());
+        let back = passed.saturating_mul(u64::from(rate.per_second));
+        rate.capacity().saturating_sub(self.taken.saturating_sub(back)) / TOKEN
+    }
+
     /// When there is a token; a moment in the past if there is one.
     pub(crate) fn next_at(&self, rate: Rate) -> Timestamp {
         let missing = self.taken.saturating_add(TOKEN).saturating_sub(rate.capacity());
@@ -76,6 +83,7 @@ mod tests {
         assert_eq!(take_all(&mut bucket, at(5_000)), 3);
         let next = bucket.next_at(RATE);
         assert_eq!(next, at(5_100));
+        assert_eq!([next, at(5_299), at(9_999)].map(|now| bucket.available(now, RATE)), [1, 2, 3]);
         assert!(!bucket.try_take(Timestamp::from_micros(next.as_micros() - 1), RATE, 1));
         assert!(bucket.try_take(next, RATE, 1));
         assert!(!bucket.try_take(next, RATE, 1), "one token came back");

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use socketio_proto::{
     RecoveryConfig,
     hub::{Audience, DisconnectReason},
@@ -163,18 +165,72 @@ fn a_storm_of_recoveries() {
         recovery.claim_burst = 10;
         recovery.claims_per_second = 10;
     });
-    let (client, session) = world.connect();
-    world.cut(client);
-    for _ in 0..100 {
+    let sessions: Vec<_> = (0..100).map(|_| world.connect()).collect();
+    for (client, _) in &sessions {
+        world.cut(*client);
+    }
+    for (_, session) in &sessions {
         let client = world.open();
-        world.send(client, &claim_packet(&session, None));
+        world.send(client, &claim_packet(session, None));
     }
     assert_eq!((totals(&world).recovered, totals(&world).paced), (10, 90));
     assert_eq!(world.server.stats().recoveries_queued, 90);
     bystander.check(&mut world);
 }
 
-/// Recoveries that replay as much as they can | `claims_per_second`, one more for each 256 packets; `replay_bytes` | they queue; beyond the bytes a new session | `paced`, `refused.limit`
+/// Recoveries of one own session, again and again | one that waits a session; least served first | the newer one replaces the one that waits, others are let in before it | `paced`, `connections_closed.taken_over`
+#[test]
+fn recoveries_of_one_session_again_and_again() {
+    let (mut world, mut bystander) = world(|recovery| {
+        recovery.claim_burst = 10;
+        recovery.claims_per_second = 10;
+    });
+    let (attacker, own) = world.connect();
+    let (honest, session) = world.connect();
+    let mut offset = None;
+    for number in 0..5_000 {
+        broadcast(&mut world, &Audience::all(), number);
+        offset = numbers(&world.texts(honest)).1;
+        for client in [bystander.client, attacker] {
+            world.take(client.wire);
+        }
+    }
+    world.cut(honest);
+    for _ in 0..100 {
+        let client = world.open();
+        world.send(client, &claim_packet(&own, None));
+        world.take(client.wire);
+    }
+    assert_eq!(world.server.stats().recoveries_queued, 1);
+    let client = world.open();
+    world.send(client, &claim_packet(&session, offset.as_deref()));
+    world.advance(Duration::from_millis(200));
+    assert_eq!(world.session(client), session, "two tokens are enough for it");
+    assert_eq!(totals(&world).recovered, 1, "the attacker's has not paid yet");
+    bystander.check(&mut world);
+}
+
+/// Recoveries that are refused, again and again | `claim_burst`, `claims_per_second` | they queue | `paced`, `refused.gap`
+#[test]
+fn recoveries_that_are_refused_again_and_again() {
+    let (mut world, mut bystander) = world(|recovery| {
+        recovery.claim_burst = 10;
+        recovery.claims_per_second = 10;
+        recovery.buffer_packets = 1;
+    });
+    let (client, session) = world.connect();
+    broadcast(&mut world, &Audience::all(), 1);
+    broadcast(&mut world, &Audience::all(), 2);
+    world.cut(client);
+    for _ in 0..100 {
+        let client = world.open();
+        world.send(client, &claim_packet(&session, None));
+    }
+    assert_eq!((totals(&world).refused.gap, totals(&world).paced), (10, 90));
+    bystander.check(&mut world);
+}
+
+/// Recoveries that replay as much as they can | `claims_per_second`, one more for each 256 packets or 32 rooms; `replay_bytes` | they queue; beyond the bytes a new session | `paced`, `refused.limit`
 #[test]
 fn recoveries_that_replay_as_much_as_they_can() {
     let (mut world, mut bystander) = world(|recovery| {

@@ -46,8 +46,15 @@ pub struct RecoveryConfig {
     /// the oldest are forgotten, and a client that has yet to get something that was emitted to it
     /// before them may be refused.
     pub memberships: usize,
-    /// Recoveries that may be served at once before the rest have to queue. Default 4,096. Each
-    /// 256 packets that one replays count as one more, since that is what they cost.
+    /// Recoveries that may be served at once before the rest have to queue. Default 4,096. What is
+    /// looked at counts as well, since that is what it costs: 256 packets of the session's rooms,
+    /// whether they were withheld from it or not, or 32 rooms, count as one more. Refused ones
+    /// count, too, except those that name no session.
+    ///
+    /// One recovery a session queues. A newer one takes its place, and its link is closed as if the
+    /// session had been taken over. The session whose recoveries were given least comes first, so
+    /// one that is claimed again and again pays for itself. While it queues, a session does not
+    /// expire, nor does what the log has for it.
     pub claim_burst: u32,
     /// Recoveries served per second once the burst is used up. Default 4,096.
     pub claims_per_second: u32,

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::socket::Json;
+use crate::{recovery::Refusal, socket::Json};
 
 /// The private id and the offset that a client presents. Neither is trusted.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +62,15 @@ impl Claim {
         let claim = Self { key: text(pid), offset: offset(fields.last("offset")) };
         let rest = fields.without(&["pid", "offset"]);
         (Json::from_text(&rest).unwrap_or(Json::empty_object()), Some(claim))
+    }
+
+    /// The text of the offset; `None` if the client has processed nothing.
+    pub(super) fn offset(&self) -> Result<Option<&str>, Refusal> {
+        match &self.offset {
+            ClaimedOffset::Nothing => Ok(None),
+            ClaimedOffset::Text(text) => Ok(Some(text)),
+            ClaimedOffset::WrongType => Err(Refusal::InvalidOffset),
+        }
     }
 }
 

@@ -1,22 +1,20 @@
 //! How a client joins a namespace: request, authorisation, admission, recovery.
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     Hub, Output,
-    claim::{Claim, ClaimedOffset},
+    claim::Claim,
     event::Event,
     message::{Attached, ConnectSerial, Reply, ReplyKind},
+    pacing::Held,
     reason::DisconnectReason,
     rejection::Rejection,
     sessions::Birth,
+    turns::Turns,
 };
 use crate::{
-    bucket::{Bucket, Rate},
-    config::{RecoveryConfig, ReplayOrder, ServerConfig},
+    config::{ReplayOrder, ServerConfig},
     engine::CloseReason,
     id::{ConnectionId, RecoveryKey, SocketKey},
     recovery::{RecoveryOutcome, Refusal},
@@ -37,18 +35,19 @@ pub struct ConnectRequest {
 pub(super) struct Connects {
     waiting: BTreeMap<(ConnectionId, u32), Waiting>,
     next_serial: u64,
-    /// Recoveries that are over the rate, in the order in which they arrived.
-    queued: VecDeque<ConnectRequest>,
-    claims: Bucket,
-    /// `None` while recovery is off.
-    claim_rate: Option<Rate>,
+    /// Those that claim a session and have to wait until they are looked at.
+    pub(super) turns: Turns,
+    /// What was held for claims that are decided by now.
+    pub(super) released: Vec<Held>,
 }
 
-struct Waiting {
+pub(super) struct Waiting {
     serial: u64,
     asked: Asked,
     auth: Json,
     claim: Option<Claim>,
+    /// The session that is held for it.
+    held: Option<Held>,
 }
 
 impl Waiting {
@@ -67,9 +66,6 @@ pub(super) struct Asked {
     pub(super) replaced: Option<Attached>,
 }
 
-/// Packets whose replay costs as much as the claim itself.
-const REPLAYED_PER_TOKEN: usize = 256;
-
 /// A session that a claim is good for.
 struct Recoverable {
     socket: SocketKey,
@@ -82,17 +78,13 @@ impl Connects {
         Self {
             waiting: BTreeMap::new(),
             next_serial: 0,
-            queued: VecDeque::new(),
-            claims: Bucket::default(),
-            claim_rate: config.recovery.as_ref().map(RecoveryConfig::claim_rate),
+            turns: Turns::new(config),
+            released: Vec::new(),
         }
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
-        match self.claim_rate {
-            Some(rate) if !self.queued.is_empty() => self.claims.next_at(rate),
-            _ => Timestamp::NEVER,
-        }
+        self.turns.deadline()
     }
 
     pub(super) fn waiting_count(&self) -> usize {
@@ -100,7 +92,12 @@ impl Connects {
     }
 
     pub(super) fn queued_count(&self) -> usize {
-        self.queued.len()
+        self.turns.len()
+    }
+
+    /// The session that is held for a request.
+    pub(super) fn held(&self, request: ConnectRequest) -> Option<Held> {
+        self.get(request)?.held
     }
 
     fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
@@ -123,7 +120,9 @@ impl<D: Default> Hub<D> {
             .claim
             .as_ref()
             .map(|claim| self.find_recoverable(now, request, waiting.asked.replaced, claim));
-        self.admit(request, found)
+        let socket = self.admit(request, found);
+        self.end_released(now);
+        socket
     }
 
     pub(super) fn handle_connect(
@@ -141,7 +140,8 @@ impl<D: Default> Hub<D> {
         let auth = auth.unwrap_or_else(Json::empty_object);
         let (auth, claim) =
             if self.config.recovery.is_some() { Claim::split(auth) } else { (auth, None) };
-        let waiting = Waiting { serial: self.connects.next_serial, asked, auth, claim };
+        let mut waiting =
+            Waiting { serial: self.connects.next_serial, asked, auth, claim, held: None };
         if !self.has_room_for(namespace, &waiting) {
             increment(&mut self.totals.connects_refused.too_much_auth);
             // The client has asked anew: an older request is over in any case.
@@ -155,20 +155,23 @@ impl<D: Default> Hub<D> {
             return;
         }
         let claim = waiting.claim.as_ref();
-        let is_known = claim.is_some_and(|claim| self.find(now, namespace, claim).is_ok());
-        let serial = waiting.serial;
+        waiting.held = claim.and_then(|claim| self.to_hold(now, namespace, claim));
+        let (serial, held) = (waiting.serial, waiting.held);
         self.connects.next_serial = serial.wrapping_add(1);
         let request = ConnectRequest { connection: from, namespace, serial };
-        if self.connects.waiting.insert((from, namespace), waiting).is_none()
-            && let Some(namespace) = self.namespaces.get_mut(&namespace)
-        {
-            namespace.waiting += 1;
+        match self.connects.waiting.insert((from, namespace), waiting) {
+            Some(former) => {
+                self.release(ConnectRequest { serial: former.serial, ..request }, former.held);
+            }
+            None => {
+                if let Some(namespace) = self.namespaces.get_mut(&namespace) {
+                    namespace.waiting += 1;
+                }
+            }
         }
-        if is_known && !self.may_claim(now) {
-            increment(&mut self.totals.paced);
-            self.enqueue(request);
-        } else {
-            self.proceed(now, request);
+        match held {
+            Some(held) => self.queue(now, request, held),
+            None => self.proceed(now, request),
         }
     }
 
@@ -183,22 +186,8 @@ impl<D: Default> Hub<D> {
         held == 0 || held.saturating_add(new.bytes()) <= self.config.limits.pending_auth_bytes
     }
 
-    /// Lets in the recoveries that had to queue, as far as their rate allows.
-    pub(super) fn admit_queued(&mut self, now: Timestamp) {
-        while let Some(request) = self.connects.queued.front().copied() {
-            let is_stale = self.connects.get(request).is_none();
-            if !is_stale && !self.may_claim(now) {
-                return;
-            }
-            self.connects.queued.pop_front();
-            if !is_stale {
-                self.proceed(now, request);
-            }
-        }
-    }
-
     /// Lets a client in that need not be authorised again, asks the application otherwise.
-    fn proceed(&mut self, now: Timestamp, request: ConnectRequest) {
+    pub(super) fn proceed(&mut self, now: Timestamp, request: ConnectRequest) {
         let Some(waiting) = self.connects.get(request) else {
             return;
         };
@@ -270,22 +259,6 @@ impl<D: Default> Hub<D> {
         Some(socket)
     }
 
-    /// Queues a recovery. Those whose client has gone are forgotten when they may be many.
-    fn enqueue(&mut self, request: ConnectRequest) {
-        let connects = &mut self.connects;
-        if connects.queued.len() >= self.config.limits.connections {
-            let mut queued = core::mem::take(&mut connects.queued);
-            queued.retain(|request| connects.get(*request).is_some());
-            connects.queued = queued;
-        }
-        connects.queued.push_back(request);
-    }
-
-    fn may_claim(&mut self, now: Timestamp) -> bool {
-        let connects = &mut self.connects;
-        connects.claim_rate.is_none_or(|rate| connects.claims.try_take(now, rate, 1))
-    }
-
     fn recover(
         &mut self,
         request: ConnectRequest,
@@ -293,10 +266,6 @@ impl<D: Default> Hub<D> {
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         let Recoverable { socket, position, missed } = session;
         let (replayed, now) = (missed.len(), self.now);
-        if let Some(rate) = self.connects.claim_rate {
-            let cost = (replayed / REPLAYED_PER_TOKEN) as u64;
-            self.connects.claims.take(self.now, rate, cost);
-        }
         let former = self.with_namespace(socket.namespace, |namespace, out| {
             namespace.sessions.begin_attempt(now, socket.index, position, replayed > 0);
             namespace.attach(out, socket, request.connection, request.serial)
@@ -381,7 +350,7 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         rejection: &Rejection,
     ) -> bool {
-        self.advance(now);
+        let now = self.advance(now);
         let Some(Waiting { asked, .. }) = self.take_waiting(request) else {
             return false;
         };
@@ -391,6 +360,7 @@ impl<D: Default> Hub<D> {
             let name = namespace.sessions.name().clone();
             self.refuse(asked, name, rejection);
         }
+        self.end_released(now);
         self.settle(request.namespace);
         true
     }
@@ -433,12 +403,14 @@ impl<D: Default> Hub<D> {
         self.out.push_back(Output::Reply { to, reply: Reply(reply) });
     }
 
-    fn take_waiting(&mut self, request: ConnectRequest) -> Option<Waiting> {
+    pub(super) fn take_waiting(&mut self, request: ConnectRequest) -> Option<Waiting> {
         self.connects.get(request)?;
         if let Some(namespace) = self.namespaces.get_mut(&request.namespace) {
             namespace.waiting = namespace.waiting.saturating_sub(1);
         }
-        self.connects.waiting.remove(&(request.connection, request.namespace))
+        let waiting = self.connects.waiting.remove(&(request.connection, request.namespace))?;
+        self.release(request, waiting.held);
+        Some(waiting)
     }
 
     fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
@@ -480,6 +452,15 @@ impl<D: Default> Hub<D> {
         (found == Some(key)).then_some(socket)
     }
 
+    /// The same, if the session is of this namespace.
+    pub(super) fn find_session(&self, namespace: u32, claim: &Claim) -> Result<SocketKey, Refusal> {
+        let socket = self.claimed(claim).ok_or(Refusal::Unknown)?;
+        if socket.namespace != namespace {
+            return Err(Refusal::OtherNamespace);
+        }
+        Ok(socket)
+    }
+
     /// The session that a claim is good for, and the position to resume from. Looks, and changes
     /// nothing.
     fn find(
@@ -488,19 +469,10 @@ impl<D: Default> Hub<D> {
         namespace: u32,
         claim: &Claim,
     ) -> Result<(SocketKey, u64), Refusal> {
-        let socket = self.claimed(claim).ok_or(Refusal::Unknown)?;
-        if socket.namespace != namespace {
-            return Err(Refusal::OtherNamespace);
-        }
-        let offset = match &claim.offset {
-            ClaimedOffset::Nothing => None,
-            ClaimedOffset::Text(text) => Some(text.as_str()),
-            ClaimedOffset::WrongType => return Err(Refusal::InvalidOffset),
-        };
+        let socket = self.find_session(namespace, claim)?;
+        let offset = claim.offset()?;
         let namespace = self.namespaces.get(&namespace).ok_or(Refusal::Unknown)?;
-        // A claim that waited in a socket while nobody ran may have arrived in time.
-        let is_timely = self.grace.is_timely(now, self.timers.deadline());
-        let expired_by = if is_timely { now } else { Timestamp::ZERO };
+        let expired_by = self.expired_by(now);
         Ok((socket, namespace.sessions.check(expired_by, socket.index, offset)?))
     }
 

@@ -36,6 +36,7 @@ mod message;
 mod namespace;
 mod once;
 mod outgoing;
+mod pacing;
 mod poison;
 mod reason;
 mod rejection;
@@ -44,6 +45,7 @@ mod room_names;
 mod rooms;
 mod sessions;
 mod snapshot;
+mod turns;
 
 use alloc::{
     boxed::Box,
@@ -222,6 +224,7 @@ impl<D: Default> Hub<D> {
                 });
             }
         }
+        self.end_released(now);
     }
 
     /// Does what is due: expires sessions and packets, gives up acknowledgements, lets queued
@@ -235,6 +238,8 @@ impl<D: Default> Hub<D> {
     /// The same for an owner whose timers are late by `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         let now = self.advance(now);
+        self.serve_claims(now);
+        self.end_released(now);
         let (deadline, longest) = (self.timers.deadline(), self.config.ping_timeout);
         let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
         while may_judge && let Some(id) = self.timers.pop_due(now) {
@@ -245,7 +250,6 @@ impl<D: Default> Hub<D> {
             self.expire(now, id);
             self.settle(id);
         }
-        self.admit_queued(now);
     }
 
     /// Takes the next thing to do. Draining is never a precondition of anything.
@@ -366,22 +370,23 @@ impl<D: Default> Hub<D> {
         while let Some(Some((socket, member, cause))) =
             self.with_namespace(id, |namespace, out| namespace.take_expired(now, out))
         {
-            self.forget_key(&member);
-            let counter = match cause {
-                ExpiryCause::TimedOut => &mut self.totals.sessions_expired,
-                ExpiryCause::Evicted | ExpiryCause::Disconnected => {
-                    &mut self.totals.sessions_evicted
-                }
-            };
-            increment(counter);
-            let Some(namespace) = self.namespaces.get(&id) else {
-                return;
-            };
-            let namespace = namespace.sessions.name().clone();
-            let Ended { id, data, rooms, .. } = member;
-            let event = Event::SessionExpired { socket, id, namespace, rooms, data, cause };
-            self.out.push_back(Output::Event(event));
+            self.tell_expired(socket, member, cause);
         }
+    }
+
+    fn tell_expired(&mut self, socket: SocketKey, member: Ended<D>, cause: ExpiryCause) {
+        self.forget_key(&member);
+        increment(match cause {
+            ExpiryCause::TimedOut => &mut self.totals.sessions_expired,
+            ExpiryCause::Evicted | ExpiryCause::Disconnected => &mut self.totals.sessions_evicted,
+        });
+        let Some(namespace) = self.namespaces.get(&socket.namespace) else {
+            return;
+        };
+        let namespace = namespace.sessions.name().clone();
+        let Ended { id, data, rooms, .. } = member;
+        let event = Event::SessionExpired { socket, id, namespace, rooms, data, cause };
+        self.out.push_back(Output::Event(event));
     }
 
     /// Runs `f` on a namespace and sees to its timer afterwards.

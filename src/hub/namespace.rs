@@ -259,6 +259,17 @@ impl<D> Namespace<D> {
         self.end(out, socket).map(|member| (socket, member, cause))
     }
 
+    /// Takes out a session that has expired.
+    pub(super) fn take_if_expired(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+    ) -> Option<Ended<D>> {
+        self.member(socket)?;
+        if self.sessions.has_expired(now, socket.index) { self.end(out, socket) } else { None }
+    }
+
     /// Settles what has waited for too long and drops what is too old.
     pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
         while let Some((id, settled)) = self.acks.next_timed_out(now) {

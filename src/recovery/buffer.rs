@@ -34,6 +34,8 @@ pub(crate) struct RecoveryBuffer {
     /// What few packets have, by sequence.
     extras: BTreeMap<u64, Extra>,
     batches: VecDeque<Batch>,
+    /// Positions after which nothing gets too old, with how often each was asked for.
+    holds: BTreeMap<u64, u32>,
     blocks: Blocks,
     /// Packets evicted so far, which is also the sequence of the last one of them.
     evicted: u64,
@@ -100,6 +102,7 @@ impl RecoveryBuffer {
             entries: VecDeque::new(),
             extras: BTreeMap::new(),
             batches: VecDeque::new(),
+            holds: BTreeMap::new(),
             blocks: Blocks::default(),
             evicted: 0,
             made_room: 0,
@@ -146,6 +149,23 @@ impl RecoveryBuffer {
         while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
             self.evict();
             self.made_room = self.made_room.wrapping_add(1);
+        }
+    }
+
+    /// Lets no packet after `position` get too old, until that is released as often. There may be
+    /// too many of them all the same.
+    pub(crate) fn hold(&mut self, position: u64) {
+        let count = self.holds.entry(position).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// See [`RecoveryBuffer::hold`].
+    pub(crate) fn release_hold(&mut self, position: u64) {
+        if let Some(count) = self.holds.get_mut(&position) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.holds.remove(&position);
+            }
         }
     }
 
@@ -233,6 +253,11 @@ impl RecoveryBuffer {
     ) -> impl DoubleEndedIterator<Item = u64> {
         let track = self.tracks.get(room);
         track.map(|track| track.held(self.evicted, after, up_to)).into_iter().flatten()
+    }
+
+    /// How many packets [`RecoveryBuffer::held`] finds.
+    pub(crate) fn held_len(&self, room: RoomId, after: u64, up_to: u64) -> usize {
+        self.tracks.get(room).map_or(0, |track| track.held_len(self.evicted, after, up_to))
     }
 
     /// The latest evicted packet of `room` that was not withheld from a session that is in the
@@ -359,6 +384,10 @@ impl RecoveryBuffer {
 
     /// When the last packet that the batch may hold is too old.
     fn expiry(&self, batch: &Batch) -> Timestamp {
+        let held = self.holds.first_key_value();
+        if held.is_some_and(|(position, _)| *position < batch.last) {
+            return Timestamp::NEVER;
+        }
         batch.from.saturating_add(self.bounds.age).saturating_add(EXPIRY_BATCH)
     }
 
@@ -443,6 +472,26 @@ mod tests {
         assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(98)), evicted - 1);
         assert!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)) < 60);
         assert!(log.last_evicted(ROOM, |room| room.0 >= 10) > 0, "conservative, never too low");
+    }
+
+    #[test]
+    fn what_is_held_does_not_get_too_old() {
+        let mut log = log(2);
+        append(&mut log, &[ROOM], &[]);
+        append(&mut log, &[ROOM], &[]);
+        let due = log.deadline();
+        log.hold(1);
+        log.hold(1);
+        log.release_hold(1);
+        assert_eq!(log.deadline(), Timestamp::NEVER);
+        log.expire(due);
+        assert_eq!(log.len(), 2, "they expire together, and one of them is held");
+        append(&mut log, &[ROOM], &[]);
+        assert_eq!(log.len(), 2, "the bound on the count goes on");
+        log.release_hold(1);
+        assert_eq!(log.deadline(), due);
+        log.expire(due);
+        assert_eq!(log.len(), 0);
     }
 
     #[test]

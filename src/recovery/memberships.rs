@@ -150,6 +150,19 @@ impl Memberships {
         self.past().iter().map(|past| past.room)
     }
 
+    /// How many rooms there are to look at.
+    pub(crate) fn rooms(&self) -> usize {
+        self.current.len().saturating_add(self.past().len())
+    }
+
+    /// How many packets of these rooms are in the log after `position`, those that were withheld
+    /// from the session included. Takes O(rooms · log n).
+    pub(crate) fn packets(&self, log: &RecoveryBuffer, position: u64) -> usize {
+        let packets =
+            self.intervals().map(|(room, from, to)| log.held_len(room, from.max(position), to));
+        packets.fold(0, usize::saturating_add)
+    }
+
     /// Whether everything addressed to the session after `position` is still in the log.
     ///
     /// Takes O(rooms + windows), whatever the log holds.

@@ -1,7 +1,7 @@
 //! What the log knows of one room: where its packets are, and what of them is gone.
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
-use core::mem;
+use core::{mem, ops::Range};
 
 use smallvec::SmallVec;
 
@@ -154,11 +154,19 @@ impl RoomTrack {
         after: u64,
         up_to: u64,
     ) -> impl DoubleEndedIterator<Item = u64> {
-        let whole =
-            move |half: u32| evicted.saturating_add(u64::from(half.wrapping_sub(low(evicted))));
-        let start = self.held.partition_point(|half| whole(*half) <= after);
-        let end = self.held.partition_point(|half| whole(*half) <= up_to).max(start);
-        self.held.range(start..end).map(move |half| whole(*half))
+        let range = self.range(evicted, after, up_to);
+        self.held.range(range).map(move |half| whole(evicted, *half))
+    }
+
+    /// How many there are.
+    pub(super) fn held_len(&self, evicted: u64, after: u64, up_to: u64) -> usize {
+        self.range(evicted, after, up_to).len()
+    }
+
+    fn range(&self, evicted: u64, after: u64, up_to: u64) -> Range<usize> {
+        let start = self.held.partition_point(|half| whole(evicted, *half) <= after);
+        let end = self.held.partition_point(|half| whole(evicted, *half) <= up_to);
+        start..end.max(start)
     }
 
     /// The latest evicted packet that was not withheld from a session that is in the rooms for
@@ -217,6 +225,11 @@ impl RoomTrack {
         self.evicted = self.evicted.max(last);
         Some(set)
     }
+}
+
+/// The sequence with this low half that comes after `evicted`.
+fn whole(evicted: u64, half: u32) -> u64 {
+    evicted.saturating_add(u64::from(half.wrapping_sub(low(evicted))))
 }
 
 fn low(sequence: u64) -> u32 {

@@ -274,18 +274,16 @@ impl Model {
             Place::Ended if session.replaced_on == Some(connection) => {}
             Place::Ended => return refused(Refusal::Unknown),
             _ if session.space != space => return refused(Refusal::OtherNamespace),
-            Place::Parked { expires } if expires <= now && now > self.in_doubt_until => {
-                return refused(Refusal::Expired);
-            }
             Place::Live(_) | Place::Parked { .. } => {}
         }
+        // It goes on if it was claimed in time.
+        let is_late = matches!(session.place, Place::Parked { expires } if expires <= now);
         let space = &self.spaces[space];
         let has_made_room = session.place == Place::Ended;
         let Some(position) = space.position(session.floor, claim.offset.as_deref()) else {
             let mut expected = refused(Refusal::InvalidOffset);
-            let is_over = matches!(session.place, Place::Parked { expires } if expires <= now);
-            expected.refusals.extend(is_over.then_some(Refusal::Expired));
             expected.refusals.extend(has_made_room.then_some(Refusal::Unknown));
+            expected.refusals.extend(is_late.then_some(Refusal::Expired));
             return expected;
         };
         let missed = session.log.iter().copied();
@@ -300,9 +298,7 @@ impl Model {
             space.may_be_gone(now, &self.rules, emission.at, emission.seq)
         };
         let mut expected = Expected { session: Some(key), ..Expected::default() };
-        if matches!(session.place, Place::Parked { expires } if expires <= now) {
-            expected.refusals.push(Refusal::Expired);
-        }
+        expected.refusals.extend(is_late.then_some(Refusal::Expired));
         if session.recovered > claim.made_after {
             // The claim may be older than the one that has got the session.
             expected.refusals.push(Refusal::Superseded);

@@ -59,6 +59,15 @@ impl<D> Member<D> {
         self.receipts.as_ref().map_or(0, |receipts| receipts.received())
     }
 
+    /// When a parked session expires, which one that is held does not.
+    pub(super) fn expiry(&self, is_held: bool) -> Option<Timestamp> {
+        match self.place {
+            Place::Live(_) => None,
+            Place::Parked { .. } if is_held => Some(Timestamp::NEVER),
+            Place::Parked { expires } => Some(expires),
+        }
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.connection().is_some()
     }

@@ -4,6 +4,7 @@
 //! makes one: a journal of changes would be recorded here and nowhere else.
 
 mod attempts;
+mod hold;
 mod member;
 mod occupancy;
 mod own;
@@ -20,7 +21,7 @@ use alloc::{
 
 use slab::Slab;
 
-use self::{attempts::Attempts, member::Place, select::Marks};
+use self::{attempts::Attempts, hold::Claims, member::Place, select::Marks};
 pub(in crate::hub) use self::{
     member::{Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
@@ -44,7 +45,9 @@ pub(in crate::hub) struct Sessions<D> {
     /// Sessions that are alone in the room of their name, by id.
     alone: BTreeMap<SocketId, u32>,
     log: RecoveryBuffer,
-    /// Parked sessions by the moment they expire.
+    /// Sessions that were claimed. Not in snapshots: the links of the claims are gone.
+    claims: BTreeMap<u32, Claims>,
+    /// Parked sessions by the moment they expire, those that are held behind all others.
     expiries: BTreeSet<(Timestamp, u32)>,
     /// Sessions that were sent a replay and are not known to have got on since. Not in snapshots:
     /// the next process begins to count anew.
@@ -71,6 +74,7 @@ impl<D> Sessions<D> {
             members: Slab::new(),
             rooms: Rooms::new(),
             alone: BTreeMap::new(),
+            claims: BTreeMap::new(),
             expiries: BTreeSet::new(),
             attempts: BTreeMap::new(),
             marks: Marks::default(),
@@ -166,7 +170,6 @@ impl<D> Sessions<D> {
         let is_live = self.members.get(index as usize).is_some_and(Member::is_live);
         if is_live {
             self.relocate(index, Place::Parked { expires });
-            self.expiries.insert((expires, index));
         }
         is_live
     }
@@ -189,10 +192,7 @@ impl<D> Sessions<D> {
         }
         match place {
             Place::Live(former) => Some(former),
-            Place::Parked { expires } => {
-                self.expiries.remove(&(expires, index));
-                None
-            }
+            Place::Parked { .. } => None,
         }
     }
 
@@ -262,9 +262,10 @@ impl<D> Sessions<D> {
         let id = self.members.get(index as usize)?.id;
         let rooms = self.names_of(index, id);
         let member = self.members.try_remove(index as usize)?;
-        if let Place::Parked { expires } = member.place {
-            self.expiries.remove(&(expires, index));
+        if let Some(expiry) = member.expiry(self.is_held(index)) {
+            self.expiries.remove(&(expiry, index));
         }
+        self.claims.remove(&index);
         self.attempts.remove(&index);
         self.alone.remove(&member.id);
         for membership in member.memberships.current() {

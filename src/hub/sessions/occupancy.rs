@@ -29,11 +29,18 @@ impl<D> Sessions<D> {
     /// Moves a session from the lists of connected sockets to those of parked ones, or back, or
     /// to another link.
     pub(super) fn relocate(&mut self, index: u32, place: Place) {
+        let is_held = self.is_held(index);
         let Some(member) = self.members.get_mut(index as usize) else {
             return;
         };
         let was_live = member.is_live();
+        if let Some(expiry) = member.expiry(is_held) {
+            self.expiries.remove(&(expiry, index));
+        }
         member.place = place;
+        if let Some(expiry) = member.expiry(is_held) {
+            self.expiries.insert((expiry, index));
+        }
         let rooms: SmallVec<[(RoomId, u32); 8]> =
             member.memberships.current().iter().map(|entry| (entry.room, entry.slot)).collect();
         for (room, slot) in rooms {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Member, Sessions, member::Place};
+use super::{Member, Sessions};
 use crate::{
     recovery::{Missing, Offset, Refusal, RoomId},
     socket::Encoded,
@@ -19,13 +19,10 @@ impl<D> Sessions<D> {
         offset: Option<&str>,
     ) -> Result<u64, Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
-        if matches!(member.place, Place::Parked { expires } if expires <= expired_by) {
+        if self.has_expired(expired_by, index) {
             return Err(Refusal::Expired);
         }
-        let position = match offset {
-            Some(text) => self.position(member, text)?,
-            None => member.floor,
-        };
+        let position = self.resume_from(index, offset)?;
         member.memberships.check(&self.log, position).map_err(|missing| match missing {
             Missing::Evicted => Refusal::Gap,
             Missing::Forgotten => Refusal::Limit,
@@ -38,6 +35,23 @@ impl<D> Sessions<D> {
             return Err(Refusal::PoisonEvent);
         }
         Ok(position)
+    }
+
+    /// Whether a parked session has been away for too long. One that is held was claimed in time.
+    pub(in crate::hub) fn has_expired(&self, now: Timestamp, index: u32) -> bool {
+        let member = self.members.get(index as usize);
+        let expiry = member.and_then(|member| member.expiry(self.is_held(index)));
+        expiry.is_some_and(|expiry| expiry <= now)
+    }
+
+    /// The position that an offset of this session stands for.
+    pub(in crate::hub) fn resume_from(
+        &self,
+        index: u32,
+        offset: Option<&str>,
+    ) -> Result<u64, Refusal> {
+        let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
+        offset.map_or(Ok(member.floor), |text| self.position(member, text))
     }
 
     /// The packets after `position` that were addressed to a session, in order. An event that asks

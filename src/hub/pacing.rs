@@ -1,0 +1,136 @@
+//! How claims are paced: what they cost, and what is held for them while they wait.
+
+use super::{
+    Hub,
+    claim::Claim,
+    connect::ConnectRequest,
+    message::ReplyKind,
+    reason::ExpiryCause,
+    turns::{Paid, Stage},
+};
+use crate::{engine::CloseReason, id::SocketKey, stats::increment, time::Timestamp};
+
+/// A session that does not expire, because it was claimed in time.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    pub(super) socket: SocketKey,
+    /// The position from which the log keeps what it has.
+    pub(super) position: Option<u64>,
+}
+
+/// Packets to look at that cost as much as the claim itself.
+const PACKETS_PER_TOKEN: usize = 256;
+/// Rooms to look at that cost as much.
+const ROOMS_PER_TOKEN: usize = 32;
+
+impl<D: Default> Hub<D> {
+    /// What is held for a claim: the session that it names, if that has not expired, and the
+    /// position that it resumes from, if that is one. Takes O(log n): what the session missed is
+    /// looked at when the claim has its turn.
+    pub(super) fn to_hold(&self, now: Timestamp, namespace: u32, claim: &Claim) -> Option<Held> {
+        let socket = self.find_session(namespace, claim).ok()?;
+        let sessions = &self.namespaces.get(&namespace)?.sessions;
+        if sessions.has_expired(self.expired_by(now), socket.index) {
+            return None;
+        }
+        let offset = claim.offset().ok();
+        let position = offset.and_then(|offset| sessions.resume_from(socket.index, offset).ok());
+        Some(Held { socket, position })
+    }
+
+    /// Sessions whose time was up by then have expired. A claim that waited in a socket while
+    /// nobody ran may have arrived in time.
+    pub(super) fn expired_by(&self, now: Timestamp) -> Timestamp {
+        let is_timely = self.grace.is_timely(now, self.timers.deadline());
+        if is_timely { now } else { Timestamp::ZERO }
+    }
+
+    /// Looks at the claims that have had to wait, as far as their rate allows.
+    pub(super) fn serve_claims(&mut self, now: Timestamp) {
+        while let Some(Paid { session, request, stage }) = self.connects.turns.next_paid(now) {
+            if stage == Stage::Arrived {
+                let cost = self.cost(session, request);
+                if !self.connects.turns.estimate(session, cost) {
+                    continue;
+                }
+            }
+            self.leave_queue(session, request);
+            self.proceed(now, request);
+        }
+    }
+
+    /// Queues the claim of a session and keeps the session for it until the claim is decided, since
+    /// it came in time. A newer claim replaces one that waits: it is as if that had been let in and
+    /// the session had then been taken over.
+    pub(super) fn queue(&mut self, now: Timestamp, request: ConnectRequest, held: Held) {
+        let Held { socket, position } = held;
+        let reached = self.with_namespace(socket.namespace, |namespace, _| {
+            namespace.sessions.hold(socket.index, position)
+        });
+        let cost = self.base_cost(socket);
+        let former = self.connects.turns.enter(socket, request, cost, reached.unwrap_or_default());
+        if let Some(former) = former
+            && self.take_waiting(former).is_some()
+        {
+            self.reply(former.connection, ReplyKind::Close { reason: CloseReason::TakenOver });
+        }
+        self.serve_claims(now);
+        if self.connects.turns.is_waiting(socket, request) {
+            increment(&mut self.totals.paced);
+        }
+    }
+
+    /// What the claim of a session costs at the least, in tokens.
+    fn base_cost(&self, socket: SocketKey) -> u64 {
+        let namespace = self.namespaces.get(&socket.namespace);
+        let rooms = namespace.map_or(0, |it| it.sessions.rooms_to_look_at(socket.index));
+        (rooms / ROOMS_PER_TOKEN).saturating_add(1) as u64
+    }
+
+    /// What it costs in all.
+    fn cost(&self, socket: SocketKey, request: ConnectRequest) -> u64 {
+        let held = self.connects.held(request);
+        let position = held.and_then(|held| held.position);
+        let packets = self
+            .namespaces
+            .get(&socket.namespace)
+            .zip(position)
+            .map_or(0, |(namespace, position)| {
+                namespace.sessions.packets_to_look_at(socket.index, position)
+            });
+        self.base_cost(socket).saturating_add((packets / PACKETS_PER_TOKEN) as u64)
+    }
+
+    fn leave_queue(&mut self, session: SocketKey, request: ConnectRequest) {
+        let Some(reached) = self.connects.turns.leave(session, request) else {
+            return;
+        };
+        if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
+            namespace.sessions.note_reached(session.index, session.generation, reached);
+        }
+    }
+
+    /// Lets go of the session that was held for a request, at the end of this step.
+    pub(super) fn release(&mut self, request: ConnectRequest, held: Option<Held>) {
+        if let Some(held) = held {
+            self.leave_queue(held.socket, request);
+            self.connects.released.push(held);
+        }
+    }
+
+    /// Ends sessions that nothing but claims has kept, when these were decided against them. To be
+    /// called at the end of each step, so that no timer is due in the past.
+    pub(super) fn end_released(&mut self, now: Timestamp) {
+        for Held { socket, position } in core::mem::take(&mut self.connects.released) {
+            let ended = self.with_namespace(socket.namespace, |namespace, out| {
+                let sessions = &mut namespace.sessions;
+                sessions.release(now, socket.index, socket.generation, position);
+                namespace.take_if_expired(now, out, socket)
+            });
+            if let Some(Some(member)) = ended {
+                self.tell_expired(socket, member, ExpiryCause::TimedOut);
+            }
+            self.settle(socket.namespace);
+        }
+    }
+}
