@@ -94,7 +94,8 @@ pub struct Totals {
     pub duplicates: u64,
     /// Volatile packets that a client could not take.
     pub volatile_dropped: u64,
-    /// Packets for a namespace that the client is not in, which were ignored.
+    /// Packets for a namespace that the client is not in, which were ignored, and CONNECTs for a name
+    /// without a slash.
     pub packets_misplaced: u64,
     /// Packets that break the protocol in one namespace: CONNECT_ERROR from a client.
     pub violations: u64,
@@ -121,6 +122,8 @@ pub struct Closed {
     pub parse_error: u64,
     /// [`CloseReason::ProtocolViolation`].
     pub protocol_violation: u64,
+    /// [`CloseReason::InvalidPacket`].
+    pub invalid_packet: u64,
     /// [`CloseReason::OtherParser`].
     pub other_parser: u64,
     /// [`CloseReason::Overflow`].
@@ -146,6 +149,7 @@ impl Closed {
             CloseReason::ForcedClose => &mut self.forced_close,
             CloseReason::ParseError(_) => &mut self.parse_error,
             CloseReason::ProtocolViolation => &mut self.protocol_violation,
+            CloseReason::InvalidPacket => &mut self.invalid_packet,
             CloseReason::OtherParser => &mut self.other_parser,
             CloseReason::Overflow => &mut self.overflow,
             CloseReason::RateLimited => &mut self.rate_limited,
@@ -219,6 +223,9 @@ pub struct ConnectRefusals {
     pub too_many_on_connection: u64,
     /// [`Limits::pending_auth_bytes`](crate::Limits::pending_auth_bytes).
     pub too_much_auth: u64,
+    /// Its authentication data is no JSON object, or the name of the namespace is longer than
+    /// [`Limits::namespace_name_bytes`](crate::Limits::namespace_name_bytes).
+    pub invalid_packet: u64,
     /// The application has rejected it.
     pub rejected: u64,
 }

@@ -80,6 +80,8 @@ mod tests {
                         assert!(words.contains(&given_up), "{is_counted} {words:?}");
                         assert!(words.contains(&"failed Undeliverable".to_owned()));
                     }
+                    // An application's mistake costs no session.
+                    assert_eq!(pair.client.is_recovered("/"), is_counted, "{words:?}");
                     assert!(pair.client.is_connected("/"));
                     assert_eq!(pair.client.retrying("/").count(), 0);
                 }

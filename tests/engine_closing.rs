@@ -184,6 +184,7 @@ fn reasons_have_the_texts_of_the_reference() {
         (CloseReason::Overflow, "forced close"),
         (CloseReason::ServerShutdown, "forced close"),
         (CloseReason::ProtocolViolation, "forced close"),
+        (CloseReason::InvalidPacket, "forced close"),
         (CloseReason::TakenOver, "forced close"),
     ];
     for (reason, text) in table {

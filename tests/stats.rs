@@ -144,10 +144,12 @@ fn connects(sum: &mut Sum) {
     world.send(client, "40/d2,");
     world.send(client, "40");
     world.send(client, "40/d3,");
+    world.send(client, "40/d4,\"token\"");
     sum.expect(
         &world,
         &[
             ("connects_refused.invalid_namespace", 1),
+            ("connects_refused.invalid_packet", 1),
             ("connects_refused.rejected", 1),
             ("connects_refused.too_many_namespaces", 1),
             ("connects_refused.too_many_on_connection", 1),
@@ -167,7 +169,7 @@ fn packets_out_of_place(sum: &mut Sum) {
 
 fn closes_by_peers(sum: &mut Sum) {
     let mut world = world(|_, _| {});
-    for packet in ["2", "1", "nonsense", "4nonsense"] {
+    for packet in ["2", "1", "nonsense", "4nonsense", "42[null]"] {
         let (client, _) = world.connect();
         world.send(client, packet);
     }
@@ -176,6 +178,7 @@ fn closes_by_peers(sum: &mut Sum) {
     sum.expect(
         &world,
         &[
+            ("connections_closed.invalid_packet", 1),
             ("connections_closed.other_parser", 1),
             ("connections_closed.parse_error", 1),
             ("connections_closed.protocol_violation", 1),

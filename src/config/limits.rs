@@ -47,9 +47,11 @@ pub struct Limits {
     /// Packets queued for one connection while its peer can be expected to take them. Default
     /// 131,072; same consequence.
     pub queue_burst_packets: usize,
-    /// Binary attachments of one incoming packet. Default 10. More is a parse error.
+    /// Binary attachments of one incoming packet. Default 10. The client that sends more pays: its
+    /// connection is closed (close code 1007,
+    /// [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket)) and its sockets are parked.
     pub attachments: usize,
-    /// Bytes of all attachments of one incoming packet. Default 10,000,000. More is a parse error.
+    /// Bytes of all attachments of one incoming packet. Default 10,000,000; same consequence.
     pub attachment_bytes: usize,
     /// Binary attachments of one event or answer that the server sends. Default 10: official clients
     /// take no more, unless their applications have raised it, and close the connection. The emit
@@ -62,7 +64,8 @@ pub struct Limits {
     /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) as well. The emit is refused. Raising
     /// it costs memory for each connection that such a packet is queued for.
     pub outgoing_bytes: usize,
-    /// Bytes of a namespace name in an incoming packet. Default 255. More is a parse error.
+    /// Bytes of a namespace name in an incoming packet. Default 255. A CONNECT with a longer one is
+    /// answered with CONNECT_ERROR.
     pub namespace_name_bytes: usize,
     /// Namespaces of the server, those made by a predicate included. Default 10,000. A CONNECT
     /// that would create one more is answered with CONNECT_ERROR.

@@ -2,6 +2,8 @@
 
 /// "Unsupported data": the client does not speak the default parser.
 pub(super) const OTHER_PARSER: u16 = 1003;
+/// "Invalid payload data": for who sends a packet that is not taken.
+pub(super) const INVALID_PACKET: u16 = 1007;
 /// "Policy violation": for who sends too fast, which the reference does not notice.
 pub(super) const TOO_FAST: u16 = 1008;
 /// "Message too big", the one status code that the reference closes a WebSocket with.
@@ -22,6 +24,7 @@ pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
 pub const fn close_text(code: u16) -> &'static str {
     match code {
         OTHER_PARSER => "the first packet is not one of the default parser (socket.io-parser)",
+        INVALID_PACKET => "the server does not take such a packet: see its limits",
         TOO_FAST => "packets came too fast",
         TOO_BIG => "the message is larger than maxPayload",
         TRY_AGAIN_LATER => "there are too many connections or handshakes: try again later",
@@ -40,6 +43,6 @@ mod tests {
             assert!(close_text(code).len() <= 123, "{code}");
             count += usize::from(!close_text(code).is_empty());
         }
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
     }
 }

@@ -110,6 +110,11 @@ pub enum CloseReason {
     /// The layer above found packets that its protocol does not allow.
     #[error("the peer broke the protocol of the layer above")]
     ProtocolViolation,
+    /// The client sent a packet that the server does not take, and that an unmodified client may have
+    /// sent for its application: with more or larger attachments than
+    /// [`Limits`](crate::Limits) allow, or an event without a name. The client may come back.
+    #[error("the client sent a packet that is not taken: its application or a limit has to change")]
+    InvalidPacket,
     /// The client's first packet is none of the default parser: it was made with another one, such
     /// as `socket.io-msgpack-parser`, and every packet of it will be like that.
     #[error("the client speaks another parser than the default one")]
@@ -141,6 +146,7 @@ impl CloseReason {
             | Self::AttachmentTimeout
             | Self::ServerShutdown
             | Self::ProtocolViolation
+            | Self::InvalidPacket
             | Self::OtherParser
             | Self::TakenOver => "forced close",
         }

@@ -19,7 +19,7 @@ use alloc::boxed::Box;
 
 use super::{
     CloseReason, Transport, TransportFault,
-    close_code::{OTHER_PARSER, TOO_BIG, TOO_FAST},
+    close_code::{INVALID_PACKET, OTHER_PARSER, TOO_BIG, TOO_FAST},
     upgrade::Probe,
 };
 use crate::{Timestamp, WireId};
@@ -272,6 +272,7 @@ impl State {
                     CloseReason::TransportError(TransportFault::PayloadTooLarge) => Some(TOO_BIG),
                     CloseReason::RateLimited => Some(TOO_FAST),
                     CloseReason::OtherParser => Some(OTHER_PARSER),
+                    CloseReason::InvalidPacket => Some(INVALID_PACKET),
                     _ => None,
                 };
                 let close = (!*lost).then_some(LastClose { wire: *wire, code });

@@ -28,6 +28,8 @@ pub(crate) enum RequestKind {
     Repeat { socket: Attached, serial: ConnectSerial },
     /// The client wanted to join one namespace too many, and was answered so.
     Overcrowded,
+    /// The client has sent a CONNECT that cannot be read, and was answered so.
+    InvalidConnect,
     /// The client has sent a packet to a namespace that it is not in, which was ignored.
     Misplaced,
     /// The client has broken the protocol in one namespace.

@@ -218,6 +218,9 @@ impl<D: Default> Hub<D> {
             RequestKind::Overcrowded => {
                 increment(&mut self.totals.connects_refused.too_many_on_connection);
             }
+            RequestKind::InvalidConnect => {
+                increment(&mut self.totals.connects_refused.invalid_packet);
+            }
             RequestKind::Confirm { socket, ids } => {
                 self.with_namespace(socket.key.namespace, |namespace, out| {
                     namespace.confirm(out, socket, ids);

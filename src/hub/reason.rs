@@ -18,6 +18,10 @@ pub enum DisconnectReason {
     ForcedClose,
     /// The client broke the protocol of Socket.IO. Its session is over.
     ProtocolViolation,
+    /// The client sent a packet that the server does not take: see
+    /// [`CloseReason::InvalidPacket`]. Or authentication data that is no object, when it was in the
+    /// namespace.
+    InvalidPacket,
     /// The client broke the protocol of Engine.IO. Its session is over.
     ParseError,
     /// Events were emitted to the client faster than it received them.
@@ -50,6 +54,7 @@ impl DisconnectReason {
             Self::PingTimeout => "ping timeout",
             Self::ForcedClose
             | Self::ProtocolViolation
+            | Self::InvalidPacket
             | Self::Overflow
             | Self::RateLimited
             | Self::AttachmentTimeout => "forced close",
@@ -69,6 +74,7 @@ impl DisconnectReason {
             | Self::TransportClose
             | Self::PingTimeout
             | Self::ForcedClose
+            | Self::InvalidPacket
             | Self::Overflow
             | Self::RateLimited
             | Self::AttachmentTimeout
@@ -98,6 +104,7 @@ impl From<CloseReason> for DisconnectReason {
             CloseReason::ServerShutdown => Self::ServerShuttingDown,
             // Likewise, whose first packet was not understood.
             CloseReason::ProtocolViolation | CloseReason::OtherParser => Self::ProtocolViolation,
+            CloseReason::InvalidPacket => Self::InvalidPacket,
             CloseReason::TakenOver => Self::TakenOver,
         }
     }
@@ -108,6 +115,7 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProtocolViolation => "forced close (the client broke the protocol)",
+            Self::InvalidPacket => "forced close (the client sent a packet that is not taken)",
             Self::Overflow => "forced close (the client did not read what was queued for it)",
             Self::RateLimited => "forced close (the client sent packets faster than it may)",
             Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
@@ -162,9 +170,15 @@ mod tests {
         ] {
             assert_eq!(plain.to_string(), plain.as_str());
         }
-        for explained in
-            [ProtocolViolation, Overflow, RateLimited, AttachmentTimeout, TakenOver, Replaced]
-        {
+        for explained in [
+            ProtocolViolation,
+            InvalidPacket,
+            Overflow,
+            RateLimited,
+            AttachmentTimeout,
+            TakenOver,
+            Replaced,
+        ] {
             let text = explained.to_string();
             assert!(text.starts_with(explained.as_str()) && text.ends_with(')'), "{text}");
         }

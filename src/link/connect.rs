@@ -216,12 +216,12 @@ impl Link {
         }
     }
 
-    fn refuse(&mut self, namespace: &NamespaceName, error: &str) {
+    pub(super) fn refuse(&mut self, namespace: &NamespaceName, error: &str) {
         let error = Json::from_text(error).unwrap_or_else(|_| Json::empty_object());
         self.answer(&Encoded::connect_error(namespace, &error));
     }
 
-    fn has_seat(&self, namespace: &NamespaceName) -> bool {
+    pub(super) fn has_seat(&self, namespace: &NamespaceName) -> bool {
         self.rest.seats.iter().any(|seat| seat.is_in(namespace))
     }
 

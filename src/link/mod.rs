@@ -63,9 +63,29 @@
 //! [`Replaced`](crate::hub::DisconnectReason::Replaced) comes before `Connected` of the new one.
 //! A repetition is recognised by a hash of its payload.
 //!
-//! What is no packet at all closes the connection, and its sessions are over (H56): whoever sends it
-//! does not speak the protocol. CONNECT_ERROR, which no client sends, is a violation of the
-//! namespace alone.
+//! The official client also checks little of what its application hands it. What it sends and this
+//! server does not take costs no session either:
+//!
+//! | calls | packets | here |
+//! | --- | --- | --- |
+//! | `auth` that is no object (`"token"`, a list, a number) | CONNECT with another payload than an object | CONNECT_ERROR. A session that the client has there is parked: the client takes itself for refused |
+//! | `io("/…")` with a name over [`namespace_name_bytes`](crate::Limits::namespace_name_bytes) | CONNECT | CONNECT_ERROR |
+//! | `manager.socket("lobby")` without a slash, a name with a comma | CONNECT for another namespace, with a payload that is no JSON | CONNECT_ERROR; ignored where the client has joined or asked to |
+//! | `emit()` or an answer with more than [`attachments`](crate::Limits::attachments), or [`attachment_bytes`](crate::Limits::attachment_bytes) | EVENT, ACK | closed, parked |
+//! | the same with an object like `{_placeholder: true}`, or nested deeper than 128, next to bytes; with bytes that `toJSON` hides or, in Node.js, with a `Blob` | the same, with counts and placeholders that do not fit | closed, parked |
+//! | `emit()` without a name, with `null`, an object or a callback in its place | EVENT whose first element is neither string nor number | closed, parked |
+//! | anything over `maxPayload` | | closed, parked |
+//!
+//! An event is not just left out: the client would not notice, and what it sends behind it may build
+//! on it. Who emits such an event again with each connection is closed each time, as by the reference;
+//! the `retries` of the official client and those of this crate come to an end. The reason
+//! [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket) tells the operator that an application
+//! or a limit has to change.
+//!
+//! What no client sends closes the connection as well, and its sessions are over (H56): whoever sends
+//! it does not speak the protocol. That is text or bytes that are no packet, broken JSON, a payload of
+//! the wrong type, a reserved name, a count or an id that is none. CONNECT_ERROR, which can be read, is
+//! a violation of the namespace alone.
 //!
 //! Links and the hub may be on different threads. Requests to join and their answers carry a serial
 //! number, so that an answer to an older CONNECT is not taken for one to the newest: the session
@@ -77,6 +97,7 @@ mod connect;
 mod output;
 mod packets;
 mod seats;
+mod unreadable;
 
 pub use self::output::{Delivered, Event, Output};
 

@@ -11,9 +11,7 @@ use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
     number,
-    socket::{
-        Args, DecodeError, Decoder, DecoderLimits, Encoded, Json, Kind, NamespaceName, Packet,
-    },
+    socket::{Args, Decoder, DecoderLimits, Encoded, Kind, Packet},
 };
 
 impl Link {
@@ -35,35 +33,17 @@ impl Link {
         let limits = &self.connection.config().limits;
         let fresh = || Decoder::new(DecoderLimits::from(limits));
         let mut decoder = self.rest.decoder.take().map_or_else(fresh, |decoder| *decoder);
-        let packet = match payload {
-            Payload::Text(text) => decoder.push_text(text),
-            Payload::Binary(bytes) => decoder.push_binary(bytes),
+        let (text, packet) = match payload {
+            Payload::Text(text) => (Some(text.clone()), decoder.push_text(text)),
+            Payload::Binary(bytes) => (None, decoder.push_binary(bytes)),
         };
         self.rest.decoder = decoder.is_mid_packet().then(|| Box::new(decoder));
         match packet {
             Ok(Some(packet)) => self.handle_packet(packet),
             Ok(None) => {}
-            Err(error) if self.is_of_other_parser(error) => self.handle_other_parser(),
-            Err(_) => self.handle_violation(),
+            Err(error) => self.handle_unreadable(error, text.as_deref()),
         }
         self.await_attachment();
-    }
-
-    /// Whether the client has never been understood: the first packet of any client is a CONNECT,
-    /// which is text that begins with a digit unless another parser has made it.
-    fn is_of_other_parser(&self, error: DecodeError) -> bool {
-        let is_new = matches!(self.rest.patience, Patience::Connect(_));
-        let is_foreign = matches!(error, DecodeError::UnexpectedBinary | DecodeError::UnknownType);
-        is_new && is_foreign && self.rest.seats.is_empty()
-    }
-
-    /// Says so in the way that a client reports: its own parser fails at this packet, and it emits
-    /// `disconnect` with the reason `parse error` instead of one for a lost link.
-    fn handle_other_parser(&mut self) {
-        let error = Json::from_text(r#"{"message":"This server speaks the default parser"}"#);
-        let error = error.unwrap_or_else(|_| Json::empty_object());
-        self.answer(&Encoded::connect_error(&NamespaceName::root(), &error));
-        self.connection.close(self.connection.now(), CloseReason::OtherParser);
     }
 
     /// A client that has joined has so long for each attachment; one that has not has less time
@@ -139,15 +119,6 @@ impl Link {
             seat.is_counted = true;
         }
         self.request(RequestKind::Confirm { socket, ids });
-    }
-
-    /// What the client sends cannot be read any more: it is not waited for.
-    fn handle_violation(&mut self) {
-        for seat in self.take_seats() {
-            self.give_up(&seat, DisconnectReason::ProtocolViolation);
-        }
-        self.rest.decoder = None;
-        self.connection.close(self.connection.now(), CloseReason::ProtocolViolation);
     }
 
     fn handle_closed(&mut self, reason: CloseReason) {

@@ -340,7 +340,7 @@ fn attachment_count(text: &str, limit: usize) -> Result<(usize, &str), DecodeErr
 }
 
 /// Reads `/<name>,` or a name that takes the rest of the text.
-fn namespace(text: &str, limit: usize) -> Result<(Option<&str>, &str), DecodeError> {
+pub(super) fn namespace(text: &str, limit: usize) -> Result<(Option<&str>, &str), DecodeError> {
     if !text.starts_with('/') {
         return Ok((None, text));
     }
@@ -361,7 +361,7 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
     Ok((Some(id.ok_or(DecodeError::IllegalAckId)?), rest))
 }
 
-fn split_digits(text: &str) -> (&str, &str) {
+pub(super) fn split_digits(text: &str) -> (&str, &str) {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }

@@ -4,7 +4,8 @@ use alloc::{boxed::Box, string::ToString as _};
 
 use thiserror::Error;
 
-/// A message that is not a Socket.IO packet. The connection it came over must be closed.
+/// A message that is not a Socket.IO packet. The connection it came over must be closed, unless it is
+/// a CONNECT, which can be refused.
 ///
 /// The texts contain the wording of the reference implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -231,7 +231,7 @@ fn check_name(name: &str) -> Result<(), EncodeError> {
     if is_reserved(name) { Err(EncodeError::ReservedName) } else { Ok(()) }
 }
 
-fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
