@@ -257,11 +257,7 @@ describe("Socket.IO packets", () => {
     ['2["a",]'],
     ["3{}"],
     ['3"x"'],
-    ["0[]"],
     ["1{}"],
-    ["0/custom,[]"],
-    ['0/custom,"text"'],
-    ["0/custom,null"],
     ["0/custom,{"],
     ["5"],
     ['5["a"]'],
@@ -343,6 +339,33 @@ describe("Socket.IO packets", () => {
       const link = await Link.open(t, transport);
       assert.deepEqual(await link.join("/unknown"), { type: "4", message: "Invalid namespace" });
       assert.equal((await link.join()).type, "0");
+      await undisturbed();
+    });
+
+    test(`over ${transport}: a CONNECT whose payload is no object is refused`, async (t) => {
+      const link = await Link.open(t, transport);
+      await link.join("/quiet");
+      for (const payload of ["[]", '"text"', "null", "true", "7.5", "undefined"]) {
+        const told = new Promise((resolve) => {
+          link.engine.on("message", (data) => data.startsWith("4/custom,") && resolve(data));
+        });
+        link.send(`0/custom,${payload}`);
+        assert.equal(await within(told, "CONNECT_ERROR"), '4/custom,{"message":"Invalid authentication data"}');
+      }
+      assert.equal((await link.join("/custom")).type, "0");
+      assert.equal(link.isClosed, false);
+      await undisturbed();
+    });
+
+    test(`over ${transport}: who may have made a mistake is recovered`, async (t) => {
+      for (const packets of [['511-["a"]'], ["2[null]"], ["51-[]", attachment]]) {
+        const link = await Link.open(t, transport);
+        const { sid, pid } = await link.join();
+        link.send(...packets);
+        await link.closed();
+        const again = await (await Link.open(t, transport)).join("/", { pid });
+        assert.deepEqual([again.type, again.sid], ["0", sid], packets[0]);
+      }
       await undisturbed();
     });
 
