@@ -72,13 +72,14 @@
 //! | `io("/…")` with a name over [`namespace_name_bytes`](crate::Limits::namespace_name_bytes) | CONNECT | CONNECT_ERROR |
 //! | `manager.socket("lobby")` without a slash, a name with a comma | CONNECT for another namespace, with a payload that is no JSON | CONNECT_ERROR; ignored where the client has joined or asked to |
 //! | `emit()` or an answer with more than [`attachments`](crate::Limits::attachments), or [`attachment_bytes`](crate::Limits::attachment_bytes) | EVENT, ACK | closed, parked |
-//! | the same with an object like `{_placeholder: true}`, or nested deeper than 128, next to bytes; with bytes that `toJSON` hides or, in Node.js, with a `Blob` | the same, with counts and placeholders that do not fit | closed, parked |
+//! | the same with an object like `{_placeholder: true}`, or nested deeper than 128, next to bytes; with bytes that `toJSON` hides (socket.io-parser before 4.2.7) or, in Node.js, with a `Blob` | the same, with counts and placeholders that do not fit | closed, parked |
 //! | `emit()` without a name, with `null`, an object or a callback in its place | EVENT whose first element is neither string nor number | closed, parked |
 //! | anything over `maxPayload` | | closed, parked |
 //!
 //! An event is not just left out: the client would not notice, and what it sends behind it may build
 //! on it. Who emits such an event again with each connection is closed each time, as by the reference;
-//! the `retries` of the official client and those of this crate come to an end. The reason
+//! the `retries` of the official client and those of this crate come to an end (in its release 4.6 only
+//! with `ackTimeout`). The reason
 //! [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket) tells the operator that an application
 //! or a limit has to change.
 //!

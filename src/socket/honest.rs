@@ -2,10 +2,11 @@
 //!
 //! The official client checks little of what its application hands it. Its encoder (socket.io-parser)
 //! writes any number of attachments of any size, a name of any length behind a slash, any value as
-//! authentication data, any value but a reserved name as the name of an event, and counts no
-//! attachments where `toJSON` has hidden them. Next to real attachments it passes on what looks like a
-//! placeholder. In Node.js it announces a `Blob` as an attachment and sends text in its place. So the
-//! mistake is the application's, and its session is not to be lost for it.
+//! authentication data, any value but a reserved name as the name of an event, and, before its
+//! release 4.2.7, a count of zero where `toJSON` has hidden the bytes. Next to real attachments it
+//! passes on what looks like a placeholder. In Node.js it announces a `Blob` as an attachment and
+//! sends text in its place. So the mistake is the application's, and its session is not to be lost
+//! for it.
 //!
 //! It always writes the type, the count and the id as digits, and JSON behind them. The payload of
 //! an event or an acknowledgement is an array; ids are small. What is not so is of no client.
