@@ -88,6 +88,9 @@ pub struct Totals {
     /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
     /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
     pub emits_refused: u64,
+    /// Answers to broadcasts that were dropped for
+    /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).
+    pub answers_dropped: u64,
     /// Acknowledgements from clients that nobody waited for: late, repeated or made up.
     pub acks_unmatched: u64,
     /// Events that [`accept_once`](crate::server::Server::accept_once) has recognised.

@@ -353,6 +353,38 @@ fn questions_that_are_never_answered() {
     assert_eq!((failed.len(), world.server.stats().pending_acks), (1_000, 0), "all settle");
 }
 
+/// Large answers to broadcasts, while others are waited for | `broadcast_answer_bytes` | dropped, the largest first; the socket is missing | `answers_dropped`
+#[test]
+fn large_answers_to_broadcasts() {
+    let (mut world, mut bystander) = world(|limits| limits.broadcast_answer_bytes = 1 << 20);
+    let (hostile, _) = world.connect();
+    let (honest, _) = world.connect();
+    let (_silent, _) = world.connect();
+    world.events.clear();
+    let question = socket::Event::new("question", &()).unwrap();
+    for id in 0..20_u32 {
+        let (now, timeout) = (world.now, Duration::from_secs(20));
+        let everyone = Audience::all();
+        world.server.broadcast_with_ack(now, "/", &everyone, &question, timeout).unwrap();
+        world.drain();
+        world.send(honest, &format!("43{id}[\"yes\"]"));
+        world.send(hostile, &format!("43{id}[\"{}\"]", "x".repeat(300_000)));
+    }
+    assert_eq!(totals(&world).answers_dropped, 17, "three of them fit");
+    world.take(hostile.wire);
+    world.take(honest.wire);
+    bystander.pong(&mut world);
+    world.advance(Duration::from_secs(20));
+    let answered = world.pick(|event| match event {
+        Event::BroadcastAcked { responses, .. } => {
+            Some(responses.iter().any(|(_, args)| args.json() == r#"["yes"]"#))
+        }
+        _ => None,
+    });
+    assert_eq!(answered, [true; 20], "no honest answer is lost");
+    bystander.check(&mut world);
+}
+
 /// Reading nothing of what is sent | `queued_bytes`, `queued_packets` | closed, parked | `connections_closed.overflow`
 #[test]
 fn reading_nothing() {

@@ -326,6 +326,45 @@ fn pending_acks() {
 }
 
 #[test]
+fn answers_to_broadcasts_their_bytes() {
+    let mut world = limited(|limits| limits.broadcast_answer_bytes = 10_000);
+    let clients: Vec<_> = (0..4).map(|_| world.connect().0).collect();
+    world.events.clear();
+    let ask = |world: &mut World| {
+        let (now, timeout) = (world.now, Duration::from_secs(5));
+        world.server.broadcast_with_ack(now, "/", &Audience::all(), &text(1), timeout).unwrap();
+        world.drain();
+    };
+    ask(&mut world);
+    ask(&mut world);
+    let answer = |world: &mut World, client: usize, id: u64, bytes: usize| {
+        world.send(clients[client], &format!("43{id}[\"{}\"]", "x".repeat(bytes)));
+    };
+    // Of what one client answers, whatever the broadcast, nothing costs another one its answer.
+    answer(&mut world, 0, 0, 10);
+    answer(&mut world, 1, 0, 6_000);
+    answer(&mut world, 1, 1, 6_500);
+    assert_eq!(world.server.stats().total.answers_dropped, 1, "the larger of the two");
+    answer(&mut world, 2, 0, 20_000);
+    assert_eq!(world.server.stats().total.answers_dropped, 2, "one that is too large by itself");
+    answer(&mut world, 3, 0, 10);
+    world.advance(Duration::from_secs(5));
+    let settled = world.pick(|event| match event {
+        Event::BroadcastAcked { responses, missing, timed_out, .. } => {
+            Some((responses.len(), *missing, *timed_out))
+        }
+        _ => None,
+    });
+    assert_eq!(settled, [(3, 1, false), (0, 4, true)]);
+    assert!(clients.iter().all(|client| !world.is_closed(*client)));
+    assert_eq!(world.server.stats().total.acks_unmatched, 0);
+    // What has settled takes no room.
+    ask(&mut world);
+    answer(&mut world, 0, 2, 9_000);
+    assert_eq!(world.server.stats().total.answers_dropped, 2);
+}
+
+#[test]
 fn parked_sessions() {
     let mut world = recovering(|recovery| recovery.parked_sessions = 2);
     let sessions: Vec<_> = (0..3).map(|_| world.connect()).collect();

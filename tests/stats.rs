@@ -375,6 +375,7 @@ fn snapshot_time(world: &World) -> socketio_proto::Timestamp {
 fn emissions(sum: &mut Sum) {
     let mut world = world(|limits, recovery| {
         (limits.rooms_per_socket, limits.pending_acks) = (1, 1);
+        limits.broadcast_answer_bytes = 1;
         recovery.buffer_packets = 1;
     });
     let (client, _) = world.connect();
@@ -384,6 +385,11 @@ fn emissions(sum: &mut Sum) {
     let (now, timeout) = (world.now, Duration::from_secs(5));
     assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_ok());
     assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_err());
+    world.send(client, "430[]");
+    let everyone = Audience::all();
+    assert!(world.server.broadcast_with_ack(now, "/", &everyone, &event, timeout).is_ok());
+    world.drain();
+    world.send(client, "431[]");
     let attachments = vec![Bytes::new(); 11];
     let many = socket::Event::new("m", &attachments).unwrap();
     assert!(world.server.emit(now, socket, &many).is_err());
@@ -404,6 +410,7 @@ fn emissions(sum: &mut Sum) {
         &[
             ("acks_refused", 1),
             ("acks_unmatched", 1),
+            ("answers_dropped", 1),
             ("duplicates", 1),
             ("emits_refused", 1),
             ("joins_refused", 1),

@@ -84,6 +84,10 @@ pub struct Limits {
     /// Acknowledgements that one namespace may be waiting for, a broadcast counting once.
     /// Default 100,000. One more is refused.
     pub pending_acks: usize,
+    /// Bytes of the answers to broadcasts that one namespace holds until the broadcasts settle, a
+    /// single broadcast's included. Default 64 MiB. Whoever answers most pays: the largest answers
+    /// are dropped, and those who gave them are listed as missing.
+    pub broadcast_answer_bytes: usize,
     /// Client offsets that one session remembers for
     /// [`Server::accept_once`](crate::server::Server::accept_once), and as many acknowledgements of
     /// its events. Default 1,024. The oldest are forgotten: an event that comes again after so many
@@ -118,6 +122,7 @@ impl Default for Limits {
             rooms_per_socket: 1_024,
             room_name_bytes: 255,
             pending_acks: 100_000,
+            broadcast_answer_bytes: 64 << 20,
             client_offsets: 1_024,
             client_ack_bytes: 64 << 10,
         }
@@ -155,6 +160,7 @@ impl Limits {
             ("limits.rooms_per_socket", self.rooms_per_socket > 0),
             ("limits.room_name_bytes", self.room_name_bytes >= 20),
             ("limits.pending_acks", self.pending_acks > 0),
+            ("limits.broadcast_answer_bytes", self.broadcast_answer_bytes > 0),
             ("limits.client_offsets", self.client_offsets > 0),
             ("limits.client_ack_bytes", self.client_ack_bytes > 0),
         ])

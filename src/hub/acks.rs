@@ -7,6 +7,7 @@ use alloc::{
 
 use core::fmt;
 
+use super::answers::{AnswerBytes, Answers};
 use crate::{id::SocketKey, socket::Args, time::Timestamp};
 
 /// The acknowledgements that one namespace waits for, by id.
@@ -17,6 +18,7 @@ pub(super) struct AckTable {
     deadlines: BTreeSet<(Timestamp, u64)>,
     /// The same by socket, so that a socket that waits for nothing has nothing of it.
     awaited: BTreeSet<(SocketKey, u64)>,
+    answer_bytes: AnswerBytes,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,7 @@ struct Pending {
 #[derive(Debug)]
 enum Waiting {
     One { socket: SocketKey, is_replayed: bool },
-    Many { sockets: BTreeSet<SocketKey>, missing: usize, responses: Vec<(SocketKey, Args)> },
+    Many { sockets: BTreeSet<SocketKey>, missing: usize, answers: Answers },
 }
 
 /// How an acknowledgement was settled.
@@ -77,7 +79,7 @@ impl AckTable {
     pub(super) fn expect_many(&mut self, deadline: Timestamp, sockets: BTreeSet<SocketKey>) -> u64 {
         let id = self.next;
         self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
-        self.expect(deadline, Waiting::Many { sockets, missing: 0, responses: Vec::new() })
+        self.expect(deadline, Waiting::Many { sockets, missing: 0, answers: Answers::default() })
     }
 
     /// Whether `from` has yet to answer.
@@ -85,26 +87,35 @@ impl AckTable {
         self.awaited.contains(&(from, id))
     }
 
-    /// Settles, or brings nearer to settlement, what `socket` has answered. `None` while others
-    /// are awaited, and for an id that is not awaited from this socket.
-    pub(super) fn answer(&mut self, id: u64, from: SocketKey, args: Args) -> Option<Settled> {
-        match &mut self.pending.get_mut(&id)?.waiting {
-            Waiting::One { socket, .. } => {
-                if *socket != from {
-                    return None;
-                }
+    /// Settles, or brings nearer to settlement, what `socket` has answered; nothing settles while
+    /// others are awaited, or by an id that is not awaited from this socket. Also tells how many
+    /// answers to broadcasts were dropped, because all that are held took more than `limit` bytes.
+    pub(super) fn answer(
+        &mut self,
+        id: u64,
+        from: SocketKey,
+        args: Args,
+        limit: usize,
+    ) -> (Option<Settled>, u64) {
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return (None, 0);
+        };
+        match &mut pending.waiting {
+            Waiting::One { socket, .. } if *socket == from => {
                 self.awaited.remove(&(from, id));
-                self.remove(id)?;
-                Some(Settled::One { socket: from, outcome: Ok(args) })
+                self.remove(id);
+                (Some(Settled::One { socket: from, outcome: Ok(args) }), 0)
             }
-            Waiting::Many { sockets, responses, .. } => {
+            Waiting::Many { sockets, answers, .. } => {
                 if !sockets.remove(&from) {
-                    return None;
+                    return (None, 0);
                 }
-                responses.push((from, args));
+                answers.push(&mut self.answer_bytes, id, from, &args);
                 self.awaited.remove(&(from, id));
-                self.settle_if_complete(id)
+                let dropped = self.drop_excess(limit);
+                (self.settle_if_complete(id), dropped)
             }
+            Waiting::One { .. } => (None, 0),
         }
     }
 
@@ -140,11 +151,12 @@ impl AckTable {
                 self.awaited.remove(&(socket, id));
                 (id, Settled::One { socket, outcome: Err(AckFailure::Timeout) })
             }
-            Waiting::Many { sockets, missing, responses } => {
+            Waiting::Many { sockets, missing, answers } => {
                 for socket in &sockets {
                     self.awaited.remove(&(*socket, id));
                 }
                 let missing = missing.saturating_add(sockets.len());
+                let responses = answers.settle(&mut self.answer_bytes, id);
                 (id, Settled::Many { responses, missing, timed_out: true })
             }
         })
@@ -158,9 +170,10 @@ impl AckTable {
         if !sockets.is_empty() {
             return None;
         }
-        let Waiting::Many { missing, responses, .. } = self.remove(id)?.waiting else {
+        let Waiting::Many { missing, answers, .. } = self.remove(id)?.waiting else {
             return None;
         };
+        let responses = answers.settle(&mut self.answer_bytes, id);
         Some(Settled::Many { responses, missing, timed_out: false })
     }
 
@@ -180,6 +193,20 @@ impl AckTable {
 
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
+    }
+
+    /// Drops answers to broadcasts while they take too much; who gave them count as missing.
+    fn drop_excess(&mut self, limit: usize) -> u64 {
+        let mut dropped = 0;
+        while let Some((id, place)) = self.answer_bytes.pop_excess(limit) {
+            let waiting = self.pending.get_mut(&id).map(|pending| &mut pending.waiting);
+            if let Some(Waiting::Many { missing, answers, .. }) = waiting {
+                answers.drop_at(place);
+                *missing = missing.saturating_add(1);
+                dropped += 1;
+            }
+        }
+        dropped
     }
 
     fn is_replayed(&self, id: u64) -> bool {

@@ -112,7 +112,8 @@ pub enum Event<D> {
         ack: AckId,
         /// The answers in the order in which they arrived.
         responses: Vec<(SocketKey, Args)>,
-        /// Sockets that have not answered.
+        /// Sockets that have not answered, or whose answers were dropped for
+        /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).
         missing: usize,
         /// Whether the time was up.
         timed_out: bool,

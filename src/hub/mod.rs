@@ -25,6 +25,7 @@
 
 mod acks;
 mod admin;
+mod answers;
 mod audience;
 mod claim;
 mod connect;
@@ -202,8 +203,12 @@ impl<D: Default> Hub<D> {
                 let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {
                     namespace.handle_ack(out, socket, id, args)
                 });
-                if awaited != Some(true) {
-                    increment(&mut self.totals.acks_unmatched);
+                match awaited.flatten() {
+                    Some(dropped) => {
+                        let total = &mut self.totals.answers_dropped;
+                        *total = total.wrapping_add(dropped);
+                    }
+                    None => increment(&mut self.totals.acks_unmatched),
                 }
             }
             RequestKind::Event { socket, event, ack } => {

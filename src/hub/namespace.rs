@@ -164,22 +164,26 @@ impl<D> Namespace<D> {
         Ok(ack)
     }
 
-    /// A client has acknowledged an event. Returns false if nobody waits for that.
+    /// A client has acknowledged an event. Returns how many answers to broadcasts were dropped to
+    /// make room; `None` if nobody waits for this one.
     pub(super) fn handle_ack(
         &mut self,
         out: &mut Outbox<D>,
         socket: Attached,
         id: u64,
         args: Args,
-    ) -> bool {
-        if self.attached(socket).is_none() || !self.acks.is_awaited_from(id, socket.key) {
-            return false;
+    ) -> Option<u64> {
+        self.attached(socket)?;
+        if !self.acks.is_awaited_from(id, socket.key) {
+            return None;
         }
-        if let Some(settled) = self.acks.answer(id, socket.key, args) {
+        let limit = self.config.limits.broadcast_answer_bytes;
+        let (settled, dropped) = self.acks.answer(id, socket.key, args, limit);
+        if let Some(settled) = settled {
             self.sessions.settle_question(id);
             out.push_back(self.settled(id, settled));
         }
-        true
+        Some(dropped)
     }
 
     /// Parks or ends a session that has lost its link; returns what is left of one that ended.

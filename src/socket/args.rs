@@ -53,6 +53,12 @@ impl Args {
         (is_array && is_whole).then(|| Self(List::whole(json.into(), attachments)))
     }
 
+    /// The same in memory of its own. Received ones share that of what they arrived in, which may be
+    /// a large body.
+    pub(crate) fn detached(&self) -> Self {
+        Self(self.0.detached())
+    }
+
     pub(super) fn from_list(list: List) -> Self {
         Self(list)
     }

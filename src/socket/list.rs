@@ -50,6 +50,15 @@ impl List {
         Self { text: ByteString::from_static("[]"), start: 0, attachments: None }
     }
 
+    /// The same in memory of its own.
+    pub(super) fn detached(&self) -> Self {
+        // Only a packet's text has something before the array.
+        if self.start == 0 {
+            return self.clone();
+        }
+        Self::whole(self.json().into(), self.attachments.clone())
+    }
+
     pub(super) fn attach(&mut self, attachments: Vec<Bytes>) {
         self.attachments = share(attachments);
     }

@@ -369,6 +369,7 @@ fn config(choices: u8) -> ServerConfig {
             rooms_per_socket: 3,
             room_name_bytes: 20,
             pending_acks: ACKS,
+            broadcast_answer_bytes: 400,
             client_offsets: 4,
             client_ack_bytes: 64,
         });

@@ -127,7 +127,7 @@ impl Receipts {
         if size <= limits.client_ack_bytes {
             self.answer_bytes = self.answer_bytes.saturating_add(size);
             let sent = is_sent.then_some(self.questions);
-            self.answers.insert(key.clone(), Answer { args: args.clone(), sent });
+            self.answers.insert(key.clone(), Answer { args: args.detached(), sent });
             self.answered.push_back(key);
         }
         while self.answered.len() > limits.client_offsets

@@ -1,0 +1,113 @@
+//! The answers to broadcasts that have not settled, bounded by their bytes.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::{id::SocketKey, socket::Args};
+
+/// The answers to one broadcast in the order in which they arrived; `None` for one that was dropped.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<Option<(SocketKey, Args)>>);
+
+/// How much the answers to all broadcasts of a namespace take.
+#[derive(Debug, Default)]
+pub(super) struct AnswerBytes {
+    total: usize,
+    /// Every answer that is held: its bytes, its broadcast, its place there.
+    held: BTreeSet<(usize, u64, usize)>,
+}
+
+/// What an answer takes beyond its text and its attachments.
+const ANSWER_BYTES: usize =
+    size_of::<Option<(SocketKey, Args)>>() + 2 * size_of::<(usize, u64, usize)>();
+
+impl Answers {
+    /// Keeps an answer to the broadcast `id`.
+    pub(super) fn push(&mut self, bytes: &mut AnswerBytes, id: u64, from: SocketKey, args: &Args) {
+        // The text may be a small part of a large body.
+        let args = args.detached();
+        bytes.insert(size(&args), id, self.0.len());
+        self.0.push(Some((from, args)));
+    }
+
+    /// Drops an answer.
+    pub(super) fn drop_at(&mut self, place: usize) {
+        if let Some(answer) = self.0.get_mut(place) {
+            *answer = None;
+        }
+    }
+
+    /// Takes the answers out when the broadcast `id` settles.
+    pub(super) fn settle(self, bytes: &mut AnswerBytes, id: u64) -> Vec<(SocketKey, Args)> {
+        for (place, answer) in self.0.iter().enumerate() {
+            if let Some((_, args)) = answer {
+                bytes.remove(size(args), id, place);
+            }
+        }
+        self.0.into_iter().flatten().collect()
+    }
+}
+
+impl AnswerBytes {
+    /// Takes the largest answer out of the account, the latest of several, if all together take more
+    /// than `limit`. Returns its broadcast and its place there.
+    ///
+    /// It is the largest that goes, so that whoever answers much does not displace others.
+    pub(super) fn pop_excess(&mut self, limit: usize) -> Option<(u64, usize)> {
+        if self.total <= limit {
+            return None;
+        }
+        let (bytes, id, place) = self.held.pop_last()?;
+        self.total = self.total.saturating_sub(bytes);
+        Some((id, place))
+    }
+
+    fn insert(&mut self, bytes: usize, id: u64, place: usize) {
+        self.total = self.total.saturating_add(bytes);
+        self.held.insert((bytes, id, place));
+    }
+
+    fn remove(&mut self, bytes: usize, id: u64, place: usize) {
+        if self.held.remove(&(bytes, id, place)) {
+            self.total = self.total.saturating_sub(bytes);
+        }
+    }
+}
+
+fn size(args: &Args) -> usize {
+    let attachments = args.attachments().iter().map(Bytes::len);
+    attachments.fold(args.json().len().saturating_add(ANSWER_BYTES), usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(index: u32) -> SocketKey {
+        SocketKey { namespace: 0, index, generation: 0 }
+    }
+
+    fn args(len: usize) -> Args {
+        Args::new(&("x".repeat(len),)).unwrap()
+    }
+
+    #[test]
+    fn the_largest_answer_goes_first_and_the_latest_of_several() {
+        let mut bytes = AnswerBytes::default();
+        let (mut first, mut second) = (Answers::default(), Answers::default());
+        first.push(&mut bytes, 1, socket(0), &args(10));
+        second.push(&mut bytes, 2, socket(0), &args(500));
+        second.push(&mut bytes, 2, socket(1), &args(500));
+        first.push(&mut bytes, 1, socket(1), &args(20));
+        assert_eq!(bytes.pop_excess(bytes.total), None);
+        let dropped = bytes.pop_excess(bytes.total - 1);
+        assert_eq!(dropped, Some((2, 1)));
+        second.drop_at(1);
+        assert_eq!(second.settle(&mut bytes, 2), [(socket(0), args(500))]);
+        assert_eq!(bytes.pop_excess(0), Some((1, 1)));
+        first.drop_at(1);
+        assert_eq!(first.settle(&mut bytes, 1), [(socket(0), args(10))]);
+        assert_eq!((bytes.total, bytes.held.len()), (0, 0));
+    }
+}
