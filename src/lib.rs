@@ -37,6 +37,7 @@ mod id;
 mod number;
 mod redacted;
 mod secret_index;
+mod shrink;
 mod stats;
 mod time;
 mod timers;

@@ -104,6 +104,89 @@ fn large_body_with(packet: &str) -> String {
 }
 
 #[test]
+fn rooms_that_have_gone_leave_no_table() {
+    for config in [fleet::config(), fleet::recovery()] {
+        let mut fleet = Fleet::new(config);
+        let mut names = (0..10_000).map(|number| format!("room {number}"));
+        let early = fleet.connect();
+        // Rooms that stay hold the tables of no others.
+        assert_eq!(fleet.server.join(early.socket, &names.next().unwrap()), Ok(true));
+        let event = socket::Event::new("m", &()).unwrap();
+        let held = growth(|| {
+            let clients: Vec<_> = (0..20).map(|_| fleet.connect()).collect();
+            for (number, name) in names.enumerate() {
+                let client = clients[number % clients.len()].socket;
+                assert_eq!(fleet.server.join(client, &name), Ok(true));
+                fleet.server.broadcast(fleet.now, "/", &Audience::room(&name), &event).unwrap();
+            }
+            for client in clients {
+                fleet.server.disconnect(fleet.now, client.socket, true);
+            }
+            fleet.drain();
+            // The log is empty, and so is what it knew of rooms.
+            fleet.pass(Duration::from_secs(600));
+        });
+        assert_eq!((fleet.server.stats().rooms, fleet.server.stats().log_packets), (2, 0));
+        assert!(held < 30_000, "{held} bytes for rooms that have gone");
+    }
+}
+
+#[test]
+fn rooms_that_come_and_go_take_the_place_of_others() {
+    let mut fleet = Fleet::new(fleet::recovery());
+    let client = fleet.connect();
+    let mut round = |count: u32| {
+        for number in 0..count {
+            assert_eq!(fleet.server.join(client.socket, &format!("room {number}")), Ok(true));
+        }
+        for number in 0..count {
+            // Every seventh stays until the end.
+            assert!(
+                number % 7 == 0 || fleet.server.leave(client.socket, &format!("room {number}"))
+            );
+        }
+        for number in (0..count).step_by(7) {
+            assert!(fleet.server.leave(client.socket, &format!("room {number}")));
+        }
+        assert_eq!(fleet.server.stats().rooms, 1);
+    };
+    round(100);
+    let held = growth(|| {
+        for count in [1_000, 300, 1_000, 100] {
+            round(count);
+        }
+    });
+    assert!(held < 30_000, "{held} bytes for rooms that have gone");
+}
+
+#[test]
+fn clients_that_have_gone_leave_no_table() {
+    for config in [fleet::config(), fleet::recovery()] {
+        let mut fleet = Fleet::new(config);
+        let _stays = fleet.connect();
+        let held = growth(|| {
+            let clients: Vec<_> = (0..5_000).map(|_| fleet.connect()).collect();
+            let audience = Audience::all().except("nobody");
+            let event = socket::Event::new("m", &()).unwrap();
+            fleet.server.broadcast(fleet.now, "/", &audience, &event).unwrap();
+            for client in &clients {
+                fleet.lose(client.wire);
+            }
+            fleet.drain();
+            fleet.pass(Duration::from_secs(600));
+            // Queues of what was told are given back when the next one comes.
+            let next = fleet.connect();
+            fleet.lose(next.wire);
+            fleet.drain();
+            fleet.pass(Duration::from_secs(600));
+        });
+        let stats = fleet.server.stats();
+        assert_eq!((stats.connections, stats.sockets, stats.parked_sessions), (1, 1, 0));
+        assert!(held < 100_000, "{held} bytes for 5,000 clients that have gone");
+    }
+}
+
+#[test]
 fn an_answer_to_a_broadcast_does_not_hold_the_body_that_it_came_in() {
     let mut fleet = Fleet::new(fleet::config());
     let _silent = fleet.connect();

@@ -1,16 +1,27 @@
 //! Rooms by name, and who is in them.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+    vec::Vec,
+};
+use core::cmp::Reverse;
 
 use smallvec::SmallVec;
 
-use crate::{id::ConnectionId, recovery::RoomId};
+use crate::{
+    id::ConnectionId,
+    recovery::RoomId,
+    shrink::{self, Shrink as _},
+};
 
 /// The rooms of one namespace.
 #[derive(Debug)]
 pub(super) struct Rooms {
     slots: Vec<Room>,
-    free: Vec<RoomId>,
+    /// Ids that may be given to another room, the lowest first, so that the end of the table gets
+    /// free. Those behind the end mean nothing.
+    free: BinaryHeap<Reverse<RoomId>>,
     names: BTreeMap<Arc<str>, RoomId>,
 }
 
@@ -36,7 +47,7 @@ impl Rooms {
     pub(super) fn new() -> Self {
         // The first id is that of the room of everyone.
         let everyone = Room::default();
-        Self { slots: Vec::from([everyone]), free: Vec::new(), names: BTreeMap::new() }
+        Self { slots: Vec::from([everyone]), free: BinaryHeap::new(), names: BTreeMap::new() }
     }
 
     pub(super) fn find(&self, name: &str) -> Option<RoomId> {
@@ -63,7 +74,7 @@ impl Rooms {
             return room;
         }
         let name: Arc<str> = name.into();
-        let room = self.free.pop().unwrap_or_else(|| {
+        let room = self.take_free().unwrap_or_else(|| {
             self.slots.push(Room::default());
             RoomId(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
         });
@@ -112,7 +123,7 @@ impl Rooms {
         if slot < live.len() {
             live.swap_remove(slot);
         }
-        if live.len() <= 1 {
+        if live.len() <= 1 || shrink::is_sparse(live.len(), live.capacity()) {
             live.shrink_to_fit();
         }
         live.get(slot).map(|occupant| occupant.socket)
@@ -128,6 +139,7 @@ impl Rooms {
         if parked.is_empty() {
             *parked = Vec::new();
         }
+        parked.shrink_if_sparse();
         parked.get(slot).copied()
     }
 
@@ -161,7 +173,30 @@ impl Rooms {
         };
         if let Some(name) = slot.name.take() {
             self.names.remove(&name);
-            self.free.push(room);
+            self.free.push(Reverse(room));
+            self.drop_free_end();
+        }
+    }
+
+    fn take_free(&mut self) -> Option<RoomId> {
+        let Reverse(room) = self.free.pop()?;
+        if (room.0 as usize) < self.slots.len() {
+            return Some(room);
+        }
+        // The others are behind the end as well.
+        self.free = BinaryHeap::new();
+        None
+    }
+
+    /// Gives back the end of the table, if nothing there has a name.
+    fn drop_free_end(&mut self) {
+        // The first one is that of everyone, which has none and stays.
+        while self.slots.len() > 1 && self.slots.pop_if(|room| room.name.is_none()).is_some() {}
+        if shrink::is_sparse(self.slots.len(), self.slots.capacity()) {
+            self.slots.shrink_if_sparse();
+            let end = self.slots.len();
+            self.free.retain(|Reverse(room)| (room.0 as usize) < end);
+            self.free.shrink_if_sparse();
         }
     }
 }

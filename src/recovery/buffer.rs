@@ -19,7 +19,7 @@ use super::{
     offset::Offset,
     room::{Excepted, RoomId, RoomTrack, Tracks},
 };
-use crate::{config::ServerConfig, socket::Encoded, time::Timestamp};
+use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
 
 /// Packets in the order in which they were emitted, indexed by room, bounded by age, count and
 /// bytes.
@@ -338,6 +338,7 @@ impl RecoveryBuffer {
         let Some(entry) = self.entries.pop_front() else {
             return;
         };
+        self.entries.shrink_if_sparse();
         self.evicted = self.evicted.saturating_add(1);
         let sequence = self.evicted;
         let extra = if entry.has_extra() { self.extras.remove(&sequence) } else { None };

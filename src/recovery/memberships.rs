@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 pub(crate) use self::snapshot::{MembershipsContext, MembershipsSnapshot};
 use super::{buffer::RecoveryBuffer, room::RoomId};
+use crate::shrink::{self, Shrink as _};
 
 /// The rooms of one session over time.
 #[derive(Debug, Default)]
@@ -127,6 +128,9 @@ impl Memberships {
         let index = self.find(room).ok()?;
         self.close_window(log, limit);
         let membership = self.current.remove(index);
+        if shrink::is_sparse(self.current.len(), self.current.capacity()) {
+            self.current.shrink_to_fit();
+        }
         let to = log.head();
         let is_kept = membership.since.max(log.evicted()) < to;
         if is_kept {
@@ -307,6 +311,8 @@ impl History {
     /// Forgets memberships that ended at `up_to` or before. Returns their rooms.
     fn take_past(&mut self, up_to: u64) -> Vec<RoomId> {
         let ended = self.past.partition_point(|past| past.to <= up_to);
-        self.past.drain(..ended).map(|past| past.room).collect()
+        let rooms = self.past.drain(..ended).map(|past| past.room).collect();
+        self.past.shrink_if_sparse();
+        rooms
     }
 }

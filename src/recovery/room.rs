@@ -5,6 +5,8 @@ use core::{mem, ops::Range};
 
 use smallvec::SmallVec;
 
+use crate::shrink::Shrink as _;
+
 /// Names a room within one namespace. Not reused while anything still refers to the room.
 ///
 /// The room that is named after a session's id, and that mostly nobody else is in, has an id made
@@ -101,6 +103,7 @@ impl Tracks {
         if list.is_empty() {
             *list = Vec::new();
         }
+        list.shrink_if_sparse();
     }
 
     fn list(&mut self, room: RoomId) -> (&mut Vec<Option<Box<RoomTrack>>>, usize) {
@@ -129,6 +132,7 @@ impl RoomTrack {
         if self.held.is_empty() {
             self.held = VecDeque::new();
         }
+        self.held.shrink_if_sparse();
         if self.is_vacant {
             return None;
         }

@@ -10,6 +10,7 @@ use crate::{
     id::{ConnectionId, EngineId, WireId},
     link::{Delivered, Link},
     secret_index::{SecretIndex, Seed},
+    shrink::Cuts,
     time::Timestamp,
     timers::Timers,
 };
@@ -17,6 +18,7 @@ use crate::{
 /// The connections of a server.
 pub(super) struct Links {
     slots: Slab<Slot>,
+    cuts: Cuts,
     next_generation: u32,
     sids: SecretIndex<ConnectionId>,
     wires: BTreeMap<WireId, ConnectionId>,
@@ -35,6 +37,7 @@ impl Links {
     pub(super) fn new(seed: Seed) -> Self {
         Self {
             slots: Slab::new(),
+            cuts: Cuts::default(),
             next_generation: 0,
             sids: SecretIndex::new(seed),
             wires: BTreeMap::new(),
@@ -110,6 +113,7 @@ impl Links {
         if slot.link.is_finished() {
             self.timers.disarm(id, slot.link.armed());
             self.slots.remove(index);
+            self.cuts.note_removal(&mut self.slots);
             return;
         }
         let deadline = slot.link.timer();

@@ -10,6 +10,7 @@ use crate::{
     },
     id::{ConnectionId, EngineId, WireId},
     link::Link,
+    shrink,
     stats::increment,
     time::Timestamp,
 };
@@ -129,6 +130,9 @@ impl<D: Default> Server<D> {
         let link = Link::new(now, self.config.clone(), id, transport, wire);
         let connection = self.links.insert(link);
         self.links.add_wire(wire, connection);
+        // Here it costs less than after each input.
+        shrink::empty_if_large(&mut self.inbox);
+        shrink::empty_if_large(&mut self.events);
         self.events.push_back(Event::ConnectionOpened { connection });
         self.with_link(connection, |_| ());
     }

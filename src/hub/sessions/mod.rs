@@ -32,6 +32,7 @@ use crate::{
     config::ServerConfig,
     id::{ConnectionId, RecoveryKey, SocketId},
     recovery::{Addressees, Memberships, RecoveryBuffer, RoomId},
+    shrink::Cuts,
     socket::{Args, Encoded, Event, NamespaceName},
     time::Timestamp,
 };
@@ -41,6 +42,7 @@ pub(in crate::hub) struct Sessions<D> {
     name: NamespaceName,
     config: Arc<ServerConfig>,
     members: Slab<Member<D>>,
+    member_cuts: Cuts,
     rooms: Rooms,
     /// Sessions that are alone in the room of their name, by id.
     alone: BTreeMap<SocketId, u32>,
@@ -72,6 +74,7 @@ impl<D> Sessions<D> {
             log: RecoveryBuffer::new(&config, epoch),
             config,
             members: Slab::new(),
+            member_cuts: Cuts::default(),
             rooms: Rooms::new(),
             alone: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -262,6 +265,7 @@ impl<D> Sessions<D> {
         let id = self.members.get(index as usize)?.id;
         let rooms = self.names_of(index, id);
         let member = self.members.try_remove(index as usize)?;
+        self.member_cuts.note_removal(&mut self.members);
         if let Some(expiry) = member.expiry(self.is_held(index)) {
             self.expiries.remove(&(expiry, index));
         }

@@ -9,6 +9,7 @@ use super::Sessions;
 use crate::{
     hub::{audience::Audience, rooms::Occupant},
     recovery::{Addressees, RoomId},
+    shrink,
 };
 
 impl<D> Sessions<D> {
@@ -104,6 +105,9 @@ impl Marks {
         self.current += 1;
         if self.marks.len() < sockets {
             self.marks.resize(sockets, 0);
+        } else if shrink::is_sparse(sockets, self.marks.len()) {
+            self.marks.truncate(sockets);
+            self.marks.shrink_to_fit();
         }
     }
 
