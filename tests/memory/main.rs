@@ -1,95 +1,23 @@
 //! What peers can make a server hold is as much as SECURITY.md says, and what is over leaves nothing.
 
-#[path = "../benches/support/mod.rs"]
+mod bounds;
+mod poller;
+#[path = "../../benches/support/mod.rs"]
 mod support;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use poller::Poller;
 use socketio_proto::{
-    SocketKey, WireId,
-    engine::{Method, RequestHead},
+    engine::Method,
     hub::{AckToken, Audience, Once},
-    server::{Event, Input, Output},
+    server::{Event, Output},
     socket::{self, Args},
 };
 use support::{
     allocator,
     fleet::{self, Fleet},
 };
-
-/// A client on HTTP long-polling, which may or may not read.
-struct Poller {
-    sid: String,
-    /// In the main namespace.
-    socket: Option<SocketKey>,
-    next_wire: u64,
-}
-
-impl Poller {
-    /// Opens a session. Wires of different clients have different numbers.
-    fn open(fleet: &mut Fleet, number: u64) -> Self {
-        let mut poller = Self { sid: String::new(), socket: None, next_wire: (number + 1) << 32 };
-        let open = poller.request(fleet, Method::Get, None).expect("the open packet");
-        let open: serde_json::Value = serde_json::from_slice(&open[1..]).unwrap();
-        open["sid"].as_str().unwrap().clone_into(&mut poller.sid);
-        poller
-    }
-
-    /// Opens a session and joins the main namespace.
-    fn connect(fleet: &mut Fleet, number: u64) -> Self {
-        let mut poller = Self::open(fleet, number);
-        let events = poller.post(fleet, "40".into());
-        poller.socket = events.iter().find_map(|event| match event {
-            Event::Connected { socket, .. } => Some(*socket),
-            _ => None,
-        });
-        let answer = poller.request(fleet, Method::Get, None).expect("the answer");
-        assert!(answer.starts_with(b"40{"));
-        poller
-    }
-
-    fn post(&mut self, fleet: &mut Fleet, body: String) -> Vec<Event<()>> {
-        let mut events = Vec::new();
-        let response = self.exchange(fleet, Method::Post, Some(body.into()), &mut events);
-        assert_eq!(response.as_deref(), Some(&b"ok"[..]));
-        events
-    }
-
-    fn request(&mut self, fleet: &mut Fleet, method: Method, body: Option<Bytes>) -> Option<Bytes> {
-        self.exchange(fleet, method, body, &mut Vec::new())
-    }
-
-    fn exchange(
-        &mut self,
-        fleet: &mut Fleet,
-        method: Method,
-        body: Option<Bytes>,
-        events: &mut Vec<Event<()>>,
-    ) -> Option<Bytes> {
-        self.next_wire += 1;
-        let wire = WireId(self.next_wire);
-        let sid = if self.sid.is_empty() { String::new() } else { format!("&sid={}", self.sid) };
-        let query = format!("EIO=4&transport=polling{sid}");
-        let head =
-            RequestHead { method, query: &query, upgrade: false, origin: None, binary: false };
-        fleet.server.handle_input(fleet.now, Input::Request { wire, head, body });
-        let mut answer = None;
-        while let Some(output) = fleet.server.poll_output() {
-            match output {
-                Output::Respond { wire: to, response } if to == wire => {
-                    answer = Some(response.body);
-                }
-                Output::Event(Event::ConnectRequested { request, .. }) => {
-                    fleet.server.accept(fleet.now, request);
-                }
-                Output::Event(event) => events.push(event),
-                _ => {}
-            }
-        }
-        answer
-    }
-}
 
 /// Heap bytes that are held after `f` and were not before. What `f` returns is dropped first.
 fn growth<T>(f: impl FnOnce() -> T) -> i64 {
