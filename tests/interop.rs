@@ -66,11 +66,13 @@ impl Servers {
             ("PING_INTERVAL", "1000"),
             ("PING_TIMEOUT", "1000"),
         ];
+        let patience = [any_port, ("PING_INTERVAL", "25000"), ("PING_TIMEOUT", "20000")];
         Self(vec![
             ("CONTRACT_URL", contract("acceptance", &[any_port])),
             ("IMPATIENT_URL", contract("acceptance", &impatience)),
             ("CLIENT_URL", contract("client", &[any_port])),
             ("INTEROP_URL", contract("interop", &[any_port])),
+            ("PATIENT_URL", contract("interop", &patience)),
         ])
     }
 

@@ -60,6 +60,11 @@ impl App for Interop {
             Event::Received { socket, event, ack } => match event.name() {
                 "ask" => self.ask(cx, socket, &event),
                 "attach" => attach(cx, socket, &event),
+                "burst" => burst(cx, socket, &event),
+                "large" => {
+                    reply::emit(cx, socket, "large-back", &(text(&event),));
+                }
+                "large-to-everyone" => large_to_everyone(cx, socket, &event),
                 "ask-everyone" => self.ask_everyone(cx, socket, &event),
                 "disconnect-me" => {
                     let close = event.get(0).unwrap_or_default();
@@ -139,6 +144,28 @@ impl Interop {
 fn attach(cx: &mut Context<'_, Data>, socket: SocketKey, event: &socket::Event) {
     let bytes = Bytes::from_static(&[7]);
     reply::emit(cx, socket, "attached", &vec![bytes; event.get(0).unwrap_or_default()]);
+}
+
+/// `(count)`: emits `tick` with each number below it, all at once.
+fn burst(cx: &mut Context<'_, Data>, socket: SocketKey, event: &socket::Event) {
+    for number in 0..event.get::<u32>(0).unwrap_or_default() {
+        reply::emit(cx, socket, "tick", &(number,));
+    }
+}
+
+/// `(length)`: emits `large-back` with a text of that length to everybody in the namespace.
+fn large_to_everyone(cx: &mut Context<'_, Data>, socket: SocketKey, event: &socket::Event) {
+    let Some(namespace) = cx.server.namespace(socket).cloned() else {
+        return;
+    };
+    if let Ok(large) = socket::Event::new("large-back", &(text(event),)) {
+        let (now, everyone) = (cx.now, Audience::all());
+        cx.server.broadcast(now, namespace.as_str(), &everyone, &large).ok();
+    }
+}
+
+fn text(event: &socket::Event) -> String {
+    "x".repeat(event.get(0).unwrap_or_default())
 }
 
 fn is_member(auth: &Json) -> bool {

@@ -9,6 +9,8 @@ export const IMPATIENT = address("IMPATIENT_URL");
 export const CLIENT = address("CLIENT_URL");
 /** `--profile interop`: pings after 1 s, for 1 s; 1 s to join, 500 ms to upgrade. */
 export const INTEROP = address("INTEROP_URL");
+/** `--profile interop` with PING_INTERVAL=25000, PING_TIMEOUT=20000. */
+export const PATIENT = address("PATIENT_URL");
 
 function address(name) {
   const url = process.env[name];
