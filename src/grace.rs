@@ -43,6 +43,7 @@ impl Grace {
 
     /// The same for an owner who is known to be late by `lateness`, also if this deadline has only
     /// just passed.
+    #[inline]
     pub(crate) fn may_judge_after(
         &mut self,
         lateness: Duration,
@@ -50,6 +51,9 @@ impl Grace {
         deadline: Timestamp,
         longest: Duration,
     ) -> bool {
+        if now < deadline {
+            return false;
+        }
         let due = self.postpone(deadline);
         let late = now.saturating_since(due).max(lateness);
         if due <= now && late > self.tolerated(deadline) {

@@ -344,9 +344,6 @@ impl ServerConnection {
     /// the owner are late by `lateness`: see [`grace`](crate::grace).
     #[inline]
     pub(crate) fn may_judge(&mut self, lateness: Duration, deadline: Timestamp) -> bool {
-        if self.rest.now < deadline {
-            return false;
-        }
         let longest = self.config.ping_timeout;
         self.rest.grace.may_judge_after(lateness, self.rest.now, deadline, longest)
     }
