@@ -56,6 +56,7 @@ impl World {
             }
         }
         self.check_gauges();
+        self.claims_waiting = self.backend.stats().connects_waiting;
     }
 
     fn server_sends(&mut self, wire: WireId, frame: Frame) {
@@ -402,7 +403,7 @@ impl World {
                 assert!(parked.len() > self.plan.recovery.parked_sessions, "there was room");
                 let longer = parked.iter().filter(|other| **other < expires).count();
                 // A session that is held for a claim is the last to go.
-                let waiting = self.backend.stats().connects_waiting;
+                let waiting = self.claims_waiting.max(self.backend.stats().connects_waiting);
                 assert!(
                     longer <= waiting,
                     "{longer} others are away longer, {waiting} claims wait"

@@ -56,6 +56,8 @@ pub struct World {
     pub connections: BTreeMap<ConnectionId, Connection>,
     /// The connection that a session has just left for another one, or for the same.
     pub left: Option<ConnectionId>,
+    /// The most claims that have waited at once since the output was last taken.
+    pub claims_waiting: usize,
     /// Wires that the server was told are over.
     pub hung_up: BTreeSet<WireId>,
     /// The client that sends the request that is taken in.
@@ -170,6 +172,7 @@ impl World {
             claims: BTreeMap::new(),
             connections: BTreeMap::new(),
             left: None,
+            claims_waiting: 0,
             hung_up: BTreeSet::new(),
             sender: None,
             acks: BTreeMap::new(),
@@ -214,6 +217,8 @@ impl World {
         }
         self.server_now = self.server_now.max(told);
         self.backend.advance(told);
+        // What the server does now may end claims that it has waited for until now.
+        self.claims_waiting = self.claims_waiting.max(self.backend.stats().connects_waiting);
         // A hub and its links each have their own idea of the latest moment.
         if self.plan.workers.is_some() { self.server_now } else { told }
     }
