@@ -108,5 +108,8 @@ pub enum ReplayOrder {
     AfterConnect,
     /// The missed packets, then CONNECT: byte for byte what the reference sends. The official
     /// client then delivers them before its `connect` event, and twice if the link breaks between.
+    /// One that calls `disconnect()` before the answer and `connect()` right behind may take the
+    /// answer without what came before it, and so miss events. Only for a comparison with the
+    /// reference.
     BeforeConnect,
 }

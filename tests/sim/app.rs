@@ -96,6 +96,8 @@ impl World {
             Event::ConnectionClosed { connection, reason } => self.closed(connection, reason),
             Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
                 assert!(self.connections[&connection].is_open || self.plan.workers.is_some());
+                // It may be over by the end of the same call.
+                self.claims_waiting += 1;
                 let serial = serial(&auth);
                 let space = space_index(namespace.as_str());
                 self.check_offer(connection, serial, space, recoverable);
@@ -172,7 +174,8 @@ impl World {
         let is_moved_here = self.left.take() == Some(connection);
         let state = self.connections.get_mut(&connection).unwrap();
         state.is_left &= !is_moved_here;
-        let is_latest = is_latest && state.is_open && !state.is_left;
+        // What is on its way within one connection still comes.
+        let is_latest = is_latest && state.is_open && !state.is_left && !is_moved_here;
         let (now, place) = (self.server_now, (socket, space));
         self.model.judge(now, connection, place, &claim, recovery, is_latest);
         claim

@@ -1,6 +1,6 @@
 //! Carries operations out.
 
-use socketio_proto::WireId;
+use socketio_proto::{ReplayOrder, WireId};
 
 use crate::{
     net::WireKind,
@@ -74,7 +74,9 @@ impl World {
                 let peer = &self.peers[client];
                 let is_shared = (0..self.plan.spaces).any(|it| it != space && peer.is_active(it));
                 let is_official = self.plan.clients[client].is_official;
-                if is_official && !peer.is_connected(space) && !is_shared {
+                // With the reference's order it would miss what comes before the answer.
+                let is_risky = self.plan.recovery.replay_order == ReplayOrder::BeforeConnect;
+                if is_official && !peer.is_connected(space) && (!is_shared || is_risky) {
                     return;
                 }
                 self.peers[client].leave(now, space);
