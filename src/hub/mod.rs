@@ -30,6 +30,7 @@ mod audience;
 mod claim;
 mod connect;
 mod emit;
+mod ends;
 mod error;
 mod event;
 mod ids;
@@ -71,7 +72,6 @@ pub use self::{
 use self::{
     connect::{Asked, Connects},
     namespace::{Namespace, Outbox},
-    sessions::Ended,
 };
 use crate::{
     config::{ConfigError, ServerConfig},
@@ -284,37 +284,6 @@ impl<D: Default> Hub<D> {
         self.grace.postpone(self.timers.deadline()).min(self.connects.deadline())
     }
 
-    /// Disconnects a socket for good, connected or parked, and its connection too if
-    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
-    /// Returns false if the session has ended already.
-    pub fn disconnect(
-        &mut self,
-        now: Timestamp,
-        socket: SocketKey,
-        close_connection: bool,
-    ) -> bool {
-        self.advance(now);
-        let ended = self.with_namespace(socket.namespace, |namespace, out| {
-            let (member, connection) = namespace.disconnect(out, socket, close_connection)?;
-            Some((member, connection, namespace.sessions.name().clone()))
-        });
-        let Some(Some((member, connection, namespace))) = ended else {
-            return false;
-        };
-        self.forget_key(&member);
-        let Ended { id, data, rooms, .. } = member;
-        let event = if connection.is_some() {
-            let reason = DisconnectReason::ServerNamespaceDisconnect;
-            Event::Disconnected { socket, id, namespace, reason, rooms, data: Some(data) }
-        } else {
-            let cause = ExpiryCause::Disconnected;
-            Event::SessionExpired { socket, id, namespace, rooms, data, cause }
-        };
-        self.out.push_back(Output::Event(event));
-        self.settle(socket.namespace);
-        true
-    }
-
     /// Fills in what the hub holds and has decided.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats { namespaces: self.namespaces.len(), ..Stats::default() };
@@ -344,57 +313,6 @@ impl<D: Default> Hub<D> {
 
     pub(crate) fn entropy(&mut self) -> &mut dyn Entropy {
         &mut *self.entropy
-    }
-
-    fn handle_detach(&mut self, now: Timestamp, socket: Attached, reason: DisconnectReason) {
-        let id = socket.key.namespace;
-        let ended = self.with_namespace(id, |namespace, out| {
-            let member = namespace.detach(now, out, socket, reason)?;
-            Some((member, namespace.sessions.name().clone()))
-        });
-        let Some(ended) = ended else {
-            increment(&mut self.totals.stale);
-            return;
-        };
-        if let Some((member, namespace)) = ended {
-            self.forget_key(&member);
-            self.out.push_back(Output::Event(Event::Disconnected {
-                socket: socket.key,
-                id: member.id,
-                namespace,
-                reason,
-                rooms: member.rooms,
-                data: Some(member.data),
-            }));
-        }
-        // One more is parked, and there may be too many. Time has no say here: a client whose time
-        // is up may be back already.
-        self.expire(Timestamp::ZERO, id);
-        self.settle(id);
-    }
-
-    /// Ends the sessions of a namespace that have expired or are too many.
-    fn expire(&mut self, now: Timestamp, id: u32) {
-        while let Some(Some((socket, member, cause))) =
-            self.with_namespace(id, |namespace, out| namespace.take_expired(now, out))
-        {
-            self.tell_expired(socket, member, cause);
-        }
-    }
-
-    fn tell_expired(&mut self, socket: SocketKey, member: Ended<D>, cause: ExpiryCause) {
-        self.forget_key(&member);
-        increment(match cause {
-            ExpiryCause::TimedOut => &mut self.totals.sessions_expired,
-            ExpiryCause::Evicted | ExpiryCause::Disconnected => &mut self.totals.sessions_evicted,
-        });
-        let Some(namespace) = self.namespaces.get(&socket.namespace) else {
-            return;
-        };
-        let namespace = namespace.sessions.name().clone();
-        let Ended { id, data, rooms, .. } = member;
-        let event = Event::SessionExpired { socket, id, namespace, rooms, data, cause };
-        self.out.push_back(Output::Event(event));
     }
 
     /// Runs `f` on a namespace and sees to its timer afterwards.
@@ -458,12 +376,6 @@ impl<D: Default> Hub<D> {
 
     fn find_namespace(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
-    }
-
-    fn forget_key(&mut self, member: &Ended<D>) {
-        if let Some(key) = &member.key {
-            self.keys.remove(&key.index_key());
-        }
     }
 
     fn advance(&mut self, now: Timestamp) -> Timestamp {

@@ -11,7 +11,7 @@ use super::{
     audience::Audience,
     error::EmitError,
     event::Event,
-    message::{Attached, Delivery, Reliability, Reply, ReplyKind},
+    message::{Attached, Delivery, Reliability},
     reason::{DisconnectReason, ExpiryCause},
     sessions::{Ended, Member, Sessions},
 };
@@ -186,28 +186,30 @@ impl<D> Namespace<D> {
         Some(dropped)
     }
 
-    /// Parks or ends a session that has lost its link; returns what is left of one that ended.
-    pub(super) fn detach(
+    /// Keeps a session that has lost its link. Returns false if sessions are not kept.
+    pub(super) fn park(
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
-        socket: Attached,
+        socket: SocketKey,
         reason: DisconnectReason,
-    ) -> Option<Ended<D>> {
-        let id = self.attached(socket).filter(|member| member.connection().is_some())?.id;
-        if reason.is_recoverable() && self.sessions.park(now, socket.key.index) {
-            self.give_up_acks(out, socket.key, true);
-            out.push_back(Output::Event(Event::Disconnected {
-                socket: socket.key,
-                id,
-                namespace: self.sessions.name().clone(),
-                reason,
-                rooms: self.sessions.names_of(socket.key.index, id),
-                data: None,
-            }));
-            return None;
+    ) -> bool {
+        let Some(id) = self.member(socket).map(|member| member.id) else {
+            return false;
+        };
+        if !self.sessions.park(now, socket.index) {
+            return false;
         }
-        self.end(out, socket.key)
+        self.give_up_acks(out, socket, true);
+        out.push_back(Output::Event(Event::Disconnected {
+            socket,
+            id,
+            namespace: self.sessions.name().clone(),
+            reason,
+            rooms: self.sessions.names_of(socket.index, id),
+            data: None,
+        }));
+        true
     }
 
     /// Gives a session the link over which its client has come back; returns the one it had.
@@ -228,50 +230,16 @@ impl<D> Namespace<D> {
         Some(former)
     }
 
-    /// Ends a session whose client has asked anew on the same link, if it is connected there still.
-    pub(super) fn replace(&mut self, out: &mut Outbox<D>, socket: Attached) -> Option<Ended<D>> {
-        self.attached(socket).filter(|member| member.connection().is_some())?;
-        self.end(out, socket.key)
-    }
-
-    /// Disconnects a socket for good; returns what is left of it and the link it had.
-    pub(super) fn disconnect(
-        &mut self,
-        out: &mut Outbox<D>,
-        socket: SocketKey,
-        close: bool,
-    ) -> Option<(Ended<D>, Option<ConnectionId>)> {
-        let member = self.member(socket)?;
-        let connection = member.connection();
-        let attached = Attached { key: socket, attachment: member.attachment };
-        if let Some(connection) = connection {
-            let reply = Reply(ReplyKind::Disconnected { socket: attached, close });
-            out.push_back(Output::Reply { to: connection, reply });
-        }
-        self.end(out, socket).map(|member| (member, connection))
-    }
-
-    /// Takes one session out that has expired or is one too many.
-    pub(super) fn take_expired(
-        &mut self,
-        now: Timestamp,
-        out: &mut Outbox<D>,
-    ) -> Option<(SocketKey, Ended<D>, ExpiryCause)> {
+    /// A session that has expired or is one too many.
+    pub(super) fn next_expired(&self, now: Timestamp) -> Option<(SocketKey, ExpiryCause)> {
         let (index, is_expired) = self.sessions.next_expired(now)?;
         let cause = if is_expired { ExpiryCause::TimedOut } else { ExpiryCause::Evicted };
-        let socket = self.key(index)?;
-        self.end(out, socket).map(|member| (socket, member, cause))
+        Some((self.key(index)?, cause))
     }
 
-    /// Takes out a session that has expired.
-    pub(super) fn take_if_expired(
-        &mut self,
-        now: Timestamp,
-        out: &mut Outbox<D>,
-        socket: SocketKey,
-    ) -> Option<Ended<D>> {
-        self.member(socket)?;
-        if self.sessions.has_expired(now, socket.index) { self.end(out, socket) } else { None }
+    /// Whether a session has expired.
+    pub(super) fn has_expired(&self, now: Timestamp, socket: SocketKey) -> bool {
+        self.member(socket).is_some() && self.sessions.has_expired(now, socket.index)
     }
 
     /// Settles what has waited for too long and drops what is too old.
@@ -319,7 +287,8 @@ impl<D> Namespace<D> {
         Some(Attached { key, attachment })
     }
 
-    fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Ended<D>> {
+    /// Takes out a session that is over; see [`Hub::end`](super::Hub::end).
+    pub(super) fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Ended<D>> {
         self.member(socket)?;
         self.give_up_acks(out, socket, false);
         self.sessions.end(socket.index)

@@ -5,7 +5,7 @@ use super::{
     claim::Claim,
     connect::ConnectRequest,
     message::ReplyKind,
-    reason::ExpiryCause,
+    reason::{EndCause, ExpiryCause},
     turns::{Paid, Stage},
 };
 use crate::{engine::CloseReason, id::SocketKey, stats::increment, time::Timestamp};
@@ -122,13 +122,13 @@ impl<D: Default> Hub<D> {
     /// called at the end of each step, so that no timer is due in the past.
     pub(super) fn end_released(&mut self, now: Timestamp) {
         for Held { socket, position } in core::mem::take(&mut self.connects.released) {
-            let ended = self.with_namespace(socket.namespace, |namespace, out| {
+            let has_expired = self.with_namespace(socket.namespace, |namespace, _| {
                 let sessions = &mut namespace.sessions;
                 sessions.release(now, socket.index, socket.generation, position);
-                namespace.take_if_expired(now, out, socket)
+                namespace.has_expired(now, socket)
             });
-            if let Some(Some(member)) = ended {
-                self.tell_expired(socket, member, ExpiryCause::TimedOut);
+            if has_expired == Some(true) {
+                self.end(socket, EndCause::Expired(ExpiryCause::TimedOut));
             }
             self.settle(socket.namespace);
         }

@@ -139,6 +139,15 @@ pub enum ExpiryCause {
     Disconnected,
 }
 
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndCause {
+    /// It was connected, or its link was lost at that moment.
+    Disconnected(DisconnectReason),
+    /// It was parked.
+    Expired(ExpiryCause),
+}
+
 impl fmt::Display for ExpiryCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,11 +4,9 @@
 //! not replaces the session, since nobody knows whether the client has processed what it was sent.
 
 use super::{
-    Hub, Output,
+    Hub,
     connect::ConnectRequest,
-    event::Event,
     message::{Attached, ConnectSerial, ReplyKind},
-    reason::DisconnectReason,
 };
 use crate::{id::ConnectionId, id::SocketKey, recovery::Refusal, stats::increment};
 
@@ -22,30 +20,6 @@ impl<D: Default> Hub<D> {
             // The link will hear that the session has ended.
             None => increment(&mut self.totals.stale),
         }
-    }
-
-    /// Ends the session that a decided CONNECT replaces, unless it is the one that goes on.
-    pub(super) fn end_replaced(&mut self, replaced: Option<Attached>, goes_on: Option<SocketKey>) {
-        let Some(socket) = replaced.filter(|socket| goes_on != Some(socket.key)) else {
-            return;
-        };
-        let ended = self.with_namespace(socket.key.namespace, |namespace, out| {
-            let member = namespace.replace(out, socket)?;
-            Some((member, namespace.sessions.name().clone()))
-        });
-        let Some(Some((member, namespace))) = ended else {
-            return;
-        };
-        self.forget_key(&member);
-        increment(&mut self.totals.sessions_replaced);
-        self.out.push_back(Output::Event(Event::Disconnected {
-            socket: socket.key,
-            id: member.id,
-            namespace,
-            reason: DisconnectReason::Replaced,
-            rooms: member.rooms,
-            data: Some(member.data),
-        }));
     }
 
     /// Whether a session that could be recovered is to be given to this request.

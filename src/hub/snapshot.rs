@@ -7,10 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
 use super::{
-    Hub, Output,
-    event::Event,
+    Hub,
     namespace::Namespace,
-    reason::ExpiryCause,
+    reason::{EndCause, ExpiryCause},
     sessions::{Sessions, SessionsContext, SessionsSnapshot},
 };
 use crate::{
@@ -165,44 +164,22 @@ impl<D: Default> Hub<D> {
         let Some(namespace) = self.namespaces.get_mut(&id) else {
             return;
         };
+        let mut restored = Vec::new();
         for (index, generation, key) in sessions.keys() {
             increment(&mut self.totals.sessions_restored);
             let socket = SocketKey { namespace: id, index, generation };
             self.keys.insert(key.index_key(), socket);
+            restored.push(socket);
         }
         namespace.sessions = sessions;
         namespace.acks.resume(next_ack);
         if !is_served {
-            self.evict_all(id);
+            for socket in restored {
+                self.end(socket, EndCause::Expired(ExpiryCause::Evicted));
+            }
         }
         self.expire(now, id);
         self.settle(id);
-    }
-
-    fn evict_all(&mut self, id: u32) {
-        let Some(namespace) = self.namespaces.get_mut(&id) else {
-            return;
-        };
-        let name = namespace.sessions.name().clone();
-        let keys: Vec<(u32, u32)> =
-            namespace.sessions.keys().map(|(index, generation, _)| (index, generation)).collect();
-        for (index, generation) in keys {
-            let Some(member) = namespace.sessions.end(index) else {
-                continue;
-            };
-            if let Some(key) = &member.key {
-                self.keys.remove(&key.index_key());
-            }
-            increment(&mut self.totals.sessions_evicted);
-            self.out.push_back(Output::Event(Event::SessionExpired {
-                socket: SocketKey { namespace: id, index, generation },
-                id: member.id,
-                namespace: name.clone(),
-                rooms: member.rooms,
-                data: member.data,
-                cause: ExpiryCause::Evicted,
-            }));
-        }
     }
 }
 

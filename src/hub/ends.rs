@@ -1,0 +1,129 @@
+//! How sessions lose their links, and how they end.
+
+use super::{
+    Hub, Output,
+    event::Event,
+    message::{Attached, ReplyKind},
+    namespace::Namespace,
+    reason::{DisconnectReason, EndCause, ExpiryCause},
+    sessions::{Ended, Member},
+};
+use crate::{id::SocketKey, stats::increment, time::Timestamp};
+
+impl<D: Default> Hub<D> {
+    /// Disconnects a socket for good, connected or parked, and its connection too if
+    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
+    /// Returns false if the session has ended already.
+    pub fn disconnect(
+        &mut self,
+        now: Timestamp,
+        socket: SocketKey,
+        close_connection: bool,
+    ) -> bool {
+        self.advance(now);
+        let namespace = self.namespaces.get(&socket.namespace);
+        let Some(member) = namespace.and_then(|namespace| namespace.member(socket)) else {
+            return false;
+        };
+        let attached = Attached { key: socket, attachment: member.attachment };
+        let cause = match member.connection() {
+            Some(to) => {
+                let close = close_connection;
+                self.reply(to, ReplyKind::Disconnected { socket: attached, close });
+                EndCause::Disconnected(DisconnectReason::ServerNamespaceDisconnect)
+            }
+            None => EndCause::Expired(ExpiryCause::Disconnected),
+        };
+        self.end(socket, cause);
+        self.settle(socket.namespace);
+        true
+    }
+
+    /// A session has lost its link: it is parked if its client may come back.
+    pub(super) fn handle_detach(
+        &mut self,
+        now: Timestamp,
+        socket: Attached,
+        reason: DisconnectReason,
+    ) {
+        let id = socket.key.namespace;
+        if !self.namespaces.contains_key(&id) {
+            increment(&mut self.totals.stale);
+            return;
+        }
+        if self.is_connected_on(socket) && !self.park(now, socket.key, reason) {
+            self.end(socket.key, EndCause::Disconnected(reason));
+        }
+        // One more is parked, and there may be too many. Time has no say here: a client whose time
+        // is up may be back already.
+        self.expire(Timestamp::ZERO, id);
+        self.settle(id);
+    }
+
+    /// Ends the session that a decided CONNECT replaces, unless it is the one that goes on.
+    pub(super) fn end_replaced(&mut self, replaced: Option<Attached>, goes_on: Option<SocketKey>) {
+        let replaced = replaced.filter(|socket| goes_on != Some(socket.key));
+        if let Some(socket) = replaced.filter(|socket| self.is_connected_on(*socket)) {
+            self.end(socket.key, EndCause::Disconnected(DisconnectReason::Replaced));
+        }
+    }
+
+    /// Ends the sessions of a namespace that have expired or are too many.
+    pub(super) fn expire(&mut self, now: Timestamp, id: u32) {
+        let next = |hub: &Self| hub.namespaces.get(&id)?.next_expired(now);
+        while let Some((socket, cause)) = next(self)
+            && self.end(socket, EndCause::Expired(cause))
+        {}
+    }
+
+    /// Ends a session for good: gives up the acknowledgements that are awaited from it, forgets its
+    /// private id, counts the end, and tells the application. Returns false if it has ended
+    /// already.
+    ///
+    /// Every session ends here, whatever the cause.
+    pub(super) fn end(&mut self, socket: SocketKey, cause: EndCause) -> bool {
+        let ended = self.with_namespace(socket.namespace, |namespace, out| {
+            let ended = namespace.end(out, socket)?;
+            Some((ended, namespace.sessions.name().clone()))
+        });
+        let Some(Some((Ended { id, key, data, rooms }, namespace))) = ended else {
+            return false;
+        };
+        if let Some(key) = key {
+            self.keys.remove(&key.index_key());
+        }
+        let event = match cause {
+            EndCause::Disconnected(reason) => {
+                if reason == DisconnectReason::Replaced {
+                    increment(&mut self.totals.sessions_replaced);
+                }
+                let data = Some(data);
+                Event::Disconnected { socket, id, namespace, reason, rooms, data }
+            }
+            EndCause::Expired(cause) => {
+                match cause {
+                    ExpiryCause::TimedOut => increment(&mut self.totals.sessions_expired),
+                    ExpiryCause::Evicted => increment(&mut self.totals.sessions_evicted),
+                    ExpiryCause::Disconnected => {}
+                }
+                Event::SessionExpired { socket, id, namespace, rooms, data, cause }
+            }
+        };
+        self.out.push_back(Output::Event(event));
+        true
+    }
+
+    /// Keeps a session whose link is lost. Returns false if it is not to be kept.
+    fn park(&mut self, now: Timestamp, socket: SocketKey, reason: DisconnectReason) -> bool {
+        let is_parked = |namespace: &mut Namespace<D>, out: &mut _| {
+            reason.is_recoverable() && namespace.park(now, out, socket, reason)
+        };
+        self.with_namespace(socket.namespace, is_parked).unwrap_or(false)
+    }
+
+    fn is_connected_on(&self, socket: Attached) -> bool {
+        let namespace = self.namespaces.get(&socket.key.namespace);
+        let member = namespace.and_then(|namespace| namespace.attached(socket));
+        member.and_then(Member::connection).is_some()
+    }
+}
