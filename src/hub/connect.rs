@@ -3,13 +3,15 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
-    Hub, Output,
+    Hub,
     claim::Claim,
     event::Event,
     message::{Attached, ConnectSerial, Reply, ReplyKind},
+    output::Output,
     pacing::Held,
     reason::DisconnectReason,
     rejection::Rejection,
+    request::ConnectRequest,
     sessions::Birth,
     turns::Turns,
 };
@@ -22,14 +24,6 @@ use crate::{
     stats::increment,
     time::Timestamp,
 };
-
-/// Names a CONNECT that waits for the application's answer. A stale one is a miss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectRequest {
-    pub(crate) connection: ConnectionId,
-    pub(crate) namespace: u32,
-    pub(crate) serial: u64,
-}
 
 /// CONNECTs that are not answered yet.
 pub(super) struct Connects {

@@ -38,11 +38,13 @@ mod message;
 mod namespace;
 mod once;
 mod outgoing;
+mod output;
 mod pacing;
 mod poison;
 mod reason;
 mod rejection;
 mod replace;
+mod request;
 mod room_names;
 mod rooms;
 mod sessions;
@@ -60,12 +62,13 @@ pub(crate) use self::message::{Attached, ConnectSerial, Reliability, ReplyKind, 
 pub use self::{
     acks::AckFailure,
     audience::Audience,
-    connect::ConnectRequest,
     error::{AckError, EmitError, NamespaceError, OnceError, RoomError},
     event::Event,
     message::{AckToken, Delivery, Once, Reply, Request},
+    output::Output,
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
+    request::ConnectRequest,
     room_names::RoomNames,
     snapshot::{RestoreError, Snapshot},
 };
@@ -110,23 +113,6 @@ pub struct Hub<D> {
 }
 
 type Predicate = Box<dyn Fn(&str) -> bool + Send>;
-
-/// What the owner of the links has to do.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output<D> {
-    /// Hand a reply to one link: [`Link::handle_reply`](crate::link::Link::handle_reply).
-    Reply {
-        /// The link.
-        to: ConnectionId,
-        /// What to hand to it.
-        reply: Reply,
-    },
-    /// Hand a packet to every recipient: [`Link::deliver`](crate::link::Link::deliver).
-    Deliver(Delivery),
-    /// Tell the application.
-    Event(Event<D>),
-}
 
 impl<D: Default> Hub<D> {
     /// Makes a hub without namespaces.

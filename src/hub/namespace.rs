@@ -6,12 +6,12 @@ use core::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    Output,
     acks::{AckTable, Settled},
     audience::Audience,
     error::EmitError,
     event::Event,
     message::{Attached, Delivery, Reliability},
+    output::Output,
     reason::{DisconnectReason, ExpiryCause},
     sessions::{Ended, Member, Sessions},
 };

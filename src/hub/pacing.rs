@@ -3,9 +3,9 @@
 use super::{
     Hub,
     claim::Claim,
-    connect::ConnectRequest,
     message::ReplyKind,
     reason::{EndCause, ExpiryCause},
+    request::ConnectRequest,
     turns::{Paid, Stage},
 };
 use crate::{engine::CloseReason, id::SocketKey, stats::increment, time::Timestamp};

@@ -5,8 +5,8 @@
 
 use super::{
     Hub,
-    connect::ConnectRequest,
     message::{Attached, ConnectSerial, ReplyKind},
+    request::ConnectRequest,
 };
 use crate::{id::ConnectionId, id::SocketKey, recovery::Refusal, stats::increment};
 

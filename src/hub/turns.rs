@@ -9,7 +9,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::connect::ConnectRequest;
+use super::request::ConnectRequest;
 use crate::{
     bucket::{Bucket, Rate},
     config::{RecoveryConfig, ServerConfig},

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 pub(crate) use self::snapshot::{LogContext, LogSnapshot};
 use self::{eras::Eras, questions::Questions};
 use super::{
+    addressees::Addressees,
     entry::{Blocks, Entry, Extra},
     offset::Offset,
     room::{Excepted, RoomId, RoomTrack, Tracks},
@@ -53,15 +54,6 @@ struct Bounds {
     packets: usize,
     bytes: usize,
     age: Duration,
-}
-
-/// Who a packet is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Addressees {
-    /// Rooms, at least one; [`RoomId::ALL`] for the whole namespace.
-    pub(crate) targets: SmallVec<[RoomId; 2]>,
-    /// Rooms left out, sorted.
-    pub(crate) except: Excepted,
 }
 
 /// Packets that were emitted within [`EXPIRY_BATCH`] expire together, so that a busy log neither

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::{buffer::Addressees, room::RoomId};
+use super::{addressees::Addressees, room::RoomId};
 use crate::socket::{Attachments, Encoded};
 
 /// What every packet has: its text and, if these are few, its rooms. The rest is kept apart, in an

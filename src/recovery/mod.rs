@@ -45,6 +45,7 @@
 //!
 #![doc = include_str!("holes.md")]
 
+mod addressees;
 mod buffer;
 mod entry;
 mod memberships;
@@ -54,7 +55,8 @@ mod room;
 mod snapshot;
 
 pub(crate) use self::{
-    buffer::{Addressees, LogContext, LogSnapshot, RecoveryBuffer},
+    addressees::Addressees,
+    buffer::{LogContext, LogSnapshot, RecoveryBuffer},
     memberships::{Memberships, MembershipsContext, MembershipsSnapshot, Missing},
     room::RoomId,
     snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},

@@ -5,11 +5,12 @@ use core::mem;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Addressees, PACKETS_MAX, RecoveryBuffer, eras::Eras};
+use super::{PACKETS_MAX, RecoveryBuffer, eras::Eras};
 use crate::{
     config::ServerConfig,
     recovery::{
         Offset,
+        addressees::Addressees,
         room::{CLASSES_MAX, Excepted, RoomId, RoomTrack},
         snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
     },
