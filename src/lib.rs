@@ -41,6 +41,7 @@ mod shrink;
 mod stats;
 mod time;
 mod timers;
+mod transport;
 
 pub use bytestring::ByteString;
 pub use config::{

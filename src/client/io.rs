@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use bytestring::ByteString;
 
-use super::{ClientConfig, Event, left::LeftNamespaces, undeliverable::Undeliverable};
+use super::{ClientConfig, Event, Undeliverable, left::LeftNamespaces};
 use crate::{
     engine::{ClientConnection, Frame},
     grace::Grace,

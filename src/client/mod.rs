@@ -95,10 +95,11 @@
 
 mod acks;
 mod answer;
+mod auth;
 mod backoff;
 mod buffer;
-mod config;
 mod connection;
+mod error;
 mod event;
 mod io;
 mod left;
@@ -115,15 +116,14 @@ mod unreadable;
 mod verbs;
 
 pub use self::{
+    auth::Auth,
     buffer::BufferedEvent,
-    config::{ClientConfig, ClientLimits},
-    event::{
-        AckFailure, AckToken, AuthRequest, ConnectError, DisconnectReason, EmitError, Event,
-        JoinError, Output,
-    },
+    error::{AckFailure, ConnectError, DisconnectReason, EmitError, JoinError, Undeliverable},
+    event::{AckToken, AuthRequest, Event, Output},
     state::{ClientState, RestoreError, SessionState},
-    undeliverable::Undeliverable,
 };
+
+pub use crate::config::{ClientConfig, ClientLimits};
 
 use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc};
 use core::fmt;
@@ -134,7 +134,7 @@ use crate::{
     engine::{ClientConnection, ClientInput, ClientOutput, ClientStart},
     entropy::Entropy,
     id::WireId,
-    socket::{Decoder, DecoderLimits, Json, NamespaceName},
+    socket::{Decoder, DecoderLimits, NamespaceName},
     time::Timestamp,
 };
 
@@ -187,19 +187,6 @@ pub struct Client {
     first_ack: u64,
     /// The largest body of a POST that has not been found to be too large.
     max_body: usize,
-}
-
-/// How a namespace is joined.
-#[derive(Clone, Default)]
-pub enum Auth {
-    /// Without credentials.
-    #[default]
-    None,
-    /// With these, an object, at each attempt.
-    Value(Json),
-    /// With fresh ones, that the application is asked for at each attempt by
-    /// [`Event::AuthRequested`].
-    Ask,
 }
 
 impl Client {
@@ -312,16 +299,5 @@ impl fmt::Debug for Client {
             .field("connection", &self.io.connection)
             .field("namespaces", &self.sockets.keys())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Auth {
-    /// Shows no credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Value(_) => "Value(..)",
-            Self::Ask => "Ask",
-        })
     }
 }

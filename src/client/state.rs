@@ -13,6 +13,7 @@ use super::{
     session::{PID_LEN_MAX, Session},
     settle::ID_MAX,
     socket::Socket,
+    unconfirmed::Sent,
 };
 use crate::{
     engine::ClientConnection,
@@ -86,16 +87,6 @@ pub struct SessionState {
     /// The id that it has on the wire, if the server confirms and may have it.
     #[serde(default, deserialize_with = "whole_or_null")]
     in_flight: Option<u64>,
-}
-
-/// Events of the present session, by their number in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sent {
-    /// How many came before the first one here.
-    #[serde(deserialize_with = "whole")]
-    pub(super) confirmed: u64,
-    /// `None` is a volatile event, which counts and is not sent again.
-    pub(super) events: Vec<Option<BufferedEvent>>,
 }
 
 impl SessionState {

@@ -7,7 +7,10 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use super::{BufferedEvent, ClientLimits, state::Sent};
+use serde::{Deserialize, Serialize};
+
+use super::{BufferedEvent, ClientLimits};
+use crate::number::whole;
 
 /// The events from the first one on that the server has not confirmed.
 #[derive(Debug, Default)]
@@ -33,6 +36,16 @@ pub(super) struct Entry {
     serial: u64,
     /// How often in a row the server closed the connection because of it.
     refusals: u32,
+}
+
+/// Events of the present session, by their number in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sent {
+    /// How many came before the first one here.
+    #[serde(deserialize_with = "whole")]
+    pub(super) confirmed: u64,
+    /// `None` is a volatile event, which counts and is not sent again.
+    pub(super) events: Vec<Option<BufferedEvent>>,
 }
 
 impl Unconfirmed {

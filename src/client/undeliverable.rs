@@ -12,51 +12,11 @@
 //! Where they are not, an event that is sent with retries is blamed if it was the only one on the
 //! connection.
 
-use thiserror::Error;
-
-use super::{AckFailure, BufferedEvent, EmitError, Event, io::Io, socket::Socket};
+use super::{AckFailure, BufferedEvent, Event, Undeliverable, io::Io, socket::Socket};
 use crate::socket::{Encoded, NamespaceName};
 
 /// Longer than what stands before the name of a namespace and the arguments: types, counts, an id.
 const LONGEST_PREFIX: usize = 64;
-
-/// Why a server does not take an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Undeliverable {
-    /// Its text or one of its attachments, in the form that it has on the present transport, is
-    /// larger than the server takes at once (`maxPayload`).
-    #[error("it is larger than the {limit} bytes that the server takes at once")]
-    TooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// It has more attachments than
-    /// [`ClientLimits::sent_attachments`](super::ClientLimits::sent_attachments).
-    #[error("it has more than {limit} attachments")]
-    TooManyAttachments {
-        /// The limit.
-        limit: usize,
-    },
-    /// The server has closed the connection because of it,
-    /// [`ClientLimits::refusals`](super::ClientLimits::refusals) times in a row.
-    #[error("the server has closed the connection because of it {times} times")]
-    Refused {
-        /// How often.
-        times: u32,
-    },
-}
-
-impl From<Undeliverable> for EmitError {
-    fn from(cause: Undeliverable) -> Self {
-        match cause {
-            Undeliverable::TooLarge { limit } => Self::TooLarge { limit },
-            Undeliverable::TooManyAttachments { limit } => Self::TooManyAttachments { limit },
-            // Known of events that were sent.
-            Undeliverable::Refused { .. } => Self::Full,
-        }
-    }
-}
 
 /// The event that may be why the server closed the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

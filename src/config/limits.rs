@@ -1,6 +1,6 @@
 //! Bounds on what peers can make a server hold and do.
 
-use super::{ConfigError, check};
+use super::error::{ConfigError, check};
 use crate::bucket::Rate;
 
 /// Bounds on what peers can make the server hold and do. All are finite; none may be zero.

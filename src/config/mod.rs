@@ -1,11 +1,16 @@
 //! Everything that can be set, with its default, its unit and who pays when it is raised.
 
+mod client;
+mod error;
 mod limits;
 mod origins;
 mod recovery;
 mod subprotocols;
 
+pub(crate) use self::error::check;
 pub use self::{
+    client::{ClientConfig, ClientLimits},
+    error::ConfigError,
     limits::Limits,
     origins::Origins,
     recovery::{RecoveryConfig, ReplayOrder},
@@ -13,8 +18,6 @@ pub use self::{
 };
 
 use core::time::Duration;
-
-use thiserror::Error;
 
 /// Settings of a server; immutable once a machine was made with them.
 ///
@@ -215,25 +218,5 @@ impl ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The value of this field is too small, or nothing that can be used.
-    #[error("the setting `{field}` is out of range")]
-    OutOfRange {
-        /// The path of the field, such as `limits.attachments`.
-        field: &'static str,
-    },
-}
-
-/// Names the first rule that does not hold.
-pub(crate) fn check(rules: &[(&'static str, bool)]) -> Result<(), ConfigError> {
-    match rules.iter().find(|(_, holds)| !holds) {
-        Some((field, _)) => Err(ConfigError::OutOfRange { field }),
-        None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{ConfigError, check};
+use super::error::{ConfigError, check};
 use crate::bucket::Rate;
 
 /// Settings of connection state recovery. Each namespace has a log and sessions of its own, so the

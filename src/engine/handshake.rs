@@ -4,11 +4,11 @@ use alloc::string::String;
 use core::{fmt, time::Duration};
 
 use bytestring::ByteString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::DecodeError;
-use crate::{EngineId, ServerConfig, Transports};
+use crate::{EngineId, ServerConfig, Transports, transport::Transport};
 
 /// The JSON of the open packet: what a server tells a client about their session.
 ///
@@ -74,41 +74,6 @@ impl Open {
 /// Whether a polling session may move to WebSocket.
 pub(super) fn upgradable(config: &ServerConfig) -> bool {
     config.allow_upgrades && config.transports == Transports::Both
-}
-
-/// How packets travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// HTTP long-polling: GET receives, POST sends.
-    Polling,
-    /// WebSocket.
-    WebSocket,
-}
-
-impl Transport {
-    /// Reads the name used in query strings and open packets.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "polling" => Some(Self::Polling),
-            "websocket" => Some(Self::WebSocket),
-            _ => None,
-        }
-    }
-
-    /// Returns the name used in query strings and open packets.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Polling => "polling",
-            Self::WebSocket => "websocket",
-        }
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// The query string of a request. Of a repeated parameter the last one counts.

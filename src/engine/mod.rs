@@ -100,6 +100,7 @@ mod upgrade;
 mod verify;
 mod websocket;
 
+pub use crate::transport::Transport;
 pub use client::{
     ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientInput, ClientOutput,
     ClientStart,
@@ -108,7 +109,7 @@ pub(crate) use close_code::TRY_AGAIN_LATER;
 pub use close_code::close_text;
 pub use cors::{Cors, Fields};
 pub use error::{CloseReason, DecodeError, SendError, TransportFault};
-pub use handshake::{Open, Query, QuerySid, Transport};
+pub use handshake::{Open, Query, QuerySid};
 pub use io::{Event, Input, Output};
 pub use packet::{Frame, Packet, Payload};
 pub use payload::{PayloadReader, PayloadWriter};

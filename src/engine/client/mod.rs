@@ -23,7 +23,7 @@ use super::{
     packet::base64_len,
     queue::{Account, Fifo, SendQueue},
 };
-use crate::{Timestamp, WireId, client::ClientConfig, grace::Grace};
+use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 
 /// The client's half of one Engine.IO session.
 ///

@@ -6,10 +6,8 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::{
-    config::{ConfigError, check},
-    engine::Transport,
-};
+use super::error::{ConfigError, check};
+use crate::transport::Transport;
 
 /// Settings of a client; immutable once a machine was made with them. The defaults are those of
 /// the reference (protocol facts 4.1) where it has the setting.
@@ -128,7 +126,7 @@ impl ClientConfig {
     }
 
     /// Time that the server has to answer a CONNECT, and the application to answer
-    /// [`Event::AuthRequested`](super::Event::AuthRequested). Default 20 s. The reference waits
+    /// [`Event::AuthRequested`](crate::client::Event::AuthRequested). Default 20 s. The reference waits
     /// for ever (C5).
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
@@ -176,7 +174,7 @@ impl ClientConfig {
         self
     }
 
-    /// How often an event of [`Client::emit_with_retries`](super::Client::emit_with_retries) is
+    /// How often an event of [`Client::emit_with_retries`](crate::client::Client::emit_with_retries) is
     /// sent again at most. Default 3.
     #[must_use]
     pub fn retries(mut self, value: u32) -> Self {
@@ -198,7 +196,7 @@ impl ClientConfig {
         self
     }
 
-    /// Checks that every value is usable. [`Client::new`](super::Client::new) calls it.
+    /// Checks that every value is usable. [`Client::new`](crate::client::Client::new) calls it.
     ///
     /// # Errors
     ///
@@ -263,13 +261,13 @@ pub struct ClientLimits {
     pub namespaces: usize,
     /// Binary attachments of one event or answer that is sent. Default 10: official servers with
     /// socket.io-parser 4.2.6 or later and servers of this crate take no more. One more is refused
-    /// ([`EmitError::TooManyAttachments`](super::EmitError)); raised above what the server takes,
+    /// ([`EmitError::TooManyAttachments`](crate::client::EmitError)); raised above what the server takes,
     /// the client pays: see `refusals`.
     pub sent_attachments: usize,
     /// How often in a row the server may close the connection because of the same event, before
-    /// the event is given up ([`Event::Undeliverable`](super::Event::Undeliverable)), and how often
+    /// the event is given up ([`Event::Undeliverable`](crate::client::Event::Undeliverable)), and how often
     /// in a row the client cannot read what a session goes on with, before it gives the session up
-    /// ([`Event::ReplayUnreadable`](super::Event::ReplayUnreadable)). Default 3. Higher, the events
+    /// ([`Event::ReplayUnreadable`](crate::client::Event::ReplayUnreadable)). Default 3. Higher, the events
     /// behind it wait for longer.
     pub refusals: u32,
     /// Binary attachments of one incoming packet. Default 10. More is a parse error.
