@@ -13,7 +13,7 @@ use socketio_proto::{
 };
 
 use crate::{
-    state::State,
+    state::{State, Visitor},
     store::{Answer, Draft, Job, Missed},
     tokio_driver::{App, Context},
 };
@@ -37,12 +37,6 @@ pub struct Room {
     waiting: usize,
     /// Where sessions wait for the next process.
     state: Option<State>,
-}
-
-/// What is kept of a socket, and given back when its client recovers.
-#[derive(Clone, Default, Deserialize, Serialize)]
-pub struct Visitor {
-    name: String,
 }
 
 /// What the page says about itself when it connects. What is missing or wrong is taken as unsaid.

@@ -6,9 +6,14 @@ use std::{
     path::PathBuf,
 };
 
+use serde::{Deserialize, Serialize};
 use socketio_proto::hub::Snapshot;
 
-use crate::room::Visitor;
+/// What is kept of a socket, and given back when its client recovers.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct Visitor {
+    pub name: String,
+}
 
 /// Where the file is.
 pub struct State {

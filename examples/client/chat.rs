@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{driver::Driver, entropy, view};
+use crate::{driver::Driver, entropy::entropy, view};
 
 /// How long the end waits for messages to be acknowledged.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@
 
 mod chat;
 mod driver;
+mod entropy;
 mod view;
 
 use std::{error::Error, io::BufRead as _, process::ExitCode};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use self::{
     chat::{Chat, End},
     driver::{Driver, Site},
+    entropy::entropy,
 };
 
 /// Lines that were typed and not read yet.
@@ -65,11 +67,6 @@ fn read_lines() -> mpsc::Receiver<String> {
         }
     });
     typed
-}
-
-/// Spreads reconnections. Not to be guessed is of no importance here, to be there is.
-fn entropy(dest: &mut [u8]) {
-    getrandom::fill(dest).ok();
 }
 
 struct Arguments {

@@ -3,31 +3,23 @@
 use std::{
     collections::BTreeMap,
     pin::{Pin, pin},
-    sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
-use socketio_proto::{
-    Timestamp, WireId,
-    engine::{Frame, Refusal, Response, WebSocketRequest, WebSocketResponse},
-    server::Input,
-};
+use socketio_proto::{Timestamp, WireId, engine::Response, server::Input};
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{mpsc, oneshot},
     task::{JoinHandle, yield_now},
     time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
     clock::Clock,
-    exchange::{Dropped, head},
+    endpoint::{Command, Endpoint},
+    http::head,
     machine::{Machine, Outgoing},
     peer::{Peer, Written},
     signal::{Shutdown, requested},
@@ -59,12 +51,6 @@ const MESSAGES_END: Duration = Duration::from_secs(1);
 /// Timers this far away are as good as none.
 const FAR: Duration = Duration::from_hours(24);
 
-/// Names an exchange or a WebSocket.
-pub(super) fn next_wire() -> WireId {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    WireId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Starts a machine, and the task that it lives in from then on. It ends when the program is to end
 /// and all connections are gone.
 pub fn spawn<M: Machine>(
@@ -85,54 +71,6 @@ pub fn spawn<M: Machine>(
     actor.flush(None);
     let task = tokio::spawn(actor.run(inbox, messages, shutdown));
     (Endpoint(commands), task)
-}
-
-/// The way to a machine.
-#[derive(Clone)]
-pub struct Endpoint(mpsc::Sender<Command>);
-
-impl Endpoint {
-    pub(super) async fn send(&self, command: Command) -> Result<(), Dropped> {
-        self.0.send(command).await.map_err(|_| Dropped)
-    }
-
-    /// Reports a wire as lost from where nothing can be waited for.
-    pub(super) fn report_lost(&self, wire: WireId) {
-        if let Err(TrySendError::Full(command)) =
-            self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let commands = self.0.clone();
-            // One such task per lost wire, until the machine has caught up.
-            runtime.spawn(async move { commands.send(command).await.ok() });
-        }
-    }
-}
-
-/// What connections tell the machine.
-pub(super) enum Command {
-    /// A plain HTTP request.
-    Request { wire: WireId, parts: Box<Parts>, answer: oneshot::Sender<Response> },
-    /// The body of a POST.
-    Body { wire: WireId, body: Bytes },
-    /// A WebSocket handshake to decide about.
-    Verify {
-        parts: Arc<Parts>,
-        request: WebSocketRequest,
-        answer: oneshot::Sender<Result<WebSocketResponse, Refusal>>,
-    },
-    /// A WebSocket whose handshake was completed.
-    WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },
-    /// A message on a WebSocket.
-    Frame { wire: WireId, frame: Frame },
-    /// A ping or a pong on a WebSocket.
-    ControlFrame { wire: WireId },
-    /// The peer has closed a WebSocket.
-    CloseFrame { wire: WireId },
-    /// What the WebSocket protocol itself has to say, to be written as it is.
-    Reply { wire: WireId, bytes: BytesMut },
-    /// A peer is gone. A WebSocket gets our part of the closing handshake before.
-    Lost { wire: WireId, last: BytesMut },
 }
 
 enum Wire {

@@ -1,43 +1,24 @@
 //! One plain HTTP request, and its answer.
 
-use std::{error, fmt, time::Duration};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::{HeaderName, HeaderValue, ORIGIN},
-    http::request::Parts,
-};
-use socketio_proto::{
-    WireId,
-    engine::{self, RequestHead},
-};
+use http_body_util::BodyExt as _;
+use hyper::{Method, Request, Response, body::Incoming};
+use socketio_proto::WireId;
 use tokio::sync::oneshot;
 
 use super::{
-    actor::{Command, Endpoint, next_wire},
-    site::{Body, Route},
+    endpoint::{Command, Dropped, Endpoint, next_wire},
+    http::{Body, to_http},
 };
-
-/// There is no answer: the connection is to be dropped.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Dropped;
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the exchange was dropped")
-    }
-}
-
-impl error::Error for Dropped {}
 
 /// Hands a request to the machine and waits for its answer. A POST is announced before its body is
 /// read, so that overlapping and aborted ones are recognised.
 pub(super) async fn answer(
-    route: &Route,
+    endpoint: &Endpoint,
     request: Request<Incoming>,
+    max_payload: usize,
     body_timeout: Duration,
 ) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
@@ -45,15 +26,15 @@ pub(super) async fn answer(
     let wire = next_wire();
     let (answer, mut answered) = oneshot::channel();
     let parts = Box::new(parts);
-    route.endpoint.send(Command::Request { wire, parts, answer }).await?;
-    let guard = Guard { wire, endpoint: &route.endpoint, is_answered: false };
+    endpoint.send(Command::Request { wire, parts, answer }).await?;
+    let guard = Guard { wire, endpoint, is_answered: false };
     let mut response = None;
     if has_body {
         tokio::select! {
             early = &mut answered => response = Some(early),
-            body = read(body, route.max_payload, body_timeout) => {
+            body = read(body, max_payload, body_timeout) => {
                 let body = body?;
-                route.endpoint.send(Command::Body { wire, body }).await?;
+                endpoint.send(Command::Body { wire, body }).await?;
             }
         }
     }
@@ -63,39 +44,6 @@ pub(super) async fn answer(
     };
     guard.disarm();
     Ok(to_http(response.map_err(|_| Dropped)?))
-}
-
-/// What the protocol looks at of a request, and whether that asks for a WebSocket.
-pub(super) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
-    let content_type = parts.headers.get(hyper::header::CONTENT_TYPE);
-    RequestHead {
-        method: method(&parts.method),
-        query: parts.uri.query().unwrap_or_default(),
-        upgrade,
-        origin: parts.headers.get(ORIGIN).map(HeaderValue::as_bytes),
-        binary: content_type.is_some_and(|value| value == "application/octet-stream"),
-    }
-}
-
-pub(super) fn method(method: &Method) -> engine::Method {
-    match *method {
-        Method::GET => engine::Method::Get,
-        Method::POST => engine::Method::Post,
-        _ => engine::Method::Other,
-    }
-}
-
-pub(super) fn to_http(response: engine::Response) -> Response<Body> {
-    let engine::Response { status, headers, body } = response;
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in headers {
-        let name = HeaderName::from_static(name);
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().append(name, value);
-    }
-    response
 }
 
 /// Reads a body that comes in time, or one byte more of it than the limit, which suffices for it to be refused.

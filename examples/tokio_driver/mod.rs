@@ -19,8 +19,10 @@
 
 mod actor;
 mod clock;
+mod endpoint;
 mod exchange;
 mod hosted;
+mod http;
 mod listen;
 mod machine;
 mod patience;
@@ -32,7 +34,8 @@ mod websocket;
 mod wire_format;
 
 pub use self::{
-    actor::{Endpoint, spawn},
+    actor::spawn,
+    endpoint::Endpoint,
     hosted::{App, Context, Hosted},
     listen::{Listeners, serve},
     machine::{Machine, Outgoing},

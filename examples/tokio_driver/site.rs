@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -13,14 +12,12 @@ use hyper::{
 use socketio_proto::engine::{Cors, Fields, Query};
 
 use super::{
-    actor::Endpoint,
-    exchange::{self, Dropped},
+    endpoint::{Dropped, Endpoint},
+    exchange,
+    http::Body,
     patience::Patience,
     websocket,
 };
-
-/// The body of an answer.
-pub type Body = Full<Bytes>;
 
 /// Everything that is served on one port.
 pub struct Site {
@@ -85,8 +82,13 @@ impl Route {
             tokio::time::sleep(self.delay).await;
         }
         match websocket::asked_for(&request) {
-            Some(asked) => websocket::answer(self, request, asked).await,
-            None => exchange::answer(self, request, patience.body).await,
+            Some(asked) => {
+                let endpoint = self.endpoint.clone();
+                websocket::answer(endpoint, request, asked, self.max_payload).await
+            }
+            None => {
+                exchange::answer(&self.endpoint, request, self.max_payload, patience.body).await
+            }
         }
     }
 }

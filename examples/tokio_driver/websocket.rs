@@ -34,11 +34,10 @@ use tokio::{
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
-    actor::{Command, Endpoint, next_wire},
-    exchange::{Dropped, method, to_http},
+    endpoint::{Command, Dropped, Endpoint, next_wire},
+    http::{Body, method, to_http},
     patience::PatientStream,
     peer::{Farewell, Peer},
-    site::{Body, Route},
     wire_format::{Buffers, Received, WebSocket},
 };
 
@@ -63,21 +62,20 @@ pub(super) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest>
 
 /// Answers a WebSocket handshake, after the machine has decided about it.
 pub(super) async fn answer(
-    route: &Route,
+    endpoint: Endpoint,
     mut request: Request<Incoming>,
     asked: WebSocketRequest,
+    max_payload: usize,
 ) -> Result<Response<Body>, Dropped> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let parts = Arc::new(request.into_parts().0);
     let (answer, verified) = oneshot::channel();
     let verify = Command::Verify { parts: parts.clone(), request: asked, answer };
-    route.endpoint.send(verify).await?;
+    endpoint.send(verify).await?;
     let switching = match verified.await.map_err(|_| Dropped)? {
         Ok(switching) => switching,
         Err(refusal) => return Ok(to_http(refusal.response(true))),
     };
-    let endpoint = route.endpoint.clone();
-    let max_payload = route.max_payload;
     tokio::spawn(async move {
         if let Some((stream, input)) = upgraded(on_upgrade).await {
             // Apart, so that the task of an idle WebSocket is no larger than what it needs.

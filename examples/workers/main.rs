@@ -24,6 +24,7 @@
 mod app;
 #[path = "../event_loop/driver/mod.rs"]
 mod driver;
+mod handles;
 mod links;
 mod servers;
 mod shared;
@@ -32,7 +33,7 @@ mod worker;
 use std::{
     error::Error,
     net::{TcpListener, TcpStream},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     thread,
 };
 
@@ -40,10 +41,7 @@ use bytes::BytesMut;
 use driver::{Arrival, EventLoop, Handle, Machine};
 use lexopt::prelude::{Long, ValueExt as _};
 
-use self::{shared::Shared, worker::Worker};
-
-/// The ways to the loops of all threads, as soon as there are any.
-type Handles = Arc<OnceLock<Vec<Handle>>>;
+use self::{handles::Handles, shared::Shared, worker::Worker};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = lexopt::Parser::from_env();

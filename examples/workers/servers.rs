@@ -13,9 +13,9 @@ use socketio_proto::{
 };
 
 use crate::{
-    Handles,
     app::{self, Relay},
     driver::{Machine, Outgoing},
+    handles::Handles,
 };
 
 /// What the others have broadcast, for each thread.

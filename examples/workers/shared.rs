@@ -15,7 +15,7 @@ use socketio_proto::{
     server::Event,
 };
 
-use crate::{Handles, app, links::thread_of};
+use crate::{app, handles::Handles, links::thread_of};
 
 /// What all threads share.
 pub struct Shared {

@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::{clock::Clock, http::Http};
+use self::{clock::Clock, http::Http, websocket::LINGER};
 
 /// Inputs that wait for the client; beyond it, links wait.
 const INBOX: usize = 64;
@@ -39,8 +39,6 @@ const INBOX: usize = 64;
 const FRAMES: usize = 32;
 /// Timers this far away are as good as none.
 const FAR: Duration = Duration::from_hours(24);
-/// How long a server may take for its part of the end.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// A client and its links.
 pub struct Driver {

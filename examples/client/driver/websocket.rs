@@ -1,5 +1,7 @@
 //! One WebSocket: its handshake, its frames, its end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{
     SinkExt as _, StreamExt as _,
@@ -16,8 +18,10 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, Utf8Bytes, protocol::WebSocketConfig},
 };
 
-use super::{LINGER, http::Site};
+use super::http::Site;
 
+/// How long the server may take for its part of the closing handshake.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// Stands for a close frame without a status code.
 const NO_STATUS: u16 = 1005;
 

@@ -1,0 +1,88 @@
+//! How the tasks of connections reach the actor.
+
+use std::{
+    error, fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+use hyper::http::request::Parts;
+use socketio_proto::{
+    WireId,
+    engine::{Frame, Refusal, Response, WebSocketRequest, WebSocketResponse},
+};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+use super::peer::Peer;
+
+/// The way to a machine.
+#[derive(Clone)]
+pub struct Endpoint(pub(super) mpsc::Sender<Command>);
+
+impl Endpoint {
+    pub(super) async fn send(&self, command: Command) -> Result<(), Dropped> {
+        self.0.send(command).await.map_err(|_| Dropped)
+    }
+
+    /// Reports a wire as lost from where nothing can be waited for.
+    pub(super) fn report_lost(&self, wire: WireId) {
+        if let Err(TrySendError::Full(command)) =
+            self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let commands = self.0.clone();
+            // One such task per lost wire, until the machine has caught up.
+            runtime.spawn(async move { commands.send(command).await.ok() });
+        }
+    }
+}
+
+/// What connections tell the machine.
+pub(super) enum Command {
+    /// A plain HTTP request.
+    Request { wire: WireId, parts: Box<Parts>, answer: oneshot::Sender<Response> },
+    /// The body of a POST.
+    Body { wire: WireId, body: Bytes },
+    /// A WebSocket handshake to decide about.
+    Verify {
+        parts: Arc<Parts>,
+        request: WebSocketRequest,
+        answer: oneshot::Sender<Result<WebSocketResponse, Refusal>>,
+    },
+    /// A WebSocket whose handshake was completed.
+    WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },
+    /// A message on a WebSocket.
+    Frame { wire: WireId, frame: Frame },
+    /// A ping or a pong on a WebSocket.
+    ControlFrame { wire: WireId },
+    /// The peer has closed a WebSocket.
+    CloseFrame { wire: WireId },
+    /// What the WebSocket protocol itself has to say, to be written as it is.
+    Reply { wire: WireId, bytes: BytesMut },
+    /// A peer is gone. A WebSocket gets our part of the closing handshake before.
+    Lost { wire: WireId, last: BytesMut },
+}
+
+/// There is no answer: the connection is to be dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the exchange was dropped")
+    }
+}
+
+impl error::Error for Dropped {}
+
+/// Names an exchange or a WebSocket.
+pub(super) fn next_wire() -> WireId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    WireId(NEXT.fetch_add(1, Ordering::Relaxed))
+}

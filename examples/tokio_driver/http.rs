@@ -1,0 +1,46 @@
+//! HTTP requests and responses in the terms of the protocol.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Response, StatusCode,
+    header::{HeaderName, HeaderValue, ORIGIN},
+    http::request::Parts,
+};
+use socketio_proto::engine::{self, RequestHead};
+
+/// The body of an answer.
+pub type Body = Full<Bytes>;
+
+/// What the protocol looks at of a request, and whether that asks for a WebSocket.
+pub(super) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
+    let content_type = parts.headers.get(hyper::header::CONTENT_TYPE);
+    RequestHead {
+        method: method(&parts.method),
+        query: parts.uri.query().unwrap_or_default(),
+        upgrade,
+        origin: parts.headers.get(ORIGIN).map(HeaderValue::as_bytes),
+        binary: content_type.is_some_and(|value| value == "application/octet-stream"),
+    }
+}
+
+pub(super) fn method(method: &Method) -> engine::Method {
+    match *method {
+        Method::GET => engine::Method::Get,
+        Method::POST => engine::Method::Post,
+        _ => engine::Method::Other,
+    }
+}
+
+pub(super) fn to_http(response: engine::Response) -> Response<Body> {
+    let engine::Response { status, headers, body } = response;
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in headers {
+        let name = HeaderName::from_static(name);
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().append(name, value);
+    }
+    response
+}
