@@ -13,7 +13,7 @@ pub enum Auth {
     /// With these, an object, at each attempt.
     Value(Json),
     /// With fresh ones, that the application is asked for at each attempt by
-    /// [`Event::AuthRequested`].
+    /// [`Event::AuthRequested`](super::Event::AuthRequested).
     Ask,
 }
 
