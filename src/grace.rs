@@ -16,8 +16,9 @@ use core::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How late a timer may be without a doubt: timers are, by a little.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
+/// How late a timer may be without a doubt. Timers of a busy machine are late by a few milliseconds,
+/// and a peer that was silent for the whole of its time did not save its answer for the last of them.
+const TIMER_SLACK: Duration = Duration::from_millis(5);
 /// The shortest grace period. A deadline may have passed right before the owner ran again, and to
 /// read what waits takes time even so.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -99,13 +100,13 @@ mod tests {
         let mut grace = Grace::default();
         assert!(!grace.may_judge(at(999), at(1_000), LONGEST));
         assert!(grace.may_judge(at(1_000), at(1_000), LONGEST));
-        assert!(grace.may_judge(at(1_002), at(1_000), LONGEST));
+        assert!(grace.may_judge(at(1_005), at(1_000), LONGEST));
         assert_eq!(grace.postpone(at(1_000)), at(1_000));
     }
 
     #[test]
     fn a_grace_period_is_as_long_as_the_notice_was_late_within_bounds() {
-        for (late, period) in [(3, 100), (100, 100), (700, 700), (20_000, 20_000), (90_000, 20_000)]
+        for (late, period) in [(6, 100), (100, 100), (700, 700), (20_000, 20_000), (90_000, 20_000)]
         {
             let mut grace = Grace::default();
             let now = 1_000 + late;

@@ -53,7 +53,7 @@
 //!
 //! Where that cannot be known, as in a runtime whose readers are tasks, or if the process did not
 //! run for a while (it was stopped, its machine was suspended, a handler blocked, the clock jumped
-//! forward), the session helps itself. A deadline that waits for the peer and is noticed more than 2
+//! forward), the session helps itself. A deadline that waits for the peer and is noticed more than 5
 //! ms late ends nothing yet. It is judged at the end of a *grace period*: as long as the notice was
 //! late, at least 100 ms, at most `ping_timeout`, and again if the session's owner is much too late
 //! once more. So healthy peers stay, and those that are gone are
