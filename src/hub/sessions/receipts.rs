@@ -9,7 +9,8 @@ mod snapshot;
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -27,28 +28,58 @@ use crate::{
 pub(in crate::hub) const OFFSET_LEN_MAX: usize = 255;
 
 /// What a session remembers of its client's events.
+///
+/// Each step takes O(log n + what it forgets), and what is forgotten was remembered in a step of its
+/// own.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     /// Events of a client that counts them.
     received: u64,
-    /// Offsets that were accepted, and the try that waits for the answer to an earlier one.
-    offsets: BTreeMap<Box<str>, Option<Waiting>>,
-    accepted: VecDeque<Box<str>>,
-    answers: BTreeMap<AnswerKey, Answer>,
-    answered: VecDeque<AnswerKey>,
+    /// Offsets that were accepted.
+    offsets: BTreeMap<Arc<str>, Accepted>,
+    /// The same, oldest first.
+    accepted: BTreeMap<u64, Arc<str>>,
+    /// Answers to events of a client that counts them, by id.
+    answers: BTreeMap<u64, Answer>,
+    /// All answers, those to events with an offset included, oldest first.
+    answered: BTreeMap<u64, Event>,
     answer_bytes: usize,
+    /// Answers by id that were sent, with how many questions had been asked by then.
+    sent: BTreeSet<(u64, u64)>,
     /// Events of a client that counts them which were not handled: it is to send them again.
     withdrawn: BTreeSet<u64>,
     /// Counts what a client that counts has asked.
     questions: u64,
+    /// What was sent before so many questions was sent on an earlier link.
+    linked_at: u64,
+    /// Counts what is remembered, so that the oldest is known.
+    next: u64,
+}
+
+/// An event whose offset was accepted.
+#[derive(Debug)]
+struct Accepted {
+    /// Its key in `accepted`.
+    order: u64,
+    /// The try that waits for the answer to an earlier one.
+    waiting: Option<Waiting>,
+    answer: Option<Answer>,
 }
 
 #[derive(Debug)]
 struct Answer {
     args: Args,
-    /// How many questions had been asked when it was sent on the present link; `None` if it was
-    /// not.
+    /// Its key in `answered`.
+    order: u64,
+    /// Its key in `sent`, if it is there.
     sent: Option<u64>,
+}
+
+/// Names an event that was answered.
+#[derive(Clone, Debug)]
+enum Event {
+    Id(u64),
+    Offset(Arc<str>),
 }
 
 /// Which event an answer belongs to.
@@ -93,18 +124,17 @@ impl Receipts {
         waiting: Option<Waiting>,
         limits: &Limits,
     ) -> Known {
-        if let Some(waits) = self.offsets.get_mut(offset) {
-            *waits = waiting.or(*waits);
-            let answer = self.answers.get(&AnswerKey::Offset(offset.into()));
-            return Known::Duplicate(answer.map(|answer| answer.args.clone()));
+        if let Some(accepted) = self.offsets.get_mut(offset) {
+            accepted.waiting = waiting.or(accepted.waiting);
+            return Known::Duplicate(accepted.answer.as_ref().map(|answer| answer.args.clone()));
         }
-        self.offsets.insert(offset.into(), None);
-        self.accepted.push_back(offset.into());
+        let (offset, order): (Arc<str>, u64) = (offset.into(), self.take_next());
+        self.accepted.insert(order, offset.clone());
+        self.offsets.insert(offset, Accepted { order, waiting: None, answer: None });
         if self.accepted.len() > limits.client_offsets
-            && let Some(oldest) = self.accepted.pop_front()
+            && let Some((_, oldest)) = self.accepted.pop_first()
         {
-            self.offsets.remove(&oldest);
-            self.forget(&AnswerKey::Offset(oldest));
+            self.forget_offset(&oldest);
         }
         Known::Fresh
     }
@@ -117,23 +147,23 @@ impl Receipts {
         is_sent: bool,
         limits: &Limits,
     ) -> Option<Waiting> {
-        let waiting = match &key {
-            AnswerKey::Id(_) => None,
+        let (event, waiting) = match key {
+            AnswerKey::Id(id) => (Event::Id(id), None),
             // One that has left the window is recognised no more, so its answer is of no use.
-            AnswerKey::Offset(offset) => self.offsets.get_mut(offset)?.take(),
+            AnswerKey::Offset(offset) => {
+                let waiting = self.offsets.get_mut(&*offset)?.waiting.take();
+                let (offset, _) = self.offsets.get_key_value(&*offset)?;
+                (Event::Offset(offset.clone()), waiting)
+            }
         };
-        self.forget(&key);
-        let size = size(args);
-        if size <= limits.client_ack_bytes {
-            self.answer_bytes = self.answer_bytes.saturating_add(size);
-            let sent = is_sent.then_some(self.questions);
-            self.answers.insert(key.clone(), Answer { args: args.detached(), sent });
-            self.answered.push_back(key);
+        self.forget(&event);
+        if size(args) <= limits.client_ack_bytes {
+            self.keep(event, args, is_sent);
         }
         while self.answered.len() > limits.client_offsets
             || self.answer_bytes > limits.client_ack_bytes
         {
-            let Some(oldest) = self.answered.front().cloned() else {
+            let Some(oldest) = self.answered.first_entry().map(|entry| entry.get().clone()) else {
                 break;
             };
             self.forget(&oldest);
@@ -151,17 +181,11 @@ impl Receipts {
         offset: Option<&str>,
         limits: &Limits,
     ) -> bool {
-        let accepted = offset.and_then(|offset| self.offsets.remove_entry(offset));
+        let accepted = offset.and_then(|offset| self.forget_offset(offset));
         let is_known = accepted.is_some() || id.is_some();
-        let waiting = accepted.and_then(|(offset, waiting)| {
-            // Events are withdrawn soon, so it stands near the end.
-            if let Some(index) = self.accepted.iter().rposition(|other| *other == offset) {
-                self.accepted.remove(index);
-            }
-            waiting
-        });
         if let Some(id) = id {
             self.withdrawn.insert(id);
+            let waiting = accepted.and_then(|accepted| accepted.waiting);
             self.withdrawn.extend(waiting.map(|waiting| waiting.id));
         }
         while self.withdrawn.len() > limits.client_offsets {
@@ -188,8 +212,11 @@ impl Receipts {
         let count = Packet { namespace: name.clone(), kind: Kind::Ack { id: None, args } };
         let mut packets = Vec::from([Encoded::packet(&count)]);
         for id in ids {
-            if let Some(answer) = self.answers.get_mut(&AnswerKey::Id(id)) {
-                answer.sent = Some(self.questions);
+            if let Some(answer) = self.answers.get_mut(&id) {
+                if let Some(before) = answer.sent.replace(self.questions) {
+                    self.sent.remove(&(before, id));
+                }
+                self.sent.insert((self.questions, id));
                 packets.push(Encoded::ack(name, id, &answer.args));
             }
         }
@@ -198,34 +225,72 @@ impl Receipts {
 
     /// The session has another link, and what was sent on the former one may not have arrived.
     pub(super) fn relink(&mut self) {
-        for answer in self.answers.values_mut() {
-            answer.sent = None;
-        }
+        self.questions = self.questions.saturating_add(1);
+        self.linked_at = self.questions;
     }
 
     fn forget_arrived(&mut self) {
-        let questions = self.questions;
-        let has_arrived = |answer: &Answer| answer.sent.is_some_and(|sent| sent < questions);
-        let (answers, bytes) = (&mut self.answers, &mut self.answer_bytes);
-        self.answered.retain(|key| {
-            let is_kept = matches!(key, AnswerKey::Offset(_))
-                || answers.get(key).is_some_and(|answer| !has_arrived(answer));
-            if !is_kept && let Some(answer) = answers.remove(key) {
-                *bytes = bytes.saturating_sub(size(&answer.args));
-            }
-            is_kept
-        });
+        let arrived = (self.linked_at, 0)..(self.questions, 0);
+        while let Some((_, id)) = self.sent.range(arrived.clone()).next().copied() {
+            self.forget(&Event::Id(id));
+        }
     }
 
-    fn forget(&mut self, key: &AnswerKey) {
-        let Some(answer) = self.answers.remove(key) else {
+    /// Keeps an answer to an event that has none.
+    fn keep(&mut self, event: Event, args: &Args, is_sent: bool) {
+        let order = self.take_next();
+        let mut answer = Answer { args: args.detached(), order, sent: None };
+        match &event {
+            Event::Id(id) => {
+                if is_sent {
+                    answer.sent = Some(self.questions);
+                    self.sent.insert((self.questions, *id));
+                }
+                self.answers.insert(*id, answer);
+            }
+            Event::Offset(offset) => {
+                if let Some(accepted) = self.offsets.get_mut(offset) {
+                    accepted.answer = Some(answer);
+                }
+            }
+        }
+        self.answer_bytes = self.answer_bytes.saturating_add(size(args));
+        self.answered.insert(order, event);
+    }
+
+    /// Forgets the answer to an event.
+    fn forget(&mut self, event: &Event) {
+        let answer = match event {
+            Event::Id(id) => self.answers.remove(id),
+            Event::Offset(offset) => {
+                self.offsets.get_mut(offset).and_then(|accepted| accepted.answer.take())
+            }
+        };
+        let Some(Answer { args, order, sent }) = answer else {
             return;
         };
-        self.answer_bytes = self.answer_bytes.saturating_sub(size(&answer.args));
-        // The oldest are forgotten first, so it stands near the front.
-        if let Some(index) = self.answered.iter().position(|other| other == key) {
-            self.answered.remove(index);
+        if let (Event::Id(id), Some(sent)) = (event, sent) {
+            self.sent.remove(&(sent, *id));
         }
+        self.answered.remove(&order);
+        self.answer_bytes = self.answer_bytes.saturating_sub(size(&args));
+    }
+
+    /// Forgets that an offset was accepted, and the answer to its event.
+    fn forget_offset(&mut self, offset: &str) -> Option<Accepted> {
+        let mut accepted = self.offsets.remove(offset)?;
+        self.accepted.remove(&accepted.order);
+        if let Some(Answer { args, order, .. }) = accepted.answer.take() {
+            self.answered.remove(&order);
+            self.answer_bytes = self.answer_bytes.saturating_sub(size(&args));
+        }
+        Some(accepted)
+    }
+
+    fn take_next(&mut self) -> u64 {
+        let next = self.next;
+        self.next = next.saturating_add(1);
+        next
     }
 }
 
@@ -244,6 +309,11 @@ mod tests {
 
     fn args(text: &str) -> Args {
         Args::new(&(text,)).unwrap()
+    }
+
+    fn kept(receipts: &Receipts) -> impl Iterator<Item = &Answer> {
+        let with_offset = receipts.offsets.values().filter_map(|it| it.answer.as_ref());
+        receipts.answers.values().chain(with_offset)
     }
 
     #[test]
@@ -277,9 +347,9 @@ mod tests {
                 receipts.offsets.len() <= 2 && receipts.accepted.len() == receipts.offsets.len()
             );
             assert!(
-                receipts.answers.len() <= 2 && receipts.answered.len() == receipts.answers.len()
+                receipts.answered.len() <= 2 && receipts.answered.len() == kept(&receipts).count()
             );
-            let bytes: usize = receipts.answers.values().map(|answer| size(&answer.args)).sum();
+            let bytes: usize = kept(&receipts).map(|answer| size(&answer.args)).sum();
             assert_eq!(receipts.answer_bytes, bytes);
         }
         let answers = receipts.question(&NamespaceName::ROOT, [99, 99, 5].into());
@@ -287,7 +357,7 @@ mod tests {
         assert!(
             receipts.answer(AnswerKey::Offset("5".into()), &args("late"), true, &limits).is_none()
         );
-        assert!(!receipts.answers.contains_key(&AnswerKey::Offset("5".into())));
+        assert!(!receipts.offsets.contains_key("5"));
     }
 
     #[test]
@@ -303,6 +373,18 @@ mod tests {
         }
         let answers = receipts.question(&NamespaceName::ROOT, [96, 97, 99, 99].into());
         assert_eq!(answers[0].head(), "43[0,97,99]");
+    }
+
+    #[test]
+    fn an_offset_that_is_forgotten_takes_its_answer_along() {
+        let (mut receipts, limits) = (Receipts::default(), limits(2, 1_000));
+        for offset in ["a", "b", "c"] {
+            assert_eq!(receipts.accept(offset, None, &limits), Known::Fresh);
+            receipts.answer(AnswerKey::Offset(offset.into()), &args("ok"), true, &limits);
+        }
+        assert!(receipts.withdraw(None, Some("b"), &limits));
+        assert_eq!((receipts.offsets.len(), receipts.accepted.len()), (1, 1));
+        assert_eq!((receipts.answered.len(), receipts.answer_bytes), (1, size(&args("ok"))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerKey, Known, OFFSET_LEN_MAX, Receipts};
+use super::{AnswerKey, Event, Known, OFFSET_LEN_MAX, Receipts};
 use crate::{
     config::Limits,
     recovery::{Inconsistent, require},
@@ -25,14 +25,20 @@ pub(in crate::hub) struct ReceiptsSnapshot {
 
 impl Receipts {
     pub(in crate::hub::sessions) fn snapshot(&self) -> ReceiptsSnapshot {
-        let answer = |key: &AnswerKey| {
-            let answer = self.answers.get(key)?;
-            Some((key.clone(), ArgsSnapshot::of(&answer.args)))
+        let answer = |event: &Event| {
+            let (key, answer) = match event {
+                Event::Id(id) => (AnswerKey::Id(*id), self.answers.get(id)?),
+                Event::Offset(offset) => {
+                    let accepted = self.offsets.get(offset)?;
+                    (AnswerKey::Offset((&**offset).into()), accepted.answer.as_ref()?)
+                }
+            };
+            Some((key, ArgsSnapshot::of(&answer.args)))
         };
         ReceiptsSnapshot {
             received: self.received,
-            offsets: self.accepted.iter().cloned().collect(),
-            answers: self.answered.iter().filter_map(answer).collect(),
+            offsets: self.accepted.values().map(|offset| (&**offset).into()).collect(),
+            answers: self.answered.values().filter_map(answer).collect(),
             withdrawn: self.withdrawn.iter().copied().collect(),
         }
     }
