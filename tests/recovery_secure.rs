@@ -30,10 +30,10 @@ fn h50_a_session_is_bound_to_its_namespace() {
     assert_eq!(again, session);
 }
 
-/// The reference lets blocked users back in for two minutes.
+/// By default the reference lets blocked users back in for two minutes. Here the application decides.
 #[test]
-fn h51_the_application_can_be_asked_again() {
-    let mut world = recovering(|recovery| recovery.skip_authorization = false);
+fn h51_the_application_is_asked_at_each_recovery() {
+    let mut world = World::with_recovery();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     world.cut(client);
@@ -46,6 +46,21 @@ fn h51_the_application_can_be_asked_again() {
     assert!(world.server.reject(world.now, request, &Rejection::new("blocked")));
     world.drain();
     assert_eq!(world.text(client), r#"44{"message":"blocked"}"#);
+}
+
+/// The reference's default is a setting here.
+#[test]
+fn h51_the_application_is_not_asked_if_it_does_not_want_to_be() {
+    let mut world = recovering(|recovery| recovery.skip_authorization = true);
+    let (client, session) = world.connect();
+    world.cut(client);
+    world.auto_accept = false;
+    let (_, again) = world.claim(&session, None);
+    assert_eq!(again, session);
+    assert!(world.connected().1.is_recovered());
+    let client = world.open();
+    world.send(client, r#"40{"pid":"AAAAAAAAAAAAAAAAAAAA"}"#);
+    assert!(world.texts(client).is_empty(), "a new session is the application's to decide");
 }
 
 /// In the reference a kick or a logout is not final: the private id goes on working.
@@ -101,7 +116,7 @@ fn h53_rooms_and_kicks_work_while_parked() {
 /// In the reference the missed packets are on the wire before the middlewares decide.
 #[test]
 fn h54_nothing_is_replayed_before_authorisation() {
-    let mut world = recovering(|recovery| recovery.skip_authorization = false);
+    let mut world = World::with_recovery();
     let (client, session) = world.connect();
     world.cut(client);
     broadcast(&mut world, &Audience::all(), 1);

@@ -1,5 +1,4 @@
-//! Everything that can be set on a client, with its default, its unit and who pays when it is
-//! raised.
+//! Every setting of a client, with its default, its unit, and what happens beyond it.
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -9,8 +8,8 @@ use smallvec::SmallVec;
 use super::error::{ConfigError, check};
 use crate::transport::Transport;
 
-/// Settings of a client; immutable once a machine was made with them. The defaults are those of
-/// the reference (protocol facts 4.1) where it has the setting.
+/// Settings of a client. They cannot change once the client exists. Where the reference has the same
+/// setting, the default is the same ([protocol facts 4.1](crate::protocol#41-defaults)).
 ///
 /// ```
 /// use core::time::Duration;
@@ -68,21 +67,22 @@ impl ClientConfig {
         }
     }
 
-    /// Which transports there are, the one to begin with first. Default polling, then WebSocket.
+    /// The transports that the client may use; it starts with the first. Default: polling, then
+    /// WebSocket.
     #[must_use]
     pub fn transports(mut self, value: &[Transport]) -> Self {
         self.transports = value.into();
         self
     }
 
-    /// Whether to move from polling to WebSocket if both sides have it. Default true.
+    /// Whether to upgrade from polling to WebSocket if the server offers it. Default true.
     #[must_use]
     pub fn upgrade(mut self, value: bool) -> Self {
         self.upgrade = value;
         self
     }
 
-    /// Whether to begin with WebSocket if the connection before worked over it. Default false.
+    /// Whether to start with WebSocket if the previous connection used it. Default false.
     #[must_use]
     pub fn remember_upgrade(mut self, value: bool) -> Self {
         self.remember_upgrade = value;
@@ -103,15 +103,15 @@ impl ClientConfig {
         self
     }
 
-    /// Time that the Engine.IO handshake may take, all transports together. Default 20 s (`timeout`
-    /// of the reference).
+    /// Time that the Engine.IO handshake may take, over all transports together. Default 20 s. The
+    /// reference calls it `timeout`.
     #[must_use]
     pub fn open_timeout(mut self, value: Duration) -> Self {
         self.open_timeout = value;
         self
     }
 
-    /// Time that an upgrade may take; polling goes on after it. Default 10 s.
+    /// Time that an upgrade may take. Then it is given up, and polling continues. Default 10 s.
     #[must_use]
     pub fn upgrade_timeout(mut self, value: Duration) -> Self {
         self.upgrade_timeout = value;
@@ -127,14 +127,14 @@ impl ClientConfig {
 
     /// Time that the server has to answer a CONNECT, and the application to answer
     /// [`Event::AuthRequested`](crate::client::Event::AuthRequested). Default 20 s. The reference waits
-    /// for ever (C5).
+    /// forever (C5).
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
         self.connect_timeout = value;
         self
     }
 
-    /// Whether to connect again by itself after a connection was lost or could not be opened.
+    /// Whether to reconnect automatically after a connection was lost or could not be opened.
     /// Default true.
     #[must_use]
     pub fn reconnection(mut self, value: bool) -> Self {
@@ -142,7 +142,7 @@ impl ClientConfig {
         self
     }
 
-    /// How many attempts in a row to make. Default `None`: no end.
+    /// How many attempts to make in a row. Default `None`: no limit.
     #[must_use]
     pub fn reconnection_attempts(mut self, value: Option<u32>) -> Self {
         self.reconnection_attempts = value;
@@ -156,26 +156,27 @@ impl ClientConfig {
         self
     }
 
-    /// Longest time before an attempt. Default 5 s. A shorter one makes a server that comes back
-    /// pay: everybody returns at once.
+    /// Longest time before an attempt. Default 5 s. The shorter it is, the more clients return at the
+    /// same moment to a server that has restarted.
     #[must_use]
     pub fn reconnection_delay_max(mut self, value: Duration) -> Self {
         self.reconnection_delay_max = value;
         self
     }
 
-    /// How far a delay is spread at random, as a part of it, from 0 to 1. Default 0.5.
+    /// How much a delay varies at random, as a fraction of it, from 0 to 1. Default 0.5.
     ///
-    /// The spread survives the longest delay (C1): there it goes downwards only, so that with the
-    /// defaults it ends up between 2.5 s and 5 s.
+    /// The longest delay varies as well, but only downwards: with the defaults it is between 2.5 s
+    /// and 5 s. In the reference it does not vary (C1).
     #[must_use]
     pub fn randomization_factor(mut self, value: f64) -> Self {
         self.randomization_factor = value;
         self
     }
 
-    /// How often an event of [`Client::emit_with_retries`](crate::client::Client::emit_with_retries) is
-    /// sent again at most. Default 3.
+    /// How many more times an event of
+    /// [`Client::emit_with_retries`](crate::client::Client::emit_with_retries) is sent at most, after
+    /// the first. Default 3.
     #[must_use]
     pub fn retries(mut self, value: u32) -> Self {
         self.retries = value;
@@ -229,25 +230,33 @@ impl Default for ClientConfig {
     }
 }
 
-/// Bounds on what a client holds. All are finite; none may be zero.
+/// Bounds on what a client holds. Every limit is finite, and none may be zero.
+///
+/// ```
+/// use socketio_proto::client::{ClientConfig, ClientLimits};
+///
+/// let limits = ClientLimits::new().buffered_events(100).namespaces(4);
+/// assert!(ClientConfig::new().limits(limits).validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientLimits {
-    /// Largest response or frame that is taken from the server, in bytes. Default 64 MiB. A larger
-    /// one closes the connection.
+    /// Bytes of the largest response or frame that is accepted from the server. Default 64 MiB.
+    /// A larger one closes the connection.
     pub max_payload: usize,
     /// Bytes queued on a connection that does not take them. Default 16 MiB. A further emit is
     /// refused.
     pub queued_bytes: usize,
     /// Frames queued on a connection that does not take them. Default 65,536; same consequence.
     pub queued_packets: usize,
-    /// Events of one namespace that were not sent, since it is not connected, or that a server
-    /// which confirms them has not confirmed; and again as many in its retry queue. Default 10,000.
-    /// A further emit is refused.
+    /// Events that one namespace holds: those that were not sent because it is not connected, and
+    /// those that a server which confirms them has not confirmed. The events with retries have the
+    /// same limit for themselves. Default 10,000. A further emit is refused.
     pub buffered_events: usize,
     /// Bytes of these events. Default 16 MiB; same consequence.
     pub buffered_bytes: usize,
-    /// How long an event waits there before it is given up and reported. Default 10 minutes.
+    /// How long such an event waits before it is given up and reported, also one with retries left.
+    /// Default 10 minutes.
     pub buffered_age: Duration,
     /// Events that one namespace holds back while it waits for the answer to its CONNECT: an
     /// official server replays before that. Default 100,000. Beyond it the session is given up and
@@ -255,26 +264,28 @@ pub struct ClientLimits {
     pub replayed_events: usize,
     /// Bytes of these events. Default 64 MiB; same consequence.
     pub replayed_bytes: usize,
-    /// Acknowledgements that one namespace waits for. Default 10,000. One more is refused.
+    /// Acknowledgements that one namespace waits for. Default 10,000. A further emit that asks for
+    /// one is refused.
     pub pending_acks: usize,
-    /// Namespaces. Default 64. One more is refused.
+    /// Namespaces of the client. Default 64. A further one is refused.
     pub namespaces: usize,
-    /// Binary attachments of one event or answer that is sent. Default 10: official servers with
-    /// socket.io-parser 4.2.6 or later and servers of this crate take no more. One more is refused
-    /// ([`EmitError::TooManyAttachments`](crate::client::EmitError)); raised above what the server takes,
-    /// the client pays: see `refusals`.
+    /// Binary attachments in one event or acknowledgement that the client sends. Default 10, which
+    /// is what servers of this crate and official servers with socket.io-parser 4.2.6 or later
+    /// accept. The emit is refused
+    /// ([`EmitError::TooManyAttachments`](crate::client::EmitError::TooManyAttachments)). If it is
+    /// higher than the limit of the server, the server closes the connection: see `refusals`.
     pub sent_attachments: usize,
-    /// How often in a row the server may close the connection because of the same event, before
-    /// the event is given up ([`Event::Undeliverable`](crate::client::Event::Undeliverable)), and how often
-    /// in a row the client cannot read what a session goes on with, before it gives the session up
-    /// ([`Event::ReplayUnreadable`](crate::client::Event::ReplayUnreadable)). Default 3. Higher, the events
-    /// behind it wait for longer.
+    /// How often in a row the server may close the connection because of the same event before that
+    /// event is given up ([`Undeliverable`](crate::client::Event::Undeliverable)), and how often in
+    /// a row the client may fail to read what a session continues with before it gives the session
+    /// up ([`ReplayUnreadable`](crate::client::Event::ReplayUnreadable)). Default 3. The higher it
+    /// is, the longer the events behind that one wait.
     pub refusals: u32,
-    /// Binary attachments of one incoming packet. Default 10. More is a parse error.
+    /// Binary attachments in one incoming packet. Default 10. More are a parse error.
     pub attachments: usize,
-    /// Bytes of all attachments of one incoming packet. Default 64 MiB. More is a parse error.
+    /// Total bytes of the attachments in one incoming packet. Default 64 MiB. More are a parse error.
     pub attachment_bytes: usize,
-    /// Bytes of a namespace name in an incoming packet. Default 255. More is a parse error.
+    /// Bytes of a namespace name in an incoming packet. Default 255. More are a parse error.
     pub namespace_name_bytes: usize,
 }
 
@@ -297,6 +308,26 @@ impl Default for ClientLimits {
             attachment_bytes: 64 << 20,
             namespace_name_bytes: 255,
         }
+    }
+}
+
+setters! {
+    ClientLimits {
+        max_payload: usize,
+        queued_bytes: usize,
+        queued_packets: usize,
+        buffered_events: usize,
+        buffered_bytes: usize,
+        buffered_age: Duration,
+        replayed_events: usize,
+        replayed_bytes: usize,
+        pending_acks: usize,
+        namespaces: usize,
+        sent_attachments: usize,
+        refusals: u32,
+        attachments: usize,
+        attachment_bytes: usize,
+        namespace_name_bytes: usize,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why a configuration cannot be used.
+//! Why a configuration is refused.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The value of this field is too small, or nothing that can be used.
+    /// The value of this field is too small, or has the wrong form.
     #[error("the setting `{field}` is out of range")]
     OutOfRange {
         /// The path of the field, such as `limits.attachments`.
@@ -14,7 +14,7 @@ pub enum ConfigError {
     },
 }
 
-/// Names the first rule that does not hold.
+/// Fails with the name of the first rule that does not hold.
 pub(crate) fn check(rules: &[(&'static str, bool)]) -> Result<(), ConfigError> {
     match rules.iter().find(|(_, holds)| !holds) {
         Some((field, _)) => Err(ConfigError::OutOfRange { field }),

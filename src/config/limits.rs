@@ -3,99 +3,116 @@
 use super::error::{ConfigError, check};
 use crate::bucket::Rate;
 
-/// Bounds on what peers can make the server hold and do. All are finite; none may be zero.
+/// Bounds on what peers can make the server hold and do. Every limit is finite, and none may be
+/// zero.
+///
+/// Each field says what it bounds, its default, and what happens beyond it. "Parked" means that the
+/// session waits for its client to come back; with recovery off it ends instead.
+///
+/// ```
+/// use socketio_proto::{Limits, ServerConfig};
+///
+/// let limits = Limits::new().connections(10_000).queued_bytes(1 << 20);
+/// assert_eq!(limits.queued_packets, 16_384, "the others keep their defaults");
+/// assert!(ServerConfig::new().limits(limits).validate().is_ok());
+///
+/// let limits = Limits::new().connections(0);
+/// assert!(ServerConfig::new().limits(limits).validate().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Engine.IO sessions at a time. Default 100,000. A handshake beyond it is refused (code 3).
+    /// Engine.IO sessions open at the same time. Default 100,000. Further handshakes are refused
+    /// (code 3).
     pub connections: usize,
-    /// Handshakes that may come at once. Default 100,000: all clients of a full server may come back
-    /// at the same moment. One over the rate is refused (code 3; close code 1013 on a WebSocket
-    /// that was opened already), and official clients try again by themselves.
+    /// Handshakes accepted in one burst. Default 100,000, so that all clients of a full server can
+    /// reconnect at once. Handshakes beyond the rate are refused (code 3, or close code 1013 on a
+    /// WebSocket that is already open); official clients try again.
     pub handshake_burst: u32,
-    /// Handshakes per second once the burst is used up. Default 4,096. It is the whole server's, so
-    /// a flood from one address keeps others from coming in, though not those who are in: limits
-    /// by address are the embedder's, which knows them.
+    /// Handshakes per second once the burst is used up. Default 4,096. This limit is shared by the
+    /// whole server: a flood from one address delays new connections, but does not disturb open
+    /// ones. Limits per address belong to the embedder, which knows the addresses.
     pub handshakes_per_second: u32,
-    /// Packets that one connection may send at once. Default 50,000. Every HTTP request, every
-    /// packet and every ping or pong of WebSocket itself counts, whoever asked for it, and each 8 KiB of one count as one
-    /// more, since that is what they cost. A connection over it is closed (status 429, close code
-    /// 1008) and its sockets are parked: the client comes back and has lost nothing that was sent
-    /// to it. Other clients pay with what the server is busy with meanwhile.
+    /// Packets that one connection may send in one burst. Default 50,000. Every HTTP request, every
+    /// packet and every WebSocket ping or pong counts as one, plus one for each 8 KiB that it
+    /// carries. A connection that sends faster is closed (status 429, close code 1008) and its
+    /// sockets are parked: the client can reconnect and recover. Raising this limit lets one client
+    /// keep the server busy for longer at the expense of others.
     pub packet_burst: u32,
     /// Packets per second that one connection may send once the burst is used up. Default 10,000.
-    /// To be raised where a single connection speaks for many users, or is measured.
+    /// Raise it for connections that carry many users, and for load tests.
     pub packets_per_second: u32,
-    /// Bytes queued for one connection while its peer does not read: its WebSocket is
-    /// [paused](crate::server::Server::pause), or it has not sent a GET for `ping_timeout`.
-    /// Default 4 MiB. Answers to CONNECT count here at any time. Where nothing of the kind is
-    /// queued any one event is taken. A connection over it is closed and its sockets parked:
-    /// recovery is the back-pressure of last resort.
+    /// Bytes queued for one connection **while its client does not read**: its WebSocket is
+    /// [paused](crate::server::Server::pause), or it has sent no GET for `ping_timeout`. Default
+    /// 4 MiB. Answers to CONNECT always count here. If nothing that counts here is queued, one event
+    /// of any size is accepted. Beyond the limit the connection is closed and its sockets are
+    /// parked; recovery then delivers what was missed.
+    ///
+    /// A client that reads is never closed for this limit: see
+    /// [`queue_burst_bytes`](Self#structfield.queue_burst_bytes).
     pub queued_bytes: usize,
-    /// Packets queued for one connection while its peer does not read. Default 16,384; same
+    /// Packets queued for one connection while its client does not read. Default 16,384; same
     /// consequence.
     pub queued_packets: usize,
-    /// Bytes queued for one connection while its peer can be expected to take them, until it has:
-    /// what the application emits at once, which is not the peer's doing. Default 64 MiB. Where
-    /// nothing of the kind is queued any one event is taken. The emitter pays: an emit beyond it
-    /// is refused ([`QueueFull`](crate::hub::EmitError::QueueFull)), and
-    /// [`broadcast_with_reach`](crate::server::Server::broadcast_with_reach) tells how many it did not
-    /// reach. Only a
-    /// connection that would miss a broadcast which recovery has to replay is closed, and its
-    /// sockets are parked.
+    /// Bytes queued for one connection **while its client reads**, until it has taken them: what the
+    /// application emits faster than the network carries it. Default 64 MiB. If nothing that counts
+    /// here is queued, one event of any size is accepted. Beyond the limit the emit is refused
+    /// ([`QueueFull`](crate::hub::EmitError::QueueFull)), and
+    /// [`broadcast_with_reach`](crate::server::Server::broadcast_with_reach) tells how many
+    /// recipients were left out. The connection stays open, with one exception: if it would miss a
+    /// broadcast that recovery must replay, it is closed and its sockets are parked.
     pub queue_burst_bytes: usize,
-    /// Packets queued for one connection while its peer can be expected to take them. Default
-    /// 131,072; same consequence.
+    /// Packets queued for one connection while its client reads. Default 131,072; same consequence.
     pub queue_burst_packets: usize,
-    /// Binary attachments of one incoming packet. Default 10. The client that sends more pays: its
-    /// connection is closed (close code 1007,
-    /// [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket)) and its sockets are parked.
+    /// Binary attachments in one incoming packet. Default 10. A connection that sends more is closed
+    /// (close code 1007, [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket)) and its
+    /// sockets are parked.
     pub attachments: usize,
-    /// Bytes of all attachments of one incoming packet. Default 10,000,000; same consequence.
+    /// Total bytes of the attachments in one incoming packet. Default 10,000,000; same consequence.
     pub attachment_bytes: usize,
-    /// Binary attachments of one event or answer that the server sends. Default 10: official clients
-    /// take no more, unless their applications have raised it, and close the connection. The emit
-    /// is refused; to be raised together with what the clients take.
+    /// Binary attachments in one event or acknowledgement that the server sends. Default 10, which
+    /// is what official clients accept; they close the connection for more. The emit is refused.
+    /// Raise it only together with the limit of the clients.
     pub outgoing_attachments: usize,
-    /// Bytes of one event or answer that the server sends: its JSON and its attachments together.
-    /// Default 16 MiB: whatever a client may send by default can be sent back, and common WebSocket
-    /// clients take a frame of that size. With recovery on, an event that is to be replayed has to
-    /// fit [`buffer_bytes`](crate::RecoveryConfig::buffer_bytes) and
-    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) as well. The emit is refused. Raising
-    /// it costs memory for each connection that such a packet is queued for.
+    /// Bytes of one event or acknowledgement that the server sends, JSON and attachments together.
+    /// Default 16 MiB: enough to send back whatever a client may send by default, and within the
+    /// frame size that common WebSocket clients accept. With recovery on, an event must also fit
+    /// [`buffer_bytes`](crate::RecoveryConfig::buffer_bytes) and
+    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) to be replayed. The emit is refused.
+    /// Raising the limit costs memory on every connection that such a packet is queued for.
     pub outgoing_bytes: usize,
-    /// Bytes of a namespace name in an incoming packet. Default 255. A CONNECT with a longer one is
+    /// Bytes of a namespace name in an incoming packet. Default 255. A CONNECT with a longer name is
     /// answered with CONNECT_ERROR.
     pub namespace_name_bytes: usize,
-    /// Namespaces of the server, those made by a predicate included. Default 10,000. A CONNECT
-    /// that would create one more is answered with CONNECT_ERROR.
+    /// Namespaces of the server, dynamic ones included. Default 10,000. A CONNECT that would create
+    /// one more is answered with CONNECT_ERROR.
     pub namespaces: usize,
-    /// Namespaces that one connection may be in. Default 64. One more is answered with
+    /// Namespaces that one connection may join. Default 64. A further CONNECT is answered with
     /// CONNECT_ERROR.
     pub namespaces_per_connection: usize,
-    /// Bytes of authentication data of one connection's CONNECTs that wait for the application, or
-    /// for their turn to be recovered. Default 2 MiB. Any one may wait; one more that goes beyond it
-    /// is answered with CONNECT_ERROR.
+    /// Bytes of authentication data (`auth`) that one connection may have pending: in CONNECTs that
+    /// wait for the application or for their turn to recover. Default 2 MiB. One CONNECT of any
+    /// size may be pending; a further one beyond the limit is answered with CONNECT_ERROR.
     pub pending_auth_bytes: usize,
-    /// Rooms of one socket, its own included. Default 1,024. A further join is refused.
+    /// Rooms of one socket, its own room included. Default 1,024. A further join is refused.
     pub rooms_per_socket: usize,
-    /// Bytes of a room's name. Default 255. A join with a longer one is refused.
+    /// Bytes of a room name. Default 255, at least 20. A join with a longer name is refused.
     pub room_name_bytes: usize,
-    /// Acknowledgements that one namespace may be waiting for, a broadcast counting once.
-    /// Default 100,000. One more is refused.
+    /// Acknowledgements that one namespace waits for; a broadcast counts once. Default 100,000.
+    /// A further emit that asks for one is refused.
     pub pending_acks: usize,
-    /// Bytes of the answers to broadcasts that one namespace holds until the broadcasts settle, a
-    /// single broadcast's included. Default 64 MiB. Whoever answers most pays: the largest answers
-    /// are dropped, and those who gave them are listed as missing.
+    /// Bytes of answers to broadcasts that one namespace holds until the broadcasts complete.
+    /// Default 64 MiB. Beyond it the largest answers are dropped, and the sockets that sent them are
+    /// reported as missing.
     pub broadcast_answer_bytes: usize,
     /// Client offsets that one session remembers for
-    /// [`Server::accept_once`](crate::server::Server::accept_once), and as many acknowledgements of
-    /// its events. Default 1,024. The oldest are forgotten: an event that comes again after so many
-    /// others is taken for a new one.
+    /// [`Server::accept_once`](crate::server::Server::accept_once), and acknowledgements that it
+    /// remembers beside them. Default 1,024 each. The oldest are forgotten: an event that is
+    /// repeated after that many others is treated as new.
     pub client_offsets: usize,
-    /// Bytes of the acknowledgements that one session remembers. Default 64 KiB. Those of the
-    /// oldest events are forgotten: such an event is still known if it comes again, and not handled
-    /// twice, but not acknowledged either.
+    /// Bytes of the acknowledgements that one session remembers. Default 64 KiB. The oldest are
+    /// forgotten: a repetition of such an event is still recognised and not handled twice, but it is
+    /// not acknowledged either.
     pub client_ack_bytes: usize,
 }
 
@@ -126,6 +143,34 @@ impl Default for Limits {
             client_offsets: 1_024,
             client_ack_bytes: 64 << 10,
         }
+    }
+}
+
+setters! {
+    Limits {
+        connections: usize,
+        handshake_burst: u32,
+        handshakes_per_second: u32,
+        packet_burst: u32,
+        packets_per_second: u32,
+        queued_bytes: usize,
+        queued_packets: usize,
+        queue_burst_bytes: usize,
+        queue_burst_packets: usize,
+        attachments: usize,
+        attachment_bytes: usize,
+        outgoing_attachments: usize,
+        outgoing_bytes: usize,
+        namespace_name_bytes: usize,
+        namespaces: usize,
+        namespaces_per_connection: usize,
+        pending_auth_bytes: usize,
+        rooms_per_socket: usize,
+        room_name_bytes: usize,
+        pending_acks: usize,
+        broadcast_answer_bytes: usize,
+        client_offsets: usize,
+        client_ack_bytes: usize,
     }
 }
 

@@ -1,4 +1,30 @@
-//! Everything that can be set, with its default, its unit and who pays when it is raised.
+//! Every setting, with its default, its unit, and what happens beyond it.
+
+/// Defines `new` and one setter for each field of a struct of settings. A field that is missing here
+/// does not compile.
+macro_rules! setters {
+    ($settings:ident { $($field:ident: $kind:ty,)+ }) => {
+        impl $settings {
+            /// The defaults.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $(
+                #[doc = concat!(
+                    "Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")."
+                )]
+                #[must_use]
+                pub fn $field(mut self, value: $kind) -> Self {
+                    self.$field = value;
+                    self
+                }
+            )+
+        }
+
+        const _: fn($settings) = |$settings { $($field: _,)+ }| ();
+    };
+}
 
 mod client;
 mod error;
@@ -19,15 +45,16 @@ pub use self::{
 
 use core::time::Duration;
 
-/// Settings of a server; immutable once a machine was made with them.
+/// Settings of a server. They cannot change once the server exists.
 ///
 /// ```
 /// use core::time::Duration;
-/// use socketio_proto::{RecoveryConfig, ServerConfig};
+/// use socketio_proto::{Limits, RecoveryConfig, ServerConfig};
 ///
 /// let config = ServerConfig::new()
 ///     .ping_interval(Duration::from_secs(10))
-///     .recovery(RecoveryConfig::default());
+///     .limits(Limits::new().connections(10_000))
+///     .recovery(RecoveryConfig::new().max_disconnection(Duration::from_secs(60)));
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Clone, Debug)]
@@ -47,14 +74,14 @@ pub struct ServerConfig {
     pub(crate) recovery: Option<RecoveryConfig>,
 }
 
-/// Which transports a server offers.
+/// The transports that a server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transports {
     /// HTTP long-polling and WebSocket: the default.
     Both,
-    /// HTTP long-polling alone; nothing is offered as an upgrade.
+    /// HTTP long-polling only. No upgrade is offered.
     PollingOnly,
-    /// WebSocket alone.
+    /// WebSocket only.
     WebSocketOnly,
 }
 
@@ -78,30 +105,31 @@ impl ServerConfig {
         }
     }
 
-    /// Time between a pong (or the handshake) and the next ping. Default 25 s. A shorter one finds
-    /// lost links sooner and costs every client a packet each time.
+    /// Time between a pong (or the handshake) and the next ping. Default 25 s. A shorter interval
+    /// finds lost connections sooner, and costs every client one packet each time.
     #[must_use]
     pub fn ping_interval(mut self, value: Duration) -> Self {
         self.ping_interval = value;
         self
     }
 
-    /// Time a client has to answer a ping. Default 20 s. It counts from the moment that the ping was
-    /// due at; one that is sent late leaves at least half of the time.
+    /// Time that a client has to answer a ping. Default 20 s, from the moment at which the ping was
+    /// due. If the server sends a ping late, the client still gets at least half of this time.
     #[must_use]
     pub fn ping_timeout(mut self, value: Duration) -> Self {
         self.ping_timeout = value;
         self
     }
 
-    /// Time a client has to complete an upgrade after its WebSocket was opened. Default 10 s.
+    /// Time that a client has to complete an upgrade after it has opened the WebSocket. Default
+    /// 10 s.
     #[must_use]
     pub fn upgrade_timeout(mut self, value: Duration) -> Self {
         self.upgrade_timeout = value;
         self
     }
 
-    /// Time a connection has to join its first namespace. Default 45 s. Raising it lets idle
+    /// Time that a connection has to join its first namespace. Default 45 s. A longer time lets idle
     /// strangers hold memory for longer.
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
@@ -109,37 +137,37 @@ impl ServerConfig {
         self
     }
 
-    /// Time a client has for the next attachment of a packet that lacks some. Default 30 s. Beyond
-    /// it the connection is closed and its sockets are parked. Raising it lets strangers hold
-    /// [`attachment_bytes`](Limits::attachment_bytes) for longer.
+    /// Time that a client has to send the next attachment of an incomplete packet. Default 30 s.
+    /// Then the connection is closed and its sockets are parked. A longer time lets strangers hold
+    /// [`attachment_bytes`](Limits#structfield.attachment_bytes) for longer.
     #[must_use]
     pub fn attachment_timeout(mut self, value: Duration) -> Self {
         self.attachment_timeout = value;
         self
     }
 
-    /// Time a closing connection has to fetch what is still queued for it. Default 30 s.
+    /// Time that the client of a closing connection has to fetch what is still queued. Default 30 s.
     #[must_use]
     pub fn close_timeout(mut self, value: Duration) -> Self {
         self.close_timeout = value;
         self
     }
 
-    /// Largest body of a POST and largest WebSocket frame that a client may send, in bytes; told
-    /// to the client as `maxPayload`. Default 1,000,000. The server pays with memory for one of
-    /// these per connection.
+    /// Largest POST body and largest WebSocket frame that a client may send, in bytes. The client
+    /// learns it as `maxPayload`. Default 1,000,000, at least 128. The server may have to hold one
+    /// body of this size per connection.
     #[must_use]
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self
     }
 
-    /// Returns the largest body and frame in bytes, which the embedder need not read beyond.
+    /// Returns [`max_payload`](Self::max_payload). The embedder can stop reading one byte beyond it.
     pub fn payload_limit(&self) -> usize {
         self.max_payload
     }
 
-    /// Which transports are offered. Default both.
+    /// The transports that the server offers. Default: both.
     #[must_use]
     pub fn transports(mut self, value: Transports) -> Self {
         self.transports = value;
@@ -153,34 +181,36 @@ impl ServerConfig {
         self
     }
 
-    /// Which WebSocket sub-protocol is chosen of those that a client offers. Default the first one.
+    /// How the server chooses among the WebSocket sub-protocols that a client offers. Default: the
+    /// first one.
     #[must_use]
     pub fn subprotocols(mut self, value: Subprotocols) -> Self {
         self.subprotocols = value;
         self
     }
 
-    /// The pages that may use the server, over either transport. Default all of them, as in the
-    /// reference. Requests of others are refused (code 4, status 403). CORS does not do that: it
-    /// keeps a page from reading answers, and WebSockets know nothing of it.
+    /// The web pages that may use the server, over either transport. Default: all, as in the
+    /// reference. Requests from other pages are refused (code 4, status 403). CORS does not do this:
+    /// it only stops a page from reading answers, and it does not apply to WebSockets.
     ///
-    /// A request without the field `Origin` is let in: programs other than browsers have none and
-    /// could send any, and a page of the server's own origin sends none with a GET. So this protects
-    /// the users of browsers from other pages, and not the server from strangers.
+    /// A request without an `Origin` header is accepted: programs other than browsers can send any
+    /// value or none, and a page of the server's own origin sends none with a GET. So this setting
+    /// protects the users of browsers from foreign pages. It does not protect the server from
+    /// strangers.
     #[must_use]
     pub fn origins(mut self, value: Origins) -> Self {
         self.origins = value;
         self
     }
 
-    /// Bounds on what peers can make the server hold. See [`Limits`].
+    /// Bounds on what peers can make the server hold and do. See [`Limits`].
     #[must_use]
     pub fn limits(mut self, value: Limits) -> Self {
         self.limits = value;
         self
     }
 
-    /// Turns connection state recovery on. Default off, as in the reference.
+    /// Turns connection state recovery on. Default: off, as in the reference.
     #[must_use]
     pub fn recovery(mut self, value: RecoveryConfig) -> Self {
         self.recovery = Some(value);
@@ -191,13 +221,14 @@ impl ServerConfig {
         self.recovery.as_ref().is_some_and(|recovery| recovery.count_events)
     }
 
-    /// Checks that every value is usable. The constructors of the machines call it.
+    /// Checks that every value can be used. [`Server::new`](crate::server::Server::new) and
+    /// [`Hub::new`](crate::hub::Hub::new) call it.
     ///
     /// # Errors
     ///
-    /// Names the first field whose value is out of range: durations and limits must not be zero,
-    /// `max_payload` must be at least 128 bytes so that a handshake fits, and listed origins must
-    /// have the form of one, since others would never match.
+    /// [`ConfigError`] names the first field whose value is out of range. Durations and limits must
+    /// not be zero, `max_payload` must be at least 128 bytes so that a handshake fits, and listed
+    /// origins must have the form of an origin, because others would never match.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
             ("ping_interval", !self.ping_interval.is_zero()),

@@ -1,12 +1,13 @@
-//! From which pages a server is used.
+//! The web pages that may use a server.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-/// Origins of web pages: those that may use a server, or that CORS lets read its answers.
+/// A set of web origins: those that may use a server, or whose pages may read its answers (CORS).
 ///
-/// An origin is what a browser sends in the field `Origin`: a scheme, a host and the port unless it
-/// is the scheme's own, such as `https://app.example` or `http://localhost:8080`, without a path.
+/// An origin is what a browser sends in the `Origin` header: a scheme, a host, and the port unless
+/// it is the default port of the scheme. It has no path. Examples are `https://app.example` and
+/// `http://localhost:8080`.
 ///
 /// ```
 /// use socketio_proto::Origins;
@@ -33,30 +34,31 @@ enum Kind {
 }
 
 impl Origins {
-    /// All of them: the default.
+    /// All origins. This is the default.
     pub fn any() -> Self {
         Self(Kind::Any)
     }
 
-    /// These, compared as a whole; upper and lower case are the same. `null`, which pages without
-    /// an origin of their own send, is allowed only where it is listed: any page can send it.
+    /// The listed origins. They are compared as a whole, without regard to case. `null`, which
+    /// pages without an origin send, is allowed only if it is listed. Any page can bring a browser
+    /// to send `null`.
     pub fn list(origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
         Self(Kind::List(origins.into()))
     }
 
-    /// Those of which `is_allowed` says so. It is asked for each request that has the field, and the
-    /// same origin should get the same answer each time.
+    /// The origins for which `is_allowed` returns true. It is called for each request that has the
+    /// header, and must always give the same answer for the same origin.
     pub fn matching(is_allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self(Kind::Matching(Arc::new(is_allowed)))
     }
 
-    /// Returns whether all origins are allowed, without a look at them.
+    /// Returns whether this is [`any`](Self::any).
     pub fn is_any(&self) -> bool {
         matches!(self.0, Kind::Any)
     }
 
-    /// Returns whether this value of the field `Origin` is allowed.
+    /// Returns whether this value of the `Origin` header is allowed.
     pub fn allows(&self, origin: &[u8]) -> bool {
         match &self.0 {
             Kind::Any => true,
@@ -67,7 +69,7 @@ impl Origins {
         }
     }
 
-    /// Whether everything listed is something that a browser may send.
+    /// Whether every listed origin has a form that a browser can send.
     pub(super) fn is_valid(&self) -> bool {
         let Kind::List(list) = &self.0 else { return true };
         list.iter().all(|origin| {

@@ -5,56 +5,76 @@ use core::time::Duration;
 use super::error::{ConfigError, check};
 use crate::bucket::Rate;
 
-/// Settings of connection state recovery. Each namespace has a log and sessions of its own, so the
-/// bounds on them hold per namespace.
+/// Settings of connection state recovery. Each namespace has its own log and sessions, so the bounds
+/// apply per namespace.
+///
+/// ```
+/// use core::time::Duration;
+/// use socketio_proto::{RecoveryConfig, ServerConfig};
+///
+/// let recovery = RecoveryConfig::new()
+///     .max_disconnection(Duration::from_secs(300))
+///     .buffer_bytes(256 << 20);
+/// assert!(ServerConfig::new().recovery(recovery).validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecoveryConfig {
-    /// How long a session is kept after its link was lost. Default 2 minutes.
+    /// How long a session is kept after it has lost its connection. Default 2 minutes.
     pub max_disconnection: Duration,
-    /// Whether a client that recovers is let in without asking the application again. Default
-    /// true, as in the reference; set it to false where permission can be withdrawn meanwhile.
+    /// Whether a recovering client is accepted without a
+    /// [`ConnectRequested`](crate::hub::Event::ConnectRequested). Default false: the application
+    /// decides about every CONNECT, and nothing is replayed before it has accepted.
+    ///
+    /// With `true` a user whom the application has blocked meanwhile, and whose parked session it
+    /// has not disconnected, is back in for up to `max_disconnection`. The reference has that
+    /// default (`skipMiddlewares`), and its documentation has since advised against it
+    /// ([socketio/socket.io#5491](https://github.com/socketio/socket.io/issues/5491)). Set it where
+    /// the application disconnects sessions itself when it withdraws a permission, and where asking
+    /// it costs too much after a mass reconnection.
     pub skip_authorization: bool,
     /// Whether the missed packets follow the CONNECT answer (default) or precede it.
     pub replay_order: ReplayOrder,
-    /// Whether events that ask for an acknowledgement are logged and replayed until they are
+    /// Whether events that ask for an acknowledgement are logged, and replayed until they are
     /// acknowledged. Default false, as in the reference.
     pub replay_ack_events: bool,
-    /// Whether clients of this crate are told how many of their events have arrived, so that after
-    /// a recovery they send again what has not. It adds `"received":N` to the CONNECT answer, which
-    /// official clients do not look at. Default false: the answer is the reference's to the byte.
+    /// Whether the server tells clients of this crate how many of their events it has received, so
+    /// that they resend the rest after a recovery. It adds `"received":N` to the CONNECT answer,
+    /// which official clients ignore. Default false: the answer is then identical to that of the
+    /// reference.
     pub count_events: bool,
     /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
     pub buffer_packets: usize,
     /// Bytes of packets kept in the log of a namespace. Default 64 MiB. The oldest are evicted.
     pub buffer_bytes: usize,
-    /// Disconnected sessions kept by a namespace. Default 100,000. The one that has been away
-    /// longest is evicted and reported as expired.
+    /// Parked sessions kept by a namespace. Default 100,000. The one that has been away longest is
+    /// evicted and reported as expired.
     pub parked_sessions: usize,
-    /// Bytes that one recovery may replay. Default 64 MiB. A session that missed more is refused.
+    /// Bytes that one recovery may replay. Default 64 MiB. The recovery of a session that missed
+    /// more is refused.
     pub replay_bytes: usize,
-    /// How often in a row a client may be sent the same replay and close its connection at once,
-    /// before its session is given up ([`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent)).
-    /// Default 5. Such a client refuses an event of the replay: it would do so for ever, and what
-    /// stands behind the event would never reach it.
+    /// How often in a row a client may close its connection right after the same replay before its
+    /// session is given up ([`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent)).
+    /// Default 5. Such a client rejects an event of the replay. Without a bound it would do so
+    /// forever, and the events behind that one would never arrive.
     ///
-    /// It counts if the client has closed in an orderly way (a close frame of WebSocket, a close
-    /// packet), within `ping_interval` and `ping_timeout`, after the replay had begun to leave, and
-    /// comes back without having processed anything of it. A network that is lost never counts.
+    /// An attempt counts if the client closes on purpose (a WebSocket close frame or a close
+    /// packet) within `ping_interval` + `ping_timeout`, after the replay has started to leave, and
+    /// comes back without having processed any of it. A lost network never counts.
     pub replay_attempts: u32,
-    /// Room changes remembered per session, as far as the log reaches back. Default 256. Beyond it
-    /// the oldest are forgotten, and a client that has yet to get something that was emitted to it
-    /// before them may be refused.
+    /// Room changes remembered per session, for as long as the log reaches back. Default 256. Beyond
+    /// it the oldest are forgotten. A recovery may then be refused if the client has missed an event
+    /// from before the changes that are still known.
     pub memberships: usize,
-    /// Recoveries that may be served at once before the rest have to queue. Default 4,096. What is
-    /// looked at counts as well, since that is what it costs: 256 packets of the session's rooms,
-    /// whether they were withheld from it or not, or 32 rooms, count as one more. Refused ones
-    /// count, too, except those that name no session.
+    /// Recoveries served in one burst; further ones queue. Default 4,096. What a recovery has to
+    /// look at counts as well: one more for each 256 packets of the session's rooms, whether they
+    /// are replayed or not, and for each 32 rooms. Refused recoveries count, except those that name
+    /// no session.
     ///
-    /// One recovery a session queues. A newer one takes its place, and its link is closed as if the
-    /// session had been taken over. The session whose recoveries were given least comes first, so
-    /// one that is claimed again and again pays for itself. While it queues, a session does not
-    /// expire, nor does what the log has for it.
+    /// A session has one place in the queue. A newer recovery takes the place of the older one,
+    /// whose connection is closed as if the session had been taken over. The session that has been
+    /// served least comes first, so a client that recovers again and again delays only itself. A
+    /// session in the queue does not expire, and neither do its packets in the log.
     pub claim_burst: u32,
     /// Recoveries served per second once the burst is used up. Default 4,096.
     pub claims_per_second: u32,
@@ -64,7 +84,7 @@ impl Default for RecoveryConfig {
     fn default() -> Self {
         Self {
             max_disconnection: Duration::from_mins(2),
-            skip_authorization: true,
+            skip_authorization: false,
             replay_order: ReplayOrder::AfterConnect,
             replay_ack_events: false,
             count_events: false,
@@ -77,6 +97,24 @@ impl Default for RecoveryConfig {
             claim_burst: 4_096,
             claims_per_second: 4_096,
         }
+    }
+}
+
+setters! {
+    RecoveryConfig {
+        max_disconnection: Duration,
+        skip_authorization: bool,
+        replay_order: ReplayOrder,
+        replay_ack_events: bool,
+        count_events: bool,
+        buffer_packets: usize,
+        buffer_bytes: usize,
+        parked_sessions: usize,
+        replay_bytes: usize,
+        replay_attempts: u32,
+        memberships: usize,
+        claim_burst: u32,
+        claims_per_second: u32,
     }
 }
 
@@ -100,16 +138,16 @@ impl RecoveryConfig {
     }
 }
 
-/// Where the missed packets stand on the wire upon recovery.
+/// The order of the CONNECT answer and the missed packets in a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayOrder {
-    /// CONNECT, then the missed packets, then live ones: a link that breaks in the middle of the
-    /// replay causes neither loss nor duplicates.
+    /// CONNECT, then the missed packets, then live ones. A connection that breaks in the middle of
+    /// the replay causes neither loss nor duplicates.
     AfterConnect,
-    /// The missed packets, then CONNECT: byte for byte what the reference sends. The official
-    /// client then delivers them before its `connect` event, and twice if the link breaks between.
-    /// One that calls `disconnect()` before the answer and `connect()` right behind may take the
-    /// answer without what came before it, and so miss events. Only for a comparison with the
-    /// reference.
+    /// The missed packets, then CONNECT: byte for byte what the reference sends. Only for comparisons
+    /// with the reference, since it is not exact with the official client. That client delivers the
+    /// missed packets before its `connect` event, and delivers them twice if the connection breaks
+    /// in between. If its application calls `disconnect()` before the answer and `connect()` right
+    /// after, it may take the answer without the packets before it, and miss events.
     BeforeConnect,
 }

@@ -1,21 +1,29 @@
-//! Which WebSocket sub-protocols a server speaks.
+//! How a server chooses a WebSocket sub-protocol.
 
 use alloc::{string::String, vec::Vec};
 
 use bytestring::ByteString;
 
-/// Which WebSocket sub-protocol is chosen of those that a client offers (RFC 6455, 4.2.2).
+/// How a server chooses among the WebSocket sub-protocols that a client offers (RFC 6455, 4.2.2).
 ///
-/// Socket.IO has none, but its clients have the option `protocols`, and a browser fails a handshake
-/// whose answer selects none of what it has offered.
+/// Socket.IO defines no sub-protocol, but its clients have the option `protocols`, and a browser
+/// fails a handshake if the answer selects none of those that it has offered.
+///
+/// ```
+/// use socketio_proto::{ServerConfig, Subprotocols};
+///
+/// let known = Subprotocols::Known(vec!["mcu.v2".into(), "mcu.v1".into()]);
+/// assert!(ServerConfig::new().subprotocols(known).validate().is_ok());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subprotocols {
-    /// The first one that the client offers, whatever it is, as in the reference: the default.
+    /// The first one that the client offers, whatever it is. This is the default, as in the
+    /// reference.
     #[default]
     First,
-    /// The first one that the client offers and that is in this list. If none is, none is chosen,
-    /// and the client decides whether it goes on without.
+    /// The first one that the client offers and that is in this list. If there is none, the answer
+    /// selects none, and the client decides whether it continues.
     Known(Vec<String>),
 }
 
