@@ -1,4 +1,4 @@
-//! Releases of the official JavaScript client against `examples/contract`; see
+//! Releases of the official JavaScript client against `examples/contract` and `examples/echo`; see
 //! `tests/interop/*.test.mjs`.
 
 #[path = "interop/driver.rs"]
@@ -54,7 +54,8 @@ fn installed() -> Option<&'static Path> {
     folder.as_deref()
 }
 
-/// The contract server, once for each way of running it, by the variable that names its address.
+/// The contract server, once for each way of running it, and the echo server, by the variables that
+/// name their addresses.
 struct Servers(Vec<(&'static str, Example)>);
 
 impl Servers {
@@ -73,6 +74,7 @@ impl Servers {
             ("CLIENT_URL", contract("client", &[any_port])),
             ("INTEROP_URL", contract("interop", &[any_port])),
             ("PATIENT_URL", contract("interop", &patience)),
+            ("ECHO_URL", Example::start("echo", &[], &[any_port])),
         ])
     }
 

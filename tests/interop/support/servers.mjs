@@ -1,4 +1,4 @@
-// Addresses of the running contract servers, from the environment.
+// Addresses of the running servers, from the environment.
 import assert from "node:assert/strict";
 
 /** `--profile acceptance` with its defaults. */
@@ -11,6 +11,8 @@ export const CLIENT = address("CLIENT_URL");
 export const INTEROP = address("INTEROP_URL");
 /** `--profile interop` with PING_INTERVAL=25000, PING_TIMEOUT=20000. */
 export const PATIENT = address("PATIENT_URL");
+/** `examples/echo`. */
+export const ECHO = address("ECHO_URL");
 
 function address(name) {
   const url = process.env[name];

@@ -1,0 +1,50 @@
+//! A whole Socket.IO server, which sends everything back: `cargo run --release --example echo`.
+//! The sockets, HTTP and the clock are in `examples/tokio_driver`; this is what is left to write.
+
+#[path = "../tokio_driver/run.rs"]
+mod run;
+#[path = "../tokio_driver/mod.rs"]
+mod tokio_driver;
+
+use std::{convert::Infallible, error::Error};
+
+use socketio_proto::server::{Event, Server};
+use socketio_proto::{RecoveryConfig, ServerConfig};
+use tokio_driver::{App, Context, entropy};
+
+struct Echo;
+impl App for Echo {
+    type Data = ();
+    type Message = Infallible;
+
+    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: Event<()>) {
+        match event {
+            // Look at `auth` here, and `reject` whom you do not know.
+            Event::ConnectRequested { request, .. } => {
+                cx.server.accept(cx.now, request);
+            }
+            // socket.emit("name", 1, 2, callback)
+            Event::Received { event, ack: Some(token), .. } => {
+                cx.server.ack(cx.now, token, &event.args());
+            }
+            // socket.emit("name", 1, 2)
+            Event::Received { socket, event, ack: None } => {
+                cx.server.emit(cx.now, socket, &event).ok();
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_message(&mut self, _: &mut Context<'_, ()>, message: Infallible) {
+        match message {}
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
+    let config = ServerConfig::new().recovery(RecoveryConfig::new());
+    let mut server = Server::new(config, entropy)?;
+    server.add_namespace("/")?;
+    run::run(port, server, Echo).await
+}
