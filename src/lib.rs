@@ -17,6 +17,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[doc = include_str!("docs/guide.md")]
+pub mod guide {}
+#[doc = include_str!("docs/protocol.md")]
+pub mod protocol {}
+
 pub mod client;
 pub mod engine;
 #[cfg(any(test, feature = "__fuzzing"))]
