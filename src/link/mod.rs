@@ -124,6 +124,8 @@ pub struct Link {
     present: u32,
     /// Whether a seat remembers an answer to CONNECT: most do not, from their first packet on.
     is_fresh: bool,
+    /// Whether the owner has it in a list of links with output.
+    is_listed: bool,
     rest: Box<Rest>,
 }
 
@@ -180,7 +182,13 @@ impl Link {
             out: Rare::new(),
         };
         let connection = ServerConnection::new(now, config, id, transport, wire);
-        Self { connection, present: NOWHERE, is_fresh: false, rest: Box::new(rest) }
+        Self {
+            connection,
+            present: NOWHERE,
+            is_fresh: false,
+            is_listed: false,
+            rest: Box::new(rest),
+        }
     }
 
     /// Takes what happened on one of the connection's wires, or that it is time.
@@ -338,6 +346,14 @@ impl Link {
     /// See [`Timers`](crate::timers::Timers).
     pub(crate) fn armed(&mut self) -> &mut Timestamp {
         &mut self.rest.armed
+    }
+
+    pub(crate) const fn is_listed(&self) -> bool {
+        self.is_listed
+    }
+
+    pub(crate) const fn set_listed(&mut self, is_listed: bool) {
+        self.is_listed = is_listed;
     }
 
     pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {

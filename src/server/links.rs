@@ -2,24 +2,20 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use slab::Slab;
-
+use super::slots::Slots;
 use crate::{
     engine::{self, Transport},
     hub::Delivery,
     id::{ConnectionId, EngineId, WireId},
     link::{Delivered, Link},
     secret_index::{SecretIndex, Seed},
-    shrink::Cuts,
     time::Timestamp,
     timers::Timers,
 };
 
 /// The connections of a server.
 pub(super) struct Links {
-    slots: Slab<Slot>,
-    cuts: Cuts,
-    next_generation: u32,
+    slots: Slots<Link>,
     sids: SecretIndex<ConnectionId>,
     wires: BTreeMap<WireId, ConnectionId>,
     timers: Timers<ConnectionId>,
@@ -27,18 +23,10 @@ pub(super) struct Links {
     ready: VecDeque<ConnectionId>,
 }
 
-struct Slot {
-    link: Link,
-    generation: u32,
-    is_ready: bool,
-}
-
 impl Links {
     pub(super) fn new(seed: Seed) -> Self {
         Self {
-            slots: Slab::new(),
-            cuts: Cuts::default(),
-            next_generation: 0,
+            slots: Slots::new(),
             sids: SecretIndex::new(seed),
             wires: BTreeMap::new(),
             timers: Timers::new(),
@@ -51,34 +39,28 @@ impl Links {
     }
 
     pub(super) fn insert(&mut self, link: Link) -> ConnectionId {
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
         let sid = link.id();
-        let slot = Slot { link, generation, is_ready: false };
-        let id = pack(self.slots.insert(slot), generation);
+        let id = self.slots.insert(link);
         self.sids.insert(sid.index_key(), id);
         id
     }
 
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Link> {
-        let (index, generation) = unpack(id);
-        let slot = self.slots.get(index).filter(|slot| slot.generation == generation);
-        slot.map(|slot| &slot.link)
+        self.slots.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Link> {
-        self.slot_mut(id).map(|slot| &mut slot.link)
+        self.slots.get_mut(id)
     }
 
     pub(super) fn find(&self, sid: &EngineId) -> Option<(ConnectionId, Transport)> {
         let id = *self.sids.get(&sid.index_key())?;
-        let slot = self.slots.get(unpack(id).0)?;
-        let is_it = slot.generation == unpack(id).1 && slot.link.id() == *sid;
-        is_it.then(|| (id, slot.link.transport()))
+        let link = self.slots.get(id).filter(|link| link.id() == *sid)?;
+        Some((id, link.transport()))
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
-        self.slots.iter().map(|(index, slot)| pack(index, slot.generation))
+        self.slots.ids()
     }
 
     pub(super) fn add_wire(&mut self, wire: WireId, connection: ConnectionId) {
@@ -100,55 +82,46 @@ impl Links {
     /// Sees to the timer and the output of a link that may have changed; a connection that is over
     /// is not found by its sid any more, and goes when its last output was taken.
     pub(super) fn settle(&mut self, id: ConnectionId) {
-        let (index, generation) = unpack(id);
-        let Some(slot) = self.slots.get_mut(index) else {
+        let Some(link) = self.slots.get_mut(id) else {
             return;
         };
-        if slot.generation != generation {
+        if link.is_closed() {
+            self.sids.remove(&link.id().index_key());
+        }
+        if link.is_finished() {
+            self.timers.disarm(id, link.armed());
+            self.slots.remove(id);
             return;
         }
-        if slot.link.is_closed() {
-            self.sids.remove(&slot.link.id().index_key());
-        }
-        if slot.link.is_finished() {
-            self.timers.disarm(id, slot.link.armed());
-            self.slots.remove(index);
-            self.cuts.note_removal(&mut self.slots);
-            return;
-        }
-        let deadline = slot.link.timer();
-        self.timers.arm(id, slot.link.armed(), deadline);
-        if slot.link.has_wire_output() {
+        let deadline = link.timer();
+        self.timers.arm(id, link.armed(), deadline);
+        if link.has_wire_output() {
             self.mark_ready(id);
         }
     }
 
     /// Queues a packet on one connection; `None` if it is gone.
     pub(super) fn deliver(&mut self, to: ConnectionId, delivery: &Delivery) -> Option<Delivered> {
-        let (index, generation) = unpack(to);
-        let slot = self.slots.get_mut(index).filter(|slot| slot.generation == generation)?;
-        let delivered = slot.link.deliver(delivery);
-        if delivered == Delivered::Queued && !slot.is_ready {
-            slot.is_ready = true;
+        let link = self.slots.get_mut(to)?;
+        let delivered = link.deliver(delivery);
+        if delivered == Delivered::Queued && !link.is_listed() {
+            link.set_listed(true);
             self.ready.push_back(to);
         }
         Some(delivered)
     }
 
     fn mark_ready(&mut self, id: ConnectionId) {
-        if let Some(slot) = self.slot_mut(id)
-            && !slot.is_ready
+        if let Some(link) = self.slots.get_mut(id)
+            && !link.is_listed()
         {
-            slot.is_ready = true;
+            link.set_listed(true);
             self.ready.push_back(id);
         }
     }
 
     pub(super) fn has_wire_output(&self) -> bool {
-        self.ready.iter().any(|id| {
-            let slot = self.slots.get(unpack(*id).0);
-            slot.is_some_and(|slot| slot.link.has_wire_output())
-        })
+        self.ready.iter().any(|id| self.slots.get(*id).is_some_and(Link::has_wire_output))
     }
 
     pub(super) fn poll_wire(&mut self) -> Option<engine::Output> {
@@ -166,10 +139,9 @@ impl Links {
                 Some(output) => return Some(output),
                 None => {
                     self.ready.pop_front();
-                    let slot = self.slot_mut(id);
-                    let is_closed = slot.is_some_and(|slot| {
-                        slot.is_ready = false;
-                        slot.link.is_closed()
+                    let is_closed = self.slots.get_mut(id).is_some_and(|link| {
+                        link.set_listed(false);
+                        link.is_closed()
                     });
                     // The timer of one that is open does not depend on what was taken.
                     if is_closed {
@@ -183,8 +155,8 @@ impl Links {
 
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<ConnectionId> {
         let id = self.timers.pop_due(now)?;
-        if let Some(slot) = self.slot_mut(id) {
-            *slot.link.armed() = Timestamp::NEVER;
+        if let Some(link) = self.slots.get_mut(id) {
+            *link.armed() = Timestamp::NEVER;
         }
         Some(id)
     }
@@ -192,20 +164,4 @@ impl Links {
     pub(super) fn deadline(&self) -> Timestamp {
         self.timers.deadline()
     }
-
-    fn slot_mut(&mut self, id: ConnectionId) -> Option<&mut Slot> {
-        let (index, generation) = unpack(id);
-        self.slots.get_mut(index).filter(|slot| slot.generation == generation)
-    }
-}
-
-fn pack(index: usize, generation: u32) -> ConnectionId {
-    ConnectionId::from_raw(((index as u64) << 32) | u64::from(generation))
-}
-
-fn unpack(id: ConnectionId) -> (usize, u32) {
-    let raw = id.as_raw();
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
-    let halves = ((raw >> 32) as usize, raw as u32);
-    halves
 }

@@ -25,6 +25,7 @@ mod input;
 mod links;
 mod reach;
 mod requests;
+mod slots;
 mod snapshot;
 mod verbs;
 
