@@ -1,8 +1,31 @@
 //! Identifiers on the wire and identifiers of the API.
+//!
+//! # Counts that identify
+//!
+//! A server runs for a long time, and peers can make it count: they connect, join, leave, come back. No
+//! count comes to an end for it, and no identifier comes to mean something else. "Never" is 2^64 at
+//! the rates that limits allow by default, or at any rate that one process can reach.
+//!
+//! | what is counted | width | at the end |
+//! | --- | --- | --- |
+//! | connections ([`ConnectionId`] of a server) | 32 bits for the place in the table, 32 for how many it has had | the place is not used any more: 150 bytes for at least 2^31 connections |
+//! | sessions ([`SocketKey`]) | 64 bits, from process to process | never; a snapshot beyond 2^63 is refused as damaged |
+//! | links that a session was given to | 32 bits | the session stays where it is: the next claim is refused with [`Limit`](crate::recovery::Refusal::Limit). After 2^32 recoveries of one session, which take 12 days at the default `claims_per_second` if nobody else is let in |
+//! | namespaces | 32 bits | ids are used again, after all others. Sockets, requests and acknowledgements of the former namespace are not taken for those of the present one: their own numbers go on |
+//! | requests to join ([`ConnectRequest`](crate::hub::ConnectRequest)); CONNECTs of one connection | 64 bits | never |
+//! | acknowledgements ([`AckId`], ids on the wire), of the server and of the client | 53 bits, exact in JavaScript; in a namespace that was made again they go on | begin again at 0 after 285 years of a million a second; no one waits that long |
+//! | positions in a log, events that were received | 64 bits | never. The log keeps the low halves of the sequences of the packets that it has, which are fewer than 2^32 |
+//! | epochs of a log | 64 bits; each restart adds at most 2^32 | never |
+//! | rooms, places of sessions | 32 bits (rooms 31) | used again when nothing refers to them; as many as exist at a time take more memory than there is |
+//! | marks of a broadcast (which sockets it has visited) | 32 bits | all marks are cleared |
+//! | namespaces that a client has joined, its sessions there (`client::AckToken`) | 64 bits | never |
+//! | WebSockets and requests of a client ([`WireId`]) | 64 bits | never |
+//! | counters of [`Stats`](crate::server::Stats) | 64 bits | wrap; nothing depends on them |
 
 use core::{
     fmt,
     hash::{Hash, Hasher},
+    num::NonZeroU64,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -207,12 +230,43 @@ impl ConnectionId {
 pub struct SocketKey {
     pub(crate) namespace: u32,
     pub(crate) index: u32,
-    pub(crate) generation: u32,
+    pub(crate) generation: Generation,
+}
+
+/// Counts the sessions of a hub and of the processes before it: no two have the same.
+///
+/// Packed, because there is one wherever a socket is named; not zero, because most of those places
+/// may name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(Rust, packed(4))]
+pub(crate) struct Generation(NonZeroU64);
+
+impl Generation {
+    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+    /// A larger one is in no snapshot: it leaves room for more than can ever be taken.
+    const RESTORED_MAX: u64 = u64::MAX / 2;
+
+    /// Returns the present one and goes on to the next.
+    pub(crate) fn take(&mut self) -> Self {
+        let present = *self;
+        self.0 = { self.0 }.saturating_add(1);
+        present
+    }
+
+    /// How many there were before it.
+    pub(crate) fn as_raw(self) -> u64 {
+        { self.0 }.get().saturating_sub(1)
+    }
+
+    /// Reads one of a snapshot. `None` if no server has written it.
+    pub(crate) fn from_raw(raw: u64) -> Option<Self> {
+        if raw > Self::RESTORED_MAX { None } else { NonZeroU64::new(raw + 1).map(Self) }
+    }
 }
 
 /// Names an acknowledgement that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId {
-    pub(crate) namespace: u32,
+    pub(crate) namespace: u64,
     pub(crate) id: u64,
 }

@@ -120,6 +120,40 @@ fn namespaces_are_made_by_predicates_and_go_when_they_are_empty() {
     assert_eq!(world.server.stats().namespaces, 1);
 }
 
+/// The official client sends an answer whenever its application calls back, also after it has left
+/// the namespace and joined it again.
+#[test]
+fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
+    let mut world = world();
+    world.server.add_namespaces_matching(|name| name == "/dyn");
+    let client = world.open();
+    let ask = |world: &mut World| {
+        world.send(client, "40/dyn,");
+        let (socket, _) = world.connected();
+        world.texts(client);
+        let (event, timeout) = (support::event("ask", 1), Duration::from_secs(1));
+        let ack = world.server.emit_with_ack(world.now, socket, &event, timeout).unwrap();
+        world.drain();
+        let packet = world.text(client);
+        let id: String =
+            packet["42/dyn,".len()..].chars().take_while(char::is_ascii_digit).collect();
+        (ack, id)
+    };
+    let (_, former) = ask(&mut world);
+    world.send(client, "41/dyn,");
+    assert_eq!(world.server.stats().namespaces, 1, "it has gone");
+    let (present, id) = ask(&mut world);
+    world.send(client, &format!("43/dyn,{former}[\"late\"]"));
+    assert_eq!(world.server.stats().total.acks_unmatched, 1);
+    world.events.clear();
+    world.send(client, &format!("43/dyn,{id}[\"in time\"]"));
+    let answers = world.pick(|event| match event {
+        Event::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
+        _ => None,
+    });
+    assert_eq!(answers, [(present, r#"["in time"]"#.to_owned())]);
+}
+
 #[test]
 fn names_that_no_packet_can_carry_are_refused() {
     let mut world = world();

@@ -183,7 +183,7 @@ pub enum Event {
 /// Names an [`Event::AuthRequested`] that waits for the application's answer. A stale one is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
-    pub(super) slot: u32,
+    pub(super) slot: u64,
     pub(super) serial: u64,
 }
 
@@ -191,7 +191,7 @@ pub struct AuthRequest {
 /// [`Client::ack`](super::Client::ack).
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
-    pub(super) slot: u32,
-    pub(super) generation: u32,
+    pub(super) slot: u64,
+    pub(super) generation: u64,
     pub(super) id: u64,
 }

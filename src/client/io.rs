@@ -42,7 +42,7 @@ pub(super) struct Io {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) event: Event,
-    pub(super) offset: Option<(u32, ByteString)>,
+    pub(super) offset: Option<(u64, ByteString)>,
 }
 
 impl Io {
@@ -67,7 +67,7 @@ impl Io {
     }
 
     /// Queues an event of the server, with the generation of its session and its offset.
-    pub(super) fn deliver(&mut self, event: Event, offset: Option<(u32, ByteString)>) {
+    pub(super) fn deliver(&mut self, event: Event, offset: Option<(u64, ByteString)>) {
         self.events.push_back(Queued { event, offset });
     }
 

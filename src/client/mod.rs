@@ -182,7 +182,7 @@ pub struct Client {
     is_aborted: bool,
     /// Outputs of connections that are gone.
     wires: VecDeque<ClientOutput>,
-    next_slot: u32,
+    next_slot: u64,
     /// No namespace that was forgotten has used this name of an acknowledgement.
     first_ack: u64,
     /// The largest body of a POST that has not been found to be too large.

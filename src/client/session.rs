@@ -21,7 +21,7 @@ pub(super) struct Session {
     /// Of the last event that the application has taken: what is exported.
     taken: Option<ByteString>,
     /// Counts sessions, so that late news of a former one do no harm.
-    generation: u32,
+    generation: u64,
 }
 
 impl Session {
@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// The application has taken an event of this offset.
-    pub(super) fn take(&mut self, generation: u32, offset: ByteString) {
+    pub(super) fn take(&mut self, generation: u64, offset: ByteString) {
         if self.generation == generation {
             self.taken = Some(offset);
         }
@@ -81,7 +81,7 @@ impl Session {
         self.received.clone()
     }
 
-    pub(super) fn generation(&self) -> u32 {
+    pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 

@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) struct Socket {
     pub(super) name: NamespaceName,
-    pub(super) slot: u32,
+    pub(super) slot: u64,
     pub(super) is_active: bool,
     /// Whether the application has forgotten it, while the server still has a word to say.
     pub(super) is_forgotten: bool,
@@ -75,7 +75,7 @@ pub(super) enum Effect {
 }
 
 impl Socket {
-    pub(super) fn new(name: NamespaceName, slot: u32) -> Self {
+    pub(super) fn new(name: NamespaceName, slot: u64) -> Self {
         Self {
             name,
             slot,

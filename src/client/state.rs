@@ -293,13 +293,12 @@ impl Client {
                 return Err(RestoreError::OverLimits);
             }
             let name = session.namespace.clone();
-            let slot = u32::try_from(sockets.len()).unwrap_or(u32::MAX);
+            let slot = sockets.len() as u64;
             let mut socket = Socket::new(name.clone(), self.next_slot.wrapping_add(slot));
             session.restore(self.io.now, &mut socket, &config);
             sockets.insert(name, socket);
         }
-        self.next_slot =
-            self.next_slot.wrapping_add(u32::try_from(sockets.len()).unwrap_or(u32::MAX));
+        self.next_slot = self.next_slot.wrapping_add(sockets.len() as u64);
         self.start.websocket_worked = state.websocket_worked;
         self.sockets = sockets;
         Ok(())

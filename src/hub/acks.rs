@@ -182,9 +182,9 @@ impl AckTable {
         self.next
     }
 
-    /// Makes ids go on from `next`.
+    /// Makes ids go on from `next`, if that is later.
     pub(super) fn resume(&mut self, next: u64) {
-        self.next = next.min(ID_MAX);
+        self.next = self.next.max(next.min(ID_MAX));
     }
 
     pub(super) fn len(&self) -> usize {

@@ -83,9 +83,10 @@ fn size(args: &Args) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Generation;
 
     fn socket(index: u32) -> SocketKey {
-        SocketKey { namespace: 0, index, generation: 0 }
+        SocketKey { namespace: 0, index, generation: Generation::FIRST }
     }
 
     fn args(len: usize) -> Args {

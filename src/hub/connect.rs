@@ -311,8 +311,7 @@ impl<D: Default> Hub<D> {
         increment(&mut self.totals.sessions_opened);
         let id = self.draw_id(request.namespace);
         let key = self.config.recovery.is_some().then(|| self.draw_key());
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
+        let generation = self.next_generation.take();
         let birth = Birth {
             id,
             key,

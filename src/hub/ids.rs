@@ -1,4 +1,4 @@
-//! Ids of new sessions.
+//! Ids of new sessions and namespaces.
 
 use super::Hub;
 use crate::id::{RecoveryKey, SocketId};
@@ -20,6 +20,46 @@ impl<D> Hub<D> {
     }
 }
 
+/// Which ids namespaces get.
+///
+/// A namespace that a predicate has accepted goes when nobody is left in it, and clients can make
+/// one after the other for as long as they like. So ids are used again, after all others. What may
+/// name a namespace for longer than it lasts is told apart by something else: sockets by their
+/// generation, requests by their serial number, acknowledgements by ids that go on.
+#[derive(Debug, Default)]
+pub(super) struct NamespaceIds {
+    next: u32,
+    next_ack: u64,
+}
+
+impl NamespaceIds {
+    /// Links use it for no namespace.
+    const NONE: u32 = u32::MAX;
+
+    /// Draws an id that no namespace has. Takes O(1) look-ups, amortised: who has one is behind
+    /// `next` until all ids were drawn.
+    pub(super) fn draw(&mut self, is_taken: impl Fn(u32) -> bool) -> u32 {
+        loop {
+            let id = self.next;
+            self.next = if id == Self::NONE { 0 } else { id + 1 };
+            if id != Self::NONE && !is_taken(id) {
+                return id;
+            }
+        }
+    }
+
+    /// A namespace goes that would have asked for this acknowledgement next.
+    pub(super) fn note_end(&mut self, next_ack: u64) {
+        self.next_ack = self.next_ack.max(next_ack);
+    }
+
+    /// The first acknowledgement that a new namespace asks for: a client may answer late what it
+    /// was asked in a former namespace of the same name.
+    pub(super) const fn next_ack(&self) -> u64 {
+        self.next_ack
+    }
+}
+
 /// Ids have 120 random bits, so that one that is taken is never drawn, unless the embedder's
 /// entropy repeats itself: after a restart with the same seed, or in a virtual machine that was
 /// started from an image twice.
@@ -36,13 +76,16 @@ const DRAWS_MAX: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {
-    use alloc::sync::Arc;
+    use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
+    use core::time::Duration;
 
     use super::*;
     use crate::{
         ConnectionId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
         hub::{Attached, ConnectSerial, DisconnectReason, Event, Output, Request, RequestKind},
-        socket::NamespaceName,
+        id::Generation,
+        recovery::{RecoveryOutcome, Refusal},
+        socket::{self, Json, NamespaceName},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -61,10 +104,20 @@ mod tests {
     }
 
     fn connect(hub: &mut Hub<u8>) -> SocketKey {
+        connect_to(hub, "/", None).0
+    }
+
+    fn connect_to(
+        hub: &mut Hub<u8>,
+        name: &str,
+        claimed: Option<SocketKey>,
+    ) -> (SocketKey, RecoveryOutcome) {
+        let pid = claimed.map(|it| hub.namespaces[&it.namespace].member(it).unwrap().key.unwrap());
+        let auth = pid.map(|pid| Json::new(&BTreeMap::from([("pid", pid.expose())])).unwrap());
         let kind = RequestKind::Connect {
-            namespace: NamespaceName::ROOT,
+            namespace: NamespaceName::new(name).unwrap(),
             serial: ConnectSerial::default(),
-            auth: None,
+            auth,
             replaced: None,
         };
         hub.handle_request(NOW, LINK, Request(kind));
@@ -73,7 +126,9 @@ mod tests {
                 Output::Event(Event::ConnectRequested { request, .. }) => {
                     hub.accept(NOW, request).unwrap();
                 }
-                Output::Event(Event::Connected { socket, .. }) => return socket,
+                Output::Event(Event::Connected { socket, recovery, .. }) => {
+                    return (socket, recovery);
+                }
                 _ => {}
             }
         }
@@ -109,5 +164,73 @@ mod tests {
             while hub.poll_output().is_some() {}
             assert_eq!(hub.keys.values().count(), 0, "nothing is left of it");
         }
+    }
+
+    const LEFT: DisconnectReason = DisconnectReason::ClientNamespaceDisconnect;
+
+    #[test]
+    fn namespaces_that_come_and_go_never_use_up_the_ids() {
+        let mut hub = hub();
+        hub.add_namespaces_matching(|_| true);
+        hub.namespace_ids.next = NamespaceIds::NONE - 2;
+        let stays = connect_to(&mut hub, "/stays", None).0;
+        let ids: Vec<u32> = (0..4)
+            .map(|number| {
+                let socket = connect_to(&mut hub, &format!("/{number}"), None).0;
+                detach(&mut hub, socket, LEFT);
+                assert_eq!(hub.namespaces.len(), 2, "it has gone");
+                socket.namespace
+            })
+            .collect();
+        assert_eq!(stays.namespace, NamespaceIds::NONE - 2);
+        assert_eq!(ids, [NamespaceIds::NONE - 1, 1, 2, 3], "0 is that of the main namespace");
+    }
+
+    #[test]
+    fn a_namespace_with_the_id_of_another_one_has_nothing_of_it() {
+        let mut hub = hub();
+        hub.add_namespaces_matching(|_| true);
+        let former = connect_to(&mut hub, "/a", None).0;
+        let event = socket::Event::new("ask", &()).unwrap();
+        let ask = |hub: &mut Hub<u8>, socket| {
+            hub.emit_with_ack(NOW, socket, &event, Duration::from_secs(1)).unwrap()
+        };
+        let asked = ask(&mut hub, former);
+        detach(&mut hub, former, LEFT);
+        hub.namespace_ids.next = former.namespace;
+        let present = connect_to(&mut hub, "/b", None).0;
+        assert_eq!((present.namespace, present.index), (former.namespace, former.index));
+        assert!(hub.socket_id(former).is_none());
+        assert_ne!(ask(&mut hub, present), asked, "a name of what was settled");
+    }
+
+    #[test]
+    fn handles_of_sessions_are_wider_than_32_bits() {
+        let mut hub = hub();
+        let former = connect(&mut hub);
+        detach(&mut hub, former, LEFT);
+        hub.next_generation = Generation::from_raw(former.generation.as_raw() + (1 << 32)).unwrap();
+        let present = connect(&mut hub);
+        assert_eq!(present.index, former.index);
+        assert!(hub.socket_id(present).is_some() && hub.socket_id(former).is_none());
+    }
+
+    #[test]
+    fn a_session_that_was_given_to_all_the_links_it_can_have_moves_no_more() {
+        let mut hub = hub();
+        let socket = connect(&mut hub);
+        let namespace = hub.namespaces.get_mut(&socket.namespace).unwrap();
+        namespace.sessions.member_mut(socket.index).unwrap().attachment = u32::MAX - 1;
+        let recovered = RecoveryOutcome::Recovered { replayed: 0 };
+        assert_eq!(connect_to(&mut hub, "/", Some(socket)), (socket, recovered));
+        let refused = RecoveryOutcome::Refused(Refusal::Limit);
+        let (another, outcome) = connect_to(&mut hub, "/", Some(socket));
+        assert_eq!(outcome, refused);
+        assert!(another != socket && hub.is_connected(another));
+    }
+
+    #[test]
+    fn a_place_that_may_name_a_session_takes_no_more_than_one_that_does() {
+        assert_eq!(size_of::<Option<Attached>>(), size_of::<SocketKey>() + 4);
     }
 }

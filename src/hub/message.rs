@@ -87,7 +87,7 @@ impl fmt::Debug for Reply {
 
 /// Which CONNECT of a link is meant: an answer to an older one is none to the newest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ConnectSerial(u32);
+pub(crate) struct ConnectSerial(u64);
 
 impl ConnectSerial {
     /// Returns the present one and goes on to the next.

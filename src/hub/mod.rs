@@ -74,13 +74,14 @@ pub use self::{
 };
 use self::{
     connect::{Asked, Connects},
+    ids::NamespaceIds,
     namespace::{Namespace, Outbox},
 };
 use crate::{
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
     grace::Grace,
-    id::{ConnectionId, SocketKey},
+    id::{ConnectionId, Generation, SocketKey},
     secret_index::{SecretIndex, Seed},
     socket::NamespaceName,
     stats::{Stats, Totals, increment},
@@ -99,11 +100,11 @@ pub struct Hub<D> {
     seed: Seed,
     namespaces: BTreeMap<u32, Namespace<D>>,
     names: BTreeMap<NamespaceName, u32>,
-    next_namespace: u32,
+    namespace_ids: NamespaceIds,
     predicates: alloc::vec::Vec<Predicate>,
     /// Sessions by private id.
     keys: SecretIndex<SocketKey>,
-    next_generation: u32,
+    next_generation: Generation,
     connects: Connects,
     timers: Timers<u32>,
     grace: Grace,
@@ -134,9 +135,9 @@ impl<D: Default> Hub<D> {
             entropy: Box::new(entropy),
             namespaces: BTreeMap::new(),
             names: BTreeMap::new(),
-            next_namespace: 0,
+            namespace_ids: NamespaceIds::default(),
             predicates: alloc::vec::Vec::new(),
-            next_generation: 0,
+            next_generation: Generation::FIRST,
             timers: Timers::new(),
             grace: Grace::default(),
             out: VecDeque::new(),
@@ -326,6 +327,7 @@ impl<D: Default> Hub<D> {
             let name = namespace.sessions.name().clone();
             let evicted = namespace.sessions.log().made_room();
             self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
+            self.namespace_ids.note_end(namespace.acks.next_id());
             self.namespaces.remove(&id);
             self.names.remove(&name);
         }
@@ -340,18 +342,19 @@ impl<D: Default> Hub<D> {
         if self.namespaces.len() >= limit {
             return Err(NamespaceError::TooMany { limit });
         }
-        self.insert_namespace(name, is_dynamic).ok_or(NamespaceError::TooMany { limit })
+        Ok(self.insert_namespace(name, is_dynamic))
     }
 
-    /// Makes a namespace, also beyond the limit. `None` if there is no id left for it.
-    fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> Option<u32> {
-        let id = self.next_namespace;
-        self.next_namespace = id.checked_add(1)?;
+    /// Makes a namespace, also beyond the limit.
+    fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> u32 {
+        let id = self.namespace_ids.draw(|id| self.namespaces.contains_key(&id));
         let epoch = u64::from(self.random());
-        let namespace = Namespace::new(id, name.clone(), self.config.clone(), epoch, is_dynamic);
+        let config = self.config.clone();
+        let mut namespace = Namespace::new(id, name.clone(), config, epoch, is_dynamic);
+        namespace.acks.resume(self.namespace_ids.next_ack());
         self.namespaces.insert(id, namespace);
         self.names.insert(name, id);
-        Some(id)
+        id
     }
 
     fn random(&mut self) -> u32 {

@@ -103,7 +103,7 @@ impl<D> Namespace<D> {
         let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
         let reliability = Reliability::of_event(false, is_logged);
         out.extend(connection.map(|to| self.deliver_one(to, packet, reliability)));
-        Ok(AckId { namespace: self.id, id })
+        Ok(AckId { namespace: self.id.into(), id })
     }
 
     /// Emits an event to an audience. Returns the number of connected sockets it goes to.
@@ -152,7 +152,7 @@ impl<D> Namespace<D> {
         });
         let sockets = sockets.into_iter().filter_map(|index| self.key(index)).collect();
         let id = self.acks.expect_many(now.saturating_add(timeout), sockets);
-        let ack = AckId { namespace: self.id, id };
+        let ack = AckId { namespace: self.id.into(), id };
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
             return Ok(ack);
@@ -295,7 +295,7 @@ impl<D> Namespace<D> {
     }
 
     fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, goes_on: bool) {
-        let namespace = self.id;
+        let namespace = self.id.into();
         self.acks.give_up(socket, goes_on, |id, outcome| {
             self.sessions.settle_question(id);
             out.push_back(settled(AckId { namespace, id }, outcome));
@@ -308,7 +308,7 @@ impl<D> Namespace<D> {
     }
 
     fn settled(&self, id: u64, outcome: Settled) -> Output<D> {
-        settled(AckId { namespace: self.id, id }, outcome)
+        settled(AckId { namespace: self.id.into(), id }, outcome)
     }
 
     pub(super) fn deliver_one(

@@ -13,7 +13,7 @@ use super::{
     sessions::{Sessions, SessionsContext, SessionsSnapshot},
 };
 use crate::{
-    id::SocketKey,
+    id::{Generation, SocketKey},
     recovery::{Inconsistent, Resumption, require},
     stats::increment,
     time::Timestamp,
@@ -36,7 +36,7 @@ pub struct Snapshot<D> {
     version: Version,
     taken_at: Timestamp,
     /// Handles go on, so that one of the earlier process names no other socket.
-    next_generation: u32,
+    next_generation: u64,
     /// Those with sessions, by name.
     namespaces: Vec<SessionsSnapshot<D>>,
 }
@@ -90,7 +90,7 @@ impl<D: Clone> Hub<D> {
         Snapshot {
             version: Version,
             taken_at,
-            next_generation: self.next_generation,
+            next_generation: self.next_generation.as_raw(),
             namespaces: namespaces.collect(),
         }
     }
@@ -130,6 +130,8 @@ impl<D: Default> Hub<D> {
         snapshot: Snapshot<D>,
     ) -> Result<Vec<Restored<D>>, Inconsistent> {
         let Snapshot { version: Version, taken_at, next_generation, namespaces } = snapshot;
+        let next_generation = Generation::from_raw(next_generation);
+        let next_generation = next_generation.ok_or(Inconsistent("next_generation"))?;
         self.next_generation = self.next_generation.max(next_generation);
         let is_ascending = namespaces.is_sorted_by(|a, b| a.name() < b.name());
         require(is_ascending, "namespaces.name")?;
@@ -158,9 +160,7 @@ impl<D: Default> Hub<D> {
         let is_served = self.find_namespace(name.as_str()).is_some()
             || (self.is_accepted(&name) && self.namespaces.len() < self.config.limits.namespaces);
         let found = self.find_namespace(name.as_str());
-        let Some(id) = found.or_else(|| self.insert_namespace(name, true)) else {
-            return;
-        };
+        let id = found.unwrap_or_else(|| self.insert_namespace(name, true));
         let Some(namespace) = self.namespaces.get_mut(&id) else {
             return;
         };

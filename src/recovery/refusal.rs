@@ -29,7 +29,8 @@ pub enum Refusal {
     InvalidOffset,
     /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or
     /// something that was addressed to it before its latest
-    /// [`memberships`](crate::RecoveryConfig::memberships) room changes.
+    /// [`memberships`](crate::RecoveryConfig::memberships) room changes; or the session was given to
+    /// 2^32 links.
     #[error("what the client missed is over a limit")]
     Limit,
     /// The client has closed its connection

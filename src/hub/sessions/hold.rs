@@ -1,7 +1,7 @@
 //! Sessions that are kept because they were claimed in time, and what their claims cost.
 
 use super::Sessions;
-use crate::time::Timestamp;
+use crate::{id::Generation, time::Timestamp};
 
 /// The claims of a session.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +31,7 @@ impl<D> Sessions<D> {
         &mut self,
         now: Timestamp,
         index: u32,
-        generation: u32,
+        generation: Generation,
         position: Option<u64>,
     ) {
         if let Some(position) = position {
@@ -51,7 +51,12 @@ impl<D> Sessions<D> {
     }
 
     /// Notes how far the claims of a session have got in the virtual time of their queue.
-    pub(in crate::hub) fn note_reached(&mut self, index: u32, generation: u32, reached: u64) {
+    pub(in crate::hub) fn note_reached(
+        &mut self,
+        index: u32,
+        generation: Generation,
+        reached: u64,
+    ) {
         if self.get(index, generation).is_some() {
             self.claims.entry(index).or_default().reached = reached;
         }

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::receipts::Receipts;
 use crate::{
     hub::room_names::RoomNames,
-    id::{ConnectionId, RecoveryKey, SocketId},
+    id::{ConnectionId, Generation, RecoveryKey, SocketId},
     recovery::Memberships,
     time::Timestamp,
 };
@@ -14,8 +14,9 @@ use crate::{
 pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) id: SocketId,
     pub(in crate::hub) key: Option<RecoveryKey>,
-    pub(in crate::hub) generation: u32,
-    /// Counts the links that the session has had, so that word from an old one is recognised.
+    pub(in crate::hub) generation: Generation,
+    /// Counts the links that the session has had, so that word from an old one is recognised. At
+    /// the end of the count the session cannot move to another link any more.
     pub(in crate::hub) attachment: u32,
     /// The latest request that was given the session: one that arrived earlier is not any more.
     pub(in crate::hub) claimed: u64,

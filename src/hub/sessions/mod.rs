@@ -30,7 +30,7 @@ pub(in crate::hub) use self::{
 use super::{error::RoomError, room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
-    id::{ConnectionId, RecoveryKey, SocketId},
+    id::{ConnectionId, Generation, RecoveryKey, SocketId},
     recovery::{Addressees, Memberships, RecoveryBuffer, RoomId},
     shrink::Cuts,
     socket::{Args, Encoded, Event, NamespaceName},
@@ -61,7 +61,7 @@ pub(in crate::hub) struct Sessions<D> {
 pub(in crate::hub) struct Birth<D> {
     pub(in crate::hub) id: SocketId,
     pub(in crate::hub) key: Option<RecoveryKey>,
-    pub(in crate::hub) generation: u32,
+    pub(in crate::hub) generation: Generation,
     pub(in crate::hub) connection: ConnectionId,
     pub(in crate::hub) claimed: u64,
     pub(in crate::hub) data: D,
@@ -187,7 +187,7 @@ impl<D> Sessions<D> {
         let place = self.members.get(index as usize)?.place;
         self.relocate(index, Place::Live(connection));
         if let Some(member) = self.members.get_mut(index as usize) {
-            member.attachment = member.attachment.wrapping_add(1);
+            member.attachment = member.attachment.saturating_add(1);
             member.claimed = claimed;
             if let Some(receipts) = &mut member.receipts {
                 receipts.relink();
@@ -341,12 +341,17 @@ impl<D> Sessions<D> {
         &self.name
     }
 
-    pub(in crate::hub) fn get(&self, index: u32, generation: u32) -> Option<&Member<D>> {
+    pub(in crate::hub) fn get(&self, index: u32, generation: Generation) -> Option<&Member<D>> {
         let member = self.members.get(index as usize)?;
         (member.generation == generation).then_some(member)
     }
 
-    pub(in crate::hub) fn generation(&self, index: u32) -> Option<u32> {
+    #[cfg(test)]
+    pub(in crate::hub) fn member_mut(&mut self, index: u32) -> Option<&mut Member<D>> {
+        self.members.get_mut(index as usize)
+    }
+
+    pub(in crate::hub) fn generation(&self, index: u32) -> Option<Generation> {
         self.members.get(index as usize).map(|member| member.generation)
     }
 

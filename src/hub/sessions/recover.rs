@@ -22,6 +22,9 @@ impl<D> Sessions<D> {
         if self.has_expired(expired_by, index) {
             return Err(Refusal::Expired);
         }
+        if member.attachment == u32::MAX {
+            return Err(Refusal::Limit);
+        }
         let position = self.resume_from(index, offset)?;
         member.memberships.check(&self.log, position).map_err(|missing| match missing {
             Missing::Evicted => Refusal::Gap,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::ServerConfig,
-    id::{RecoveryKey, SocketId},
+    id::{Generation, RecoveryKey, SocketId},
     recovery::{
         Inconsistent, LogContext, LogSnapshot, Memberships, MembershipsContext,
         MembershipsSnapshot, Places, RecoveryBuffer, Resumption, RoomId, RoomPlace, require,
@@ -135,7 +135,7 @@ impl<D> Sessions<D> {
     pub(in crate::hub) fn restore(
         snapshot: SessionsSnapshot<D>,
         context: SessionsContext,
-        generation: &mut u32,
+        generation: &mut Generation,
     ) -> Result<Self, Inconsistent> {
         let SessionsSnapshot { name, next_ack, rooms, log, sessions } = snapshot;
         require(rooms.is_sorted_by(|a, b| a < b), "rooms")?;
@@ -151,8 +151,7 @@ impl<D> Sessions<D> {
         let mut ids = BTreeSet::new();
         for session in sessions {
             require(ids.insert(session.sid), "sessions.sid")?;
-            restored.restore_session(session, resumption, *generation, places)?;
-            *generation = generation.wrapping_add(1);
+            restored.restore_session(session, resumption, generation.take(), places)?;
         }
         let indices: Vec<u32> = restored.expiries.iter().map(|(_, index)| *index).collect();
         for index in indices {
@@ -173,7 +172,7 @@ impl<D> Sessions<D> {
         &mut self,
         session: SessionSnapshot<D>,
         resumption: Resumption,
-        generation: u32,
+        generation: Generation,
         places: Places,
     ) -> Result<(), Inconsistent> {
         let SessionSnapshot { sid, pid, data, parked_at, floor, memberships, receipts } = session;
@@ -224,7 +223,7 @@ impl<D> Sessions<D> {
     }
 
     /// Indices, generations and private ids.
-    pub(in crate::hub) fn keys(&self) -> impl Iterator<Item = (u32, u32, &RecoveryKey)> {
+    pub(in crate::hub) fn keys(&self) -> impl Iterator<Item = (u32, Generation, &RecoveryKey)> {
         let indices = self.expiries.iter().map(|(_, index)| *index);
         indices.filter_map(|index| {
             let member = self.members.get(index as usize)?;
