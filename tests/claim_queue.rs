@@ -171,6 +171,87 @@ fn a_newer_claim_replaces_the_one_that_waits_and_keeps_its_place() {
     assert_eq!(world.server.stats().connects_waiting, 0);
 }
 
+/// Claims a session with other `auth` each time, so that no claim repeats another.
+fn claim_anew(world: &mut World, client: Client, session: &Session, attempt: u32) {
+    let text = claim_packet(session, None);
+    world.send(client, &format!("{},\"attempt\":{attempt}}}", text.strip_suffix('}').unwrap()));
+}
+
+#[test]
+fn a_client_that_asks_anew_keeps_its_place() {
+    let mut world = slow();
+    let sessions: Vec<_> = (0..4).map(|_| world.connect()).collect();
+    for (client, _) in &sessions {
+        world.cut(*client);
+    }
+    let clients: Vec<_> = sessions.iter().map(|(_, session)| claim(&mut world, session)).collect();
+    claim_anew(&mut world, clients[1], &sessions[1].1, 1);
+    assert_eq!(world.server.stats().recoveries_queued, 3);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.session(clients[1]), sessions[1].1, "it comes in before those behind it");
+    world.advance(Duration::from_secs(2));
+    assert_eq!(world.session(clients[3]), sessions[3].1);
+    assert_eq!(world.server.stats().connects_waiting, 0);
+}
+
+#[test]
+fn a_client_that_asks_anew_in_step_with_the_rate_of_claims_gets_in() {
+    let mut world = recovering(|recovery| {
+        recovery.claim_burst = 1;
+        recovery.claims_per_second = 1;
+        recovery.skip_authorization = false;
+    });
+    let (first, first_session) = world.connect();
+    let (second, session) = world.connect();
+    world.cut(first);
+    world.cut(second);
+    claim(&mut world, &first_session);
+    // The application takes its time, so that each turn comes just before the client asks anew.
+    world.auto_accept = false;
+    world.events.clear();
+    let client = world.open();
+    claim_anew(&mut world, client, &session, 0);
+    for attempt in 1..=2 {
+        world.advance(Duration::from_millis(500));
+        claim_anew(&mut world, client, &session, attempt);
+    }
+    let asked: Vec<_> = world.pick(|event| match event {
+        Event::ConnectRequested { request, .. } => Some(*request),
+        _ => None,
+    });
+    assert_eq!(asked.len(), 2, "at the turn, and for the newer claim, which has it");
+    assert!(world.server.accept(world.now, asked[0]).is_none(), "it was asked anew");
+    world.server.accept(world.now, asked[1]).unwrap();
+    world.drain();
+    assert_eq!(world.session(client), session);
+}
+
+#[test]
+fn a_turn_is_made_up_for_only_once() {
+    let mut world = recovering(|recovery| {
+        recovery.claim_burst = 1;
+        recovery.claims_per_second = 1;
+        recovery.skip_authorization = false;
+    });
+    let (client, session) = world.connect();
+    world.cut(client);
+    world.auto_accept = false;
+    let client = claim(&mut world, &session);
+    world.events.clear();
+    for attempt in 0..20 {
+        claim_anew(&mut world, client, &session, attempt);
+    }
+    let asked = |event: &Event<u32>| matches!(event, Event::ConnectRequested { .. }).then_some(());
+    assert_eq!(world.pick(asked).len(), 1);
+    assert_eq!(world.server.stats().recoveries_queued, 1);
+    // Neither is it a turn for another connection.
+    let other = claim(&mut world, &session);
+    assert!(world.is_closed(client) && world.pick(asked).is_empty());
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.pick(asked).len(), 1);
+    assert!(!world.is_closed(other));
+}
+
 #[test]
 fn a_claim_that_costs_much_waits_for_itself_and_not_for_others() {
     let mut world = recovering(|recovery| {

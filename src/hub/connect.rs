@@ -56,6 +56,8 @@ impl Waiting {
 pub(super) struct Asked {
     pub(super) from: ConnectionId,
     pub(super) serial: ConnectSerial,
+    /// What the link has asked before for the same client, which has not been answered.
+    pub(super) former: Option<ConnectSerial>,
     /// The session that the client has there.
     pub(super) replaced: Option<Attached>,
 }
@@ -127,6 +129,9 @@ impl<D: Default> Hub<D> {
         auth: Option<Json>,
     ) {
         let from = asked.from;
+        if let Some(former) = asked.former {
+            self.take_admitted(now, from, &name, former);
+        }
         let Some(namespace) = self.find_or_create(&name) else {
             self.refuse(asked, name, &Rejection::new("Invalid namespace"));
             return;
@@ -153,20 +158,15 @@ impl<D: Default> Hub<D> {
         let (serial, held) = (waiting.serial, waiting.held);
         self.connects.next_serial = serial.wrapping_add(1);
         let request = ConnectRequest { connection: from, namespace, serial };
-        match self.connects.waiting.insert((from, namespace), waiting) {
-            Some(former) => {
-                self.release(ConnectRequest { serial: former.serial, ..request }, former.held);
-            }
-            None => {
-                if let Some(namespace) = self.namespaces.get_mut(&namespace) {
-                    namespace.waiting += 1;
-                }
-            }
+        let former = self.connects.waiting.insert((from, namespace), waiting);
+        // Before the former one leaves the queue, so that the session keeps its place.
+        let is_queued = held.is_some_and(|held| self.queue(request, held, asked.former.is_some()));
+        if let Some(former) = former {
+            self.release(ConnectRequest { serial: former.serial, ..request }, former.held);
+        } else if let Some(namespace) = self.namespaces.get_mut(&namespace) {
+            namespace.waiting += 1;
         }
-        match held {
-            Some(held) => self.queue(now, request, held),
-            None => self.proceed(now, request),
-        }
+        if is_queued { self.serve_newest(now, request) } else { self.proceed(now, request) }
     }
 
     /// Whether what a connection's CONNECTs carry may wait together with one more; any one may.
@@ -369,18 +369,57 @@ impl<D: Default> Hub<D> {
         let Some(namespace) = self.names.get(name).copied() else {
             return;
         };
-        let waiting = self.connects.waiting.get(&(from, namespace));
-        let Some(waiting) = waiting.filter(|waiting| waiting.asked.serial == serial) else {
-            // The link may be gone before the word that the client was let in reaches it.
-            let admitted = self.namespaces.get(&namespace).and_then(|it| it.socket_on(from));
-            if let Some(socket) = admitted {
-                self.handle_detach(now, socket, reason);
+        match self.asked(from, namespace, serial) {
+            Some(request) => {
+                self.take_waiting(request);
+                self.settle(namespace);
             }
-            return;
-        };
-        let serial = waiting.serial;
-        self.take_waiting(ConnectRequest { connection: from, namespace, serial });
-        self.settle(namespace);
+            // The link may be gone before the word that the client was let in reaches it.
+            None => self.detach_from(now, from, namespace, reason),
+        }
+    }
+
+    /// Takes out what a client was let in with, if it has asked anew before the link heard of it.
+    fn take_admitted(
+        &mut self,
+        now: Timestamp,
+        from: ConnectionId,
+        name: &NamespaceName,
+        former: ConnectSerial,
+    ) {
+        if let Some(namespace) = self.names.get(name).copied()
+            && self.asked(from, namespace, former).is_none()
+        {
+            self.detach_from(now, from, namespace, DisconnectReason::TransportClose);
+        }
+    }
+
+    /// The request that a link has made, if that is not decided.
+    fn asked(
+        &self,
+        from: ConnectionId,
+        namespace: u32,
+        serial: ConnectSerial,
+    ) -> Option<ConnectRequest> {
+        let waiting = self.connects.waiting.get(&(from, namespace))?;
+        (waiting.asked.serial == serial).then_some(ConnectRequest {
+            connection: from,
+            namespace,
+            serial: waiting.serial,
+        })
+    }
+
+    fn detach_from(
+        &mut self,
+        now: Timestamp,
+        from: ConnectionId,
+        namespace: u32,
+        reason: DisconnectReason,
+    ) {
+        let admitted = self.namespaces.get(&namespace).and_then(|it| it.socket_on(from));
+        if let Some(socket) = admitted {
+            self.handle_detach(now, socket, reason);
+        }
     }
 
     fn refuse(&mut self, asked: Asked, namespace: NamespaceName, rejection: &Rejection) {

@@ -118,6 +118,7 @@ mod tests {
             namespace: NamespaceName::new(name).unwrap(),
             serial: ConnectSerial::default(),
             auth,
+            former: None,
             replaced: None,
         };
         hub.handle_request(NOW, LINK, Request(kind));

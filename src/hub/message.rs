@@ -16,12 +16,14 @@ use crate::{
 pub struct Request(pub(crate) RequestKind);
 
 pub(crate) enum RequestKind {
-    /// The client wants to join a namespace. Once that is decided, `replaced` is over: the session
-    /// that it has there, from which it has been sent something.
+    /// The client wants to join a namespace, instead of what it asked for with `former`, if it
+    /// has not been answered that. Once this is decided, `replaced` is over: the session that it
+    /// has there, from which it has been sent something.
     Connect {
         namespace: NamespaceName,
         serial: ConnectSerial,
         auth: Option<Json>,
+        former: Option<ConnectSerial>,
         replaced: Option<Attached>,
     },
     /// The client has repeated the CONNECT that it was let in with: it is answered again.
@@ -34,8 +36,7 @@ pub(crate) enum RequestKind {
     Misplaced,
     /// The client has broken the protocol in one namespace.
     Violation,
-    /// The client that wanted to has gone, or wants something else. It may have been let in
-    /// meanwhile.
+    /// The client that wanted to has gone. It may have been let in meanwhile.
     Cancel { namespace: NamespaceName, serial: ConnectSerial, reason: DisconnectReason },
     /// A socket has lost this link.
     Detach { socket: Attached, reason: DisconnectReason },

@@ -171,8 +171,8 @@ impl<D: Default> Hub<D> {
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
         match request.0 {
-            RequestKind::Connect { namespace, serial, auth, replaced } => {
-                let asked = Asked { from, serial, replaced };
+            RequestKind::Connect { namespace, serial, auth, former, replaced } => {
+                let asked = Asked { from, serial, former, replaced };
                 self.handle_connect(now, asked, namespace, auth);
             }
             RequestKind::Repeat { socket, serial } => self.repeat(from, socket, serial),

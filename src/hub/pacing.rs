@@ -55,27 +55,46 @@ impl<D: Default> Hub<D> {
                 }
             }
             self.leave_queue(session, request);
+            if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
+                namespace.sessions.set_spare_turn(session.index, session.generation);
+            }
             self.proceed(now, request);
         }
     }
 
     /// Queues the claim of a session and keeps the session for it until the claim is decided, since
-    /// it came in time. A newer claim replaces one that waits: it is as if that had been let in and
-    /// the session had then been taken over.
-    pub(super) fn queue(&mut self, now: Timestamp, request: ConnectRequest, held: Held) {
+    /// it came in time. Returns false if the claim need not wait.
+    ///
+    /// A newer claim replaces one that waits: it is as if that had been let in and the session had
+    /// then been taken over. One whose client has asked anew (`is_anew`) after its turn had come,
+    /// and before it was answered, has made nothing of that turn: so the newer one has it, but only
+    /// once. Without that, a client that asks in step with the rate would miss its turn each time.
+    pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
         let Held { socket, position } = held;
-        let reached = self.with_namespace(socket.namespace, |namespace, _| {
-            namespace.sessions.hold(socket.index, position)
+        let held = self.with_namespace(socket.namespace, |namespace, _| {
+            let sessions = &mut namespace.sessions;
+            let has_turn = sessions.take_spare_turn(socket.index) && is_anew;
+            (sessions.hold(socket.index, position), has_turn)
         });
+        let (reached, has_turn) = held.unwrap_or_default();
+        if has_turn {
+            return false;
+        }
         let cost = self.base_cost(socket);
-        let former = self.connects.turns.enter(socket, request, cost, reached.unwrap_or_default());
+        let former = self.connects.turns.enter(socket, request, cost, reached);
         if let Some(former) = former
             && self.take_waiting(former).is_some()
         {
             self.reply(former.connection, ReplyKind::Close { reason: CloseReason::TakenOver });
         }
+        true
+    }
+
+    /// Looks at the claims after one has come.
+    pub(super) fn serve_newest(&mut self, now: Timestamp, request: ConnectRequest) {
         self.serve_claims(now);
-        if self.connects.turns.is_waiting(socket, request) {
+        let held = self.connects.held(request);
+        if held.is_some_and(|held| self.connects.turns.is_waiting(held.socket, request)) {
             increment(&mut self.totals.paced);
         }
     }

@@ -32,16 +32,13 @@ impl Link {
                 self.request(RequestKind::Repeat { socket, serial });
             }
             Verdict::Ask { former, replaced } => {
-                if let Some(serial) = former {
-                    let (namespace, reason) = (namespace.clone(), DisconnectReason::TransportClose);
-                    self.request(RequestKind::Cancel { namespace, serial, reason });
-                }
                 if !self.has_seat(&namespace) && !self.add_seat(&namespace) {
                     return;
                 }
                 let stage = Stage::Asked(serial);
                 self.set_attempt(&namespace, Attempt { payload, stage });
-                self.request(RequestKind::Connect { namespace, serial, auth, replaced });
+                let kind = RequestKind::Connect { namespace, serial, auth, former, replaced };
+                self.request(kind);
             }
         }
     }

@@ -10,6 +10,8 @@ pub(super) struct Claims {
     undecided: u32,
     /// How far they have got in the virtual time of their queue.
     reached: u64,
+    /// One has had its turn, and nothing is known to have come of it.
+    has_spare_turn: bool,
 }
 
 impl<D> Sessions<D> {
@@ -60,6 +62,19 @@ impl<D> Sessions<D> {
         if self.get(index, generation).is_some() {
             self.claims.entry(index).or_default().reached = reached;
         }
+    }
+
+    /// Notes that a claim of a session has had its turn.
+    pub(in crate::hub) fn set_spare_turn(&mut self, index: u32, generation: u32) {
+        if self.get(index, generation).is_some() {
+            self.claims.entry(index).or_default().has_spare_turn = true;
+        }
+    }
+
+    /// Whether a claim of a session has had a turn. Another claim can make up for it only once.
+    pub(in crate::hub) fn take_spare_turn(&mut self, index: u32) -> bool {
+        let claims = self.claims.get_mut(&index);
+        claims.is_some_and(|claims| core::mem::take(&mut claims.has_spare_turn))
     }
 
     /// How many rooms a claim of the session concerns.
