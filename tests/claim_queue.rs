@@ -114,6 +114,24 @@ fn a_session_that_was_held_expires_when_its_claimer_has_gone() {
 }
 
 #[test]
+fn nothing_is_due_when_a_session_has_ended_whose_time_was_over_while_it_was_held() {
+    let mut world = slow();
+    let (client, first) = world.connect();
+    world.cut(client);
+    let (client, session) = world.connect();
+    world.cut(client);
+    world.advance(Duration::from_millis(119_500));
+    claim(&mut world, &first);
+    let waiting = claim(&mut world, &session);
+    world.advance(Duration::from_millis(800));
+    world.events.clear();
+    world.cut(waiting);
+    assert_eq!(expired(&mut world), [ExpiryCause::TimedOut], "it was held until now");
+    let due = world.server.deadline();
+    assert!(due.is_none_or(|due| due > world.now), "{due:?} at {:?}", world.now);
+}
+
+#[test]
 fn a_session_is_held_until_the_application_has_answered() {
     let mut world = recovering(|recovery| recovery.skip_authorization = false);
     let (client, session) = world.connect();

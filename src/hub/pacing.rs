@@ -141,12 +141,12 @@ impl<D: Default> Hub<D> {
     /// called at the end of each step, so that no timer is due in the past.
     pub(super) fn end_released(&mut self, now: Timestamp) {
         for Held { socket, position } in core::mem::take(&mut self.connects.released) {
-            let has_expired = self.with_namespace(socket.namespace, |namespace, _| {
-                let sessions = &mut namespace.sessions;
-                sessions.release(now, socket.index, socket.generation, position);
-                namespace.has_expired(now, socket)
-            });
-            if has_expired == Some(true) {
+            let Some(namespace) = self.namespaces.get_mut(&socket.namespace) else {
+                continue;
+            };
+            // The timer is seen to when the session is over, since its time may be long past.
+            namespace.sessions.release(now, socket.index, socket.generation, position);
+            if namespace.has_expired(now, socket) {
                 self.end(socket, EndCause::Expired(ExpiryCause::TimedOut));
             }
             self.settle(socket.namespace);
