@@ -65,7 +65,7 @@ impl<D> Sessions<D> {
     }
 
     /// Notes that a claim of a session has had its turn.
-    pub(in crate::hub) fn set_spare_turn(&mut self, index: u32, generation: u32) {
+    pub(in crate::hub) fn set_spare_turn(&mut self, index: u32, generation: Generation) {
         if self.get(index, generation).is_some() {
             self.claims.entry(index).or_default().has_spare_turn = true;
         }
