@@ -1,16 +1,12 @@
 //! What tests need of Node.js and npm.
 
-#[path = "skip.rs"]
-mod skip;
-
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
 };
 
-use self::skip::missing;
-use super::output::assert_success;
+use super::{output::assert_success, skip::missing};
 
 /// Whether `program` can be run. Where it cannot, the caller's test is skipped.
 pub(crate) fn have(program: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What peers can make a server hold is as much as SECURITY.md says, and what is over leaves nothing.
 
 mod bounds;
+mod footprint;
 mod poller;
 #[path = "../../benches/support/mod.rs"]
 mod support;

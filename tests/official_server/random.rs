@@ -1,6 +1,6 @@
 //! Randomness of tests over real sockets.
 
-use crate::peer::entropy;
+use super::peer::entropy;
 
 /// A generator whose seed is printed when a test fails; `SEED` repeats it.
 pub(crate) struct Random(u64);

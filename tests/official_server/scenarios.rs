@@ -11,7 +11,7 @@ use socketio_proto::{
     socket::{Binary, Json},
 };
 
-use crate::{
+use super::{
     host::Host,
     peer::{Peer, config},
     random::Random,

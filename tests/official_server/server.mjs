@@ -1,4 +1,4 @@
-// An official server with connection state recovery, for `tests/official_server.rs`.
+// An official server with connection state recovery, for `tests/official_server`.
 //
 // stdin: one JSON array per line.
 //   ["emit", namespace, event, ...args]   to every socket of the namespace

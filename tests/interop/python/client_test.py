@@ -1,6 +1,6 @@
 """python-socketio, the popular client of another language, against examples/contract.
 
-Started by tests/interop.rs. The client knows nothing of connection state recovery; it sees the
+Started by tests/interop. The client knows nothing of connection state recovery; it sees the
 offset that the server appends to events as one more argument.
 """
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ACCEPTANCE } from "./servers.mjs";
 import { until, within } from "./wait.mjs";
 
-// The release of the client is the caller's choice; see `tests/interop.rs`.
+// The release of the client is the caller's choice; see `tests/interop`.
 const { io } = await import(process.env.CLIENT_PACKAGE ?? "socket.io-client");
 
 /** Whether this release of the client knows connection state recovery (4.6 and later). */

@@ -1,0 +1,153 @@
+//! Acknowledgements, both ways: each one settles, once.
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use socketio_proto::{
+        client::{ClientConfig, ClientLimits, EmitError, Event},
+        engine::ClientInput,
+        server,
+        socket::Args,
+    };
+
+    use crate::client_support::{Pair, Scripted, event, polling, recovering, websocket};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_server_acknowledges() {
+        for config in [polling(), websocket()] {
+            let mut pair = Pair::connected(config, recovering());
+            let ack = pair.client.emit_with_ack(pair.now, "/", &event("m", 7), SECOND).unwrap();
+            pair.settle();
+            let acked = pair.pick(|event| match event {
+                Event::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
+                _ => None,
+            });
+            assert_eq!(acked, [(ack, "[7]".to_owned())]);
+            pair.advance(2 * SECOND);
+            assert!(
+                pair.pick(|event| matches!(event, Event::AckFailed { .. }).then_some(()))
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn the_client_acknowledges() {
+        let mut pair = Pair::connected(websocket(), recovering());
+        let socket = pair.socket();
+        pair.server.emit_with_ack(pair.now, socket, &event("m", 1), SECOND).unwrap();
+        pair.settle();
+        let token = pair.events.drain(..).find_map(|event| match event {
+            Event::Received { ack, .. } => ack,
+            _ => None,
+        });
+        let answer = Args::new(&("yes",)).unwrap();
+        assert!(pair.client.ack(pair.now, token.unwrap(), &answer));
+        pair.settle();
+        let acked = pair.pick_server(|event| match event {
+            server::Event::Acked { args, .. } => Some(args.json().to_owned()),
+            _ => None,
+        });
+        assert_eq!(acked, [r#"["yes"]"#]);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_a_timeout() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), 2 * SECOND).unwrap();
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 2), SECOND).unwrap();
+        assert_eq!(scripted.take_sent(), [r#"420["m",1]"#, r#"421["m",2]"#]);
+        assert_eq!(scripted.expire(), SECOND);
+        assert_eq!(scripted.words(), ["failed 1 Timeout"]);
+        scripted.text("431[]");
+        assert_eq!(scripted.words(), [""; 0], "too late");
+        scripted.text("430[1]");
+        assert_eq!(scripted.words(), ["acked 0 [1]"]);
+        scripted.text("430[1]");
+        assert_eq!(scripted.words(), [""; 0], "once");
+    }
+
+    #[test]
+    fn c7_a_lost_link_settles_what_was_sent_and_keeps_what_was_not() {
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), 60 * SECOND).unwrap();
+        scripted.input(ClientInput::WireClosed { wire: scripted.wire });
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 2), 60 * SECOND).unwrap();
+        let words = scripted.words();
+        assert!(words.contains(&"failed 0 Disconnected".to_owned()), "{words:?}");
+        assert!(!words.iter().any(|word| word.starts_with("failed 1")), "{words:?}");
+        scripted.take_sent();
+        scripted.expire();
+        scripted.open();
+        scripted.text(r#"40{"sid":"s2","pid":"p2"}"#);
+        assert_eq!(scripted.take_sent()[1..], [r#"421["m",2]"#]);
+        scripted.text("430[1]");
+        scripted.text("431[2]");
+        let acked: Vec<String> =
+            scripted.words().into_iter().filter(|word| word.starts_with("acked")).collect();
+        assert_eq!(acked, ["acked 1 [2]"], "ids are never used again");
+    }
+
+    #[test]
+    fn an_event_whose_time_is_over_is_not_sent_any_more() {
+        let mut scripted = Scripted::connecting(ClientConfig::new());
+        scripted.take_sent();
+        scripted.events.clear();
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), SECOND).unwrap();
+        assert_eq!(scripted.expire(), SECOND);
+        assert_eq!(scripted.words(), ["failed 0 Timeout"]);
+        scripted.text(r#"40{"sid":"s1"}"#);
+        assert!(scripted.take_sent().is_empty());
+    }
+
+    #[test]
+    fn leaving_settles() {
+        for leave in ["client", "server"] {
+            let mut scripted = Scripted::connected(ClientConfig::new());
+            scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), SECOND).unwrap();
+            if leave == "client" {
+                scripted.client.disconnect(scripted.now, "/");
+            } else {
+                scripted.text("41");
+            }
+            assert!(scripted.words().contains(&"failed 0 Disconnected".to_owned()), "{leave}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_session_alone() {
+        let token = |scripted: &mut Scripted| {
+            scripted.text(r#"425["m",1]"#);
+            let token = scripted.events.drain(..).find_map(|event| match event {
+                Event::Received { ack, .. } => ack,
+                _ => None,
+            });
+            token.unwrap()
+        };
+        let mut scripted = Scripted::connected(ClientConfig::new());
+        let (first, second) = (token(&mut scripted), token(&mut scripted));
+        scripted.reopen();
+        scripted.text(r#"40{"sid":"s1","pid":"p1"}"#);
+        scripted.take_sent();
+        assert!(scripted.client.ack(scripted.now, first, &Args::empty()), "recovered");
+        assert_eq!(scripted.take_sent(), ["435[]"]);
+        scripted.reopen();
+        scripted.text(r#"40{"sid":"s2","pid":"p2"}"#);
+        scripted.take_sent();
+        assert!(!scripted.client.ack(scripted.now, second, &Args::empty()), "another session");
+        assert!(scripted.take_sent().is_empty());
+    }
+
+    #[test]
+    fn pending_acknowledgements_are_bounded() {
+        let mut limits = ClientLimits::default();
+        limits.pending_acks = 1;
+        let mut scripted = Scripted::connected(ClientConfig::new().limits(limits));
+        scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), SECOND).unwrap();
+        let refused = scripted.client.emit_with_ack(scripted.now, "/", &event("m", 2), SECOND);
+        assert_eq!(refused, Err(EmitError::TooManyAcks { limit: 1 }));
+    }
+}

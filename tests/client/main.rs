@@ -1,0 +1,21 @@
+//! The client in virtual time, against the server of this crate or a scripted one.
+
+mod acks;
+mod buffers;
+mod client_support;
+mod connection;
+mod engine;
+mod exactly_once;
+mod former;
+mod pauses;
+mod poison;
+mod random;
+mod reconnect;
+mod recovery;
+mod refusals;
+mod retry;
+mod state;
+#[path = "../support/mod.rs"]
+mod support;
+mod timers;
+mod withdraw;

@@ -1,0 +1,25 @@
+//! The drivers of the examples over real sockets. Each test has processes and ports of its own; what
+//! needs an official client or server is in `interop` and `official_server`.
+
+#![expect(clippy::duplicate_mod, reason = "the drivers of the examples share modules")]
+
+mod bench_server;
+mod chat_store;
+mod client_example;
+mod cross_origin;
+#[path = "../../examples/client/driver/mod.rs"]
+mod driver;
+mod event_loop;
+mod event_loop_deadlines;
+mod event_loop_support;
+#[path = "../interop/example.rs"]
+mod example;
+#[path = "../interop/output.rs"]
+mod output;
+mod own_server;
+#[path = "../interop/terminal.rs"]
+mod terminal;
+mod tokio_driver;
+mod websocket_control_frames;
+mod websocket_handshakes;
+mod workers;

@@ -1,0 +1,10 @@
+//! What drives the servers of the examples.
+
+#![allow(dead_code, unused_imports, reason = "shared with the examples")]
+
+#[path = "../../../examples/tokio_driver/mod.rs"]
+mod tokio_driver;
+
+pub(crate) use tokio_driver::{
+    App, Context, Hosted, Listeners, Patience, Route, Site, entropy, plain, serve, spawn,
+};

@@ -1,0 +1,9 @@
+//! Attacks on the core. `tests/drivers/tokio_driver.rs` has those on a driver.
+
+mod content;
+mod peers;
+mod requests;
+mod sessions;
+mod snapshots;
+#[path = "../support/mod.rs"]
+mod support;

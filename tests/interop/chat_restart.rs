@@ -1,0 +1,228 @@
+//! `examples/chat` is restarted under its clients: ours, and the official one.
+
+#[cfg(test)]
+#[expect(clippy::await_holding_lock, reason = "each test is alone on its runtime")]
+mod tests {
+    use std::{
+        env, fs,
+        io::{BufRead as _, BufReader, Lines},
+        os::unix::fs::PermissionsExt as _,
+        path::{Path, PathBuf},
+        process::{Child, ChildStdout, Command, Stdio},
+        time::Duration,
+    };
+
+    use serde::Deserialize;
+    use socketio_proto::{
+        client::{Auth, Client, ClientConfig, Event},
+        engine::Transport,
+        socket,
+    };
+
+    use crate::{
+        driver::{Driver, Site},
+        example::Example,
+        npm::{have, install},
+        turn,
+    };
+
+    /// Far longer than it takes: for a failure instead of a test that hangs.
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("chat-restart-{name}-{}", std::process::id());
+            let folder = env::temp_dir().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn state(&self) -> PathBuf {
+            self.0.join("sessions.json")
+        }
+
+        fn chat(&self, port: &str) -> Example {
+            let (data, state) = (self.0.to_str().unwrap(), self.state());
+            let state = state.to_str().unwrap();
+            Example::start("chat", &["--port", port, "--data", data, "--state", state], &[])
+        }
+
+        /// Another process takes over, on the same port.
+        fn restart(&self, mut chat: Example) -> Example {
+            let id = chat.process.id().to_string();
+            let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+            let ended = chat.process.wait().unwrap();
+            assert!(killed.success() && ended.success(), "{ended}");
+            let mode = fs::metadata(self.state()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "the file has secrets");
+            self.chat(&chat.address)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Message {
+        text: String,
+        #[serde(default, rename = "caughtUp")]
+        caught_up: bool,
+    }
+
+    struct Peer {
+        driver: Driver,
+        texts: Vec<String>,
+        /// Whether each session that began was the one before.
+        recovered: Vec<bool>,
+    }
+
+    impl Peer {
+        fn new(chat: &Example, transport: Transport, seed: u8) -> Self {
+            let config = ClientConfig::new()
+                .transports(&[transport])
+                .reconnection_delay(Duration::from_millis(50))
+                .reconnection_delay_max(Duration::from_millis(200));
+            let client = Client::new(config, move |dest: &mut [u8]| dest.fill(seed)).unwrap();
+            let site = Site::new(&format!("localhost:{}", chat.address), "/socket.io/");
+            let mut driver = Driver::new(client, site);
+            driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
+            Self { driver, texts: Vec::new(), recovered: Vec::new() }
+        }
+
+        fn say(&mut self, text: &str) {
+            let offset = format!("{text} {}", self.texts.len());
+            let message = socket::Event::new("chat message", &(text, offset)).unwrap();
+            self.driver.client(|client, now| client.emit(now, "/", &message)).unwrap();
+        }
+
+        async fn until(&mut self, is_done: impl Fn(&Self) -> bool) {
+            while !is_done(self) {
+                match self.driver.next().await {
+                    Event::Connected { recovered, .. } => self.recovered.push(recovered),
+                    Event::Received { event, .. } if event.name() == "chat message" => {
+                        let message: Message = event.get(0).unwrap();
+                        assert!(!message.caught_up, "from the log, not from the database");
+                        self.texts.push(message.text);
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        async fn hear(&mut self, text: &str) {
+            self.until(|peer| peer.texts.last().is_some_and(|last| last == text)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn our_client_recovers_from_a_restart() {
+        let _turn = turn::alone();
+        tokio::time::timeout(PATIENCE, talk_across_restarts()).await.unwrap();
+    }
+
+    async fn talk_across_restarts() {
+        let folder = Folder::new("ours");
+        let mut chat = folder.chat("0");
+        let mut ann = Peer::new(&chat, Transport::WebSocket, 1);
+        let mut bob = Peer::new(&chat, Transport::Polling, 2);
+        ann.until(|peer| peer.recovered == [false]).await;
+        bob.until(|peer| peer.recovered == [false]).await;
+        ann.say("hello");
+        ann.hear("hello").await;
+        bob.hear("hello").await;
+        for round in 1..=3 {
+            // Said while there is nobody to hear it; Bob has not noticed yet that his link is gone.
+            chat = folder.restart(chat);
+            assert!(!folder.state().exists(), "sessions go on once");
+            let text = format!("round {round}");
+            ann.say(&text);
+            ann.hear(&text).await;
+            bob.hear(&text).await;
+        }
+        let all = ["hello", "round 1", "round 2", "round 3"];
+        assert_eq!(
+            (ann.texts, bob.texts),
+            (all.map(str::to_owned).into(), all.map(str::to_owned).into())
+        );
+        let outcomes = [false, true, true, true];
+        assert_eq!((ann.recovered, bob.recovered), (outcomes.into(), outcomes.into()));
+        chat.assert_unharmed();
+    }
+
+    /// The official client as a process that reports what happens to it.
+    struct Official {
+        process: Child,
+        lines: Lines<BufReader<ChildStdout>>,
+        seen: Vec<String>,
+    }
+
+    impl Official {
+        fn start(folder: &Path, url: &str) -> Self {
+            let mut process = Command::new("node")
+                .arg(folder.join("support/follow.mjs"))
+                .arg(url)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+            Self { process, lines, seen: Vec::new() }
+        }
+
+        fn wait_for(&mut self, expected: &str) {
+            while self.seen.last().is_none_or(|line| line != expected) {
+                let line = self.lines.next();
+                let line = line.unwrap_or_else(|| panic!("no {expected:?} in {:?}", self.seen));
+                self.seen.push(line.unwrap());
+            }
+        }
+    }
+
+    impl Drop for Official {
+        fn drop(&mut self) {
+            self.process.kill().ok();
+            self.process.wait().ok();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_official_client_recovers_from_a_restart() {
+        if !have("node") || !have("npm") {
+            return;
+        }
+        let _turn = turn::alone();
+        let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        install(&interop);
+        let folder = Folder::new("official");
+        let chat = folder.chat("0");
+        let mut ann = Peer::new(&chat, Transport::WebSocket, 1);
+        let mut official = Official::start(&interop, &format!("http://localhost:{}", chat.address));
+        let talk = async {
+            ann.until(|peer| peer.recovered == [false]).await;
+            official.wait_for("connected, recovered: false");
+            ann.say("before");
+            ann.hear("before").await;
+            official.wait_for("message: before");
+            let chat = folder.restart(chat);
+            ann.say("after");
+            ann.hear("after").await;
+            official.wait_for("message: after");
+            chat
+        };
+        let mut chat = tokio::time::timeout(PATIENCE, talk).await.unwrap();
+        let expected = [
+            "connected, recovered: false",
+            "message: before",
+            "disconnected: transport close",
+            "connected, recovered: true",
+            "message: after",
+        ];
+        assert_eq!(official.seen, expected);
+        chat.assert_unharmed();
+    }
+}

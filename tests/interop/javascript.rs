@@ -1,0 +1,98 @@
+//! Releases of the official JavaScript client against `examples/contract` and `examples/echo`; see
+//! `tests/interop/*.test.mjs`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use crate::{
+    example::Example,
+    node::run_node_tests,
+    npm::{have, install},
+    turn,
+};
+
+#[test]
+fn official_client() {
+    run("socket.io-client", true, |_| true);
+}
+
+/// The first line of releases that recovers. Its parser takes any number of attachments.
+#[test]
+fn official_client_4_6() {
+    run("socket.io-client-4.6", true, |file| !matches!(file, "malformed" | "poison"));
+}
+
+/// One that does not know recovery.
+#[test]
+fn official_client_4_1() {
+    run("socket.io-client-4.1", false, |file| matches!(file, "connection" | "lifecycle"));
+}
+
+fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
+    let _turn = turn::shared();
+    let Some(folder) = installed() else {
+        return;
+    };
+    let mut servers = Servers::start();
+    let mut variables = servers.urls();
+    variables.push(("CLIENT_PACKAGE", package.to_owned()));
+    variables.push(("CLIENT_RECOVERS", recovers.to_string()));
+    run_node_tests(folder, is_wanted, &variables);
+    servers.assert_unharmed();
+}
+
+/// The folder of the Node.js tests with what they need, once for all tests.
+fn installed() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        if !have("node") || !have("npm") {
+            return None;
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        install(&folder);
+        Some(folder)
+    });
+    folder.as_deref()
+}
+
+/// The contract server, once for each way of running it, and the echo server, by the variables that
+/// name their addresses.
+struct Servers(Vec<(&'static str, Example)>);
+
+impl Servers {
+    fn start() -> Self {
+        let any_port = ("PORT", "0");
+        let impatience = [
+            any_port,
+            ("RECOVERY_MS", "4000"),
+            ("PING_INTERVAL", "1000"),
+            ("PING_TIMEOUT", "1000"),
+        ];
+        let patience = [any_port, ("PING_INTERVAL", "25000"), ("PING_TIMEOUT", "20000")];
+        Self(vec![
+            ("CONTRACT_URL", contract("acceptance", &[any_port])),
+            ("IMPATIENT_URL", contract("acceptance", &impatience)),
+            ("CLIENT_URL", contract("client", &[any_port])),
+            ("INTEROP_URL", contract("interop", &[any_port])),
+            ("PATIENT_URL", contract("interop", &patience)),
+            ("ECHO_URL", Example::start("echo", &[], &[any_port])),
+        ])
+    }
+
+    fn urls(&self) -> Vec<(&'static str, String)> {
+        let url = |server: &Example| format!("http://127.0.0.1:{}", server.address);
+        self.0.iter().map(|(name, server)| (*name, url(server))).collect()
+    }
+
+    fn assert_unharmed(&mut self) {
+        for (_, server) in &mut self.0 {
+            server.assert_unharmed();
+        }
+    }
+}
+
+fn contract(profile: &str, variables: &[(&str, &str)]) -> Example {
+    Example::start("contract", &["--profile", profile], variables)
+}

@@ -1,0 +1,18 @@
+//! Official clients, and those of others, against the examples of this crate.
+
+mod browser;
+#[cfg(unix)]
+mod chat_restart;
+#[cfg(unix)]
+#[path = "../../examples/client/driver/mod.rs"]
+#[expect(dead_code, reason = "shared with the example")]
+mod driver;
+mod example;
+mod javascript;
+mod node;
+mod npm;
+mod output;
+mod python;
+mod python_client;
+mod skip;
+mod turn;

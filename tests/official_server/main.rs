@@ -1,0 +1,62 @@
+//! The client against the official Node.js server, over real sockets; the server is
+//! `tests/official_server/server.mjs`.
+
+#[path = "../../examples/client/driver/mod.rs"]
+mod driver;
+#[path = "../interop/example.rs"]
+#[expect(dead_code, reason = "there is no example that serves here")]
+mod example;
+#[path = "official.rs"]
+mod host;
+#[path = "../interop/npm.rs"]
+mod npm;
+#[path = "../interop/output.rs"]
+mod output;
+mod peer;
+mod random;
+mod scenarios;
+#[path = "../interop/skip.rs"]
+mod skip;
+#[path = "../interop/terminal.rs"]
+mod terminal;
+
+#[cfg(test)]
+mod tests {
+    use crate::{host::Host, terminal::Terminal};
+
+    #[tokio::test]
+    async fn the_example_chats_over_an_official_server() {
+        let Some(server) = Host::start().await else { return };
+        let url = format!("http://127.0.0.1:{}", server.port());
+        let mut ann = Terminal::open(&url, "ann", "websocket");
+        let mut bob = Terminal::open(&url, "bob", "both");
+        ann.wait_for("connected: recovered false");
+        bob.wait_for("connected: recovered false");
+        // Between two polls the reference would not notice a loss (H03).
+        bob.wait_for("* transport websocket");
+        // The reference recovers no session without an event (H01).
+        ann.enter("one");
+        for reader in [&mut ann, &mut bob] {
+            reader.wait_for("> one");
+        }
+        ann.enter("/drop");
+        ann.enter("two");
+        bob.wait_for("> two");
+        ann.wait_for("connected: recovered true");
+        bob.enter("/offline 1");
+        bob.wait_for("disconnected");
+        bob.enter("/state");
+        bob.wait_for("not connected");
+        ann.enter("three");
+        ann.wait_for("> three");
+        bob.enter("four");
+        bob.wait_for("connected: recovered true");
+        bob.wait_for("> four");
+        ann.wait_for("> four");
+        for reader in [ann, bob] {
+            let mut lines = reader.finish();
+            lines.retain(|line| line.starts_with('>'));
+            assert_eq!(lines, ["> one", "> two", "> three", "> four"]);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Connection state recovery: what is promised, and each hole of the reference.
+
+mod claim_queue;
+mod exact;
+mod former_links;
+mod model;
+mod poison;
+mod restart;
+mod secure;
+mod succeeds;
+#[path = "../support/mod.rs"]
+mod support;
+mod takeover;

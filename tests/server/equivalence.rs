@@ -1,0 +1,546 @@
+//! `Server` is no more than links around a hub: one tape, two compositions, the same on every wire.
+//!
+//! The second composition carries messages between the hub and the links in an order of its own:
+//! only the order from the hub to one link, and from one link to the hub, is kept. So whatever is
+//! true of `Server` is true of links on many threads around one hub.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use socketio_proto::{
+    ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    engine::{self, Frame, Transport},
+    hub::{self, Audience, Delivery, Hub, Reply},
+    link::{self, Link},
+    server::{Event, Input, Output, Server},
+    socket,
+};
+
+use crate::support::{counting_entropy, get};
+
+const CLIENTS: u64 = 4;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// Open a WebSocket, and claim what this client had before.
+    Open {
+        who: u64,
+        with_claim: bool,
+    },
+    Send {
+        who: u64,
+        packet: usize,
+    },
+    Cut {
+        who: u64,
+    },
+    Pause {
+        who: u64,
+        is_paused: bool,
+    },
+    Join {
+        who: u64,
+        room: usize,
+    },
+    Leave {
+        who: u64,
+        room: usize,
+    },
+    Broadcast {
+        room: usize,
+        except: usize,
+        is_volatile: bool,
+    },
+    Ask {
+        who: u64,
+    },
+    Kick {
+        who: u64,
+        closes: bool,
+    },
+    Wait {
+        millis: u64,
+    },
+}
+
+const PACKETS: [&str; 12] = [
+    "40",
+    "40/b,",
+    "42[\"echo\",1]",
+    "421[\"echo\",2]",
+    "430[1]",
+    "41",
+    "41/b,",
+    "3",
+    "4bad",
+    // A client that counts its events asks what has arrived, and for an answer.
+    "43[]",
+    "43[1]",
+    "43/b,[]",
+];
+
+/// What came out of a composition, in words.
+type Story = BTreeMap<WireId, Vec<String>>;
+
+/// Either composition, as far as the tape needs it.
+trait Composition {
+    fn open(&mut self, now: Timestamp, wire: WireId);
+    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId);
+    fn pause(&mut self, wire: WireId, is_paused: bool);
+    fn timeout(&mut self, now: Timestamp);
+    fn deadline(&self) -> Option<Timestamp>;
+    fn verbs(&mut self) -> &mut dyn Verbs;
+    /// Takes all output; tells which sockets have connected on which connection.
+    fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey>;
+}
+
+trait Verbs {
+    fn join(&mut self, socket: SocketKey, room: &str);
+    fn leave(&mut self, socket: SocketKey, room: &str);
+    fn broadcast(&mut self, now: Timestamp, audience: &Audience);
+    fn ask(&mut self, now: Timestamp, socket: SocketKey);
+    fn disconnect(&mut self, now: Timestamp, socket: SocketKey, closes: bool);
+}
+
+macro_rules! verbs {
+    ($type:ty) => {
+        impl Verbs for $type {
+            fn join(&mut self, socket: SocketKey, room: &str) {
+                self.join(socket, room).ok();
+            }
+            fn leave(&mut self, socket: SocketKey, room: &str) {
+                self.leave(socket, room);
+            }
+            fn broadcast(&mut self, now: Timestamp, audience: &Audience) {
+                let event = socket::Event::new("m", &("text",)).unwrap();
+                self.broadcast(now, "/", audience, &event).unwrap();
+            }
+            fn ask(&mut self, now: Timestamp, socket: SocketKey) {
+                let event = socket::Event::new("q", &()).unwrap();
+                self.emit_with_ack(now, socket, &event, Duration::from_secs(3)).ok();
+            }
+            fn disconnect(&mut self, now: Timestamp, socket: SocketKey, closes: bool) {
+                self.disconnect(now, socket, closes);
+            }
+        }
+    };
+}
+
+verbs!(Server<u32>);
+verbs!(Hub<u32>);
+
+impl Composition for Server<u32> {
+    fn open(&mut self, now: Timestamp, wire: WireId) {
+        let head = get("EIO=4&transport=websocket");
+        self.handle_input(now, Input::WebSocketOpened { wire, head });
+    }
+
+    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId) {
+        let input = match input {
+            engine::Input::Frame { frame, .. } => Input::Frame { wire, frame },
+            _ => Input::WireClosed { wire },
+        };
+        self.handle_input(now, input);
+    }
+
+    fn pause(&mut self, wire: WireId, is_paused: bool) {
+        if is_paused { self.pause(wire) } else { self.resume(wire) }
+    }
+
+    fn timeout(&mut self, now: Timestamp) {
+        self.handle_input(now, Input::Timeout);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.deadline()
+    }
+
+    fn verbs(&mut self) -> &mut dyn Verbs {
+        self
+    }
+
+    fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
+        let mut connected = Vec::new();
+        while let Some(output) = self.poll_output() {
+            match output {
+                Output::Event(Event::ConnectRequested { request, .. }) => {
+                    self.accept(now, request);
+                }
+                Output::Event(Event::Connected { socket, .. }) => connected.push(socket),
+                Output::Event(Event::Received { ack: Some(token), event, .. }) => {
+                    self.ack(now, token, &event.args());
+                }
+                Output::Event(_) => {}
+                Output::Send { wire, frame } => tell(story, wire, &frame),
+                Output::Close { wire, code } => story.entry(wire).or_default().push(close(code)),
+                Output::Respond { .. } => unreachable!("WebSockets only"),
+            }
+        }
+        connected
+    }
+}
+
+/// Links around a hub, with a mailbox to each.
+struct Workers {
+    hub: Hub<u32>,
+    config: Arc<ServerConfig>,
+    entropy: Shared,
+    links: BTreeMap<WireId, (Link, VecDeque<Mail>)>,
+    to_hub: BTreeMap<WireId, VecDeque<hub::Request>>,
+    /// Decides who is next.
+    dice: u32,
+    connected: Vec<SocketKey>,
+}
+
+enum Mail {
+    Reply(Reply),
+    Delivery(Delivery),
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Box<Source>>>);
+
+type Source = dyn FnMut(&mut [u8]) + Send;
+
+impl Shared {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Box::new(counting_entropy()))))
+    }
+
+    fn source(&self) -> impl FnMut(&mut [u8]) + Send + use<> {
+        let shared = self.clone();
+        move |dest: &mut [u8]| (shared.0.lock().unwrap())(dest)
+    }
+}
+
+impl Workers {
+    fn new(config: ServerConfig, dice: u32) -> Self {
+        let (config, entropy) = (Arc::new(config), Shared::new());
+        let mut hub = Hub::new(config.clone(), entropy.source()).unwrap();
+        hub.add_namespace("/").unwrap();
+        hub.add_namespace("/b").unwrap();
+        let (links, to_hub) = (BTreeMap::new(), BTreeMap::new());
+        Self { hub, config, entropy, links, to_hub, dice, connected: Vec::new() }
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.dice = self.dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.dice >> 16) as usize % sides
+    }
+
+    /// Carries one message, of any that wait. False if none does.
+    fn carry(&mut self, now: Timestamp) -> bool {
+        let waiting: Vec<WireId> =
+            self.links.iter().filter(|(_, (_, mail))| !mail.is_empty()).map(|(w, _)| *w).collect();
+        let asking: Vec<WireId> =
+            self.to_hub.iter().filter(|(_, mail)| !mail.is_empty()).map(|(w, _)| *w).collect();
+        if waiting.is_empty() && asking.is_empty() {
+            return false;
+        }
+        let pick = self.roll(waiting.len() + asking.len());
+        if let Some(wire) = waiting.get(pick) {
+            let (link, mail) = self.links.get_mut(wire).unwrap();
+            match mail.pop_front().unwrap() {
+                Mail::Reply(reply) => link.handle_reply(now, reply),
+                Mail::Delivery(delivery) => {
+                    link.deliver(&delivery);
+                }
+            }
+        } else {
+            let wire = asking[pick - waiting.len()];
+            let request = self.to_hub.get_mut(&wire).unwrap().pop_front().unwrap();
+            self.hub.handle_request(now, ConnectionId::from_raw(wire.0), request);
+        }
+        true
+    }
+
+    fn collect(&mut self, now: Timestamp, story: &mut Story) {
+        for (wire, (link, _)) in &mut self.links {
+            while let Some(output) = link.poll_output() {
+                match output {
+                    link::Output::Hub(request) => {
+                        self.to_hub.entry(*wire).or_default().push_back(request);
+                    }
+                    link::Output::Wire(engine::Output::Send { wire, frame }) => {
+                        tell(story, wire, &frame);
+                    }
+                    link::Output::Wire(engine::Output::Close { wire, code }) => {
+                        story.entry(wire).or_default().push(close(code));
+                    }
+                    link::Output::Event(link::Event::Received {
+                        ack: Some(ack), event, ..
+                    }) => {
+                        self.hub.ack(now, ack, &event.args());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        while let Some(output) = self.hub.poll_output() {
+            match output {
+                hub::Output::Reply { to, reply } => self.mail(to, Mail::Reply(reply)),
+                hub::Output::Deliver(delivery) => {
+                    assert!(!delivery.recipients().is_empty(), "for nobody");
+                    for to in delivery.recipients() {
+                        self.mail(*to, Mail::Delivery(delivery.clone()));
+                    }
+                }
+                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                    self.hub.accept(now, request);
+                }
+                hub::Output::Event(Event::Connected { socket, .. }) => {
+                    self.connected.push(socket);
+                }
+                hub::Output::Event(Event::Received { ack: Some(token), event, .. }) => {
+                    self.hub.ack(now, token, &event.args());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn mail(&mut self, to: ConnectionId, mail: Mail) {
+        if let Some((_, mails)) = self.links.get_mut(&WireId(to.as_raw())) {
+            mails.push_back(mail);
+        }
+    }
+}
+
+impl Composition for Workers {
+    fn open(&mut self, now: Timestamp, wire: WireId) {
+        let id = EngineId::from_entropy(&mut self.entropy.source());
+        let link = Link::new(now, self.config.clone(), id, Transport::WebSocket, wire);
+        self.links.insert(wire, (link, VecDeque::new()));
+    }
+
+    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId) {
+        if let Some((link, _)) = self.links.get_mut(&wire) {
+            link.handle_input(now, input);
+        }
+    }
+
+    fn pause(&mut self, wire: WireId, is_paused: bool) {
+        if let Some((link, _)) = self.links.get_mut(&wire) {
+            if is_paused { link.pause(wire) } else { link.resume(wire) }
+        }
+    }
+
+    fn timeout(&mut self, now: Timestamp) {
+        for (link, _) in self.links.values_mut() {
+            link.handle_input(now, engine::Input::Timeout);
+        }
+        self.hub.handle_timeout(now);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let links = self.links.values().filter_map(|(link, _)| link.deadline());
+        links.chain(self.hub.deadline()).min()
+    }
+
+    fn verbs(&mut self) -> &mut dyn Verbs {
+        &mut self.hub
+    }
+
+    fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
+        self.collect(now, story);
+        while self.carry(now) {
+            self.collect(now, story);
+        }
+        std::mem::take(&mut self.connected)
+    }
+}
+
+fn tell(story: &mut Story, wire: WireId, frame: &Frame) {
+    let text = match frame {
+        Frame::Text(text) => text.to_string(),
+        Frame::Binary(bytes) => format!("{bytes:?}"),
+    };
+    story.entry(wire).or_default().push(text);
+}
+
+fn close(code: Option<u16>) -> String {
+    format!("closed {code:?}")
+}
+
+/// Plays the tape to a composition.
+fn play(composition: &mut dyn Composition, ops: &[Op]) -> Story {
+    let mut player = Player {
+        composition,
+        now: Timestamp::from_millis(1_000),
+        story: Story::new(),
+        wires: BTreeMap::new(),
+        sockets: BTreeMap::new(),
+    };
+    for (index, op) in ops.iter().enumerate() {
+        player.play(WireId(1 + index as u64), op);
+    }
+    player.story
+}
+
+struct Player<'a> {
+    composition: &'a mut dyn Composition,
+    now: Timestamp,
+    story: Story,
+    wires: BTreeMap<u64, WireId>,
+    sockets: BTreeMap<u64, SocketKey>,
+}
+
+impl Player<'_> {
+    fn play(&mut self, wire: WireId, op: &Op) {
+        let mut actor = None;
+        match op {
+            Op::Open { who, with_claim } => {
+                self.open(*who, wire, *with_claim);
+                actor = Some(*who);
+            }
+            Op::Send { who, packet } => {
+                self.send(*who, PACKETS[*packet]);
+                actor = Some(*who);
+            }
+            Op::Cut { who } => {
+                if let Some(wire) = self.wires.get(who).copied() {
+                    self.composition.input(self.now, engine::Input::WireClosed { wire }, wire);
+                }
+            }
+            Op::Pause { who, is_paused } => {
+                if let Some(wire) = self.wires.get(who) {
+                    self.composition.pause(*wire, *is_paused);
+                }
+            }
+            Op::Wait { millis } => {
+                // Links that are late do not know how late the others are.
+                let end = self.now.saturating_add(Duration::from_millis(*millis));
+                while let Some(due) = self.composition.deadline().filter(|due| *due <= end) {
+                    self.now = self.now.max(due);
+                    self.composition.timeout(self.now);
+                    self.composition.drain(self.now, &mut self.story);
+                }
+                self.now = end;
+            }
+            Op::Broadcast { room, except, is_volatile } => {
+                self.broadcast(*room, *except, *is_volatile);
+            }
+            Op::Join { who, .. }
+            | Op::Leave { who, .. }
+            | Op::Ask { who }
+            | Op::Kick { who, .. } => {
+                if let Some(socket) = self.sockets.get(who).copied() {
+                    self.verb(socket, op);
+                }
+            }
+        }
+        for connected in self.composition.drain(self.now, &mut self.story) {
+            self.sockets.extend(actor.map(|who| (who, connected)));
+        }
+    }
+
+    fn open(&mut self, who: u64, wire: WireId, with_claim: bool) {
+        let former = self.wires.get(&who).and_then(|wire| self.story.get(wire)?.get(1));
+        let answer = former.filter(|answer| with_claim && answer.starts_with("40{"));
+        let pid = answer.and_then(|answer| answer.split('"').nth(7));
+        let packet = pid.map_or_else(|| "40".into(), |pid| format!("40{{\"pid\":\"{pid}\"}}"));
+        self.wires.insert(who, wire);
+        self.composition.open(self.now, wire);
+        self.send(who, &packet);
+    }
+
+    fn send(&mut self, who: u64, packet: &str) {
+        if let Some(wire) = self.wires.get(&who).copied() {
+            let frame = Frame::Text(ByteString::from(packet));
+            self.composition.input(self.now, engine::Input::Frame { wire, frame }, wire);
+        }
+    }
+
+    fn broadcast(&mut self, room: usize, except: usize, is_volatile: bool) {
+        let mut audience = Audience::all().except(format!("room {except}"));
+        if room < 3 {
+            audience = audience.to(format!("room {room}"));
+        }
+        if is_volatile {
+            audience = audience.volatile();
+        }
+        self.composition.verbs().broadcast(self.now, &audience);
+    }
+
+    fn verb(&mut self, socket: SocketKey, op: &Op) {
+        let (now, verbs) = (self.now, self.composition.verbs());
+        match op {
+            Op::Join { room, .. } => verbs.join(socket, &format!("room {room}")),
+            Op::Leave { room, .. } => verbs.leave(socket, &format!("room {room}")),
+            Op::Ask { .. } => verbs.ask(now, socket),
+            Op::Kick { closes, .. } => verbs.disconnect(now, socket, *closes),
+            _ => {}
+        }
+    }
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (who, room) = (0..CLIENTS, 0..3_usize);
+    prop_oneof![
+        4 => (who.clone(), any::<bool>()).prop_map(|(who, with_claim)| Op::Open { who, with_claim }),
+        5 => (who.clone(), 0..PACKETS.len()).prop_map(|(who, packet)| Op::Send { who, packet }),
+        2 => who.clone().prop_map(|who| Op::Cut { who }),
+        2 => (who.clone(), any::<bool>()).prop_map(|(who, is_paused)| Op::Pause { who, is_paused }),
+        3 => (who.clone(), room.clone()).prop_map(|(who, room)| Op::Join { who, room }),
+        2 => (who.clone(), room.clone()).prop_map(|(who, room)| Op::Leave { who, room }),
+        6 => (0..5_usize, room, any::<bool>())
+            .prop_map(|(room, except, is_volatile)| Op::Broadcast { room, except, is_volatile }),
+        2 => who.clone().prop_map(|who| Op::Ask { who }),
+        1 => (who, any::<bool>()).prop_map(|(who, closes)| Op::Kick { who, closes }),
+        2 => (1_u64..60_000).prop_map(|millis| Op::Wait { millis }),
+    ]
+}
+
+/// What the server can give back: nothing, what it has sent, or what it has received as well.
+#[derive(Clone, Copy, Debug)]
+enum Recovers {
+    Nothing,
+    Sent,
+    Both,
+}
+
+fn what() -> impl Strategy<Value = Recovers> {
+    prop_oneof![Just(Recovers::Nothing), Just(Recovers::Sent), Just(Recovers::Both)]
+}
+
+fn config(what: Recovers) -> ServerConfig {
+    let mut recovery = RecoveryConfig::default();
+    recovery.count_events = matches!(what, Recovers::Both);
+    match what {
+        Recovers::Nothing => ServerConfig::new(),
+        Recovers::Sent | Recovers::Both => ServerConfig::new().recovery(recovery),
+    }
+}
+
+fn server(config: ServerConfig) -> Server<u32> {
+    let mut server = Server::new(config, Shared::new().source()).unwrap();
+    server.add_namespace("/").unwrap();
+    server.add_namespace("/b").unwrap();
+    server
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(300))]
+
+    #[test]
+    fn links_around_a_hub_are_a_server(
+        ops in prop::collection::vec(op(), 1..80),
+        what in what(),
+        dice in any::<u32>(),
+    ) {
+        let whole = play(&mut server(config(what)), &ops);
+        let parts = play(&mut Workers::new(config(what), dice), &ops);
+        prop_assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn the_same_tape_gives_the_same_bytes(ops in prop::collection::vec(op(), 1..80)) {
+        let first = play(&mut server(config(Recovers::Both)), &ops);
+        let second = play(&mut server(config(Recovers::Both)), &ops);
+        prop_assert_eq!(first, second);
+    }
+}
