@@ -130,7 +130,7 @@ fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
         world.send(client, "40/dyn,");
         let (socket, _) = world.connected();
         world.texts(client);
-        let (event, timeout) = (support::event("ask", 1), Duration::from_secs(1));
+        let (event, timeout) = (crate::support::event("ask", 1), Duration::from_secs(1));
         let ack = world.server.emit_with_ack(world.now, socket, &event, timeout).unwrap();
         world.drain();
         let packet = world.text(client);
