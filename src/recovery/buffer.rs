@@ -350,7 +350,7 @@ impl RecoveryBuffer {
                     self.name(*target, *room);
                 }
             }
-            for room in forgotten.into_iter().flatten() {
+            for room in forgotten {
                 if !self.track(*target).names(room) {
                     self.track(room).named_by.retain(|other| other != target);
                 }
@@ -423,6 +423,8 @@ mod tests {
         socket::{Event, NamespaceName},
     };
 
+    use crate::recovery::room::CLASSES_MAX;
+
     const ROOM: RoomId = RoomId(1);
     const OTHER: RoomId = RoomId(2);
 
@@ -463,8 +465,68 @@ mod tests {
         assert_eq!(evicted, 89);
         // The latest ones are told apart, the oldest are not.
         assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(98)), evicted - 1);
-        assert!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)) < 60);
-        assert!(log.last_evicted(ROOM, |room| room.0 >= 10) > 0, "conservative, never too low");
+        assert_eq!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)), 58);
+        let all = log.last_evicted(ROOM, |room| room.0 >= 10);
+        assert!((1..=evicted - 32).contains(&all), "conservative, never too low: {all}");
+    }
+
+    /// Everyone who talks in a room, except for those who are muted, is a set of its own.
+    #[test]
+    fn a_room_that_all_sets_have_in_common_is_excepted_however_many_there_are() {
+        const MUTED: RoomId = RoomId(3);
+        let mut log = log(1);
+        append(&mut log, &[ROOM], &[]);
+        for sender in 10..1_000 {
+            append(&mut log, &[ROOM], &[MUTED, RoomId(sender)]);
+        }
+        append(&mut log, &[OTHER], &[]);
+        let evicted = log.evicted();
+        assert_eq!(log.last_evicted(ROOM, |room| room == MUTED), 1);
+        assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(999)), evicted - 1);
+        assert_eq!(log.last_evicted(ROOM, |room| room.0 >= 999 - 31), evicted - 32);
+        assert_eq!(log.last_evicted(ROOM, |_| false), evicted);
+        append(&mut log, &[ROOM], &[MUTED]);
+        append(&mut log, &[ROOM], &[]);
+        let track = log.tracks.get(ROOM).unwrap();
+        assert_eq!(track.classes().count(), 1, "one set that covers all others");
+        assert!(log.tracks.get(RoomId(500)).is_none_or(|track| track.named_by.is_empty()));
+    }
+
+    /// No answer is too early, whatever was narrowed; and it is exact for whoever got one of the
+    /// packets with the latest sets.
+    #[test]
+    fn answers_are_never_too_early_and_mostly_exact() {
+        let mut random = 1_u32;
+        let mut draw = move |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % below
+        };
+        let (mut exact, mut late) = (0, 0);
+        for _ in 0..20 {
+            let mut log = log(1);
+            let mut packets: Vec<Vec<RoomId>> = Vec::new();
+            for _ in 0..400 {
+                let count = draw(4);
+                let mut except: Vec<RoomId> = (0..count).map(|_| RoomId(10 + draw(60))).collect();
+                except.sort_unstable();
+                except.dedup();
+                append(&mut log, &[ROOM], &except);
+                packets.push(except);
+                let joined: Vec<RoomId> = (0..draw(50)).map(|_| RoomId(10 + draw(60))).collect();
+                let is_in = |room: RoomId| joined.contains(&room);
+                let evicted = packets.get(..packets.len() - 1).unwrap_or_default();
+                let is_addressed = |set: &Vec<RoomId>| !set.iter().any(|room| is_in(*room));
+                let truth = evicted.iter().rposition(is_addressed).map_or(0, |at| at as u64 + 1);
+                let told = log.last_evicted(ROOM, is_in);
+                assert!(told >= truth, "{told} before {truth}");
+                let latest = evicted.len().saturating_sub(32) as u64;
+                assert!(truth <= latest || told == truth, "{told} is not {truth}");
+                if told == truth { exact += 1 } else { late += 1 }
+            }
+            let sets = log.tracks.get(ROOM).map_or(0, |track| track.classes().count());
+            assert!(sets <= CLASSES_MAX);
+        }
+        assert!(exact > 100 * late, "{late} of {exact}");
     }
 
     #[test]

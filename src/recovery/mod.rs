@@ -27,7 +27,8 @@
 //!   a packet belongs to the session if at its position the session was in a target room and in no
 //!   excepted one.
 //! * The log is bounded by age, count and bytes. A session is refused for a gap only if a packet
-//!   *addressed to it* was evicted after its offset; silence, however long, loses nothing.
+//!   *addressed to it* was evicted after its offset; silence, however long, loses nothing, nor does
+//!   what was withheld from it ([`Gap`](Refusal::Gap) tells of the one exception).
 //! * A session that lost its link is *parked*: rooms, kicks and emits go on working on it, and its
 //!   end by expiry is an event.
 //! * A claim is one step: the old link's socket is closed if there is still one, the session moves,

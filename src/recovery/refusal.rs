@@ -20,7 +20,9 @@ pub enum Refusal {
     /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
     #[error("the client was away for too long")]
     Expired,
-    /// A packet that was addressed to the session after the offset is not in the log any more.
+    /// A packet that was addressed to the session after the offset is not in the log any more. Or
+    /// it cannot be told that none is: the latest packets of a room that have gone were withheld from
+    /// the session with 32 different sets of excepted rooms, and no single room explains them all.
     #[error("a packet that the client missed was evicted from the log")]
     Gap,
     /// The offset is no offset of this log, or lies in the future: so does one that a former process

@@ -45,9 +45,11 @@ pub(super) struct RoomTrack {
     /// The low halves of the sequences in the log that were addressed to the room, ascending: the
     /// log is short enough for them.
     held: VecDeque<u32>,
-    /// The latest evicted sequence of packets without exceptions (and of forgotten classes).
+    /// The latest evicted sequence of packets without exceptions.
     evicted: u64,
-    /// The latest evicted sequence for each set of excepted rooms.
+    /// The latest evicted sequence for each set of excepted rooms, ascending and all later than
+    /// `evicted`. A later set covers those that it is a part of: whoever got one of their packets got
+    /// its packet, too, and that was evicted later.
     evicted_except: Vec<(Excepted, u64)>,
     /// Rooms whose sets of excepted rooms name this one.
     pub(super) named_by: Vec<RoomId>,
@@ -114,40 +116,41 @@ impl Tracks {
     }
 }
 
-/// Sets of excepted rooms that a room remembers the evictions of. Beyond it the oldest is counted
-/// as if it had excepted nobody: some session may then be refused although it was excepted, none
-/// recovers with a loss.
-pub(super) const CLASSES_MAX: usize = 32;
+/// Sets of excepted rooms that a room remembers the evictions of.
+///
+/// Beyond it all but the latest [`CLASSES_EXACT`] are narrowed: to those of their rooms that each of
+/// the latest excepts as well. That is the empty set, which excepts nobody, if there is no such room.
+/// Sets that become the same are one. Whoever was not excepted by a set is not by a part of it
+/// either, and no sequence gets earlier, so no session recovers with a loss. The answer stays exact
+/// for every session that one of the latest sets did not except: that set tells a later sequence than
+/// those that were narrowed. The other sessions were excepted by each of so many different sets in a
+/// row. Mostly that is because of the same room (`except("muted").except(sender)`), and then this is
+/// the room that is left of the older sets, so the answer is exact again. What remains is a session
+/// that was excepted so often for several rooms in turn: it may be refused for a packet that was
+/// withheld from it.
+pub(super) const CLASSES_MAX: usize = 64;
+
+/// The latest sets, which are never narrowed.
+const CLASSES_EXACT: usize = 32;
+
+/// Rooms of sets that are not remembered any more.
+pub(super) type Forgotten = SmallVec<[RoomId; 4]>;
 
 impl RoomTrack {
     pub(super) fn append(&mut self, sequence: u64) {
         self.held.push_back(low(sequence));
     }
 
-    /// Notes that the oldest packet of the room left the log. Returns a set of excepted rooms that
-    /// was forgotten for it.
-    pub(super) fn evict(&mut self, sequence: u64, except: &[RoomId]) -> Option<Excepted> {
+    /// Notes that the oldest packet of the room left the log. Returns the rooms of sets that were
+    /// forgotten for it.
+    pub(super) fn evict(&mut self, sequence: u64, except: &[RoomId]) -> Forgotten {
         let front = self.held.pop_front();
         debug_assert_eq!(front, Some(low(sequence)), "eviction is in log order");
         if self.held.is_empty() {
             self.held = VecDeque::new();
         }
         self.held.shrink_if_sparse();
-        if self.is_vacant {
-            return None;
-        }
-        if except.is_empty() {
-            self.evicted = sequence;
-            return None;
-        }
-        if let Some((_, last)) = self.evicted_except.iter_mut().find(|(set, _)| **set == *except) {
-            *last = sequence;
-            return None;
-        }
-        let is_full = self.evicted_except.len() >= CLASSES_MAX;
-        let forgotten = is_full.then(|| self.forget_oldest()).flatten();
-        self.evicted_except.push((except.into(), sequence));
-        forgotten
+        if self.is_vacant { Forgotten::new() } else { self.note(sequence, except.into()) }
     }
 
     /// Sequences in the log within `(after, up_to]`, ascending. All that the log holds come after
@@ -176,9 +179,9 @@ impl RoomTrack {
     /// The latest evicted packet that was not withheld from a session that is in the rooms for
     /// which `is_in` holds.
     pub(super) fn last_evicted(&self, is_in: impl Fn(RoomId) -> bool) -> u64 {
-        let addressed = |set: &Excepted| !set.iter().any(|room| is_in(*room));
-        let classes = self.evicted_except.iter().filter(|(set, _)| addressed(set));
-        classes.map(|(_, last)| *last).fold(self.evicted, u64::max)
+        let is_addressed = |set: &Excepted| !set.iter().any(|room| is_in(*room));
+        let mut latest_first = self.evicted_except.iter().rev();
+        latest_first.find(|(set, _)| is_addressed(set)).map_or(self.evicted, |(_, last)| *last)
     }
 
     /// Whether a set of excepted rooms names `room`.
@@ -191,14 +194,7 @@ impl RoomTrack {
     pub(super) fn disregard(&mut self, room: RoomId) {
         for (mut set, last) in mem::take(&mut self.evicted_except) {
             set.retain(|except| *except != room);
-            if set.is_empty() {
-                self.evicted = self.evicted.max(last);
-                continue;
-            }
-            match self.evicted_except.iter_mut().find(|(other, _)| *other == set) {
-                Some((_, other)) => *other = last.max(*other),
-                None => self.evicted_except.push((set, last)),
-            }
+            self.note(last, set);
         }
     }
 
@@ -217,18 +213,66 @@ impl RoomTrack {
     }
 
     /// Takes over what is known of evictions.
-    pub(super) fn restore(&mut self, last: u64, sets: Vec<(Excepted, u64)>) {
+    pub(super) fn restore(&mut self, last: u64, mut sets: Vec<(Excepted, u64)>) {
         self.evicted = last;
-        self.evicted_except = sets;
+        sets.retain(|(_, other)| *other > last);
+        sets.sort_by_key(|(_, last)| *last);
+        for (set, last) in sets {
+            self.note(last, set);
+        }
     }
 
-    fn forget_oldest(&mut self) -> Option<Excepted> {
-        let ages = self.evicted_except.iter().enumerate();
-        let (index, _) = ages.min_by_key(|(_, (_, last))| *last)?;
-        let (set, last) = self.evicted_except.swap_remove(index);
-        self.evicted = self.evicted.max(last);
-        Some(set)
+    /// Notes the latest eviction. Returns the rooms of sets that were forgotten for it.
+    fn note(&mut self, sequence: u64, except: Excepted) -> Forgotten {
+        let mut forgotten = Forgotten::new();
+        self.cover(&except, &mut forgotten);
+        if except.is_empty() {
+            self.evicted = sequence;
+            return forgotten;
+        }
+        if self.evicted_except.len() >= CLASSES_MAX {
+            self.narrow_older(&mut forgotten);
+        }
+        self.evicted_except.push((except, sequence));
+        forgotten
     }
+
+    /// See [`CLASSES_MAX`]. At least one set fewer is left.
+    fn narrow_older(&mut self, forgotten: &mut Forgotten) {
+        let latest = self.evicted_except.len().saturating_sub(CLASSES_EXACT);
+        let latest = self.evicted_except.split_off(latest);
+        let mut common = latest.first().map(|(set, _)| set.clone()).unwrap_or_default();
+        common.retain(|room| latest.iter().all(|(set, _)| set.contains(room)));
+        let older = mem::take(&mut self.evicted_except);
+        let before = older.len();
+        for (mut set, last) in older {
+            forgotten.extend_from_slice(&set);
+            set.retain(|room| common.contains(room));
+            self.cover(&set, forgotten);
+            if set.is_empty() { self.evicted = last } else { self.evicted_except.push((set, last)) }
+        }
+        if self.evicted_except.len() == before {
+            let (_, last) = self.evicted_except.remove(0);
+            self.evicted = last;
+        }
+        self.evicted_except.extend(latest);
+    }
+
+    /// Forgets the sets that a later one covers.
+    fn cover(&mut self, later: &Excepted, forgotten: &mut Forgotten) {
+        self.evicted_except.retain(|(set, _)| {
+            let is_covered = is_part(later, set);
+            if is_covered {
+                forgotten.extend_from_slice(set);
+            }
+            !is_covered
+        });
+    }
+}
+
+/// Whether all of `part` is in `whole`.
+fn is_part(part: &[RoomId], whole: &[RoomId]) -> bool {
+    part.len() <= whole.len() && part.iter().all(|room| whole.contains(room))
 }
 
 /// The sequence with this low half that comes after `evicted`.

@@ -480,8 +480,8 @@ fn the_form_does_not_change_unnoticed() {
         world.server.join(socket, room).unwrap();
         world.server.join(second, room).unwrap();
     }
-    broadcast(&mut world, &Audience::room("a").except("b"), 1);
-    broadcast(&mut world, &Audience::room("a"), 2);
+    broadcast(&mut world, &Audience::room("a"), 1);
+    broadcast(&mut world, &Audience::room("a").except("b"), 2);
     broadcast(&mut world, &Audience::room("a").to("b").except(session.sid), 3);
     world.server.leave(socket, "a");
     let file = socket::Event::new("file", &(Bytes::from_static(b"\0\xff"),)).unwrap();

@@ -177,10 +177,13 @@ impl RecoveryBuffer {
         };
         let sets: Option<Vec<(Excepted, u64)>> = except.iter().map(set).collect();
         let sets = sets.ok_or(Inconsistent("log.evictions.except"))?;
-        for except in sets.iter().flat_map(|(set, _)| set) {
-            self.name(room, *except);
-        }
+        let named: Excepted = sets.iter().flat_map(|(set, _)| set).copied().collect();
         self.track(room).restore(*last, sets);
+        for except in named {
+            if self.track(room).names(except) {
+                self.name(room, except);
+            }
+        }
         Ok(())
     }
 }

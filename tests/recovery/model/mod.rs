@@ -15,13 +15,16 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 use socketio_proto::ReplayOrder;
 
 use self::{
-    op::{CLIENTS, Op, op},
+    op::{CLIENTS, Op, op, with_crowd},
     promise::Limits,
     steps::{Model, Setup, Tally},
 };
 
 /// Nothing is refused because it is too much.
 const NO_LIMITS: Limits = Limits { replay: 12, memberships: 1_000 };
+
+/// More own rooms to except than a room remembers sets of.
+const CROWD: usize = 100;
 
 fn run(setup: Setup, ops: &[Op]) -> Tally {
     let mut model = Model::new(setup);
@@ -44,13 +47,13 @@ proptest! {
     #[test]
     fn recovery_is_exact_with_a_small_log(capacity in 1_usize..12, ops in ops()) {
         let order = ReplayOrder::AfterConnect;
-        run(Setup { capacity, order, asks: true, limits: NO_LIMITS }, &ops);
+        run(Setup { capacity, order, asks: true, limits: NO_LIMITS, crowd: 0 }, &ops);
     }
 
     #[test]
     fn recovery_is_exact_in_the_order_of_the_reference(capacity in 1_usize..12, ops in ops()) {
         let order = ReplayOrder::BeforeConnect;
-        run(Setup { capacity, order, asks: true, limits: NO_LIMITS }, &ops);
+        run(Setup { capacity, order, asks: true, limits: NO_LIMITS, crowd: 0 }, &ops);
     }
 
     #[test]
@@ -62,7 +65,21 @@ proptest! {
         ops in ops(),
     ) {
         let (order, limits) = (ReplayOrder::AfterConnect, Limits { replay, memberships });
-        run(Setup { capacity, order, asks, limits }, &ops);
+        run(Setup { capacity, order, asks, limits, crowd: 0 }, &ops);
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(40))]
+
+    /// Nobody is refused because of what was withheld from it, by however many different sets.
+    #[test]
+    fn recovery_is_exact_with_any_number_of_exceptions(
+        capacity in 1_usize..12,
+        ops in with_crowd(CROWD),
+    ) {
+        let order = ReplayOrder::AfterConnect;
+        run(Setup { capacity, order, asks: true, limits: NO_LIMITS, crowd: CROWD }, &ops);
     }
 }
 
@@ -76,7 +93,7 @@ fn random_operations_reach_every_outcome() {
         let ops = strategy.new_tree(&mut runner).unwrap().current();
         let limits = Limits { replay: 5, memberships: 3 };
         let order = ReplayOrder::AfterConnect;
-        let tally = run(Setup { capacity: 16, order, asks: true, limits }, &ops);
+        let tally = run(Setup { capacity: 16, order, asks: true, limits, crowd: 0 }, &ops);
         sum.recovered += tally.recovered;
         sum.gaps += tally.gaps;
         sum.limited += tally.limited;

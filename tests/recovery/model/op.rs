@@ -66,6 +66,29 @@ pub enum Op {
     },
 }
 
+/// Mostly broadcasts that except one or two of a crowd, and nearly all of them one more room.
+pub fn with_crowd(crowd: usize) -> impl Strategy<Value = Vec<Op>> {
+    let common = 0..ROOMS.len() + CLIENTS;
+    common.prop_flat_map(move |common| prop::collection::vec(step(crowd, common), 100..400))
+}
+
+fn step(crowd: usize, common: usize) -> impl Strategy<Value = Op> {
+    let room = ROOMS.len() + CLIENTS;
+    let one = (room..room + crowd).prop_map(|one| vec![one]);
+    let others = prop::collection::vec(room..room + crowd, 1..3);
+    let common = prop_oneof![1 => Just(None), 30 => Just(Some(common))];
+    let rooms = prop::collection::vec(0..ROOMS.len(), 0..2);
+    let broadcast =
+        (rooms, prop_oneof![one, others], common).prop_map(|(rooms, except, common)| {
+            let except = common.into_iter().chain(except).collect();
+            Op::Broadcast { rooms, except, but: None }
+        });
+    // The crowd does not come back after a restart.
+    let other =
+        op().prop_filter("no restart", |op| !matches!(op, Op::Restart { .. } | Op::Wait { .. }));
+    prop_oneof![12 => broadcast, 1 => other]
+}
+
 pub fn op() -> impl Strategy<Value = Op> {
     let who = 0..CLIENTS;
     let room = 0..ROOMS.len() + CLIENTS;

@@ -36,6 +36,8 @@ pub struct Setup {
     /// Whether events that ask for an acknowledgement are emitted, which are then replayed.
     pub asks: bool,
     pub limits: Limits,
+    /// Others, who are excepted from broadcasts by their own rooms.
+    pub crowd: usize,
 }
 
 /// Outcomes so far.
@@ -51,6 +53,7 @@ pub struct Tally {
 pub struct Model {
     world: World,
     peers: Vec<Peer>,
+    crowd: Vec<Session>,
     setup: Setup,
     log: Log,
     /// Counts the logs, since one that nobody knows a position of is not kept over a restart.
@@ -82,6 +85,7 @@ impl Model {
         let mut model = Self {
             world: World::new(setup.config()),
             peers: Vec::new(),
+            crowd: Vec::new(),
             setup,
             log: Log::default(),
             log_number: 0,
@@ -90,6 +94,8 @@ impl Model {
             connected: None,
             tally: Tally::default(),
         };
+        model.crowd = (0..setup.crowd).map(|_| model.world.connect().1).collect();
+        model.world.events.clear();
         for _ in 0..CLIENTS {
             let (client, session) = model.world.connect();
             model.handle_events();
@@ -147,7 +153,8 @@ impl Model {
         self.world.server.broadcast(self.world.now, "/", &audience, &event).unwrap();
         let is_target = |peer: &Peer| rooms.is_empty() || rooms.iter().any(|room| peer.is_in(room));
         // Nobody in any of the rooms: no position is taken.
-        if self.peers.iter().any(|peer| !peer.is_over && is_target(peer)) {
+        let is_anybody = self.peers.iter().any(|peer| !peer.is_over && is_target(peer));
+        if is_anybody || (rooms.is_empty() && !self.crowd.is_empty()) {
             self.append(None, |_, peer| {
                 is_target(peer) && !except.iter().any(|room| peer.is_in(room))
             });
@@ -365,9 +372,10 @@ impl Model {
                 Event::Disconnected { socket, reason, data: None, .. }
                     if reason != DisconnectReason::TakenOver =>
                 {
-                    let peer = self.peers.iter_mut().find(|peer| peer.key == socket).unwrap();
-                    (peer.is_live, peer.parked_at) = (false, now);
-                    peer.due.clear();
+                    if let Some(peer) = self.peers.iter_mut().find(|peer| peer.key == socket) {
+                        (peer.is_live, peer.parked_at) = (false, now);
+                        peer.due.clear();
+                    }
                 }
                 Event::SessionExpired { socket, .. } => {
                     if let Some(peer) = self.peers.iter_mut().find(|peer| peer.key == socket) {
@@ -393,7 +401,8 @@ impl Model {
     fn room(&self, number: usize) -> String {
         match number.checked_sub(ROOMS.len()) {
             None => ROOMS[number].to_owned(),
-            Some(who) => self.peers[who].session.sid.clone(),
+            Some(who) if who < CLIENTS => self.peers[who].session.sid.clone(),
+            Some(other) => self.crowd[other - CLIENTS].sid.clone(),
         }
     }
 }
