@@ -115,6 +115,7 @@ impl World {
                 if recovery.is_recovered() {
                     self.check_restored(socket, id.as_str(), &claim);
                 } else {
+                    self.note_namespace(socket, space);
                     self.model.open(socket, space, id.to_string(), claim.client);
                     if !is_stranger {
                         self.clients[claim.client].keys[space].push(socket);

@@ -56,6 +56,17 @@ impl Backend {
         }
     }
 
+    /// Has a namespace made when a client asks for it.
+    pub fn add_dynamic_namespace(&mut self, name: &'static str) {
+        let predicate = move |asked: &str| asked == name;
+        match self {
+            Self::Single(server) => server.add_namespaces_matching(predicate),
+            Self::Workers(workers) => {
+                workers.call(|hub| hub.add_namespaces_matching(predicate));
+            }
+        }
+    }
+
     pub fn input(&mut self, now: Timestamp, input: Input<'_>) {
         match self {
             Self::Single(server) => server.handle_input(now, input),

@@ -36,7 +36,7 @@ impl World {
             return;
         }
         let stats = self.backend.stats();
-        let [least, most] = self.model.held(self.server_now);
+        let [least, most] = self.model.held(self.server_now, self.plan.dynamic);
         let (packets, bytes) = (stats.log_packets, stats.log_bytes);
         assert!(
             (least.0..=most.0).contains(&packets),

@@ -173,6 +173,8 @@ impl World {
         let stats = self.backend.stats();
         let left = (stats.connections, stats.sockets, stats.parked_sessions, stats.rooms);
         assert_eq!(left, (0, 0, 0, 0), "connections, sockets, parked sessions, rooms");
+        let served = self.plan.spaces - usize::from(self.plan.dynamic.is_some());
+        assert_eq!(stats.namespaces, served, "a dynamic namespace goes");
         let left = (stats.log_packets, stats.log_bytes, stats.pending_acks);
         assert_eq!(left, (0, 0, 0), "packets, bytes, acknowledgements");
     }

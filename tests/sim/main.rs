@@ -11,6 +11,7 @@ mod backend;
 mod carry;
 mod checks;
 mod dice;
+mod dynamic;
 mod finish;
 mod log;
 mod model;

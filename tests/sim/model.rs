@@ -43,10 +43,10 @@ pub enum Sort {
 
 pub struct Emission {
     pub sort: Sort,
-    pub space: usize,
     pub event: Event,
     /// The position that it took, or the one after which it was emitted.
     seq: u64,
+    offset: Offset,
     at: Timestamp,
     wire_len: usize,
     /// Whether it asks for an acknowledgement, and that is awaited.
@@ -235,10 +235,16 @@ impl Model {
                 session.fleeting.push_back((number, session.log.last().copied()));
             }
         }
-        let (event, is_awaited) = (event.clone(), has_ack);
-        let space = to.space;
-        let emission = Emission { sort, space, event, seq, at: now, wire_len, has_ack, is_awaited };
-        self.emissions.push(emission);
+        self.emissions.push(Emission {
+            sort,
+            event: event.clone(),
+            seq,
+            offset: self.spaces[to.space].offset(seq),
+            at: now,
+            wire_len,
+            has_ack,
+            is_awaited: has_ack,
+        });
         live
     }
 
@@ -414,9 +420,8 @@ impl Model {
             let next = session.due.pop_front();
             assert_eq!(Some(number), next, "got {event:?}, to come are {next:?} {:?}", session.due);
         }
-        let space = &self.spaces[emission.space];
         assert!(
-            emission.is_intact(event, space.offset(emission.seq)),
+            emission.is_intact(event),
             "{event:?} was emitted as {:?} at {}",
             emission.event,
             emission.seq
@@ -428,11 +433,21 @@ impl Model {
         self.spaces[space].evict(now, &self.rules, count);
     }
 
+    /// Whether nobody is in a namespace, not even absent: so it is gone if it is a dynamic one, or
+    /// waits for somebody to be let in.
+    pub fn is_deserted(&self, space: usize) -> bool {
+        self.sessions.values().all(|it| it.space != space || it.place == Place::Ended)
+    }
+
     /// Packets and bytes in the logs, at least and at the most.
-    pub fn held(&self, now: Timestamp) -> [(usize, usize); 2] {
+    pub fn held(&self, now: Timestamp, dynamic: Option<usize>) -> [(usize, usize); 2] {
         let mut bounds = [(0, 0); 2];
-        for space in &self.spaces {
-            for (sum, bound) in bounds.iter_mut().zip(space.held(now, &self.rules)) {
+        for (index, space) in self.spaces.iter().enumerate() {
+            let [mut least, most] = space.held(now, &self.rules);
+            if dynamic == Some(index) && self.is_deserted(index) {
+                least = (0, 0);
+            }
+            for (sum, bound) in bounds.iter_mut().zip([least, most]) {
                 *sum = (sum.0 + bound.0, sum.1 + bound.1);
             }
         }
@@ -487,7 +502,7 @@ impl Session {
 
 impl Emission {
     /// Whether a client got it as it was emitted, with the offset where one belongs.
-    fn is_intact(&self, got: &Event, at: Offset) -> bool {
+    fn is_intact(&self, got: &Event) -> bool {
         let emitted = self.event.json();
         if got.attachments() != self.event.attachments() {
             return false;
@@ -502,6 +517,6 @@ impl Emission {
             return false;
         };
         let offset = rest.strip_prefix(",\"").and_then(|rest| rest.strip_suffix("\"]"));
-        offset.and_then(|offset| offset.parse().ok()) == Some(at)
+        offset.and_then(|offset| offset.parse().ok()) == Some(self.offset)
     }
 }

@@ -59,6 +59,9 @@ pub struct Plan {
     pub workers: Option<Duration>,
     pub clients: Vec<ClientPlan>,
     pub spaces: usize,
+    /// The one of them that a predicate matches: it is made for its first client, and goes with its
+    /// last session.
+    pub dynamic: Option<usize>,
     pub config: ServerConfig,
     pub recovery: RecoveryConfig,
     pub limits: Limits,
@@ -124,6 +127,7 @@ impl Plan {
             workers: dice.chance(400).then(|| Duration::from_micros(dice.pick(&[0, 500, 30_000]))),
             clients,
             spaces,
+            dynamic: dynamic(seed, spaces),
             config,
             recovery,
             limits,
@@ -145,6 +149,11 @@ impl Plan {
             reconnection: dice.pick(&[(20, 100), (200, 1_000), (1_000, 5_000)]),
         }
     }
+}
+
+fn dynamic(seed: u64, spaces: usize) -> Option<usize> {
+    let mut dice = Dice::keyed(seed, &[0xd1a3]);
+    dice.chance(250).then(|| dice.index(spaces))
 }
 
 fn client(dice: &mut Dice, spaces: usize, route: u64) -> ClientPlan {
@@ -268,7 +277,8 @@ impl fmt::Display for Plan {
             Some(delay) => writeln!(f, "hub and links, messages take up to {delay:?}")?,
             None => writeln!(f, "one server")?,
         }
-        writeln!(f, "{} namespaces, {:?}", self.spaces, self.clients)?;
+        let (spaces, dynamic) = (self.spaces, self.dynamic);
+        writeln!(f, "{spaces} namespaces, dynamic {dynamic:?}, {:?}", self.clients)?;
         writeln!(f, "{:?}", self.config)?;
         let Latency { least, most } = self.latency;
         writeln!(f, "latency {least} to {most} us, timers late by {} us", self.lateness)?;

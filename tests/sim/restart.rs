@@ -6,6 +6,7 @@ use socketio_proto::{SocketKey, WireId};
 
 use crate::{
     dice::Dice,
+    dynamic::namespace_number,
     op::{Notice, Restart, SPACES},
     world::{World, start},
 };
@@ -35,6 +36,8 @@ impl World {
         self.skew = (0, 0);
         let (backend, epochs) = start(&self.plan, self.restarts, &self.drawn);
         self.backend = backend;
+        self.first_dynamic = self.drawn.lock().unwrap().len();
+        self.dynamic = None;
         if how == Restart::Crash {
             self.model.crash(&epochs);
             self.forget_sessions();
@@ -81,12 +84,16 @@ impl World {
         let told = self.server_time();
         let before = self.drawn.lock().unwrap().len();
         let restored = self.backend.restore(told, snapshot);
-        let jumps = self.drawn.lock().unwrap()[before..].to_vec();
+        let drawn = self.drawn.lock().unwrap()[before..].to_vec();
         let spaces = restored_spaces(snapshot);
-        assert_eq!(jumps.len(), spaces.len(), "each log begins an epoch");
-        let jumps: Vec<(usize, u32)> = spaces.iter().copied().zip(jumps).collect();
+        // Each log begins an epoch. A namespace that was made first had drawn one that is not used.
+        let (jumps, made) = drawn.split_at(spaces.len());
+        assert!(made.len() <= usize::from(self.plan.dynamic.is_some()));
+        self.first_dynamic = before + jumps.len();
+        let jumps: Vec<(usize, u32)> = spaces.iter().copied().zip(jumps.iter().copied()).collect();
         self.model.restart(self.server_now, &jumps);
-        for space in (0..self.plan.spaces).filter(|space| !spaces.contains(space)) {
+        let is_new = |space: &usize| !spaces.contains(space) && self.plan.dynamic != Some(*space);
+        for space in (0..self.plan.spaces).filter(is_new) {
             self.model.renew(space, epochs[space]);
         }
         let evicted = usize::try_from(self.backend.stats().total.packets_evicted).unwrap();
@@ -100,6 +107,9 @@ impl World {
         self.rename(&renamed);
         for key in renamed.values() {
             self.check_rooms(*key);
+            if self.plan.dynamic == Some(self.model.sessions[key].space) {
+                self.dynamic = Some(namespace_number(*key));
+            }
         }
         self.drain_server();
     }

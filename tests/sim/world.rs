@@ -38,6 +38,10 @@ pub struct World {
     pub backend: Backend,
     /// What the server has drawn, where that is 32 bits.
     pub drawn: Drawn,
+    /// Which of these was the first epoch of a dynamic namespace, and which one that has now, by
+    /// its number.
+    pub first_dynamic: usize,
+    pub dynamic: Option<usize>,
     pub restarts: u64,
     pub net: Net,
     pub peers: Vec<Box<dyn Peer>>,
@@ -155,11 +159,14 @@ impl World {
             age: plan.recovery.max_disconnection + millis,
         };
         let count = plan.clients.len();
+        let first_dynamic = drawn.lock().unwrap().len();
         let mut world = Self {
             model: Model::new(rules, spaces.into_iter()),
             uplink: Uplink::default(),
             backend,
             drawn,
+            first_dynamic,
+            dynamic: None,
             restarts: 0,
             net: Net::new(plan.seed, count, plan.latency),
             peers: (0..count).map(|index| peer(&plan, index)).collect(),
@@ -411,7 +418,11 @@ pub fn start(plan: &Plan, restarts: u64, drawn: &Drawn) -> (Backend, Vec<u64>) {
         }
     };
     let mut backend = Backend::new(plan.config.clone(), entropy, workers);
-    let epochs = SPACES[..plan.spaces].iter().map(|name| {
+    let epochs = SPACES[..plan.spaces].iter().enumerate().map(|(space, name)| {
+        if plan.dynamic == Some(space) {
+            backend.add_dynamic_namespace(name);
+            return 0;
+        }
         // The last thing that a namespace draws is the epoch of its log.
         backend.add_namespace(name);
         u64::from(*drawn.lock().unwrap().last().unwrap())

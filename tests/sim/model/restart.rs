@@ -40,8 +40,12 @@ impl Model {
 
     /// The log of a namespace begins anew: whoever was in it is not any more.
     pub fn renew(&mut self, space: usize, epoch: u64) {
-        let name = self.spaces[space].name.clone();
-        self.spaces[space] = Space::new(name, epoch);
+        assert!(self.is_deserted(space), "somebody is in it");
+        let Space { name, acks, .. } = &self.spaces[space];
+        let acks = *acks;
+        self.spaces[space] = Space::new(name.clone(), epoch);
+        // Their ids are not used again.
+        self.spaces[space].acks = acks;
     }
 
     /// Handles of sessions are others after a restart.
