@@ -1,20 +1,20 @@
-//! A token bucket: so much at once, then so much a second.
+//! A token bucket: a burst, then a rate per second.
 
 use crate::time::Timestamp;
 
-/// How fast something may happen.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// Tokens that a full bucket holds.
+    /// Tokens in a full bucket.
     pub(crate) burst: u32,
-    /// Tokens that come back per second.
+    /// Tokens added per second.
     pub(crate) per_second: u32,
 }
 
-/// What was taken of a full bucket. The rate is its owner's.
+/// The tokens missing from a full bucket. The owner keeps the rate.
 ///
-/// It counts in millionths of a token, of which `per_second` come back in a microsecond: so nothing
-/// is ever rounded, and no rate drifts.
+/// It counts in millionths of a token. In each microsecond `per_second` of them are added, so
+/// nothing is rounded and no rate drifts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
     taken: u64,
@@ -30,8 +30,8 @@ impl Rate {
 }
 
 impl Bucket {
-    /// Takes `cost` tokens if there is one. Whoever finds one may take more than there are, and
-    /// those after it wait longer: so no single cost is too high for ever.
+    /// Takes `cost` tokens if there is at least one. The cost may exceed the tokens in the bucket;
+    /// then the next ones wait longer. So no cost is too high forever.
     pub(crate) fn try_take(&mut self, now: Timestamp, rate: Rate, cost: u64) -> bool {
         if self.next_at(rate) > now.max(self.at) {
             return false;
@@ -40,7 +40,7 @@ impl Bucket {
         true
     }
 
-    /// Takes `cost` tokens, whether there are any or not.
+    /// Takes `cost` tokens, even if there are none.
     pub(crate) fn take(&mut self, now: Timestamp, rate: Rate, cost: u64) {
         let passed = now.as_micros().saturating_sub(self.at.as_micros());
         let back = passed.saturating_mul(u64::from(rate.per_second));
@@ -48,14 +48,14 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
-    /// How many tokens there are.
+    /// The number of tokens in the bucket.
     pub(crate) fn available(&self, now: Timestamp, rate: Rate) -> u64 {
         let passed = now.as_micros().saturating_sub(self.at.as_micros());
         let back = passed.saturating_mul(u64::from(rate.per_second));
         rate.capacity().saturating_sub(self.taken.saturating_sub(back)) / TOKEN
     }
 
-    /// When there is a token; a moment in the past if there is one.
+    /// When there will be a token; a moment in the past if there is one already.
     pub(crate) fn next_at(&self, rate: Rate) -> Timestamp {
         let missing = self.taken.saturating_add(TOKEN).saturating_sub(rate.capacity());
         let wait = missing.div_ceil(u64::from(rate.per_second.max(1)));
@@ -97,7 +97,7 @@ mod tests {
         let passed = (0..1_000_000)
             .filter(|micros| bucket.try_take(Timestamp::from_micros(1 + micros), rate, 1))
             .count();
-        // A token is there at the first microsecond at which it is whole.
+        // A token counts from the first microsecond at which it is complete.
         assert_eq!(passed, 29_412);
         let (mut bucket, rate) = (Bucket::default(), Rate { burst: 100, per_second: 30_000 });
         let passed = (0..1_000_000)

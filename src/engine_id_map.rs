@@ -1,4 +1,4 @@
-//! A map for embedders who find sessions by the id that a request names.
+//! A map for embedders that look up sessions by the `sid` of a request.
 
 use core::fmt;
 
@@ -8,12 +8,14 @@ use crate::{
     secret_index::{SecretIndex, Seed},
 };
 
-/// A map from Engine.IO ids, for whoever keeps sessions or [`Link`](crate::link::Link)s of his own
-/// and looks up what the `sid` of a request names. [`Server`](crate::server::Server) has one inside.
+/// A map with Engine.IO ids as keys, for embedders that keep sessions or
+/// [`Link`](crate::link::Link)s themselves and look them up by the `sid` of a request.
+/// [`Server`](crate::server::Server) contains one.
 ///
-/// An id is a secret, and a map that compares keys byte by byte takes the longer the more of a guess
-/// is right. Here a look-up takes the same time for every guess: the place of an id is a hash of it
-/// with a random key (SipHash-2-4), and what is found there is compared whole, in constant time.
+/// An id is a secret. A map that compares keys byte by byte takes longer the more of a guess is
+/// right. Here a look-up takes the same time for every guess: the place of an id is a hash of it
+/// with a random key (SipHash-2-4), and the id found there is compared as a whole, in constant
+/// time.
 ///
 /// ```
 /// use socketio_proto::{EngineId, EngineIdMap};
@@ -31,24 +33,24 @@ pub struct EngineIdMap<V> {
 }
 
 impl<V> EngineIdMap<V> {
-    /// Makes an empty map, whose key is drawn from `entropy`: that of the ids.
+    /// Makes an empty map. The key of its hash is drawn from `entropy`.
     pub fn new(entropy: &mut dyn Entropy) -> Self {
         Self { entries: SecretIndex::new(Seed::from_entropy(entropy)) }
     }
 
-    /// Enters a value, which takes the place of a former one.
+    /// Inserts a value. It replaces an earlier value of the same id.
     pub fn insert(&mut self, id: EngineId, value: V) {
         self.entries.insert(id.index_key(), (id, value));
     }
 
-    /// Looks an id up, in O(log n).
+    /// Looks up an id, in O(log n).
     #[must_use]
     pub fn get(&self, id: &EngineId) -> Option<&V> {
         let (known, value) = self.entries.get(&id.index_key())?;
         (known == id).then_some(value)
     }
 
-    /// Takes a value out.
+    /// Removes a value.
     pub fn remove(&mut self, id: &EngineId) -> Option<V> {
         self.get(id)?;
         self.entries.remove(&id.index_key()).map(|(_, value)| value)
@@ -68,7 +70,7 @@ impl<V> EngineIdMap<V> {
 }
 
 impl<V> fmt::Debug for EngineIdMap<V> {
-    /// Shows neither the ids nor what they name.
+    /// Shows neither the ids nor the values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineIdMap").finish_non_exhaustive()
     }
@@ -105,7 +107,7 @@ mod tests {
         assert_eq!(map.get(&ids[8]), Some(&8));
     }
 
-    /// Two ids may have one hash: the one that is there is not given for the other.
+    /// Two ids can have the same hash. Then one is not returned for the other.
     #[test]
     fn another_id_with_the_same_hash_is_not_taken_for_it() {
         let mut map = EngineIdMap::new(&mut |dest: &mut [u8]| dest.fill(3));

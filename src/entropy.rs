@@ -2,9 +2,9 @@
 
 /// A source of random bytes, supplied by the embedder.
 ///
-/// Session ids and private recovery keys are bearer tokens made from it, so in production it must
-/// be cryptographically secure (the operating system's, for example through the `getrandom`
-/// crate). A test passes a counter and gets the same ids in every run.
+/// Session ids and private ids are secrets made from it. So in production it must be
+/// cryptographically secure: use the source of the operating system, for example through the crate
+/// `getrandom`. A test can pass a counter, and gets the same ids in every run.
 ///
 /// ```
 /// use socketio_proto::Entropy;

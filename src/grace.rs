@@ -1,10 +1,10 @@
-//! The grace period: what peers get when the owner of a machine looks at the clock too late.
+//! The grace period: extra time for peers if the owner of a machine looks at the clock too late.
 //!
-//! A machine sees no socket. When its owner did not run for a while (a stopped process, a virtual
-//! machine that was suspended, a handler that blocked, a clock that jumped forward), what a peer
-//! sent in time may still wait in a socket when the deadline is noticed. So a deadline that is
-//! noticed late ends nothing yet. It is judged at the end of a grace period, which is as long as
-//! the notice was late, within bounds. Only the owner's clock can cause one; no peer can.
+//! A machine sees no socket. If its owner did not run for a while (a stopped process, a suspended
+//! virtual machine, a handler that blocked, a clock that jumped forward), data that a peer sent in
+//! time may still wait in a socket when the deadline is noticed. So a deadline that is noticed late
+//! ends nothing yet. It is judged at the end of a grace period, which is as long as the delay,
+//! within bounds. Only the clock of the owner can cause one; no peer can.
 //!
 //! ```text
 //!        deadline        noticed            judged
@@ -26,13 +26,13 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// The grace period of one machine.
 #[derive(Debug, Default)]
 pub(crate) struct Grace {
-    /// The end of the last one.
+    /// The end of the last grace period.
     until: Timestamp,
 }
 
 impl Grace {
-    /// Whether what is due at `now` may be judged, where `deadline` is the earliest that waits for a
-    /// peer. If it was noticed late, a grace period of at most `longest` begins instead.
+    /// Whether deadlines for a peer may be judged at `now`. `deadline` is the earliest of them. If
+    /// it was noticed late, a grace period of at most `longest` starts instead.
     pub(crate) fn may_judge(
         &mut self,
         now: Timestamp,
@@ -42,7 +42,7 @@ impl Grace {
         self.may_judge_after(Duration::ZERO, now, deadline, longest)
     }
 
-    /// The same for an owner who is known to be late by `lateness`, also if this deadline has only
+    /// The same for an owner that is known to be late by `lateness`, even if this deadline has only
     /// just passed.
     #[inline]
     pub(crate) fn may_judge_after(
@@ -60,20 +60,20 @@ impl Grace {
         if due <= now && late > self.tolerated(deadline) {
             self.until = now.saturating_add(late.max(SHORTEST).min(longest));
         }
-        // A period without a length cannot be waited for.
+        // A period of zero length is over at once.
         self.postpone(deadline) <= now
     }
 
-    /// Whether `now` is the time to judge `deadline`: neither earlier, nor so late that there is to
-    /// be a grace period first.
+    /// Whether `deadline` can be judged at `now`: it has passed, and it was not noticed so late
+    /// that a grace period comes first.
     pub(crate) fn is_timely(&self, now: Timestamp, deadline: Timestamp) -> bool {
         let due = self.postpone(deadline);
         due <= now && now.saturating_since(due) <= self.tolerated(deadline)
     }
 
-    /// How late the owner may be. Whoever is later than that at the end of a grace period has not
-    /// run for a while again. An owner whose timers are always late must not keep alive whoever is
-    /// gone, so this grows with the time that has passed since the deadline.
+    /// How late the owner may be. An owner that is later than this at the end of a grace period did
+    /// not run for a while again. This grows with the time since the deadline, so that an owner
+    /// whose timers are always late does not keep lost peers alive forever.
     fn tolerated(&self, deadline: Timestamp) -> Duration {
         let so_far = self.until.saturating_since(deadline);
         if so_far.is_zero() { TIMER_SLACK } else { SHORTEST.max(so_far / 4) }

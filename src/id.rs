@@ -1,23 +1,23 @@
-//! Identifiers on the wire and identifiers of the API.
+//! Identifiers on the wire, and identifiers of the API.
 //!
 //! # Counts that identify
 //!
-//! A server runs for a long time, and peers can make it count: they connect, join, leave, come back. No
-//! count comes to an end for it, and no identifier comes to mean something else. "Never" is 2^64 at
-//! the rates that limits allow by default, or at any rate that one process can reach.
+//! A server runs for a long time, and peers make it count: they connect, join, leave and come back.
+//! No counter may reach its end because of that, and no identifier may come to mean something else.
+//! "Never" means 2^64 at any rate that one process can reach.
 //!
 //! | what is counted | width | at the end |
 //! | --- | --- | --- |
-//! | connections ([`ConnectionId`] of a server) | 32 bits for the place in the table, 32 for how many it has had | the place is not used any more: 150 bytes for at least 2^31 connections |
-//! | sessions ([`SocketKey`]) | 64 bits, from process to process | never; a snapshot beyond 2^63 is refused as damaged |
-//! | links that a session was given to | 32 bits | the session stays where it is: the next claim is refused with [`Limit`](crate::recovery::Refusal::Limit). After 2^32 recoveries of one session, which take 12 days at the default `claims_per_second` if nobody else is let in |
-//! | namespaces | 32 bits | ids are used again, after all others. Sockets, requests and acknowledgements of the former namespace are not taken for those of the present one: their own numbers go on |
+//! | connections ([`ConnectionId`] of a server) | 32 bits for the place in the table, 32 for the number of connections it has had | the place is not used again: 150 bytes for at least 2^31 connections |
+//! | sessions ([`SocketKey`]) | 64 bits, continued by the next process | never; a snapshot beyond 2^63 is refused as damaged |
+//! | links that one session has had | 32 bits | the session keeps its link, and the next claim is refused with [`Limit`](crate::recovery::Refusal::Limit). That takes 2^32 recoveries of one session: 12 days at the default `claims_per_second`, if nobody else recovers |
+//! | namespaces | 32 bits | ids are used again, after all others. Sockets, requests and acknowledgements of an earlier namespace are not mistaken for those of a later one, because their own numbers continue |
 //! | requests to join ([`ConnectRequest`](crate::hub::ConnectRequest)); CONNECTs of one connection | 64 bits | never |
-//! | acknowledgements ([`AckId`], ids on the wire), of the server and of the client | 53 bits, exact in JavaScript; in a namespace that was made again they go on | begin again at 0 after 285 years of a million a second; no one waits that long |
-//! | positions in a log, events that were received | 64 bits | never. The log keeps the low halves of the sequences of the packets that it has, which are fewer than 2^32 |
+//! | acknowledgements ([`AckId`], ids on the wire), of the server and of the client | 53 bits, exact in JavaScript; they continue in a namespace that is made again | start again at 0, after 285 years of a million per second |
+//! | positions in a log, events received | 64 bits | never. The log stores the low halves of the sequences of its packets, which are fewer than 2^32 |
 //! | epochs of a log | 64 bits; each restart adds at most 2^32 | never |
-//! | rooms, places of sessions | 32 bits (rooms 31) | used again when nothing refers to them; as many as exist at a time take more memory than there is |
-//! | marks of a broadcast (which sockets it has visited) | 32 bits | all marks are cleared |
+//! | rooms, places of sessions | 32 bits (rooms 31) | used again when nothing refers to them; that many at a time would need more memory than there is |
+//! | marks of a broadcast (the sockets that it has visited) | 32 bits | all marks are cleared |
 //! | namespaces that a client has joined, its sessions there (`client::AckToken`) | 64 bits | never |
 //! | WebSockets and requests of a client ([`WireId`]) | 64 bits | never |
 //! | counters of [`Stats`](crate::server::Stats) | 64 bits | wrap; nothing depends on them |
@@ -126,10 +126,10 @@ macro_rules! visible_debug {
 wire_id! {
     /// The Engine.IO session id (`sid` of the open packet).
     ///
-    /// Whoever knows it can send on a polling session, so it is never the public socket id, its
-    /// `Debug` shows only that there is one, and comparing two takes the same time wherever they
-    /// differ. A sorted map of them does not: look up what a request names in an
-    /// [`EngineIdMap`](crate::EngineIdMap).
+    /// It is a secret: whoever knows it can send on a polling session. So it never equals the
+    /// public socket id, its `Debug` does not show it, and comparing two takes the same time
+    /// wherever they differ. A look-up in an ordered map does not: use an
+    /// [`EngineIdMap`](crate::EngineIdMap) to find the session of a request.
     EngineId
 }
 
@@ -147,14 +147,14 @@ impl fmt::Debug for EngineId {
 }
 
 wire_id! {
-    /// The public Socket.IO id (`sid` of the CONNECT answer), kept across recoveries.
+    /// The public Socket.IO id (`sid` of the CONNECT answer). It stays the same across recoveries.
     SocketId
 }
 visible_debug!(SocketId);
 
-/// The private session id (`pid` of the CONNECT answer): a bearer token for recovery.
+/// The private id of a session (`pid` of the CONNECT answer): the secret that recovers it.
 ///
-/// Its `Debug` is redacted and its comparison takes the same time wherever two keys differ.
+/// Its `Debug` does not show it, and comparing two takes the same time wherever they differ.
 #[derive(Clone, Copy)]
 pub struct RecoveryKey(IdBytes);
 
@@ -194,29 +194,29 @@ impl fmt::Debug for RecoveryKey {
     }
 }
 
-/// Names one HTTP exchange or one WebSocket. Chosen by the embedder.
+/// Names one HTTP exchange or one WebSocket. On a server the embedder chooses it; a client chooses
+/// it itself.
 ///
-/// It must not be reused while the exchange or the WebSocket that it names is still open; an
-/// increasing counter will do.
+/// Do not reuse it while its exchange or WebSocket is open. A counter is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireId(pub u64);
 
 /// Names an Engine.IO session.
 ///
-/// [`Server`](crate::server::Server) issues generational ones: after the session has ended its id
-/// is a miss, never another peer. Whoever runs [`Link`](crate::link::Link)s around a
-/// [`Hub`](crate::hub::Hub) chooses them, so that an id says where the link is; it must not be
-/// reused for another link.
+/// [`Server`](crate::server::Server) never gives an id to two sessions: after the end of the
+/// session, its id refers to nothing. If you run [`Link`](crate::link::Link)s around a
+/// [`Hub`](crate::hub::Hub), you choose the ids, for example so that an id says on which thread the
+/// link is. Do not reuse an id for another link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    /// Makes the id from the number that the embedder uses.
+    /// Makes an id from a number of the embedder.
     pub const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 
-    /// Returns the number that the id was made from.
+    /// Returns the number of the id.
     pub const fn as_raw(self) -> u64 {
         self.0
     }
@@ -224,8 +224,8 @@ impl ConnectionId {
 
 /// Names a socket: one client in one namespace, connected or parked.
 ///
-/// It stays the same across recoveries. It is generational: after the session has ended for good
-/// it is a miss, never another peer.
+/// It stays the same across recoveries, and it is never given to another session: after the end of
+/// its session it refers to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketKey {
     pub(crate) namespace: u32,
@@ -233,38 +233,39 @@ pub struct SocketKey {
     pub(crate) generation: Generation,
 }
 
-/// Counts the sessions of a hub and of the processes before it: no two have the same.
+/// The number of a session, over all sessions of a hub and of the processes before it. It is
+/// unique.
 ///
-/// Packed, because there is one wherever a socket is named; not zero, because most of those places
-/// may name none.
+/// It is packed, because every reference to a socket contains one. It is not zero, because most of
+/// these references are optional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(Rust, packed(4))]
 pub(crate) struct Generation(NonZeroU64);
 
 impl Generation {
     pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
-    /// A larger one is in no snapshot: it leaves room for more than can ever be taken.
+    /// The largest one in a snapshot. It leaves room for more than can ever be used.
     const RESTORED_MAX: u64 = u64::MAX / 2;
 
-    /// Returns the present one and goes on to the next.
+    /// Returns the current one and advances to the next.
     pub(crate) fn take(&mut self) -> Self {
         let present = *self;
         self.0 = { self.0 }.saturating_add(1);
         present
     }
 
-    /// How many there were before it.
+    /// The number of sessions before it.
     pub(crate) fn as_raw(self) -> u64 {
         { self.0 }.get().saturating_sub(1)
     }
 
-    /// Reads one of a snapshot. `None` if no server has written it.
+    /// Reads the number in a snapshot. `None` if no server can have written it.
     pub(crate) fn from_raw(raw: u64) -> Option<Self> {
         if raw > Self::RESTORED_MAX { None } else { NonZeroU64::new(raw + 1).map(Self) }
     }
 }
 
-/// Names an acknowledgement that was asked for.
+/// Names an acknowledgement that the application has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId {
     pub(crate) namespace: u64,

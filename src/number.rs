@@ -1,7 +1,7 @@
 //! Numbers as JSON may write them: `25000`, `25000.0` and `2.5e4` are the same.
 //!
-//! JavaScript has one type of number, so a peer that writes a fraction or an exponent where others
-//! write digits says the same thing. Formats without types of numbers are read in the same way.
+//! JavaScript has only one type of number, so a peer may write a fraction or an exponent where
+//! others write digits. Formats that do not distinguish number types are read in the same way.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,7 +11,7 @@ use serde::{
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// Numbers with a fraction or an exponent are read without an error below it.
+/// Below this value, numbers with a fraction or an exponent are read exactly.
 const EXACT: u64 = 1_000_000_000_000_000;
 
 /// A value in a place where a number is expected.
@@ -19,12 +19,11 @@ const EXACT: u64 = 1_000_000_000_000_000;
 pub(crate) enum Number {
     /// A whole number that is not negative.
     Whole(u64),
-    /// Another number, cut to the nearest one below it that is whole and in range. Below zero that
-    /// is zero.
+    /// Another number, rounded down to a whole number in range. A negative number becomes zero.
     Cut(u64),
     /// `null`.
     Null,
-    /// No number at all.
+    /// Not a number.
     Other,
 }
 
@@ -36,7 +35,7 @@ impl Number {
         }
     }
 
-    /// With a fraction or an exponent a number is exact up to 15 digits, and no larger one counts
+    /// A number with a fraction or an exponent is exact up to 15 digits. Larger ones do not count
     /// as whole.
     fn from_float(value: f64) -> Self {
         #[expect(
@@ -69,7 +68,7 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     number.whole().ok_or_else(|| D::Error::custom("not a whole number"))
 }
 
-/// As [`whole`], for fields that may be `null`.
+/// Like [`whole`], for fields that may be `null`.
 pub(crate) fn whole_or_null<'de, D>(deserializer: D) -> Result<Option<u64>, D::Error>
 where
     D: Deserializer<'de>,

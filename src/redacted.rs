@@ -1,11 +1,11 @@
-//! What `Debug` shows of bytes that may contain an id that is worth a session.
+//! `Debug` output of bytes that may contain a secret id.
 //!
-//! The packets that carry one are few and easily told by how they begin: the open packet of
-//! Engine.IO, and CONNECT of Socket.IO, which carries a private id in both directions.
+//! Only two packets carry one, and their first characters show it: the open packet of Engine.IO,
+//! and CONNECT of Socket.IO, which carries a private id in both directions.
 
 use core::{fmt, str};
 
-/// A packet as text, a message without its type included.
+/// A packet as text. It may also be a message without its type.
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Text<'_> {

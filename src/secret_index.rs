@@ -1,4 +1,4 @@
-//! Finds what belongs to a secret id without telling how near a guess has come.
+//! Looks up secret ids without revealing how close a guess is.
 
 use alloc::collections::BTreeMap;
 #[expect(
@@ -11,11 +11,11 @@ use crate::{entropy::Entropy, id::IdBytes};
 
 /// A map from secret ids.
 ///
-/// A comparison of keys byte by byte, as a map does on its way down, takes the longer the more of
-/// a guess is right, and whoever can measure that finds an id piece by piece. Here the position of
-/// an id is a hash of it with a key of the process's own, so what a look-up takes has nothing to do
-/// with how alike two ids are. What is found belongs to *an* id with this hash: the caller compares
-/// the whole id in constant time.
+/// An ordered map compares keys byte by byte. The more of a guess is right, the longer that takes,
+/// and an attacker who can measure the time finds an id piece by piece. Here the position of an id
+/// is a hash of it, with a key that only this process knows. So the time of a look-up does not
+/// depend on how similar two ids are. The result belongs to *some* id with this hash: the caller
+/// must compare the whole id in constant time.
 pub(crate) struct SecretIndex<V> {
     seed: Seed,
     entries: BTreeMap<u64, V>,
@@ -53,7 +53,7 @@ impl<V> SecretIndex<V> {
         self.entries.insert(self.seed.hash(&id), value);
     }
 
-    /// What an id with this hash stands for: to be compared.
+    /// Returns the entry of an id with this hash. The caller compares the id.
     pub(crate) fn get(&self, id: &IdBytes) -> Option<&V> {
         self.entries.get(&self.seed.hash(id))
     }

@@ -1,7 +1,7 @@
-//! Tables that give back the room of what has gone.
+//! Tables that release memory when entries have gone.
 //!
-//! A table is cut to twice what it holds when it would do with a quarter of its room. So as many
-//! entries have to come or go before its memory moves again, and each costs O(1), amortised.
+//! A table is cut to twice its length when it uses less than a quarter of its capacity. As many
+//! entries must then come or go before its memory moves again, so each one costs O(1), amortised.
 
 use alloc::{
     collections::{BinaryHeap, VecDeque},
@@ -10,19 +10,19 @@ use alloc::{
 
 use slab::Slab;
 
-/// Room that is not worth giving back.
+/// A capacity that is not worth releasing.
 const KEPT: usize = 32;
-/// Entries that a queue which runs empty all the time keeps room for.
+/// The capacity that a queue keeps when it runs empty.
 const BURST: usize = 1_024;
 
-/// Whether a table would do with a quarter of its room.
+/// Whether a table uses less than a quarter of its capacity.
 pub(crate) const fn is_sparse(len: usize, capacity: usize) -> bool {
     capacity > KEPT && len < capacity / 4
 }
 
-/// A table that can be cut.
+/// A table that can release memory.
 pub(crate) trait Shrink {
-    /// Gives room back if the table holds little for its size.
+    /// Releases memory if the table holds little for its capacity.
     fn shrink_if_sparse(&mut self);
 }
 
@@ -53,7 +53,7 @@ impl<T: Ord> Shrink for BinaryHeap<T> {
     }
 }
 
-/// Gives back the room of a queue that has run empty after very much came at once.
+/// Releases the memory of a queue that has run empty after a large burst.
 #[inline]
 pub(crate) fn empty_if_large<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > BURST && queue.is_empty() {
@@ -61,20 +61,20 @@ pub(crate) fn empty_if_large<T>(queue: &mut VecDeque<T>) {
     }
 }
 
-/// When to cut a slab.
+/// Decides when to cut a slab.
 ///
-/// Entries keep their places, so only what is behind the last one can be given back, and that takes
-/// O(entries). It is tried whenever a sixteenth of the entries has gone, and again after many removals:
-/// so a removal costs O(log n), amortised.
+/// Entries keep their places, so only the part behind the last one can be released, and that takes
+/// O(entries). It is tried whenever a sixteenth of the entries has gone, and again after many
+/// removals, so a removal costs O(log n), amortised.
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
     removals: usize,
-    /// To be tried when no more entries are left.
+    /// Try again when at most this many entries are left.
     next_len: usize,
 }
 
 impl Cuts {
-    /// To be called after each removal.
+    /// Call this after each removal.
     #[inline]
     pub(crate) fn note_removal<T>(&mut self, slab: &mut Slab<T>) {
         self.removals = self.removals.saturating_add(1);

@@ -1,4 +1,4 @@
-//! Counters and gauges of every decision, as plain data.
+//! Gauges, and a counter for every decision, as plain data.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::{
     recovery::Refusal,
 };
 
-/// What a server holds and what it has decided so far.
+/// What a server currently holds, and what it has decided so far.
 ///
 /// ```
 /// use socketio_proto::ServerConfig;
@@ -22,37 +22,37 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Engine.IO sessions at present.
+    /// Open Engine.IO sessions.
     pub connections: usize,
-    /// Connected sockets at present.
+    /// Connected sockets.
     pub sockets: usize,
-    /// Parked sessions at present.
+    /// Parked sessions.
     pub parked_sessions: usize,
-    /// CONNECTs that are not answered at present: the application was asked, or they queue.
+    /// CONNECTs that are not answered yet: the application decides, or they queue.
     pub connects_waiting: usize,
-    /// Recoveries that queue at present, those included whose client has gone meanwhile.
+    /// Queued recoveries, including those whose client has gone meanwhile.
     pub recoveries_queued: usize,
-    /// Rooms at present, the sockets' own included.
+    /// Rooms, including the sockets' own rooms.
     pub rooms: usize,
-    /// Namespaces at present.
+    /// Namespaces.
     pub namespaces: usize,
-    /// Packets in the logs at present.
+    /// Packets in the logs.
     pub log_packets: usize,
-    /// Bytes of the packets in the logs at present, with what an entry costs.
+    /// Bytes of the packets in the logs, including the overhead of each entry.
     pub log_bytes: usize,
-    /// Acknowledgements awaited at present.
+    /// Pending acknowledgements.
     pub pending_acks: usize,
     /// Decisions since the start.
     pub total: Totals,
 }
 
-/// Decisions since the start; each counter wraps.
+/// Decisions since the start. Counters wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Totals {
     /// Engine.IO sessions opened.
     pub connections_opened: u64,
-    /// Engine.IO sessions that are over, by reason.
+    /// Engine.IO sessions that have ended, by reason.
     pub connections_closed: Closed,
     /// HTTP requests and WebSocket handshakes that failed verification, by cause.
     pub requests_refused: RequestRefusals,
@@ -60,13 +60,13 @@ pub struct Totals {
     pub connects_refused: ConnectRefusals,
     /// Sessions begun.
     pub sessions_opened: u64,
-    /// Sessions taken over from a snapshot, those included that were over by then.
+    /// Sessions restored from a snapshot, including those that had already expired.
     pub sessions_restored: u64,
-    /// Sessions that a later CONNECT on the same connection has replaced.
+    /// Sessions replaced by a later CONNECT on the same connection.
     pub sessions_replaced: u64,
     /// Sessions recovered.
     pub recovered: u64,
-    /// Sessions recovered while their old link was still thought to be alive.
+    /// Sessions recovered while the server still believed that their old connection was alive.
     pub taken_over: u64,
     /// Recoveries that had to queue.
     pub paced: u64,
@@ -78,38 +78,38 @@ pub struct Totals {
     pub sessions_expired: u64,
     /// Parked sessions that were evicted to make room.
     pub sessions_evicted: u64,
-    /// Packets that were evicted from a log to make room, and not because they were too old.
+    /// Packets that were evicted from a log to make room, without those that were too old.
     pub packets_evicted: u64,
-    /// Joins that a limit on rooms refused.
+    /// Joins refused by a limit on rooms.
     pub joins_refused: u64,
-    /// Emissions that the limit on acknowledgements refused.
+    /// Emits refused by the limit on acknowledgements.
     pub acks_refused: u64,
-    /// Emissions and answers that clients would have refused: over
-    /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
-    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
+    /// Emits and answers refused because clients would have rejected them: over
+    /// [`outgoing_attachments`](crate::Limits#structfield.outgoing_attachments) or
+    /// [`outgoing_bytes`](crate::Limits#structfield.outgoing_bytes).
     pub emits_refused: u64,
     /// Answers to broadcasts that were dropped for
     /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).
     pub answers_dropped: u64,
-    /// Acknowledgements from clients that nobody waited for: late, repeated or made up.
+    /// Unexpected acknowledgements from clients: late, repeated or made up.
     pub acks_unmatched: u64,
-    /// Events that [`accept_once`](crate::server::Server::accept_once) has recognised.
+    /// Repeated events recognised by [`accept_once`](crate::server::Server::accept_once).
     pub duplicates: u64,
     /// Volatile packets that a client could not take.
     pub volatile_dropped: u64,
-    /// Packets for a namespace that the client is not in, which were ignored, and CONNECTs for a name
-    /// without a slash.
+    /// Ignored packets: for a namespace that the client is not in, and CONNECTs for a name without
+    /// a slash.
     pub packets_misplaced: u64,
-    /// Packets that break the protocol in one namespace: CONNECT_ERROR from a client.
+    /// Packets that violate the protocol in one namespace: CONNECT_ERROR from a client.
     pub violations: u64,
-    /// Emissions to one socket, and recipients of broadcasts, that were refused since too much was
-    /// queued for the connection, which goes on.
+    /// Emits to one socket, and recipients of broadcasts, that were refused because too much was
+    /// queued for the connection. The connection stays open.
     pub packets_refused: u64,
-    /// Messages to a link, a socket or a wire that was gone.
+    /// Messages for a link, a socket or a wire that was gone.
     pub stale: u64,
 }
 
-/// Connections that are over, by [`CloseReason`].
+/// Ended connections, by [`CloseReason`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Closed {
@@ -164,7 +164,7 @@ impl Closed {
     }
 }
 
-/// Requests refused, by [`ErrorCode`] and, for limits, by limit.
+/// Refused requests, by [`ErrorCode`] and by limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RequestRefusals {
@@ -174,13 +174,13 @@ pub struct RequestRefusals {
     pub unknown_session: u64,
     /// [`ErrorCode::BadHandshakeMethod`].
     pub bad_handshake_method: u64,
-    /// [`ErrorCode::BadRequest`], limits and the handshakes of WebSockets excepted.
+    /// [`ErrorCode::BadRequest`], without the limits and the WebSocket handshakes below.
     pub bad_request: u64,
     /// [`ErrorCode::UnsupportedVersion`].
     pub unsupported_version: u64,
-    /// The page is none of [`ServerConfig::origins`](crate::ServerConfig::origins).
+    /// The origin is not one of [`ServerConfig::origins`](crate::ServerConfig::origins).
     pub origin_not_allowed: u64,
-    /// A WebSocket handshake that is none of RFC 6455, version 13 (see
+    /// A WebSocket handshake that does not follow RFC 6455, version 13 (see
     /// [`WebSocketRequest`](crate::engine::WebSocketRequest)).
     pub websocket_handshake: u64,
     /// [`Limits::connections`](crate::Limits::connections).
@@ -198,7 +198,7 @@ impl RequestRefusals {
             ErrorCode::UnsupportedVersion => &mut self.unsupported_version,
             ErrorCode::Forbidden => match refusal.context {
                 engine::Refusal::ORIGIN_NOT_ALLOWED => &mut self.origin_not_allowed,
-                // Whom the application does not want the application counts.
+                // The application counts its own refusals.
                 _ => return,
             },
             ErrorCode::BadRequest => match refusal.context {
@@ -218,7 +218,7 @@ impl RequestRefusals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ConnectRefusals {
-    /// There is no such namespace, and no predicate accepts its name.
+    /// The namespace does not exist, and no predicate accepts its name.
     pub invalid_namespace: u64,
     /// [`Limits::namespaces`](crate::Limits::namespaces).
     pub too_many_namespaces: u64,
@@ -226,8 +226,8 @@ pub struct ConnectRefusals {
     pub too_many_on_connection: u64,
     /// [`Limits::pending_auth_bytes`](crate::Limits::pending_auth_bytes).
     pub too_much_auth: u64,
-    /// Its authentication data is no JSON object, or the name of the namespace is longer than
-    /// [`Limits::namespace_name_bytes`](crate::Limits::namespace_name_bytes).
+    /// The authentication data is not a JSON object, or the name of the namespace is longer than
+    /// [`Limits::namespace_name_bytes`](crate::Limits#structfield.namespace_name_bytes).
     pub invalid_packet: u64,
     /// The application has rejected it.
     pub rejected: u64,
@@ -274,7 +274,7 @@ impl Refusals {
     }
 }
 
-/// Counts one more.
+/// Adds one.
 pub(crate) fn increment(counter: &mut u64) {
     *counter = counter.wrapping_add(1);
 }

@@ -4,12 +4,12 @@ use core::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time in microseconds since an origin that the embedder fixes once.
+/// A point in time, in microseconds since an origin that the embedder chooses once.
 ///
-/// By convention the origin is the UNIX epoch, read once at start, plus monotonic time elapsed
-/// since, so that a timestamp keeps its meaning across a restart. A test may start at
-/// [`Timestamp::ZERO`]. Arithmetic saturates. A `now` that runs backwards is clamped by the state
-/// machines to the latest one they have seen.
+/// By convention the origin is the UNIX epoch: read the wall clock once at the start, and add the
+/// monotonic time since then. So a timestamp keeps its meaning across a restart. A test may start
+/// at [`Timestamp::ZERO`]. Arithmetic saturates. If `now` runs backwards, the machines use the
+/// latest time that they have seen.
 ///
 /// ```
 /// use core::time::Duration;
@@ -29,7 +29,7 @@ pub struct Timestamp(#[serde(deserialize_with = "crate::number::whole")] u64);
 impl Timestamp {
     /// The origin.
     pub const ZERO: Self = Self(0);
-    /// Later than every moment that can be reached: "never".
+    /// Later than every real moment: "never".
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// Makes a timestamp from microseconds since the origin.
@@ -37,7 +37,7 @@ impl Timestamp {
         Self(micros)
     }
 
-    /// Makes a timestamp from milliseconds since the origin, saturating.
+    /// Makes a timestamp from milliseconds since the origin. It saturates.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000))
     }

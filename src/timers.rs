@@ -1,14 +1,14 @@
-//! One deadline per key, re-armed lazily.
+//! One deadline per key, updated lazily.
 
 use alloc::collections::BTreeSet;
 
 use crate::time::Timestamp;
 
-/// When to look at which of many machines.
+/// The deadlines of many machines.
 ///
-/// An entry moves only when its machine's deadline gets earlier. When it gets later, as with every
-/// packet of a heartbeat, the entry stays, and the machine is asked again when it comes up: so a
-/// busy connection costs nothing here, and there is never more than one entry a key.
+/// An entry moves only when the deadline of its machine gets earlier. When it gets later, as with
+/// each heartbeat, the entry stays, and the machine is asked again when the entry is due. So a busy
+/// connection costs nothing here, and there is never more than one entry per key.
 #[derive(Debug)]
 pub(crate) struct Timers<K> {
     entries: BTreeSet<(Timestamp, K)>,
@@ -19,8 +19,8 @@ impl<K: Ord + Copy> Timers<K> {
         Self { entries: BTreeSet::new() }
     }
 
-    /// Makes sure that `key` comes up at `deadline` or earlier. `armed` is the key's entry, kept
-    /// with the machine; [`Timestamp::NEVER`] if it has none.
+    /// Makes sure that `key` is due at `deadline` or earlier. `armed` is the entry of the key,
+    /// which is kept with the machine; [`Timestamp::NEVER`] if it has none.
     pub(crate) fn arm(&mut self, key: K, armed: &mut Timestamp, deadline: Timestamp) {
         if deadline >= *armed {
             return;
@@ -38,7 +38,7 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
-    /// Takes one key that is due. Its machine's `armed` is to be set to [`Timestamp::NEVER`].
+    /// Takes one key that is due. The caller sets `armed` of its machine to [`Timestamp::NEVER`].
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<K> {
         let (deadline, _) = self.entries.first()?;
         if *deadline > now {
@@ -47,7 +47,7 @@ impl<K: Ord + Copy> Timers<K> {
         self.entries.pop_first().map(|(_, key)| key)
     }
 
-    /// The earliest entry; its machine may have nothing to do by then.
+    /// The earliest entry. Its machine may have nothing to do at that time.
     pub(crate) fn deadline(&self) -> Timestamp {
         self.entries.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
     }

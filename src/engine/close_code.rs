@@ -1,19 +1,19 @@
-//! Status codes of close frames, and the words that go with them.
+//! Status codes of close frames, and their texts.
 
 /// "Unsupported data": the client does not speak the default parser.
 pub(super) const OTHER_PARSER: u16 = 1003;
-/// "Invalid payload data": for who sends a packet that is not taken.
+/// "Invalid payload data": the client sent a packet that the server does not accept.
 pub(super) const INVALID_PACKET: u16 = 1007;
-/// "Policy violation": for who sends too fast, which the reference does not notice.
+/// "Policy violation": the client sends too fast. The reference has no such limit.
 pub(super) const TOO_FAST: u16 = 1008;
 /// "Message too big", the one status code that the reference closes a WebSocket with.
 pub(super) const TOO_BIG: u16 = 1009;
-/// "Try again later": for a WebSocket that would be one too many.
+/// "Try again later": there are too many connections or handshakes.
 pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
 
-/// Returns what a close frame should say beside its status code, for whoever looks for the reason
-/// on the client's side. At most 123 bytes, which is what fits; empty for other codes than those
-/// that this crate closes with.
+/// Returns the text that a close frame should carry beside its status code, so that the reason can
+/// be read on the client's side. It has at most 123 bytes, as much as fits into a close frame. It
+/// is empty for codes that this crate does not use.
 ///
 /// ```
 /// use socketio_proto::engine::close_text;

@@ -1,4 +1,4 @@
-//! What lets pages of other origins read answers: CORS, as far as a server has a say in it.
+//! CORS: the header fields that let pages of other origins read responses.
 
 use alloc::{format, string::ToString as _, vec::Vec};
 use core::time::Duration;
@@ -7,15 +7,15 @@ use bytestring::ByteString;
 
 use crate::Origins;
 
-/// Header fields to be added to an answer: names in lower case, each once.
+/// Header fields to add to a response: names in lower case, each at most once.
 pub type Fields = Vec<(&'static str, ByteString)>;
 
-/// Which pages of other origins may read the answers to their requests (CORS).
+/// The pages of other origins that may read the responses to their requests (CORS).
 ///
-/// It says what to add to the answers of the core, refusals included, and to a preflight request,
-/// which the core does not see. A browser asks it for HTTP requests only: **a WebSocket is open to
-/// every page**, whatever stands here, unless [`ServerConfig::origins`](crate::ServerConfig::origins)
-/// refuses it.
+/// It returns the header fields to add to the responses of the core, refusals included, and to the
+/// response to a preflight request, which the core does not see. Browsers apply CORS to HTTP
+/// requests only: **every page can open a WebSocket**, whatever is set here, unless
+/// [`ServerConfig::origins`](crate::ServerConfig::origins) refuses it.
 ///
 /// ```
 /// use socketio_proto::Origins;
@@ -38,22 +38,22 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// Lets these origins read answers, to requests without credentials.
+    /// Lets these origins read the responses to requests without credentials.
     pub fn new(origins: Origins) -> Self {
         let max_age = Duration::from_secs(86_400);
         Self { origins, credentials: false, allowed_headers: None, max_age }
     }
 
-    /// Lets pages send cookies and other credentials (`withCredentials`) and read the answer.
-    /// Default false. With [`Origins::any`] that is every page there is: then cookies must not say
-    /// who a user is.
+    /// Lets pages send cookies and other credentials (`withCredentials`) and read the response.
+    /// Default false. With [`Origins::any`], any page can do so: then a cookie must not identify a
+    /// user.
     #[must_use]
     pub fn credentials(mut self, value: bool) -> Self {
         self.credentials = value;
         self
     }
 
-    /// The header fields that a request may have beyond those that are always allowed. Default all
+    /// The header fields that a request may have beyond those that are always allowed. Default: all
     /// that the browser asks for.
     #[must_use]
     pub fn allowed_headers(mut self, names: &[&str]) -> Self {
@@ -61,15 +61,15 @@ impl Cors {
         self
     }
 
-    /// How long a browser may remember the answer to a preflight request, in whole seconds. Default
-    /// a day; browsers have limits of their own.
+    /// How long a browser may remember the response to a preflight request, in whole seconds.
+    /// Default: one day. Browsers also have their own limits.
     #[must_use]
     pub fn max_age(mut self, value: Duration) -> Self {
         self.max_age = value;
         self
     }
 
-    /// Returns what to add to the answer to a request with this field `Origin`.
+    /// Returns the header fields to add to the response to a request with this `Origin` header.
     pub fn fields(&self, origin: Option<&[u8]>) -> Fields {
         let mut fields = Vec::new();
         if self.origins.is_any() && !self.credentials {
@@ -84,14 +84,15 @@ impl Cors {
                 fields.push(("access-control-allow-credentials", yes));
             }
         }
-        // Without it a cache gives one origin what was meant for another.
+        // Without it, a cache could give one origin the response for another.
         fields.push(("vary", ByteString::from_static("Origin")));
         fields
     }
 
-    /// Returns what the answer to a preflight request has, whose status is 204. Such a request has
-    /// the method OPTIONS and the fields `Origin` and `Access-Control-Request-Method`;
-    /// `requested_headers` is its field `Access-Control-Request-Headers`.
+    /// Returns the header fields of the response to a preflight request; its status is 204. A
+    /// preflight request has the method OPTIONS and the headers `Origin` and
+    /// `Access-Control-Request-Method`. `requested_headers` is its header
+    /// `Access-Control-Request-Headers`.
     pub fn preflight(&self, origin: &[u8], requested_headers: Option<&[u8]>) -> Fields {
         let mut fields = self.fields(Some(origin));
         fields.push(("access-control-allow-methods", ByteString::from_static("GET,POST")));

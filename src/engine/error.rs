@@ -1,4 +1,4 @@
-//! What can go wrong, as data: a peer's faults end a session with a reason, never with a panic.
+//! Errors as data: a fault of the peer ends a session with a reason, never with a panic.
 
 use thiserror::Error;
 
@@ -6,13 +6,13 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Nothing at all: even a packet without a payload has its type.
+    /// The input is empty. Even a packet without a payload has a type.
     #[error("empty packet")]
     Empty,
-    /// The first character is no packet type (`0` to `6`, or `b` for base64).
+    /// The first character is not a packet type (`0` to `6`, or `b` for base64).
     #[error("unknown packet type {0:?}")]
     UnknownType(char),
-    /// A polling body that is not UTF-8.
+    /// A polling body is not UTF-8.
     #[error("packet is not valid UTF-8")]
     InvalidUtf8,
     /// What follows `b` is not base64 of the standard alphabet.
@@ -23,36 +23,36 @@ pub enum DecodeError {
     InvalidOpen,
 }
 
-/// A packet that was not taken.
+/// A packet that was not accepted for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The session is closing or closed.
     #[error("the session is closed")]
     Closed,
-    /// The peer of a server does not read, and the packet went over
+    /// On a server: the peer does not read, and the packet would exceed
     /// [`Limits::queued_bytes`](crate::Limits::queued_bytes) or
-    /// [`Limits::queued_packets`](crate::Limits::queued_packets): the session has closed itself
-    /// with [`CloseReason::Overflow`] and dropped its queue. Or the packet went over the limits of
-    /// a client, which goes on without it.
+    /// [`Limits::queued_packets`](crate::Limits::queued_packets). The session has closed itself
+    /// with [`CloseReason::Overflow`] and dropped its queue. On a client: the packet would exceed
+    /// the limits of the client. The connection continues without the packet.
     #[error("the send queue is at its limit")]
     Overflow,
-    /// Too much was sent at once: the packet went over
+    /// Too much was sent at once: the packet would exceed
     /// [`Limits::queue_burst_bytes`](crate::Limits::queue_burst_bytes) or
-    /// [`Limits::queue_burst_packets`](crate::Limits::queue_burst_packets). The session goes on
-    /// without it.
+    /// [`Limits::queue_burst_packets`](crate::Limits::queue_burst_packets). The session continues
+    /// without the packet.
     #[error("too much is queued at once")]
     Full,
 }
 
-/// What a peer did that its transport does not allow.
+/// How a peer violated the rules of its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TransportFault {
-    /// A GET came while another one was waiting for packets.
+    /// A GET arrived while another one was waiting for packets.
     #[error("two GET requests at a time")]
     OverlappingPoll,
-    /// A POST came while another one was being received.
+    /// A POST arrived while another one was being received.
     #[error("two POST requests at a time")]
     OverlappingPost,
     /// The peer dropped an HTTP exchange before it was answered.
@@ -89,7 +89,7 @@ pub enum CloseReason {
     /// The peer sent something that is not a packet.
     #[error("parse error: {0}")]
     ParseError(DecodeError),
-    /// The peer does not read as fast as it is written to.
+    /// The peer reads more slowly than the server sends, and its queue is full.
     #[error("send queue over its limit: the peer reads too slowly, or the limits are too low")]
     Overflow,
     /// The peer sent more packets than [`Limits::packet_burst`](crate::Limits::packet_burst) and
@@ -107,16 +107,17 @@ pub enum CloseReason {
     /// The server shuts down.
     #[error("the server shuts down")]
     ServerShutdown,
-    /// The layer above found packets that its protocol does not allow.
+    /// The layer above received packets that its protocol does not allow.
     #[error("the peer broke the protocol of the layer above")]
     ProtocolViolation,
-    /// The client sent a packet that the server does not take, and that an unmodified client may have
-    /// sent for its application: with more or larger attachments than
-    /// [`Limits`](crate::Limits) allow, or an event without a name. The client may come back.
+    /// The client sent a packet that the server does not accept, but that an unmodified client can
+    /// send if its application makes a mistake: more or larger attachments than
+    /// [`Limits`](crate::Limits) allow, or an event without a name. The client can reconnect and
+    /// recover.
     #[error("the client sent a packet that is not taken: its application or a limit has to change")]
     InvalidPacket,
-    /// The client's first packet is none of the default parser: it was made with another one, such
-    /// as `socket.io-msgpack-parser`, and every packet of it will be like that.
+    /// The client uses another parser than the default one, such as `socket.io-msgpack-parser`: its
+    /// first packet cannot be read, and no other packet could be.
     #[error("the client speaks another parser than the default one")]
     OtherParser,
     /// A newer connection recovered the session of this one.
@@ -125,7 +126,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Returns the text that the reference gives to its `close` event for this reason.
+    /// Returns the text of this reason in the `close` event of the reference.
     ///
     /// ```
     /// use socketio_proto::engine::CloseReason;

@@ -1,4 +1,4 @@
-//! The two halves of the handshake: the query string that asks and the open packet that answers.
+//! The two halves of the handshake: the query string of the request, and the open packet.
 
 use alloc::string::String;
 use core::{fmt, time::Duration};
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::DecodeError;
 use crate::{EngineId, ServerConfig, Transports, transport::Transport};
 
-/// The JSON of the open packet: what a server tells a client about their session.
+/// The JSON of the open packet: what the server tells the client about the session.
 ///
 /// Durations are in milliseconds, `max_payload` in bytes.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -24,7 +24,8 @@ pub struct Open {
     pub ping_interval: u64,
     /// Milliseconds that a pong may take.
     pub ping_timeout: u64,
-    /// Largest POST or frame that the server takes, in bytes. `u64::MAX` if it did not say.
+    /// Largest POST or frame that the server accepts, in bytes. `u64::MAX` if the server did not
+    /// say.
     pub max_payload: u64,
 }
 
@@ -99,15 +100,15 @@ pub struct Query {
 /// The `sid` of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuerySid {
-    /// Has the form of an id.
+    /// It has the form of an id.
     Id(EngineId),
-    /// Has not, so no session has it.
+    /// It does not, so it belongs to no session.
     Malformed,
 }
 
 impl Query {
-    /// Reads a query string (without the `?`). Unknown parameters, `t`, `b64` and `j` among them,
-    /// are ignored. An empty `sid` is none.
+    /// Reads a query string (without the `?`). Unknown parameters are ignored, including `t`, `b64`
+    /// and `j`. An empty `sid` counts as absent.
     pub fn parse(query: &str) -> Self {
         let mut parsed = Self { version4: false, transport: None, sid: None };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {

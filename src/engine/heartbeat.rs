@@ -1,4 +1,4 @@
-//! The heartbeat: the server pings, the client answers, and never are two pings in flight.
+//! The heartbeat: the server pings, and the client answers. There are never two pings in flight.
 //!
 //! ```text
 //!            ping_interval passed: ping
@@ -10,7 +10,7 @@
 //!                          ping_timeout passed: the peer is gone
 //! ```
 //!
-//! It belongs to the session and not to a transport, so an upgrade neither pauses nor forgets it.
+//! It belongs to the session, not to a transport, so an upgrade neither pauses nor resets it.
 
 use crate::{ServerConfig, Timestamp};
 
@@ -24,11 +24,11 @@ pub(super) struct Heartbeat {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The next thing is a ping.
+    /// The next step is a ping.
     Idle,
-    /// A ping is out.
+    /// A ping was sent, and no pong has arrived.
     Awaiting,
-    /// A ping is out and its deadline was moved; it will not be moved again.
+    /// The same, and the deadline was extended once. It is not extended again.
     Extended,
 }
 
@@ -52,21 +52,21 @@ impl Heartbeat {
         }
     }
 
-    /// The peer was sent the ping.
+    /// The ping has left the queue.
     pub(super) fn handle_ping_taken(&mut self) {
         self.is_taken = true;
     }
 
-    /// A pong came. If a ping was sent the interval starts over; a pong that nobody asked for means
-    /// nothing, so that nobody can live on them without reading.
+    /// A pong arrived. If a ping was sent, the interval starts again. An unsolicited pong counts
+    /// for nothing, so that a client cannot stay alive with pongs without reading.
     pub(super) fn handle_pong(&mut self, now: Timestamp, config: &ServerConfig) {
         if self.is_taken {
             *self = Self::new(now, config);
         }
     }
 
-    /// A packet other than a pong came. While a pong is awaited the first such packet proves that
-    /// the peer is alive and that its pong may be queued behind more data.
+    /// A packet other than a pong arrived. While a pong is awaited, the first such packet proves
+    /// that the peer is alive, and that its pong may be queued behind more data.
     pub(super) fn handle_packet(&mut self, now: Timestamp, config: &ServerConfig) {
         match self.phase {
             Phase::Awaiting => {
@@ -84,8 +84,8 @@ impl Heartbeat {
         match self.phase {
             Phase::Idle => {
                 self.phase = Phase::Awaiting;
-                // A timer that fires late is the server's own affair: who says nothing is gone when
-                // the handshake said so. Half of the time is left to answer even so.
+                // The peer does not get more time because the server's timer fired late: the
+                // handshake told it when it has to answer. But it keeps at least half of the time.
                 let told = self.deadline.saturating_add(config.ping_timeout);
                 self.deadline = told.max(now.saturating_add(config.ping_timeout / 2));
                 Beat::Ping

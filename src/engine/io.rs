@@ -7,17 +7,18 @@ use bytes::Bytes;
 use super::{CloseReason, Frame, Payload, Response};
 use crate::{WireId, redacted};
 
-/// Something that happened to a session's wires, or the passing of time.
+/// Something that happened on a wire of a session, or a timeout.
 ///
-/// A wire that the session does not hold is ignored, so late news of finished wires do no harm.
+/// An input for a wire that the session does not hold is ignored, so late inputs for finished wires
+/// do no harm.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A GET came in.
+    /// A GET arrived.
     Poll {
         /// The exchange.
         wire: WireId,
     },
-    /// A POST came in.
+    /// A POST arrived.
     Post {
         /// The exchange.
         wire: WireId,
@@ -27,15 +28,15 @@ pub enum Input {
         /// Whether its `Content-Type` is exactly `application/octet-stream`.
         binary: bool,
     },
-    /// The body of a POST that was announced. The embedder stops reading at `max_payload` + 1
-    /// bytes, which suffices to be refused.
+    /// The body of an announced POST. The embedder can stop reading at `max_payload` + 1 bytes,
+    /// which is enough for the refusal.
     Body {
         /// The exchange.
         wire: WireId,
         /// The body.
         body: Bytes,
     },
-    /// A request with a method other than GET and POST came in.
+    /// A request with a method other than GET and POST arrived.
     OtherMethod {
         /// The exchange.
         wire: WireId,
@@ -45,21 +46,21 @@ pub enum Input {
         /// The WebSocket.
         wire: WireId,
     },
-    /// A frame came in.
+    /// A text or binary message arrived on a WebSocket.
     Frame {
         /// The WebSocket.
         wire: WireId,
         /// The frame.
         frame: Frame,
     },
-    /// A ping or a pong of the WebSocket protocol itself came in. Whoever reads the WebSocket answers
-    /// a ping; here it only counts as a packet, since it costs what one does.
+    /// A ping or a pong of the WebSocket protocol arrived. The embedder answers a ping. Here it
+    /// only counts as a packet, because it costs as much.
     ControlFrame {
         /// The WebSocket.
         wire: WireId,
     },
-    /// A close frame of the WebSocket protocol came in: the peer has closed the WebSocket itself, and
-    /// it is not the network that has lost it. [`Input::WireClosed`] follows.
+    /// A close frame of the WebSocket protocol arrived: the peer has closed the WebSocket on
+    /// purpose; it was not lost with the network. [`Input::WireClosed`] follows.
     CloseFrame {
         /// The WebSocket.
         wire: WireId,
@@ -69,8 +70,8 @@ pub enum Input {
         /// The WebSocket or the exchange.
         wire: WireId,
     },
-    /// The [deadline](super::ServerConnection::deadline) was reached. Everything that had arrived by
-    /// `now` was handed in; if it may not have been, see [time](super#time).
+    /// The [deadline](super::ServerConnection::deadline) was reached, and everything that had
+    /// arrived by `now` was given before. If you cannot know that, see [time](super#time).
     Timeout,
 }
 
@@ -103,7 +104,7 @@ impl fmt::Debug for Input {
     }
 }
 
-/// What is to be done. The order is binding for each wire and among events.
+/// Something to do. The order is binding for each wire, and among events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Answer the HTTP exchange. The wire is finished.
@@ -120,25 +121,25 @@ pub enum Output {
         /// The frame.
         frame: Frame,
     },
-    /// Close the WebSocket, or drop the HTTP exchange without an answer. The wire is finished.
+    /// Close the WebSocket, or drop the HTTP exchange without a response. The wire is finished.
     Close {
         /// The WebSocket or the exchange.
         wire: WireId,
         /// The status code of the close frame; `None` for a close frame without one.
-        /// [`close_text`](super::close_text) has the words for it.
+        /// [`close_text`](super::close_text) has its text.
         code: Option<u16>,
     },
-    /// Tell the layer above.
+    /// Report an event to the layer above.
     Event(Event),
 }
 
-/// What the layer above wants to know.
+/// What a session reports to the layer above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// The session moved from polling to WebSocket.
     Upgraded,
-    /// A message came in. A text may be a slice of the frame or POST that carried it.
+    /// A message arrived. A text may be a slice of the frame or POST body that carried it.
     Message(Payload),
     /// The session ended. No event follows.
     Closed {

@@ -1,8 +1,9 @@
 //! Engine.IO v4: one session over HTTP long-polling and WebSocket, either side.
 //!
-//! This layer owns the handshake, the [packets](Packet) and their two encodings, the heartbeat, the
-//! upgrade from polling to WebSocket, the close sequence, and the queue of packets that the peer
-//! has not taken. It never sees a socket or a clock, and does not know what its messages mean.
+//! This layer handles the handshake, the [packets](Packet) and their two encodings, the heartbeat,
+//! the upgrade from polling to WebSocket, the close sequence, and the queue of packets that the
+//! peer has not taken yet. It never sees a socket or a clock, and it does not know what its
+//! messages mean.
 //!
 //! Protocol: <https://socket.io/docs/v4/engine-io-protocol/>
 //!
@@ -26,59 +27,64 @@
 //!        Ended ◀────────────────────────────────────────┘
 //! ```
 //!
-//! An arrow is an [`Input`], a frame (`5`) or a call (`close()`). *Something left* is a close
-//! packet for a peer without a waiting GET, or packets for a WebSocket that is paused. Closing keeps
-//! the transport; all the ways into Ended lead there from it, too.
+//! An arrow is an [`Input`], a frame (`5`) or a call (`close()`). *Something left* means a close
+//! packet for a peer without a waiting GET, or packets for a paused WebSocket. Closing keeps the
+//! transport. Everything that leads to Ended from another state leads there from Closing as well.
 //!
 //! # Driving it
 //!
 //! 1. [`verify`] every request. A handshake becomes a [`ServerConnection::new`]; a request of a
 //!    session becomes an [`Input`] to it.
 //! 2. After any number of calls, take outputs with [`ServerConnection::poll_output`] until there
-//!    are none, and do what they say. When that is done makes no difference to what is sent, with
-//!    two exceptions that are its very purpose: what was not taken counts against the
-//!    [limits](crate::Limits), and [`pause`](ServerConnection::pause) holds it back.
-//! 3. Send [`Input::Timeout`] at [`ServerConnection::deadline`], which may change with every call.
-//! 4. The session is over when [`Event::Closed`] was taken, and can be dropped when no output is
-//!    left. A request that still arrives is answered with code 1.
+//!    are none, and carry them out. When you do that does not change what is sent, with two
+//!    intended exceptions: packets that were not taken count against the [limits](crate::Limits),
+//!    and [`pause`](ServerConnection::pause) holds them back.
+//! 3. Give [`Input::Timeout`] at [`ServerConnection::deadline`]. Every call may change the
+//!    deadline.
+//! 4. The session is over when you have taken [`Event::Closed`]. Drop it when no output is left.
+//!    Answer a request that still arrives for it with code 1.
 //!
-//! Each wire that the session was given gets exactly one final output, [`Output::Respond`] or
-//! [`Output::Close`], unless the peer closed it before.
+//! Each wire of the session gets exactly one final output, [`Output::Respond`] or
+//! [`Output::Close`], unless the peer closes it first. See the [rules of
+//! driving](crate::guide#rules-of-driving) for the rest.
 //!
 //! # Time
 //!
-//! A session sees no socket. Before it gets [`Input::Timeout`], hand in what has arrived: look at the
-//! clock, then once more at the sockets, and pass that moment with what they had and with the
-//! timeout. What a peer sent in time then counts, however busy the process was.
+//! A session sees no socket. So give it what has arrived before you give [`Input::Timeout`]: read
+//! the clock, read the sockets once more, and pass that moment with the data and with the timeout.
+//! Then whatever a peer sent in time counts, however busy the process was.
 //!
-//! Where that cannot be known, as in a runtime whose readers are tasks, or if the process did not
-//! run for a while (it was stopped, its machine was suspended, a handler blocked, the clock jumped
-//! forward), the session helps itself. A deadline that waits for the peer and is noticed more than 5
-//! ms late ends nothing yet. It is judged at the end of a *grace period*: as long as the notice was
-//! late, at least 100 ms, at most `ping_timeout`, and again if the session's owner is much too late
-//! once more. So healthy peers stay, and those that are gone are
-//! closed soon. No peer can cause one. It holds for the pong, the upgrade and the end of the session;
-//! with a [`Link`](crate::link::Link) for its namespace and for attachments; with a
-//! [`Hub`](crate::hub::Hub) for acknowledgements and for sessions whose clients are away; and with a
-//! [`Client`](crate::client::Client) for all that it waits for. A [`Server`](crate::server::Server)
-//! that is late for one of them is late for all.
+//! Some drivers cannot know what has arrived, for example if other tasks read the sockets. And
+//! sometimes the process did not run for a while: it was stopped, its virtual machine was suspended,
+//! a handler blocked, or the clock jumped forward. Then the session protects its peer. A deadline
+//! for the peer that is noticed more than 5 ms late ends nothing yet. It is judged at the end of a
+//! *grace period*, which is as long as the deadline was noticed late, at least 100 ms and at most
+//! `ping_timeout`. If the owner of the session is much too late again, there is another one. So
+//! healthy peers stay, and lost ones are closed soon. No peer can cause a grace period.
 //!
-//! # The client's half
+//! It applies to the pong, the upgrade and the end of the session. A [`Link`](crate::link::Link)
+//! applies it to the first namespace and to attachments, a [`Hub`](crate::hub::Hub) to
+//! acknowledgements and to parked sessions, and a [`Client`](crate::client::Client) to everything
+//! that it waits for. If a [`Server`](crate::server::Server) is late for one deadline, it is late
+//! for all.
 //!
-//! [`ClientConnection`] is the other end of a session. It names the wires and asks for requests;
-//! see there.
+//! # The client side
 //!
-//! # Where the reference is not followed
+//! [`ClientConnection`] is the other end of a session. It names the wires, and its outputs are the
+//! requests to make.
 //!
-//! * A ping that is in flight during an upgrade still has its deadline.
-//! * A pong is awaited from the moment that its ping was due at, not from when a timer got to it.
+//! # Differences from the reference
+//!
+//! * A ping that is in flight during an upgrade keeps its deadline.
+//! * The time for a pong starts when its ping was due, not when the timer fired.
 //! * A POST over `max_payload` is answered with 413 and ends the session, since packets were lost.
 //! * A close packet over WebSocket ends the session at once.
 //! * The send queue is bounded.
 //! * During an upgrade a GET is answered 25 ms after `3probe`, not 100 ms.
 //! * A polling response stops at `max_payload` bytes; the rest follows with the next GET.
 //! * Base64 and UTF-8 are checked.
-//! * A WebSocket handshake with a fault is refused with words, never completed and then closed.
+//! * A faulty WebSocket handshake is refused with an explanation. It is never completed and then
+//!   closed.
 //! * JSONP does not exist; `j` is ignored.
 
 mod client;

@@ -1,4 +1,4 @@
-//! How the open packet is read: as JavaScript peers read it.
+//! Reads the open packet in the same way as JavaScript peers.
 
 use alloc::string::String;
 use core::fmt;
@@ -14,10 +14,10 @@ use super::{Open, Transport};
 use crate::number::Number;
 
 impl<'de> Deserialize<'de> for Open {
-    /// Unknown members are ignored and the last one of a name counts. Numbers may be written in any
-    /// way: what is not whole is cut to what is, and what is out of range to the range, so that a
-    /// server that says more than can be held is never taken for gone too early. A `null` for a
-    /// time is zero. A `max_payload` that is zero or no number says nothing.
+    /// Unknown members are ignored, and the last member of a name counts. Numbers may be written in
+    /// any way. A fraction is cut off. A number that is out of range becomes the nearest one in
+    /// range, so that a server with very long intervals is never considered lost too early. A
+    /// `null` for a time is zero. A `maxPayload` that is zero or not a number counts as absent.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members)
     }
@@ -67,7 +67,7 @@ fn millis<E: Error>(number: Option<Number>, name: &'static str) -> Result<u64, E
     }
 }
 
-/// The transports that this crate has; others (`webtransport`) are left out.
+/// The transports that this crate supports. Others, such as `webtransport`, are left out.
 #[derive(Default)]
 struct Upgrades(SmallVec<[Transport; 1]>);
 

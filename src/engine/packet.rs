@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use super::{DecodeError, Open};
 use crate::redacted;
 
-/// What a message packet carries for the layer above.
+/// The content of a message packet, for the layer above.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Payload {
     /// Text.
@@ -22,13 +22,13 @@ pub enum Payload {
     Binary(Bytes),
 }
 
-/// What a WebSocket carries: an encoded packet. Cloning it does not copy its bytes, so that a
-/// broadcast is encoded once.
+/// An encoded packet, as one WebSocket message. Cloning it does not copy its bytes, so a broadcast
+/// is encoded only once.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A text frame: the type of the packet as a digit, then its payload.
     Text(ByteString),
-    /// A binary frame: the payload of a message and nothing else.
+    /// A binary frame: only the payload of a message.
     Binary(Bytes),
 }
 
@@ -61,7 +61,7 @@ impl Frame {
         }
     }
 
-    /// Returns whether there is no payload byte.
+    /// Returns whether there are no payload bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -102,10 +102,10 @@ pub enum Packet {
 }
 
 impl Packet {
-    /// Reads what one WebSocket frame carries. A text message is a slice of the frame, not a copy.
+    /// Decodes one WebSocket frame. A text message is a slice of the frame, not a copy.
     ///
-    /// A text frame starting with `b` is binary in base64. Payloads of packets that have none are
-    /// ignored.
+    /// A text frame that starts with `b` is a binary message in base64. A payload of a packet type
+    /// that has none is ignored.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Packet {
         }
     }
 
-    /// Writes the packet as one WebSocket frame.
+    /// Encodes the packet as one WebSocket frame.
     pub fn encode(&self) -> Frame {
         let fixed = match self {
             Self::Open(open) => return Frame::Text(open.encode()),
@@ -139,7 +139,7 @@ impl Packet {
         Frame::Text(ByteString::from_static(fixed))
     }
 
-    /// Reads one text frame or one record of a polling body.
+    /// Decodes one text frame or one record of a polling body.
     pub(super) fn decode_text(text: &ByteString) -> Result<Self, DecodeError> {
         let mut rest = text.chars();
         let Some(kind) = rest.next() else {

@@ -10,13 +10,13 @@ use super::{
     packet::{base64_len, push_base64},
 };
 
-/// Between two packets of a body. It is not escaped: a text that contains it is split in two.
+/// The separator of packets in a body. It is not escaped: a text that contains it is split in two.
 const SEPARATOR: u8 = 0x1e;
 
 /// Reads the packets of a polling body in order.
 ///
-/// A bad packet is yielded as an error and ends the iteration: what follows it cannot be trusted.
-/// An empty body holds one packet, which is bad.
+/// An invalid packet is returned as an error and ends the iteration, because what follows it cannot
+/// be trusted. An empty body counts as one invalid packet.
 ///
 /// ```
 /// use socketio_proto::engine::{Packet, Payload, PayloadReader};
@@ -37,12 +37,12 @@ pub struct PayloadReader {
 }
 
 impl PayloadReader {
-    /// Starts at the first packet of a body. Texts that are yielded are slices of it.
+    /// Starts at the first packet of a body. The returned texts are slices of the body.
     pub fn new(body: Bytes) -> Self {
         Self { rest: Some(body) }
     }
 
-    /// Takes the next packet undecoded; the iteration is over after one that is not UTF-8.
+    /// Takes the next packet without decoding it. The iteration ends after one that is not UTF-8.
     pub(super) fn next_text(&mut self) -> Option<Result<ByteString, DecodeError>> {
         let mut record = self.rest.take()?;
         if let Some(end) = record.iter().position(|&byte| byte == SEPARATOR) {
@@ -95,12 +95,12 @@ impl PayloadWriter {
         Self { body: Vec::new(), limit }
     }
 
-    /// As [`new`](Self::new), with room for a body of known size.
+    /// Like [`new`](Self::new), with room for a body of known size.
     pub(super) fn with_capacity(limit: usize, capacity: usize) -> Self {
         Self { body: Vec::with_capacity(capacity), limit }
     }
 
-    /// Appends a packet and returns whether it fitted. The first one always does.
+    /// Appends a packet and returns whether it fits. The first one always fits.
     pub fn push(&mut self, frame: &Frame) -> bool {
         let encoded = match frame {
             Frame::Text(text) => text.len(),
@@ -126,8 +126,8 @@ impl PayloadWriter {
     }
 }
 
-/// Size of a body of `len` bytes once a packet was appended that takes `encoded`; `None` if that is
-/// over the limit.
+/// The size of a body of `len` bytes after appending a packet of `encoded` bytes; `None` if that
+/// exceeds the limit.
 pub(super) fn len_with(len: usize, encoded: usize, limit: usize) -> Option<usize> {
     if len == 0 {
         return Some(encoded);

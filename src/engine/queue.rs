@@ -1,4 +1,4 @@
-//! What waits to be sent or polled, with its size known at any time.
+//! The queue of packets that wait to be sent or polled. Its size is known at any time.
 
 use alloc::{boxed::Box, collections::VecDeque};
 
@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use super::{Frame, Packet, PayloadWriter, packet::base64_len, payload::len_with};
 use crate::Limits;
 
-/// Packets on their way to the peer, in order.
+/// Packets that the peer has not taken yet, in order.
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
     entries: VecDeque<Entry>,
@@ -21,22 +21,22 @@ pub(super) struct SendQueue {
     appended: u64,
 }
 
-/// What a queued packet counts against.
+/// The limit that a queued packet counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Account {
-    /// Nothing: the open packet, and replays, which have a limit of their own.
+    /// None: the open packet, and replays, which have their own limit.
     Exempt,
-    /// It was queued while the peer could be expected to take it: how much comes at once is up to
-    /// this side.
+    /// The packet was queued while the peer was reading. How much is sent at once is this side's
+    /// decision, so the peer is not blamed.
     Burst,
-    /// It was queued while the peer did not read, or it answers what the peer has sent.
+    /// The packet was queued while the peer was not reading, or it answers a request of the peer.
     Backlog,
 }
 
-/// A [`Frame`] and what it counts against. In a type of its own it takes 40 bytes instead of 48.
+/// A [`Frame`] and its account. As one enum it takes 40 bytes instead of 48.
 #[derive(Debug)]
 enum Entry {
-    /// The ping of a server, which counts against nothing: there is one at a time.
+    /// The ping of a server. It counts against nothing, because there is only one at a time.
     Ping {
         is_first: bool,
     },
@@ -86,7 +86,7 @@ impl Entry {
 impl SendQueue {
     /// Capacity kept when the queue runs empty, so that light traffic does not allocate each time.
     const KEPT: usize = 8;
-    /// The capacity that a queue begins with: an idle connection has had a packet at a time.
+    /// The first capacity of a queue: an idle connection has one packet at a time.
     const FIRST: usize = 2;
 
     #[inline]
@@ -109,8 +109,8 @@ impl SendQueue {
         self.entries.push_back(Entry::Ping { is_first: false });
     }
 
-    /// Queues a ping before everything but an open packet: so a peer that is still reading what was
-    /// queued for it can answer in time.
+    /// Queues a ping before everything except an open packet, so that a peer that is still reading
+    /// earlier packets can answer in time.
     pub(super) fn push_ping_first(&mut self) {
         self.count(1, Account::Exempt);
         let is_open =
@@ -129,7 +129,8 @@ impl SendQueue {
         Some(frame)
     }
 
-    /// Takes as many packets as a polling body of `limit` bytes holds, at least one if there is.
+    /// Takes as many packets as fit into a polling body of `limit` bytes, but at least one if there
+    /// is one.
     pub(super) fn pop_payload(&mut self, limit: usize) -> Bytes {
         let (count, len) = self.measure(limit);
         if let (1, Some(Entry::Text { .. })) = (count, self.entries.front())
@@ -150,14 +151,14 @@ impl SendQueue {
         self.entries.front().is_some_and(|entry| entry.payload_len() > limit)
     }
 
-    /// Drops everything. Nothing is to be appended any more: what was dropped has not left, and its
-    /// positions are those of the next packets.
+    /// Drops everything. Nothing may be appended after this: dropped packets count as not sent, and
+    /// new packets would get their positions.
     pub(super) fn clear(&mut self) {
         let appended = self.appended.saturating_sub(self.entries.len() as u64);
         *self = Self { appended, ..Self::default() };
     }
 
-    /// The position of the packet that is appended next.
+    /// The position that the next appended packet will get.
     pub(super) fn end(&self) -> u64 {
         self.appended
     }
@@ -171,8 +172,8 @@ impl SendQueue {
         position < self.appended.saturating_sub(held as u64)
     }
 
-    /// Whether that many more packets, of that many bytes together, respect the limits of their
-    /// account. One that holds nothing takes any one message.
+    /// Whether that many more packets, with that many bytes in total, fit into the limits of their
+    /// account. An account that holds nothing accepts one message of any size.
     #[inline]
     pub(super) fn fits(
         &self,
@@ -202,7 +203,7 @@ impl SendQueue {
                 && held.saturating_add(packets) <= max)
     }
 
-    /// Whether that many more packets, of that many bytes together, respect limits on both.
+    /// Whether that many more packets, with that many bytes in total, fit into these limits.
     pub(super) fn has_room(
         &self,
         packets: usize,
@@ -269,7 +270,7 @@ impl SendQueue {
         }
     }
 
-    /// Packets that fit into one body, and its size.
+    /// Returns how many packets fit into one body, and the size of the body.
     fn measure(&self, limit: usize) -> (usize, usize) {
         let mut len = 0;
         let mut count = 0;
@@ -284,7 +285,7 @@ impl SendQueue {
     }
 }
 
-/// First in, first out, and mostly empty.
+/// A queue that is almost always empty.
 #[derive(Debug)]
 #[expect(clippy::box_collection, reason = "8 bytes instead of 32 for as long as there is nothing")]
 pub(crate) struct Rare<T>(Option<Box<VecDeque<T>>>);
@@ -312,8 +313,8 @@ impl<T> Rare<T> {
     }
 }
 
-/// First in, first out, with no memory of its own for the first one: most are polled before the
-/// next is pushed.
+/// A queue that needs no allocation for its first entry: most entries are polled before the next
+/// one is pushed.
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     first: Option<T>,

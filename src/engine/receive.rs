@@ -1,4 +1,4 @@
-//! The server's half of one session: what it does with each input.
+//! The server side of a session: how it handles each input.
 
 use core::time::Duration;
 
@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{Timestamp, WireId};
 
-/// Bytes whose receipt costs as much as a packet.
+/// Receiving this many bytes counts as one more packet.
 const BYTES_PER_TOKEN: usize = 8 << 10;
-/// The answer to who sends too fast.
+/// The status for a client that sends too fast.
 const TOO_MANY_REQUESTS: u16 = 429;
 
 impl ServerConnection {
@@ -58,14 +58,14 @@ impl ServerConnection {
         }
     }
 
-    /// A body that completes after an upgrade is received as if it had before: the client sent it
-    /// and would not send it again.
+    /// A body that completes after an upgrade is handled as if it had completed before: the client
+    /// has sent it and would not send it again.
     pub(super) fn handle_body(&mut self, wire: WireId, body: Bytes) {
         if !self.state.take_post(wire) {
             return;
         }
         if body.len() > self.config.max_payload {
-            // Its packets are lost, so the session cannot go on as if nothing had happened.
+            // The packets in it are lost, so the session cannot continue.
             return self.reject(wire, 413, TransportFault::PayloadTooLarge);
         }
         let mut reader = PayloadReader::new(body);
@@ -145,7 +145,7 @@ impl ServerConnection {
                 self.end(CloseReason::TransportError(TransportFault::RequestAborted));
             }
             Lost::WebSocket => {
-                // Nothing can be sent on it any more, and it needs no closing.
+                // Nothing can be sent on it any more, and it does not have to be closed.
                 self.queue.clear();
                 self.state.take_last_close();
                 self.end(CloseReason::TransportClose);
@@ -161,7 +161,7 @@ impl ServerConnection {
             self.drop_probe(None);
         }
         if let Some(closing) = self.state.closing() {
-            // The heartbeat has no say any more: this deadline stands in for it.
+            // The heartbeat no longer applies: this deadline replaces it.
             if is_over(closing.deadline, self.rest.now) {
                 self.end(closing.reason);
             }
@@ -172,7 +172,7 @@ impl ServerConnection {
         }
         match self.rest.heartbeat.handle_timeout(self.rest.now, &self.config) {
             Beat::Ping => {
-                // A WebSocket that is not paused takes everything.
+                // A WebSocket that is not paused takes everything at once.
                 if self.state.writable_websocket().is_some() {
                     self.queue.push_ping();
                     self.rest.heartbeat.handle_ping_taken();
@@ -188,12 +188,13 @@ impl ServerConnection {
         self.answer_get();
     }
 
-    /// Whether this is a WebSocket of the session, one that only probes included.
+    /// Whether this is a WebSocket of the session. That includes the probe of an upgrade.
     fn has_websocket(&mut self, wire: WireId) -> bool {
         self.state.is_websocket(wire) || self.state.probe_mut(wire).is_some()
     }
 
-    /// Whether a request or a packet of so many bytes may come now; if not, the session has ended.
+    /// Charges a request or a packet of this size to the rate limit. Returns false if it exceeds
+    /// the limit; the session has ended then.
     fn admit(&mut self, bytes: usize) -> bool {
         let cost = (bytes / BYTES_PER_TOKEN).saturating_add(1) as u64;
         let is_admitted =
@@ -205,10 +206,10 @@ impl ServerConnection {
         is_admitted
     }
 
-    /// Takes in one packet; `None` stands for an open packet.
+    /// Handles one packet; `None` stands for an open packet.
     fn receive(&mut self, packet: Result<Option<Packet>, DecodeError>) {
         if !self.is_open() {
-            // A peer that closes as well need not be waited for.
+            // If the peer closes as well, there is nothing to wait for.
             if packet == Ok(Some(Packet::Close)) {
                 self.end(CloseReason::TransportClose);
             }
@@ -231,7 +232,7 @@ impl ServerConnection {
             Some(Packet::Ping { .. }) => {
                 self.end(CloseReason::TransportError(TransportFault::HeartbeatDirection));
             }
-            // The reference ignores them, wherever they come.
+            // The reference ignores them as well.
             Some(Packet::Open(_) | Packet::Pong { .. } | Packet::Upgrade | Packet::Noop) | None => {
             }
         }
@@ -245,8 +246,8 @@ impl ServerConnection {
         let Some(closing) = self.state.closing() else {
             return self.emit(Event::Upgraded);
         };
-        // The client will not poll for the rest any more. Over WebSocket it gets it right now, and
-        // a close of the WebSocket in the place of the close packet.
+        // The client does not poll any more. It gets the rest over the WebSocket, which is then
+        // closed; that replaces the close packet.
         self.end(closing.reason);
     }
 
@@ -256,20 +257,20 @@ impl ServerConnection {
         }
     }
 
-    /// Answers a request that breaks a rule of the transport, and ends the session.
+    /// Answers a request that violates a rule of the transport, and ends the session.
     fn reject(&mut self, wire: WireId, status: u16, fault: TransportFault) {
         self.respond(wire, Response::empty(status));
         self.end(CloseReason::TransportError(fault));
     }
 
-    /// Answers a request that does not fit the session, which goes on.
+    /// Answers a request that does not fit the session. The session continues.
     fn refuse(&mut self, wire: WireId, refusal: &Refusal) {
         self.respond(wire, refusal.response(false));
     }
 }
 
-/// Decodes what a client sent. An open packet means nothing from a client, so its JSON is not
-/// looked at: `None`.
+/// Decodes a packet of a client. Returns `None` for an open packet, which means nothing when a
+/// client sends it, so its JSON is not read.
 fn decode(frame: Frame) -> Result<Option<Packet>, DecodeError> {
     match &frame {
         Frame::Text(text) if text.starts_with('0') => Ok(None),

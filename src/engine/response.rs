@@ -1,4 +1,4 @@
-//! Answers to HTTP requests, complete but for what only the embedder knows.
+//! Responses to HTTP requests, without the header fields that only the embedder knows.
 
 use core::fmt;
 
@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::redacted;
 
-/// An answer to a plain HTTP request, or to a WebSocket handshake that is refused.
+/// The response to a plain HTTP request, or to a WebSocket handshake that is refused.
 ///
-/// `Content-Length`, cookies and compression are the embedder's business; what CORS adds is said by
-/// [`Cors`](super::Cors).
+/// `Content-Length`, cookies and compression belong to the embedder. [`Cors`](super::Cors) has the
+/// header fields of CORS.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -32,7 +32,7 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// The packets that a GET waited for.
+    /// The packets that a GET was waiting for.
     pub(super) fn packets(body: Bytes) -> Self {
         Self {
             status: 200,
@@ -45,7 +45,7 @@ impl Response {
         }
     }
 
-    /// A POST was taken.
+    /// A POST was accepted.
     pub(super) fn ok() -> Self {
         Self {
             status: 200,
@@ -54,7 +54,7 @@ impl Response {
         }
     }
 
-    /// A status that says everything.
+    /// A response with a status and without a body.
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: &[], body: Bytes::new() }
     }
@@ -64,7 +64,7 @@ impl Response {
         Self { status, headers: &[("content-type", "application/json")], body }
     }
 
-    /// A refused WebSocket handshake whose client may want to read why.
+    /// A refused WebSocket handshake, with a JSON body that says why.
     pub(super) fn last_json(status: u16, body: Bytes) -> Self {
         let headers = &[("connection", "close"), ("content-type", "application/json")];
         Self { status, headers, body }
@@ -76,7 +76,7 @@ impl Response {
         Self { status: 405, headers, body }
     }
 
-    /// A WebSocket handshake of another version than 13. Whoever sends `Upgrade` has to name it in
+    /// A WebSocket handshake of a version other than 13. A response with `Upgrade` must name it in
     /// `Connection` (RFC 9110, 7.8).
     pub(super) fn other_version(body: Bytes) -> Self {
         let headers = &[

@@ -1,4 +1,4 @@
-//! The server's half of one session: what the application and the embedder call.
+//! The server side of a session: the methods for the application and the embedder.
 
 use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, time::Duration};
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Grace};
 
-/// The server's half of one Engine.IO session.
+/// The server side of one Engine.IO session.
 ///
 /// See the [module documentation](super) for its states and how to drive it.
 ///
@@ -42,7 +42,7 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Gr
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServerConnection {
-    // A broadcast looks at what stands here, and at nothing behind the box.
+    // A broadcast reads only these fields, and nothing behind the box.
     pub(super) config: Arc<ServerConfig>,
     pub(super) state: State,
     pub(super) queue: SendQueue,
@@ -51,10 +51,10 @@ pub struct ServerConnection {
     pub(super) rest: Box<Rest>,
 }
 
-/// What a packet that is queued does not concern.
+/// The part that queueing a packet does not touch.
 pub(super) struct Rest {
     id: EngineId,
-    /// What the peer has sent of what it may.
+    /// The rate of what the peer sends.
     pub(super) intake: Bucket,
     /// The latest moment seen.
     pub(super) now: Timestamp,
@@ -63,14 +63,14 @@ pub(super) struct Rest {
     events: Fifo<Event>,
 }
 
-/// A ping as it is sent. No other packet of a server begins like it.
+/// The text of a ping. No other packet of a server starts with it.
 const PING: &str = "2";
 
 impl ServerConnection {
-    /// Opens a session for a handshake that was [verified](super::verify). The handshake is
-    /// answered: `wire` is its GET or its WebSocket.
+    /// Opens a session for a handshake that was [verified](super::verify), and answers the
+    /// handshake. `wire` is its GET or its WebSocket.
     ///
-    /// The configuration is expected to be [valid](ServerConfig::validate).
+    /// The configuration must be [valid](ServerConfig::validate).
     pub fn new(
         now: Timestamp,
         config: Arc<ServerConfig>,
@@ -95,7 +95,7 @@ impl ServerConnection {
         session
     }
 
-    /// Takes in what happened. A `now` before the latest one seen counts as that one.
+    /// Handles an input. A `now` that is earlier than the latest one seen counts as that one.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
         self.advance(now);
         match input {
@@ -112,7 +112,7 @@ impl ServerConnection {
         }
     }
 
-    /// [`Input::Timeout`] of an owner of many, whose timers are late by `lateness`.
+    /// [`Input::Timeout`] from an owner of many sessions, whose timers are late by `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.advance(now);
         self.handle_timeout(lateness);
@@ -124,7 +124,7 @@ impl ServerConnection {
     ///
     /// # Errors
     ///
-    /// As [`send_frame`](Self::send_frame).
+    /// The same as [`send_frame`](Self::send_frame).
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
         let frame = match payload {
             Payload::Binary(bytes) => Frame::Binary(bytes),
@@ -133,18 +133,19 @@ impl ServerConnection {
         self.send_frame(frame)
     }
 
-    /// Sends a message that is encoded already, which a broadcast does once for all its receivers.
+    /// Sends an encoded message. A broadcast encodes a message once for all its recipients.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the session is not open. [`SendError::Full`] if too much was sent
-    /// at once: more than
-    /// [`queue_burst_bytes`](crate::Limits::queue_burst_bytes) or
-    /// [`queue_burst_packets`](crate::Limits::queue_burst_packets) wait that were queued while the
-    /// peer could be expected to take them; then nothing has changed. [`SendError::Overflow`] if
-    /// the peer does not read, and more than [`queued_bytes`](crate::Limits::queued_bytes) or
-    /// [`queued_packets`](crate::Limits::queued_packets) would be queued meanwhile; then the
-    /// session has closed itself.
+    /// * [`SendError::Closed`] if the session is not open.
+    /// * [`SendError::Full`] if the peer reads, but more than
+    ///   [`queue_burst_bytes`](crate::Limits#structfield.queue_burst_bytes) or
+    ///   [`queue_burst_packets`](crate::Limits#structfield.queue_burst_packets) would wait for it.
+    ///   Nothing has changed then.
+    /// * [`SendError::Overflow`] if the peer does not read, and more than
+    ///   [`queued_bytes`](crate::Limits#structfield.queued_bytes) or
+    ///   [`queued_packets`](crate::Limits#structfield.queued_packets) would wait for it. The session
+    ///   has closed itself then.
     pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
         let sent = self.send_message(frame.len(), core::iter::once(frame));
         if sent == Err(SendError::Overflow) {
@@ -153,8 +154,8 @@ impl ServerConnection {
         sent
     }
 
-    /// Sends the frames of one message, of so many bytes together: all of them, or none if there
-    /// is no room. The session goes on in any case.
+    /// Sends the frames of one message, which have this many bytes in total: all of them, or none
+    /// if there is no room. The session continues in any case.
     pub(crate) fn send_message(
         &mut self,
         bytes: usize,
@@ -168,8 +169,8 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// As [`send_frame`](Self::send_frame), for what answers the peer: however much it asks at
-    /// once, only so much is kept for it.
+    /// Like [`send_frame`](Self::send_frame), for answers to the peer: however many requests it
+    /// sends at once, the answers kept for it are bounded.
     pub(crate) fn send_answer(&mut self, frame: Frame) {
         if !self.is_open() {
             return;
@@ -181,7 +182,7 @@ impl ServerConnection {
         self.answer_get();
     }
 
-    /// As [`send_frame`](Self::send_frame), for replays, which have a limit of their own.
+    /// Like [`send_frame`](Self::send_frame), for replays, which have their own limit.
     pub(crate) fn send_exempt(&mut self, frame: Frame) {
         if self.is_open() {
             self.queue.push(frame, Account::Exempt);
@@ -189,15 +190,15 @@ impl ServerConnection {
         }
     }
 
-    /// Whether a message of so many frames and bytes can be sent now.
+    /// Whether a message of this many frames and bytes can be sent now.
     pub(crate) fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
         self.find_room(packets, bytes).map(|_| ())
     }
 
-    /// What a message of so many frames and bytes counts against, if there is room for it.
+    /// The account of a message of this many frames and bytes, if there is room for it.
     ///
-    /// What is queued while the peer can be expected to take it says nothing about the peer. Only
-    /// what is added while it does not read is held against it.
+    /// What is queued while the peer reads says nothing about the peer. Only what is added while it
+    /// does not read counts against it.
     #[inline]
     fn find_room(&self, packets: usize, bytes: usize) -> Result<Account, SendError> {
         if !self.is_open() {
@@ -212,8 +213,8 @@ impl ServerConnection {
         if is_room { Ok(account) } else { Err(error) }
     }
 
-    /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for as
-    /// long as it may take to answer a ping.
+    /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for
+    /// `ping_timeout`.
     #[inline]
     fn is_behind(&self) -> bool {
         match self.state.idle_since() {
@@ -222,17 +223,17 @@ impl ServerConnection {
         }
     }
 
-    /// Closes the session once the peer has taken what is queued for it, or after
-    /// `close_timeout`. Nothing more can be sent and nothing more is received.
+    /// Closes the session as soon as the peer has taken what is queued for it, or after
+    /// `close_timeout`. From now on nothing more is sent or received.
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
         let now = self.advance(now);
         if !self.is_open() {
             return;
         }
         let waits = match self.transport() {
-            // Even with nothing queued the peer is owed a close packet.
+            // Even if nothing is queued, the peer must get a close packet.
             Transport::Polling => !self.state.has_get(),
-            // One that is not paused has taken everything.
+            // A WebSocket that is not paused has taken everything.
             Transport::WebSocket => {
                 self.state.writable_websocket().is_none() && !self.queue.is_empty()
             }
@@ -244,14 +245,14 @@ impl ServerConnection {
         self.state.begin_close(now.saturating_add(self.config.close_timeout), reason);
     }
 
-    /// Closes the session at once. What the peer has not taken is dropped; a WebSocket that is not
-    /// paused has taken everything.
+    /// Closes the session at once. Packets that the peer has not taken are dropped. A WebSocket
+    /// that is not paused has taken everything.
     pub fn abort(&mut self, reason: CloseReason) {
         self.end(reason);
     }
 
-    /// Holds frames back: the current WebSocket does not take any for now. For any other wire
-    /// nothing changes.
+    /// Holds frames back, because the current WebSocket does not take any. For any other wire this
+    /// does nothing.
     pub fn pause(&mut self, wire: WireId) {
         self.state.set_paused(wire, true);
     }
@@ -265,7 +266,7 @@ impl ServerConnection {
         }
     }
 
-    /// Takes the next thing to do, events first.
+    /// Takes the next output, events first.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.poll_event().map(Output::Event).or_else(|| self.poll_wire())
@@ -277,7 +278,7 @@ impl ServerConnection {
         self.rest.events.pop()
     }
 
-    /// Takes the next thing to do with a wire.
+    /// Takes the next output for a wire.
     #[must_use]
     pub(crate) fn poll_wire(&mut self) -> Option<Output> {
         if let Some(output) = self.wires.pop() {
@@ -295,14 +296,14 @@ impl ServerConnection {
         Some(Output::Close { wire, code })
     }
 
-    /// Whether [`poll_wire`](Self::poll_wire) has something.
+    /// Whether [`poll_wire`](Self::poll_wire) would return something.
     pub(crate) fn has_wire_output(&self) -> bool {
         let frames = !self.queue.is_empty() && self.state.writable_websocket().is_some();
         frames || !self.wires.is_empty() || self.state.has_last_close()
     }
 
-    /// Returns when [`Input::Timeout`] is due. While there is output that is at once; after a
-    /// timeout at the deadline and with no output left it is later, or never.
+    /// Returns when [`Input::Timeout`] is due. While there is output, the deadline is in the past.
+    /// After a timeout at the deadline, and with no output left, it is in the future, or `None`.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.events.is_empty() || self.has_wire_output() {
@@ -311,7 +312,7 @@ impl ServerConnection {
         self.timer().finite()
     }
 
-    /// The moment that the session itself waits for, whatever is to be drained.
+    /// The deadline of the session itself, without regard to output.
     pub(crate) fn timer(&self) -> Timestamp {
         if self.is_closed() {
             return Timestamp::NEVER;
@@ -328,27 +329,28 @@ impl ServerConnection {
         probe.min(life)
     }
 
-    /// The earliest moment up to which the peer is waited for.
+    /// The earliest deadline for something that the peer must do.
     pub(super) fn peer_deadline(&self) -> Timestamp {
         let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
         probe.min(self.life_deadline().unwrap_or(Timestamp::NEVER))
     }
 
-    /// When the session ends if its peer does nothing. While it closes the heartbeat has no say.
+    /// When the session ends if its peer does nothing. While it is closing, the heartbeat does not
+    /// apply.
     fn life_deadline(&self) -> Option<Timestamp> {
         let closing = self.state.closing().map(|closing| closing.deadline);
         closing.or_else(|| self.rest.heartbeat.pong_deadline())
     }
 
-    /// Whether a peer that was waited for up to `deadline` has had its chance, where the timers of
-    /// the owner are late by `lateness`: see [`grace`](crate::grace).
+    /// Whether a peer that had time until `deadline` can be judged now, if the timers of the owner
+    /// are late by `lateness`. See [`grace`](crate::grace).
     #[inline]
     pub(crate) fn may_judge(&mut self, lateness: Duration, deadline: Timestamp) -> bool {
         let longest = self.config.ping_timeout;
         self.rest.grace.may_judge_after(lateness, self.rest.now, deadline, longest)
     }
 
-    /// The moment at which a deadline for the peer is judged.
+    /// When a deadline for the peer is judged.
     pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
         self.rest.grace.postpone(deadline)
     }
@@ -358,40 +360,41 @@ impl ServerConnection {
         self.rest.id
     }
 
-    /// Returns the current transport, or the last one.
+    /// Returns the current transport, or the last one after the end.
     pub fn transport(&self) -> Transport {
         self.state.transport()
     }
 
-    /// Returns the bytes of packets that were neither polled nor sent.
+    /// Returns the bytes of packets that wait to be sent or polled.
     pub fn queued_bytes(&self) -> usize {
         self.queue.bytes()
     }
 
-    /// Returns the number of packets that were neither polled nor sent.
+    /// Returns the number of packets that wait to be sent or polled.
     pub fn queued_packets(&self) -> usize {
         self.queue.packets()
     }
 
-    /// Returns whether the peer takes a packet right now, which volatile ones depend on: over
-    /// WebSocket unless it is paused, over polling while a GET waits.
+    /// Returns whether the peer can take a packet right now: over WebSocket unless it is paused,
+    /// over polling while a GET waits. Volatile packets are dropped otherwise.
     pub fn is_writable(&self) -> bool {
-        // A GET that waits implies an empty queue.
+        // If a GET waits, the queue is empty.
         self.is_open() && (self.state.writable_websocket().is_some() || self.state.has_get())
     }
 
-    /// Returns whether packets can be sent and are received: neither closing nor closed.
+    /// Returns whether packets can be sent and are received: the session is neither closing nor
+    /// closed.
     pub fn is_open(&self) -> bool {
         self.state.is_open()
     }
 
-    /// Returns whether the session has ended. There may be output left.
+    /// Returns whether the session has ended. There may still be output.
     pub fn is_closed(&self) -> bool {
         self.state.is_ended()
     }
 
-    /// Answers the GET that waits, if there is something to answer it with. Called whenever there
-    /// may be, so that the grouping of packets does not depend on when outputs are polled.
+    /// Answers the waiting GET if there are packets for it. It is called whenever there may be
+    /// some, so that the grouping of packets does not depend on when outputs are polled.
     #[inline]
     pub(super) fn answer_get(&mut self) {
         if self.state.has_get() {
@@ -408,8 +411,8 @@ impl ServerConnection {
             }
             body
         } else if let Some(closing) = self.state.closing() {
-            // It goes alone: the official client handles a close packet before the messages that
-            // came with it, and would take a DISCONNECT for a lost link.
+            // A close packet is sent alone: the official client handles it before the messages in
+            // the same body, and would mistake a DISCONNECT among them for a lost connection.
             return self.end(closing.reason);
         } else if self.state.take_noop(self.rest.now) {
             encoded(&Packet::Noop)
@@ -421,7 +424,7 @@ impl ServerConnection {
         }
     }
 
-    /// Ends the session, unless it has ended, and finishes its wires.
+    /// Ends the session, unless it has ended already, and finishes its wires.
     pub(super) fn end(&mut self, reason: CloseReason) {
         let Some(released) = self.state.end(reason) else {
             return;
@@ -430,7 +433,7 @@ impl ServerConnection {
             self.queue.clear();
         }
         if let Some(wire) = released.get {
-            // The peer's own close packet is not answered with another one.
+            // A close packet of the peer is not answered with another one.
             let by_peer = reason == CloseReason::TransportClose;
             let packet = if by_peer { Packet::Noop } else { Packet::Close };
             self.respond(wire, Response::packets(encoded(&packet)));
@@ -441,25 +444,25 @@ impl ServerConnection {
         self.emit(Event::Closed { reason });
     }
 
-    /// Takes note of the time, which does not run backwards.
+    /// Updates the time, which never runs backwards.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.rest.now = self.rest.now.max(now);
         self.rest.now
     }
 
-    /// Whether the peer has closed the session in an orderly way: with a close packet, or with a close
-    /// frame on its WebSocket. A network that is lost says nothing.
+    /// Whether the peer has closed the session on purpose: with a close packet, or with a close
+    /// frame on its WebSocket. A lost network does neither.
     pub(crate) fn is_left(&self) -> bool {
         self.state.is_left()
     }
 
-    /// The position of the packet that is queued next.
+    /// The position that the next queued packet will get.
     pub(crate) fn queue_end(&self) -> u64 {
         self.queue.end()
     }
 
-    /// Whether the packet at a position has left the queue. While it has not, the peer cannot have
-    /// seen it.
+    /// Whether the packet at a position has left the queue. Before that, the peer cannot have seen
+    /// it.
     pub(crate) fn has_left(&self, position: u64) -> bool {
         self.queue.has_left(position)
     }

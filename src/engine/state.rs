@@ -1,11 +1,11 @@
-//! Where a session is. Every transition is a method here; nothing else assigns a state.
+//! The state of a session. Every transition is a method here; nothing else assigns a state.
 //!
 //! Two rules:
 //!
-//! 1. A wire is held in at most one place, and whoever takes it out finishes it: with one answer,
-//!    one close, or nothing if it is the wire that went away.
-//! 2. `Ended` is final. The only thing left then is one WebSocket to close, after the frames that
-//!    it had taken.
+//! 1. A wire is held in at most one place. The code that takes it out finishes it: with one
+//!    response, one close, or nothing if the wire is already gone.
+//! 2. `Ended` is final. Only one WebSocket may be left to close, after the frames that it had
+//!    taken.
 //!
 //! | life | carrier | event | becomes |
 //! | --- | --- | --- | --- |
@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{Timestamp, WireId};
 
-/// What only a few sessions at a time need is boxed: a session that is open on a WebSocket takes 32
-/// bytes.
+/// Parts that only a few sessions need at a time are boxed: a session that is open on a WebSocket
+/// takes 32 bytes.
 #[derive(Debug)]
 pub(super) struct State {
     life: Life,
@@ -43,7 +43,7 @@ enum Over {
     /// Waits for the peer to take what is queued.
     Closing(Closing),
     Ended {
-        /// The WebSocket, until its close was polled.
+        /// The WebSocket, until its `Close` was polled.
         close: Option<LastClose>,
     },
 }
@@ -65,10 +65,10 @@ enum Carrier {
     Polling(Box<Polling>),
     WebSocket {
         wire: WireId,
-        /// Whether it went away.
+        /// Whether the wire is gone.
         lost: bool,
         paused: bool,
-        /// Whether the peer has said that it closes.
+        /// Whether the peer has announced that it closes.
         left: bool,
         /// A POST that was still being received when the session moved.
         post: Option<Box<WireId>>,
@@ -77,44 +77,44 @@ enum Carrier {
 
 #[derive(Debug)]
 struct Polling {
-    /// The GET that waits for packets.
+    /// The waiting GET.
     get: Option<WireId>,
     /// When the last GET was answered.
     answered_at: Timestamp,
     /// The POST that is being received.
     post: Option<WireId>,
     probe: Option<Probe>,
-    /// Whether the peer has said that it closes.
+    /// Whether the peer has announced that it closes.
     left: bool,
 }
 
-/// What became of an HTTP request that wants to be held.
+/// The result of an attempt to hold an HTTP request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     Held,
-    /// There is one already.
+    /// Another request of this kind is held already.
     Overlap,
-    /// The session is not on polling any more.
+    /// The session no longer uses polling.
     NotPolling,
 }
 
-/// The role of a wire that went away.
+/// The role of a wire that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The GET or the POST of a polling session.
     Request,
     WebSocket,
-    /// One that the session can do without, or does not know.
+    /// A wire that the session does not need, or does not know.
     Nothing,
 }
 
-/// The wires of a session that ended, to be finished, except for its WebSocket.
+/// The wires of an ended session that have to be finished, except its WebSocket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Released {
     pub(super) get: Option<WireId>,
     pub(super) post: Option<WireId>,
     pub(super) probe: Option<WireId>,
-    /// Whether the WebSocket had taken what is still in the queue.
+    /// Whether the WebSocket had taken the packets that are still in the queue.
     pub(super) flush: bool,
 }
 
@@ -149,7 +149,7 @@ impl State {
         }
     }
 
-    /// Takes the GET that waits, to be answered at once.
+    /// Takes the waiting GET. The caller answers it at once.
     pub(super) fn take_get(&mut self, now: Timestamp) -> Option<WireId> {
         match &mut self.carrier {
             Carrier::Polling(polling) => {
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// Returns whether this was the POST that is being received.
+    /// Returns whether this was the POST being received.
     pub(super) fn take_post(&mut self, wire: WireId) -> bool {
         match &mut self.carrier {
             Carrier::Polling(polling) => polling.post.take_if(|held| *held == wire).is_some(),
@@ -168,7 +168,7 @@ impl State {
         }
     }
 
-    /// Returns whether the probe was taken: there is at most one, and none after an upgrade.
+    /// Returns whether the probe was accepted: there is at most one, and none after an upgrade.
     pub(super) fn begin_probe(&mut self, new: Probe) -> bool {
         match (&self.life, &mut self.carrier) {
             (Life::Open, Carrier::Polling(polling)) if polling.probe.is_none() => {
@@ -186,7 +186,7 @@ impl State {
         }
     }
 
-    /// Moves to the WebSocket of the probe. Returns the GET that was still held.
+    /// Moves to the WebSocket of the probe. Returns the GET that was still held, if any.
     pub(super) fn upgrade(&mut self) -> Option<WireId> {
         let Carrier::Polling(polling) = &self.carrier else {
             return None;
@@ -210,7 +210,7 @@ impl State {
         }
     }
 
-    /// Takes out a wire that went away.
+    /// Removes a wire that is gone.
     pub(super) fn lose(&mut self, lost: WireId) -> Lost {
         match &mut self.carrier {
             Carrier::Polling(polling) => {
@@ -233,7 +233,7 @@ impl State {
         }
     }
 
-    /// The peer has said that it closes.
+    /// The peer has announced that it closes.
     pub(super) fn leave(&mut self) {
         match &mut self.carrier {
             Carrier::Polling(polling) => polling.left = true,
@@ -255,7 +255,7 @@ impl State {
         }
     }
 
-    /// Ends the session and gives its wires up. `None` if it had ended before.
+    /// Ends the session and returns its wires. `None` if it had ended before.
     pub(super) fn end(&mut self, reason: CloseReason) -> Option<Released> {
         if self.is_ended() {
             return None;
@@ -284,7 +284,7 @@ impl State {
         }
     }
 
-    /// Takes the WebSocket that is left to be closed after the end.
+    /// Takes the WebSocket that has to be closed after the end.
     pub(super) fn take_last_close(&mut self) -> Option<LastClose> {
         match &mut self.life {
             Life::Over(over) => match &mut **over {
@@ -340,8 +340,8 @@ impl State {
         matches!(&self.carrier, Carrier::Polling(polling) if polling.get.is_some())
     }
 
-    /// Since when the client of a polling session could have sent a GET; `None` while one waits, and
-    /// on WebSocket.
+    /// The moment from which on the client of a polling session could have sent a GET. `None` while
+    /// one waits, and on a WebSocket.
     pub(super) fn idle_since(&self) -> Option<Timestamp> {
         match &self.carrier {
             Carrier::Polling(polling) if polling.get.is_none() => Some(polling.answered_at),
@@ -353,7 +353,8 @@ impl State {
         matches!(self.carrier, Carrier::WebSocket { paused: true, .. })
     }
 
-    /// The WebSocket, if it takes frames now. At the end it takes what it had been given before.
+    /// The WebSocket, if it takes frames now. After the end it still takes the frames queued
+    /// before.
     pub(super) fn writable_websocket(&self) -> Option<WireId> {
         if let Some(Over::Ended { close }) = self.over() {
             return close.map(|close| close.wire);

@@ -1,4 +1,4 @@
-//! The probe of an upgrade: what a WebSocket may say before a polling session moves to it.
+//! The probe of an upgrade: what may happen on a WebSocket before a polling session moves to it.
 //!
 //! ```text
 //!   client                                server
@@ -8,35 +8,36 @@
 //!     │ ── 5 ─────────────────────────────▶ │  the session moves
 //! ```
 //!
-//! Anything else, or nothing for `upgrade_timeout`, closes the new WebSocket; polling goes on.
+//! Anything else, or silence for `upgrade_timeout`, closes the new WebSocket, and polling
+//! continues.
 //!
-//! A client that got `3probe` sends nothing until its GET is answered and it can move. So a GET that
-//! there is nothing for is answered with a NOOP packet: soon, but not at once. Were it to overtake
-//! `3probe`, the client would poll once more and wait for the answer to that.
+//! After `3probe` a client sends nothing until its GET is answered and it can move. So a GET
+//! without packets is answered with a NOOP packet: soon, but not at once. If the NOOP overtook
+//! `3probe`, the client would poll once more and wait for that response.
 
 use core::time::Duration;
 
 use super::{Frame, Packet, close_code::TOO_BIG};
 use crate::{ServerConfig, Timestamp, WireId};
 
-/// The time from `3probe` to the first NOOP packet, by which they may differ on their ways.
+/// The time from `3probe` to the first NOOP packet, so that the NOOP does not overtake `3probe`.
 const NOOP_DELAY: Duration = Duration::from_millis(25);
-/// The time between two NOOP packets, as in the reference. A client that polls in the meantime, since it
-/// has not heard `3probe`, does not do so all the time.
+/// The time between two NOOP packets, as in the reference. It bounds how often a client polls that
+/// has not received `3probe` yet.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
     wire: WireId,
     deadline: Timestamp,
-    /// From when on a GET is answered with a NOOP packet; `None` until `2probe` is seen.
+    /// The moment from which on a GET is answered with a NOOP packet; `None` before `2probe`.
     noop_at: Option<Timestamp>,
 }
 
 /// What a frame on the new WebSocket asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProbeStep {
-    /// Answer `3probe` and hold no GET back for long from here on.
+    /// Answer `3probe`; from now on no GET is held for long.
     Answer,
     /// Move the session.
     Upgrade,
@@ -63,7 +64,7 @@ impl Probe {
                 self.noop_at.get_or_insert_with(|| now.saturating_add(NOOP_DELAY));
                 ProbeStep::Answer
             }
-            // The reference does not insist on a probe before it.
+            // The reference does not require a probe before it.
             Ok(Packet::Upgrade) => ProbeStep::Upgrade,
             Ok(
                 Packet::Open(_)

@@ -1,4 +1,4 @@
-//! Which requests are let in: a pure function of the request, the configuration and one look-up.
+//! The verification of requests: a pure function of the request, the configuration and one look-up.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{Query, QuerySid, Response, Transport};
 use crate::{EngineId, ServerConfig, Transports, redacted};
 
-/// What of an HTTP request the protocol looks at.
+/// The parts of an HTTP request that the protocol uses.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// The method.
@@ -49,11 +49,11 @@ pub enum Method {
     Other,
 }
 
-/// A request that was let in. `T` is whatever the look-up found.
+/// A request that passed verification. `T` is what the look-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified<T> {
-    /// It opens a session. An application that decides who may do so decides now, and refuses with
-    /// [`Refusal::forbidden`].
+    /// It opens a session. If the application decides who may open one, it decides now, and refuses
+    /// with [`Refusal::forbidden`].
     Handshake {
         /// The transport that the session starts with.
         transport: Transport,
@@ -62,10 +62,10 @@ pub enum Verified<T> {
     Session(T),
 }
 
-/// Decides about a request, by the rules of the reference in their order: the first that fails
-/// answers.
+/// Verifies a request by the rules of the reference, in their order. The first rule that fails
+/// decides the refusal.
 ///
-/// `find` looks a session up and tells its current transport.
+/// `find` looks up a session and returns its current transport.
 ///
 /// | rule | code |
 /// | --- | --- |
@@ -80,12 +80,12 @@ pub enum Verified<T> {
 /// | a handshake has its transport: a WebSocket `websocket`, a plain request `polling` | 3 |
 /// | a handshake asks for revision 4 | 5 |
 ///
-/// A request that asks for a WebSocket has a head of its own to be decided about; see
+/// The WebSocket header fields of a request are verified separately; see
 /// [`WebSocketRequest`](super::WebSocketRequest).
 ///
 /// # Errors
 ///
-/// The [`Refusal`] to answer with.
+/// The [`Refusal`] to send as the response.
 ///
 /// ```
 /// use socketio_proto::ServerConfig;
@@ -153,7 +153,7 @@ fn verify_session<T>(
     if !version4 {
         return Err(Refusal::new(ErrorCode::BadRequest, "PROTOCOL_MISMATCH"));
     }
-    // A plain request for a session on WebSocket has no exchange that could answer it.
+    // A session on WebSocket cannot answer a plain request.
     if !head.upgrade && current == Transport::WebSocket {
         return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
@@ -212,7 +212,7 @@ pub enum ErrorCode {
     BadHandshakeMethod = 2,
     /// 3: anything else that is wrong with the request.
     BadRequest = 3,
-    /// 4: the application refused, or the origin is none of those allowed.
+    /// 4: the application refused, or the origin is not allowed.
     Forbidden = 4,
     /// 5: not revision 4.
     UnsupportedVersion = 5,
@@ -237,16 +237,16 @@ impl ErrorCode {
     }
 }
 
-/// A request that was not let in.
+/// A request that failed verification.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message} (code {code}, {context})", code = .code.as_u8())]
 pub struct Refusal {
-    /// What the client is told as a number.
+    /// The error code that the client gets.
     pub code: ErrorCode,
-    /// What the client is told as text.
+    /// The message that the client gets.
     pub message: ByteString,
-    /// What the client is not told: the rule that failed, in the words of the reference where it
-    /// has some, such as `TRANSPORT_MISMATCH`.
+    /// The rule that failed, in the words of the reference where it has some, such as
+    /// `TRANSPORT_MISMATCH`. The client does not get it.
     pub context: &'static str,
 }
 
@@ -258,7 +258,7 @@ impl Refusal {
     pub(crate) const WEBSOCKET_REQUEST: &str = "WEBSOCKET_REQUEST";
     pub(crate) const WEBSOCKET_VERSION: &str = "WEBSOCKET_VERSION";
 
-    /// The application does not want this client (code 4). The client is told the message.
+    /// The application refuses this client (code 4). The client gets the message.
     pub fn forbidden(message: impl Into<ByteString>) -> Self {
         Self { code: ErrorCode::Forbidden, message: message.into(), context: "FORBIDDEN" }
     }
@@ -273,7 +273,7 @@ impl Refusal {
         Self::new(ErrorCode::UnknownSession, "UNKNOWN_SID")
     }
 
-    /// The page is none of [`ServerConfig::origins`] (code 4).
+    /// The origin is not one of [`ServerConfig::origins`] (code 4).
     pub fn origin_not_allowed() -> Self {
         let message = ByteString::from_static("Origin not allowed");
         Self { code: ErrorCode::Forbidden, message, context: Self::ORIGIN_NOT_ALLOWED }
@@ -289,8 +289,8 @@ impl Refusal {
         Self::new(ErrorCode::BadRequest, Self::TOO_MANY_HANDSHAKES)
     }
 
-    /// Makes the answer: JSON to a plain request, the bare message to a WebSocket handshake. One that
-    /// asks for another revision of Engine.IO gets JSON either way.
+    /// Returns the response: JSON for a plain request, the bare message for a WebSocket handshake.
+    /// A request for another revision of Engine.IO always gets JSON.
     ///
     /// ```
     /// use socketio_proto::engine::Refusal;

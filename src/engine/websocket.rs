@@ -1,4 +1,4 @@
-//! The WebSocket handshake of RFC 6455, as far as header fields decide about it.
+//! The header fields of the WebSocket handshake (RFC 6455).
 
 use alloc::vec::Vec;
 
@@ -7,10 +7,10 @@ use bytestring::ByteString;
 use super::{ErrorCode, Method, Refusal};
 use crate::ServerConfig;
 
-/// A request that asks for a WebSocket: what RFC 6455 (4.2.1) looks at of its head.
+/// A request that asks for a WebSocket: the header fields that RFC 6455 (4.2.1) uses.
 ///
-/// It is read before anything is decided. [`verify`](super::verify) decides about the query, and
-/// [`answer`](Self::answer) about this; [`Server::verify_websocket`] does both.
+/// Read it first. Then [`verify`](super::verify) checks the query, and [`answer`](Self::answer)
+/// checks these fields; [`Server::verify_websocket`] does both.
 ///
 /// ```
 /// use socketio_proto::ServerConfig;
@@ -43,22 +43,22 @@ pub struct WebSocketRequest {
     protocols: Option<Vec<ByteString>>,
 }
 
-/// What goes into the answer that switches to the WebSocket protocol (status 101), beside its
+/// The values for the response that switches to the WebSocket protocol (status 101). It also has
 /// `Upgrade: websocket` and `Connection: Upgrade`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSocketResponse {
     /// The `Sec-WebSocket-Key` of the request, from which `Sec-WebSocket-Accept` is derived.
     pub key: ByteString,
-    /// The value of `Sec-WebSocket-Protocol`; without one the answer has no such field.
+    /// The value of `Sec-WebSocket-Protocol`. If `None`, the response has no such field.
     pub protocol: Option<ByteString>,
 }
 
 impl WebSocketRequest {
-    /// Reads the header fields of a request. `None` if it does not ask for a WebSocket, which takes
-    /// `Upgrade: websocket` and `Connection: Upgrade`: then it is a plain request.
+    /// Reads the header fields of a request. Returns `None` if it is a plain request: a request
+    /// asks for a WebSocket only with both `Upgrade: websocket` and `Connection: Upgrade`.
     ///
-    /// `is_http11` tells HTTP/1.1 from HTTP/1.0. A name may be in any case, and a field may come
-    /// several times.
+    /// `is_http11` is false for HTTP/1.0. Names may be in upper or lower case, and a field may
+    /// occur several times.
     pub fn read<'a>(
         method: Method,
         is_http11: bool,
@@ -92,13 +92,13 @@ impl WebSocketRequest {
         })
     }
 
-    /// Decides whether the handshake can be completed, and with which sub-protocol.
+    /// Checks whether the handshake can be completed, and chooses the sub-protocol.
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with: status 405 unless it is a GET, 400 over HTTP/1.0, 426 for
-    /// another version of the WebSocket protocol than 13, and 400 for a key or a list of
-    /// sub-protocols that is malformed.
+    /// The [`Refusal`] to send as the response: status 405 unless it is a GET, 400 over HTTP/1.0,
+    /// 426 for a version of the WebSocket protocol other than 13, and 400 for a malformed key or
+    /// list of sub-protocols.
     pub fn answer(&self, config: &ServerConfig) -> Result<WebSocketResponse, Refusal> {
         if !self.is_get {
             return Err(refusal(Refusal::WEBSOCKET_METHOD, "A WebSocket handshake is a GET"));
@@ -131,7 +131,7 @@ fn refusal(context: &'static str, text: &'static str) -> Refusal {
     Refusal { code: ErrorCode::BadRequest, message, context }
 }
 
-/// A field that may come once.
+/// A field that may occur only once.
 #[derive(Clone, Copy)]
 enum Field<'a> {
     Missing,
@@ -155,7 +155,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Looks for a word in a comma-separated list.
+/// Searches for a word in a comma-separated list.
 fn has_word(list: &[u8], word: &str) -> bool {
     let mut words = list.split(|&byte| byte == b',');
     words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
@@ -168,7 +168,7 @@ fn read_key(value: &[u8]) -> Option<ByteString> {
     (digits.len() == 22 && digits.iter().all(is_base64)).then(|| text(value))?
 }
 
-/// Adds the sub-protocols of one field: different tokens, as `ws` has it.
+/// Adds the sub-protocols of one field. They must be different tokens, as in the package `ws`.
 fn read_protocols(mut read: Vec<ByteString>, value: &[u8]) -> Option<Vec<ByteString>> {
     for name in value.split(|&byte| byte == b',') {
         let name = name.trim_ascii();
@@ -184,7 +184,7 @@ fn read_protocols(mut read: Vec<ByteString>, value: &[u8]) -> Option<Vec<ByteStr
     Some(read)
 }
 
-/// More than any client has; looking for duplicates takes the square of it.
+/// More than any client offers. The search for duplicates takes the square of it.
 const MOST_PROTOCOLS: usize = 64;
 
 fn text(value: &[u8]) -> Option<ByteString> {

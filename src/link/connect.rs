@@ -1,4 +1,4 @@
-//! CONNECT, its answers, and the end of a stay in a namespace.
+//! CONNECT, its answers, and leaving a namespace.
 
 use super::{
     Link, NOWHERE, Patience,
@@ -10,13 +10,14 @@ use crate::{
     socket::{Encoded, Json, NamespaceName},
 };
 
-/// What to do about a CONNECT.
+/// How to handle a CONNECT.
 enum Verdict {
-    /// The answer that the client will get, or has in its queue, is the one to this one, too.
+    /// The answer that the client will get, or that is in its queue, also answers this CONNECT.
     Covered,
-    /// The client may have ignored the answer that it got, and nothing else was sent to it.
+    /// The client may have ignored the answer, and nothing else was sent to it: it is answered
+    /// again.
     Repeat(Attached),
-    /// The hub is to be asked, about this one instead of the one before.
+    /// The hub is asked about this CONNECT instead of the one before.
     Ask { former: Option<ConnectSerial>, replaced: Option<Attached> },
 }
 
@@ -62,7 +63,7 @@ impl Link {
         }
     }
 
-    /// Makes room for one more namespace, or tells the client that there is none.
+    /// Adds a namespace, or refuses it if the client is in too many.
     fn add_seat(&mut self, namespace: &NamespaceName) -> bool {
         let limit = self.connection.config().limits.namespaces_per_connection;
         if self.rest.seats.len() >= limit {
@@ -85,8 +86,8 @@ impl Link {
         let answer = self.connection.queue_end();
         let seat = self.rest.seats.iter_mut().find(|seat| seat.is_in(namespace));
         let Some(seat) = seat.filter(|seat| is_open && seat.asked() == Some(serial)) else {
-            // The client has gone while the hub let it in, or it has asked anew. It may come back
-            // for its session.
+            // The client has gone, or has sent another CONNECT, while the hub accepted this one. It
+            // may come back for its session.
             self.forget_replaced(namespace);
             let reason = DisconnectReason::TransportClose;
             self.request(RequestKind::Detach { socket, reason });
@@ -117,8 +118,8 @@ impl Link {
         };
         match attempt.stage {
             Stage::Repeating { serial: asked, has_more } if asked == serial => {
-                // What was sent before this answer is not known to be processed if the client asks
-                // once more.
+                // If the client asks again, it is not certain that it has processed what was sent
+                // before this answer.
                 if has_more {
                     seat.attempt = None;
                 } else {
@@ -139,15 +140,15 @@ impl Link {
     ) {
         let is_refused = |seat: &Seat| seat.is_in(namespace) && seat.asked() == Some(serial);
         if self.rest.seats.iter().any(is_refused) {
-            // A session that was to be replaced is over as well.
+            // A session that this CONNECT was to replace ends as well.
             self.rest.seats.retain(|seat| !is_refused(seat));
             self.answer(packet);
         }
         self.forget_replaced(namespace);
     }
 
-    /// The hub has decided a CONNECT that the client has replaced since: so the session that the
-    /// client had before that one is over.
+    /// The hub has decided a CONNECT that the client has replaced since. So the session before that
+    /// CONNECT has ended.
     fn forget_replaced(&mut self, namespace: &NamespaceName) {
         if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.is_in(namespace)) {
             seat.socket = None;
@@ -159,8 +160,8 @@ impl Link {
     pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
         let index = self.rest.seats.iter().position(|seat| seat.socket == Some(socket));
         if let Some(seat) = index.and_then(|index| self.rest.seats.get_mut(index)) {
-            // The answer to what it asks for now tells the client enough, and a DISCONNECT would
-            // make it deaf to that.
+            // The client will get the answer to its pending CONNECT. After a DISCONNECT it would
+            // ignore that answer.
             if seat.asked().is_some() {
                 seat.socket = None;
             } else {
@@ -182,7 +183,7 @@ impl Link {
         self.connection.close(self.connection.now(), CloseReason::ForcedClose);
     }
 
-    /// The client leaves, and does not want to be let in any more if it has asked for that.
+    /// The client leaves the namespace. A pending CONNECT is cancelled.
     pub(super) fn leave(&mut self, namespace: &NamespaceName, reason: DisconnectReason) {
         let index = self.rest.seats.iter().position(|seat| seat.is_in(namespace));
         if let Some(index) = index {
@@ -192,7 +193,8 @@ impl Link {
         }
     }
 
-    /// The client broke the protocol in one namespace: its session there is over, and it is told.
+    /// The client violated the protocol in one namespace: its session there ends, with a
+    /// DISCONNECT.
     pub(super) fn handle_namespace_violation(&mut self, namespace: &NamespaceName) {
         self.request(RequestKind::Violation);
         let seat = self.rest.seats.iter().find(|seat| seat.is_in(namespace));
@@ -229,8 +231,8 @@ impl Link {
         self.note_seats();
     }
 
-    /// A packet was queued for a namespace whose answer to CONNECT is remembered: the answer is not
-    /// the only thing any more that the client may have ignored.
+    /// A packet was queued for a namespace whose answer to CONNECT is remembered. Now the client
+    /// may have ignored more than the answer.
     pub(super) fn note_delivery(&mut self, namespace: u32) {
         let connection = &self.connection;
         let mut seats = self.rest.seats.iter_mut();
@@ -258,7 +260,7 @@ impl Link {
         core::mem::take(&mut self.rest.seats)
     }
 
-    /// To be called when the client's stay in a namespace has changed.
+    /// Call this after any change of the namespaces of the client.
     fn note_seats(&mut self) {
         let mut joined = self.rest.seats.iter().filter_map(Seat::namespace_id);
         self.present = joined.next().unwrap_or(NOWHERE);

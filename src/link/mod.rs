@@ -1,9 +1,10 @@
-//! One connection with its namespaces: an Engine.IO session, a decoder, and who is let in where.
+//! One connection with its namespaces: an Engine.IO session, a decoder, and the namespaces that the
+//! client has joined.
 //!
 //! A [`Link`] turns what arrives on its wires into events for the application and
-//! [`Request`](crate::hub::Request)s for the [`Hub`](crate::hub::Hub), and the hub's [`Reply`]s and
-//! [`Delivery`]s into packets. It is
-//! `Send` and shares nothing, so a program may run links on as many threads as it likes.
+//! [`Request`](crate::hub::Request)s to the [`Hub`](crate::hub::Hub). It turns the [`Reply`]s and
+//! [`Delivery`]s of the hub into packets. It is `Send` and shares nothing, so links can run on any
+//! number of threads.
 //!
 //! ```text
 //! the connection
@@ -24,73 +25,78 @@
 //!                                                                parks or ends the session
 //! ```
 //!
-//! What a packet does depends on whether the client is in its namespace (protocol facts 2.5):
+//! The effect of a packet depends on whether the client is in its namespace ([protocol facts
+//! 2.5](crate::protocol#25-joining-namespaces)):
 //!
 //! | packet | not in it | asked to join | in it |
 //! | --- | --- | --- | --- |
-//! | CONNECT | ask the hub | the same: one answer for both; another: that is asked for instead | the same: answer again if nothing else was sent; otherwise replace the session |
-//! | EVENT, ACK | ignored | ignored | delivered, also while the session is to be replaced |
-//! | DISCONNECT | ignored | the request is taken back | leaves, and a request is taken back |
-//! | CONNECT_ERROR | ignored, counted | the request is refused | the session is over (H56), and DISCONNECT tells so |
+//! | CONNECT | the hub is asked | the same CONNECT: one answer for both; another one: it replaces the first | the same CONNECT: answered again if nothing else was sent; otherwise the session is replaced |
+//! | EVENT, ACK | ignored | ignored | delivered, also while a replacement is being decided |
+//! | DISCONNECT | ignored | the request is withdrawn | the client leaves, and a request is withdrawn |
+//! | CONNECT_ERROR | ignored, counted | the request is refused | the session ends (H56) with a DISCONNECT |
 //!
-//! Like the session below it, a link that is told late that it is time waits for one
-//! [grace period](crate::engine#time) before it closes.
+//! Like an Engine.IO session, a link that gets its timeout late waits for one [grace
+//! period](crate::engine#time) before it closes.
 //!
 //! # What the official client sends
 //!
-//! No order in which an application may call the public methods of the official client costs a
+//! An application can call the public methods of the official client in any order without losing a
 //! session. Its [manager and sockets] send this:
 //!
 //! | calls | packets | here |
 //! | --- | --- | --- |
 //! | `io()`, then `connect()` before the answer | CONNECT twice | one request, or the answer once more |
-//! | `connect()`, `disconnect()` before the answer | CONNECT | the client is let in, and ignores what it is sent |
-//! | the same, then `connect()` | CONNECT again | as the first row, unless events were sent, which the client has ignored: then the session is replaced |
-//! | `connect()` twice with `auth` as a function | CONNECT later, also when the client is in and sends events, with the private id of the session that it has | replaced; or recovered, if nothing was missed |
-//! | other `auth` between two `connect()` | CONNECT with other data | the newer one is decided, and replaces the session |
+//! | `connect()`, `disconnect()` before the answer | CONNECT | the client joins, and ignores what it is sent |
+//! | the same, then `connect()` | CONNECT again | as in the first row; but if events were sent, the client has ignored them, and the session is replaced |
+//! | `connect()` twice with `auth` as a function | a later CONNECT with the private id of the current session, perhaps after the first events | replaced; or recovered, if nothing was missed |
+//! | another `auth` between two `connect()` | CONNECT with other data | the newer one is decided, and replaces the session |
 //! | `disconnect()` when connected | DISCONNECT | leaves |
 //! | the callback of an event that came before `disconnect()`, or over an earlier connection | ACK, also as the first packet of a connection | ignored |
 //! | `disconnect()` within a listener for what is sent, or for an event that came before CONNECT | DISCONNECT, then the EVENTs that were buffered | ignored |
-//! | `emit()`, `disconnect()` after the second of two CONNECTs was refused | EVENT, DISCONNECT: the client still takes itself for connected | ignored |
-//! | anything after the server has disconnected the socket, while the client does not know | any of these | CONNECT is asked for, the rest is ignored |
+//! | `emit()`, `disconnect()` after the second of two CONNECTs was refused | EVENT, DISCONNECT: the client still believes that it is connected | ignored |
+//! | anything after the server has disconnected the socket, before the client knows | any of these | a CONNECT is decided, the rest is ignored |
 //!
-//! A repeated CONNECT is the same request only while it is certain what the client has processed:
-//! it processes all that is sent after its latest CONNECT, and may have ignored all that was sent
-//! before. So if the first packet of the answer has not left the queue, the client will get it; if
-//! only the answer has left, it is sent again; and if more has, the session cannot go on exactly,
-//! and a new one begins. The former session goes on until the hub has decided, and
+//! A repeated CONNECT counts as the same request only while it is certain what the client has
+//! processed. The client processes everything that is sent after its latest CONNECT, and may have
+//! ignored everything before. So there are three cases:
+//!
+//! * The answer has not left the queue: the client will process it.
+//! * Only the answer has left the queue: it is sent again.
+//! * More has left the queue: the session cannot continue exactly, so a new one replaces it.
+//!
+//! The old session continues until the hub has decided. Then
 //! [`Disconnected`](crate::hub::Event::Disconnected) with the reason
-//! [`Replaced`](crate::hub::DisconnectReason::Replaced) comes before `Connected` of the new one.
-//! A repetition is recognised by a hash of its payload.
+//! [`Replaced`](crate::hub::DisconnectReason::Replaced) comes before the `Connected` of the new
+//! session. A repetition is recognised by a hash of its payload.
 //!
-//! The official client also checks little of what its application hands it. What it sends and this
-//! server does not take costs no session either:
+//! The official client also checks little of what its application passes to it. Packets that this
+//! server does not accept for that reason cost no session either:
 //!
 //! | calls | packets | here |
 //! | --- | --- | --- |
-//! | `auth` that is no object (`"token"`, a list, a number) | CONNECT with another payload than an object | CONNECT_ERROR. A session that the client has there is parked: the client takes itself for refused |
+//! | `auth` that is not an object (`"token"`, a list, a number) | CONNECT with another payload than an object | CONNECT_ERROR. A session that the client has there is parked, because the client considers itself refused |
 //! | `io("/…")` with a name over [`namespace_name_bytes`](crate::Limits::namespace_name_bytes) | CONNECT | CONNECT_ERROR |
-//! | `manager.socket("lobby")` without a slash, a name with a comma | CONNECT for another namespace, with a payload that is no JSON | CONNECT_ERROR; ignored where the client has joined or asked to |
+//! | `manager.socket("lobby")` without a slash, a name with a comma | CONNECT for another namespace, with a payload that is not JSON | CONNECT_ERROR; ignored if the client has joined that namespace or asked to |
 //! | `emit()` or an answer with more than [`attachments`](crate::Limits::attachments), or [`attachment_bytes`](crate::Limits::attachment_bytes) | EVENT, ACK | closed, parked |
-//! | the same with an object like `{_placeholder: true}`, or nested deeper than 128, next to bytes; with bytes that `toJSON` hides (socket.io-parser before 4.2.7) or, in Node.js, with a `Blob` | the same, with counts and placeholders that do not fit | closed, parked |
-//! | `emit()` without a name, with `null`, an object or a callback in its place | EVENT whose first element is neither string nor number | closed, parked |
+//! | the same with an object like `{_placeholder: true}`, or nested deeper than 128, next to bytes; with bytes that `toJSON` hides (socket.io-parser before 4.2.7); in Node.js with a `Blob` | the same, with counts and placeholders that do not match | closed, parked |
+//! | `emit()` without a name, or with `null`, an object or a callback as the name | EVENT whose first element is neither a string nor a number | closed, parked |
 //! | anything over `maxPayload` | | closed, parked |
 //!
-//! An event is not just left out: the client would not notice, and what it sends behind it may build
-//! on it. Who emits such an event again with each connection is closed each time, as by the reference;
-//! the `retries` of the official client and those of this crate come to an end (in its release 4.6 only
-//! with `ackTimeout`). The reason
-//! [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket) tells the operator that an application
-//! or a limit has to change.
+//! Such an event is not simply skipped: the client would not notice, and later events may depend on
+//! it. A client that emits the same event again after each reconnection is closed each time, as by
+//! the reference. Retries end after some attempts, those of this crate and of the official client
+//! (in its release 4.6 only with `ackTimeout`). The reason
+//! [`InvalidPacket`](crate::engine::CloseReason::InvalidPacket) tells the operator that an
+//! application or a limit has to change.
 //!
-//! What no client sends closes the connection as well, and its sessions are over (H56): whoever sends
-//! it does not speak the protocol. That is text or bytes that are no packet, broken JSON, a payload of
-//! the wrong type, a reserved name, a count or an id that is none. CONNECT_ERROR, which can be read, is
-//! a violation of the namespace alone.
+//! Packets that no official client sends close the connection, and its sessions end (H56), because
+//! the peer does not speak the protocol. These are: text or bytes that are not a packet, broken
+//! JSON, a payload of the wrong type, a reserved event name, and an invalid count or id. A
+//! CONNECT_ERROR can be read, so it ends only the session in its namespace.
 //!
 //! Links and the hub may be on different threads. Requests to join and their answers carry a serial
-//! number, so that an answer to an older CONNECT is not taken for one to the newest: the session
-//! that the hub has opened for the older one is detached as that of a client that has gone.
+//! number, so that the answer to an older CONNECT is not mistaken for the answer to the newest one.
+//! A session that the hub has opened for an older CONNECT is detached, as if its client had gone.
 //!
 //! [manager and sockets]: https://github.com/socketio/socket.io/tree/main/packages/socket.io-client/lib
 
@@ -119,25 +125,27 @@ use crate::{
 #[derive(Debug)]
 pub struct Link {
     connection: ServerConnection,
-    /// A namespace that the client is in, or [`NOWHERE`]: it saves a broadcast the look behind the
-    /// box.
+    /// A namespace that the client is in, or [`NOWHERE`]. It saves a broadcast the access behind
+    /// the box.
     present: u32,
-    /// Whether a seat remembers an answer to CONNECT: most do not, from their first packet on.
+    /// Whether an answer to CONNECT is remembered in some namespace. After the first packet there,
+    /// it is forgotten.
     is_fresh: bool,
     /// Whether the owner has it in a list of links with output.
     is_listed: bool,
     rest: Box<Rest>,
 }
 
-/// What a broadcast does not look at.
+/// The part that a broadcast does not access.
 #[derive(Debug)]
 struct Rest {
     seats: Seats,
     next_connect: ConnectSerial,
-    /// In the middle of a packet.
+    /// Decodes the packets. It may wait for attachments.
     decoder: Option<Box<Decoder>>,
     patience: Patience,
-    /// This link's entry among the timers of its owner, who looks at it together with the deadline.
+    /// The entry of this link among the timers of its owner, which uses it together with the
+    /// deadline.
     armed: Timestamp,
     out: Rare<Output>,
 }
@@ -145,7 +153,7 @@ struct Rest {
 /// No namespace has this number.
 const NOWHERE: u32 = u32::MAX;
 
-/// What the client is waited for, and until when.
+/// What the client has to do, and until when.
 #[derive(Clone, Copy, Debug)]
 enum Patience {
     /// It has to join a namespace.
@@ -165,7 +173,7 @@ impl Patience {
 }
 
 impl Link {
-    /// Makes the link of a verified handshake and queues the answer to it.
+    /// Creates the link for a verified handshake, and queues the answer.
     pub fn new(
         now: Timestamp,
         config: Arc<ServerConfig>,
@@ -191,7 +199,7 @@ impl Link {
         }
     }
 
-    /// Takes what happened on one of the connection's wires, or that it is time.
+    /// Handles something that happened on a wire of the connection, or a timeout.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
         if matches!(input, Input::Timeout) {
             return self.handle_timeout(now, Duration::ZERO);
@@ -200,14 +208,14 @@ impl Link {
         self.handle_engine();
     }
 
-    /// [`Input::Timeout`] of an owner of many, whose timers are late by `lateness`.
+    /// [`Input::Timeout`] from an owner of many links, whose timers are late by `lateness`.
     pub(crate) fn handle_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.connection.handle_late_timeout(now, lateness);
         self.handle_engine();
         self.handle_impatience(lateness);
     }
 
-    /// Takes an answer of the hub.
+    /// Handles a reply of the hub.
     pub fn handle_reply(&mut self, now: Timestamp, reply: Reply) {
         self.connection.advance(now);
         match reply.0 {
@@ -224,8 +232,8 @@ impl Link {
         self.handle_engine();
     }
 
-    /// Queues a packet of a delivery. Takes O(namespaces of the client) and does not allocate
-    /// unless the queue has to grow.
+    /// Queues the packet of a delivery. It takes O(namespaces of the client) steps, and allocates
+    /// only if the queue has to grow.
     pub fn deliver(&mut self, delivery: &Delivery) -> Delivered {
         if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
             return Delivered::Stale;
@@ -252,18 +260,18 @@ impl Link {
         }
     }
 
-    /// Whether an event of about so many frames and bytes can be queued.
+    /// Checks whether an event of about this many frames and bytes can be queued.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the connection is not open, [`SendError::Full`] if it has to take
-    /// what is queued first, [`SendError::Overflow`] if it does not read and has too much to read
-    /// already.
+    /// [`SendError::Closed`] if the connection is not open. [`SendError::Full`] if the client
+    /// reads, but has to take what is queued first. [`SendError::Overflow`] if the client does not
+    /// read, and too much waits for it already.
     pub fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
         self.connection.check_room(packets, bytes)
     }
 
-    /// Closes the connection. What is queued is sent first, unless `reason` is a shutdown.
+    /// Closes the connection. Queued packets are sent first, unless `reason` is a shutdown.
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
         let now = self.connection.advance(now);
         match reason {
@@ -273,27 +281,27 @@ impl Link {
         self.handle_engine();
     }
 
-    /// Stops sending on a WebSocket whose peer does not read. What is emitted meanwhile is queued
-    /// within [`Limits::queued_bytes`](crate::Limits::queued_bytes); what was queued before is not
-    /// held against the client.
+    /// Stops sending on a WebSocket whose peer does not read. What is emitted from now on counts
+    /// against [`Limits::queued_bytes`](crate::Limits::queued_bytes); what was queued before does
+    /// not.
     pub fn pause(&mut self, wire: WireId) {
         self.connection.pause(wire);
     }
 
-    /// Goes on sending on a WebSocket.
+    /// Resumes sending on a WebSocket after [`pause`](Self::pause).
     pub fn resume(&mut self, wire: WireId) {
         self.connection.resume(wire);
-        // One that was only waiting to be read is over now.
+        // A closing connection that was only waiting for its peer is over now.
         self.handle_engine();
     }
 
-    /// Takes the next thing to do.
+    /// Takes the next output.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.poll_local().or_else(|| self.poll_wire().map(Output::Wire))
     }
 
-    /// When [`Input::Timeout`] is due; a moment in the past while there is output.
+    /// Returns when [`Input::Timeout`] is due. While there is output, the deadline is in the past.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.out.is_empty() {
@@ -303,12 +311,12 @@ impl Link {
         engine.min(self.patience_end()).finite()
     }
 
-    /// The moment that the connection itself waits for, whatever is to be drained.
+    /// The deadline of the connection itself, without regard to output.
     pub(crate) fn timer(&self) -> Timestamp {
         self.connection.timer().min(self.patience_end())
     }
 
-    /// When the patience with the client ends.
+    /// The deadline for what the client has to do.
     fn patience_end(&self) -> Timestamp {
         self.connection.postpone(self.rest.patience.end())
     }
@@ -318,22 +326,23 @@ impl Link {
         self.connection.id()
     }
 
-    /// Returns the present transport.
+    /// Returns the current transport.
     pub fn transport(&self) -> Transport {
         self.connection.transport()
     }
 
-    /// Returns the bytes queued for a client that does not read.
+    /// Returns the bytes of packets that the client has not taken yet.
     pub fn queued_bytes(&self) -> usize {
         self.connection.queued_bytes()
     }
 
-    /// Whether the connection is over.
+    /// Returns whether the connection has ended. There may still be output.
     pub fn is_closed(&self) -> bool {
         self.connection.is_closed()
     }
 
-    /// Whether the connection is over and nothing will come out any more.
+    /// Returns whether the connection has ended and no output is left. Then the link can be
+    /// dropped.
     pub fn is_finished(&self) -> bool {
         self.connection.is_closed() && self.rest.out.is_empty() && !self.has_wire_output()
     }

@@ -1,4 +1,4 @@
-//! What comes out of a link.
+//! The outputs of a link.
 
 use crate::{
     engine::{self, CloseReason},
@@ -7,15 +7,15 @@ use crate::{
     socket,
 };
 
-/// What the owner of the link has to do.
+/// Something that the owner of a link has to do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output {
-    /// Answer an HTTP exchange, send a frame, close a WebSocket.
+    /// Answer an HTTP exchange, send a frame, or close a WebSocket.
     Wire(engine::Output),
-    /// Hand a request to the hub: [`Hub::handle_request`](crate::hub::Hub::handle_request).
+    /// Pass a request to the hub: [`Hub::handle_request`](crate::hub::Hub::handle_request).
     Hub(Request),
-    /// Tell the application.
+    /// Report an event to the application.
     Event(Event),
 }
 
@@ -23,37 +23,37 @@ pub enum Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A client has emitted an event. Those of a client that counts them, as the one of this
-    /// crate does, come from the hub instead, which knows which link of a session is the present.
+    /// A client has emitted an event. The events of a client that counts them, such as the client
+    /// of this crate, come from the hub instead, which knows the current link of the session.
     Received {
         /// Its socket.
         socket: SocketKey,
         /// The event.
         event: socket::Event,
-        /// What to answer with if the client asked for an acknowledgement.
+        /// The token for the answer, if the client asked for an acknowledgement.
         ack: Option<AckToken>,
     },
     /// The session has moved from HTTP long-polling to WebSocket.
     Upgraded,
-    /// The connection is over. This is the link's last event.
+    /// The connection has ended. This is the last event of the link.
     Closed {
         /// Why.
         reason: CloseReason,
     },
 }
 
-/// What became of a delivery.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivered {
-    /// It was queued.
+    /// The packet was queued.
     Queued,
-    /// It was volatile, and the client could not take it.
+    /// The packet was volatile and was dropped, because the client could not take it.
     Dropped,
-    /// The client is not in the namespace any more.
+    /// The client is no longer in the namespace.
     Stale,
-    /// Too much is queued at once: it was not queued, and the connection goes on.
+    /// Too much is queued at once. The packet was not queued, and the connection continues.
     Refused,
-    /// The queue was over its limit: the connection is closed. With recovery on the client gets
-    /// the event when it comes back.
+    /// The client does not read, and its queue is full. The connection is closed. With recovery on,
+    /// the client gets the event when it comes back.
     Overflowed,
 }

@@ -1,4 +1,4 @@
-//! What each packet does, on the wire and at the hub.
+//! The effect of each packet, on the wire and at the hub.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Link {
-    /// Passes on what the engine has to say.
+    /// Handles the events of the Engine.IO session.
     pub(super) fn handle_engine(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match event {
@@ -46,8 +46,8 @@ impl Link {
         self.await_attachment();
     }
 
-    /// A client that has joined has so long for each attachment; one that has not has less time
-    /// than that for all it wants to say.
+    /// A client that has joined a namespace has this much time for each attachment. Before that,
+    /// the time to join a namespace is shorter, and covers everything.
     pub(super) fn await_attachment(&mut self) {
         if matches!(self.rest.patience, Patience::Connect(_)) {
             return;
@@ -106,8 +106,8 @@ impl Link {
         self.rest.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
     }
 
-    /// An acknowledgement without an id: a client of this crate says that it counts its events
-    /// from now on, and asks what has arrived. Where nothing was announced it means nothing.
+    /// An acknowledgement without an id: a client of this crate counts its events from now on, and
+    /// asks how many have arrived. If the server has not offered this, it is ignored.
     fn confirm(&mut self, socket: Attached, args: &Args) {
         if !self.connection.config().counts_events() {
             return;
@@ -133,14 +133,14 @@ impl Link {
         self.rest.out.push(Output::Event(Event::Closed { reason }));
     }
 
-    /// Whether the client has closed the connection itself, and not before something of what stood
-    /// behind the answer to its CONNECT had left.
+    /// Whether the client has closed the connection on purpose, after at least one packet behind
+    /// the answer to its CONNECT had left the queue.
     fn is_left_after_replay(&self, seat: &Seat) -> bool {
         let has_more = match seat.attempt.as_deref().map(|attempt| attempt.stage) {
             Some(Stage::Answered { answer, .. }) => {
                 self.connection.has_left(answer.saturating_add(1))
             }
-            // So much has happened since that the link has forgotten the answer.
+            // The link has already forgotten the answer, so much was sent since.
             None => true,
             Some(Stage::Asked(_) | Stage::Repeating { .. }) => false,
         };
@@ -166,15 +166,15 @@ impl Link {
         self.connection.send_message(bytes, frames.into_iter())
     }
 
-    /// Sends a packet without attachments that answers the client, or that tells it of its end in
-    /// a namespace. One that does not read them is closed. On a connection that is closing there
-    /// is nobody to answer.
+    /// Sends a packet without attachments that answers the client, or tells it that its session in
+    /// a namespace has ended. A client that does not read them is closed. On a closing connection,
+    /// nothing is sent.
     pub(super) fn answer(&mut self, packet: &Encoded) {
         self.connection.send_answer(Frame::Text(packet.head().clone()));
     }
 
-    /// Sends what was missed, which is bounded by
-    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) and not by the limits of the queue.
+    /// Sends the missed packets. They are bounded by
+    /// [`replay_bytes`](crate::RecoveryConfig::replay_bytes) instead of the limits of the queue.
     pub(super) fn replay(&mut self, packet: &Encoded) {
         self.connection.send_exempt(Frame::Text(packet.head().clone()));
         for attachment in packet.attachments() {

@@ -17,16 +17,16 @@ use crate::{
 /// The namespaces that a client is in or has asked to join.
 pub(super) type Seats = SmallVec<[Seat; 1]>;
 
-/// The client's place in one namespace.
+/// The state of the client in one namespace.
 #[derive(Debug)]
 pub(super) struct Seat {
-    /// `None` is the main one, which most clients are in, without its name.
+    /// `None` is the main namespace. Most clients are in it, so its name is not stored.
     namespace: Option<Box<NamespaceName>>,
     /// The session that the client has there.
     pub(super) socket: Option<Attached>,
     /// The latest CONNECT, while it matters. Boxed, because it does not for long.
     pub(super) attempt: Option<Box<Attempt>>,
-    /// Whether the client counts its events, so that the hub has to do so as well.
+    /// Whether the client counts its events, so that the hub has to count them as well.
     pub(super) is_counted: bool,
 }
 
@@ -37,21 +37,21 @@ pub(super) struct Attempt {
     pub(super) stage: Stage,
 }
 
-/// Whether two CONNECTs say the same: a hash of what they say.
+/// A hash of the payload of a CONNECT, to recognise a repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Payload(u64);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
-    /// The hub was asked to let the client in.
+    /// The hub was asked, and has not answered yet.
     Asked(ConnectSerial),
-    /// The client is in, and the hub was asked to answer once more.
+    /// The client has joined, and the hub was asked to answer again.
     Repeating {
         serial: ConnectSerial,
-        /// Whether packets were queued meanwhile.
+        /// Whether packets were queued since then.
         has_more: bool,
     },
-    /// The client is in.
+    /// The client has joined.
     Answered {
         /// The position of the answer in the send queue.
         answer: u64,
@@ -86,12 +86,12 @@ impl Seat {
         }
     }
 
-    /// The hub's name for the namespace; `None` unless it has let the client in.
+    /// The number of the namespace at the hub; `None` unless the client has joined.
     pub(super) fn namespace_id(&self) -> Option<u32> {
         self.socket.map(|socket| socket.key.namespace)
     }
 
-    /// The CONNECT that the hub was asked about.
+    /// The CONNECT that the hub was asked about, if it is pending.
     pub(super) fn asked(&self) -> Option<ConnectSerial> {
         match self.attempt.as_ref()?.stage {
             Stage::Asked(serial) => Some(serial),
@@ -99,7 +99,8 @@ impl Seat {
         }
     }
 
-    /// Whether the client is in and the link remembers its CONNECT: it was sent nothing yet.
+    /// Whether the client has joined and its CONNECT is still remembered: nothing else was sent to
+    /// it yet.
     pub(super) fn is_fresh(&self) -> bool {
         let stage = self.attempt.as_ref().map(|attempt| attempt.stage);
         matches!(stage, Some(Stage::Answered { .. } | Stage::Repeating { .. }))

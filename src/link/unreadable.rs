@@ -1,8 +1,9 @@
-//! What of which no packet could be made means for the sessions of the client.
+//! What happens to the sessions of a client that sends something unreadable.
 //!
-//! The mildest answer that leaves nobody in doubt: a CONNECT is refused in words. Behind an event or
-//! an acknowledgement that is not taken the stream has a hole, which the client would not notice, so
-//! the connection ends and its sessions wait for the client. Only what no client sends ends them.
+//! The reaction is the mildest one that leaves no doubt. A CONNECT is refused with a message. If an
+//! event or an acknowledgement cannot be accepted, the client would not notice the gap, so the
+//! connection is closed and its sessions are parked. Sessions end only for what no official client
+//! sends.
 
 use super::{Link, Patience};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 impl Link {
-    /// `packet` is the message if that was a text.
+    /// `packet` is the message, if it was a text.
     pub(super) fn handle_unreadable(&mut self, error: DecodeError, packet: Option<&str>) {
         if self.is_of_other_parser(error) {
             return self.handle_other_parser();
@@ -28,9 +29,10 @@ impl Link {
         }
     }
 
-    /// What the client asked for before in the namespace does not count any more, and a session that
-    /// it has there is parked: it takes the answer for the end of its stay. But it is not told on the
-    /// mere suspicion that it is meant.
+    /// Refuses the CONNECT. An earlier request of the client in the namespace is cancelled, and a
+    /// session that it has there is parked, because the client takes the answer for a refusal. But
+    /// if it is not certain that this namespace is meant, and the client has joined it or asked to,
+    /// the CONNECT is ignored.
     fn refuse_connect(&mut self, error: DecodeError, connect: &InvalidConnect) {
         let namespace = &connect.namespace;
         if !connect.is_certain && self.has_seat(namespace) {
@@ -47,16 +49,16 @@ impl Link {
         );
     }
 
-    /// Whether the client has never been understood: the first packet of any client is a CONNECT,
-    /// which is text that begins with a digit unless another parser has made it.
+    /// Whether no packet of the client could be read so far. The first packet of any client is a
+    /// CONNECT, which starts with a digit unless the client uses another parser.
     fn is_of_other_parser(&self, error: DecodeError) -> bool {
         let is_new = matches!(self.rest.patience, Patience::Connect(_));
         let is_foreign = matches!(error, DecodeError::UnexpectedBinary | DecodeError::UnknownType);
         is_new && is_foreign && self.rest.seats.is_empty()
     }
 
-    /// Says so in the way that a client reports: its own parser fails at this packet, and it emits
-    /// `disconnect` with the reason `parse error` instead of one for a lost link.
+    /// Sends a packet that the client reports: its own parser fails at it, so that it emits
+    /// `disconnect` with the reason `parse error` instead of that of a lost connection.
     fn handle_other_parser(&mut self) {
         let error = Json::from_text(r#"{"message":"This server speaks the default parser"}"#);
         let error = error.unwrap_or_else(|_| Json::empty_object());
@@ -64,7 +66,7 @@ impl Link {
         self.connection.close(self.connection.now(), CloseReason::OtherParser);
     }
 
-    /// The client does not speak the protocol: it is not waited for.
+    /// The client does not speak the protocol: its sessions end.
     fn handle_violation(&mut self) {
         for seat in self.take_seats() {
             self.give_up(&seat, DisconnectReason::ProtocolViolation);

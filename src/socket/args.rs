@@ -31,20 +31,21 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// * [`EncodeError::NotAList`] for anything else than a tuple, a sequence or `()`.
-    /// * [`EncodeError::Placeholder`] and [`EncodeError::TooDeep`] only next to attachments.
+    /// * [`EncodeError::NotAList`] for anything other than a tuple, a sequence or `()`.
+    /// * [`EncodeError::Placeholder`] and [`EncodeError::TooDeep`], both only if there are
+    ///   attachments.
     /// * [`EncodeError::Serialize`] if a `Serialize` implementation fails.
     pub fn new<T: Serialize + ?Sized>(args: &T) -> Result<Self, EncodeError> {
         let (text, attachments) = list::to_array(args)?;
         Ok(Self(List::whole(text, list::share(attachments))))
     }
 
-    /// Returns no arguments.
+    /// Returns an empty list of arguments.
     pub const fn empty() -> Self {
         Self(List::empty())
     }
 
-    /// Takes over the text of an array and its attachments, if they belong together.
+    /// Makes arguments from the text of an array and its attachments, if they match.
     pub(super) fn from_parts(json: Box<str>, attachments: Vec<Bytes>) -> Option<Self> {
         serde_json::from_str::<IgnoredAny>(&json).ok()?;
         let is_array = json.starts_with('[') && json.ends_with(']');
@@ -53,8 +54,8 @@ impl Args {
         (is_array && is_whole).then(|| Self(List::whole(json.into(), attachments)))
     }
 
-    /// The same in memory of its own. Received ones share that of what they arrived in, which may be
-    /// a large body.
+    /// Copies the arguments. Received arguments share the memory of the frame or body that they
+    /// arrived in, which may be large.
     pub(crate) fn detached(&self) -> Self {
         Self(self.0.detached())
     }
@@ -67,17 +68,17 @@ impl Args {
         self.0.attach(attachments);
     }
 
-    /// Counts the arguments, which takes a walk over the text.
+    /// Returns the number of arguments. It takes one pass over the text.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are no arguments.
     pub fn is_empty(&self) -> bool {
         list::elements(self.json()).is_none()
     }
 
-    /// Reads one argument as a type, which may borrow from the text.
+    /// Reads one argument as `T`, which may borrow from the text.
     ///
     /// # Errors
     ///
@@ -87,18 +88,18 @@ impl Args {
         self.0.get(index)?.ok_or(ArgsError::Missing { index })
     }
 
-    /// Reads all arguments, as a tuple or a sequence. Arguments beyond the last of a tuple are
-    /// ignored.
+    /// Reads all arguments, as a tuple or a sequence. Surplus arguments are ignored.
     ///
     /// # Errors
     ///
-    /// [`ArgsError::Mismatch`] if they are of other types or fewer than the tuple's.
+    /// [`ArgsError::Mismatch`] if there are fewer arguments than in the tuple, or if they have
+    /// other types.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
         self.0.parse(0)
     }
 
-    /// Returns the arguments without the first `count`, to be passed on. Attachments that only those
-    /// name are left out.
+    /// Returns the arguments without the first `count`, for example to forward them. Attachments
+    /// that only the skipped arguments use are left out.
     ///
     /// ```
     /// use socketio_proto::socket::{Args, Event};
@@ -114,7 +115,8 @@ impl Args {
         Self(self.0.skip(count))
     }
 
-    /// Returns the attachments that [`Binary`](super::Binary) handles inside the arguments name.
+    /// Returns the attachments. [`Binary`](super::Binary) handles inside the arguments refer to
+    /// them.
     pub fn attachments(&self) -> &[Bytes] {
         self.0.attachments()
     }

@@ -23,11 +23,11 @@ pub(super) fn push_placeholder(out: &mut String, num: usize) {
     out.push('}');
 }
 
-/// A binary value anywhere inside incoming arguments: which of the packet's attachments it is.
+/// A binary value anywhere inside incoming arguments: a handle for one of the attachments.
 ///
-/// On the wire it is the placeholder `{"_placeholder":true,"num":0}`. There is no way to send a
-/// handle, since it means nothing without its bytes: to send bytes, put a [`Bytes`] (or anything
-/// else that serializes as bytes) among the arguments.
+/// On the wire it is the placeholder `{"_placeholder":true,"num":0}`. A handle cannot be sent,
+/// because it means nothing without its bytes. To send bytes, put a [`Bytes`], or anything else
+/// that serializes as bytes, into the arguments.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -53,9 +53,9 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Returns the attachment, given the [`Event`](super::Event) or [`Args`](super::Args) that
-    /// the handle came from. `None` if the handle came from elsewhere: a placeholder is checked
-    /// only in a packet that has attachments.
+    /// Returns the attachment, given the [`Event`](super::Event) or [`Args`](super::Args) that the
+    /// handle came from. Returns `None` if there is no such attachment: in a packet without
+    /// attachments, placeholders are not checked.
     pub fn resolve<A: AsRef<[Bytes]> + ?Sized>(self, packet: &A) -> Option<&Bytes> {
         packet.as_ref().get(self.num)
     }
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for PlaceholderVisitor {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// An integer, also if it is written like `1.0`.
+/// An integer, which may be written like `1.0`.
 struct Integer(usize);
 
 impl<'de> Deserialize<'de> for Integer {

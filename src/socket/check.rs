@@ -1,4 +1,4 @@
-//! Whether a payload is one JSON value: found out in one walk over it, without recursion.
+//! Checks that a payload is one JSON value, in one pass and without recursion.
 
 use core::{fmt, ops::Range};
 
@@ -9,8 +9,8 @@ use serde::{
 
 use super::{DecodeError, text};
 
-/// Checks a payload whose first byte has to be acceptable; returns it without the white space around
-/// it.
+/// Checks a payload, and that its first byte is acceptable. Returns the payload without surrounding
+/// white space.
 pub(super) fn value(payload: &str, accepts: impl Fn(u8) -> bool) -> Result<&str, DecodeError> {
     let json = text::trim(payload);
     let is_accepted = json.as_bytes().first().is_some_and(|first| accepts(*first));
@@ -21,12 +21,12 @@ pub(super) fn value(payload: &str, accepts: impl Fn(u8) -> bool) -> Result<&str,
     }
 }
 
-/// Checks a payload that is an array whose first element is a string without escapes, as those of
-/// nearly all events are; returns it without the white space around it, and where in it the string
-/// stands. `None` says nothing: the payload may be valid and another one.
+/// Checks a payload that is an array whose first element is a string without escapes, as in nearly
+/// all events. Returns the payload without surrounding white space, and the position of the string
+/// in it. After `None` the payload may still be valid in another form.
 ///
-/// Finding the name in the walk that has to be made anyway saves a seventh of the instructions that
-/// it takes to decode a small event.
+/// Finding the name in this pass, which is needed anyway, saves a seventh of the instructions for
+/// decoding a small event.
 pub(super) fn named_array(payload: &str) -> Option<(&str, Range<usize>)> {
     let json = text::trim(payload);
     let mut deserializer = serde_json::Deserializer::from_str(json);

@@ -1,4 +1,4 @@
-//! From the messages of an Engine.IO session to packets.
+//! Decodes the messages of an Engine.IO session into packets.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;
@@ -15,7 +15,7 @@ use crate::Limits;
 /// The largest integer that every peer can hold: JavaScript's `Number.MAX_SAFE_INTEGER`.
 const MAX_ACK_ID: u64 = (1 << 53) - 1;
 
-/// What a [`Decoder`] accepts at most.
+/// The limits of a [`Decoder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecoderLimits {
     /// Attachments of one packet. See [`Limits::attachments`].
@@ -36,14 +36,14 @@ impl From<&Limits> for DecoderLimits {
     }
 }
 
-/// Decodes the messages of one Engine.IO session, in their order, into packets.
+/// Decodes the messages of one Engine.IO session, in order, into packets.
 ///
-/// After an error it has forgotten a half-received packet, and the caller closes the connection.
+/// After an error the incomplete packet is dropped, and the caller should close the connection.
 ///
-/// It is stricter than the reference where that is loose: the number of attachments and the
-/// acknowledgement id consist of the digits 0 to 9 and nothing else, the empty text is no CONNECT,
-/// the index in a placeholder is an integer, and a packet with attachments is checked when its
-/// text arrives and may be nested 128 deep.
+/// It is stricter than the reference: the number of attachments and the acknowledgement id consist
+/// of the digits 0 to 9 only, an empty text is not a CONNECT, and the index in a placeholder is an
+/// integer. A packet with attachments is checked when its text arrives, and may be nested at most
+/// 128 deep.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -77,15 +77,16 @@ impl Decoder {
         Self { limits, pending: None }
     }
 
-    /// Takes a text message, without the Engine.IO message type `4`.
+    /// Decodes a text message, without the Engine.IO message type `4`.
     ///
-    /// Returns `None` if attachments have to follow, and for an EVENT without a payload: the
-    /// reference accepts that and it reaches nobody, since it has no name. The arguments of a
-    /// plain packet share the memory of `text`; everything else is copied to size.
+    /// Returns `None` if attachments have to follow. It also returns `None` for an EVENT without a
+    /// payload: the reference accepts that, but the event has no name and reaches no handler. The
+    /// arguments of a packet without attachments share the memory of `text`; everything else is
+    /// copied.
     ///
     /// # Errors
     ///
-    /// If the text is not a packet, or if an attachment is awaited.
+    /// [`DecodeError`] if the text is not a packet, or if an attachment is expected.
     pub fn push_text(&mut self, text: ByteString) -> Result<Option<Packet>, DecodeError> {
         if self.pending.take().is_some() {
             return Err(DecodeError::UnexpectedText);
@@ -122,13 +123,14 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Takes a binary message: the next attachment. It is copied to size.
+    /// Takes a binary message, the next attachment. It is copied.
     ///
     /// Returns the packet if it was the last one.
     ///
     /// # Errors
     ///
-    /// If no attachment is awaited, or if those of the packet have become too large.
+    /// [`DecodeError`] if no attachment is expected, or if the attachments of the packet have
+    /// become too large.
     #[expect(clippy::needless_pass_by_value, reason = "callers are done with the message")]
     pub fn push_binary(&mut self, data: Bytes) -> Result<Option<Packet>, DecodeError> {
         let mut pending = self.pending.take().ok_or(DecodeError::UnexpectedBinary)?;
@@ -140,23 +142,23 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Tells whether attachments are awaited.
+    /// Returns whether attachments are expected.
     pub const fn is_mid_packet(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// The namespace of the packet whose attachments are awaited.
+    /// The namespace of the packet whose attachments are expected.
     pub(crate) fn awaiting(&self) -> Option<&NamespaceName> {
         self.pending.as_ref().map(|pending| &pending.packet.namespace)
     }
 
-    /// Forgets a half-received packet.
+    /// Drops an incomplete packet.
     pub fn reset(&mut self) {
         self.pending = None;
     }
 }
 
-/// The namespace that a text names which is no packet, if it begins like one.
+/// The namespace in a text that is not a valid packet, if it starts like one.
 pub(crate) fn namespace_of(text: &str) -> Option<NamespaceName> {
     let (kind, rest) = text.split_at_checked(1)?;
     let (digits, behind) = split_digits(rest);
@@ -174,7 +176,7 @@ pub(crate) fn namespace_of(text: &str) -> Option<NamespaceName> {
     }
 }
 
-/// A packet some of whose attachments have not arrived.
+/// A packet that waits for attachments.
 #[derive(Debug)]
 struct Pending {
     packet: Packet,
@@ -186,7 +188,7 @@ struct Pending {
 impl Pending {
     fn new(packet: Packet, expected: usize) -> Self {
         debug_assert!(expected > 0, "refused before");
-        // No room is reserved on the strength of what a peer announces.
+        // The count of the peer is not trusted, so no memory is reserved for it.
         Self { packet, expected, received: Vec::new(), received_bytes: 0 }
     }
 
@@ -216,7 +218,7 @@ impl Pending {
     }
 }
 
-/// The types, the binary ones folded into those that they extend.
+/// The packet types. The binary types count as those that they extend.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PacketType {
     Connect,
@@ -226,7 +228,7 @@ enum PacketType {
     ConnectError,
 }
 
-/// A packet's text, taken apart.
+/// The parts of the text of a packet.
 struct Header<'a> {
     kind: PacketType,
     /// Not zero for the binary types.
@@ -257,12 +259,12 @@ impl<'a> Header<'a> {
         Ok(Self { kind, attachments, namespace, id, payload })
     }
 
-    /// An EVENT without a payload, which has no name and so reaches nobody.
+    /// An EVENT without a payload. It has no name, so it reaches no handler.
     fn is_ignored(&self) -> bool {
         self.kind == PacketType::Event && self.attachments == 0 && self.payload.is_empty()
     }
 
-    /// Reads an optional payload whose first byte tells whether it is of the right type.
+    /// Reads an optional payload. Its first byte shows whether it has the right type.
     fn json(&self, accepts: impl Fn(u8) -> bool) -> Result<Option<Json>, DecodeError> {
         if self.payload.is_empty() {
             return Ok(None);
@@ -271,8 +273,8 @@ impl<'a> Header<'a> {
         Ok(Some(Json::from_valid(self.payload)))
     }
 
-    /// Reads the payload of an event or an acknowledgement. A plain acknowledgement may lack it,
-    /// which answers without arguments.
+    /// Reads the payload of an event or an acknowledgement. An acknowledgement without attachments
+    /// may have no payload, and then has no arguments.
     fn array(&self) -> Result<Array, DecodeError> {
         if self.payload.is_empty() && self.attachments == 0 {
             return Ok(Array::Apart(List::empty()));
@@ -280,7 +282,7 @@ impl<'a> Header<'a> {
         self.place(check::value(self.payload, |first| first == b'[')?)
     }
 
-    /// Reads the payload of an event, and where in its array the name is if that is known.
+    /// Reads the payload of an event, and the position of the name in its array if that is known.
     fn event(&self) -> Result<(Array, Option<Range<usize>>), DecodeError> {
         match check::named_array(self.payload) {
             Some((array, name)) => Ok((self.place(array)?, Some(name))),
@@ -288,14 +290,15 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Says where the array is kept, which the payload consists of.
+    /// Decides where the array of the payload is kept.
     fn place(&self, array: &str) -> Result<Array, DecodeError> {
         if self.attachments > 0 {
             let found = placeholder::walk(array, self.attachments);
             if found.map_err(|_| DecodeError::InvalidPayload)?.illegal {
                 return Err(DecodeError::IllegalAttachments);
             }
-            // It is held until the attachments are here, and must not pin a read buffer.
+            // It is kept until the attachments have arrived, so it must not keep a read buffer
+            // alive.
             return Ok(Array::Apart(List::whole(array.into(), None)));
         }
         if self.payload.ends_with(text::is_space) {
@@ -331,10 +334,10 @@ fn attachment_count(text: &str, limit: usize) -> Result<(usize, &str), DecodeErr
     let (digits, rest) = split_digits(text);
     let rest = rest.strip_prefix('-').ok_or(DecodeError::IllegalAttachments)?;
     if digits.bytes().all(|digit| digit == b'0') {
-        // None at all, or zero.
+        // No digits, or zero.
         return Err(DecodeError::IllegalAttachments);
     }
-    // Whatever does not fit the integer is above the limit as well.
+    // A number that does not fit the integer is above the limit as well.
     let count = digits.parse().ok().filter(|count| *count <= limit);
     Ok((count.ok_or(DecodeError::TooManyAttachments { limit })?, rest))
 }

@@ -1,4 +1,4 @@
-//! Packets on the wire.
+//! Encoded packets.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,9 +9,11 @@ use bytestring::ByteString;
 use super::{Args, Event, Json, Kind, NamespaceName, Packet, list::Attachments, text};
 use crate::{RecoveryKey, SocketId};
 
-/// A packet that was encoded once, for however many receivers. Cloning counts references.
+/// An encoded packet. It is encoded once for any number of recipients; cloning only counts
+/// references.
 ///
-/// It is one text and the attachments that follow it, in order, with nothing in between.
+/// It consists of one text and the attachments that follow it. They must be sent in order, with
+/// nothing in between.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -32,8 +34,8 @@ pub struct Encoded {
 impl Encoded {
     /// Encodes an event (type 2, or 5 with attachments).
     ///
-    /// `ack` asks the receiver for an answer under that id, which must not exceed 2^53 - 1.
-    /// `offset` is appended as one more argument: the position in the recovery log.
+    /// `ack` asks the recipient for an answer with that id, which must not exceed 2^53 - 1.
+    /// `offset`, the position in the recovery log, is appended as one more argument.
     pub fn event(
         namespace: &NamespaceName,
         event: &Event,
@@ -42,7 +44,7 @@ impl Encoded {
     ) -> Self {
         let attachments = event.share_attachments();
         let prefix = Prefix::new('2', '5', &attachments, namespace, ack);
-        // The array has a name in it, so that a comma is always right.
+        // The array contains a name, so a comma is always correct.
         let appended = offset.and_then(|offset| Some((event.json().strip_suffix(']')?, offset)));
         let Some((open, offset)) = appended else {
             return prefix.finish(&[event.json()], attachments);
@@ -61,8 +63,8 @@ impl Encoded {
         Self::answer(namespace, Some(id), args)
     }
 
-    /// Encodes the answer of a server to a CONNECT: the public id and, if the session can be
-    /// recovered, the private one.
+    /// Encodes the answer of a server to a CONNECT: the socket id and, if the session can be
+    /// recovered, the private id.
     pub fn connect(namespace: &NamespaceName, sid: &SocketId, pid: Option<&RecoveryKey>) -> Self {
         let prefix = Prefix::plain('0', namespace);
         match pid {
@@ -75,8 +77,8 @@ impl Encoded {
         }
     }
 
-    /// The same with the number of events that were received in a session that can be recovered,
-    /// which official clients do not look at.
+    /// The same, with the number of events received in a session that can be recovered. Official
+    /// clients ignore it.
     pub(crate) fn connect_counted(
         namespace: &NamespaceName,
         sid: &SocketId,
@@ -95,13 +97,13 @@ impl Encoded {
         )
     }
 
-    /// Encodes the refusal of a CONNECT. By the protocol `error` is a string or an object, by
-    /// convention `{"message":"...","data":...}`; receivers refuse everything else.
+    /// Encodes the refusal of a CONNECT. In the protocol, `error` is a string or an object, by
+    /// convention `{"message":"...","data":...}`. Clients reject everything else.
     pub fn connect_error(namespace: &NamespaceName, error: &Json) -> Self {
         Prefix::plain('4', namespace).finish(&[error.as_str()], None)
     }
 
-    /// Encodes that a namespace is left.
+    /// Encodes a DISCONNECT.
     pub fn disconnect(namespace: &NamespaceName) -> Self {
         Prefix::plain('1', namespace).finish(&[], None)
     }
@@ -129,7 +131,7 @@ impl Encoded {
         prefix.finish(&[args.json()], attachments)
     }
 
-    /// Takes over a text whose length was known in advance.
+    /// Makes a packet from a text whose length was known in advance.
     fn sized(head: String, attachments: Attachments) -> Self {
         debug_assert_eq!(head.len(), head.capacity(), "the length was computed up front");
         Self { head: head.into(), attachments }
@@ -143,8 +145,8 @@ impl Encoded {
         (self.head, self.attachments)
     }
 
-    /// Returns the text, with the Engine.IO message type `4` before it: a WebSocket text frame as
-    /// it stands.
+    /// Returns the text with the Engine.IO message type `4` in front: exactly one WebSocket text
+    /// frame.
     pub fn head(&self) -> &ByteString {
         &self.head
     }
@@ -167,7 +169,7 @@ impl Encoded {
 }
 
 impl fmt::Debug for Encoded {
-    /// Shows no text, since that of a CONNECT answer contains a secret.
+    /// Does not show the text, because that of a CONNECT answer contains a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encoded")
             .field("head_len", &self.head.len())
@@ -176,7 +178,7 @@ impl fmt::Debug for Encoded {
     }
 }
 
-/// What precedes the payload.
+/// The part in front of the payload.
 struct Prefix<'a> {
     kind: char,
     attachments: Option<u64>,
@@ -205,7 +207,7 @@ impl<'a> Prefix<'a> {
         Self::new(kind, kind, &None, namespace, None)
     }
 
-    /// Writes the packet with a payload that consists of these parts.
+    /// Writes the packet. The payload consists of these parts.
     fn finish(&self, payload: &[&str], attachments: Attachments) -> Encoded {
         let payload_len = payload.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         let mut head = self.start(payload_len);
@@ -213,7 +215,7 @@ impl<'a> Prefix<'a> {
         Encoded::sized(head, attachments)
     }
 
-    /// Makes a text with room for exactly `payload_len` bytes more.
+    /// Makes a text with room for exactly `payload_len` more bytes.
     fn start(&self, payload_len: usize) -> String {
         let mut head = String::with_capacity(self.len().saturating_add(payload_len));
         head.push('4');

@@ -1,20 +1,20 @@
-//! What can go wrong in this layer.
+//! The errors of this layer.
 
 use alloc::{boxed::Box, string::ToString as _};
 
 use thiserror::Error;
 
-/// A message that is not a Socket.IO packet. The connection it came over must be closed, unless it is
-/// a CONNECT, which can be refused.
+/// A message that is not a Socket.IO packet. Its connection must be closed, unless it is a CONNECT,
+/// which can be refused.
 ///
-/// The texts contain the wording of the reference implementation.
+/// The texts contain the wording of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The text is empty or its first character is not one of `0` to `6`.
     #[error("unknown packet type")]
     UnknownType,
-    /// A binary packet without a usable attachment count, or with a placeholder that names none
+    /// A binary packet without a valid attachment count, or with a placeholder that refers to none
     /// of its attachments.
     #[error("Illegal attachments")]
     IllegalAttachments,
@@ -24,7 +24,7 @@ pub enum DecodeError {
         /// [`Limits::attachments`](crate::Limits::attachments).
         limit: usize,
     },
-    /// The attachments of one packet are too large together.
+    /// The attachments of one packet are too large in total.
     #[error("attachments too large (more than {limit} bytes)")]
     AttachmentsTooLarge {
         /// [`Limits::attachment_bytes`](crate::Limits::attachment_bytes).
@@ -39,13 +39,13 @@ pub enum DecodeError {
     /// The acknowledgement id is above 2^53 - 1, the largest integer that every peer can hold.
     #[error("illegal acknowledgement id")]
     IllegalAckId,
-    /// The payload is not JSON, or not what the type of the packet asks for.
+    /// The payload is not JSON, or does not have the form that the packet type requires.
     #[error("invalid payload")]
     InvalidPayload,
-    /// A text arrived while attachments were awaited.
+    /// A text arrived while attachments were expected.
     #[error("got plaintext data when reconstructing a packet")]
     UnexpectedText,
-    /// Binary data arrived while no attachment was awaited.
+    /// Binary data arrived while no attachment was expected.
     #[error("got binary data when not reconstructing a packet")]
     UnexpectedBinary,
 }
@@ -54,18 +54,19 @@ pub enum DecodeError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The arguments are something else than a tuple, a sequence or `()`.
+    /// The arguments are not a tuple, a sequence or `()`.
     #[error("arguments must be a tuple, a sequence or `()`")]
     NotAList,
-    /// The name of the event belongs to the protocol: `connect`, `connect_error`, `disconnect`,
+    /// The name of the event is reserved: `connect`, `connect_error`, `disconnect`,
     /// `disconnecting`, `newListener` or `removeListener`.
     #[error("this event name is reserved")]
     ReservedName,
-    /// Next to real attachments, an argument has the shape of a placeholder for one. Receivers
-    /// would put an attachment in its place, or close the connection if there is none.
+    /// The packet has attachments, and another argument looks like a placeholder. Recipients would
+    /// replace it with an attachment, or close the connection if there is none.
     #[error("an argument has the shape of a placeholder for an attachment")]
     Placeholder,
-    /// Arguments with attachments are nested more than 128 deep, which receivers may refuse.
+    /// The packet has attachments, and its arguments are nested more than 128 deep. Recipients may
+    /// reject that.
     #[error("arguments with attachments are nested too deep")]
     TooDeep,
     /// The `Serialize` implementation of an argument failed.
@@ -84,13 +85,13 @@ impl EncodeError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// There are not that many arguments.
+    /// There are fewer arguments.
     #[error("there is no argument {index}")]
     Missing {
-        /// The index that was asked for.
+        /// The requested index.
         index: usize,
     },
-    /// The text is valid JSON, but not of this type.
+    /// The text is valid JSON, but it does not have this type.
     #[error("unexpected argument: {0}")]
     Mismatch(Box<str>),
 }
@@ -102,7 +103,7 @@ impl ArgsError {
     }
 }
 
-/// A name that no namespace can have: empty, or with a comma or a control character.
+/// A name that no namespace can have: it is empty, or contains a comma or a control character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a namespace name must not be empty nor contain commas or control characters")]
 pub struct InvalidName;

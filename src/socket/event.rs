@@ -12,14 +12,14 @@ use super::{
     text,
 };
 
-/// Names that the protocol's implementations use for themselves.
+/// Event names that implementations of the protocol use themselves.
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// An event: a name and arguments. Cheap to clone.
 ///
-/// The arguments stay JSON text until a type is asked for. Those of an event that came over the
-/// wire share the memory of the message.
+/// The arguments stay JSON text until they are read as a type. The arguments of a received event
+/// share the memory of the message.
 ///
 /// ```
 /// use socketio_proto::socket::Event;
@@ -45,9 +45,10 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// * [`EncodeError::ReservedName`] for a name that belongs to the protocol.
-    /// * [`EncodeError::NotAList`] for anything else than a tuple, a sequence or `()`.
-    /// * [`EncodeError::Placeholder`] and [`EncodeError::TooDeep`] only next to attachments.
+    /// * [`EncodeError::ReservedName`] for a reserved name.
+    /// * [`EncodeError::NotAList`] for anything other than a tuple, a sequence or `()`.
+    /// * [`EncodeError::Placeholder`] and [`EncodeError::TooDeep`], both only if there are
+    ///   attachments.
     /// * [`EncodeError::Serialize`] if a `Serialize` implementation fails.
     pub fn new<T: Serialize + ?Sized>(name: &str, args: &T) -> Result<Self, EncodeError> {
         check_name(name)?;
@@ -55,22 +56,22 @@ impl Event {
         Ok(Self::compose(name, &array, list::share(attachments)))
     }
 
-    /// Makes an event of arguments that are already there: the text as it is, the attachments
-    /// shared. This is how an incoming event is passed on.
+    /// Makes an event from existing arguments. The text is kept as it is, and the attachments are
+    /// shared. Use it to forward a received event.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::ReservedName`] for a name that belongs to the protocol.
+    /// [`EncodeError::ReservedName`] for a reserved name.
     pub fn with_args(name: &str, args: &Args) -> Result<Self, EncodeError> {
         check_name(name)?;
-        // Placeholders need no check here. Text and attachments come from the same arguments:
-        // without attachments the packet is a plain one, in which nobody looks for placeholders;
-        // with attachments the decoder or `Args::new` has checked them.
+        // Placeholders need no check here, because text and attachments come from the same
+        // arguments. Without attachments nobody looks for placeholders; with attachments the
+        // decoder or `Args::new` has checked them.
         Ok(Self::compose(name, args.json(), args.share_attachments()))
     }
 
-    /// Takes over an array, unless its first element cannot be a name. Where it is, is known of all
-    /// strings without escapes.
+    /// Makes an event from an array, unless its first element cannot be a name. The position of the
+    /// name is known if it is a string without escapes.
     pub(super) fn from_list(list: List, name: Option<Range<usize>>) -> Option<Self> {
         if let Some(range) = name {
             let start = range.start;
@@ -104,7 +105,7 @@ impl Event {
         self.list.attach(attachments);
     }
 
-    /// Returns the name. A peer may use a number in its place, which reads as its JSON text.
+    /// Returns the name. If a peer used a number as the name, this is its JSON text.
     pub fn name(&self) -> &str {
         self.name.resolve(self.json())
     }
@@ -121,17 +122,17 @@ impl Event {
         Args::from_list(List::whole(text, self.share_attachments()))
     }
 
-    /// Counts the arguments without the name, which takes a walk over the text.
+    /// Returns the number of arguments, without the name. It takes one pass over the text.
     pub fn len(&self) -> usize {
         self.list.len().saturating_sub(1)
     }
 
-    /// Tells whether there is nothing but the name.
+    /// Returns whether there are no arguments.
     pub fn is_empty(&self) -> bool {
         self.elements().is_none()
     }
 
-    /// Reads one argument as a type, which may borrow from the text. The first one behind the
+    /// Reads one argument as `T`, which may borrow from the text. The first argument behind the
     /// name has the index 0.
     ///
     /// # Errors
@@ -142,17 +143,19 @@ impl Event {
         self.list.get(index.saturating_add(1))?.ok_or(ArgsError::Missing { index })
     }
 
-    /// Reads all arguments, as a tuple or a sequence. Arguments beyond the last of a tuple are
-    /// ignored, so the offset that recovery appends is no obstacle.
+    /// Reads all arguments, as a tuple or a sequence. Surplus arguments are ignored, such as the
+    /// offset that recovery appends.
     ///
     /// # Errors
     ///
-    /// [`ArgsError::Mismatch`] if they are of other types or fewer than the tuple's.
+    /// [`ArgsError::Mismatch`] if there are fewer arguments than in the tuple, or if they have
+    /// other types.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
         self.list.parse(1)
     }
 
-    /// Returns the attachments that [`Binary`](super::Binary) handles inside the arguments name.
+    /// Returns the attachments. [`Binary`](super::Binary) handles inside the arguments refer to
+    /// them.
     pub fn attachments(&self) -> &[Bytes] {
         self.list.attachments()
     }
@@ -178,7 +181,7 @@ impl Event {
         self.list.share_attachments()
     }
 
-    /// The arguments with the closing bracket; `None` if there is nothing but the name.
+    /// The arguments with the closing bracket; `None` if there are no arguments.
     fn elements(&self) -> Option<&str> {
         let (_, rest) = text::split_first(self.json())?;
         Some(rest.strip_prefix(',')?.trim_start_matches(text::is_space))
@@ -197,12 +200,12 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Where the name of an event is.
+/// The place of the name of an event.
 #[derive(Clone, PartialEq, Eq)]
 enum Name {
-    /// In the array, where it stands for itself.
+    /// In the array, where it needs no decoding.
     Within { start: u32, len: u32 },
-    /// Apart, because it is a number, written with escapes in the array, or very long.
+    /// A separate copy, because it is a number, has escapes in the array, or is very long.
     Apart(Box<str>),
 }
 

@@ -1,15 +1,21 @@
-//! What an unmodified client may have sent, though no packet could be made of it.
+//! Unreadable packets that an unmodified client may have sent.
 //!
-//! The official client checks little of what its application hands it. Its encoder (socket.io-parser)
-//! writes any number of attachments of any size, a name of any length behind a slash, any value as
-//! authentication data, any value but a reserved name as the name of an event, and, before its
-//! release 4.2.7, a count of zero where `toJSON` has hidden the bytes. Next to real attachments it
-//! passes on what looks like a placeholder. In Node.js it announces a `Blob` as an attachment and
-//! sends text in its place. So the mistake is the application's, and its session is not to be lost
-//! for it.
+//! The official client checks little of what its application passes to it. Its encoder
+//! (socket.io-parser) writes:
 //!
-//! It always writes the type, the count and the id as digits, and JSON behind them. The payload of
-//! an event or an acknowledgement is an array; ids are small. What is not so is of no client.
+//! * any number of attachments of any size;
+//! * a namespace name of any length, behind a slash;
+//! * any value as authentication data;
+//! * any value except a reserved name as the name of an event;
+//! * next to attachments, anything that looks like a placeholder;
+//! * before its release 4.2.7, a count of zero if `toJSON` hides the bytes;
+//! * in Node.js, a `Blob` as an attachment, for which it then sends text.
+//!
+//! These are mistakes of the application, and must not cost its session.
+//!
+//! The encoder always writes the type, the count and the id as digits, and JSON behind them. The
+//! payload of an event or an acknowledgement is always an array, and ids are small. Anything else
+//! is not from an official client.
 
 use super::{
     DecodeError, NamespaceName, check,
@@ -17,10 +23,11 @@ use super::{
     event, text,
 };
 
-/// What JavaScript makes of an object for which it has no text.
+/// The text that JavaScript writes for an object without a text form.
 const STRANGER: &str = "[object ";
 
-/// Whether an unmodified client may have caused the error with a message: `packet` if that was a text.
+/// Whether an unmodified client may have caused the error. `packet` is the message, if it was a
+/// text.
 pub(crate) fn may_be_honest(error: DecodeError, packet: Option<&str>) -> bool {
     match error {
         DecodeError::TooManyAttachments { .. }
@@ -36,21 +43,21 @@ pub(crate) fn may_be_honest(error: DecodeError, packet: Option<&str>) -> bool {
     }
 }
 
-/// A CONNECT that could not be read.
+/// A CONNECT that cannot be read.
 pub(crate) struct InvalidConnect {
     pub(crate) namespace: NamespaceName,
-    /// Whether the namespace is what the client meant. Not if its name had no slash, or a comma: then
-    /// a part of it stands where the authentication data should.
+    /// Whether this is the namespace that the client meant. If its name had no slash or contained a
+    /// comma, a part of the name stands in the place of the authentication data.
     pub(crate) is_certain: bool,
 }
 
 impl InvalidConnect {
-    /// Looks at a text of which no packet could be made. `None` if no client can have sent it, or not
-    /// as a CONNECT.
+    /// Examines a text that is not a valid packet. Returns `None` if no client can have sent it as
+    /// a CONNECT.
     pub(crate) fn read(packet: &str) -> Option<Self> {
         let parts = Parts::of(packet).filter(|parts| parts.kind == b'0')?;
         let is_json = parts.payload.is_empty() || check::value(parts.payload, |_| true).is_ok();
-        // What begins like this is whole if a client has written it.
+        // A text that starts like this is valid JSON if a client has written it.
         if !is_json && parts.payload.starts_with(['{', '[', '"']) {
             return None;
         }
@@ -59,7 +66,7 @@ impl InvalidConnect {
     }
 }
 
-/// A packet's text, taken apart as far as that is possible.
+/// The parts of the text of a packet, as far as they can be read.
 struct Parts<'a> {
     kind: u8,
     namespace: Option<&'a str>,
@@ -93,7 +100,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The client does not let its application use these.
+/// The client does not let its application use these names.
 fn has_reserved_name(array: &str) -> bool {
     let token = text::split_first(array).map(|(token, _)| token);
     let name = token.filter(|token| token.starts_with('"')).map(text::unescape);

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::{ArgsError, EncodeError, text};
 
-/// Valid JSON text, read only when a type is asked for. Cheap to clone.
+/// Valid JSON text, which is read as a type only on demand. Cheap to clone.
 ///
-/// Valid means what `JSON.parse` of JavaScript accepts. That is a little more than Rust types can
-/// hold: a string with a lone surrogate (`"\ud800"`) is valid and does not read as `String`.
+/// Valid is what `JSON.parse` of JavaScript accepts. That is slightly more than Rust types can
+/// hold: a string with a lone surrogate (`"\ud800"`) is valid, but cannot be read as a `String`.
 ///
 /// ```
 /// use socketio_proto::socket::Json;
@@ -35,17 +35,17 @@ impl Json {
         Ok(Self(text.into_boxed_str().into()))
     }
 
-    /// Checks a text, and copies it without the white space around the value.
+    /// Checks a text, and copies it without surrounding white space.
     ///
     /// # Errors
     ///
-    /// [`ArgsError::Mismatch`] if it is not one JSON value.
+    /// [`ArgsError::Mismatch`] if the text is not exactly one JSON value.
     pub fn from_text(text: &str) -> Result<Self, ArgsError> {
         serde_json::from_str::<IgnoredAny>(text).map_err(ArgsError::mismatch)?;
         Ok(Self::from_valid(text))
     }
 
-    /// Returns the object without entries.
+    /// Returns the empty object, `{}`.
     pub const fn empty_object() -> Self {
         Self(ByteString::from_static("{}"))
     }
@@ -60,7 +60,7 @@ impl Json {
         &self.0
     }
 
-    /// Reads the value as a type, which may borrow from the text.
+    /// Reads the value as `T`, which may borrow from the text.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Json {
     }
 }
 
-/// Passes the value on as it is, also inside other values.
+/// Writes the text as it is, also inside other values.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;

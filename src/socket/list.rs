@@ -13,10 +13,10 @@ use serde::{
 
 use super::{ArgsError, EncodeError, binary, placeholder, ser, text};
 
-/// The attachments of a packet, shared by the event and everything that is made from it.
+/// The attachments of a packet. The event and everything made from it share them.
 pub(crate) type Attachments = Option<Arc<[Bytes]>>;
 
-/// Makes shared attachments; none take no allocation.
+/// Makes shared attachments. An empty list needs no allocation.
 pub(super) fn share(attachments: Vec<Bytes>) -> Attachments {
     (!attachments.is_empty()).then(|| attachments.into())
 }
@@ -25,20 +25,20 @@ pub(super) fn share(attachments: Vec<Bytes>) -> Attachments {
 #[derive(Clone)]
 pub(super) struct List {
     text: ByteString,
-    /// Where the array begins in the text of a packet: cheaper than a slice of it.
+    /// The start of the array in the text of a packet. It is cheaper than a slice.
     start: usize,
     attachments: Attachments,
 }
 
 impl List {
-    /// Takes over the end of a packet's text, which has been validated.
+    /// Uses the end of the text of a packet, which has been validated.
     pub(super) fn within(text: ByteString, start: usize) -> Self {
         let list = Self { text, start, attachments: None };
         list.debug_check();
         list
     }
 
-    /// Takes over a whole text that is a valid array.
+    /// Uses a whole text that is a valid array.
     pub(super) fn whole(text: String, attachments: Attachments) -> Self {
         let list = Self { text: text.into_boxed_str().into(), start: 0, attachments };
         list.debug_check();
@@ -50,9 +50,9 @@ impl List {
         Self { text: ByteString::from_static("[]"), start: 0, attachments: None }
     }
 
-    /// The same in memory of its own.
+    /// Copies the list.
     pub(super) fn detached(&self) -> Self {
-        // Only a packet's text has something before the array.
+        // Only the text of a packet has something in front of the array.
         if self.start == 0 {
             return self.clone();
         }
@@ -88,13 +88,13 @@ impl List {
         self.visit(Nth { index, of: PhantomData })
     }
 
-    /// Reads all elements but the first `skip` ones as one value. More of them than it takes are
-    /// ignored, since JavaScript peers append arguments freely.
+    /// Reads all elements except the first `skip` as one value. Surplus elements are ignored,
+    /// because JavaScript peers append arguments freely.
     pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self, skip: usize) -> Result<T, ArgsError> {
         self.visit(Tail { skip, of: PhantomData })
     }
 
-    /// Returns the elements behind the first `count`, with the attachments that they name.
+    /// Returns the elements behind the first `count`, with the attachments that they use.
     pub(super) fn skip(&self, count: usize) -> Self {
         if count == 0 {
             return self.clone();
@@ -110,11 +110,11 @@ impl List {
         if self.attachments.is_none() { Self::whole(array, None) } else { self.renumbered(&array) }
     }
 
-    /// Makes a list of a part of this one, with the attachments that the part names.
+    /// Makes a list from a part of this one, with the attachments that the part uses.
     fn renumbered(&self, array: &str) -> Self {
         let (mut text, mut copied) = (String::with_capacity(array.len()), 0);
         let mut kept: Vec<usize> = Vec::new();
-        // What is nested too deeply was refused when it got its attachments.
+        // Lists that are nested too deeply were refused before they got attachments.
         for placeholder::Found { range, num } in placeholder::find(array).unwrap_or_default() {
             let Some(num) = num else { continue };
             let index = kept.iter().position(|other| *other == num).unwrap_or(kept.len());
@@ -178,12 +178,12 @@ pub(super) fn to_array<T: Serialize + ?Sized>(
     Ok((text, attachments))
 }
 
-/// Refuses foreign placeholders next to real attachments.
+/// Refuses foreign placeholders in arguments with attachments.
 ///
-/// They are plain data that somebody sent in a plain packet and the application passes on, as raw
-/// JSON or as a DOM. In a packet with attachments they would point at an attachment that is not
-/// theirs, or at none, upon which every receiver closes its connection. A packet without
-/// attachments is a plain one, in which nobody looks for placeholders.
+/// A foreign placeholder is plain data that a peer sent in a packet without attachments, and that
+/// the application forwards. In a packet with attachments it would refer to an attachment of
+/// something else, or to none, and then every recipient closes its connection. In a packet without
+/// attachments, nobody looks for placeholders.
 pub(super) fn check_placeholders(text: &str, attachments: usize) -> Result<(), EncodeError> {
     if attachments == 0 {
         return Ok(());
@@ -260,7 +260,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Tail<T> {
     }
 }
 
-/// Elements that may be asked for again after the last one.
+/// The elements of a list. They can be asked for again after the last one.
 struct Rest<A> {
     seq: A,
     ended: bool,
@@ -282,7 +282,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Rest<A> {
     }
 }
 
-/// Presents elements as one value, which for no elements may also be `()`.
+/// Presents elements as one value. Without elements, that may also be `()`.
 struct Elements<'a, A>(&'a mut Rest<A>);
 
 impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Elements<'_, A> {

@@ -1,8 +1,8 @@
 //! Socket.IO v5: packets over an Engine.IO session.
 //!
-//! This layer turns the messages of one Engine.IO session into [`Packet`]s and back. It never sees
-//! a connection, a timer or a room. It follows the [Socket.IO protocol, revision 5][protocol],
-//! sections [packet encoding][encoding] and [exchange protocol][exchange].
+//! This layer converts the messages of one Engine.IO session to [`Packet`]s and back. It never sees
+//! a connection, a timer or a room. It follows the [Socket.IO protocol, revision 5][protocol], in
+//! its sections [packet encoding][encoding] and [exchange protocol][exchange].
 //!
 //! ```text
 //!   message  = type [ count "-" ] [ namespace "," ] [ ack id ] [ JSON ]
@@ -17,8 +17,9 @@
 //!   51-["file",{"_placeholder":true,"num":0}]       event, and then one binary message
 //! ```
 //!
-//! Incoming: [`Decoder`]. Outgoing: [`Event`] or [`Args`], then [`Encoded`], which is made once for
-//! however many receivers. Arguments stay JSON text, validated once, until a type is asked for.
+//! A [`Decoder`] reads incoming messages. For outgoing ones, make an [`Event`] or [`Args`], and
+//! then one [`Encoded`] for any number of recipients. Arguments stay JSON text, which is validated
+//! once, until they are read as a type.
 //!
 //! ```
 //! use bytestring::ByteString;

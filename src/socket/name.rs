@@ -10,8 +10,8 @@ use super::InvalidName;
 
 /// The name of a namespace, such as `/` or `/admin`. Cheap to clone.
 ///
-/// It begins with a slash and contains no comma. Names that came over the wire are otherwise
-/// arbitrary: the protocol does not interpret them, a query string is part of the name.
+/// It starts with a slash and contains no comma. Otherwise a received name can be anything: the
+/// protocol does not interpret names, and a query string is part of the name.
 ///
 /// ```
 /// use socketio_proto::socket::NamespaceName;
@@ -33,11 +33,12 @@ impl NamespaceName {
         Self::ROOT
     }
 
-    /// Makes a name; a missing leading slash is added, as the reference does.
+    /// Makes a name. A missing leading slash is added, as in the reference.
     ///
     /// # Errors
     ///
-    /// Refuses the empty name, commas (which end a name on the wire) and control characters.
+    /// [`InvalidName`] for an empty name, and for a name with a comma (which ends a name on the
+    /// wire) or a control character.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
         if name.is_empty() || name.contains(|c: char| c == ',' || c.is_control()) {
             return Err(InvalidName);
@@ -51,7 +52,7 @@ impl NamespaceName {
         Ok(Self(text.into()))
     }
 
-    /// Takes a name as it stood in a packet. Copied, because names are retained.
+    /// Makes a name from the text in a packet. It is copied, because names are kept.
     pub(super) fn from_wire(name: &str) -> Self {
         debug_assert!(name.starts_with('/') && !name.contains(','), "cut out by the decoder");
         if name == "/" { Self::ROOT } else { Self(name.into()) }
@@ -62,7 +63,7 @@ impl NamespaceName {
         &self.0
     }
 
-    /// Tells whether this is the main namespace, `/`.
+    /// Returns whether this is the main namespace, `/`.
     pub fn is_root(&self) -> bool {
         self.as_str() == "/"
     }
@@ -93,7 +94,7 @@ impl Borrow<str> for NamespaceName {
 }
 
 impl<'de> Deserialize<'de> for NamespaceName {
-    /// Accepts what a decoder accepts, so that every name that was serialized comes back.
+    /// Accepts what a decoder accepts, so that every serialized name can be read again.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = Cow::<'de, str>::deserialize(deserializer)?;
         if name.starts_with('/') && !name.contains(',') {

@@ -4,20 +4,20 @@ use core::fmt;
 
 use super::{Args, Event, Json, NamespaceName};
 
-/// One Socket.IO packet, its attachments included.
+/// One Socket.IO packet with its attachments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     /// The namespace it belongs to.
     pub namespace: NamespaceName,
-    /// What it says.
+    /// The type and the content.
     pub kind: Kind,
 }
 
-/// The types of packets. The binary types 5 and 6 are events and acknowledgements with
-/// attachments.
+/// The type and the content of a packet. The binary types 5 and 6 are events and acknowledgements
+/// with attachments.
 #[derive(Clone, PartialEq)]
 pub enum Kind {
-    /// Asks to join a namespace (client), or tells that it was joined (server).
+    /// Asks to join a namespace (client), or confirms it (server).
     Connect {
         /// A JSON object: credentials, or the ids of the socket.
         auth: Option<Json>,
@@ -28,17 +28,17 @@ pub enum Kind {
     Event {
         /// Name and arguments.
         event: Event,
-        /// The id to answer with, if an answer is asked for. At most 2^53 - 1.
+        /// The id for the answer, if the sender asks for one. At most 2^53 - 1.
         ack: Option<u64>,
     },
     /// The answer to an event.
     Ack {
-        /// The id of the event. An answer without one is legal and answers nothing.
+        /// The id of the event. An answer without an id is legal, and answers nothing.
         id: Option<u64>,
         /// The arguments of the answer.
         args: Args,
     },
-    /// Tells that a namespace was not joined.
+    /// Refuses to let the client join a namespace.
     ConnectError {
         /// A JSON string or object.
         error: Option<Json>,
@@ -46,7 +46,7 @@ pub enum Kind {
 }
 
 impl fmt::Debug for Kind {
-    /// Does not show what a CONNECT carries: credentials, or an id that is worth a session.
+    /// Does not show the content of a CONNECT: credentials, or a private id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect { .. } => f.debug_struct("Connect").finish_non_exhaustive(),

@@ -1,22 +1,22 @@
-//! The walk that finds the placeholders of attachments in JSON text.
+//! Finds the placeholders of attachments in JSON text.
 //!
-//! It runs over text that is already known to be valid, with a stack of its own. A walk by
-//! deserialization would refuse what JavaScript peers legally send: strings with lone surrogates.
+//! It reads text that is already known to be valid, with its own stack. Deserialization would
+//! reject strings with lone surrogates, which JavaScript peers may send.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{binary, text};
 
-/// The deepest nesting of a packet with attachments: what typed access can read at most.
+/// The deepest nesting of a packet with attachments. It is what typed access can read.
 const MAX_DEPTH: usize = 128;
 
-/// What a walk has found.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Placeholders, those inside others included.
     pub(super) placeholders: usize,
-    /// Whether an outermost one does not name an attachment; nothing inside it is looked at.
+    /// Whether an outermost placeholder refers to no attachment. Those inside it are not checked.
     pub(super) illegal: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
 pub(super) struct Found {
     /// Where it stands in the text.
     pub(super) range: Range<usize>,
-    /// The attachment that it names, if it names one.
+    /// The attachment that it refers to, if any.
     pub(super) num: Option<usize>,
 }
 
@@ -96,7 +96,7 @@ fn visit(
     Ok(Tally::default())
 }
 
-/// Returns where the elements of an array begin that follow the first `count`; `None` if there are
+/// Returns the start of the elements behind the first `count` of an array; `None` if there are
 /// none.
 pub(super) fn after(array: &str, count: usize) -> Option<usize> {
     let (mut depth, mut left) = (0_usize, count);
@@ -149,7 +149,7 @@ impl<'a> Iterator for Tokens<'a> {
 
 /// An array or object that is still open.
 struct Frame {
-    /// Where it begins in the text.
+    /// Its start in the text.
     start: usize,
     is_object: bool,
     awaits_key: bool,
@@ -211,7 +211,7 @@ impl Key {
     }
 }
 
-/// A complete value, as far as the object around it has to know.
+/// The properties of a complete value that the object around it needs.
 #[derive(Default)]
 struct Value {
     is_true: bool,

@@ -1,8 +1,8 @@
-//! A serializer around another one that takes the bytes out and leaves placeholders.
+//! A serializer around another one that replaces bytes with placeholders.
 //!
-//! The seam of `serde_json` for this, its `Formatter`, can only be implemented with the standard
-//! library, so the seam is serde itself. Values are visited in the order in which they are
-//! written, which numbers the attachments depth first, as the protocol wants.
+//! `Formatter` of `serde_json` would be the natural place for this, but it can only be implemented
+//! with the standard library. Values are visited in the order in which they are written, so the
+//! attachments are numbered depth first, as the protocol requires.
 
 use alloc::{string::String, vec::Vec};
 use core::{cell::RefCell, fmt};
@@ -15,7 +15,7 @@ use serde::ser::{
 
 use super::binary;
 
-/// Serializes a value to JSON text and the bytes that were anywhere inside it.
+/// Serializes a value to JSON text and the list of the bytes inside it.
 pub(super) fn to_text<T: Serialize + ?Sized>(
     value: &T,
 ) -> Result<(String, Vec<Bytes>), serde_json::Error> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{Args, Decoder, DecoderLimits, Encoded, Kind, NamespaceName, Packet, list};
 
-/// An event as it goes on the wire.
+/// An encoded event.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct EncodedSnapshot {
     text: ByteString,
@@ -23,7 +23,7 @@ pub(crate) struct ArgsSnapshot {
     attachments: Vec<Attachment>,
 }
 
-/// Bytes; base64 in formats for people.
+/// Bytes. They are base64 in human-readable formats.
 #[derive(Clone)]
 struct Attachment(Bytes);
 
@@ -33,8 +33,8 @@ impl EncodedSnapshot {
         Self { text: packet.head().clone(), attachments: attachments(packet.attachments()) }
     }
 
-    /// The packet and the acknowledgement that it asks for, if it is an event of this namespace
-    /// which, if it does not ask for one, carries this offset.
+    /// Returns the packet and the id of the acknowledgement that it asks for. Returns `None` unless
+    /// it is an event of this namespace that asks for an acknowledgement or carries this offset.
     pub(crate) fn restore(
         self,
         namespace: &NamespaceName,
@@ -50,7 +50,7 @@ impl EncodedSnapshot {
             return None;
         }
         if ack.is_none() {
-            // In valid JSON this can only be a last element.
+            // In valid JSON, this can only be the last element.
             let rest = text.strip_suffix("\"]")?.strip_suffix(offset)?;
             rest.strip_suffix(",\"")?;
         }
@@ -69,7 +69,7 @@ impl ArgsSnapshot {
     }
 }
 
-/// The packet that a text and its attachments are.
+/// Decodes a text and its attachments.
 fn decode(text: &ByteString, attachments: &[Bytes]) -> Option<Packet> {
     let mut decoder = Decoder::new(DecoderLimits {
         attachments: attachments.len(),

@@ -4,20 +4,20 @@ use thiserror::Error;
 
 use crate::engine::DecodeError;
 
-/// What went wrong with a client's transport.
+/// A failure of a client's transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ClientFault {
-    /// A request was answered with another status than 200.
+    /// A request was answered with a status other than 200.
     #[error("a request was answered with status {0}")]
     UnexpectedStatus(u16),
-    /// A request was not answered: the network, or the name, or TLS.
+    /// A request got no response: a failure of the network, of the name look-up, or of TLS.
     #[error("a request failed")]
     RequestFailed,
-    /// The WebSocket could not be opened, or went away before the handshake.
+    /// The WebSocket could not be opened, or was lost before the handshake.
     #[error("the WebSocket could not be opened")]
     WebSocketFailed,
-    /// The server began with something else than an open packet.
+    /// The first packet of the server was not an open packet.
     #[error("the server did not begin with a handshake")]
     NoHandshake,
     /// A response or a frame was larger than
@@ -39,7 +39,7 @@ pub enum ClientCloseReason {
     /// The server or the network closed the connection.
     #[error("the connection was closed by the other side")]
     TransportClose,
-    /// No ping came within `pingInterval` + `pingTimeout`.
+    /// No ping arrived within `pingInterval` + `pingTimeout`.
     #[error("no ping in time: the server is gone")]
     PingTimeout,
     /// The handshake took longer than
@@ -49,13 +49,13 @@ pub enum ClientCloseReason {
     /// The layer above received something that is not a packet of its protocol.
     #[error("parse error in the layer above")]
     ParseError,
-    /// This side closed.
+    /// This side closed the connection.
     #[error("closed by this side")]
     ForcedClose,
 }
 
 impl ClientCloseReason {
-    /// Returns the text that the reference gives to its `close` event for this reason.
+    /// Returns the text of this reason in the `close` event of the reference.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TransportError(_) => "transport error",

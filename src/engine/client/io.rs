@@ -1,4 +1,4 @@
-//! What goes into a client's connection and what comes out of it.
+//! The inputs and outputs of a client's connection.
 
 use alloc::string::String;
 use core::fmt;
@@ -12,9 +12,10 @@ use crate::{
     redacted,
 };
 
-/// Something that happened to a wire, or the passing of time.
+/// Something that happened on a wire, or a timeout.
 ///
-/// A wire that the connection does not hold is ignored, so late news of finished wires do no harm.
+/// An input for a wire that the connection does not hold is ignored, so late inputs for finished
+/// wires do no harm.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ClientInput {
     /// A GET or a POST was answered. The wire is finished.
@@ -31,7 +32,7 @@ pub enum ClientInput {
         /// The WebSocket.
         wire: WireId,
     },
-    /// A frame came in.
+    /// A text or binary message arrived on a WebSocket.
     Frame {
         /// The WebSocket.
         wire: WireId,
@@ -40,24 +41,24 @@ pub enum ClientInput {
     },
     /// The server has closed a WebSocket with a close frame. The wire is finished.
     ///
-    /// The code tells what the server thinks of what it was sent: see
-    /// [`Undeliverable`](crate::client::Undeliverable). A WebSocket that went away without a close
-    /// frame is a [`WireClosed`](Self::WireClosed); one that is reported so although there was a
-    /// frame costs nothing but that knowledge.
+    /// The code can tell that the server rejects what it was sent: see
+    /// [`Undeliverable`](crate::client::Undeliverable). Report a WebSocket that was lost without a
+    /// close frame as [`WireClosed`](Self::WireClosed). If you do so although there was a close
+    /// frame, only that knowledge is lost.
     WebSocketClosed {
         /// The WebSocket.
         wire: WireId,
         /// The status code of the frame; 1005 if it had none.
         code: u16,
     },
-    /// A WebSocket went away or could not be opened, or a request failed without an answer. The wire
-    /// is finished.
+    /// A WebSocket was lost or could not be opened, or a request failed without a response. The
+    /// wire is finished.
     WireClosed {
         /// The WebSocket or the exchange.
         wire: WireId,
     },
-    /// The deadline was reached, and everything that had arrived by `now` was handed in. Early, late
-    /// and repeated ones are harmless: see [time](crate::engine#time).
+    /// The deadline was reached, and everything that had arrived by `now` was given before. Early,
+    /// late and repeated timeouts do no harm: see [time](crate::engine#time).
     Timeout,
 }
 
@@ -86,7 +87,7 @@ impl fmt::Debug for ClientInput {
     }
 }
 
-/// What is to be done. The order is binding for each wire and among events.
+/// Something to do. The order is binding for each wire, and among events.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ClientOutput {
     /// Send a GET.
@@ -124,7 +125,7 @@ pub enum ClientOutput {
         /// The WebSocket or the exchange.
         wire: WireId,
     },
-    /// Tell the layer above.
+    /// Report an event to the layer above.
     Event(ClientEvent),
 }
 
@@ -156,27 +157,27 @@ impl fmt::Debug for ClientOutput {
     }
 }
 
-/// What the layer above wants to know.
+/// What a connection reports to the layer above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// The handshake is done; messages can be sent.
+    /// The handshake is complete. Messages can be sent.
     Opened {
         /// The transport that the connection starts with.
         transport: Transport,
     },
-    /// A transport could not be opened; the next one is tried.
+    /// A transport could not be opened. The next one is tried.
     TransportFailed {
         /// The one that failed.
         transport: Transport,
-        /// How.
+        /// How it failed.
         fault: ClientFault,
     },
     /// The connection moved from polling to WebSocket.
     Upgraded,
-    /// The connection could not move to WebSocket; it goes on polling.
+    /// The connection could not move to WebSocket. It continues over polling.
     UpgradeFailed,
-    /// A message came in.
+    /// A message arrived.
     Message(Payload),
     /// The connection ended. No event follows.
     Closed {

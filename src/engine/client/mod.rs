@@ -1,4 +1,4 @@
-//! The client's half of one session: what the layer above and the embedder call.
+//! The client side of a session: the methods for the layer above and the embedder.
 
 mod error;
 mod io;
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 
-/// The client's half of one Engine.IO session.
+/// The client side of one Engine.IO session.
 ///
 /// ```text
 ///            open packet             close() with something left
@@ -38,10 +38,10 @@ use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 ///  Open: Polling ──▶ WebSocket opened: 2probe ──▶ 3probe: pausing ──▶ no request runs: 5, WebSocket
 /// ```
 ///
-/// Here the crate names the wires: every [`ClientOutput`] that starts a request or opens a
-/// WebSocket brings a new [`WireId`], and what happens to it comes back as [`ClientInput`]. While
-/// the connection is open over polling there is one GET at all times, and one POST at a time, whose
-/// body stays below the server's `maxPayload` unless a single packet is larger. Protocol facts:
+/// Here the crate names the wires. Every [`ClientOutput`] that starts a request or opens a
+/// WebSocket has a new [`WireId`]; report what happens to it as [`ClientInput`]. While the
+/// connection is open over polling, there is always exactly one GET, and at most one POST. The body
+/// of a POST stays below the server's `maxPayload` unless a single packet is larger. Protocol:
 /// <https://socket.io/docs/v4/engine-io-protocol/>.
 ///
 /// ```
@@ -66,7 +66,7 @@ pub struct ClientConnection {
     /// The latest moment seen.
     now: Timestamp,
     state: State,
-    /// What the handshake said.
+    /// Values of the handshake.
     sid: ByteString,
     max_payload: usize,
     ping_period: core::time::Duration,
@@ -74,43 +74,43 @@ pub struct ClientConnection {
     grace: Grace,
     /// The longest grace period: `pingTimeout`, once it is known.
     longest_grace: core::time::Duration,
-    /// Whether a ping is to be answered. Only the latest one is.
+    /// Whether a ping has to be answered. Only the latest one is answered.
     owes_pong: bool,
     queue: SendQueue,
-    /// Transports to try if the present one cannot be opened.
+    /// Transports to try if the current one cannot be opened.
     untried: SmallVec<[Transport; 2]>,
     next_wire: u64,
     nonce: u64,
     websocket_worked: bool,
-    /// The largest body that is made of several packets; a proxy may take less than the server.
+    /// The largest body with several packets. A proxy may accept less than the server.
     max_body: usize,
-    /// Whether the server has ended it on purpose.
+    /// Whether the server has ended the connection on purpose.
     is_closed_by_server: bool,
-    /// The WebSocket that the session has moved to, until something comes or goes over it.
+    /// The WebSocket that the session has moved to, until something is sent or received on it.
     unproven: Option<WireId>,
     events: Fifo<ClientEvent>,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
     wires: VecDeque<ClientOutput>,
 }
 
-/// What a connection takes over from those before it.
+/// What a connection takes over from earlier ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientStart {
-    /// The name of the first wire; further ones count up. To be taken from
-    /// [`ClientConnection::next_wire`] of the connection before, so that late news of its wires do
-    /// no harm.
+    /// The name of the first wire; later ones count up. Take it from
+    /// [`ClientConnection::next_wire`] of the previous connection, so that late inputs for its
+    /// wires do no harm.
     pub first_wire: u64,
     /// Random bits for the query parameter `t`, which keeps caches away from polling requests.
     pub nonce: u64,
     /// Whether the last connection worked over WebSocket. With
-    /// [`remember_upgrade`](ClientConfig::remember_upgrade) that is tried first then.
+    /// [`remember_upgrade`](ClientConfig::remember_upgrade), WebSocket is tried first then.
     pub websocket_worked: bool,
 }
 
 impl ClientConnection {
     /// Starts the handshake.
     ///
-    /// The configuration is expected to be [valid](ClientConfig::validate).
+    /// The configuration must be [valid](ClientConfig::validate).
     pub fn new(now: Timestamp, config: Arc<ClientConfig>, start: ClientStart) -> Self {
         let mut untried = config.transports.clone();
         let remembered = config.remember_upgrade && start.websocket_worked;
@@ -147,7 +147,7 @@ impl ClientConnection {
         connection
     }
 
-    /// Takes in what happened. A `now` before the latest one seen counts as that one.
+    /// Handles an input. A `now` that is earlier than the latest one seen counts as that one.
     pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
         self.now = self.now.max(now);
         match input {
@@ -168,9 +168,9 @@ impl ClientConnection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] if the connection is not open, [`SendError::Overflow`] if more would
-    /// be queued than [`ClientLimits`](crate::client::ClientLimits) allow: nothing is sent then,
-    /// and the connection goes on.
+    /// [`SendError::Closed`] if the connection is not open. [`SendError::Overflow`] if more would
+    /// be queued than [`ClientLimits`](crate::client::ClientLimits) allow; nothing is sent then,
+    /// and the connection continues.
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
         let frame = match payload {
             Payload::Binary(bytes) => Frame::Binary(bytes),
@@ -182,7 +182,7 @@ impl ClientConnection {
         self.send_frames(core::iter::once(frame))
     }
 
-    /// Sends messages that are encoded already, without a look at the limits.
+    /// Sends encoded messages without checking the limits.
     pub(crate) fn send_frames(
         &mut self,
         frames: impl Iterator<Item = Frame>,
@@ -197,14 +197,14 @@ impl ClientConnection {
         Ok(())
     }
 
-    /// Whether that many messages, of that many bytes together, can be queued.
+    /// Whether this many messages, with this many bytes in total, can be queued.
     pub(crate) fn has_room(&self, packets: usize, bytes: usize) -> bool {
         let limits = &self.config.limits;
         self.queue.has_room(packets, bytes, limits.queued_packets, limits.queued_bytes)
     }
 
-    /// Whether the server takes a text and attachments of so many bytes, each in a message of its
-    /// own, on the present transport. While an upgrade is under way that is WebSocket: see
+    /// Whether the server accepts a text and attachments of these sizes, each as a separate
+    /// message, on the current transport. During an upgrade that is WebSocket: see
     /// [`pump`](Self::pump).
     pub(crate) fn takes(&self, text: usize, mut attachments: impl Iterator<Item = usize>) -> bool {
         let is_base64 = self.transport() == Transport::Polling && !self.state.is_probing();
@@ -215,26 +215,26 @@ impl ClientConnection {
             })
     }
 
-    /// Puts no more into one body than this, but for a packet that is larger alone.
+    /// Limits the size of a body, except for a single larger packet.
     pub(crate) fn limit_bodies(&mut self, max_body: usize) {
         self.max_body = max_body;
     }
 
-    /// The largest body that was not found to be too large.
+    /// The size limit of a body, as far as it is known.
     pub(crate) fn max_body(&self) -> usize {
         self.max_body
     }
 
-    /// Whether the server has ended the connection, and not the network: with a close packet or a
-    /// close frame, or by refusing a request that it read. What it says when it goes away or is too
-    /// busy does not count.
+    /// Whether the server has ended the connection on purpose: with a close packet, with a close
+    /// frame, or by refusing a request that it has read. A server that goes away or is too busy
+    /// does not count.
     pub(crate) fn is_closed_by_server(&self) -> bool {
         self.is_closed_by_server
     }
 
-    /// Closes the connection once what is queued was sent, or after
-    /// [`close_timeout`](ClientConfig::close_timeout). Nothing more can be sent and nothing more
-    /// is received. A handshake or an upgrade that is under way is given up.
+    /// Closes the connection as soon as everything queued was sent, or after
+    /// [`close_timeout`](ClientConfig::close_timeout). From now on nothing more is sent or
+    /// received. A handshake or an upgrade in progress is given up.
     pub fn close(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         if !self.is_open() {
@@ -248,7 +248,7 @@ impl ClientConnection {
         }
         let is_stuck = self.state.writable_websocket().is_none() && !self.queue.is_empty();
         match self.transport() {
-            // The server is owed a close packet.
+            // The server must get a close packet.
             Transport::Polling => self.queue.push(Packet::Close.encode(), Account::Exempt),
             Transport::WebSocket if is_stuck => {}
             Transport::WebSocket => return self.end(ClientCloseReason::ForcedClose),
@@ -257,14 +257,14 @@ impl ClientConnection {
         self.pump();
     }
 
-    /// Ends the connection at once. What was not sent is dropped.
+    /// Ends the connection at once. Packets that were not sent are dropped.
     pub fn abort(&mut self, reason: ClientCloseReason) {
         self.queue.clear();
         self.end(reason);
     }
 
-    /// Holds frames back: the current WebSocket does not take any for now. For any other wire
-    /// nothing changes.
+    /// Holds frames back, because the current WebSocket does not take any. For any other wire this
+    /// does nothing.
     pub fn pause(&mut self, wire: WireId) {
         self.state.set_paused(wire, true);
     }
@@ -276,7 +276,7 @@ impl ClientConnection {
         }
     }
 
-    /// Takes the next thing to do, events first.
+    /// Takes the next output, events first.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<ClientOutput> {
         self.poll_event().map(ClientOutput::Event).or_else(|| self.poll_wire())
@@ -287,7 +287,7 @@ impl ClientConnection {
         self.events.pop()
     }
 
-    /// Takes the next thing to do with a wire.
+    /// Takes the next output for a wire.
     pub(crate) fn poll_wire(&mut self) -> Option<ClientOutput> {
         if let Some(output) = self.wires.pop_front() {
             return Some(output);
@@ -304,7 +304,7 @@ impl ClientConnection {
         self.state.take_last_close().map(|wire| ClientOutput::Close { wire })
     }
 
-    /// Whether [`poll_wire`](Self::poll_wire) has something.
+    /// Whether [`poll_wire`](Self::poll_wire) would return something.
     pub(crate) fn has_wire_output(&self) -> bool {
         let has_frames = self.owes_pong || !self.queue.is_empty();
         !self.wires.is_empty()
@@ -312,8 +312,9 @@ impl ClientConnection {
             || self.state.has_last_close()
     }
 
-    /// Returns when [`ClientInput::Timeout`] is due. While there is output that is at once; after
-    /// a timeout at the deadline and with no output left it is later, or never.
+    /// Returns when [`ClientInput::Timeout`] is due. While there is output, the deadline is in the
+    /// past. After a timeout at the deadline, and with no output left, it is in the future, or
+    /// `None`.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.events.is_empty() || self.has_wire_output() {
@@ -322,29 +323,29 @@ impl ClientConnection {
         self.timer().finite()
     }
 
-    /// The moment that the connection itself waits for, whatever is to be drained.
+    /// The deadline of the connection itself, without regard to output.
     pub(crate) fn timer(&self) -> Timestamp {
         self.grace.postpone(self.peer_deadline())
     }
 
-    /// The earliest moment up to which the server is waited for.
+    /// The earliest deadline for something that the server must do.
     fn peer_deadline(&self) -> Timestamp {
         let ping_by = if self.is_open() { self.ping_by } else { Timestamp::NEVER };
         ping_by.min(self.state.deadline())
     }
 
-    /// Whether the next ping of the server is overdue at `now`. The connection may be dead, or the
-    /// ping has come and was not handed in yet.
+    /// Whether the next ping of the server is overdue at `now`. Either the connection is dead, or
+    /// the ping has arrived and was not given yet.
     pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
         self.is_open() && self.ping_by <= now
     }
 
-    /// The longest grace period of whoever waits for the server.
+    /// The longest grace period for the server.
     pub(crate) fn longest_grace(&self) -> core::time::Duration {
         self.longest_grace
     }
 
-    /// Returns the current transport, or the last one.
+    /// Returns the current transport, or the last one after the end.
     pub fn transport(&self) -> Transport {
         self.state.transport()
     }
@@ -354,13 +355,13 @@ impl ClientConnection {
         self.next_wire
     }
 
-    /// Returns whether WebSocket has worked, here or before: what to begin the next connection
-    /// with.
+    /// Returns whether WebSocket has worked, here or before: the value for the next
+    /// [`ClientStart`].
     pub fn websocket_worked(&self) -> bool {
         self.websocket_worked
     }
 
-    /// Returns the largest body or frame that the server takes, in bytes.
+    /// Returns the largest body or frame that the server accepts, in bytes.
     pub fn max_payload(&self) -> usize {
         self.max_payload
     }
@@ -375,8 +376,8 @@ impl ClientConnection {
         self.queue.packets()
     }
 
-    /// Returns whether a packet would be sent right now, which volatile ones depend on: over
-    /// WebSocket unless it is paused, over polling while no POST runs.
+    /// Returns whether a packet would be sent right now: over WebSocket unless it is paused, over
+    /// polling while no POST is in progress. Volatile packets are dropped otherwise.
     pub fn is_writable(&self) -> bool {
         self.is_open() && (self.state.writable_websocket().is_some() || self.state.can_post())
     }
@@ -387,12 +388,12 @@ impl ClientConnection {
         self.state.is_open()
     }
 
-    /// Returns whether the connection has ended. There may be output left.
+    /// Returns whether the connection has ended. There may still be output.
     pub fn is_closed(&self) -> bool {
         self.state.is_ended()
     }
 
-    /// Ends the connection, unless it has ended, and gives its wires up.
+    /// Ends the connection, unless it has ended already, and finishes its wires.
     fn end(&mut self, reason: ClientCloseReason) {
         let flush = reason == ClientCloseReason::ForcedClose && self.state.is_open();
         let flush = flush || (self.state.is_closing() && self.state.writable_websocket().is_some());
@@ -409,7 +410,7 @@ impl ClientConnection {
 }
 
 impl fmt::Debug for ClientConnection {
-    /// Shows no sid: whoever knows it can send on a polling session.
+    /// Does not show the sid: it is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientConnection")
             .field("state", &self.state)

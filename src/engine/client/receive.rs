@@ -1,4 +1,4 @@
-//! The client's half of one session: what it does with each input.
+//! The client side of a session: how it handles each input.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     engine::{DecodeError, Frame, Open, Packet, PayloadReader, Transport},
 };
 
-/// Longest `sid` that is taken from a server. Those in use have 16 to 20 characters.
+/// Longest `sid` that is accepted from a server. Servers in use send 16 to 20 characters.
 const SID_LEN_MAX: usize = 255;
 
 impl ClientConnection {
@@ -31,7 +31,7 @@ impl ClientConnection {
         match exchange {
             Exchange::Get => {
                 let mut packets = PayloadReader::new(body);
-                // What follows a bad packet does not concern the transport that is tried instead.
+                // What follows an invalid packet must not reach the transport that is tried next.
                 while !self.is_closed()
                     && self.transport() == Transport::Polling
                     && let Some(packet) = packets.next()
@@ -69,10 +69,11 @@ impl ClientConnection {
         }
     }
 
-    /// A server closes because of what it was sent, or for no reason that it gives, unless it says
-    /// that it goes away (1001), is restarted (1012), that it was too much (1008) or that it is busy
-    /// (1013), or it is a proxy that has lost it (1014). 1006 and 1015 are for no frame at all. One
-    /// that gives no reason may have given an upgrade up, if nothing has come or gone since.
+    /// A close frame counts as a rejection of what the server was sent, except with a code that
+    /// says otherwise: the server goes away (1001), is restarted (1012) or is busy (1013), the
+    /// client sent too fast (1008), or a proxy has lost the server (1014). 1006 and 1015 mean that
+    /// there was no close frame. Without a code, the server may have given up an upgrade, if
+    /// nothing was sent or received since.
     pub(super) fn handle_close_frame(&mut self, wire: WireId, code: u16) {
         let may_be_upgrade = self.unproven.is_some() && matches!(code, 1000 | 1005);
         let is_current = self.state.is_websocket(wire) && !may_be_upgrade;
@@ -166,7 +167,7 @@ impl ClientConnection {
             return self.fail(ClientFault::NoHandshake);
         }
         let transport = self.transport();
-        // Not a slice of the body, which would be kept for as long as the connection.
+        // A copy, because a slice would keep the whole body in memory.
         self.sid = (&*open.sid).into();
         self.max_payload = usize::try_from(open.max_payload).unwrap_or(usize::MAX);
         let period = open.ping_interval.saturating_add(open.ping_timeout);
@@ -187,7 +188,7 @@ impl ClientConnection {
         }
     }
 
-    /// The transport failed: another one is tried, or the connection ends.
+    /// The transport failed. Another one is tried, or the connection ends.
     fn fail(&mut self, fault: ClientFault) {
         self.websocket_worked = false;
         if self.state.is_closing() {
@@ -209,8 +210,8 @@ impl ClientConnection {
         self.start_transport(next, wire);
     }
 
-    /// A request was refused: because of what is in it if the server says that it is bad or too
-    /// large. If it was too large with several packets in it, smaller ones may do.
+    /// A request was refused. If the status says that it was bad or too large, its content is the
+    /// reason. If it was too large and had several packets, smaller bodies may be accepted.
     fn note_refusal(&mut self, exchange: Exchange, status: u16) {
         let Exchange::Post = exchange else {
             self.is_closed_by_server |= status == 400;

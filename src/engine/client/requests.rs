@@ -1,4 +1,4 @@
-//! The client's half of one session: which requests it makes.
+//! The client side of a session: the requests that it makes.
 
 use alloc::{format, string::String};
 
@@ -9,8 +9,9 @@ use crate::{
 };
 
 impl ClientConnection {
-    /// Starts whatever request is due over polling, or the move to WebSocket. Called whenever one
-    /// may be, so that the grouping of packets does not depend on when outputs are polled.
+    /// Starts the requests that are due over polling, or the move to WebSocket. It is called
+    /// whenever something may be due, so that the grouping of packets does not depend on when
+    /// outputs are polled.
     pub(super) fn pump(&mut self) {
         if let Some(wire) = self.state.upgrade() {
             self.websocket_worked = true;
@@ -31,8 +32,8 @@ impl ClientConnection {
             self.queue.push_front_exempt(pong());
         }
         if self.state.is_probing() && self.queue.is_large(self.max_payload) {
-            // It is small enough for a WebSocket, or was found to be on the last one: there may be
-            // one in a moment.
+            // It is small enough for a WebSocket, as far as that is known, and the upgrade may
+            // complete soon.
             return;
         }
         if !self.queue.is_empty() {

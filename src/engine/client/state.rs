@@ -1,11 +1,10 @@
-//! Where a client's connection is. Every transition is a method here.
+//! The state of a client's connection. Every transition is a method here.
 //!
 //! Two rules:
 //!
-//! 1. A wire is held in at most one place. Whoever takes it out either was told that it is finished
-//!    or closes it.
-//! 2. `Ended` is final. The only thing left then is one WebSocket to close, after the frames that
-//!    it was given.
+//! 1. A wire is held in at most one place. The code that takes it out either knows that it is
+//!    finished, or closes it.
+//! 2. `Ended` is final. Only one WebSocket may be left to close, after the frames queued for it.
 //!
 //! | life | carrier | event | becomes |
 //! | --- | --- | --- | --- |
@@ -43,7 +42,7 @@ enum Carrier {
         posted: Option<usize>,
         probe: Option<Probe>,
     },
-    /// `wire` is `None` once it went away.
+    /// `wire` is `None` after it is gone.
     WebSocket { wire: Option<WireId>, paused: bool },
 }
 
@@ -61,18 +60,18 @@ enum ProbePhase {
     Opening,
     /// `2probe` was sent.
     Probing,
-    /// `3probe` came: no request is started any more, and those that run are waited for.
+    /// `3probe` arrived: no new request is started, and running ones are waited for.
     Pausing,
 }
 
-/// Which exchange was finished.
+/// The kind of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exchange {
     Get,
     Post,
 }
 
-/// The role of a wire that went away.
+/// The role of a wire that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     Request,
@@ -82,12 +81,12 @@ pub(super) enum Lost {
 }
 
 impl State {
-    /// A wire of the first transport; `deadline` is that of the handshake.
+    /// Starts with a wire of the first transport. `deadline` is that of the handshake.
     pub(super) fn new(transport: Transport, wire: WireId, deadline: Timestamp) -> Self {
         Self { life: Life::Opening { deadline }, carrier: Carrier::new(transport, wire) }
     }
 
-    /// Tries another transport. Returns the wires of the former one, to be closed.
+    /// Tries another transport. Returns the wires of the previous one, which have to be closed.
     pub(super) fn reopen(&mut self, transport: Transport, wire: WireId) -> SmallVec<[WireId; 2]> {
         debug_assert!(self.is_opening(), "only a handshake is tried again");
         let released = self.carrier.wires();
@@ -101,7 +100,7 @@ impl State {
         }
     }
 
-    /// Holds a GET or a POST that is sent now.
+    /// Holds a GET or a POST that is being sent.
     pub(super) fn hold(&mut self, exchange: Exchange, wire: WireId) {
         if let Carrier::Polling { get, post, .. } = &mut self.carrier {
             let place = match exchange {
@@ -113,7 +112,7 @@ impl State {
         }
     }
 
-    /// Gives up an exchange that was answered.
+    /// Removes an exchange that was answered.
     pub(super) fn take_exchange(&mut self, wire: WireId) -> Option<Exchange> {
         let Carrier::Polling { get, post, .. } = &mut self.carrier else {
             return None;
@@ -124,7 +123,7 @@ impl State {
         post.take_if(|held| *held == wire).map(|_| Exchange::Post)
     }
 
-    /// Notes what is posted: the size of a body with several packets in it.
+    /// Remembers the size of a posted body that has several packets.
     pub(super) fn set_posted(&mut self, len: Option<usize>) {
         if let Carrier::Polling { posted, .. } = &mut self.carrier {
             *posted = len;
@@ -139,12 +138,12 @@ impl State {
         }
     }
 
-    /// Whether an upgrade is under way.
+    /// Whether an upgrade is in progress.
     pub(super) fn is_probing(&self) -> bool {
         self.is_open() && self.probe().is_some()
     }
 
-    /// Gives up a wire that went away.
+    /// Removes a wire that is gone.
     pub(super) fn lose(&mut self, target: WireId) -> Lost {
         if self.take_exchange(target).is_some() {
             return Lost::Request;
@@ -175,17 +174,17 @@ impl State {
         }
     }
 
-    /// The WebSocket of the probe was opened; returns whether `2probe` is to be sent.
+    /// The WebSocket of the probe was opened. Returns whether `2probe` has to be sent.
     pub(super) fn probe_opened(&mut self, wire: WireId) -> bool {
         self.step_probe(wire, ProbePhase::Opening, ProbePhase::Probing)
     }
 
-    /// `3probe` came; returns whether it was awaited.
+    /// `3probe` arrived. Returns whether it was expected.
     pub(super) fn probe_answered(&mut self, wire: WireId) -> bool {
         self.step_probe(wire, ProbePhase::Probing, ProbePhase::Pausing)
     }
 
-    /// Moves to the WebSocket once no request is under way. Returns it.
+    /// Moves to the WebSocket as soon as no request is running. Returns it.
     pub(super) fn upgrade(&mut self) -> Option<WireId> {
         let Carrier::Polling { get: None, post: None, probe: Some(probe), .. } = &self.carrier
         else {
@@ -199,7 +198,7 @@ impl State {
         Some(wire)
     }
 
-    /// Gives up the probe. Returns its wire, to be closed.
+    /// Gives up the probe. Returns its wire, which has to be closed.
     pub(super) fn drop_probe(&mut self) -> Option<WireId> {
         match &mut self.carrier {
             Carrier::Polling { probe, .. } => probe.take().map(|probe| probe.wire),
@@ -213,8 +212,8 @@ impl State {
         }
     }
 
-    /// Ends the connection. Returns the wires to be closed, but for a WebSocket that carried it,
-    /// which is kept until its frames were taken.
+    /// Ends the connection. Returns the wires that have to be closed, except the WebSocket of the
+    /// connection, which is kept until its frames were taken.
     pub(super) fn end(&mut self) -> Option<SmallVec<[WireId; 3]>> {
         if self.is_ended() {
             return None;
@@ -232,7 +231,7 @@ impl State {
         }
     }
 
-    /// Takes the WebSocket that is left to be closed after the end.
+    /// Takes the WebSocket that has to be closed after the end.
     pub(super) fn take_last_close(&mut self) -> Option<WireId> {
         match &mut self.life {
             Life::Ended { close } => close.take(),
@@ -240,7 +239,7 @@ impl State {
         }
     }
 
-    /// Returns whether this wire carries the connection and was let flow again.
+    /// Returns whether this wire is the WebSocket of the connection and was resumed.
     pub(super) fn set_paused(&mut self, target: WireId, value: bool) -> bool {
         match &mut self.carrier {
             Carrier::WebSocket { wire, paused } if *wire == Some(target) => {
@@ -266,7 +265,8 @@ impl State {
         self.probe().is_some_and(|probe| probe.wire == target)
     }
 
-    /// The WebSocket, if it takes frames now. At the end it takes what it was given before.
+    /// The WebSocket, if it takes frames now. After the end it still takes the frames queued
+    /// before.
     pub(super) fn writable_websocket(&self) -> Option<WireId> {
         match (&self.life, &self.carrier) {
             (Life::Ended { close }, _) => *close,
@@ -277,7 +277,7 @@ impl State {
         }
     }
 
-    /// Whether a GET is to be sent now.
+    /// Whether a GET has to be sent now.
     pub(super) fn wants_get(&self) -> bool {
         self.is_open()
             && !self.is_pausing()
@@ -291,7 +291,7 @@ impl State {
             && matches!(self.carrier, Carrier::Polling { post: None, .. })
     }
 
-    /// When the handshake, the probe or the closing has taken too long.
+    /// The deadline of the handshake, the probe or the closing.
     pub(super) fn deadline(&self) -> Timestamp {
         match self.life {
             Life::Opening { deadline } | Life::Closing { deadline } => deadline,
