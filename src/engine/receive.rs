@@ -11,7 +11,7 @@ use super::{
     handshake::upgradable,
     heartbeat::Beat,
     server::encoded,
-    state::{Admitted, Lost},
+    state::{Hold, Lost},
     upgrade::{Probe, ProbeStep},
 };
 use crate::{Timestamp, WireId};
@@ -26,13 +26,13 @@ impl ServerConnection {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
         }
-        if !self.admit(0) {
+        if !self.charge(0) {
             return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
         }
         match self.state.hold_get(wire) {
-            Admitted::Held => self.answer_get(),
-            Admitted::Overlap => self.reject(wire, 400, TransportFault::OverlappingPoll),
-            Admitted::NotPolling => self.refuse(wire, &Refusal::bad_request()),
+            Hold::Held => self.answer_get(),
+            Hold::Overlap => self.reject(wire, 400, TransportFault::OverlappingPoll),
+            Hold::NotPolling => self.refuse(wire, &Refusal::bad_request()),
         }
     }
 
@@ -40,15 +40,15 @@ impl ServerConnection {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
         }
-        if !self.admit(0) {
+        if !self.charge(0) {
             return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
         }
         match self.state.hold_post(wire) {
-            Admitted::Held => {}
-            Admitted::Overlap => {
+            Hold::Held => {}
+            Hold::Overlap => {
                 return self.reject(wire, 400, TransportFault::OverlappingPost);
             }
-            Admitted::NotPolling => return self.refuse(wire, &Refusal::bad_request()),
+            Hold::NotPolling => return self.refuse(wire, &Refusal::bad_request()),
         }
         if binary {
             self.state.take_post(wire);
@@ -70,7 +70,7 @@ impl ServerConnection {
         }
         let mut reader = PayloadReader::new(body);
         while let Some(text) = reader.next_text() {
-            if !self.admit(text.as_ref().map_or(0, |text| text.len())) {
+            if !self.charge(text.as_ref().map_or(0, |text| text.len())) {
                 return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
             }
             let packet = text.and_then(|text| decode(Frame::Text(text)));
@@ -87,12 +87,12 @@ impl ServerConnection {
         if self.is_closed() {
             return self.refuse(wire, &Refusal::unknown_session());
         }
-        let status = if self.admit(0) { 500 } else { TOO_MANY_REQUESTS };
+        let status = if self.charge(0) { 500 } else { TOO_MANY_REQUESTS };
         self.respond(wire, Response::empty(status));
     }
 
     pub(super) fn handle_websocket_opened(&mut self, wire: WireId) {
-        if !self.admit(0) {
+        if !self.charge(0) {
             return self.finish(wire, Some(TOO_FAST));
         }
         let probe = Probe::new(wire, self.rest.now, &self.config);
@@ -103,7 +103,7 @@ impl ServerConnection {
 
     pub(super) fn handle_control_frame(&mut self, wire: WireId) {
         if self.has_websocket(wire) {
-            self.admit(0);
+            self.charge(0);
         }
     }
 
@@ -118,7 +118,7 @@ impl ServerConnection {
         if !self.has_websocket(wire) {
             return;
         }
-        if !self.admit(frame.len()) {
+        if !self.charge(frame.len()) {
             return;
         }
         if self.state.is_websocket(wire) {
@@ -195,15 +195,15 @@ impl ServerConnection {
 
     /// Charges a request or a packet of this size to the rate limit. Returns false if it exceeds
     /// the limit; the session has ended then.
-    fn admit(&mut self, bytes: usize) -> bool {
+    fn charge(&mut self, bytes: usize) -> bool {
         let cost = (bytes / BYTES_PER_TOKEN).saturating_add(1) as u64;
-        let is_admitted =
+        let is_within =
             self.rest.intake.try_take(self.rest.now, self.config.limits.packet_rate(), cost);
-        if !is_admitted {
+        if !is_within {
             let closing = self.state.closing().map(|closing| closing.reason);
             self.end(closing.unwrap_or(CloseReason::RateLimited));
         }
-        is_admitted
+        is_within
     }
 
     /// Handles one packet; `None` stands for an open packet.

@@ -90,7 +90,7 @@ struct Polling {
 
 /// The result of an attempt to hold an HTTP request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
+pub(super) enum Hold {
     Held,
     /// Another request of this kind is held already.
     Overlap,
@@ -135,17 +135,17 @@ impl State {
         Self { life: Life::Open, carrier }
     }
 
-    pub(super) fn hold_get(&mut self, wire: WireId) -> Admitted {
+    pub(super) fn hold_get(&mut self, wire: WireId) -> Hold {
         match &mut self.carrier {
             Carrier::Polling(polling) => hold(&mut polling.get, wire),
-            Carrier::WebSocket { .. } => Admitted::NotPolling,
+            Carrier::WebSocket { .. } => Hold::NotPolling,
         }
     }
 
-    pub(super) fn hold_post(&mut self, wire: WireId) -> Admitted {
+    pub(super) fn hold_post(&mut self, wire: WireId) -> Hold {
         match &mut self.carrier {
             Carrier::Polling(polling) => hold(&mut polling.post, wire),
-            Carrier::WebSocket { .. } => Admitted::NotPolling,
+            Carrier::WebSocket { .. } => Hold::NotPolling,
         }
     }
 
@@ -392,10 +392,10 @@ impl State {
     }
 }
 
-fn hold(place: &mut Option<WireId>, wire: WireId) -> Admitted {
+fn hold(place: &mut Option<WireId>, wire: WireId) -> Hold {
     if place.is_some() {
-        return Admitted::Overlap;
+        return Hold::Overlap;
     }
     *place = Some(wire);
-    Admitted::Held
+    Hold::Held
 }

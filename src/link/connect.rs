@@ -1,8 +1,8 @@
 //! CONNECT, its answers, and leaving a namespace.
 
 use super::{
-    Link, NOWHERE, Patience,
-    seats::{Attempt, Payload, Seat, Seats, Stage},
+    Awaited, Link, NOWHERE,
+    joins::{Attempt, Join, Joins, Payload, Stage},
 };
 use crate::{
     engine::CloseReason,
@@ -33,7 +33,7 @@ impl Link {
                 self.request(RequestKind::Repeat { socket, serial });
             }
             Verdict::Ask { former, replaced } => {
-                if !self.has_seat(&namespace) && !self.add_seat(&namespace) {
+                if !self.has_join(&namespace) && !self.add_join(&namespace) {
                     return;
                 }
                 let stage = Stage::Asked(serial);
@@ -45,15 +45,15 @@ impl Link {
     }
 
     fn judge(&self, namespace: &NamespaceName, payload: Payload) -> Verdict {
-        let Some(seat) = self.rest.seats.iter().find(|seat| seat.is_in(namespace)) else {
+        let Some(join) = self.rest.joins.iter().find(|join| join.is_in(namespace)) else {
             return Verdict::Ask { former: None, replaced: None };
         };
-        let replaced = seat.socket;
-        let former = seat.asked();
-        let Some(attempt) = seat.attempt.as_deref().filter(|it| it.payload == payload) else {
+        let replaced = join.socket;
+        let former = join.asked();
+        let Some(attempt) = join.attempt.as_deref().filter(|it| it.payload == payload) else {
             return Verdict::Ask { former, replaced };
         };
-        match (attempt.stage, seat.socket) {
+        match (attempt.stage, join.socket) {
             (Stage::Asked(_) | Stage::Repeating { .. }, _) => Verdict::Covered,
             (Stage::Answered { answer, .. }, _) if !self.connection.has_left(answer) => {
                 Verdict::Covered
@@ -64,18 +64,18 @@ impl Link {
     }
 
     /// Adds a namespace, or refuses it if the client is in too many.
-    fn add_seat(&mut self, namespace: &NamespaceName) -> bool {
+    fn add_join(&mut self, namespace: &NamespaceName) -> bool {
         let limit = self.connection.config().limits.namespaces_per_connection;
-        if self.rest.seats.len() >= limit {
+        if self.rest.joins.len() >= limit {
             self.refuse(namespace, r#"{"message":"Too many namespaces"}"#);
             self.request(RequestKind::Overcrowded);
             return false;
         }
-        self.rest.seats.push(Seat::new(namespace));
+        self.rest.joins.push(Join::new(namespace));
         true
     }
 
-    pub(super) fn admit(
+    pub(super) fn accept_join(
         &mut self,
         namespace: &NamespaceName,
         serial: ConnectSerial,
@@ -84,8 +84,8 @@ impl Link {
     ) {
         let is_open = self.connection.is_open();
         let answer = self.connection.queue_end();
-        let seat = self.rest.seats.iter_mut().find(|seat| seat.is_in(namespace));
-        let Some(seat) = seat.filter(|seat| is_open && seat.asked() == Some(serial)) else {
+        let join = self.rest.joins.iter_mut().find(|join| join.is_in(namespace));
+        let Some(join) = join.filter(|join| is_open && join.asked() == Some(serial)) else {
             // The client has gone, or has sent another CONNECT, while the hub accepted this one. It
             // may come back for its session.
             self.forget_replaced(namespace);
@@ -93,13 +93,13 @@ impl Link {
             self.request(RequestKind::Detach { socket, reason });
             return;
         };
-        seat.socket = Some(socket);
-        seat.is_counted = false;
-        if let Some(attempt) = &mut seat.attempt {
+        join.socket = Some(socket);
+        join.is_counted = false;
+        if let Some(attempt) = &mut join.attempt {
             attempt.stage = Stage::Answered { answer, has_more: packets.len() > 1 };
         }
-        self.note_seats();
-        self.rest.patience = Patience::Nothing;
+        self.note_joins();
+        self.rest.awaited = Awaited::Nothing;
         self.await_attachment();
         for packet in packets {
             if packet.is_connect() { self.answer(packet) } else { self.replay(packet) }
@@ -109,11 +109,11 @@ impl Link {
     /// Answers a CONNECT again.
     pub(super) fn repeat(&mut self, socket: Attached, serial: ConnectSerial, packet: &Encoded) {
         let answer = self.connection.queue_end();
-        let mut seats = self.rest.seats.iter_mut();
-        let Some(seat) = seats.find(|seat| seat.socket == Some(socket)) else {
+        let mut joins = self.rest.joins.iter_mut();
+        let Some(join) = joins.find(|join| join.socket == Some(socket)) else {
             return;
         };
-        let Some(attempt) = &mut seat.attempt else {
+        let Some(attempt) = &mut join.attempt else {
             return;
         };
         match attempt.stage {
@@ -121,27 +121,27 @@ impl Link {
                 // If the client asks again, it is not certain that it has processed what was sent
                 // before this answer.
                 if has_more {
-                    seat.attempt = None;
+                    join.attempt = None;
                 } else {
                     attempt.stage = Stage::Answered { answer, has_more };
                 }
             }
             _ => return,
         }
-        self.note_seats();
+        self.note_joins();
         self.answer(packet);
     }
 
-    pub(super) fn turn_away(
+    pub(super) fn refuse_join(
         &mut self,
         namespace: &NamespaceName,
         serial: ConnectSerial,
         packet: &Encoded,
     ) {
-        let is_refused = |seat: &Seat| seat.is_in(namespace) && seat.asked() == Some(serial);
-        if self.rest.seats.iter().any(is_refused) {
+        let is_refused = |join: &Join| join.is_in(namespace) && join.asked() == Some(serial);
+        if self.rest.joins.iter().any(is_refused) {
             // A session that this CONNECT was to replace ends as well.
-            self.rest.seats.retain(|seat| !is_refused(seat));
+            self.rest.joins.retain(|join| !is_refused(join));
             self.answer(packet);
         }
         self.forget_replaced(namespace);
@@ -150,46 +150,46 @@ impl Link {
     /// The hub has decided a CONNECT that the client has replaced since. So the session before that
     /// CONNECT has ended.
     fn forget_replaced(&mut self, namespace: &NamespaceName) {
-        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.is_in(namespace)) {
-            seat.socket = None;
+        if let Some(join) = self.rest.joins.iter_mut().find(|join| join.is_in(namespace)) {
+            join.socket = None;
         }
-        self.note_seats();
+        self.note_joins();
     }
 
     /// The server has disconnected the socket.
     pub(super) fn disconnect(&mut self, socket: Attached, close: bool) {
-        let index = self.rest.seats.iter().position(|seat| seat.socket == Some(socket));
-        if let Some(seat) = index.and_then(|index| self.rest.seats.get_mut(index)) {
+        let index = self.rest.joins.iter().position(|join| join.socket == Some(socket));
+        if let Some(join) = index.and_then(|index| self.rest.joins.get_mut(index)) {
             // The client will get the answer to its pending CONNECT. After a DISCONNECT it would
             // ignore that answer.
-            if seat.asked().is_some() {
-                seat.socket = None;
+            if join.asked().is_some() {
+                join.socket = None;
             } else {
-                let packet = Encoded::disconnect(&seat.name());
-                self.rest.seats.retain(|seat| seat.socket != Some(socket));
+                let packet = Encoded::disconnect(&join.name());
+                self.rest.joins.retain(|join| join.socket != Some(socket));
                 self.answer(&packet);
             }
-            self.note_seats();
+            self.note_joins();
         }
         if !close {
             return;
         }
-        for seat in self.take_seats() {
-            if seat.socket.is_some() {
-                self.answer(&Encoded::disconnect(&seat.name()));
+        for join in self.take_joins() {
+            if join.socket.is_some() {
+                self.answer(&Encoded::disconnect(&join.name()));
             }
-            self.give_up(&seat, DisconnectReason::ServerNamespaceDisconnect);
+            self.give_up(&join, DisconnectReason::ServerNamespaceDisconnect);
         }
         self.connection.close(self.connection.now(), CloseReason::ForcedClose);
     }
 
     /// The client leaves the namespace. A pending CONNECT is cancelled.
     pub(super) fn leave(&mut self, namespace: &NamespaceName, reason: DisconnectReason) {
-        let index = self.rest.seats.iter().position(|seat| seat.is_in(namespace));
+        let index = self.rest.joins.iter().position(|join| join.is_in(namespace));
         if let Some(index) = index {
-            let seat = self.rest.seats.remove(index);
-            self.note_seats();
-            self.give_up(&seat, reason);
+            let join = self.rest.joins.remove(index);
+            self.note_joins();
+            self.give_up(&join, reason);
         }
     }
 
@@ -197,8 +197,8 @@ impl Link {
     /// DISCONNECT.
     pub(super) fn handle_namespace_violation(&mut self, namespace: &NamespaceName) {
         self.request(RequestKind::Violation);
-        let seat = self.rest.seats.iter().find(|seat| seat.is_in(namespace));
-        match seat.map(|seat| seat.socket) {
+        let join = self.rest.joins.iter().find(|join| join.is_in(namespace));
+        match join.map(|join| join.socket) {
             Some(Some(_)) => self.answer(&Encoded::disconnect(namespace)),
             Some(None) => self.refuse(namespace, r#"{"message":"Protocol violation"}"#),
             None => {}
@@ -206,12 +206,12 @@ impl Link {
         self.leave(namespace, DisconnectReason::ProtocolViolation);
     }
 
-    pub(super) fn give_up(&mut self, seat: &Seat, reason: DisconnectReason) {
-        if let Some(socket) = seat.socket {
+    pub(super) fn give_up(&mut self, join: &Join, reason: DisconnectReason) {
+        if let Some(socket) = join.socket {
             self.request(RequestKind::Detach { socket, reason });
         }
-        if let Some(serial) = seat.asked() {
-            self.request(RequestKind::Cancel { namespace: seat.name(), serial, reason });
+        if let Some(serial) = join.asked() {
+            self.request(RequestKind::Cancel { namespace: join.name(), serial, reason });
         }
     }
 
@@ -220,32 +220,32 @@ impl Link {
         self.answer(&Encoded::connect_error(namespace, &error));
     }
 
-    pub(super) fn has_seat(&self, namespace: &NamespaceName) -> bool {
-        self.rest.seats.iter().any(|seat| seat.is_in(namespace))
+    pub(super) fn has_join(&self, namespace: &NamespaceName) -> bool {
+        self.rest.joins.iter().any(|join| join.is_in(namespace))
     }
 
     fn set_attempt(&mut self, namespace: &NamespaceName, attempt: Attempt) {
-        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.is_in(namespace)) {
-            seat.attempt = Some(attempt.into());
+        if let Some(join) = self.rest.joins.iter_mut().find(|join| join.is_in(namespace)) {
+            join.attempt = Some(attempt.into());
         }
-        self.note_seats();
+        self.note_joins();
     }
 
     /// A packet was queued for a namespace whose answer to CONNECT is remembered. Now the client
     /// may have ignored more than the answer.
     pub(super) fn note_delivery(&mut self, namespace: u32) {
         let connection = &self.connection;
-        let mut seats = self.rest.seats.iter_mut();
-        let Some(seat) = seats.find(|seat| seat.namespace_id() == Some(namespace)) else {
+        let mut joins = self.rest.joins.iter_mut();
+        let Some(join) = joins.find(|join| join.namespace_id() == Some(namespace)) else {
             return;
         };
-        let Some(attempt) = &mut seat.attempt else {
+        let Some(attempt) = &mut join.attempt else {
             return;
         };
         match &mut attempt.stage {
             Stage::Answered { answer, .. } if connection.has_left(*answer) => {
-                seat.attempt = None;
-                self.note_seats();
+                join.attempt = None;
+                self.note_joins();
             }
             Stage::Answered { has_more, .. } | Stage::Repeating { has_more, .. } => {
                 *has_more = true;
@@ -254,16 +254,16 @@ impl Link {
         }
     }
 
-    pub(super) fn take_seats(&mut self) -> Seats {
+    pub(super) fn take_joins(&mut self) -> Joins {
         self.present = NOWHERE;
         self.is_fresh = false;
-        core::mem::take(&mut self.rest.seats)
+        core::mem::take(&mut self.rest.joins)
     }
 
     /// Call this after any change of the namespaces of the client.
-    fn note_seats(&mut self) {
-        let mut joined = self.rest.seats.iter().filter_map(Seat::namespace_id);
+    fn note_joins(&mut self) {
+        let mut joined = self.rest.joins.iter().filter_map(Join::namespace_id);
         self.present = joined.next().unwrap_or(NOWHERE);
-        self.is_fresh = self.rest.seats.iter().any(Seat::is_fresh);
+        self.is_fresh = self.rest.joins.iter().any(Join::is_fresh);
     }
 }

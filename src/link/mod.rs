@@ -101,9 +101,9 @@
 //! [manager and sockets]: https://github.com/socketio/socket.io/tree/main/packages/socket.io-client/lib
 
 mod connect;
+mod joins;
 mod output;
 mod packets;
-mod seats;
 mod unreadable;
 
 pub use self::output::{Delivered, Event, Output};
@@ -111,7 +111,7 @@ pub use self::output::{Delivered, Event, Output};
 use alloc::{boxed::Box, sync::Arc};
 use core::time::Duration;
 
-use self::seats::Seats;
+use self::joins::Joins;
 use crate::{
     config::ServerConfig,
     engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
@@ -139,11 +139,11 @@ pub struct Link {
 /// The part that a broadcast does not access.
 #[derive(Debug)]
 struct Rest {
-    seats: Seats,
+    joins: Joins,
     next_connect: ConnectSerial,
     /// Decodes the packets. It may wait for attachments.
     decoder: Option<Box<Decoder>>,
-    patience: Patience,
+    awaited: Awaited,
     /// The entry of this link among the timers of its owner, which uses it together with the
     /// deadline.
     armed: Timestamp,
@@ -155,18 +155,18 @@ const NOWHERE: u32 = u32::MAX;
 
 /// What the client has to do, and until when.
 #[derive(Clone, Copy, Debug)]
-enum Patience {
+enum Awaited {
     /// It has to join a namespace.
-    Connect(Timestamp),
+    Namespace(Timestamp),
     /// Attachments have to follow.
     Attachment(Timestamp),
     Nothing,
 }
 
-impl Patience {
+impl Awaited {
     fn end(self) -> Timestamp {
         match self {
-            Self::Connect(end) | Self::Attachment(end) => end,
+            Self::Namespace(end) | Self::Attachment(end) => end,
             Self::Nothing => Timestamp::NEVER,
         }
     }
@@ -182,10 +182,10 @@ impl Link {
         wire: WireId,
     ) -> Self {
         let rest = Rest {
-            seats: Seats::new(),
+            joins: Joins::new(),
             next_connect: ConnectSerial::default(),
             decoder: None,
-            patience: Patience::Connect(now.saturating_add(config.connect_timeout)),
+            awaited: Awaited::Namespace(now.saturating_add(config.connect_timeout)),
             armed: Timestamp::NEVER,
             out: Rare::new(),
         };
@@ -220,11 +220,11 @@ impl Link {
         self.connection.advance(now);
         match reply.0 {
             ReplyKind::Connected { namespace, serial, socket, packets } => {
-                self.admit(&namespace, serial, socket, &packets);
+                self.accept_join(&namespace, serial, socket, &packets);
             }
             ReplyKind::Repeated { socket, serial, packet } => self.repeat(socket, serial, &packet),
             ReplyKind::Refused { namespace, serial, packet } => {
-                self.turn_away(&namespace, serial, &packet);
+                self.refuse_join(&namespace, serial, &packet);
             }
             ReplyKind::Disconnected { socket, close } => self.disconnect(socket, close),
             ReplyKind::Close { reason } => self.connection.abort(reason),
@@ -318,7 +318,7 @@ impl Link {
 
     /// The deadline for what the client has to do.
     fn patience_end(&self) -> Timestamp {
-        self.connection.postpone(self.rest.patience.end())
+        self.connection.postpone(self.rest.awaited.end())
     }
 
     /// Returns the Engine.IO id.

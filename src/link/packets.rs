@@ -4,8 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    Event, Link, Output, Patience,
-    seats::{Seat, Stage},
+    Awaited, Event, Link, Output,
+    joins::{Join, Stage},
 };
 use crate::{
     engine::{self, CloseReason, Frame, Payload, SendError},
@@ -49,26 +49,26 @@ impl Link {
     /// A client that has joined a namespace has this much time for each attachment. Before that,
     /// the time to join a namespace is shorter, and covers everything.
     pub(super) fn await_attachment(&mut self) {
-        if matches!(self.rest.patience, Patience::Connect(_)) {
+        if matches!(self.rest.awaited, Awaited::Namespace(_)) {
             return;
         }
-        self.rest.patience = if self.rest.decoder.is_some() {
+        self.rest.awaited = if self.rest.decoder.is_some() {
             let timeout = self.connection.config().attachment_timeout;
-            Patience::Attachment(self.connection.now().saturating_add(timeout))
+            Awaited::Attachment(self.connection.now().saturating_add(timeout))
         } else {
-            Patience::Nothing
+            Awaited::Nothing
         };
     }
 
     pub(super) fn handle_impatience(&mut self, lateness: Duration) {
         let now = self.connection.now();
-        if !self.connection.may_judge(lateness, self.rest.patience.end()) {
+        if !self.connection.may_judge(lateness, self.rest.awaited.end()) {
             return;
         }
-        let reason = match core::mem::replace(&mut self.rest.patience, Patience::Nothing) {
-            Patience::Connect(_) => CloseReason::ConnectTimeout,
-            Patience::Attachment(_) => CloseReason::AttachmentTimeout,
-            Patience::Nothing => return,
+        let reason = match core::mem::replace(&mut self.rest.awaited, Awaited::Nothing) {
+            Awaited::Namespace(_) => CloseReason::ConnectTimeout,
+            Awaited::Attachment(_) => CloseReason::AttachmentTimeout,
+            Awaited::Nothing => return,
         };
         self.rest.decoder = None;
         self.connection.close(now, reason);
@@ -77,10 +77,10 @@ impl Link {
 
     fn handle_packet(&mut self, packet: Packet) {
         let Packet { namespace, kind } = packet;
-        let seat = self.rest.seats.iter().find(|seat| seat.is_in(&namespace));
-        match (kind, seat.and_then(|seat| seat.socket)) {
+        let join = self.rest.joins.iter().find(|join| join.is_in(&namespace));
+        match (kind, join.and_then(|join| join.socket)) {
             (Kind::Connect { auth }, _) => self.handle_connect(namespace, auth),
-            (Kind::Disconnect, _) if seat.is_some() => {
+            (Kind::Disconnect, _) if join.is_some() => {
                 self.leave(&namespace, DisconnectReason::ClientNamespaceDisconnect);
             }
             (Kind::ConnectError { .. }, _) => self.handle_namespace_violation(&namespace),
@@ -103,7 +103,7 @@ impl Link {
     }
 
     fn is_counted(&self, socket: Attached) -> bool {
-        self.rest.seats.iter().any(|seat| seat.socket == Some(socket) && seat.is_counted)
+        self.rest.joins.iter().any(|join| join.socket == Some(socket) && join.is_counted)
     }
 
     /// An acknowledgement without an id: a client of this crate counts its events from now on, and
@@ -115,28 +115,28 @@ impl Link {
         let Some(ids) = args.parse().ok().and_then(number::whole_numbers) else {
             return;
         };
-        if let Some(seat) = self.rest.seats.iter_mut().find(|seat| seat.socket == Some(socket)) {
-            seat.is_counted = true;
+        if let Some(join) = self.rest.joins.iter_mut().find(|join| join.socket == Some(socket)) {
+            join.is_counted = true;
         }
         self.request(RequestKind::Confirm { socket, ids });
     }
 
     fn handle_closed(&mut self, reason: CloseReason) {
-        for seat in self.take_seats() {
-            match seat.socket.filter(|_| self.is_left_after_replay(&seat)) {
+        for join in self.take_joins() {
+            match join.socket.filter(|_| self.is_left_after_replay(&join)) {
                 Some(socket) => self.request(RequestKind::Leave { socket, reason: reason.into() }),
-                None => self.give_up(&seat, reason.into()),
+                None => self.give_up(&join, reason.into()),
             }
         }
         self.rest.decoder = None;
-        self.rest.patience = Patience::Nothing;
+        self.rest.awaited = Awaited::Nothing;
         self.rest.out.push(Output::Event(Event::Closed { reason }));
     }
 
     /// Whether the client has closed the connection on purpose, after at least one packet behind
     /// the answer to its CONNECT had left the queue.
-    fn is_left_after_replay(&self, seat: &Seat) -> bool {
-        let has_more = match seat.attempt.as_deref().map(|attempt| attempt.stage) {
+    fn is_left_after_replay(&self, join: &Join) -> bool {
+        let has_more = match join.attempt.as_deref().map(|attempt| attempt.stage) {
             Some(Stage::Answered { answer, .. }) => {
                 self.connection.has_left(answer.saturating_add(1))
             }
@@ -148,7 +148,7 @@ impl Link {
     }
 
     pub(super) fn has_joined(&self, namespace: u32) -> bool {
-        self.rest.seats.iter().any(|seat| seat.namespace_id() == Some(namespace))
+        self.rest.joins.iter().any(|join| join.namespace_id() == Some(namespace))
     }
 
     pub(super) fn request(&mut self, request: RequestKind) {

@@ -5,7 +5,7 @@
 //! connection is closed and its sessions are parked. Sessions end only for what no official client
 //! sends.
 
-use super::{Link, Patience};
+use super::{Awaited, Link};
 use crate::{
     engine::CloseReason,
     hub::{DisconnectReason, RequestKind},
@@ -35,7 +35,7 @@ impl Link {
     /// the CONNECT is ignored.
     fn refuse_connect(&mut self, error: DecodeError, connect: &InvalidConnect) {
         let namespace = &connect.namespace;
-        if !connect.is_certain && self.has_seat(namespace) {
+        if !connect.is_certain && self.has_join(namespace) {
             return self.request(RequestKind::Misplaced);
         }
         self.leave(namespace, DisconnectReason::InvalidPacket);
@@ -52,9 +52,9 @@ impl Link {
     /// Whether no packet of the client could be read so far. The first packet of any client is a
     /// CONNECT, which starts with a digit unless the client uses another parser.
     fn is_of_other_parser(&self, error: DecodeError) -> bool {
-        let is_new = matches!(self.rest.patience, Patience::Connect(_));
+        let is_new = matches!(self.rest.awaited, Awaited::Namespace(_));
         let is_foreign = matches!(error, DecodeError::UnexpectedBinary | DecodeError::UnknownType);
-        is_new && is_foreign && self.rest.seats.is_empty()
+        is_new && is_foreign && self.rest.joins.is_empty()
     }
 
     /// Sends a packet that the client reports: its own parser fails at it, so that it emits
@@ -68,8 +68,8 @@ impl Link {
 
     /// The client does not speak the protocol: its sessions end.
     fn handle_violation(&mut self) {
-        for seat in self.take_seats() {
-            self.give_up(&seat, DisconnectReason::ProtocolViolation);
+        for join in self.take_joins() {
+            self.give_up(&join, DisconnectReason::ProtocolViolation);
         }
         self.rest.decoder = None;
         self.connection.close(self.connection.now(), CloseReason::ProtocolViolation);

@@ -1,14 +1,16 @@
 //! The client side of a session: the methods for the layer above and the embedder.
 
 mod error;
-mod io;
+mod input;
+mod output;
 mod receive;
 mod requests;
 mod state;
 
 pub use self::{
     error::{ClientCloseReason, ClientFault},
-    io::{ClientEvent, ClientInput, ClientOutput},
+    input::ClientInput,
+    output::{ClientEvent, ClientOutput},
 };
 
 use alloc::{collections::VecDeque, sync::Arc};

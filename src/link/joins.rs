@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// The namespaces that a client is in or has asked to join.
-pub(super) type Seats = SmallVec<[Seat; 1]>;
+pub(super) type Joins = SmallVec<[Join; 1]>;
 
 /// The state of the client in one namespace.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Join {
     /// `None` is the main namespace. Most clients are in it, so its name is not stored.
     namespace: Option<Box<NamespaceName>>,
     /// The session that the client has there.
@@ -69,7 +69,7 @@ impl Payload {
     }
 }
 
-impl Seat {
+impl Join {
     pub(super) fn new(namespace: &NamespaceName) -> Self {
         let namespace = (!namespace.is_root()).then(|| Box::new(namespace.clone()));
         Self { namespace, socket: None, attempt: None, is_counted: false }

@@ -1,10 +1,10 @@
-//! What goes into a session and what comes out of it.
+//! The inputs of a session.
 
 use core::fmt;
 
 use bytes::Bytes;
 
-use super::{CloseReason, Frame, Payload, Response};
+use super::Frame;
 use crate::{WireId, redacted};
 
 /// Something that happened on a wire of a session, or a timeout.
@@ -102,48 +102,4 @@ impl fmt::Debug for Input {
         };
         shown.finish()
     }
-}
-
-/// Something to do. The order is binding for each wire, and among events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Answer the HTTP exchange. The wire is finished.
-    Respond {
-        /// The exchange.
-        wire: WireId,
-        /// The answer.
-        response: Response,
-    },
-    /// Send one frame.
-    Send {
-        /// The WebSocket.
-        wire: WireId,
-        /// The frame.
-        frame: Frame,
-    },
-    /// Close the WebSocket, or drop the HTTP exchange without a response. The wire is finished.
-    Close {
-        /// The WebSocket or the exchange.
-        wire: WireId,
-        /// The status code of the close frame; `None` for a close frame without one.
-        /// [`close_text`](super::close_text) has its text.
-        code: Option<u16>,
-    },
-    /// Report an event to the layer above.
-    Event(Event),
-}
-
-/// What a session reports to the layer above.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The session moved from polling to WebSocket.
-    Upgraded,
-    /// A message arrived. A text may be a slice of the frame or POST body that carried it.
-    Message(Payload),
-    /// The session ended. No event follows.
-    Closed {
-        /// Why.
-        reason: CloseReason,
-    },
 }
