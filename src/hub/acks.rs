@@ -13,7 +13,6 @@ use crate::{id::SocketKey, socket::Args, time::Timestamp};
 /// The acknowledgements that one namespace waits for, by id.
 #[derive(Debug, Default)]
 pub(super) struct AckTable {
-    next: u64,
     pending: BTreeMap<u64, Pending>,
     deadlines: BTreeSet<(Timestamp, u64)>,
     /// The same by socket, so that a socket that waits for nothing has nothing of it.
@@ -59,27 +58,29 @@ impl fmt::Display for AckFailure {
     }
 }
 
-/// Ids are exact in JavaScript up to here.
-const ID_MAX: u64 = (1 << 53) - 1;
-
 impl AckTable {
     /// Waits for one socket.
     pub(super) fn expect_one(
         &mut self,
+        id: u64,
         deadline: Timestamp,
         socket: SocketKey,
         is_replayed: bool,
-    ) -> u64 {
-        let id = self.expect(deadline, Waiting::One { socket, is_replayed });
+    ) {
         self.awaited.insert((socket, id));
-        id
+        self.expect(id, deadline, Waiting::One { socket, is_replayed });
     }
 
     /// Waits for many sockets.
-    pub(super) fn expect_many(&mut self, deadline: Timestamp, sockets: BTreeSet<SocketKey>) -> u64 {
-        let id = self.next;
+    pub(super) fn expect_many(
+        &mut self,
+        id: u64,
+        deadline: Timestamp,
+        sockets: BTreeSet<SocketKey>,
+    ) {
         self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
-        self.expect(deadline, Waiting::Many { sockets, missing: 0, answers: Answers::default() })
+        let answers = Answers::default();
+        self.expect(id, deadline, Waiting::Many { sockets, missing: 0, answers });
     }
 
     /// Whether `from` has yet to answer.
@@ -177,16 +178,6 @@ impl AckTable {
         Some(Settled::Many { responses, missing, timed_out: false })
     }
 
-    /// The next id: those before it may have been asked for.
-    pub(super) fn next_id(&self) -> u64 {
-        self.next
-    }
-
-    /// Makes ids go on from `next`, if that is later.
-    pub(super) fn resume(&mut self, next: u64) {
-        self.next = self.next.max(next.min(ID_MAX));
-    }
-
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }
@@ -229,12 +220,9 @@ impl AckTable {
         }
     }
 
-    fn expect(&mut self, deadline: Timestamp, waiting: Waiting) -> u64 {
-        let id = self.next;
-        self.next = if id == ID_MAX { 0 } else { id + 1 };
+    fn expect(&mut self, id: u64, deadline: Timestamp, waiting: Waiting) {
         self.pending.insert(id, Pending { deadline, waiting });
         self.deadlines.insert((deadline, id));
-        id
     }
 
     fn remove(&mut self, id: u64) -> Option<Pending> {

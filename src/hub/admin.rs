@@ -1,11 +1,12 @@
 //! Rooms and data of sockets, one by one and by audience. Parked sessions take part.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     Hub,
     audience::Audience,
     error::{EmitError, RoomError},
+    sessions::{Change, Sessions},
 };
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
@@ -21,8 +22,13 @@ impl<D: Default> Hub<D> {
     ///
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
+        let index = socket.index;
         let joined = self
-            .with_socket(socket, |namespace| namespace.sessions.join(socket.index, room))
+            .with_socket(socket, |sessions, now| {
+                let is_new = sessions.check_join(index, room)?;
+                let change = Change::Join { index, room: Cow::Borrowed(room) };
+                Ok(is_new && sessions.apply(now, change).is_done())
+            })
             .unwrap_or(Err(RoomError::UnknownSocket));
         if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
             increment(&mut self.totals.joins_refused);
@@ -33,7 +39,8 @@ impl<D: Default> Hub<D> {
     /// Lets a socket leave a room from the next event on. Returns false if it is not in it; the
     /// room named after its own id cannot be left.
     pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
-        self.with_socket(socket, |namespace| namespace.sessions.leave(socket.index, room))
+        let change = Change::Leave { index: socket.index, room: Cow::Borrowed(room) };
+        self.with_socket(socket, |sessions, now| sessions.apply(now, change).is_done())
             .unwrap_or(false)
     }
 
@@ -73,17 +80,22 @@ impl<D: Default> Hub<D> {
     /// Replaces the application's data of a socket. Returns the former data, or `None` if the
     /// session has ended.
     pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
-        self.update_data(socket, |former| core::mem::replace(former, data))
+        let change = Change::SetData { index: socket.index, data };
+        self.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced())?
     }
 
-    /// Changes the application's data of a socket in place. Returns what `change` does, or `None`
-    /// if the session has ended.
+    /// Changes the application's data of a socket. Returns what `change` does, or `None` if the
+    /// session has ended. If `change` panics, the data are the default.
     pub fn update_data<T>(
         &mut self,
         socket: SocketKey,
         change: impl FnOnce(&mut D) -> T,
     ) -> Option<T> {
-        self.with_socket(socket, |namespace| namespace.sessions.update_data(socket.index, change))?
+        let index = socket.index;
+        let mut data = self.with_socket(socket, |sessions, _| sessions.take_data(index))??;
+        let result = change(&mut data);
+        self.set_data(socket, data);
+        Some(result)
     }
 
     /// Returns the connected sockets of an audience.
@@ -167,10 +179,10 @@ impl<D: Default> Hub<D> {
     fn with_socket<T>(
         &mut self,
         socket: SocketKey,
-        f: impl FnOnce(&mut super::Namespace<D>) -> T,
+        f: impl FnOnce(&mut Sessions<D>, Timestamp) -> T,
     ) -> Option<T> {
         let namespace = self.namespaces.get_mut(&socket.namespace)?;
         namespace.member(socket)?;
-        Some(f(namespace))
+        Some(f(&mut namespace.sessions, self.now))
     }
 }

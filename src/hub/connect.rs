@@ -12,7 +12,7 @@ use super::{
     reason::DisconnectReason,
     rejection::Rejection,
     request::ConnectRequest,
-    sessions::Birth,
+    sessions::{Birth, Change},
     turns::Turns,
 };
 use crate::{
@@ -261,8 +261,9 @@ impl<D: Default> Hub<D> {
         let Recoverable { socket, position, missed } = session;
         let (replayed, now) = (missed.len(), self.now);
         let former = self.with_namespace(socket.namespace, |namespace, out| {
-            namespace.sessions.begin_attempt(now, socket.index, position, replayed > 0);
-            namespace.attach(out, socket, request.connection, request.serial)
+            let (index, is_empty) = (socket.index, replayed == 0);
+            namespace.sessions.apply(now, Change::Replay { index, position, is_empty });
+            namespace.attach(now, out, socket, request.connection, request.serial)
         });
         if let Some(Some(former)) = former {
             increment(&mut self.totals.taken_over);
@@ -320,10 +321,13 @@ impl<D: Default> Hub<D> {
             claimed: request.serial,
             data: D::default(),
         };
-        let index = self.with_namespace(request.namespace, |ns, _| ns.sessions.open(birth));
+        let now = self.now;
+        let index = self.with_namespace(request.namespace, |namespace, _| {
+            namespace.sessions.apply(now, Change::Open(birth)).opened()
+        });
         let socket = SocketKey {
             namespace: request.namespace,
-            index: index.unwrap_or_default(),
+            index: index.flatten().unwrap_or_default(),
             generation,
         };
         if let Some(key) = key {
@@ -443,26 +447,6 @@ impl<D: Default> Hub<D> {
         let waiting = self.connects.waiting.remove(&(request.connection, request.namespace))?;
         self.release(request, waiting.held);
         Some(waiting)
-    }
-
-    fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
-        if let Some(id) = self.names.get(name) {
-            return Some(*id);
-        }
-        if !self.is_accepted(name) {
-            increment(&mut self.totals.connects_refused.invalid_namespace);
-            return None;
-        }
-        let created = self.create_namespace(name.clone(), true).ok();
-        if created.is_none() {
-            increment(&mut self.totals.connects_refused.too_many_namespaces);
-        }
-        created
-    }
-
-    /// Whether a namespace of this name may be made when a client asks for it.
-    pub(super) fn is_accepted(&self, name: &NamespaceName) -> bool {
-        self.predicates.iter().any(|accepts| accepts(name.as_str()))
     }
 
     pub(super) fn connect_packet(&self, socket: SocketKey) -> Option<Encoded> {

@@ -104,13 +104,13 @@ impl<D: Default> Hub<D> {
         token: AckToken,
         args: &Args,
     ) -> Result<bool, AckError> {
-        self.advance(now);
+        let now = self.advance(now);
         let checked = self.config.check_answer(args);
         if let Err(cause) = self.count_refusal(checked) {
             return Err(AckError { token, cause });
         }
         let is_sent = self.with_namespace(token.socket.key.namespace, |namespace, out| {
-            namespace.acknowledge(out, token, args)
+            namespace.acknowledge(now, out, token, args)
         });
         Ok(is_sent.unwrap_or(false))
     }
@@ -128,10 +128,10 @@ impl<D: Default> Hub<D> {
         offset: &str,
         token: Option<AckToken>,
     ) -> Result<Once, OnceError> {
-        self.advance(now);
+        let now = self.advance(now);
         let once = self
             .with_namespace(socket.namespace, |namespace, out| {
-                namespace.accept_once(out, socket, offset, token)
+                namespace.accept_once(now, out, socket, offset, token)
             })
             .unwrap_or(Err(OnceError::UnknownSocket));
         if matches!(once, Ok(Once::Duplicate)) {
@@ -145,8 +145,9 @@ impl<D: Default> Hub<D> {
     /// or is not known any more.
     #[expect(clippy::needless_pass_by_value, reason = "what was withdrawn is not acknowledged")]
     pub fn withdraw(&mut self, token: AckToken) -> bool {
+        let now = self.now;
         let namespace = self.namespaces.get_mut(&token.socket.key.namespace);
-        namespace.is_some_and(|namespace| namespace.withdraw(&token))
+        namespace.is_some_and(|namespace| namespace.withdraw(now, &token))
     }
 
     /// Emits an event to an audience. Returns the number of connected sockets that it goes to; it

@@ -82,11 +82,12 @@ impl<D: Default> Hub<D> {
     ///
     /// Every session ends here, whatever the cause.
     pub(super) fn end(&mut self, socket: SocketKey, cause: EndCause) -> bool {
+        let now = self.now;
         let ended = self.with_namespace(socket.namespace, |namespace, out| {
-            let ended = namespace.end(out, socket)?;
+            let ended = namespace.end(now, out, socket, cause)?;
             Some((ended, namespace.sessions.name().clone()))
         });
-        let Some(Some((Ended { id, key, data, rooms }, namespace))) = ended else {
+        let Some(Some((Ended { id, key, data, rooms, cause }, namespace))) = ended else {
             return false;
         };
         if let Some(key) = key {

@@ -36,12 +36,15 @@ mod event;
 mod ids;
 mod message;
 mod namespace;
+mod namespaces;
 mod once;
 mod outgoing;
 mod output;
 mod pacing;
 mod poison;
 mod reason;
+#[cfg(test)]
+mod rebuild;
 mod rejection;
 mod replace;
 mod request;
@@ -111,6 +114,9 @@ pub struct Hub<D> {
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
+    /// Where changes are recorded.
+    #[cfg(test)]
+    journal: sessions::Journal<D>,
 }
 
 type Predicate = Box<dyn Fn(&str) -> bool + Send>;
@@ -143,28 +149,9 @@ impl<D: Default> Hub<D> {
             out: VecDeque::new(),
             now: Timestamp::ZERO,
             totals: Totals::default(),
+            #[cfg(test)]
+            journal: sessions::Journal::default(),
         })
-    }
-
-    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
-    ///
-    /// # Errors
-    ///
-    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
-    pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
-        let name = NamespaceName::new(name).map_err(|_| NamespaceError::InvalidName)?;
-        if !self.names.contains_key(&name) {
-            self.create_namespace(name, false)?;
-        }
-        Ok(())
-    }
-
-    /// Lets clients ask to join every namespace whose name satisfies `predicate`.
-    ///
-    /// Such a namespace is made when the first client asks for it, and goes when no session,
-    /// connected or parked, is left in it.
-    pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
-        self.predicates.push(Box::new(predicate));
     }
 
     /// Takes a request of the link `from`.
@@ -188,7 +175,7 @@ impl<D: Default> Hub<D> {
             }
             RequestKind::Ack { socket, id, args } => {
                 let awaited = self.with_namespace(socket.key.namespace, |namespace, out| {
-                    namespace.handle_ack(out, socket, id, args)
+                    namespace.handle_ack(now, out, socket, id, args)
                 });
                 match awaited.flatten() {
                     Some(dropped) => {
@@ -200,7 +187,7 @@ impl<D: Default> Hub<D> {
             }
             RequestKind::Event { socket, event, ack } => {
                 let received = self.with_namespace(socket.key.namespace, |namespace, out| {
-                    namespace.receive(out, socket, event, ack)
+                    namespace.receive(now, out, socket, event, ack)
                 });
                 if received != Some(true) {
                     // The session has moved on, and its client sends the event there.
@@ -215,7 +202,7 @@ impl<D: Default> Hub<D> {
             }
             RequestKind::Confirm { socket, ids } => {
                 self.with_namespace(socket.key.namespace, |namespace, out| {
-                    namespace.confirm(out, socket, ids);
+                    namespace.confirm(now, out, socket, ids);
                 });
             }
         }
@@ -313,58 +300,6 @@ impl<D: Default> Hub<D> {
         let deadline = namespace.deadline();
         self.timers.arm(id, &mut namespace.armed, deadline);
         Some(result)
-    }
-
-    /// Removes a namespace that was made by a predicate and is not needed any more.
-    fn settle(&mut self, id: u32) {
-        let Some(namespace) = self.namespaces.get_mut(&id) else {
-            return;
-        };
-        let deadline = namespace.deadline();
-        self.timers.arm(id, &mut namespace.armed, deadline);
-        if namespace.is_removable() {
-            self.timers.disarm(id, &mut namespace.armed);
-            let name = namespace.sessions.name().clone();
-            let evicted = namespace.sessions.log().made_room();
-            self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
-            self.namespace_ids.note_end(namespace.acks.next_id());
-            self.namespaces.remove(&id);
-            self.names.remove(&name);
-        }
-    }
-
-    fn create_namespace(
-        &mut self,
-        name: NamespaceName,
-        is_dynamic: bool,
-    ) -> Result<u32, NamespaceError> {
-        let limit = self.config.limits.namespaces;
-        if self.namespaces.len() >= limit {
-            return Err(NamespaceError::TooMany { limit });
-        }
-        Ok(self.insert_namespace(name, is_dynamic))
-    }
-
-    /// Makes a namespace, also beyond the limit.
-    fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> u32 {
-        let id = self.namespace_ids.draw(|id| self.namespaces.contains_key(&id));
-        let epoch = u64::from(self.random());
-        let config = self.config.clone();
-        let mut namespace = Namespace::new(id, name.clone(), config, epoch, is_dynamic);
-        namespace.acks.resume(self.namespace_ids.next_ack());
-        self.namespaces.insert(id, namespace);
-        self.names.insert(name, id);
-        id
-    }
-
-    fn random(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.entropy.fill(&mut bytes);
-        u32::from_le_bytes(bytes)
-    }
-
-    fn find_namespace(&self, name: &str) -> Option<u32> {
-        self.names.get(name).copied()
     }
 
     fn advance(&mut self, now: Timestamp) -> Timestamp {

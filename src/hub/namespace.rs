@@ -1,6 +1,6 @@
 //! One namespace: its sessions and the acknowledgements it waits for.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use smallvec::SmallVec;
@@ -12,13 +12,14 @@ use super::{
     event::Event,
     message::{Attached, Delivery, Reliability},
     output::Output,
-    reason::{DisconnectReason, ExpiryCause},
-    sessions::{Ended, Member, Sessions},
+    reason::{DisconnectReason, EndCause, ExpiryCause},
+    sessions::{Change, Ended, Member, Sessions},
 };
 use crate::{
     config::ServerConfig,
     id::{AckId, ConnectionId, SocketKey},
-    socket::{self, Args, Encoded, NamespaceName},
+    recovery::Addressees,
+    socket::{self, Args, Encoded},
     time::Timestamp,
 };
 
@@ -42,14 +43,13 @@ pub(super) type Outbox<D> = VecDeque<Output<D>>;
 impl<D> Namespace<D> {
     pub(super) fn new(
         id: u32,
-        name: NamespaceName,
+        sessions: Sessions<D>,
         config: Arc<ServerConfig>,
-        epoch: u64,
         is_dynamic: bool,
     ) -> Self {
         Self {
             id,
-            sessions: Sessions::new(name, config.clone(), epoch),
+            sessions,
             is_dynamic,
             waiting: 0,
             armed: Timestamp::NEVER,
@@ -75,9 +75,11 @@ impl<D> Namespace<D> {
         }
         self.config.check_event(event, is_logged)?;
         let to = Sessions::<D>::addressed_to(socket.index);
-        let packet = self.sessions.publish(now, &to, event, None, is_logged);
-        let reliability = Reliability::of_event(is_volatile, is_logged);
-        out.extend(connection.map(|to| self.deliver_one(to, packet, reliability)));
+        let packet = self.publish(now, &to, event, None, is_logged);
+        if let (Some(to), Some(packet)) = (connection, packet) {
+            let reliability = Reliability::of_event(is_volatile, is_logged);
+            out.push_back(self.deliver_one(to, packet, reliability));
+        }
         Ok(())
     }
 
@@ -98,11 +100,14 @@ impl<D> Namespace<D> {
         }
         self.config.check_event(event, is_logged)?;
         self.check_acks()?;
-        let id = self.acks.expect_one(now.saturating_add(timeout), socket, is_logged);
+        let id = self.take_ack_id(now);
+        self.acks.expect_one(id, now.saturating_add(timeout), socket, is_logged);
         let to = Sessions::<D>::addressed_to(socket.index);
-        let packet = self.sessions.publish(now, &to, event, Some(id), is_logged);
-        let reliability = Reliability::of_event(false, is_logged);
-        out.extend(connection.map(|to| self.deliver_one(to, packet, reliability)));
+        let packet = self.publish(now, &to, event, Some(id), is_logged);
+        if let (Some(to), Some(packet)) = (connection, packet) {
+            let reliability = Reliability::of_event(false, is_logged);
+            out.push_back(self.deliver_one(to, packet, reliability));
+        }
         Ok(AckId { namespace: self.id.into(), id })
     }
 
@@ -123,9 +128,9 @@ impl<D> Namespace<D> {
         if to.is_empty() && !is_logged {
             return Ok(0);
         }
-        let packet = self.sessions.publish(now, &addressees, event, None, is_logged);
+        let packet = self.publish(now, &addressees, event, None, is_logged);
         let count = to.len();
-        if count > 0 {
+        if let Some(packet) = packet.filter(|_| count > 0) {
             let namespace = self.id;
             let reliability = Reliability::of_event(is_volatile, is_logged);
             out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
@@ -151,16 +156,18 @@ impl<D> Namespace<D> {
             sockets.push(occupant.socket);
         });
         let sockets = sockets.into_iter().filter_map(|index| self.key(index)).collect();
-        let id = self.acks.expect_many(now.saturating_add(timeout), sockets);
+        let id = self.take_ack_id(now);
+        self.acks.expect_many(id, now.saturating_add(timeout), sockets);
         let ack = AckId { namespace: self.id.into(), id };
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
             return Ok(ack);
         }
-        let packet = self.sessions.publish(now, &addressees, event, Some(id), false);
-        let namespace = self.id;
-        let reliability = Reliability::of_event(audience.is_volatile(), false);
-        out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
+        if let Some(packet) = self.publish(now, &addressees, event, Some(id), false) {
+            let namespace = self.id;
+            let reliability = Reliability::of_event(audience.is_volatile(), false);
+            out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
+        }
         Ok(ack)
     }
 
@@ -168,6 +175,7 @@ impl<D> Namespace<D> {
     /// make room; `None` if nobody waits for this one.
     pub(super) fn handle_ack(
         &mut self,
+        now: Timestamp,
         out: &mut Outbox<D>,
         socket: Attached,
         id: u64,
@@ -180,7 +188,7 @@ impl<D> Namespace<D> {
         let limit = self.config.limits.broadcast_answer_bytes;
         let (settled, dropped) = self.acks.answer(id, socket.key, args, limit);
         if let Some(settled) = settled {
-            self.sessions.settle_question(id);
+            self.sessions.apply(now, Change::SettleAck { id });
             out.push_back(self.settled(id, settled));
         }
         Some(dropped)
@@ -197,10 +205,10 @@ impl<D> Namespace<D> {
         let Some(id) = self.member(socket).map(|member| member.id) else {
             return false;
         };
-        if !self.sessions.park(now, socket.index) {
+        if !self.sessions.apply(now, Change::Park { index: socket.index }).is_done() {
             return false;
         }
-        self.give_up_acks(out, socket, true);
+        self.give_up_acks(now, out, socket, true);
         out.push_back(Output::Event(Event::Disconnected {
             socket,
             id,
@@ -218,14 +226,17 @@ impl<D> Namespace<D> {
     /// replayed. On the same link nothing was lost, and it may answer yet.
     pub(super) fn attach(
         &mut self,
+        now: Timestamp,
         out: &mut Outbox<D>,
         socket: SocketKey,
         connection: ConnectionId,
         claimed: u64,
     ) -> Option<ConnectionId> {
-        let former = self.sessions.attach(socket.index, connection, claimed)?;
+        let former = self.member(socket)?.connection();
+        self.sessions.apply(now, Change::Attach { index: socket.index, connection, claimed });
+        let former = former?;
         if former != connection {
-            self.give_up_acks(out, socket, true);
+            self.give_up_acks(now, out, socket, true);
         }
         Some(former)
     }
@@ -245,11 +256,11 @@ impl<D> Namespace<D> {
     /// Settles what has waited for too long and drops what is too old.
     pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
         while let Some((id, settled)) = self.acks.next_timed_out(now) {
-            self.sessions.settle_question(id);
+            self.sessions.apply(now, Change::SettleAck { id });
             out.push_back(self.settled(id, settled));
         }
         if self.sessions.log().deadline() <= now {
-            self.sessions.expire_log(now);
+            self.sessions.apply(now, Change::ExpireLog);
         }
     }
 
@@ -288,16 +299,47 @@ impl<D> Namespace<D> {
     }
 
     /// Takes out a session that is over; see [`Hub::end`](super::Hub::end).
-    pub(super) fn end(&mut self, out: &mut Outbox<D>, socket: SocketKey) -> Option<Ended<D>> {
+    pub(super) fn end(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        cause: EndCause,
+    ) -> Option<Ended<D>> {
         self.member(socket)?;
-        self.give_up_acks(out, socket, false);
-        self.sessions.end(socket.index)
+        self.give_up_acks(now, out, socket, false);
+        self.sessions.apply(now, Change::End { index: socket.index, cause }).ended()
     }
 
-    fn give_up_acks(&mut self, out: &mut Outbox<D>, socket: SocketKey, goes_on: bool) {
+    #[inline]
+    fn publish(
+        &mut self,
+        now: Timestamp,
+        to: &Addressees,
+        event: &socket::Event,
+        ack: Option<u64>,
+        is_logged: bool,
+    ) -> Option<Encoded> {
+        let (to, event) = (Cow::Borrowed(to), Cow::Borrowed(event));
+        self.sessions.apply(now, Change::Publish { to, event, ack, is_logged }).published()
+    }
+
+    fn take_ack_id(&mut self, now: Timestamp) -> u64 {
+        let id = self.sessions.next_ack();
+        self.sessions.apply(now, Change::TakeAckId { id });
+        id
+    }
+
+    fn give_up_acks(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: SocketKey,
+        goes_on: bool,
+    ) {
         let namespace = self.id.into();
         self.acks.give_up(socket, goes_on, |id, outcome| {
-            self.sessions.settle_question(id);
+            self.sessions.apply(now, Change::SettleAck { id });
             out.push_back(settled(AckId { namespace, id }, outcome));
         });
     }

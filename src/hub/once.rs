@@ -1,6 +1,6 @@
 //! Events of clients that are handled once, and their answers.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     Output,
@@ -8,17 +8,19 @@ use super::{
     event::Event,
     message::{AckToken, Attached, Once, Reliability},
     namespace::{Namespace, Outbox},
-    sessions::{AnswerKey, Known, Member, OFFSET_LEN_MAX, Waiting},
+    sessions::{AnswerKey, Change, Known, Member, OFFSET_LEN_MAX, Waiting},
 };
 use crate::{
     id::SocketKey,
     socket::{self, Args, Encoded},
+    time::Timestamp,
 };
 
 impl<D> Namespace<D> {
     /// Answers an event that a client asked an acknowledgement for.
     pub(super) fn acknowledge(
         &mut self,
+        now: Timestamp,
         out: &mut Outbox<D>,
         token: AckToken,
         args: &Args,
@@ -30,10 +32,9 @@ impl<D> Namespace<D> {
         let index = socket.key.index;
         let is_kept = is_counted || offset.is_some();
         if is_counted {
-            self.sessions.keep_answer(index, AnswerKey::Id(id), args);
+            self.keep_answer(now, index, AnswerKey::Id(id), args);
         }
-        let later =
-            offset.and_then(|it| self.sessions.keep_answer(index, AnswerKey::Offset(it), args));
+        let later = offset.and_then(|it| self.keep_answer(now, index, AnswerKey::Offset(it), args));
         let first = Waiting { socket, id };
         let is_sent = self.answer(out, first, is_counted, args);
         let is_sent_again = later.is_some_and(|later| self.answer(out, later, is_counted, args));
@@ -43,6 +44,7 @@ impl<D> Namespace<D> {
     /// Decides whether an event with this offset is new.
     pub(super) fn accept_once(
         &mut self,
+        now: Timestamp,
         out: &mut Outbox<D>,
         socket: SocketKey,
         offset: &str,
@@ -53,7 +55,8 @@ impl<D> Namespace<D> {
         }
         self.member(socket).ok_or(OnceError::UnknownSocket)?;
         let waiting = token.as_ref().map(|token| Waiting { socket: token.socket, id: token.id });
-        let known = self.sessions.accept_offset(socket.index, offset, waiting);
+        let accept = Change::Accept { index: socket.index, offset: Cow::Borrowed(offset), waiting };
+        let known = self.sessions.apply(now, accept).accepted();
         match (known.ok_or(OnceError::UnknownSocket)?, token) {
             (Known::Fresh, Some(token)) => {
                 Ok(Once::Fresh(Some(AckToken { offset: Some(offset.into()), ..token })))
@@ -61,11 +64,11 @@ impl<D> Namespace<D> {
             (Known::Fresh, None) => {
                 // Nobody will answer it, so a later try is answered by the library.
                 let key = AnswerKey::Offset(offset.into());
-                self.sessions.keep_answer(socket.index, key, &Args::empty());
+                self.keep_answer(now, socket.index, key, &Args::empty());
                 Ok(Once::Fresh(None))
             }
             (Known::Duplicate(Some(args)), Some(token)) => {
-                self.acknowledge(out, AckToken { offset: None, ..token }, &args);
+                self.acknowledge(now, out, AckToken { offset: None, ..token }, &args);
                 Ok(Once::Duplicate)
             }
             (Known::Duplicate(_), _) => Ok(Once::Duplicate),
@@ -74,17 +77,21 @@ impl<D> Namespace<D> {
 
     /// Takes back that an event was accepted. Returns false if it was not, or is not known any
     /// more.
-    pub(super) fn withdraw(&mut self, token: &AckToken) -> bool {
+    pub(super) fn withdraw(&mut self, now: Timestamp, token: &AckToken) -> bool {
         let AckToken { socket, id, is_counted, offset } = token;
-        let id = is_counted.then_some(*id);
-        self.member(socket.key).is_some()
-            && self.sessions.withdraw(socket.key.index, id, offset.as_deref())
+        if self.member(socket.key).is_none() {
+            return false;
+        }
+        let (index, id) = (socket.key.index, is_counted.then_some(*id));
+        let offset = offset.as_deref().map(Cow::Borrowed);
+        self.sessions.apply(now, Change::Withdraw { index, id, offset }).is_done()
     }
 
     /// Takes an event of a client that counts them. Returns false if the session has moved to
     /// another link: what arrives on the former one is not counted, and so comes again.
     pub(super) fn receive(
         &mut self,
+        now: Timestamp,
         out: &mut Outbox<D>,
         socket: Attached,
         event: socket::Event,
@@ -92,7 +99,7 @@ impl<D> Namespace<D> {
     ) -> bool {
         let is_current = self.attached(socket).is_some();
         if is_current {
-            self.sessions.count_received(socket.key.index);
+            self.sessions.apply(now, Change::Count { index: socket.key.index });
             let ack = ack.map(|id| AckToken { is_counted: true, ..AckToken::new(socket, id) });
             out.push_back(Output::Event(Event::Received { socket: socket.key, event, ack }));
         }
@@ -101,14 +108,32 @@ impl<D> Namespace<D> {
 
     /// Tells a client that counts its events how many were received and which of those that it
     /// asks about it is to send again, and repeats answers.
-    pub(super) fn confirm(&mut self, out: &mut Outbox<D>, socket: Attached, ids: Vec<u64>) {
+    pub(super) fn confirm(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        socket: Attached,
+        ids: Vec<u64>,
+    ) {
         let Some(connection) = self.attached(socket).and_then(Member::connection) else {
             return;
         };
-        let packets = self.sessions.take_question(socket.key.index, ids).unwrap_or_default();
-        for packet in packets {
+        let question = Change::Question { index: socket.key.index, ids };
+        for packet in self.sessions.apply(now, question).told() {
             out.push_back(self.deliver_one(connection, packet, Reliability::Owed));
         }
+    }
+
+    /// Keeps an answer. Returns the later try that waits for it.
+    fn keep_answer(
+        &mut self,
+        now: Timestamp,
+        index: u32,
+        key: AnswerKey,
+        args: &Args,
+    ) -> Option<Waiting> {
+        let args = Cow::Borrowed(args);
+        self.sessions.apply(now, Change::Answer { index, key, args }).answered()
     }
 
     /// Sends an answer: to the link that asked, or, if the client counts, to any of the session.

@@ -6,6 +6,7 @@ use super::{
     message::ReplyKind,
     reason::{EndCause, ExpiryCause},
     request::ConnectRequest,
+    sessions::Change,
     turns::{Paid, Stage},
 };
 use crate::{engine::CloseReason, id::SocketKey, stats::increment, time::Timestamp};
@@ -56,7 +57,9 @@ impl<D: Default> Hub<D> {
             }
             self.leave_queue(session, request);
             if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
-                namespace.sessions.set_spare_turn(session.index, session.generation);
+                let SocketKey { index, generation, .. } = session;
+                let change = Change::SpareTurn { index, generation, is_spare: true };
+                namespace.sessions.apply(now, change);
             }
             self.proceed(now, request);
         }
@@ -70,11 +73,16 @@ impl<D: Default> Hub<D> {
     /// and before it was answered, has made nothing of that turn: so the newer one has it, but only
     /// once. Without that, a client that asks in step with the rate would miss its turn each time.
     pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
-        let Held { socket, position } = held;
+        let (now, Held { socket, position }) = (self.now, held);
         let held = self.with_namespace(socket.namespace, |namespace, _| {
             let sessions = &mut namespace.sessions;
-            let has_turn = sessions.take_spare_turn(socket.index) && is_anew;
-            (sessions.hold(socket.index, position), has_turn)
+            let SocketKey { index, generation, .. } = socket;
+            let has_turn = sessions.has_spare_turn(index);
+            if has_turn {
+                sessions.apply(now, Change::SpareTurn { index, generation, is_spare: false });
+            }
+            sessions.apply(now, Change::Hold { index, position });
+            (sessions.reached(index), has_turn && is_anew)
         });
         let (reached, has_turn) = held.unwrap_or_default();
         if has_turn {
@@ -121,11 +129,13 @@ impl<D: Default> Hub<D> {
     }
 
     fn leave_queue(&mut self, session: SocketKey, request: ConnectRequest) {
+        let now = self.now;
         let Some(reached) = self.connects.turns.leave(session, request) else {
             return;
         };
         if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
-            namespace.sessions.note_reached(session.index, session.generation, reached);
+            let SocketKey { index, generation, .. } = session;
+            namespace.sessions.apply(now, Change::Reach { index, generation, reached });
         }
     }
 
@@ -145,7 +155,8 @@ impl<D: Default> Hub<D> {
                 continue;
             };
             // The timer is seen to when the session is over, since its time may be long past.
-            namespace.sessions.release(now, socket.index, socket.generation, position);
+            let SocketKey { index, generation, .. } = socket;
+            namespace.sessions.apply(now, Change::Release { index, generation, position });
             if namespace.has_expired(now, socket) {
                 self.end(socket, EndCause::Expired(ExpiryCause::TimedOut));
             }

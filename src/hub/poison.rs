@@ -4,7 +4,7 @@
 //! tells it from one whose network is bad: it *closes*, in an orderly way, and it has processed
 //! nothing of what was on its way to it.
 
-use super::{Hub, Output, claim::Claim, event::Event, message::Attached};
+use super::{Hub, Output, claim::Claim, event::Event, message::Attached, sessions::Change};
 use crate::{
     socket::{self, Decoder, DecoderLimits, Encoded, Kind},
     time::Timestamp,
@@ -16,7 +16,7 @@ impl<D: Default> Hub<D> {
         if let Some(namespace) = self.namespaces.get_mut(&socket.key.namespace)
             && namespace.attached(socket).is_some()
         {
-            namespace.sessions.note_left(now, socket.key.index);
+            namespace.sessions.apply(now, Change::Refuse { index: socket.key.index });
         }
     }
 

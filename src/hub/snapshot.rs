@@ -85,7 +85,7 @@ impl<D: Clone> Hub<D> {
         let taken_at = self.now.max(now);
         let namespaces = self.names.values().filter_map(|id| {
             let namespace = self.namespaces.get(id)?;
-            namespace.sessions.snapshot(taken_at, namespace.acks.next_id())
+            namespace.sessions.snapshot(taken_at)
         });
         Snapshot {
             version: Version,
@@ -128,7 +128,7 @@ impl<D: Default> Hub<D> {
         &mut self,
         now: Timestamp,
         snapshot: Snapshot<D>,
-    ) -> Result<Vec<Restored<D>>, Inconsistent> {
+    ) -> Result<Vec<Sessions<D>>, Inconsistent> {
         let Snapshot { version: Version, taken_at, next_generation, namespaces } = snapshot;
         let next_generation = Generation::from_raw(next_generation);
         let next_generation = next_generation.ok_or(Inconsistent("next_generation"))?;
@@ -139,7 +139,6 @@ impl<D: Default> Hub<D> {
         let mut keys = BTreeMap::new();
         let mut restored = Vec::with_capacity(namespaces.len());
         for snapshot in namespaces {
-            let next_ack = snapshot.next_ack();
             let (config, jump) = (self.config.clone(), self.random());
             let context = SessionsContext { config, resumption, jump };
             let sessions = Sessions::restore(snapshot, context, &mut self.next_generation)?;
@@ -147,15 +146,14 @@ impl<D: Default> Hub<D> {
                 let is_new = keys.insert(key.index_key(), index).is_none();
                 require(is_new, "sessions.pid")?;
             }
-            restored.push(Restored { sessions, next_ack });
+            restored.push(sessions);
         }
         Ok(restored)
     }
 
     /// Makes a namespace what it was, and ends the sessions that have expired, that are too many,
     /// or whose namespace there is not any more.
-    fn install(&mut self, now: Timestamp, restored: Restored<D>) {
-        let Restored { sessions, next_ack } = restored;
+    fn install(&mut self, now: Timestamp, sessions: Sessions<D>) {
         let name = sessions.name().clone();
         let is_served = self.find_namespace(name.as_str()).is_some()
             || (self.is_accepted(&name) && self.namespaces.len() < self.config.limits.namespaces);
@@ -171,8 +169,8 @@ impl<D: Default> Hub<D> {
             self.keys.insert(key.index_key(), socket);
             restored.push(socket);
         }
-        namespace.sessions = sessions;
-        namespace.acks.resume(next_ack);
+        let next_ack = namespace.sessions.next_ack();
+        namespace.sessions = sessions.asking_from(next_ack);
         if !is_served {
             for socket in restored {
                 self.end(socket, EndCause::Expired(ExpiryCause::Evicted));
@@ -181,12 +179,6 @@ impl<D: Default> Hub<D> {
         self.expire(now, id);
         self.settle(id);
     }
-}
-
-/// A namespace that was checked.
-struct Restored<D> {
-    sessions: Sessions<D>,
-    next_ack: u64,
 }
 
 impl From<Inconsistent> for RestoreError {

@@ -1,6 +1,6 @@
 //! How often in a row a client has refused the same replay.
 
-use super::Sessions;
+use super::{Effect, Sessions};
 use crate::{socket::Encoded, time::Timestamp};
 
 /// The replays that a session was sent from one position. Forgotten when it has got on.
@@ -16,30 +16,32 @@ pub(super) struct Attempts {
 
 impl<D> Sessions<D> {
     /// The client is sent what it has missed since `position`, if that is anything.
-    pub(in crate::hub) fn begin_attempt(
+    pub(super) fn begin_attempt(
         &mut self,
         now: Timestamp,
         index: u32,
         position: u64,
-        is_replay: bool,
-    ) {
-        let moves_on = is_replay && self.moves_on(index, position);
+        is_empty: bool,
+    ) -> Effect<D> {
+        let moves_on = !is_empty && self.moves_on(index, position);
         let former = self.attempts.remove(&index).filter(|former| former.position == position);
         let refused = former.map_or(0, |former| former.refused);
         if moves_on {
             self.attempts.insert(index, Attempts { position, at: now, refused });
         }
+        Effect::Done
     }
 
     /// The client has closed its link after the replay had begun to leave. If it
     /// was not soon, that says nothing: a client whose network is bad closes when it misses pings.
-    pub(in crate::hub) fn note_left(&mut self, now: Timestamp, index: u32) {
+    pub(super) fn note_left(&mut self, now: Timestamp, index: u32) -> Effect<D> {
         let soon = self.config.ping_interval.saturating_add(self.config.ping_timeout);
         if let Some(attempts) = self.attempts.get_mut(&index)
             && now.saturating_since(attempts.at) < soon
         {
             attempts.refused = attempts.refused.saturating_add(1);
         }
+        Effect::Done
     }
 
     /// Whether the client has refused the replay from that position too often.

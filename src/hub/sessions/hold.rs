@@ -1,6 +1,6 @@
 //! Sessions that are kept because they were claimed in time, and what their claims cost.
 
-use super::Sessions;
+use super::{Effect, Sessions};
 use crate::{id::Generation, time::Timestamp};
 
 /// The claims of a session.
@@ -15,27 +15,31 @@ pub(super) struct Claims {
 }
 
 impl<D> Sessions<D> {
-    /// Keeps a session, and what the log has after `position`, until it is released. Returns how
-    /// far its claims have got in the virtual time of their queue.
+    /// Keeps a session, and what the log has after `position`, until it is released.
     ///
     /// The bounds of the log on count and bytes go on.
-    pub(in crate::hub) fn hold(&mut self, index: u32, position: Option<u64>) -> u64 {
+    pub(super) fn hold(&mut self, index: u32, position: Option<u64>) -> Effect<D> {
         if let Some(position) = position {
             self.log.hold(position);
         }
         self.change_holds(index, |claims| claims.undecided = claims.undecided.saturating_add(1));
+        Effect::Done
+    }
+
+    /// How far the claims of a session have got in the virtual time of their queue.
+    pub(in crate::hub) fn reached(&self, index: u32) -> u64 {
         self.claims.get(&index).map_or(0, |claims| claims.reached)
     }
 
     /// Lets go of a session that was held with the same position, even if it is over by now, and of
     /// what has got too old meanwhile.
-    pub(in crate::hub) fn release(
+    pub(super) fn release(
         &mut self,
         now: Timestamp,
         index: u32,
         generation: Generation,
         position: Option<u64>,
-    ) {
+    ) -> Effect<D> {
         if let Some(position) = position {
             self.log.release_hold(position);
             self.expire_log(now);
@@ -45,6 +49,7 @@ impl<D> Sessions<D> {
                 claims.undecided = claims.undecided.saturating_sub(1);
             });
         }
+        Effect::Done
     }
 
     /// Whether a claim of the session is not decided.
@@ -53,28 +58,34 @@ impl<D> Sessions<D> {
     }
 
     /// Notes how far the claims of a session have got in the virtual time of their queue.
-    pub(in crate::hub) fn note_reached(
+    pub(super) fn note_reached(
         &mut self,
         index: u32,
         generation: Generation,
         reached: u64,
-    ) {
+    ) -> Effect<D> {
         if self.get(index, generation).is_some() {
             self.claims.entry(index).or_default().reached = reached;
         }
+        Effect::Done
     }
 
-    /// Notes that a claim of a session has had its turn.
-    pub(in crate::hub) fn set_spare_turn(&mut self, index: u32, generation: Generation) {
+    /// Notes whether a claim of a session has had a turn that another one can make up for.
+    pub(super) fn note_turn(
+        &mut self,
+        index: u32,
+        generation: Generation,
+        is_spare: bool,
+    ) -> Effect<D> {
         if self.get(index, generation).is_some() {
-            self.claims.entry(index).or_default().has_spare_turn = true;
+            self.claims.entry(index).or_default().has_spare_turn = is_spare;
         }
+        Effect::Done
     }
 
-    /// Whether a claim of a session has had a turn. Another claim can make up for it only once.
-    pub(in crate::hub) fn take_spare_turn(&mut self, index: u32) -> bool {
-        let claims = self.claims.get_mut(&index);
-        claims.is_some_and(|claims| core::mem::take(&mut claims.has_spare_turn))
+    /// Whether a claim of a session has had a turn, and nothing is known to have come of it.
+    pub(in crate::hub) fn has_spare_turn(&self, index: u32) -> bool {
+        self.claims.get(&index).is_some_and(|claims| claims.has_spare_turn)
     }
 
     /// How many rooms a claim of the session concerns.

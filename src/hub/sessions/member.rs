@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 
 use super::receipts::Receipts;
 use crate::{
-    hub::room_names::RoomNames,
+    hub::{reason::EndCause, room_names::RoomNames},
     id::{ConnectionId, Generation, RecoveryKey, SocketId},
     recovery::Memberships,
     time::Timestamp,
 };
 
 /// One session.
+#[derive(Debug)]
 pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) id: SocketId,
     pub(in crate::hub) key: Option<RecoveryKey>,
@@ -30,13 +31,26 @@ pub(in crate::hub) struct Member<D> {
     pub(super) receipts: Option<Box<Receipts>>,
 }
 
+/// What a new session is made of.
+#[derive(Clone, Debug)]
+pub(in crate::hub) struct Birth<D> {
+    pub(in crate::hub) id: SocketId,
+    pub(in crate::hub) key: Option<RecoveryKey>,
+    pub(in crate::hub) generation: Generation,
+    pub(in crate::hub) connection: ConnectionId,
+    pub(in crate::hub) claimed: u64,
+    pub(in crate::hub) data: D,
+}
+
 /// What is left of a session that is over.
+#[derive(Debug)]
 pub(in crate::hub) struct Ended<D> {
     pub(in crate::hub) id: SocketId,
     pub(in crate::hub) key: Option<RecoveryKey>,
     pub(in crate::hub) data: D,
     /// The rooms that it was in.
     pub(in crate::hub) rooms: RoomNames,
+    pub(in crate::hub) cause: EndCause,
 }
 
 /// Where a session is.

@@ -1,12 +1,19 @@
 //! The sessions of one namespace: their rooms, their links, their log.
 //!
-//! Every change of a session or of the log begins with a method in this file, and nothing else
-//! makes one: a journal of changes would be recorded here and nowhere else.
+//! Every change of a session or of the log is a [`Change`], a value, and [`Sessions::apply`] makes
+//! it. Nothing else can: outside of this module sessions are only looked at. So the changes of a
+//! namespace, recorded and made again at the same times, give the same sessions and the same log.
 
 mod attempts;
+mod change;
+mod emission;
 mod hold;
+#[cfg(test)]
+mod journal;
+mod life;
 mod member;
 mod occupancy;
+mod once;
 mod own;
 mod receipts;
 mod recover;
@@ -16,24 +23,26 @@ mod snapshot;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    vec::Vec,
 };
 
 use slab::Slab;
 
-use self::{attempts::Attempts, hold::Claims, member::Place, select::Marks};
+#[cfg(test)]
+pub(in crate::hub) use self::journal::{Entries, Entry, Journal};
+use self::{attempts::Attempts, emission::ACK_ID_MAX, hold::Claims, select::Marks};
 pub(in crate::hub) use self::{
-    member::{Ended, Member},
+    change::{Change, Effect},
+    member::{Birth, Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
     snapshot::{SessionsContext, SessionsSnapshot},
 };
-use super::{error::RoomError, room_names::RoomNames, rooms::Rooms};
+use super::{room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
-    id::{ConnectionId, Generation, RecoveryKey, SocketId},
-    recovery::{Addressees, Memberships, RecoveryBuffer, RoomId},
+    id::{ConnectionId, Generation, SocketId},
+    recovery::{RecoveryBuffer, RoomId},
     shrink::Cuts,
-    socket::{Args, Encoded, Event, NamespaceName},
+    socket::NamespaceName,
     time::Timestamp,
 };
 
@@ -54,17 +63,11 @@ pub(in crate::hub) struct Sessions<D> {
     /// Sessions that were sent a replay and are not known to have got on since. Not in snapshots:
     /// the next process begins to count anew.
     attempts: BTreeMap<u32, Attempts>,
+    /// Ids of acknowledgements go on, so that a late answer is taken for no other.
+    next_ack: u64,
     marks: Marks,
-}
-
-/// What a new session is made of.
-pub(in crate::hub) struct Birth<D> {
-    pub(in crate::hub) id: SocketId,
-    pub(in crate::hub) key: Option<RecoveryKey>,
-    pub(in crate::hub) generation: Generation,
-    pub(in crate::hub) connection: ConnectionId,
-    pub(in crate::hub) claimed: u64,
-    pub(in crate::hub) data: D,
+    #[cfg(test)]
+    pub(in crate::hub) journal: Journal<D>,
 }
 
 impl<D> Sessions<D> {
@@ -80,248 +83,66 @@ impl<D> Sessions<D> {
             claims: BTreeMap::new(),
             expiries: BTreeSet::new(),
             attempts: BTreeMap::new(),
+            next_ack: 0,
             marks: Marks::default(),
+            #[cfg(test)]
+            journal: Journal::default(),
         }
     }
 
-    /// Starts a session whose floor is the present position, in the room named after its id.
-    pub(in crate::hub) fn open(&mut self, birth: Birth<D>) -> u32 {
-        let floor = self.log.head();
-        let entry = self.members.vacant_entry();
-        let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
-        let (id, own_room) = (birth.id, RoomId::own(index));
-        entry.insert(Member {
-            id: birth.id,
-            key: birth.key,
-            generation: birth.generation,
-            attachment: 0,
-            claimed: birth.claimed,
-            data: birth.data,
-            place: Place::Live(birth.connection),
-            floor,
-            is_restored: false,
-            memberships: Memberships::new(floor),
-            receipts: None,
-        });
-        self.enter(index, RoomId::ALL);
-        self.enter(index, own_room);
-        match self.rooms.find(id.as_str()) {
-            // Somebody was there before.
-            Some(shared) => self.enter(index, shared),
-            None => {
-                self.alone.insert(id, index);
+    /// The same with ids of acknowledgements from `next` on, or from a later one.
+    pub(in crate::hub) fn asking_from(mut self, next: u64) -> Self {
+        self.next_ack = self.next_ack.max(next.min(ACK_ID_MAX));
+        self
+    }
+
+    /// Makes a change at the head of the log. Nothing else changes sessions or the log.
+    #[expect(
+        clippy::inline_always,
+        reason = "callers know which change they make, and an event to one socket pays for no other"
+    )]
+    #[inline(always)]
+    pub(in crate::hub) fn apply(&mut self, now: Timestamp, change: Change<'_, D>) -> Effect<D> {
+        #[cfg(test)]
+        self.journal.change(&self.name, now, &change);
+        match change {
+            Change::Open(birth) => self.open(birth),
+            Change::Attach { index, connection, claimed } => {
+                self.attach(index, connection, claimed)
             }
-        }
-        index
-    }
-
-    /// Joins a room from the next packet on; false if the session is in it already.
-    pub(in crate::hub) fn join(&mut self, index: u32, name: &str) -> Result<bool, RoomError> {
-        let limits = &self.config.limits;
-        let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
-        let room = self.find_room(name);
-        if room.is_some_and(|room| member.memberships.is_in(room)) {
-            return Ok(false);
-        }
-        if name.len() > limits.room_name_bytes {
-            return Err(RoomError::NameTooLong { limit: limits.room_name_bytes });
-        }
-        if self.counted_rooms(member) >= limits.rooms_per_socket {
-            return Err(RoomError::TooManyRooms { limit: limits.rooms_per_socket });
-        }
-        let room = match room {
-            Some(room) => self.share(room),
-            None => self.rooms.find_or_create(name),
-        };
-        self.enter(index, room);
-        self.forget_past(index);
-        Ok(true)
-    }
-
-    /// Leaves a room from the next packet on; false if the session is not in it, or if it is the
-    /// one named after its id.
-    pub(in crate::hub) fn leave(&mut self, index: u32, name: &str) -> bool {
-        let Some(room) = self.find_room(name) else {
-            return false;
-        };
-        let limit = self.memberships_limit();
-        let Some(member) = self.members.get_mut(index as usize) else {
-            return false;
-        };
-        if name == member.id.as_str() {
-            return false;
-        }
-        let is_live = member.is_live();
-        let Some((membership, is_kept)) = member.memberships.leave(&self.log, room, limit) else {
-            return false;
-        };
-        self.vacate(room, membership.slot, is_live);
-        if is_kept {
-            self.rooms.retain_past(room);
-        }
-        self.forget_past(index);
-        self.free_if_unused(room);
-        true
-    }
-
-    /// Keeps a session without its link. Returns whether it was live.
-    pub(in crate::hub) fn park(&mut self, now: Timestamp, index: u32) -> bool {
-        let Some(recovery) = &self.config.recovery else {
-            return false;
-        };
-        let expires = now.saturating_add(recovery.max_disconnection);
-        let is_live = self.members.get(index as usize).is_some_and(Member::is_live);
-        if is_live {
-            self.relocate(index, Place::Parked { expires });
-        }
-        is_live
-    }
-
-    /// Gives a session a link, a new one if it has one. Returns the one that it had.
-    pub(in crate::hub) fn attach(
-        &mut self,
-        index: u32,
-        connection: ConnectionId,
-        claimed: u64,
-    ) -> Option<ConnectionId> {
-        let place = self.members.get(index as usize)?.place;
-        self.relocate(index, Place::Live(connection));
-        if let Some(member) = self.members.get_mut(index as usize) {
-            member.attachment = member.attachment.saturating_add(1);
-            member.claimed = claimed;
-            if let Some(receipts) = &mut member.receipts {
-                receipts.relink();
+            Change::Park { index } => self.park(now, index),
+            Change::End { index, cause } => self.end(index, cause),
+            Change::Join { index, room } => self.join(index, &room),
+            Change::Leave { index, room } => self.leave(index, &room),
+            Change::SetData { index, data } => self.set_data(index, data),
+            Change::TakeAckId { id } => self.take_ack_id(id),
+            Change::Publish { to, event, ack, is_logged } => {
+                Effect::Published(self.publish(now, &to, &event, ack, is_logged))
             }
+            Change::SettleAck { id } => self.settle_ack(id),
+            Change::ExpireLog => self.expire_log(now),
+            Change::Count { index } => self.count_received(index),
+            Change::Accept { index, offset, waiting } => {
+                self.accept_offset(index, &offset, waiting)
+            }
+            Change::Answer { index, key, args } => self.keep_answer(index, key, &args),
+            Change::Withdraw { index, id, offset } => self.withdraw(index, id, offset.as_deref()),
+            Change::Question { index, ids } => self.take_question(index, ids),
+            Change::Hold { index, position } => self.hold(index, position),
+            Change::Release { index, generation, position } => {
+                self.release(now, index, generation, position)
+            }
+            Change::Reach { index, generation, reached } => {
+                self.note_reached(index, generation, reached)
+            }
+            Change::SpareTurn { index, generation, is_spare } => {
+                self.note_turn(index, generation, is_spare)
+            }
+            Change::Replay { index, position, is_empty } => {
+                self.begin_attempt(now, index, position, is_empty)
+            }
+            Change::Refuse { index } => self.note_left(now, index),
         }
-        match place {
-            Place::Live(former) => Some(former),
-            Place::Parked { .. } => None,
-        }
-    }
-
-    /// Changes the application's data of a session.
-    pub(in crate::hub) fn update_data<T>(
-        &mut self,
-        index: u32,
-        change: impl FnOnce(&mut D) -> T,
-    ) -> Option<T> {
-        self.members.get_mut(index as usize).map(|member| change(&mut member.data))
-    }
-
-    /// Counts an event of a client that counts them, too.
-    pub(in crate::hub) fn count_received(&mut self, index: u32) {
-        if let Some(member) = self.members.get_mut(index as usize) {
-            member.receipts.get_or_insert_default().count();
-        }
-    }
-
-    /// Accepts a client offset, or tells that it was accepted before.
-    pub(in crate::hub) fn accept_offset(
-        &mut self,
-        index: u32,
-        offset: &str,
-        waiting: Option<Waiting>,
-    ) -> Option<Known> {
-        let member = self.members.get_mut(index as usize)?;
-        let receipts = member.receipts.get_or_insert_default();
-        Some(receipts.accept(offset, waiting, &self.config.limits))
-    }
-
-    /// Keeps the answer to an event. Returns the later try that waits for it.
-    pub(in crate::hub) fn keep_answer(
-        &mut self,
-        index: u32,
-        key: AnswerKey,
-        args: &Args,
-    ) -> Option<Waiting> {
-        let member = self.members.get_mut(index as usize)?;
-        let is_sent = member.is_live();
-        member.receipts.get_or_insert_default().answer(key, args, is_sent, &self.config.limits)
-    }
-
-    /// Forgets that an event was accepted. Returns whether there was something to forget.
-    pub(in crate::hub) fn withdraw(
-        &mut self,
-        index: u32,
-        id: Option<u64>,
-        offset: Option<&str>,
-    ) -> bool {
-        let receipts = self.members.get_mut(index as usize).and_then(|it| it.receipts.as_mut());
-        receipts.is_some_and(|receipts| receipts.withdraw(id, offset, &self.config.limits))
-    }
-
-    /// A client that counts its events asks for these answers. Returns what to send.
-    pub(in crate::hub) fn take_question(
-        &mut self,
-        index: u32,
-        ids: Vec<u64>,
-    ) -> Option<Vec<Encoded>> {
-        let member = self.members.get_mut(index as usize)?;
-        Some(member.receipts.get_or_insert_default().question(&self.name, ids))
-    }
-
-    /// Ends a session for good.
-    pub(in crate::hub) fn end(&mut self, index: u32) -> Option<Ended<D>> {
-        let id = self.members.get(index as usize)?.id;
-        let rooms = self.names_of(index, id);
-        let member = self.members.try_remove(index as usize)?;
-        self.member_cuts.note_removal(&mut self.members);
-        if let Some(expiry) = member.expiry(self.is_held(index)) {
-            self.expiries.remove(&(expiry, index));
-        }
-        self.claims.remove(&index);
-        self.attempts.remove(&index);
-        self.alone.remove(&member.id);
-        for membership in member.memberships.current() {
-            self.vacate(membership.room, membership.slot, member.is_live());
-            self.free_if_unused(membership.room);
-        }
-        for room in member.memberships.past_rooms() {
-            self.rooms.release_past(room);
-            self.free_if_unused(room);
-        }
-        self.free_if_unused(RoomId::own(index));
-        let Member { id, key, data, .. } = member;
-        Some(Ended { id, key, data, rooms })
-    }
-
-    /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
-    ///
-    /// This is the one place where an emission takes its position.
-    pub(in crate::hub) fn publish(
-        &mut self,
-        now: Timestamp,
-        to: &Addressees,
-        event: &Event,
-        ack: Option<u64>,
-        is_logged: bool,
-    ) -> Encoded {
-        let name = &self.name;
-        if !is_logged {
-            // The official client takes any trailing string of an event for its offset.
-            let is_mistakable =
-                self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
-            let marker = is_mistakable.then(|| self.log.head_offset().text());
-            return Encoded::event(name, event, ack, marker.as_deref());
-        }
-        let encoded = self.log.append(now, to, ack, |offset| {
-            // Nor does it look at the offset of an event that asks for an acknowledgement.
-            let text = ack.is_none().then(|| offset.text());
-            Encoded::event(name, event, ack, text.as_deref())
-        });
-        self.free_released();
-        encoded
-    }
-
-    /// The acknowledgement with this id is not awaited any more.
-    pub(in crate::hub) fn settle_question(&mut self, id: u64) {
-        self.log.settle_question(id);
-    }
-
-    /// Drops packets that are too old from the log.
-    pub(in crate::hub) fn expire_log(&mut self, now: Timestamp) {
-        self.log.expire(now);
-        self.free_released();
     }
 
     /// A session that has expired, or that is one too many.
@@ -335,6 +156,11 @@ impl<D> Sessions<D> {
     pub(in crate::hub) fn deadline(&self) -> Timestamp {
         let expiry = self.expiries.first().map_or(Timestamp::NEVER, |(expires, _)| *expires);
         expiry.min(self.log.deadline())
+    }
+
+    /// The id of the next acknowledgement: those before it may have been asked for.
+    pub(in crate::hub) fn next_ack(&self) -> u64 {
+        self.next_ack
     }
 
     pub(in crate::hub) fn name(&self) -> &NamespaceName {
@@ -376,14 +202,6 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn room_count(&self) -> usize {
         self.rooms.len().saturating_add(self.alone.len())
-    }
-
-    /// The rooms of a session that the limit applies to, its own included.
-    fn counted_rooms(&self, member: &Member<D>) -> usize {
-        // The room of everyone is a membership, and so is the session's own room a second time
-        // once somebody else has joined it.
-        let uncounted = if self.alone.contains_key(&member.id) { 1 } else { 2 };
-        member.memberships.current().len().saturating_sub(uncounted)
     }
 
     pub(in crate::hub) fn has_room(&self, name: &str) -> bool {

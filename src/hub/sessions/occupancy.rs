@@ -1,14 +1,74 @@
-//! Where sessions stand in the lists of their rooms, and when a room is used no more.
+//! Which rooms sessions are in, where they stand in the lists of these, and when a room is used no
+//! more.
 
 use smallvec::SmallVec;
 
-use super::{Sessions, member::Place};
+use super::{Effect, Member, Sessions, member::Place};
 use crate::{
-    hub::rooms::{Occupant, Rooms},
+    hub::{
+        error::RoomError,
+        rooms::{Occupant, Rooms},
+    },
     recovery::RoomId,
 };
 
 impl<D> Sessions<D> {
+    /// Whether a session may join a room; false if it is in it already.
+    pub(in crate::hub) fn check_join(&self, index: u32, name: &str) -> Result<bool, RoomError> {
+        let limits = &self.config.limits;
+        let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
+        if self.find_room(name).is_some_and(|room| member.memberships.is_in(room)) {
+            return Ok(false);
+        }
+        if name.len() > limits.room_name_bytes {
+            return Err(RoomError::NameTooLong { limit: limits.room_name_bytes });
+        }
+        if self.counted_rooms(member) >= limits.rooms_per_socket {
+            return Err(RoomError::TooManyRooms { limit: limits.rooms_per_socket });
+        }
+        Ok(true)
+    }
+
+    /// Joins a room from the next packet on.
+    pub(super) fn join(&mut self, index: u32, name: &str) -> Effect<D> {
+        let Some(member) = self.members.get(index as usize) else {
+            return Effect::None;
+        };
+        let room = match self.find_room(name) {
+            Some(room) if member.memberships.is_in(room) => return Effect::None,
+            Some(room) => self.share(room),
+            None => self.rooms.find_or_create(name),
+        };
+        self.enter(index, room);
+        self.forget_past(index);
+        Effect::Done
+    }
+
+    /// Leaves a room from the next packet on, unless it is the one named after the session's id.
+    pub(super) fn leave(&mut self, index: u32, name: &str) -> Effect<D> {
+        let Some(room) = self.find_room(name) else {
+            return Effect::None;
+        };
+        let limit = self.memberships_limit();
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return Effect::None;
+        };
+        if name == member.id.as_str() {
+            return Effect::None;
+        }
+        let is_live = member.is_live();
+        let Some((membership, is_kept)) = member.memberships.leave(&self.log, room, limit) else {
+            return Effect::None;
+        };
+        self.vacate(room, membership.slot, is_live);
+        if is_kept {
+            self.rooms.retain_past(room);
+        }
+        self.forget_past(index);
+        self.free_if_unused(room);
+        Effect::Done
+    }
+
     pub(super) fn memberships_limit(&self) -> usize {
         self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships)
     }
@@ -89,6 +149,14 @@ impl<D> Sessions<D> {
         for room in self.log.take_released() {
             self.free_if_unused(room);
         }
+    }
+
+    /// The rooms of a session that the limit applies to, its own included.
+    fn counted_rooms(&self, member: &Member<D>) -> usize {
+        // The room of everyone is a membership, and so is the session's own room a second time
+        // once somebody else has joined it.
+        let uncounted = if self.alone.contains_key(&member.id) { 1 } else { 2 };
+        member.memberships.current().len().saturating_sub(uncounted)
     }
 
     fn set_slot(&mut self, index: u32, room: RoomId, slot: u32) {

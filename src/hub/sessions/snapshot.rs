@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Member, Sessions,
+    emission::ACK_ID_MAX,
     member::Place,
     receipts::{Receipts, ReceiptsSnapshot},
 };
@@ -30,7 +31,6 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::hub) struct SessionsSnapshot<D> {
     name: NamespaceName,
-    /// Ids of acknowledgements go on, so that a late answer is taken for no other.
     next_ack: u64,
     /// Names of rooms, ascending. Elsewhere a room is its place in a row: that of everyone, these,
     /// and then the own ones of the sessions.
@@ -66,10 +66,6 @@ impl<D> SessionsSnapshot<D> {
         &self.name
     }
 
-    pub(in crate::hub) fn next_ack(&self) -> u64 {
-        self.next_ack
-    }
-
     /// How many sessions there are.
     pub(in crate::hub) fn len(&self) -> usize {
         self.sessions.len()
@@ -78,11 +74,7 @@ impl<D> SessionsSnapshot<D> {
 
 impl<D: Clone> Sessions<D> {
     /// The sessions as plain data; `None` if none can be recovered, and so nothing is of use.
-    pub(in crate::hub) fn snapshot(
-        &self,
-        now: Timestamp,
-        next_ack: u64,
-    ) -> Option<SessionsSnapshot<D>> {
+    pub(in crate::hub) fn snapshot(&self, now: Timestamp) -> Option<SessionsSnapshot<D>> {
         let places = self.places();
         let place = |room: RoomId| places.get(&room).copied();
         let members = self.members.iter();
@@ -91,7 +83,7 @@ impl<D: Clone> Sessions<D> {
             .collect();
         (!sessions.is_empty()).then(|| SessionsSnapshot {
             name: self.name.clone(),
-            next_ack,
+            next_ack: self.next_ack,
             rooms: self.rooms.iter().map(|(name, _)| name.into()).collect(),
             log: self.log.snapshot(place),
             sessions,
@@ -144,7 +136,8 @@ impl<D> Sessions<D> {
         let log_context =
             LogContext { config: &config, name: &name, resumption, places, next_ack, jump };
         let log = RecoveryBuffer::restore(log, log_context)?;
-        let mut restored = Self { log, ..Self::new(name, config, 0) };
+        let next_ack = next_ack.min(ACK_ID_MAX);
+        let mut restored = Self { log, next_ack, ..Self::new(name, config, 0) };
         for name in &rooms {
             restored.rooms.find_or_create(name);
         }

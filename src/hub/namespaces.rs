@@ -1,0 +1,105 @@
+//! Which namespaces there are: those that were added, and those that clients asked for.
+
+use alloc::boxed::Box;
+
+use super::{Hub, error::NamespaceError, namespace::Namespace, sessions::Sessions};
+use crate::{socket::NamespaceName, stats::increment};
+
+impl<D: Default> Hub<D> {
+    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
+    pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
+        let name = NamespaceName::new(name).map_err(|_| NamespaceError::InvalidName)?;
+        if !self.names.contains_key(&name) {
+            self.create_namespace(name, false)?;
+        }
+        Ok(())
+    }
+
+    /// Lets clients ask to join every namespace whose name satisfies `predicate`.
+    ///
+    /// Such a namespace is made when the first client asks for it, and goes when no session,
+    /// connected or parked, is left in it.
+    pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
+        self.predicates.push(Box::new(predicate));
+    }
+
+    /// The namespace that a client asks for; made now if it may be.
+    pub(super) fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
+        if let Some(id) = self.names.get(name) {
+            return Some(*id);
+        }
+        if !self.is_accepted(name) {
+            increment(&mut self.totals.connects_refused.invalid_namespace);
+            return None;
+        }
+        let created = self.create_namespace(name.clone(), true).ok();
+        if created.is_none() {
+            increment(&mut self.totals.connects_refused.too_many_namespaces);
+        }
+        created
+    }
+
+    /// Whether a namespace of this name may be made when a client asks for it.
+    pub(super) fn is_accepted(&self, name: &NamespaceName) -> bool {
+        self.predicates.iter().any(|accepts| accepts(name.as_str()))
+    }
+
+    /// Removes a namespace that was made by a predicate and is not needed any more.
+    pub(super) fn settle(&mut self, id: u32) {
+        let Some(namespace) = self.namespaces.get_mut(&id) else {
+            return;
+        };
+        let deadline = namespace.deadline();
+        self.timers.arm(id, &mut namespace.armed, deadline);
+        if namespace.is_removable() {
+            self.timers.disarm(id, &mut namespace.armed);
+            let name = namespace.sessions.name().clone();
+            let evicted = namespace.sessions.log().made_room();
+            self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
+            self.namespace_ids.note_end(namespace.sessions.next_ack());
+            #[cfg(test)]
+            self.journal.note(super::sessions::Entry::Gone { name: name.clone() });
+            self.namespaces.remove(&id);
+            self.names.remove(&name);
+        }
+    }
+
+    fn create_namespace(
+        &mut self,
+        name: NamespaceName,
+        is_dynamic: bool,
+    ) -> Result<u32, NamespaceError> {
+        let limit = self.config.limits.namespaces;
+        if self.namespaces.len() >= limit {
+            return Err(NamespaceError::TooMany { limit });
+        }
+        Ok(self.insert_namespace(name, is_dynamic))
+    }
+
+    /// Makes a namespace, also beyond the limit.
+    pub(super) fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> u32 {
+        let id = self.namespace_ids.draw(|id| self.namespaces.contains_key(&id));
+        let epoch = u64::from(self.random());
+        let (config, next_ack) = (self.config.clone(), self.namespace_ids.next_ack());
+        let sessions = Sessions::new(name.clone(), config.clone(), epoch).asking_from(next_ack);
+        #[cfg(test)]
+        let sessions = sessions.recorded(&self.journal, epoch);
+        self.namespaces.insert(id, Namespace::new(id, sessions, config, is_dynamic));
+        self.names.insert(name, id);
+        id
+    }
+
+    pub(super) fn random(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    pub(super) fn find_namespace(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+}

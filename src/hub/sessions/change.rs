@@ -1,0 +1,198 @@
+//! What can happen to the sessions and the log of a namespace, as values.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use super::{AnswerKey, Birth, Ended, Known, Waiting};
+use crate::{
+    hub::reason::EndCause,
+    id::{ConnectionId, Generation},
+    recovery::Addressees,
+    socket::{Args, Encoded, Event},
+};
+
+/// One change. It takes effect between two packets of the log, and says all that it depends on:
+/// what is drawn at random or counted elsewhere is part of it. So the same changes at the same times
+/// make the same sessions.
+///
+/// It borrows what is large; [`Change::into_owned`] makes a value to keep.
+#[derive(Clone, Debug)]
+pub(in crate::hub) enum Change<'a, D> {
+    /// A session begins: connected, in the room named after its id.
+    Open(Birth<D>),
+    /// A session gets a link, a new one if it has one.
+    Attach {
+        index: u32,
+        connection: ConnectionId,
+        /// The request that is given the session.
+        claimed: u64,
+    },
+    /// A session has lost its link and is kept.
+    Park { index: u32 },
+    /// A session is over.
+    End { index: u32, cause: EndCause },
+    /// A session joins a room from the next packet on.
+    Join { index: u32, room: Cow<'a, str> },
+    /// A session leaves a room from the next packet on. It stays in the one named after its id.
+    Leave { index: u32, room: Cow<'a, str> },
+    /// The application's data of a session are these.
+    SetData { index: u32, data: D },
+    /// The server takes the id of an acknowledgement that it will ask for.
+    TakeAckId { id: u64 },
+    /// The server emits an event, which is logged or not.
+    Publish {
+        to: Cow<'a, Addressees>,
+        event: Cow<'a, Event>,
+        /// The acknowledgement that the event asks for.
+        ack: Option<u64>,
+        is_logged: bool,
+    },
+    /// The acknowledgement with this id is not awaited any more.
+    SettleAck { id: u64 },
+    /// Packets that are too old leave the log.
+    ExpireLog,
+    /// A client that counts its events has sent one.
+    Count { index: u32 },
+    /// The application accepts an event by its offset, if it is new.
+    Accept {
+        index: u32,
+        offset: Cow<'a, str>,
+        /// The try that asks for an acknowledgement.
+        waiting: Option<Waiting>,
+    },
+    /// The application answers an event.
+    Answer { index: u32, key: AnswerKey, args: Cow<'a, Args> },
+    /// The application could not handle an event, which is known by a number, an offset, or both.
+    Withdraw { index: u32, id: Option<u64>, offset: Option<Cow<'a, str>> },
+    /// A client that counts its events asks how many have arrived, and for these answers.
+    Question { index: u32, ids: Vec<u64> },
+    /// A claim of a session waits: the session, and what the log has after `position`, is kept.
+    Hold { index: u32, position: Option<u64> },
+    /// The claim is decided. The session may be over.
+    Release { index: u32, generation: Generation, position: Option<u64> },
+    /// The claims of a session have got that far in the virtual time of their queue.
+    Reach { index: u32, generation: Generation, reached: u64 },
+    /// A claim has had its turn, and nothing is known to have come of it, or another one makes up
+    /// for it.
+    SpareTurn { index: u32, generation: Generation, is_spare: bool },
+    /// The client is sent what it has missed since `position`.
+    Replay { index: u32, position: u64, is_empty: bool },
+    /// The client has closed its link after the replay had begun to leave.
+    Refuse { index: u32 },
+}
+
+/// What a change has led to.
+#[derive(Debug)]
+pub(in crate::hub) enum Effect<D> {
+    /// Nothing: the session is not known, or was so before.
+    None,
+    /// What the change says.
+    Done,
+    /// A session has begun, at this place.
+    Opened(u32),
+    /// What is left of a session that is over.
+    Ended(Ended<D>),
+    /// The former data.
+    Replaced(D),
+    /// The packet that is to be sent to those addressed.
+    Published(Encoded),
+    /// What was known of the event.
+    Accepted(Known),
+    /// A later try waits for the same answer.
+    Answered(Waiting),
+    /// The packets that answer a question.
+    Told(Vec<Encoded>),
+}
+
+impl<D> Change<'_, D> {
+    /// The same change as a value that borrows nothing.
+    #[cfg(test)]
+    pub(in crate::hub) fn into_owned(self) -> Change<'static, D> {
+        fn owned<T: alloc::borrow::ToOwned + ?Sized>(value: Cow<'_, T>) -> Cow<'static, T> {
+            Cow::Owned(value.into_owned())
+        }
+        match self {
+            Self::Open(birth) => Change::Open(birth),
+            Self::Attach { index, connection, claimed } => {
+                Change::Attach { index, connection, claimed }
+            }
+            Self::Park { index } => Change::Park { index },
+            Self::End { index, cause } => Change::End { index, cause },
+            Self::Join { index, room } => Change::Join { index, room: owned(room) },
+            Self::Leave { index, room } => Change::Leave { index, room: owned(room) },
+            Self::SetData { index, data } => Change::SetData { index, data },
+            Self::TakeAckId { id } => Change::TakeAckId { id },
+            Self::Publish { to, event, ack, is_logged } => {
+                Change::Publish { to: owned(to), event: owned(event), ack, is_logged }
+            }
+            Self::SettleAck { id } => Change::SettleAck { id },
+            Self::ExpireLog => Change::ExpireLog,
+            Self::Count { index } => Change::Count { index },
+            Self::Accept { index, offset, waiting } => {
+                Change::Accept { index, offset: owned(offset), waiting }
+            }
+            Self::Answer { index, key, args } => Change::Answer { index, key, args: owned(args) },
+            Self::Withdraw { index, id, offset } => {
+                Change::Withdraw { index, id, offset: offset.map(owned) }
+            }
+            Self::Question { index, ids } => Change::Question { index, ids },
+            Self::Hold { index, position } => Change::Hold { index, position },
+            Self::Release { index, generation, position } => {
+                Change::Release { index, generation, position }
+            }
+            Self::Reach { index, generation, reached } => {
+                Change::Reach { index, generation, reached }
+            }
+            Self::SpareTurn { index, generation, is_spare } => {
+                Change::SpareTurn { index, generation, is_spare }
+            }
+            Self::Replay { index, position, is_empty } => {
+                Change::Replay { index, position, is_empty }
+            }
+            Self::Refuse { index } => Change::Refuse { index },
+        }
+    }
+}
+
+impl<D> Effect<D> {
+    /// Whether something has changed that could have been so before.
+    pub(in crate::hub) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    pub(in crate::hub) fn opened(self) -> Option<u32> {
+        if let Self::Opened(index) = self { Some(index) } else { None }
+    }
+
+    pub(in crate::hub) fn ended(self) -> Option<Ended<D>> {
+        if let Self::Ended(ended) = self { Some(ended) } else { None }
+    }
+
+    pub(in crate::hub) fn replaced(self) -> Option<D> {
+        if let Self::Replaced(data) = self { Some(data) } else { None }
+    }
+
+    pub(in crate::hub) fn published(self) -> Option<Encoded> {
+        if let Self::Published(packet) = self { Some(packet) } else { None }
+    }
+
+    pub(in crate::hub) fn accepted(self) -> Option<Known> {
+        if let Self::Accepted(known) = self { Some(known) } else { None }
+    }
+
+    pub(in crate::hub) fn answered(self) -> Option<Waiting> {
+        if let Self::Answered(waiting) = self { Some(waiting) } else { None }
+    }
+
+    /// The packets that answer a question; none if the session is not known.
+    pub(in crate::hub) fn told(self) -> Vec<Encoded> {
+        if let Self::Told(packets) = self { packets } else { Vec::new() }
+    }
+
+    pub(super) fn done(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::None }
+    }
+
+    pub(super) fn of<T>(found: Option<T>, effect: impl FnOnce(T) -> Self) -> Self {
+        found.map_or(Self::None, effect)
+    }
+}

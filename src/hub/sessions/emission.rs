@@ -1,0 +1,60 @@
+//! What the server emits, and how long it is kept.
+
+use super::{Effect, Sessions};
+use crate::{
+    recovery::Addressees,
+    socket::{Encoded, Event},
+    time::Timestamp,
+};
+
+/// Ids are exact in JavaScript up to here.
+pub(super) const ACK_ID_MAX: u64 = (1 << 53) - 1;
+
+impl<D> Sessions<D> {
+    /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
+    ///
+    /// This is the one place where an emission takes its position.
+    pub(super) fn publish(
+        &mut self,
+        now: Timestamp,
+        to: &Addressees,
+        event: &Event,
+        ack: Option<u64>,
+        is_logged: bool,
+    ) -> Encoded {
+        let name = &self.name;
+        if !is_logged {
+            // The official client takes any trailing string of an event for its offset.
+            let is_mistakable =
+                self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
+            let marker = is_mistakable.then(|| self.log.head_offset().text());
+            return Encoded::event(name, event, ack, marker.as_deref());
+        }
+        let encoded = self.log.append(now, to, ack, |offset| {
+            // Nor does it look at the offset of an event that asks for an acknowledgement.
+            let text = ack.is_none().then(|| offset.text());
+            Encoded::event(name, event, ack, text.as_deref())
+        });
+        self.free_released();
+        encoded
+    }
+
+    /// Takes the id of an acknowledgement.
+    pub(super) fn take_ack_id(&mut self, id: u64) -> Effect<D> {
+        self.next_ack = if id >= ACK_ID_MAX { 0 } else { id + 1 };
+        Effect::Done
+    }
+
+    /// The acknowledgement with this id is not awaited any more.
+    pub(super) fn settle_ack(&mut self, id: u64) -> Effect<D> {
+        self.log.settle_question(id);
+        Effect::Done
+    }
+
+    /// Drops packets that are too old from the log.
+    pub(super) fn expire_log(&mut self, now: Timestamp) -> Effect<D> {
+        self.log.expire(now);
+        self.free_released();
+        Effect::Done
+    }
+}

@@ -1,0 +1,125 @@
+//! How a session begins, gets and loses its links, and ends.
+
+use core::mem;
+
+use super::{
+    Effect, Member, Sessions,
+    member::{Birth, Ended, Place},
+};
+use crate::{
+    hub::reason::EndCause,
+    id::ConnectionId,
+    recovery::{Memberships, RoomId},
+    time::Timestamp,
+};
+
+impl<D> Sessions<D> {
+    /// Starts a session whose floor is the present position, in the room named after its id.
+    pub(super) fn open(&mut self, birth: Birth<D>) -> Effect<D> {
+        let floor = self.log.head();
+        let entry = self.members.vacant_entry();
+        let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let (id, own_room) = (birth.id, RoomId::own(index));
+        entry.insert(Member {
+            id: birth.id,
+            key: birth.key,
+            generation: birth.generation,
+            attachment: 0,
+            claimed: birth.claimed,
+            data: birth.data,
+            place: Place::Live(birth.connection),
+            floor,
+            is_restored: false,
+            memberships: Memberships::new(floor),
+            receipts: None,
+        });
+        self.enter(index, RoomId::ALL);
+        self.enter(index, own_room);
+        match self.rooms.find(id.as_str()) {
+            // Somebody was there before.
+            Some(shared) => self.enter(index, shared),
+            None => {
+                self.alone.insert(id, index);
+            }
+        }
+        Effect::Opened(index)
+    }
+
+    /// Keeps a session without its link, if it has one and sessions are kept.
+    pub(super) fn park(&mut self, now: Timestamp, index: u32) -> Effect<D> {
+        let Some(recovery) = &self.config.recovery else {
+            return Effect::None;
+        };
+        let expires = now.saturating_add(recovery.max_disconnection);
+        let is_live = self.members.get(index as usize).is_some_and(Member::is_live);
+        if is_live {
+            self.relocate(index, Place::Parked { expires });
+        }
+        Effect::done(is_live)
+    }
+
+    /// Gives a session a link, a new one if it has one.
+    pub(super) fn attach(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        claimed: u64,
+    ) -> Effect<D> {
+        self.relocate(index, Place::Live(connection));
+        let Some(member) = self.members.get_mut(index as usize) else {
+            return Effect::None;
+        };
+        member.attachment = member.attachment.saturating_add(1);
+        member.claimed = claimed;
+        if let Some(receipts) = &mut member.receipts {
+            receipts.relink();
+        }
+        Effect::Done
+    }
+
+    /// Replaces the application's data of a session.
+    pub(super) fn set_data(&mut self, index: u32, data: D) -> Effect<D> {
+        match self.members.get_mut(index as usize) {
+            Some(member) => Effect::Replaced(mem::replace(&mut member.data, data)),
+            None => Effect::None,
+        }
+    }
+
+    /// Takes the application's data of a session out, to be changed outside: the first half of a
+    /// [`Change::SetData`](super::Change::SetData), which must follow.
+    pub(in crate::hub) fn take_data(&mut self, index: u32) -> Option<D>
+    where
+        D: Default,
+    {
+        self.members.get_mut(index as usize).map(|member| mem::take(&mut member.data))
+    }
+
+    /// Ends a session for good.
+    pub(super) fn end(&mut self, index: u32, cause: EndCause) -> Effect<D> {
+        Effect::of(self.take(index, cause), Effect::Ended)
+    }
+
+    fn take(&mut self, index: u32, cause: EndCause) -> Option<Ended<D>> {
+        let id = self.members.get(index as usize)?.id;
+        let rooms = self.names_of(index, id);
+        let member = self.members.try_remove(index as usize)?;
+        self.member_cuts.note_removal(&mut self.members);
+        if let Some(expiry) = member.expiry(self.is_held(index)) {
+            self.expiries.remove(&(expiry, index));
+        }
+        self.claims.remove(&index);
+        self.attempts.remove(&index);
+        self.alone.remove(&member.id);
+        for membership in member.memberships.current() {
+            self.vacate(membership.room, membership.slot, member.is_live());
+            self.free_if_unused(membership.room);
+        }
+        for room in member.memberships.past_rooms() {
+            self.rooms.release_past(room);
+            self.free_if_unused(room);
+        }
+        self.free_if_unused(RoomId::own(index));
+        let Member { id, key, data, .. } = member;
+        Some(Ended { id, key, data, rooms, cause })
+    }
+}

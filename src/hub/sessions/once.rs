@@ -1,0 +1,66 @@
+//! What sessions remember of their clients' events.
+
+use alloc::vec::Vec;
+
+use super::{AnswerKey, Effect, Member, Sessions, Waiting, receipts::Receipts};
+use crate::{config::Limits, socket::Args};
+
+impl<D> Sessions<D> {
+    /// Counts an event of a client that counts them, too.
+    pub(super) fn count_received(&mut self, index: u32) -> Effect<D> {
+        self.with_receipts(index, |receipts, _| {
+            receipts.count();
+            Effect::Done
+        })
+    }
+
+    /// Accepts a client offset, or tells that it was accepted before.
+    pub(super) fn accept_offset(
+        &mut self,
+        index: u32,
+        offset: &str,
+        waiting: Option<Waiting>,
+    ) -> Effect<D> {
+        self.with_receipts(index, |receipts, limits| {
+            Effect::Accepted(receipts.accept(offset, waiting, limits))
+        })
+    }
+
+    /// Keeps the answer to an event. Tells the later try that waits for it.
+    pub(super) fn keep_answer(&mut self, index: u32, key: AnswerKey, args: &Args) -> Effect<D> {
+        let member = self.members.get(index as usize);
+        let is_sent = member.is_some_and(Member::is_live);
+        self.with_receipts(index, |receipts, limits| {
+            Effect::of(receipts.answer(key, args, is_sent, limits), Effect::Answered)
+        })
+    }
+
+    /// Forgets that an event was accepted, if it was.
+    pub(super) fn withdraw(
+        &mut self,
+        index: u32,
+        id: Option<u64>,
+        offset: Option<&str>,
+    ) -> Effect<D> {
+        let receipts = self.members.get_mut(index as usize).and_then(|it| it.receipts.as_mut());
+        let limits = &self.config.limits;
+        Effect::done(receipts.is_some_and(|receipts| receipts.withdraw(id, offset, limits)))
+    }
+
+    /// A client that counts its events asks for these answers. Tells what to send.
+    pub(super) fn take_question(&mut self, index: u32, ids: Vec<u64>) -> Effect<D> {
+        let name = self.name.clone();
+        self.with_receipts(index, |receipts, _| Effect::Told(receipts.question(&name, ids)))
+    }
+
+    fn with_receipts(
+        &mut self,
+        index: u32,
+        change: impl FnOnce(&mut Receipts, &Limits) -> Effect<D>,
+    ) -> Effect<D> {
+        match self.members.get_mut(index as usize) {
+            Some(member) => change(member.receipts.get_or_insert_default(), &self.config.limits),
+            None => Effect::None,
+        }
+    }
+}
