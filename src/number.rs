@@ -14,6 +14,9 @@ use serde::{
 /// Below this value, numbers with a fraction or an exponent are read exactly.
 const EXACT: u64 = 1_000_000_000_000_000;
 
+/// The largest whole number that JavaScript represents exactly, and with it every smaller one.
+pub(crate) const INTEGER_MAX: u64 = (1 << 53) - 1;
+
 /// A value in a place where a number is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Number {

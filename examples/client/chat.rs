@@ -16,18 +16,18 @@ use tokio::{
 
 use crate::{driver::Driver, entropy::entropy, view};
 
-/// How long the end waits for messages to be acknowledged.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the program waits at its end for messages to be acknowledged.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Chat {
     driver: Driver,
     namespace: String,
     name: String,
-    /// The number of the last message that was seen: a server that keeps messages can go on there.
+    /// The id of the last message. A server that stores messages can continue after it.
     last_id: i64,
-    /// Makes the names of messages unique, so that a server can store each of them once. Within a
-    /// session the library sees to that with `examples/chat`; with an official server, and when a
-    /// message is sent again in a new session, its name does.
+    /// Makes the ids of messages unique, so that a server can store each message once. With
+    /// `examples/chat`, the library delivers each message once in a session. With an official server,
+    /// or if a message is sent again in a new session, the server needs this id.
     unique: u64,
     sent: u64,
     back_at: Option<Instant>,
@@ -37,13 +37,13 @@ pub struct Chat {
 /// Why the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The user or the server wished it.
+    /// The user or the server ended it.
     Left,
     /// The server refused the connection.
     Refused,
 }
 
-/// A message as `examples/chat` has it. Other servers may send only a text.
+/// A message of `examples/chat`. Other servers may send only a text.
 #[derive(Deserialize)]
 struct Message {
     id: i64,
@@ -60,12 +60,12 @@ impl Chat {
         Self { driver, namespace, name, last_id: 0, unique, sent: 0, back_at: None, leave_by: None }
     }
 
-    /// Runs until the user or the server has enough.
+    /// Runs until the user or the server ends it.
     pub async fn run(mut self, mut lines: mpsc::Receiver<String>) -> End {
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         let end = loop {
             let (back_at, leave_by) = (self.back_at, self.leave_by);
-            if leave_by.is_some() && self.is_settled() {
+            if leave_by.is_some() && self.is_acknowledged() {
                 break End::Left;
             }
             tokio::select! {
@@ -103,7 +103,7 @@ impl Chat {
         }
     }
 
-    /// Sends a message until it is acknowledged, also over the next links.
+    /// Sends a message until it is acknowledged, on later connections too.
     fn send(&mut self, text: &str) {
         let client_offset = format!("{:x}-{}", self.unique, self.sent);
         self.sent = self.sent.wrapping_add(1);
@@ -142,16 +142,16 @@ impl Chat {
         self.driver.set_online(true);
     }
 
-    /// Ends once everything was acknowledged.
+    /// Ends the program when everything is acknowledged.
     fn leave(&mut self) {
-        self.leave_by = Instant::now().checked_add(PATIENCE);
+        self.leave_by = Instant::now().checked_add(LEAVE_TIMEOUT);
     }
 
-    fn is_settled(&mut self) -> bool {
+    fn is_acknowledged(&mut self) -> bool {
         self.driver.client(|client, _| client.retrying(&self.namespace).next().is_none())
     }
 
-    /// Shows an event and answers it. Returns whether there is no sense in going on.
+    /// Shows and answers an event. Returns whether and why the program ends.
     fn handle_event(&mut self, event: Event) -> Option<End> {
         match event {
             Event::AuthRequested { request, .. } => {
@@ -183,7 +183,7 @@ impl Chat {
     }
 
     fn handle_connected(&mut self, recovered: bool) -> Option<End> {
-        // An official server has sent what was missed by now; this crate's follows with it.
+        // An official server has sent the missed events before. A server of this crate sends them now.
         let mut events = Vec::new();
         while recovered && let Some(event) = self.driver.next().now_or_never() {
             events.push(event);
@@ -193,7 +193,7 @@ impl Chat {
         if recovered {
             println!("* missed events so far: {missed}");
         }
-        // All of them, even if one has an end in it.
+        // Handles all of them, even if one ends the program.
         let ends: Vec<End> =
             events.into_iter().filter_map(|event| self.handle_event(event)).collect();
         ends.first().copied()
@@ -228,8 +228,8 @@ impl Chat {
     }
 }
 
-/// Whether an event can be one that was missed: `online` is volatile, and what asks for an
-/// acknowledgement is not sent again.
+/// Whether the server can replay an event: `online` is volatile, and events that ask for an
+/// acknowledgement are not replayed.
 fn is_replayable(event: &Event) -> bool {
     matches!(event, Event::Received { event, ack: None, .. } if event.name() != "online")
 }

@@ -1,10 +1,10 @@
 //! A chat in the terminal, over the client of this crate:
 //! `cargo run --release --example client http://localhost:3000`.
 //!
-//! It talks to `examples/chat`, and to any Socket.IO server that takes the event `chat message`,
-//! such as one made with the official tutorial. It reads lines and writes lines, so a program can
-//! drive it as well. Lines that begin with `*` tell what happens to the connection: unplug it with
-//! `/drop` and `/offline 30`, and see what comes back.
+//! It talks to `examples/chat` and to every Socket.IO server that handles the event `chat message`,
+//! such as the server of the official tutorial. It reads and writes lines, so a program can use it too.
+//! Lines that begin with `*` report what happens to the connection. Break it with `/drop` or
+//! `/offline 30`, and see what is delivered afterwards.
 
 mod chat;
 mod driver;
@@ -26,7 +26,7 @@ use self::{
     entropy::entropy,
 };
 
-/// Lines that were typed and not read yet.
+/// The most lines that were typed and are not handled yet.
 const LINES: usize = 64;
 const USAGE: &str = "\
 usage: client [--transport polling|websocket|both] [--name NAME] [--path /socket.io/] URL
@@ -56,7 +56,7 @@ async fn run() -> Result<End, Box<dyn Error>> {
     Ok(Chat::new(driver, namespace, arguments.name).run(read_lines()).await)
 }
 
-/// Reads standard input on a thread of its own, which the end of the program does not wait for.
+/// Reads standard input on a separate thread. The program can end while that thread waits for a line.
 fn read_lines() -> mpsc::Receiver<String> {
     let (lines, typed) = mpsc::channel(LINES);
     std::thread::spawn(move || {
@@ -77,7 +77,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// `None` asks for help.
+    /// Returns `None` if the user asks for help.
     fn read() -> Result<Option<Self>, Box<dyn Error>> {
         use lexopt::{
             Arg::{Long, Short, Value},

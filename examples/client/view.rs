@@ -1,8 +1,8 @@
-//! How things are put into words.
+//! The texts that the program shows.
 
 use socketio_proto::client::{Client, ConnectError, Event};
 
-/// What is known of the connection.
+/// Describes the connection.
 pub fn state(client: &Client, namespace: &str) -> String {
     let transport = client.transport().map_or("none", |transport| transport.as_str());
     match client.socket_id(namespace) {
@@ -17,7 +17,7 @@ pub fn state(client: &Client, namespace: &str) -> String {
     }
 }
 
-/// The line for an event of the connection, if it is worth one.
+/// Describes an event of the connection. Returns `None` if it is not shown.
 pub fn describe(event: &Event) -> Option<String> {
     match event {
         Event::ConnectionUpgraded => Some("transport websocket".to_owned()),
@@ -29,10 +29,10 @@ pub fn describe(event: &Event) -> Option<String> {
         Event::ReconnectionFailed => Some("no further attempt".to_owned()),
         Event::Acked { args, .. } => Some(format!("delivered: {}", args.json())),
         Event::AckFailed { cause, .. } => Some(format!("not delivered: {cause:?}")),
-        Event::Undeliverable { cause, .. } => Some(format!("the server does not take it: {cause}")),
-        Event::StateOutOfDate { .. } => {
-            Some("another process has gone on with the session".to_owned())
+        Event::Undeliverable { cause, .. } => {
+            Some(format!("the server does not accept it: {cause}"))
         }
+        Event::SnapshotOutOfDate { .. } => Some("another process has used the session".to_owned()),
         Event::BufferExpired { .. }
         | Event::ReplayOverflow { .. }
         | Event::ReplayUnreadable { .. } => {

@@ -1,4 +1,4 @@
-//! How the answer to a CONNECT is read.
+//! Reads the answer to a CONNECT.
 
 use alloc::string::String;
 
@@ -6,26 +6,28 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::settle::ID_MAX;
-use crate::{number::Number, socket::Json};
+use crate::{
+    number::{INTEGER_MAX, Number},
+    socket::Json,
+};
 
-/// Longest public id that is taken from a server; those in use have 16 to 20 characters.
+/// The longest public id that is accepted. Servers use 16 to 20 characters.
 const ID_LEN_MAX: usize = 255;
 
-/// What a server says when it lets a client in.
+/// The answer to a CONNECT.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ConnectAnswer {
     /// The public id.
     pub(super) sid: ByteString,
-    /// The private id, from servers with recovery.
+    /// The private id, from a server with recovery.
     pub(super) pid: Option<String>,
-    /// How many events of the session have arrived, from servers that count them.
+    /// How many events of the session have arrived, from a server that counts events.
     pub(super) received: Option<u64>,
 }
 
-impl Answer {
-    /// Only the public id must be there, a text of 1 to 255 bytes. Other members are ignored if they
-    /// are not of the type that they should be, as JavaScript clients do.
+impl ConnectAnswer {
+    /// Only the public id is required, a string of 1 to 255 bytes. Other members of a wrong type are
+    /// ignored, as JavaScript clients do.
     pub(super) fn read(answer: &Json) -> Option<Self> {
         #[derive(Deserialize)]
         struct Members<'a> {
@@ -42,8 +44,8 @@ impl Answer {
         is_id.then(|| Self {
             sid: members.sid.into(),
             pid: members.pid.and_then(read),
-            // No session has so many, and what follows has to be an id that is exact everywhere.
-            received: received.and_then(Number::whole).filter(|count| *count <= ID_MAX / 2),
+            // No session has more events, and every later number must be exact in JavaScript.
+            received: received.and_then(Number::whole).filter(|count| *count <= INTEGER_MAX / 2),
         })
     }
 }
@@ -57,9 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_of_its_type_is_not_there() {
+    fn members_of_a_wrong_type_are_ignored() {
         let answer = |json: &str| {
-            let answer = Answer::read(&Json::from_text(json).unwrap())?;
+            let answer = ConnectAnswer::read(&Json::from_text(json).unwrap())?;
             assert_eq!(answer.sid, "s");
             Some((answer.pid, answer.received))
         };
@@ -88,6 +90,6 @@ mod tests {
             assert_eq!(answer(json), expected, "{json}");
         }
         let long = alloc::format!(r#"{{"sid":"{}"}}"#, "s".repeat(256));
-        assert_eq!(Answer::read(&Json::from_text(&long).unwrap()), None);
+        assert_eq!(ConnectAnswer::read(&Json::from_text(&long).unwrap()), None);
     }
 }

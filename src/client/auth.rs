@@ -5,14 +5,25 @@ use core::fmt;
 use crate::socket::Json;
 
 /// How a namespace is joined.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::client::{Auth, Client, ClientConfig};
+/// use socketio_proto::socket::Json;
+///
+/// let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+/// let token = Json::from_text(r#"{"token":"t"}"#)?;
+/// client.connect(Timestamp::ZERO, "/admin", Auth::Value(token))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub enum Auth {
     /// Without credentials.
     #[default]
     None,
-    /// With these, an object, at each attempt.
+    /// With these credentials, a JSON object, at each attempt.
     Value(Json),
-    /// With fresh ones, that the application is asked for at each attempt by
+    /// With new credentials at each attempt. The application is asked for them by
     /// [`Event::AuthRequested`](super::Event::AuthRequested).
     Ask,
 }

@@ -1,19 +1,19 @@
-//! How long to wait before the next attempt.
+//! The delay before the next attempt to connect.
 
 use core::time::Duration;
 
 use super::ClientConfig;
 use crate::entropy::Entropy;
 
-/// Counts attempts in a row.
+/// Counts consecutive attempts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
-    /// Returns the number of the next attempt, from 1, and the time to wait before it; `None` if
-    /// there is to be none.
+    /// Returns the number of the next attempt, from 1, and the delay before it. `None` if no attempts
+    /// are left.
     pub(super) fn next(
         &mut self,
         config: &ClientConfig,
@@ -32,20 +32,21 @@ impl Backoff {
     }
 }
 
-/// Above it there is no use in waiting, and arithmetic stays far from its ends.
+/// Bounds every delay, so that the arithmetic cannot overflow.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// The first delay, doubled once per earlier attempt, up to the longest one.
+/// The first delay, doubled for each earlier attempt, up to the longest delay.
 fn base(config: &ClientConfig, attempts: u32) -> Duration {
     let factor = 1_u32.checked_shl(attempts).unwrap_or(u32::MAX);
     let longest = config.reconnection_delay_max.min(LONGEST);
     config.reconnection_delay.saturating_mul(factor).min(longest)
 }
 
-/// Draws evenly from `base` plus and minus its share, without going over the longest delay.
+/// Picks a delay evenly from `base` plus or minus the configured share, up to the longest delay.
 ///
-/// The reference cuts off what the spread has added, so that from the fifth attempt on everybody
-/// waits for exactly the longest delay (C1). Here what is cut is the range that is drawn from.
+/// The reference first adds the random part and then cuts the sum off, so from the fifth attempt on
+/// every client waits for exactly the longest delay (C1). Here the range is cut off before a value is
+/// picked from it.
 fn spread(base: Duration, config: &ClientConfig, random: f64) -> Duration {
     let share = base.mul_f64(config.randomization_factor);
     let shortest = base.saturating_sub(share);
@@ -53,7 +54,7 @@ fn spread(base: Duration, config: &ClientConfig, random: f64) -> Duration {
     shortest.saturating_add(longest.saturating_sub(shortest).mul_f64(random))
 }
 
-/// From 0 to below 1.
+/// A number from 0 to below 1.
 fn random(entropy: &mut dyn Entropy) -> f64 {
     let mut bytes = [0; 4];
     entropy.fill(&mut bytes);
@@ -78,19 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_is_that_of_the_reference_where_there_is_room() {
+    fn the_spread_equals_the_reference_below_the_longest_delay() {
         assert_eq!((delay(0, 0.0), delay(0, 0.5), delay(0, 1.0)), (500, 1_000, 1_500));
         assert_eq!((delay(1, 0.0), delay(1, 1.0)), (1_000, 3_000));
         assert_eq!((delay(2, 0.0), delay(2, 1.0)), (2_000, 5_000));
     }
 
     #[test]
-    fn c1_the_spread_survives_the_longest_delay() {
+    fn c1_the_longest_delay_is_spread_too() {
         assert_eq!((delay(40, 0.0), delay(40, 0.5), delay(40, 1.0)), (2_500, 3_750, 5_000));
     }
 
     #[test]
-    fn a_delay_near_the_end_of_time_does_not_panic() {
+    fn the_longest_possible_delay_does_not_panic() {
         let config = ClientConfig::new()
             .reconnection_delay(Duration::MAX)
             .reconnection_delay_max(Duration::MAX)

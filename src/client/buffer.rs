@@ -1,4 +1,4 @@
-//! Events that wait until the client is connected again, bounded by count, bytes and age.
+//! Events that wait for the next connection, bounded by count, bytes and age.
 
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 use core::time::Duration;
@@ -13,10 +13,28 @@ use crate::{
     time::Timestamp,
 };
 
-/// An event that was emitted and not sent, or not acknowledged, yet.
+/// An event that was emitted and is not sent yet, or not acknowledged yet.
 ///
-/// It is a part of the client's [state](super::ClientState), and can be serialised by itself: a
-/// program that takes it back may store it and emit it again in its next life.
+/// It is part of a [`ClientSnapshot`](super::ClientSnapshot). It can also be serialised by itself: a
+/// program that takes events back can store them and emit them later.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::client::{Auth, BufferedEvent, Client, ClientConfig};
+/// use socketio_proto::socket::Event;
+///
+/// let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+/// let now = Timestamp::ZERO;
+/// client.connect(now, "/", Auth::None)?;
+/// client.emit(now, "/", &Event::new("hello", &())?)?;
+///
+/// let stored = serde_json::to_string(&client.take_buffered(now, "/"))?;
+/// for event in serde_json::from_str::<Vec<BufferedEvent>>(&stored)? {
+///     assert_eq!(event.emitted_at(), now);
+///     client.emit(now, "/", &event.into_event())?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BufferedEvent {
     pub(super) event: socket::Event,
@@ -30,28 +48,28 @@ impl BufferedEvent {
         &self.event
     }
 
-    /// Returns the event, to be emitted again.
+    /// Returns the event by value, for example to emit it again.
     pub fn into_event(self) -> socket::Event {
         self.event
     }
 
-    /// Returns when it was emitted.
+    /// Returns when the event was emitted.
     pub fn emitted_at(&self) -> Timestamp {
         self.at
     }
 
-    /// What it takes to hold it, in bytes.
+    /// The size of its text and its attachments, in bytes.
     pub(super) fn size(&self) -> usize {
         let attachments = self.event.attachments().iter().map(Bytes::len);
         attachments.fold(self.event.json().len(), usize::saturating_add)
     }
 }
 
-/// The packet as it would go on the wire, which is the one form that has everything in it.
+/// The serialised form: the packet as on the wire, which contains everything.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     at: Timestamp,
-    /// What the client calls it.
+    /// The name of the acknowledgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack: Option<u64>,
     packet: String,
@@ -96,13 +114,13 @@ impl<'de> Deserialize<'de> for BufferedEvent {
 pub(super) struct SendBuffer {
     events: VecDeque<BufferedEvent>,
     bytes: usize,
-    /// How many of the first ones a former process has left.
+    /// How many of the oldest events were restored from a snapshot.
     restored: usize,
 }
 
 impl SendBuffer {
-    /// Whether one more event respects the limits, where something else takes room as well: so many
-    /// events of so many bytes.
+    /// Whether the limits allow one more event, if `events` events of `bytes` bytes elsewhere share
+    /// them.
     pub(super) fn has_room(
         &self,
         event: &BufferedEvent,
@@ -119,12 +137,12 @@ impl SendBuffer {
         self.events.push_back(event);
     }
 
-    /// What is here was left by a former process.
+    /// The events in the buffer were restored from a snapshot.
     pub(super) fn mark_restored(&mut self) {
         self.restored = self.events.len();
     }
 
-    /// Takes the oldest event if a former process has left it.
+    /// Removes the oldest event if it was restored from a snapshot.
     pub(super) fn pop_restored(&mut self) -> Option<BufferedEvent> {
         if self.restored > 0 { self.pop() } else { None }
     }
@@ -139,18 +157,18 @@ impl SendBuffer {
         Some(event)
     }
 
-    /// Takes the oldest event if it is too old.
+    /// Removes the oldest event if it is too old.
     pub(super) fn pop_expired(&mut self, now: Timestamp, age: Duration) -> Option<BufferedEvent> {
         if self.deadline(age) <= now { self.pop() } else { None }
     }
 
-    /// Takes back the event that asked for this acknowledgement.
+    /// Removes the event with this acknowledgement.
     pub(super) fn withdraw(&mut self, ack: u64) {
         if let Some(index) = self.events.iter().position(|event| event.ack == Some(ack))
             && let Some(event) = self.events.remove(index)
         {
-            // Nobody waits for the acknowledgement of one that was restored.
-            debug_assert!(index >= self.restored, "it is of this process");
+            // The acknowledgements of restored events are not pending.
+            debug_assert!(index >= self.restored, "a restored event was withdrawn");
             self.bytes = self.bytes.saturating_sub(event.size());
         }
     }
@@ -167,7 +185,7 @@ impl SendBuffer {
         self.events.is_empty()
     }
 
-    /// When the oldest event is too old.
+    /// When the oldest event becomes too old.
     pub(super) fn deadline(&self, age: Duration) -> Timestamp {
         self.front().map_or(Timestamp::NEVER, |event| event.at.saturating_add(age))
     }
@@ -183,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn events_survive_their_stored_form() {
+    fn events_survive_serialisation() {
         let file = socket::Event::new("file", &("a", Bytes::from_static(b"\0\xff"))).unwrap();
         let file = BufferedEvent { event: file, at: Timestamp::from_millis(5), ack: Some(3) };
         for event in [event(1), file] {
@@ -194,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_forms_are_not_trusted() {
+    fn invalid_serialised_events_are_refused() {
         for text in [
             r#"{"at":0,"packet":""}"#,
             r#"{"at":0,"packet":"0"}"#,
@@ -207,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_given_back_however_an_event_leaves() {
+    fn every_removal_subtracts_the_bytes() {
         let mut buffer = SendBuffer::default();
         for number in 0..4 {
             buffer.push(BufferedEvent { ack: Some(number.into()), ..event(number) });

@@ -1,8 +1,9 @@
-//! The connection: when it is opened, what comes over it, and what happens when it is gone.
+//! How a client uses its connection: opens it, reads what comes over it, and handles its end.
 
 use super::{
     Client, DisconnectReason, Event,
     socket::{Effect, Socket},
+    state::Ended,
 };
 use crate::{
     engine::{ClientCloseReason, ClientConnection, ClientEvent, ClientFault, Payload},
@@ -11,43 +12,40 @@ use crate::{
 };
 
 impl Client {
-    /// Opens a connection, unless there is one.
+    /// Makes a connection, unless there is one.
     pub(super) fn open(&mut self) {
-        if self.io.connection.is_some() {
+        if self.cx.state.connection().is_some() {
             return;
         }
         let mut nonce = [0; 8];
         self.entropy.fill(&mut nonce);
         self.start.nonce = u64::from_le_bytes(nonce);
-        self.attempt_at = Timestamp::NEVER;
-        self.was_open = false;
-        self.is_unused = false;
-        self.is_aborted = false;
         self.decoder.reset();
-        self.io.begin_connection();
-        let config = self.io.config.clone();
-        let mut connection = ClientConnection::new(self.io.now, config, self.start);
+        let config = self.cx.config.clone();
+        let mut connection = ClientConnection::new(self.cx.now, config, self.start);
         connection.limit_bodies(self.max_body);
-        self.io.connection = Some(connection);
+        self.cx.begin(connection);
     }
 
-    /// Passes on what the engine has to say.
+    /// Handles the events of the connection.
     pub(super) fn handle_engine(&mut self) {
-        while let Some(event) = self.io.connection.as_mut().and_then(ClientConnection::poll_event) {
+        while let Some(event) =
+            self.cx.state.connection_mut().and_then(ClientConnection::poll_event)
+        {
             match event {
                 ClientEvent::Opened { transport } => {
-                    self.was_open = true;
-                    self.io.emit(Event::ConnectionOpened { transport });
+                    self.cx.state.opened();
+                    self.cx.emit(Event::ConnectionOpened { transport });
                     for socket in self.sockets.values_mut() {
-                        socket.join(&mut self.io);
+                        socket.join(&mut self.cx);
                     }
                     self.close_if_unused();
                 }
                 ClientEvent::TransportFailed { transport, fault } => {
-                    self.io.emit(Event::TransportFailed { transport, fault });
+                    self.cx.emit(Event::TransportFailed { transport, fault });
                 }
-                ClientEvent::Upgraded => self.io.emit(Event::ConnectionUpgraded),
-                ClientEvent::UpgradeFailed => self.io.emit(Event::UpgradeFailed),
+                ClientEvent::Upgraded => self.cx.emit(Event::ConnectionUpgraded),
+                ClientEvent::UpgradeFailed => self.cx.emit(Event::UpgradeFailed),
                 ClientEvent::Message(payload) => self.handle_payload(payload),
                 ClientEvent::Closed { reason } => self.handle_closed(reason),
             }
@@ -55,65 +53,71 @@ impl Client {
         self.drop_forgotten();
     }
 
-    /// Fires what is due.
+    /// Handles everything that is due.
     pub(super) fn handle_timeout(&mut self) {
-        let (now, longest) = (self.io.now, self.io.longest_grace());
+        let (now, longest) = (self.cx.now, self.cx.longest_grace());
         let deadline = self.namespaces_deadline();
         let mut is_unanswered = false;
-        if self.io.grace.may_judge(now, deadline, longest) {
+        if self.cx.grace.may_judge(now, deadline, longest) {
             is_unanswered = self.time_out_namespaces();
         }
         if is_unanswered && !self.sockets.values().any(Socket::is_connected) {
             self.abort(ClientCloseReason::ForcedClose);
         }
-        if self.attempt_at <= self.io.now {
+        if self.cx.state.attempt_at() <= self.cx.now {
             self.open();
         }
     }
 
     /// The earliest moment that a namespace waits for.
     pub(super) fn namespaces_deadline(&self) -> Timestamp {
-        let deadlines = self.sockets.values().map(|socket| socket.deadline(&self.io));
+        let deadlines = self.sockets.values().map(|socket| socket.deadline(&self.cx));
         deadlines.fold(Timestamp::NEVER, Timestamp::min)
+    }
+
+    /// Sends what was held back while a ping was overdue, if the connection turns out to be alive.
+    pub(super) fn release(&mut self) {
+        if !self.cx.holds_back || self.cx.is_overdue() {
+            return;
+        }
+        self.cx.holds_back = false;
+        for socket in self.sockets.values_mut() {
+            socket.release(&mut self.cx);
+        }
+    }
+
+    /// If no namespace is active, closes the connection and cancels the planned attempt.
+    pub(super) fn close_if_unused(&mut self) {
+        if self.is_needed() {
+            return;
+        }
+        self.backoff.reset();
+        self.cx.state.release();
+        let now = self.cx.now;
+        if let Some(connection) = self.cx.state.connection_mut() {
+            connection.close(now);
+        }
+        self.handle_engine();
+    }
+
+    /// Whether a namespace wants to be joined.
+    pub(super) fn is_needed(&self) -> bool {
+        self.sockets.values().any(Socket::is_active)
     }
 
     /// Returns whether a CONNECT was not answered in time.
     fn time_out_namespaces(&mut self) -> bool {
         let mut is_unanswered = false;
         for socket in self.sockets.values_mut() {
-            is_unanswered |= socket.handle_timeout(&mut self.io);
+            is_unanswered |= socket.handle_timeout(&mut self.cx);
         }
         is_unanswered
     }
 
-    /// Sends what was held back while the connection was overdue, if it turns out to be alive.
-    pub(super) fn release(&mut self) {
-        if !self.io.holds_back || self.io.is_overdue() {
-            return;
-        }
-        self.io.holds_back = false;
-        for socket in self.sockets.values_mut() {
-            socket.release(&mut self.io);
-        }
-    }
-
-    /// Closes a connection that no namespace needs, and stops trying to get one.
-    pub(super) fn close_if_unused(&mut self) {
-        if self.sockets.values().any(|socket| socket.is_active) {
-            return;
-        }
-        self.attempt_at = Timestamp::NEVER;
-        self.backoff.reset();
-        self.is_unused = true;
-        if let Some(connection) = &mut self.io.connection {
-            connection.close(self.io.now);
-        }
-        self.handle_engine();
-    }
-
     fn handle_payload(&mut self, payload: Payload) {
-        // What came before a close packet still counts: a DISCONNECT, for example.
-        if self.is_aborted {
+        // What came before a close packet still counts, for example a DISCONNECT. What comes after
+        // the client has given the connection up does not.
+        if self.cx.state.is_aborted() {
             return;
         }
         let awaited = self.decoder.awaiting().cloned();
@@ -137,11 +141,11 @@ impl Client {
         let Packet { namespace, kind } = packet;
         let Some(socket) = self.sockets.get_mut(&namespace) else {
             if kind == Kind::Disconnect {
-                self.io.left.remove(&namespace);
+                self.cx.left.remove(&namespace);
             }
             return;
         };
-        match socket.handle_packet(&mut self.io, kind) {
+        match socket.handle_packet(&mut self.cx, kind) {
             Effect::Nothing => {}
             Effect::Answered => self.backoff.reset(),
             Effect::Left => {
@@ -152,32 +156,31 @@ impl Client {
         }
     }
 
-    /// Something came that cannot be read, in a packet for this namespace if that is known.
+    /// An unreadable packet has come, for this namespace if that could be read.
     fn note_unreadable(&mut self, namespace: Option<&NamespaceName>) {
         for (name, socket) in &mut self.sockets {
             if namespace.is_none_or(|namespace| namespace == name) {
-                socket.note_unreadable(&mut self.io);
+                socket.note_unreadable(&mut self.cx);
             }
         }
     }
 
     fn abort(&mut self, reason: ClientCloseReason) {
-        self.is_aborted = true;
-        if let Some(connection) = &mut self.io.connection {
+        self.cx.state.abort();
+        if let Some(connection) = self.cx.state.connection_mut() {
             connection.abort(reason);
         }
         self.handle_engine();
     }
 
     fn handle_closed(&mut self, reason: ClientCloseReason) {
-        let mut by_server = false;
-        if let Some(mut connection) = self.io.connection.take() {
-            by_server = connection.is_closed_by_server();
-            self.max_body = connection.max_body();
-            self.start.first_wire = connection.next_wire();
-            self.start.websocket_worked = connection.websocket_worked();
-            self.wires.extend(core::iter::from_fn(|| connection.poll_wire()));
-        }
+        let Some(Ended { mut connection, was_open, was_unused }) = self.cx.state.end() else {
+            return;
+        };
+        self.max_body = connection.max_body();
+        self.start.first_wire = connection.next_wire();
+        self.start.websocket_worked = connection.websocket_worked();
+        self.wires.extend(core::iter::from_fn(|| connection.poll_wire()));
         self.decoder.reset();
         if let ClientCloseReason::TransportError(
             ClientFault::Decode(_) | ClientFault::PayloadTooLarge,
@@ -185,33 +188,33 @@ impl Client {
         {
             self.note_unreadable(None);
         }
-        self.io.suspects.clear();
+        self.cx.suspects.clear();
         for socket in self.sockets.values_mut() {
-            socket.suspect(&mut self.io, by_server);
+            socket.suspect(&mut self.cx, connection.is_closed_by_server());
         }
         for socket in self.sockets.values_mut() {
-            socket.handle_closed(&mut self.io, DisconnectReason::from(reason));
+            socket.handle_closed(&mut self.cx, DisconnectReason::from(reason));
         }
-        let was_open = self.was_open;
-        self.io.emit(Event::ConnectionClosed { reason, was_open });
-        if !self.sockets.values().any(|socket| socket.is_active) {
+        self.cx.emit(Event::ConnectionClosed { reason, was_open });
+        if !self.is_needed() {
             return;
         }
-        if self.is_unused {
-            // It was closed before the application wanted it again.
+        if was_unused {
+            // The application wants it again, and has asked for that while it was closing.
             self.open();
-        } else if self.io.config.reconnection {
+        } else if self.cx.config.reconnection {
             self.schedule();
         }
     }
 
     fn schedule(&mut self) {
-        let Some((attempt, delay)) = self.backoff.next(&self.io.config, &mut *self.entropy) else {
+        let Some((attempt, delay)) = self.backoff.next(&self.cx.config, &mut *self.entropy) else {
             self.backoff.reset();
-            self.io.emit(Event::ReconnectionFailed);
+            self.cx.emit(Event::ReconnectionFailed);
             return;
         };
-        self.attempt_at = self.io.now.saturating_add(delay);
-        self.io.emit(Event::Reconnecting { attempt, at: self.attempt_at });
+        let at = self.cx.now.saturating_add(delay);
+        self.cx.state.wait(at);
+        self.cx.emit(Event::Reconnecting { attempt, at });
     }
 }

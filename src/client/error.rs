@@ -1,4 +1,4 @@
-//! Why something failed: reasons in events, and errors of verbs.
+//! Reasons that events carry, and errors that verbs return.
 
 use alloc::string::String;
 use core::fmt;
@@ -13,7 +13,7 @@ use crate::{engine::ClientCloseReason, socket::Json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The server refused. There is no further attempt until
+    /// The server refused the CONNECT. There is no further attempt until
     /// [`Client::connect`](super::Client::connect) is called.
     Refused {
         /// The server's message.
@@ -21,19 +21,19 @@ pub enum ConnectError {
         /// The server's data.
         data: Option<Json>,
     },
-    /// The server answered something that is no session of revision 5, as one of version 2 does.
-    /// There is no further attempt.
+    /// The answer is not one of Socket.IO revision 5. A server of version 2 answers like this. There is
+    /// no further attempt.
     InvalidAnswer,
-    /// The server sent a DISCONNECT in the place of an answer. There is no further attempt.
+    /// The server sent a DISCONNECT instead of an answer. There is no further attempt.
     Disconnected,
-    /// The CONNECT, with its credentials, is larger than the server takes at once. There is no
+    /// The CONNECT with its credentials is larger than the server accepts (`maxPayload`). There is no
     /// further attempt.
     TooLarge,
-    /// No answer came within [`connect_timeout`](super::ClientConfig::connect_timeout), from the
-    /// server or from the application that was asked for credentials (C5).
+    /// The server did not answer, or the application did not provide credentials, within
+    /// [`connect_timeout`](super::ClientConfig::connect_timeout) (C5).
     ///
-    /// If no other namespace is joined the connection is closed, and there is another attempt with
-    /// the next one. Otherwise an answer that comes late still counts.
+    /// If no other namespace is joined, the connection is closed, and the next one tries again.
+    /// Otherwise a late answer still counts.
     Timeout,
 }
 
@@ -64,7 +64,8 @@ impl ConnectError {
     }
 }
 
-/// Why a client left a namespace; the texts are those of the reference (protocol facts 2.8).
+/// Why a namespace is not joined any more. [`as_str`](Self::as_str) gives the texts of the reference
+/// (protocol facts 2.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -78,14 +79,20 @@ pub enum DisconnectReason {
     TransportClose,
     /// The transport failed.
     TransportError,
-    /// The server sent something that is no packet of Socket.IO.
+    /// The server sent something that is not a Socket.IO packet.
     ParseError,
     /// The client closed the connection.
     ForcedClose,
 }
 
 impl DisconnectReason {
-    /// Returns the reference's text.
+    /// Returns the text of the reference.
+    ///
+    /// ```
+    /// use socketio_proto::client::DisconnectReason;
+    ///
+    /// assert_eq!(DisconnectReason::PingTimeout.as_str(), "ping timeout");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ServerDisconnect => "io server disconnect",
@@ -121,42 +128,42 @@ impl From<ClientCloseReason> for DisconnectReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AckFailure {
-    /// The server did not answer in time, or not to the last of the tries.
+    /// The server did not answer in time, or did not answer the last try in time.
     Timeout,
     /// The client was disconnected before the server answered.
     Disconnected,
-    /// The event was given up before it was sent: it had waited for
+    /// The event was dropped before it was sent because it had waited for
     /// [`buffered_age`](super::ClientLimits::buffered_age).
     Expired,
     /// The application took the event back.
     Withdrawn,
-    /// The server does not take the event: see [`Event::Undeliverable`](super::Event::Undeliverable).
+    /// The server does not accept the event: see [`Event::Undeliverable`](super::Event::Undeliverable).
     Undeliverable,
 }
 
-/// Why a server does not take an event.
+/// Why a server does not accept an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Undeliverable {
-    /// Its text or one of its attachments, in the form that it has on the present transport, is
-    /// larger than the server takes at once (`maxPayload`).
-    #[error("it is larger than the {limit} bytes that the server takes at once")]
+    /// Its text or one of its attachments, encoded for the current transport, is larger than the server
+    /// accepts (`maxPayload`).
+    #[error("it is larger than the {limit} bytes that the server accepts")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// It has more attachments than
+    /// The event has more attachments than
     /// [`ClientLimits::sent_attachments`](super::ClientLimits::sent_attachments).
     #[error("it has more than {limit} attachments")]
     TooManyAttachments {
         /// The limit.
         limit: usize,
     },
-    /// The server has closed the connection because of it,
+    /// The server closed the connection because of it
     /// [`ClientLimits::refusals`](super::ClientLimits::refusals) times in a row.
-    #[error("the server has closed the connection because of it {times} times")]
+    #[error("the server closed the connection because of it {times} times")]
     Refused {
-        /// How often.
+        /// The number of times.
         times: u32,
     },
 }
@@ -166,7 +173,7 @@ impl From<Undeliverable> for EmitError {
         match cause {
             Undeliverable::TooLarge { limit } => Self::TooLarge { limit },
             Undeliverable::TooManyAttachments { limit } => Self::TooManyAttachments { limit },
-            // Known of events that were sent.
+            // Only events that were sent can be refused, so no verb returns this.
             Undeliverable::Refused { .. } => Self::Full,
         }
     }
@@ -176,17 +183,17 @@ impl From<Undeliverable> for EmitError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The name has a comma or a control character, or it is empty.
-    #[error("not a name of a namespace")]
+    /// The name is empty, or it has a comma or a control character.
+    #[error("not a valid namespace name")]
     InvalidName,
-    /// There are [`ClientLimits::namespaces`](super::ClientLimits::namespaces) namespaces.
-    #[error("there are {limit} namespaces, the most there may be")]
+    /// There are already [`ClientLimits::namespaces`](super::ClientLimits::namespaces) namespaces.
+    #[error("there are already {limit} namespaces, which is the limit")]
     TooMany {
         /// The limit.
         limit: usize,
     },
-    /// Authentication data must be a JSON object.
-    #[error("authentication data must be an object")]
+    /// Credentials must be a JSON object.
+    #[error("credentials must be a JSON object")]
     AuthNotAnObject,
 }
 
@@ -197,13 +204,13 @@ pub enum EmitError {
     /// [`Client::connect`](super::Client::connect) was never called for this namespace.
     #[error("there is no such namespace")]
     UnknownNamespace,
-    /// What waits to be sent is at its limit.
-    #[error("what waits to be sent is at its limit")]
+    /// The send buffer or the queue of the connection is full.
+    #[error("the send buffer is full")]
     Full,
-    /// The text of the event or one of its attachments, as it would be sent now, is larger than the
-    /// server takes at once (`maxPayload`). Over HTTP long-polling attachments are a third larger
-    /// than over WebSocket.
-    #[error("it is larger than the {limit} bytes that the server takes at once")]
+    /// The text of the event or one of its attachments, encoded for the current transport, is larger
+    /// than the server accepts (`maxPayload`). Attachments are a third larger over HTTP long-polling than
+    /// over WebSocket.
+    #[error("it is larger than the {limit} bytes that the server accepts")]
     TooLarge {
         /// The limit.
         limit: usize,
@@ -215,9 +222,9 @@ pub enum EmitError {
         /// The limit.
         limit: usize,
     },
-    /// [`ClientLimits::pending_acks`](super::ClientLimits::pending_acks) acknowledgements are
-    /// pending.
-    #[error("{limit} acknowledgements are pending, the most that may be")]
+    /// There are already [`ClientLimits::pending_acks`](super::ClientLimits::pending_acks) pending
+    /// acknowledgements.
+    #[error("{limit} acknowledgements are already pending, which is the limit")]
     TooManyAcks {
         /// The limit.
         limit: usize,

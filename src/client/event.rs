@@ -10,110 +10,108 @@ use crate::{
     time::Timestamp,
 };
 
-/// Something to do.
+/// Something for the driver to do.
 #[derive(Debug)]
 pub enum Output {
-    /// Start a request, open a WebSocket, send a frame, close a wire. Never
+    /// Start a request, open a WebSocket, send a frame, or close a wire. Never
     /// [`ClientOutput::Event`].
     Wire(ClientOutput),
-    /// Tell the application.
+    /// Pass an event to the application.
     Event(Event),
 }
 
-/// Something that the application may want to know or has to answer.
+/// What the client reports to the application or asks it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// The Engine.IO connection is open.
     ConnectionOpened {
-        /// The transport that it starts with.
+        /// The first transport.
         transport: Transport,
     },
-    /// A transport could not be opened; the next one is tried.
+    /// A transport could not be opened. The next one is tried.
     TransportFailed {
-        /// The one that failed.
+        /// The transport that failed.
         transport: Transport,
-        /// How.
+        /// How it failed.
         fault: ClientFault,
     },
-    /// The connection has moved from HTTP long-polling to WebSocket.
+    /// The connection was upgraded from HTTP long-polling to WebSocket.
     ConnectionUpgraded,
-    /// The connection could not move to WebSocket; it goes on polling.
+    /// The upgrade to WebSocket failed. The connection continues with HTTP long-polling.
     UpgradeFailed,
-    /// The connection is over, or could not be opened. Its namespaces were reported as
-    /// disconnected before.
+    /// The connection has ended or could not be opened. Its namespaces were reported as disconnected
+    /// before.
     ConnectionClosed {
-        /// Why.
+        /// The reason.
         reason: ClientCloseReason,
         /// Whether it was open.
         was_open: bool,
     },
-    /// The next attempt to connect will be made by itself.
+    /// The next automatic attempt to connect is planned.
     Reconnecting {
-        /// Which attempt in a row, from 1.
+        /// The number of consecutive attempts, from 1.
         attempt: u32,
-        /// When.
+        /// When it is made.
         at: Timestamp,
     },
-    /// There will be no further attempt:
+    /// There is no further automatic attempt:
     /// [`reconnection_attempts`](super::ClientConfig::reconnection_attempts) were made.
     ReconnectionFailed,
-    /// A namespace is about to be joined, and the application wants to provide fresh credentials
-    /// each time. Answer with [`Client::provide_auth`](super::Client::provide_auth) within
+    /// A namespace is about to be joined with [`Auth::Ask`](super::Auth::Ask), and the client asks for
+    /// credentials. Answer with [`Client::provide_auth`](super::Client::provide_auth) within
     /// [`connect_timeout`](super::ClientConfig::connect_timeout).
     AuthRequested {
         /// The namespace.
         namespace: NamespaceName,
-        /// What to answer.
+        /// Identifies the request in the answer.
         request: AuthRequest,
     },
-    /// A namespace was joined. What was missed follows if the session was recovered, then what is
-    /// live.
+    /// A namespace was joined. If the session was recovered, the missed events follow, and then new
+    /// events.
     Connected {
         /// The namespace.
         namespace: NamespaceName,
-        /// The public id of the socket, the same as before if it was recovered.
+        /// The public id of the socket. A recovered session keeps its id.
         id: ByteString,
-        /// Whether the session is the one of before: events that were missed follow, and none is
-        /// missing.
+        /// Whether the session was recovered: all missed events follow.
         recovered: bool,
     },
     /// A namespace was not joined.
     ConnectError {
         /// The namespace.
         namespace: NamespaceName,
-        /// Why.
+        /// The reason.
         error: ConnectError,
     },
     /// The server has emitted an event.
     Received {
         /// The namespace.
         namespace: NamespaceName,
-        /// The event. With recovery its last argument may be the offset that the server appended.
+        /// The event. With recovery, its last argument may be the offset that the server appended.
         event: socket::Event,
-        /// What to pass to [`Client::ack`](super::Client::ack) if the server asked for an
-        /// acknowledgement.
+        /// If the server asks for an acknowledgement: pass it to [`Client::ack`](super::Client::ack).
         ack: Option<AckToken>,
     },
     /// The server has acknowledged an event.
     Acked {
         /// The namespace.
         namespace: NamespaceName,
-        /// Which acknowledgement.
+        /// The id that the emitting verb returned.
         ack: AckId,
-        /// What the server answered.
+        /// The arguments of the answer.
         args: Args,
     },
-    /// An acknowledgement will not come.
+    /// An acknowledgement has failed. None will come.
     AckFailed {
         /// The namespace.
         namespace: NamespaceName,
-        /// Which acknowledgement.
+        /// The id that the emitting verb returned.
         ack: AckId,
-        /// Why.
+        /// The reason.
         cause: AckFailure,
     },
-    /// A buffered event was given up, since it had waited for
+    /// A buffered event was dropped because it had waited for
     /// [`buffered_age`](super::ClientLimits::buffered_age).
     BufferExpired {
         /// The namespace.
@@ -121,74 +119,76 @@ pub enum Event {
         /// The event.
         event: BufferedEvent,
     },
-    /// An event was sent in a session that is over, and the server has not confirmed it: it has
-    /// arrived or not, and is not sent again. Reported for servers that confirm, and for events
-    /// that asked for no acknowledgement, or for one that only a former process waited for; the
-    /// others fail as [`Disconnected`](AckFailure). Also reported for what a state has that is
-    /// [out of date](Self::StateOutOfDate).
+    /// An event was sent in a session that is over, and the server has not confirmed it. It may have
+    /// arrived. It is not sent again.
+    ///
+    /// Only servers that count events confirm them. Events whose acknowledgement is pending fail as
+    /// [`Disconnected`](AckFailure::Disconnected) instead. Also reported for events of a snapshot that
+    /// is [out of date](Self::SnapshotOutOfDate).
     Unconfirmed {
         /// The namespace.
         namespace: NamespaceName,
         /// The event.
         event: BufferedEvent,
     },
-    /// The server does not take an event: it is not sent, or not again, and what stands behind it
-    /// goes on. An acknowledgement that it asked for fails as
-    /// [`Undeliverable`](AckFailure::Undeliverable).
+    /// The server does not accept an event. It is not sent, or not sent again, and later events are
+    /// not blocked. Its acknowledgement fails as [`Undeliverable`](AckFailure::Undeliverable).
     Undeliverable {
         /// The namespace.
         namespace: NamespaceName,
         /// The event.
         event: BufferedEvent,
-        /// Why.
+        /// The reason.
         cause: Undeliverable,
     },
-    /// The session goes on, and the server has events of it that this client has not sent: the
-    /// [state](super::ClientState) that it was restored from is out of date, or is in use elsewhere.
-    /// What the state has and the server has not confirmed has arrived or not. It is reported as
-    /// [`Unconfirmed`](Self::Unconfirmed) and not sent, except what is
-    /// [sent with retries](super::Client::emit_with_retries), which may arrive twice. Comes before
-    /// [`Connected`](Self::Connected).
-    StateOutOfDate {
+    /// The session was recovered, and the server has events of it that this client has not sent. The
+    /// [snapshot](super::ClientSnapshot) that the client was restored from is out of date, or another
+    /// process uses it too.
+    ///
+    /// Unconfirmed events of the snapshot may have arrived. They are reported as
+    /// [`Unconfirmed`](Self::Unconfirmed) and not sent. Only events
+    /// [with retries](super::Client::emit_with_retries) are sent again, and may arrive twice. Comes
+    /// before [`Connected`](Self::Connected).
+    SnapshotOutOfDate {
         /// The namespace.
         namespace: NamespaceName,
-        /// How many events at least.
+        /// The smallest possible number of these events.
         unknown: u64,
     },
-    /// What the session goes on with could not be read,
-    /// [`refusals`](super::ClientLimits::refusals) times in a row: more than
-    /// [`ClientLimits`](super::ClientLimits) allow, or not a packet. The session is given up, and
-    /// with it what was missed: the next one will be new.
+    /// The client could not read what the server replayed,
+    /// [`refusals`](super::ClientLimits::refusals) times in a row: it exceeds
+    /// [`ClientLimits`](super::ClientLimits), or it is not a packet. The session and its missed events
+    /// are given up. The next session is a new one.
     ReplayUnreadable {
         /// The namespace.
         namespace: NamespaceName,
     },
-    /// More was replayed than [`ClientLimits`](super::ClientLimits) allow to hold back. The
-    /// session is given up: the next one will be new.
+    /// The server replayed more before its answer than [`ClientLimits`](super::ClientLimits) allow.
+    /// The session is given up. The next session is a new one.
     ReplayOverflow {
         /// The namespace.
         namespace: NamespaceName,
     },
-    /// A namespace that was joined is left.
+    /// A namespace is not joined any more.
     Disconnected {
         /// The namespace.
         namespace: NamespaceName,
-        /// Why.
+        /// The reason.
         reason: DisconnectReason,
-        /// Whether it is joined again by itself once there is a connection.
+        /// Whether it is joined again automatically on the next connection.
         rejoins: bool,
     },
 }
 
-/// Names an [`Event::AuthRequested`] that waits for the application's answer. A stale one is a miss.
+/// Identifies an [`Event::AuthRequested`]. The answer to an outdated request is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     pub(super) slot: u64,
     pub(super) serial: u64,
 }
 
-/// Entitles to acknowledge one event of the server, once. Consumed by
-/// [`Client::ack`](super::Client::ack).
+/// Allows one acknowledgement of one event of the server. [`Client::ack`](super::Client::ack) consumes
+/// it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(super) slot: u64,

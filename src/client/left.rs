@@ -1,18 +1,18 @@
-//! Namespaces that were left on the present connection: what the server had sent before it knew may
-//! still arrive, and belongs to nobody.
+//! Namespaces that the client has left on the current connection. Packets that the server sent before
+//! it knew may still arrive. They are ignored.
 
 use alloc::collections::BTreeMap;
 
 use crate::socket::NamespaceName;
 
-/// The namespaces whose last packets may still be on their way.
+/// The namespaces whose last packets may still be in transit.
 ///
-/// Packets keep their order, so the answer to a CONNECT that was sent after a DISCONNECT tells that
-/// nothing of the former stay is to come. That also bounds what is kept here: by the namespaces that
-/// are joined at one time, and those whose CONNECT is on its way.
+/// Packets keep their order. So when a CONNECT that was sent after a DISCONNECT is answered, no older
+/// packet can follow. This also bounds the number of entries: by the namespaces that are joined at
+/// the same time, plus those whose CONNECT is not answered.
 #[derive(Debug, Default)]
 pub(super) struct LeftNamespaces {
-    /// With the number of CONNECTs that had been sent when each was left.
+    /// Each with the number of CONNECTs that had been sent before it was left.
     names: BTreeMap<NamespaceName, u64>,
     connects: u64,
 }
@@ -27,7 +27,7 @@ impl LeftNamespaces {
         self.names.contains_key(name)
     }
 
-    /// The server's own DISCONNECT came. Returns whether it belongs to a stay that was over.
+    /// A DISCONNECT of the server came. Returns whether the client had left before.
     pub(super) fn remove(&mut self, name: &NamespaceName) -> bool {
         self.names.remove(name).is_some()
     }
@@ -43,7 +43,7 @@ impl LeftNamespaces {
         self.names.retain(|_, connects| *connects >= connect);
     }
 
-    /// The connection is gone.
+    /// The connection has ended.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_tells_that_nothing_older_is_to_come() {
+    fn no_older_packet_follows_an_answer() {
         let [a, b] = ["/a", "/b"].map(|name| NamespaceName::new(name).unwrap());
         let mut left = LeftNamespaces::default();
         let before = left.count_connect();

@@ -1,97 +1,105 @@
-//! A client: several namespaces on one connection that comes back by itself.
+//! A client: several namespaces on one connection, with automatic reconnection.
 //!
 //! [`Client`] has the same shape as [`Server`](crate::server::Server): one input, plain verbs, one
-//! output queue, one deadline. It sees no socket and no clock. Here the crate names the wires:
-//! carry out [`ClientOutput`], and report what became of it as
-//! [`ClientInput`].
+//! output queue, one deadline. It uses no socket and no clock. The crate names the wires: carry out
+//! each [`ClientOutput`], and report the result as a [`ClientInput`].
+//!
+//! The connection:
 //!
 //! ```text
-//!              connect()             handshake              CONNECT answered
-//!   Closed ─────────────▶ Opening ─────────────▶ Open ─────────────────────────▶ the next failure
-//!     ▲                    ▲   │                  │                              waits the shortest
-//!     │                    │   └──────┬───────────┘                              delay again
-//!     │   delay over,      │          │ failed, lost, CONNECT not answered
-//!     │   reconnect()      │          ▼
-//!     │                    └─────── Waiting
-//!     └── no active namespace any more, no attempt left
+//!              connect()             handshake complete
+//!   Closed ─────────────▶ Opening ─────────────────────▶ Open
+//!     ▲                    ▲   │                          │
+//!     │  delay has passed, │   └──────────┬───────────────┘
+//!     │  or reconnect()    │              │ failed, lost, or CONNECT not answered
+//!     │                    │              ▼
+//!     │                    └─────────── Waiting
+//!     └── no active namespace, or no attempts left
 //! ```
 //!
-//! Each namespace on its own, once it is active ([`connect`](Client::connect)); only
-//! [`Auth::Ask`] leads through *Asking*:
+//! When a CONNECT was answered, the next failure starts again with the shortest delay.
+//!
+//! Each namespace, once it is active ([`connect`](Client::connect)). Only [`Auth::Ask`] leads through
+//! *Asking*:
 //!
 //! ```text
 //!          connection open        credentials         CONNECT answered
 //!   Idle ──────────────▶ Asking ───────────▶ Joining ────────────────▶ Joined
 //!    ▲                                        │   │                      │
-//!    │                          disconnect(): │   │ refused:             │ DISCONNECT,
+//!    │                          disconnect(): │   │ refused:             │ DISCONNECT or
 //!    │                 ┌─────────── Leaving ◀─┘   │ not active           │ disconnect():
 //!    │        answered │                          │ any more             │ not active any more
 //!    ├─────────────────┴──────────────────────────┴──────────────────────┘
-//!    └── from everywhere when the connection is lost: joined again with the next one
+//!    └── from every state when the connection is lost; active namespaces join the next one
 //! ```
 //!
-//! What is emitted is buffered except in *Joined*. With recovery the session, its id and what was
-//! sent and not confirmed outlive the way through *Idle*.
+//! Events are sent in *Joined* and buffered in all other states. If the server supports recovery, the
+//! session survives the way through *Idle*, together with its id and with the events that were sent
+//! and not confirmed.
 //!
 //! # What is delivered
 //!
-//! | verb | while disconnected | on a link that breaks | the same with a server of this crate |
+//! | verb | while disconnected | on a link that breaks | on a link that breaks, with a server of this crate |
 //! | --- | --- | --- | --- |
 //! | [`emit`](Client::emit) | buffered | may be lost: at most once | exactly once |
 //! | [`emit_with_ack`](Client::emit_with_ack) | buffered | reported as failed | exactly once |
 //! | [`emit_volatile`](Client::emit_volatile) | dropped | may be lost | may be lost |
 //! | [`emit_with_retries`](Client::emit_with_retries) | queued | sent again: at least once | exactly once |
 //!
-//! The last column is that of a server with
-//! [`count_events`](crate::RecoveryConfig::count_events), and holds as long as the session is
-//! recovered: both sides count the events of a
-//! session, and what has not arrived is sent again, in order, as soon as it goes on. When it does
-//! not, an event whose fate is unknown is reported ([`Event::Unconfirmed`], or as the failure of its
-//! acknowledgement) and not sent again, unless it was emitted with retries.
+//! The last column needs a server with [`count_events`](crate::RecoveryConfig::count_events), and
+//! holds while the session is recovered. Client and server count the events of a session. After a
+//! recovery the client sends the missing events again, in order. If the session is not recovered,
+//! nobody knows whether an unconfirmed event has arrived. The client reports it
+//! ([`Event::Unconfirmed`], or the failure of its acknowledgement) and sends it again only if it was
+//! emitted with retries.
 //!
-//! On the wire, the CONNECT answer of such a server says how many events it has (`"received":5`),
-//! which the official client does not look at. A client that has read this asks, with an
-//! acknowledgement without an id, for that number and for the answers to certain events (`43[7,8]`);
-//! the server answers in the same way (`43[6]`), and sends the answers that it has kept. An event
-//! that its application could not handle it names behind the number (`43[6,8]`): it is sent again if
-//! it was emitted with retries. An official peer never sees any of it, and events themselves are the
-//! same for everybody. The id of an acknowledgement is the number of its event in the session then,
-//! so that a process that goes on with an old [state](Client::state) uses none again to which an
-//! answer may come.
+//! On the wire, such a server adds the number of events that it has to its CONNECT answer
+//! (`"received":5`). The official client ignores that. A client that understands it asks with an
+//! acknowledgement without an id (`43[7,8]`): for the number of events, and for the answers to the
+//! listed events. The server replies in the same form (`43[6]`) and sends the answers that it has
+//! kept. After the number it lists events that its application could not handle (`43[6,8]`): they are
+//! sent again if they were emitted with retries. Official peers never see any of these packets, and
+//! events look the same to everybody. With such a server, the id of an acknowledgement is the number
+//! of its event in the session. So a process that restores an old [snapshot](Client::snapshot) never
+//! takes the answer to one event for the answer to another.
 //!
-//! What the server does not take holds nothing up. More than it takes at once (`maxPayload`) or more
-//! attachments than it is configured to take is an [`EmitError`]; what was buffered before that was
-//! known is taken out. What nobody has said is found out: an event after which the server closes
-//! the connection, three times in a row, is given up. Both are reported as
-//! [`Event::Undeliverable`]. In the other direction, a session that goes on with what this client
-//! cannot read is given up ([`Event::ReplayUnreadable`]). Links that are lost count for nothing.
+//! An event that the server does not accept does not block later events:
 //!
-//! Buffers are bounded by count, bytes and age ([`ClientLimits`]), can be looked at and taken back.
-//! Every acknowledgement settles.
+//! * An event that is larger than `maxPayload`, or has more attachments than
+//!   [configured](ClientLimits::sent_attachments), is an [`EmitError`]. If it was buffered before the
+//!   limit was known, it is removed and reported ([`Event::Undeliverable`]).
+//! * Other limits of the server can only be found out. If the server closes the connection because of
+//!   the same event three times in a row, the event is removed and reported in the same way.
+//! * If the client cannot read what the server replays, it gives the session up
+//!   ([`Event::ReplayUnreadable`]).
 //!
-//! Events of the server that were missed are delivered after a recovery, if the server has one:
-//! the private id and the offset of each session are kept and presented with the next CONNECT.
-//! Together with the events that have not arrived they are the client's [state](Client::state),
-//! with which the next process goes on as if a link had been lost.
+//! Lost links never count as a refusal.
+//!
+//! Buffers are bounded by count, bytes and age ([`ClientLimits`]). The application can inspect them and
+//! take events back. Every acknowledgement completes: with [`Event::Acked`] or [`Event::AckFailed`].
+//!
+//! With recovery, the events of the server that were missed follow after [`Event::Connected`]. The
+//! client keeps the private id and the offset of each session and presents them with the next
+//! CONNECT. Both are in the [snapshot](Client::snapshot), with the events that have not arrived. The
+//! next process continues from there, as after a lost link.
 //!
 //! # Time
 //!
-//! Hand in what has arrived before a timeout: see [time](crate::engine#time). After a late timeout,
-//! what waits for the server waits for one grace period more. While a ping is overdue the link may be
-//! dead: what is emitted meanwhile is buffered, and sent when the ping comes or with the next
-//! connection; volatile events are dropped.
+//! Report what has arrived before a timeout: see [time](crate::engine#time). After a late timeout, the
+//! client waits for one more grace period before it judges the server. While a ping is overdue, the
+//! link may be dead. Until the ping comes or there is a new connection, events are buffered and
+//! volatile events are dropped.
 //!
-//! # Where the reference is not followed
+//! # Differences from the reference
 //!
-//! * The random part of a delay survives the longest delay (C1), and delays start over when a
+//! * The random part of a delay also applies to the longest delay (C1). Delays start over when a
 //!   CONNECT was answered, not when a connection was opened.
-//! * A CONNECT has a timeout (C5). Only a namespace that was joined is reported as disconnected
-//!   (C4).
-//! * Buffers are bounded (C6), every acknowledgement has a timeout and settles (C7), and retries are
-//!   free of C2 and C3.
-//! * An offset is forgotten with its session (H25), what was replayed before a CONNECT that never
-//!   came is dropped (H24), and a string that cannot be an offset is not taken for one (H04).
-//! * `Connected` comes before the events that were missed, whatever the order on the wire was.
+//! * A CONNECT has a timeout (C5). Only a namespace that was joined is reported as disconnected (C4).
+//! * Buffers are bounded (C6). Every acknowledgement has a timeout and completes (C7). Retries do not
+//!   have the faults C2 and C3.
+//! * An offset is dropped with its session (H25). Events that were replayed before a CONNECT answer
+//!   that never came are dropped (H24). A string that cannot be an offset is not taken for one (H04).
+//! * `Connected` comes before the missed events, whatever their order on the wire was.
 
 mod acks;
 mod answer;
@@ -99,16 +107,19 @@ mod auth;
 mod backoff;
 mod buffer;
 mod connection;
+mod context;
+mod demand;
 mod error;
 mod event;
-mod io;
 mod left;
 mod offset;
+mod outcomes;
 mod retry;
 mod sending;
 mod session;
-mod settle;
+mod snapshot;
 mod socket;
+mod socket_state;
 mod state;
 mod unconfirmed;
 mod undeliverable;
@@ -120,7 +131,7 @@ pub use self::{
     buffer::BufferedEvent,
     error::{AckFailure, ConnectError, DisconnectReason, EmitError, JoinError, Undeliverable},
     event::{AckToken, AuthRequest, Event, Output},
-    state::{ClientState, RestoreError, SessionState},
+    snapshot::{ClientSnapshot, RestoreError, SessionSnapshot},
 };
 
 pub use crate::config::{ClientConfig, ClientLimits};
@@ -128,7 +139,7 @@ pub use crate::config::{ClientConfig, ClientLimits};
 use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc};
 use core::fmt;
 
-use self::{backoff::Backoff, io::Io, socket::Socket};
+use self::{backoff::Backoff, context::Context, socket::Socket};
 use crate::{
     config::ConfigError,
     engine::{ClientConnection, ClientInput, ClientOutput, ClientStart},
@@ -165,38 +176,40 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Client {
-    io: Io,
+    cx: Context,
     sockets: BTreeMap<NamespaceName, Socket>,
     entropy: Box<dyn Entropy>,
     decoder: Decoder,
     backoff: Backoff,
-    /// When the next attempt is made; [`Timestamp::NEVER`] if none is waited for.
-    attempt_at: Timestamp,
-    /// What the next connection takes over.
+    /// What the next connection takes over from the last one.
     start: ClientStart,
-    /// Whether the connection was open.
-    was_open: bool,
-    /// Whether the connection is closed because nobody needs it: no attempt is to wait then.
-    is_unused: bool,
-    /// Whether this side has given the connection up: what came after the reason means nothing.
-    is_aborted: bool,
-    /// Outputs of connections that are gone.
+    /// Outputs of connections that have ended.
     wires: VecDeque<ClientOutput>,
     next_slot: u64,
-    /// No namespace that was forgotten has used this name of an acknowledgement.
+    /// Greater than every acknowledgement name that a forgotten namespace has used.
     first_ack: u64,
-    /// The largest body of a POST that has not been found to be too large.
+    /// The largest body of a POST that was not refused as too large.
     max_body: usize,
 }
 
 impl Client {
     /// Makes a client that is not connected.
     ///
-    /// `entropy` spreads reconnections and keeps caches away; it makes no secrets.
+    /// `entropy` spreads reconnections and prevents caching. It makes no secrets.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the configuration cannot be used.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use socketio_proto::client::{Client, ClientConfig};
+    ///
+    /// let entropy = |dest: &mut [u8]| dest.fill(7);
+    /// assert!(Client::new(ClientConfig::new(), entropy).is_ok());
+    /// let config = ClientConfig::new().connect_timeout(Duration::ZERO);
+    /// assert!(Client::new(config, entropy).is_err());
+    /// ```
     pub fn new(config: ClientConfig, entropy: impl Entropy + 'static) -> Result<Self, ConfigError> {
         config.validate()?;
         let limits = DecoderLimits {
@@ -205,16 +218,12 @@ impl Client {
             namespace_name_bytes: config.limits.namespace_name_bytes,
         };
         Ok(Self {
-            io: Io::new(Arc::new(config)),
+            cx: Context::new(Arc::new(config)),
             sockets: BTreeMap::new(),
             entropy: Box::new(entropy),
             decoder: Decoder::new(limits),
             backoff: Backoff::default(),
-            attempt_at: Timestamp::NEVER,
             start: ClientStart::default(),
-            was_open: false,
-            is_unused: false,
-            is_aborted: false,
             wires: VecDeque::new(),
             next_slot: 0,
             first_ack: 0,
@@ -222,14 +231,36 @@ impl Client {
         })
     }
 
-    /// Takes what happened on a wire, or that it is time.
+    /// Handles what happened on a wire, or [`ClientInput::Timeout`].
     ///
-    /// A `now` earlier than a former one counts as that. A wire that is not known is ignored.
+    /// If `now` is earlier than in a previous call, the latest moment counts. An unknown wire is
+    /// ignored.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::client::{Auth, Client, ClientConfig, Event, Output};
+    /// use socketio_proto::engine::{ClientInput, ClientOutput, Transport};
+    ///
+    /// let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// let mut client = Client::new(config, |dest: &mut [u8]| dest.fill(7))?;
+    /// let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// let Some(Output::Wire(ClientOutput::OpenWebSocket { wire, .. })) = client.poll_output() else {
+    ///     unreachable!("the handshake");
+    /// };
+    ///
+    /// // The WebSocket could not be opened: the client tries again later.
+    /// client.handle_input(now, ClientInput::WireClosed { wire });
+    /// let mut events = std::iter::from_fn(|| client.poll_output());
+    /// assert!(events.any(|it| matches!(it, Output::Event(Event::Reconnecting { attempt: 1, .. }))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
         self.advance(now);
         let is_timeout = input == ClientInput::Timeout;
-        if let Some(connection) = &mut self.io.connection {
-            connection.handle_input(self.io.now, input);
+        let now = self.cx.now;
+        if let Some(connection) = self.cx.state.connection_mut() {
+            connection.handle_input(now, input);
         }
         self.handle_engine();
         self.release();
@@ -238,11 +269,22 @@ impl Client {
         }
     }
 
-    /// Takes the next thing to do, events first. `None` until the next call that changes
-    /// something.
+    /// Returns the next output, events first. `None` until the next call that changes something.
+    ///
+    /// ```
+    /// # use socketio_proto::client::{Client, Output};
+    /// fn drain(client: &mut Client) {
+    ///     while let Some(output) = client.poll_output() {
+    ///         match output {
+    ///             Output::Wire(output) => println!("carry out {output:?}"),
+    ///             Output::Event(event) => println!("tell the application {event:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(io::Queued { event, offset }) = self.io.pop_event() {
+        if let Some(context::Queued { event, offset }) = self.cx.pop_event() {
             if let (Event::Received { namespace, .. }, Some((generation, offset))) =
                 (&event, offset)
                 && let Some(socket) = self.sockets.get_mut(namespace)
@@ -251,44 +293,68 @@ impl Client {
             }
             return Some(Output::Event(event));
         }
-        let former = self.wires.pop_front();
-        let output = former.or_else(|| self.io.connection.as_mut()?.poll_wire());
+        let earlier = self.wires.pop_front();
+        let output = earlier.or_else(|| self.cx.state.connection_mut()?.poll_wire());
         output.map(Output::Wire)
     }
 
-    /// When [`ClientInput::Timeout`] is due: in the past while there is output, `None` while
-    /// nothing is to be waited for.
+    /// Returns when [`ClientInput::Timeout`] is due: at once while there is output, `None` while the
+    /// client waits for nothing.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::client::{Auth, Client, ClientConfig};
+    ///
+    /// let config = ClientConfig::new().open_timeout(Duration::from_secs(9));
+    /// let mut client = Client::new(config, |dest: &mut [u8]| dest.fill(7))?;
+    /// assert_eq!(client.deadline(), None);
+    /// client.connect(Timestamp::ZERO, "/", Auth::None)?;
+    /// while client.poll_output().is_some() {}
+    /// assert_eq!(client.deadline(), Some(Timestamp::from_millis(9_000)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let connection = self.io.connection.as_ref();
-        let has_output = self.io.has_events()
+        let connection = self.cx.state.connection();
+        let has_output = self.cx.has_events()
             || !self.wires.is_empty()
             || connection.is_some_and(ClientConnection::has_wire_output);
         if has_output {
-            return Some(self.io.now);
+            return Some(self.cx.now);
         }
         let connection = connection.map_or(Timestamp::NEVER, ClientConnection::timer);
-        let namespaces = self.io.grace.postpone(self.namespaces_deadline());
-        connection.min(self.attempt_at).min(namespaces).finite()
+        let namespaces = self.cx.grace.postpone(self.namespaces_deadline());
+        connection.min(self.cx.state.attempt_at()).min(namespaces).finite()
     }
 
-    /// Stops sending on a WebSocket that does not take frames at present.
+    /// Stops sending on a WebSocket that does not accept more frames for now.
+    ///
+    /// ```
+    /// # use socketio_proto::{WireId, client::Client};
+    /// fn on_would_block(client: &mut Client, wire: WireId) {
+    ///     client.pause(wire);
+    /// }
+    /// fn on_writable(client: &mut Client, wire: WireId) {
+    ///     client.resume(wire);
+    /// }
+    /// ```
     pub fn pause(&mut self, wire: WireId) {
-        if let Some(connection) = &mut self.io.connection {
+        if let Some(connection) = self.cx.state.connection_mut() {
             connection.pause(wire);
         }
     }
 
-    /// Goes on sending on a WebSocket.
+    /// Sends on a WebSocket again after [`pause`](Self::pause), which has an example.
     pub fn resume(&mut self, wire: WireId) {
-        if let Some(connection) = &mut self.io.connection {
+        if let Some(connection) = self.cx.state.connection_mut() {
             connection.resume(wire);
         }
         self.handle_engine();
     }
 
     fn advance(&mut self, now: Timestamp) {
-        self.io.now = self.io.now.max(now);
+        self.cx.now = self.cx.now.max(now);
     }
 }
 
@@ -296,7 +362,7 @@ impl fmt::Debug for Client {
     /// Shows no session, no credentials and no event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("connection", &self.io.connection)
+            .field("connection", &self.cx.state.connection())
             .field("namespaces", &self.sockets.keys())
             .finish_non_exhaustive()
     }

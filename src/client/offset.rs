@@ -1,9 +1,9 @@
-//! Offsets of servers: which trailing strings are positions in a log, and which is later.
+//! Offsets: which trailing strings of events are positions in the log of a server, and their order.
 
 use crate::socket;
 
-/// A position in the log of some server. The client only repeats it, and only wants to know
-/// whether a string can be one at all.
+/// A position in the log of a server. The client only repeats it to the server. It reads it to tell
+/// an offset from a string of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
     /// `<number>-<number>`: this crate, and the Redis Streams adapter.
@@ -15,7 +15,7 @@ pub(super) enum Position {
 }
 
 impl Position {
-    /// Reads the trailing string of an event. Texts of no known form are an application's own.
+    /// Reads the trailing string of an event. A string of another form belongs to the application.
     pub(super) fn of(event: &socket::Event) -> Option<(&str, Self)> {
         if !event.ends_with_string() {
             return None;
@@ -37,12 +37,12 @@ impl Position {
             Some((time, count)) => (base64(time)?, base64(count)?),
             None => (base64(text)?, 0),
         };
-        // Few words of seven letters are a date of this time.
+        // Hardly any word of seven letters is also a date of these years.
         (2_015..2_045).contains(&year(time)).then_some(Self::Time(time, count))
     }
 
-    /// Whether this can stand where `earlier` stood: the same log, and not before it. A volatile
-    /// event repeats the position of the one before (H04).
+    /// Whether this can come after `earlier`: it has the same form, and it is not before it. A volatile
+    /// event repeats the position of the event before it (H04).
     pub(super) fn follows(self, earlier: Self) -> bool {
         match (earlier, self) {
             (Self::Pair(a, b), Self::Pair(c, d)) | (Self::Time(a, b), Self::Time(c, d)) => {
@@ -80,7 +80,7 @@ fn base64(text: &str) -> Option<u64> {
     })
 }
 
-/// The year of a time in milliseconds since 1970, near enough.
+/// The approximate year of a time in milliseconds since 1970.
 fn year(millis: u64) -> u64 {
     (millis / 31_556_952_000).saturating_add(1_970)
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_of_all_adapters_are_known() {
+    fn the_offsets_of_all_adapters_are_read() {
         assert_eq!(Position::parse("7-42"), Some(Position::Pair(7, 42)));
         assert_eq!(Position::parse("1735689600000-0"), Some(Position::Pair(1_735_689_600_000, 0)));
         assert_eq!(Position::parse("6774d5c0a1b2c3d4e5f60718"), Some(Position::ObjectId));
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn words_are_no_offsets() {
+    fn words_are_not_offsets() {
         for text in ["", "hello", "goodbye", "hello world", "1-", "a-1", "01-2", "1-2-3", "1.2"] {
             assert_eq!(Position::parse(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn a_session_keeps_to_one_form_and_does_not_go_back() {
+    fn offsets_of_another_form_or_before_the_last_one_do_not_follow() {
         let pair = Position::Pair(7, 42);
         assert!(pair.follows(pair) && Position::Pair(7, 43).follows(pair));
         assert!(!Position::Pair(7, 41).follows(pair) && !Position::ObjectId.follows(pair));

@@ -1,5 +1,5 @@
-//! At least once: a queue of events that are sent, one at a time and in order, until they are
-//! acknowledged or have been sent often enough.
+//! Delivery at least once: a queue of events that are sent in order, one at a time. Each is sent until
+//! it is acknowledged or has been tried often enough.
 //!
 //! ```text
 //!             connected: send, tries + 1
@@ -8,39 +8,40 @@
 //!      └── ack_timeout or disconnected, tries <= retries ── otherwise: failed ──▶ next event
 //! ```
 //!
-//! An event is never in the send buffer as well, so that it cannot go out twice at once (C3), and
-//! there is always a timeout, so that an answer is never taken for a failure (C2).
+//! An event of this queue is never in the send buffer too, so it cannot be sent twice at once (C3).
+//! There is always a timeout, so an answer is never taken for a failure (C2).
 //!
-//! Where the server counts the events of a session, the event itself is sent once in a session, and
-//! what counts as a try is to ask for its acknowledgement; it is sent again if the server says that
-//! it could not handle it. While the connection is lost it stays in
-//! flight, *suspended*: only a new session sends it again.
+//! If the server counts the events of a session, the event is sent once in a session. A further try
+//! only asks for its acknowledgement. The event is sent again if the server reports that its
+//! application could not handle it. While the connection is lost, the event stays in flight,
+//! *suspended*: only a new session sends it again.
 
 use core::time::Duration;
 
 use super::{BufferedEvent, buffer::SendBuffer};
 use crate::time::Timestamp;
 
-/// The events, the head of which may be in flight.
+/// The queue. Its first event, the head, may be in flight.
 #[derive(Debug, Default)]
 pub(super) struct RetryQueue {
-    /// The `ack` of an event is the name that the application knows it by.
+    /// The `ack` of each event is the name of its acknowledgement.
     events: SendBuffer,
-    /// How often the head was sent.
+    /// How often the head was tried.
     tries: u32,
-    /// How often in a row the server closed the connection because of it.
+    /// How often in a row the server closed the connection because of the head.
     refusals: u32,
     in_flight: Option<InFlight>,
 }
 
-/// The head is out under this id of the wire.
+/// How the head was sent.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
+    /// The id of its acknowledgement on the wire.
     id: u64,
     deadline: Timestamp,
-    /// Whether the last try was to ask for the acknowledgement.
+    /// Whether the last try only asked for the acknowledgement.
     is_asked: bool,
-    /// Its number among all events that were sent.
+    /// The number of the event among all sent events.
     serial: u64,
 }
 
@@ -55,8 +56,8 @@ impl RetryQueue {
         self.events.push(event);
     }
 
-    /// Goes on where a former process has ended: with the head sent so often, and under this id
-    /// if its session may be recovered.
+    /// Restores how often the head was tried and, if its session may be recovered, its id on the
+    /// wire.
     pub(super) fn restore(&mut self, tries: u32, in_flight: Option<u64>) {
         self.tries = tries;
         self.in_flight = in_flight.map(|id| InFlight {
@@ -71,12 +72,12 @@ impl RetryQueue {
         self.tries
     }
 
-    /// The id that the head has on the wire, if it is out.
+    /// The id of the head on the wire, if it is in flight.
     pub(super) fn in_flight(&self) -> Option<u64> {
         self.in_flight.map(|flight| flight.id)
     }
 
-    /// The head, if it is to be sent now.
+    /// The head, if it can be sent now.
     pub(super) fn next(&self) -> Option<&BufferedEvent> {
         if self.in_flight.is_some() { None } else { self.events.front() }
     }
@@ -88,39 +89,40 @@ impl RetryQueue {
         self.in_flight = Some(InFlight { id, deadline, is_asked: false, serial });
     }
 
-    /// The name of the head, and when it was sent the last time, if it is in flight.
+    /// The name of the head and the number of its last transmission, if it is in flight.
     pub(super) fn sent_head(&self) -> Option<(u64, u64)> {
         let flight = self.in_flight.as_ref()?;
         Some((self.events.front()?.ack?, flight.serial))
     }
 
-    /// The head was sent again, with this id.
+    /// The head was sent again with this id.
     pub(super) fn resent(&mut self, id: u64, serial: u64) {
         if let Some(flight) = &mut self.in_flight {
             (flight.id, flight.serial) = (id, serial);
         }
     }
 
-    /// Notes that the server has refused the head. Returns whether that has happened so often in a
-    /// row.
-    pub(super) fn is_refused(&mut self, limit: u32) -> bool {
+    /// Counts a refusal of the head by the server. Returns whether the limit is reached.
+    pub(super) fn refuse(&mut self, limit: u32) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         self.refusals >= limit
     }
 
-    /// Takes the head if this acknowledges it.
+    /// Removes the head if this id acknowledges it.
     pub(super) fn acknowledge(&mut self, id: u64) -> Option<BufferedEvent> {
         self.in_flight.take_if(|flight| flight.id == id)?;
         self.pop()
     }
 
-    /// The head was not acknowledged in time. Returns it if it was sent often enough.
+    /// If the acknowledgement of the head is overdue, ends the try. Returns the head if no tries are
+    /// left.
     pub(super) fn time_out(&mut self, now: Timestamp, retries: u32) -> Option<BufferedEvent> {
         self.in_flight.take_if(|flight| flight.deadline <= now)?;
         self.give_up(retries)
     }
 
-    /// The head was not acknowledged in time and may have another try, under the same id.
+    /// If the acknowledgement of the head is overdue and tries are left, begins a further try, which
+    /// asks for the acknowledgement. Returns its id.
     pub(super) fn renew(
         &mut self,
         now: Timestamp,
@@ -136,8 +138,9 @@ impl RetryQueue {
         })
     }
 
-    /// The server has not handled the event of this id: it is to be sent again, which is the try
-    /// that it was to ask. Says nothing about other events, nor if the server was not asked.
+    /// The application of the server could not handle the event with this id: it has to be sent again.
+    /// That belongs to the try that asked, so it is not counted. Ignored for other events, and if the
+    /// server was not asked.
     pub(super) fn withdraw(&mut self, id: u64) {
         let withdrawn = self.in_flight.take_if(|flight| flight.id == id && flight.is_asked);
         if withdrawn.is_some() {
@@ -145,14 +148,14 @@ impl RetryQueue {
         }
     }
 
-    /// The connection was lost, and the session may be recovered. Returns the head if it was sent
-    /// often enough.
+    /// The connection was lost, and the session may be recovered. Returns the head if no tries are
+    /// left.
     pub(super) fn suspend(&mut self, retries: u32) -> Option<BufferedEvent> {
         self.in_flight.as_mut()?.deadline = Timestamp::NEVER;
         if self.tries > retries { self.pop() } else { None }
     }
 
-    /// The session was recovered. Returns the id of the head if it is in flight.
+    /// The session was recovered. Begins a further try if the head is in flight, and returns its id.
     pub(super) fn resume(&mut self, deadline: Timestamp) -> Option<u64> {
         let flight = self.in_flight.as_mut()?;
         self.tries = self.tries.saturating_add(1);
@@ -161,13 +164,13 @@ impl RetryQueue {
         Some(flight.id)
     }
 
-    /// The connection was lost. Returns the head if it was sent often enough.
+    /// The connection was lost. Returns the head if no tries are left.
     pub(super) fn lose(&mut self, retries: u32) -> Option<BufferedEvent> {
         self.in_flight.take()?;
         self.give_up(retries)
     }
 
-    /// Takes an event that has waited for too long, unless it is in flight.
+    /// Removes the head if it has waited for too long and is not in flight.
     pub(super) fn pop_expired(&mut self, now: Timestamp, age: Duration) -> Option<BufferedEvent> {
         if self.in_flight.is_some_and(|flight| !flight.is_suspended()) {
             return None;
@@ -178,7 +181,7 @@ impl RetryQueue {
         Some(event)
     }
 
-    /// Takes all events, the one in flight included.
+    /// Removes the head, even if it is in flight.
     pub(super) fn pop(&mut self) -> Option<BufferedEvent> {
         self.in_flight = None;
         (self.tries, self.refusals) = (0, 0);

@@ -1,183 +1,184 @@
-//! How events are sent: at once, from the buffer, again after a recovery.
+//! Sends events: at once, from the buffer, and again after a recovery.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
 
-use super::{BufferedEvent, Event, io::Io, socket::Socket};
+use super::{BufferedEvent, Event, context::Context, socket::Socket};
 use crate::socket::{Args, Encoded, Kind, Packet};
 
-/// Acknowledgements that one packet asks for again.
+/// The most acknowledgements that one packet asks for.
 const IDS_PER_PACKET: usize = 16;
 
 impl Socket {
-    /// Sends an event. It is kept until it has arrived, if the server counts.
-    pub(super) fn send_event(&mut self, io: &mut Io, event: BufferedEvent) {
+    /// Sends an event. If the server counts events, it is kept until it is confirmed.
+    pub(super) fn send_event(&mut self, cx: &mut Context, event: BufferedEvent) {
         let (packet, id) = self.encode(&event);
-        self.send_encoded(io, event, &packet, id);
+        self.send_encoded(cx, event, &packet, id);
     }
 
     /// Encodes an event that is sent now, with an id if it asks for an acknowledgement.
     ///
-    /// Where the server counts the events of the session that is the number of the event. No other
-    /// event that has arrived has it, whichever process has sent that: the server has confirmed all
-    /// numbers before. Elsewhere an answer comes over the connection of its event or never, so that
-    /// the name will do.
+    /// If the server counts the events of the session, the id is the number of the event. No other event
+    /// that has arrived has this number, not even one of another process, because the server has
+    /// confirmed all smaller numbers. Otherwise an answer comes on the connection of its event or never,
+    /// so the name is unique enough.
     pub(super) fn encode(&self, event: &BufferedEvent) -> (Encoded, Option<u64>) {
         let id = event.ack.map(|name| self.id_of(name));
         (Encoded::event(&self.name, &event.event, id, None), id)
     }
 
-    /// Sends an event in the form that [`encode`](Self::encode) has given it.
+    /// Sends an event that [`encode`](Self::encode) has encoded.
     pub(super) fn send_encoded(
         &mut self,
-        io: &mut Io,
+        cx: &mut Context,
         event: BufferedEvent,
         packet: &Encoded,
         id: Option<u64>,
     ) {
-        if !io.send(packet) {
+        if !cx.send(packet) {
             return;
         }
-        let serial = io.count_event();
+        let serial = cx.count_event();
         if let Some((name, id)) = event.ack.zip(id) {
             self.acks.sent(name, id);
         }
-        self.keep(io, Some(event), serial);
+        self.keep(cx, Some(event), serial);
     }
 
-    /// Sends the head of the retry queue, if it is not out already.
-    pub(super) fn send_retry(&mut self, io: &mut Io) {
+    /// Sends the head of the retry queue, unless it is in flight.
+    pub(super) fn send_retry(&mut self, cx: &mut Context) {
         if !self.is_connected() {
             return;
         }
         while let Some(event) = self.retries.next() {
-            if io.is_overdue() {
-                // The connection may be dead, and a try would be lost with it.
-                io.holds_back = true;
+            if cx.is_overdue() {
+                // The connection may be dead, and the try would be lost with it.
+                cx.holds_back = true;
                 return;
             }
-            let Some(cause) = self.undeliverable(io, event) else {
-                return self.send_head(io);
+            let Some(cause) = self.undeliverable(cx, event) else {
+                return self.send_head(cx);
             };
-            self.give_up_retry(io, cause);
+            self.give_up_retry(cx, cause);
         }
     }
 
-    /// A volatile event was sent, or one that is kept until it has arrived.
-    pub(super) fn keep(&mut self, io: &mut Io, event: Option<BufferedEvent>, serial: u64) {
-        if self.unconfirmed.is_active() {
+    /// An event was sent. `None` is a volatile event; any other is kept until it is confirmed.
+    pub(super) fn keep(&mut self, cx: &mut Context, event: Option<BufferedEvent>, serial: u64) {
+        if self.unconfirmed.is_counted() {
             self.unconfirmed.push(event, serial);
             if self.unconfirmed.is_question_due() {
-                self.ask(io, &[]);
+                self.ask(cx, &[]);
             }
         }
     }
 
-    /// Sends what has waited, except what the server does not take.
-    pub(super) fn send_buffered(&mut self, io: &mut Io) {
+    /// Sends the buffered events, except those that the server does not accept.
+    pub(super) fn send_buffered(&mut self, cx: &mut Context) {
         while let Some(event) = self.buffer.pop() {
-            match self.undeliverable(io, &event) {
-                None => self.send_event(io, event),
-                Some(cause) => self.give_up(io, event, cause),
+            match self.undeliverable(cx, &event) {
+                None => self.send_event(cx, event),
+                Some(cause) => self.give_up(cx, event, cause),
             }
         }
-        self.send_retry(io);
+        self.send_retry(cx);
     }
 
-    /// Goes on with what was sent in the session before, or gives it up.
-    pub(super) fn resume(&mut self, io: &mut Io, received: Option<u64>) {
-        let unknown = self.unconfirmed.unknown(received).filter(|_| self.recovered);
-        let is_resumed = self.recovered && self.unconfirmed.resume(received);
-        self.judge(io, is_resumed);
+    /// Decides about the events that were sent before this answer: keeps them if the session was
+    /// recovered, and reports them otherwise.
+    pub(super) fn resume(&mut self, cx: &mut Context, received: Option<u64>) {
+        let unknown = self.unconfirmed.unknown(received).filter(|_| self.state.is_recovered());
+        let is_resumed = self.state.is_recovered() && self.unconfirmed.resume(received);
+        self.judge(cx, is_resumed);
         if is_resumed {
-            return self.drop_undeliverable(io);
+            return self.drop_undeliverable(cx);
         }
-        self.abandon(io);
+        self.abandon(cx);
         if let Some(unknown) = unknown {
-            self.drop_restored(io, unknown);
+            self.drop_restored(cx, unknown);
         }
         self.unconfirmed.begin(received.filter(|_| self.session.is_recoverable()));
     }
 
-    /// The session goes on, and another process has sent events in it: what this one has not sent
-    /// may have been.
-    pub(super) fn drop_restored(&mut self, io: &mut Io, unknown: u64) {
-        io.emit(Event::StateOutOfDate { namespace: self.name.clone(), unknown });
+    /// The session was recovered, and another process has sent events in it. It may also have sent the
+    /// events that this process has restored and not sent.
+    pub(super) fn drop_restored(&mut self, cx: &mut Context, unknown: u64) {
+        cx.emit(Event::SnapshotOutOfDate { namespace: self.name.clone(), unknown });
         while let Some(event) = self.buffer.pop_restored() {
-            io.emit(Event::Unconfirmed { namespace: self.name.clone(), event });
+            cx.emit(Event::Unconfirmed { namespace: self.name.clone(), event });
         }
     }
 
-    /// The session was recovered: sends what has not arrived, in order, and asks for the answers
-    /// to what has.
-    pub(super) fn resync(&mut self, io: &mut Io) {
-        let in_flight = self.retries.resume(io.now.saturating_add(io.config.ack_timeout));
+    /// The session was recovered: sends the missing events again, in order, and asks for the answers to
+    /// the others.
+    pub(super) fn resync(&mut self, cx: &mut Context) {
+        let in_flight = self.retries.resume(cx.now.saturating_add(cx.config.ack_timeout));
         let head = self.retries.sent_head().map(|(name, _)| name);
         let missing: BTreeSet<u64> =
             self.unconfirmed.iter().filter_map(|event| event.ack).collect();
         let sent = self.acks.sent_ids().chain(in_flight.zip(head));
         let awaited = sent.filter(|(_, name)| !missing.contains(name)).map(|(id, _)| id);
         let awaited: Vec<u64> = awaited.collect();
-        // Small ones, since the server may take no large ones.
+        // Small packets, because the server may not accept large ones.
         for ids in awaited.chunks(IDS_PER_PACKET) {
-            self.ask(io, ids);
+            self.ask(cx, ids);
         }
         if awaited.is_empty() {
-            self.ask(io, &[]);
+            self.ask(cx, &[]);
         }
         let Self { unconfirmed, retries, acks, name: namespace, .. } = self;
-        let mut moved = BTreeMap::new();
+        let mut renumbered = BTreeMap::new();
         unconfirmed.resend(|event, number| {
             let id = event.ack.map(|_| number);
-            io.send(&Encoded::event(namespace, &event.event, id, None));
-            let serial = io.count_event();
+            cx.send(&Encoded::event(namespace, &event.event, id, None));
+            let serial = cx.count_event();
             match event.ack {
                 Some(name) if Some(name) == head => retries.resent(number, serial),
-                Some(name) => drop(moved.insert(name, number)),
+                Some(name) => drop(renumbered.insert(name, number)),
                 None => {}
             }
             serial
         });
-        for (name, id) in moved {
+        for (name, id) in renumbered {
             acks.sent(name, id);
         }
     }
 
-    /// Asks how many events have arrived, and for the acknowledgements of these again.
+    /// Asks how many events have arrived, and asks again for these acknowledgements.
     ///
-    /// This is an acknowledgement without an id, sent only to servers that have announced that
-    /// they count.
-    pub(super) fn ask(&mut self, io: &mut Io, ids: &[u64]) {
+    /// The question is an acknowledgement without an id. Only servers that have announced that they count
+    /// events get it.
+    pub(super) fn ask(&mut self, cx: &mut Context, ids: &[u64]) {
         let args = Args::new(ids).unwrap_or_default();
         let kind = Kind::Ack { id: None, args };
         let packet = Packet { namespace: self.name.clone(), kind };
-        if self.is_connected() && io.send(&Encoded::packet(&packet)) {
+        if self.is_connected() && cx.send(&Encoded::packet(&packet)) {
             self.unconfirmed.ask();
         }
     }
 
-    fn send_head(&mut self, io: &mut Io) {
+    fn send_head(&mut self, cx: &mut Context) {
         let Some(event) = self.retries.next() else {
             return;
         };
-        if !self.unconfirmed.has_room(Some(event), &io.config.limits) {
+        if !self.unconfirmed.has_room(Some(event), &cx.config.limits) {
             return;
         }
         let event = event.clone();
-        // Each try has an id of its own.
-        let name = self.draw_name();
+        // Each try has another id.
+        let name = self.next_name();
         let id = self.id_of(name);
-        if io.send(&Encoded::event(&self.name, &event.event, Some(id), None)) {
-            let serial = io.count_event();
-            self.retries.sent(id, io.now.saturating_add(io.config.ack_timeout), serial);
-            self.keep(io, Some(event), serial);
+        if cx.send(&Encoded::event(&self.name, &event.event, Some(id), None)) {
+            let serial = cx.count_event();
+            self.retries.sent(id, cx.now.saturating_add(cx.config.ack_timeout), serial);
+            self.keep(cx, Some(event), serial);
         }
     }
 
-    /// The id of the acknowledgement of this name if its event is sent now.
+    /// The id of this acknowledgement on the wire, if its event is sent now.
     pub(super) fn id_of(&self, name: u64) -> u64 {
-        if self.unconfirmed.is_active() { self.unconfirmed.next_number() } else { name }
+        if self.unconfirmed.is_counted() { self.unconfirmed.next_number() } else { name }
     }
 }

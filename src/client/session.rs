@@ -1,4 +1,4 @@
-//! What a client knows of its session in one namespace, so that the server can give it back.
+//! What a client knows about its session in one namespace, so that the server can recover it.
 
 use alloc::string::String;
 use core::fmt;
@@ -8,25 +8,25 @@ use bytestring::ByteString;
 use super::offset::Position;
 use crate::socket::{self, Json};
 
-/// Longest private id that is kept; those in use have 20 characters.
+/// The longest private id that is kept. Servers use 20 characters.
 pub(super) const PID_LEN_MAX: usize = 255;
 
-/// A session, from the CONNECT that made it on.
+/// A session, from the CONNECT answer that began it.
 #[derive(Default)]
 pub(super) struct Session {
     pid: Option<ByteString>,
-    /// Of the last event that was received: what the server is told.
+    /// The offset of the last event that was received. The next CONNECT presents it.
     received: Option<ByteString>,
     position: Option<Position>,
-    /// Of the last event that the application has taken: what is exported.
+    /// The offset of the last event that the application has polled. A snapshot contains it.
     taken: Option<ByteString>,
-    /// Counts sessions, so that late news of a former one do no harm.
+    /// The number of the session, so that tokens and offsets of an earlier session are ignored.
     generation: u64,
 }
 
 impl Session {
-    /// Takes the private id of a CONNECT answer. Returns whether it is the session of before; if
-    /// not, what was known of that is forgotten (H25).
+    /// Reads the private id of a CONNECT answer. Returns whether it continues the session. If not,
+    /// everything known about the earlier session is dropped (H25).
     pub(super) fn begin(&mut self, pid: Option<&str>) -> bool {
         let pid = pid.filter(|pid| !pid.is_empty() && pid.len() <= PID_LEN_MAX);
         if pid.is_some() && self.pid.as_deref() == pid {
@@ -37,14 +37,15 @@ impl Session {
         false
     }
 
-    /// Forgets the session.
+    /// Drops the session.
     pub(super) fn reset(&mut self) {
         *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
     }
 
-    /// Notes the offset of an event, if it has one. Returns it.
+    /// Notes and returns the offset of an event, if it has one.
     ///
-    /// Servers append it as the last argument; a string that cannot be one is an application's.
+    /// Servers append it as the last argument. A string that cannot be an offset belongs to the
+    /// application.
     pub(super) fn advance(&mut self, event: &socket::Event) -> Option<ByteString> {
         self.pid.as_ref()?;
         let (text, position) = Position::of(event)?;
@@ -57,21 +58,21 @@ impl Session {
         Some(text)
     }
 
-    /// The application has taken an event of this offset.
+    /// The application has polled an event with this offset.
     pub(super) fn take(&mut self, generation: u64, offset: ByteString) {
         if self.generation == generation {
             self.taken = Some(offset);
         }
     }
 
-    /// The session of a former process.
+    /// A session from a snapshot.
     pub(super) fn restored(pid: Option<ByteString>, offset: Option<ByteString>) -> Self {
         let position = offset.as_deref().and_then(Position::parse);
         let received = offset.filter(|_| position.is_some());
         Self { pid, position, taken: received.clone(), received, ..Self::default() }
     }
 
-    /// The private id, and the offset of the last event that the application has taken.
+    /// What a snapshot contains: the private id, and the offset of the last polled event.
     pub(super) fn exported(&self) -> (Option<ByteString>, Option<ByteString>) {
         (self.pid.clone(), self.taken.clone())
     }
@@ -89,8 +90,8 @@ impl Session {
         self.pid.is_some()
     }
 
-    /// Puts the private id and the offset before the application's own data, whose keys win as in
-    /// the reference.
+    /// Adds the private id and the offset in front of the credentials of the application. If keys
+    /// repeat, those of the application count, as in the reference.
     pub(super) fn claim(&self, auth: Option<&Json>) -> Option<Json> {
         let Some(pid) = &self.pid else {
             return auth.cloned();
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_claim_stands_before_the_auth_of_the_application() {
+    fn the_claim_comes_before_the_credentials() {
         let mut session = Session::default();
         let auth = Json::from_text(r#"{"token":"t"}"#).unwrap();
         assert_eq!(session.claim(Some(&auth)).unwrap(), auth);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_of_the_application_are_no_offsets() {
+    fn strings_of_the_application_are_not_offsets() {
         let mut session = Session::default();
         assert_eq!(session.advance(&event(r#"["7-1"]"#)), None, "no recovery, no offset");
         session.begin(Some("p"));

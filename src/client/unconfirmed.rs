@@ -1,9 +1,9 @@
-//! Events that were sent in the present session and may not have arrived.
+//! Events that were sent in the current session and may not have arrived.
 //!
-//! A server of this crate counts the events of a session, and so does the client: nothing is added
-//! to them. After a recovery the server says how many it has, and the rest is sent again, in
-//! order. Meanwhile the client asks for the count about once per round trip, so as not to keep what
-//! has arrived.
+//! The client and a server of this crate both count the events of a session, so events carry nothing
+//! extra. After a recovery the server reports how many it has, and the client sends the rest again, in
+//! order. The client also asks for the count about once per round trip and drops the events that have
+//! arrived.
 
 use alloc::{collections::VecDeque, vec::Vec};
 
@@ -12,51 +12,52 @@ use serde::{Deserialize, Serialize};
 use super::{BufferedEvent, ClientLimits};
 use crate::number::whole;
 
-/// The events from the first one on that the server has not confirmed.
+/// The events that the server has not confirmed, in order.
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
-    /// Whether the server counts as well.
-    is_active: bool,
-    /// How many events of the session came before the first one here.
+    /// Whether the server counts events.
+    is_counted: bool,
+    /// How many events of the session were confirmed: all that came before the first one here.
     confirmed: u64,
     events: VecDeque<Entry>,
     bytes: usize,
-    /// How many questions on the present link were not answered yet.
+    /// How many questions on the current connection are not answered.
     asked: u32,
-    /// Whether an event was sent after the last question.
+    /// Whether an event was sent since the last question.
     is_unasked: bool,
 }
 
-/// An event, and when it was sent the last time.
+/// An event and its last transmission.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// `None` is a volatile event, which counts and is not sent again.
+    /// `None` is a volatile event: it is counted, and it is not sent again.
     event: Option<BufferedEvent>,
-    /// Its number among all events that were sent.
+    /// Its number among all sent events.
     serial: u64,
     /// How often in a row the server closed the connection because of it.
     refusals: u32,
 }
 
-/// Events of the present session, by their number in it.
+/// The unconfirmed events in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sent {
-    /// How many came before the first one here.
+    /// How many events of the session came before the first one here.
     #[serde(deserialize_with = "whole")]
     pub(super) confirmed: u64,
-    /// `None` is a volatile event, which counts and is not sent again.
+    /// `None` is a volatile event: it is counted, and it is not sent again.
     pub(super) events: Vec<Option<BufferedEvent>>,
 }
 
 impl Unconfirmed {
-    pub(super) fn is_active(&self) -> bool {
-        self.is_active
+    pub(super) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
-    /// Whether the server is to be asked what has arrived.
+    /// Whether to ask the server how many events have arrived.
     ///
-    /// One question without ids at a time: the server takes it for word that all before its last
-    /// answer has arrived here, and forgets the acknowledgements among it.
+    /// At most one question without ids is open at a time. To the server it confirms that everything
+    /// up to its last answer has arrived, so the server drops the acknowledgements that it kept for
+    /// that.
     pub(super) fn is_question_due(&self) -> bool {
         self.is_unasked && self.asked == 0 && !self.events.is_empty()
     }
@@ -71,25 +72,25 @@ impl Unconfirmed {
         self.confirm(received);
     }
 
-    /// Whether one more event respects the limits.
+    /// Whether the limits allow one more event.
     pub(super) fn has_room(&self, event: Option<&BufferedEvent>, limits: &ClientLimits) -> bool {
-        !self.is_active
+        !self.is_counted
             || (self.events.len() < limits.buffered_events
                 && self.bytes.saturating_add(size(event)) <= limits.buffered_bytes)
     }
 
-    /// How many events are here, the volatile ones included, and their bytes.
+    /// The number of unconfirmed events, volatile ones included, and their bytes.
     pub(super) fn load(&self) -> (usize, usize) {
         (self.events.len(), self.bytes)
     }
 
-    /// What a new process has to know, if the server counts.
+    /// The part of a snapshot, if the server counts events.
     pub(super) fn exported(&self, event: impl Fn(&BufferedEvent) -> BufferedEvent) -> Option<Sent> {
         let events = || self.events.iter().map(|it| it.event.as_ref().map(&event)).collect();
-        self.is_active.then(|| Sent { confirmed: self.confirmed, events: events() })
+        self.is_counted.then(|| Sent { confirmed: self.confirmed, events: events() })
     }
 
-    /// Goes on where a former process has ended.
+    /// Restores the part of a snapshot.
     pub(super) fn restore(&mut self, sent: Option<Sent>) {
         self.begin(sent.as_ref().map(|sent| sent.confirmed));
         sent.into_iter().flat_map(|sent| sent.events).for_each(|event| self.push(event, 0));
@@ -97,7 +98,7 @@ impl Unconfirmed {
 
     /// An event was sent.
     pub(super) fn push(&mut self, event: Option<BufferedEvent>, serial: u64) {
-        if self.is_active {
+        if self.is_counted {
             self.bytes = self.bytes.saturating_add(size(event.as_ref()));
             self.events.push_back(Entry { event, serial, refusals: 0 });
             self.is_unasked = true;
@@ -109,14 +110,15 @@ impl Unconfirmed {
         self.confirmed.saturating_add(u64::try_from(self.events.len()).unwrap_or(u64::MAX))
     }
 
-    /// How many events the server has of which nothing is known here, if there are any: another
+    /// How many events of the session the server has that this client does not know, if any: another
     /// process has sent them.
     pub(super) fn unknown(&self, received: Option<u64>) -> Option<u64> {
         let unknown = received?.checked_sub(self.next_number())?;
-        (self.is_active && unknown > 0).then_some(unknown)
+        (self.is_counted && unknown > 0).then_some(unknown)
     }
 
-    /// Sends everything again in order, with its number. `send` returns when it was sent.
+    /// Sends all events again, in order, each with its number in the session. `send` returns the number
+    /// among all sent events.
     pub(super) fn resend(&mut self, mut send: impl FnMut(&BufferedEvent, u64) -> u64) {
         let mut number = self.confirmed;
         for entry in &mut self.events {
@@ -128,7 +130,7 @@ impl Unconfirmed {
         self.is_unasked = true;
     }
 
-    /// Takes out the events that `is_wanted` does not want.
+    /// Removes and returns the events for which `is_wanted` is false.
     pub(super) fn extract(
         &mut self,
         mut is_wanted: impl FnMut(&BufferedEvent) -> bool,
@@ -147,13 +149,12 @@ impl Unconfirmed {
         taken
     }
 
-    /// The first event that is to be sent again, and when it was sent the last time.
+    /// The first event that can be sent again, and the number of its last transmission.
     pub(super) fn first(&self) -> Option<(&BufferedEvent, u64)> {
         self.events.iter().find_map(|entry| Some((entry.event.as_ref()?, entry.serial)))
     }
 
-    /// Notes that the server has refused the first event. Returns it if that has happened so often
-    /// in a row.
+    /// Counts a refusal of the first event by the server. Removes and returns it at the limit.
     pub(super) fn refuse_first(&mut self, limit: u32) -> Option<BufferedEvent> {
         let first = self.events.front_mut()?;
         first.refusals = first.refusals.saturating_add(1);
@@ -165,26 +166,27 @@ impl Unconfirmed {
         event
     }
 
-    /// Starts over with a session in which so many events have arrived, if the server counts them.
+    /// Begins a session. `received` is how many of its events have arrived, if the server counts them.
     pub(super) fn begin(&mut self, received: Option<u64>) {
         *self = Self {
-            is_active: received.is_some(),
+            is_counted: received.is_some(),
             confirmed: received.unwrap_or_default(),
             ..Self::default()
         };
     }
 
-    /// Goes on with a session that was recovered. Returns false if the server has forgotten what it
-    /// confirmed, or never sent so much.
+    /// Continues a session that was recovered. Returns false if the count contradicts what was confirmed
+    /// or sent.
     pub(super) fn resume(&mut self, received: Option<u64>) -> bool {
         self.asked = 0;
-        self.is_active && received.is_some_and(|received| self.confirm(received)) && {
+        self.is_counted && received.is_some_and(|received| self.confirm(received)) && {
             self.events.retain(|entry| entry.event.is_some());
             true
         }
     }
 
-    /// Forgets the events that have arrived. Returns false if there were never so many.
+    /// Drops the first events, up to this count. Returns false if the count contradicts what was
+    /// confirmed or sent.
     fn confirm(&mut self, received: u64) -> bool {
         let count = received.checked_sub(self.confirmed);
         let count = count.and_then(|count| usize::try_from(count).ok());
@@ -201,7 +203,7 @@ impl Unconfirmed {
         true
     }
 
-    /// The events that are here, without the volatile ones.
+    /// The unconfirmed events, without volatile ones.
     pub(super) fn iter(&self) -> impl Iterator<Item = &BufferedEvent> {
         self.events.iter().filter_map(|entry| entry.event.as_ref())
     }
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_arrived_is_forgotten_and_volatile_events_count() {
+    fn confirmed_events_are_dropped_and_volatile_events_are_counted() {
         let mut unconfirmed = Unconfirmed::default();
         unconfirmed.push(Some(event(0)), 1);
         assert!(unconfirmed.events.is_empty(), "the server does not count");
@@ -252,14 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_given_up_after_so_many_refusals_in_a_row() {
+    fn an_event_is_given_up_at_the_limit_of_refusals() {
         let mut unconfirmed = Unconfirmed::default();
         unconfirmed.begin(Some(0));
         unconfirmed.push(Some(event(0)), 1);
         unconfirmed.push(Some(event(1)), 2);
         assert_eq!(unconfirmed.refuse_first(2), None);
         assert_eq!(unconfirmed.refuse_first(2), Some(event(0)));
-        assert_eq!(unconfirmed.refuse_first(2), None, "the next one has refusals of its own");
+        assert_eq!(
+            unconfirmed.refuse_first(2),
+            None,
+            "the refusals of the next event are counted separately"
+        );
         assert_eq!(unconfirmed.extract(|_| false), [event(1)]);
         assert_eq!((unconfirmed.bytes, unconfirmed.next_number()), (0, 0));
     }

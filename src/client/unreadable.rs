@@ -1,14 +1,13 @@
-//! What a session goes on with and this client cannot read.
+//! Replays that this client cannot read.
 //!
-//! A packet that is more than the limits allow closes the connection, and the server replays it
-//! with the next one. When that happens again and again from the same offset there is no other way
-//! than to give the session up.
+//! A packet that exceeds the limits closes the connection, and the server replays it on the next one.
+//! If that happens again and again at the same offset, the client gives the session up.
 
 use bytestring::ByteString;
 
-use super::{Event, io::Io, socket::Socket};
+use super::{Event, context::Context, socket::Socket};
 
-/// How often in a row the session has come no further.
+/// How often in a row the connection was closed at this offset.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
     times: u32,
@@ -16,9 +15,9 @@ pub(super) struct Unreadable {
 }
 
 impl Socket {
-    /// The connection is closed because what came on it cannot be read, and it may have been for
-    /// this namespace. Links that are lost say nothing.
-    pub(super) fn note_unreadable(&mut self, io: &mut Io) {
+    /// The connection is closed because of an unreadable packet, which may be for this namespace. A
+    /// lost link does not count.
+    pub(super) fn note_unreadable(&mut self, cx: &mut Context) {
         if !self.is_joined_or_joining() || !self.session.is_recoverable() {
             return;
         }
@@ -27,9 +26,9 @@ impl Socket {
             self.unreadable = Unreadable { times: 0, offset };
         }
         self.unreadable.times = self.unreadable.times.saturating_add(1);
-        if self.unreadable.times >= io.config.limits.refusals {
+        if self.unreadable.times >= cx.config.limits.refusals {
             self.unreadable = Unreadable::default();
-            self.give_up_session(io, Event::ReplayUnreadable { namespace: self.name.clone() });
+            self.give_up_session(cx, Event::ReplayUnreadable { namespace: self.name.clone() });
         }
     }
 }

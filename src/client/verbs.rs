@@ -1,11 +1,11 @@
-//! What the application wants. Namespaces are named with their leading slash.
+//! The verbs of the application. Names of namespaces begin with a slash.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError, io::Io,
-    socket::Socket,
+    AckToken, Auth, AuthRequest, BufferedEvent, Client, EmitError, JoinError, context::Context,
+    demand::Demand, socket::Socket,
 };
 use crate::{
     engine::{ClientConnection, Transport},
@@ -15,14 +15,27 @@ use crate::{
 };
 
 impl Client {
-    /// Joins a namespace, now and with every further connection; opens a connection if there is
-    /// none and no attempt is waited for. Returns its name as it stands in events.
+    /// Joins a namespace now and on every later connection. Opens a connection if there is none and no
+    /// attempt is planned. Returns the name of the namespace as events carry it.
     ///
-    /// For a namespace that is active already only `auth` changes, for the next time.
+    /// If the namespace is already active, only `auth` changes, for the next CONNECT.
     ///
     /// # Errors
     ///
-    /// [`JoinError`] if the name, the credentials or a limit stand against it.
+    /// [`JoinError`] if the name or the credentials are invalid, or at a limit.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.connect(now, "/admin", Auth::Ask)?;
+    /// assert!(client.is_active("/admin") && !client.is_connected("/admin"));
+    /// assert!(client.connect(now, "a,b", Auth::None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(
         &mut self,
         now: Timestamp,
@@ -36,25 +49,34 @@ impl Client {
         let name = NamespaceName::new(namespace).map_err(|_| JoinError::InvalidName)?;
         let socket = self.socket_entry(&name)?;
         socket.auth = auth;
-        socket.is_active = true;
-        socket.is_forgotten = false;
-        if self.io.is_open() {
+        socket.demand = Demand::Active;
+        if self.cx.is_open() {
             if let Some(socket) = self.sockets.get_mut(&name) {
-                socket.join(&mut self.io);
+                socket.join(&mut self.cx);
             }
             self.close_if_unused();
-        } else if self.attempt_at == Timestamp::NEVER {
+        } else if self.cx.state.attempt_at() == Timestamp::NEVER {
             self.open();
         }
         Ok(name)
     }
 
-    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). Returns false if the
-    /// connection was lost meanwhile: then there will be another request.
+    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). Returns false if the connection was
+    /// lost in the meantime. Then there will be another request.
     ///
     /// # Errors
     ///
-    /// [`JoinError::AuthNotAnObject`] if `auth` is no object; the request waits for another answer.
+    /// [`JoinError::AuthNotAnObject`] if `auth` is not an object. The request can still be answered.
+    ///
+    /// ```
+    /// # use socketio_proto::{Timestamp, client::{Client, Event}, socket::Json};
+    /// fn handle_event(client: &mut Client, now: Timestamp, event: Event) {
+    ///     if let Event::AuthRequested { request, .. } = event {
+    ///         let auth = Json::from_text(r#"{"token":"new"}"#).expect("valid JSON");
+    ///         client.provide_auth(now, request, &auth).expect("an object");
+    ///     }
+    /// }
+    /// ```
     pub fn provide_auth(
         &mut self,
         now: Timestamp,
@@ -65,77 +87,136 @@ impl Client {
         check_auth(auth)?;
         let socket = self.sockets.values_mut().find(|socket| socket.slot == request.slot);
         let is_awaited =
-            socket.is_some_and(|socket| socket.provide_auth(&mut self.io, request.serial, auth));
+            socket.is_some_and(|socket| socket.provide_auth(&mut self.cx, request.serial, auth));
         self.close_if_unused();
         Ok(is_awaited)
     }
 
-    /// Leaves a namespace, or stops trying to join it. Its session is over; what it has buffered
-    /// stays. The last one closes the connection. Returns false if it was not active.
+    /// Leaves a namespace, or stops trying to join it. This ends its session and keeps its buffered
+    /// events. When no namespace is active any more, the connection is closed. Returns false if the
+    /// namespace was not active.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(client.disconnect(now, "/"));
+    /// assert!(!client.is_active("/"));
+    /// assert!(!client.disconnect(now, "/"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn disconnect(&mut self, now: Timestamp, namespace: &str) -> bool {
         self.advance(now);
         let socket = find(&mut self.sockets, namespace);
-        let Some(socket) = socket.filter(|socket| socket.is_active) else {
+        let Some(socket) = socket.filter(|socket| socket.is_active()) else {
             return false;
         };
-        socket.disconnect(&mut self.io);
+        socket.disconnect(&mut self.cx);
         self.close_if_unused();
         true
     }
 
-    /// Leaves a namespace as [`disconnect`](Self::disconnect) does, and forgets it: what it has
-    /// buffered is dropped, and what was not acknowledged fails as withdrawn. Then it does not
-    /// count against [`ClientLimits::namespaces`](super::ClientLimits::namespaces) any more, or, if
-    /// the server has not answered its CONNECT, as soon as it does. Returns false if there is no
-    /// such namespace.
+    /// Leaves a namespace as [`disconnect`](Self::disconnect) does, and removes it. Its buffered events
+    /// are dropped, and its pending acknowledgements fail as withdrawn. It no longer counts against
+    /// [`ClientLimits::namespaces`](super::ClientLimits::namespaces); if its CONNECT is not answered,
+    /// this holds from the answer on. Returns false if there is no such namespace.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("hello", &())?)?;
+    /// assert!(client.forget(now, "/"));
+    /// assert_eq!(client.buffered("/").count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forget(&mut self, now: Timestamp, namespace: &str) -> bool {
         self.advance(now);
         let Some(socket) = find(&mut self.sockets, namespace) else {
             return false;
         };
-        socket.forget(&mut self.io);
+        socket.forget(&mut self.cx);
         self.close_if_unused();
         self.drop_forgotten();
         true
     }
 
-    /// Closes the connection without leaving its namespaces, and stops reconnecting: the server
-    /// takes it for a lost link and keeps the sessions, for [`connect`](Self::connect) or, with
-    /// [`state`](Self::state), for the next process.
+    /// Closes the connection without leaving its namespaces, and stops reconnecting. To the server this
+    /// is a lost link, so it keeps the sessions: for [`connect`](Self::connect) or, with a
+    /// [`snapshot`](Self::snapshot), for the next process.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("hello", &())?)?;
+    /// client.close(now);
+    /// let stored = serde_json::to_string(&client.snapshot())?;
+    /// assert!(stored.contains("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&mut self, now: Timestamp) {
         self.advance(now);
         for socket in self.sockets.values_mut() {
-            socket.is_active = false;
+            socket.demand.deactivate();
         }
         self.close_if_unused();
         let reason = super::DisconnectReason::ForcedClose;
         for socket in self.sockets.values_mut() {
             // The connection may still be sending what is queued.
-            socket.handle_closed(&mut self.io, reason);
+            socket.handle_closed(&mut self.cx, reason);
         }
     }
 
-    /// Makes the next attempt now instead of waiting for it, for example because the network is
-    /// back. Returns false if there is a connection already or no active namespace.
+    /// Makes the next attempt at once, for example because the network is available again. Returns false
+    /// if there is a connection or no active namespace.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// assert!(!client.reconnect(now), "nothing to connect for");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reconnect(&mut self, now: Timestamp) -> bool {
         self.advance(now);
-        let is_wanted = self.sockets.values().any(|socket| socket.is_active);
-        if self.io.connection.is_some() || !is_wanted {
+        if self.cx.state.connection().is_some() || !self.is_needed() {
             return false;
         }
         self.open();
         true
     }
 
-    /// Emits an event, or buffers it while the namespace is not joined.
+    /// Emits an event. While the namespace is not joined, the event is buffered.
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`], [`EmitError::Full`] at a limit, and
-    /// [`EmitError::TooLarge`] or [`EmitError::TooManyAttachments`] for what the server is known not
-    /// to take. How much it takes at once is known while there is a connection; an event that was
-    /// buffered and turns out to be too large is reported as
-    /// [`Undeliverable`](super::Event::Undeliverable).
+    /// [`EmitError::UnknownNamespace`], [`EmitError::Full`] at a limit, and [`EmitError::TooLarge`] or
+    /// [`EmitError::TooManyAttachments`] if the server is known not to accept the event. Its
+    /// `maxPayload` is known while there is a connection. A buffered event that turns out to be too
+    /// large is reported as [`Undeliverable`](super::Event::Undeliverable).
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("chat message", &("hello", 7))?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit(
         &mut self,
         now: Timestamp,
@@ -146,7 +227,19 @@ impl Client {
         self.send_or_buffer(namespace, event, None)
     }
 
-    /// Emits an event if it can be sent at this moment. Returns whether it was.
+    /// Sends an event at once, or drops it. Returns whether it was sent.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(!client.emit_volatile(now, "/", &Event::new("typing", &())?), "not joined");
+    /// assert_eq!(client.buffered("/").count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit_volatile(
         &mut self,
         now: Timestamp,
@@ -159,26 +252,48 @@ impl Client {
         };
         let packet = Encoded::event(&socket.name, event, None, None);
         let can_send = socket.is_connected()
-            && !socket.is_held_back(&self.io)
-            && self.io.is_writable()
-            && self.io.undeliverable(&packet).is_none()
-            && self.io.has_room(&packet)
-            && socket.unconfirmed.has_room(None, &self.io.config.limits);
-        let is_sent = can_send && self.io.send(&packet);
+            && !socket.is_held_back(&self.cx)
+            && self.cx.is_writable()
+            && self.cx.undeliverable(&packet).is_none()
+            && self.cx.has_room(&packet)
+            && socket.unconfirmed.has_room(None, &self.cx.config.limits);
+        let is_sent = can_send && self.cx.send(&packet);
         if is_sent {
-            let serial = self.io.count_event();
-            socket.keep(&mut self.io, None, serial);
+            let serial = self.cx.count_event();
+            socket.keep(&mut self.cx, None, serial);
         }
         is_sent
     }
 
-    /// Emits an event and asks for an acknowledgement, which settles with
-    /// [`Event::Acked`](super::Event::Acked) or [`Event::AckFailed`](super::Event::AckFailed), at
-    /// the latest after `timeout`, counted from now. If it was not sent by then it is not sent.
+    /// Emits an event and asks for an acknowledgement. It completes with
+    /// [`Event::Acked`](super::Event::Acked) or [`Event::AckFailed`](super::Event::AckFailed), at the
+    /// latest when `timeout` has passed from now. An event that was not sent by then is dropped.
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit), and [`EmitError::TooManyAcks`] at the limit.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use socketio_proto::client::{AckFailure, Event as Report, Output};
+    /// use socketio_proto::engine::ClientInput;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// let (event, timeout) = (Event::new("save", &("text",))?, Duration::from_secs(5));
+    /// let id = client.emit_with_ack(now, "/", &event, timeout)?;
+    ///
+    /// client.handle_input(Timestamp::from_millis(5_000), ClientInput::Timeout);
+    /// let mut outputs = std::iter::from_fn(|| client.poll_output());
+    /// assert!(outputs.any(|output| matches!(
+    ///     output,
+    ///     Output::Event(Report::AckFailed { ack, cause: AckFailure::Timeout, .. }) if ack == id
+    /// )));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit_with_ack(
         &mut self,
         now: Timestamp,
@@ -187,35 +302,48 @@ impl Client {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         self.advance(now);
-        let limit = self.io.config.limits.pending_acks;
+        let limit = self.cx.config.limits.pending_acks;
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         if socket.acks.len() >= limit {
             return Err(EmitError::TooManyAcks { limit });
         }
-        let name = socket.draw_name();
-        socket.acks.expect(name, self.io.now.saturating_add(timeout));
+        let name = socket.next_name();
+        socket.acks.expect(name, self.cx.now.saturating_add(timeout));
         let ack = socket.ack_id(name);
         let result = self.send_or_buffer(namespace, event, Some(name));
         if result.is_err()
             && let Some(socket) = find(&mut self.sockets, namespace)
         {
-            socket.acks.settle(name);
+            socket.acks.remove(name);
         }
         result.map(|()| ack)
     }
 
-    /// Emits an event at least once: it is sent again, after
-    /// [`ack_timeout`](super::ClientConfig::ack_timeout) or with the next connection, until the
-    /// server acknowledges it, at most [`retries`](super::ClientConfig::retries) times. Events
-    /// emitted like this are sent in order, one at a time. It settles like
+    /// Emits an event that is delivered at least once. It is sent again, after
+    /// [`ack_timeout`](super::ClientConfig::ack_timeout) or on the next connection, until the server
+    /// acknowledges it, at most [`retries`](super::ClientConfig::retries) times. Events with retries are
+    /// sent in order, one at a time. The acknowledgement completes as in
     /// [`emit_with_ack`](Self::emit_with_ack).
     ///
-    /// The server may get it several times: give it an id of the application's own. A server of
-    /// this crate gets it once in a session; a further try only asks for the acknowledgement.
+    /// The server may receive the event several times, so add an id that the application can check. A
+    /// server that [counts events](crate::RecoveryConfig::count_events) receives it once in a session;
+    /// a further try only asks for the acknowledgement.
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// let id = client.emit_with_retries(now, "/", &Event::new("order", &("unique id",))?)?;
+    /// assert_eq!(client.retrying("/").next().map(|(id, _)| id), Some(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit_with_retries(
         &mut self,
         now: Timestamp,
@@ -223,24 +351,33 @@ impl Client {
         event: &socket::Event,
     ) -> Result<AckId, EmitError> {
         self.advance(now);
-        let at = self.io.now;
+        let at = self.cx.now;
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
-        let name = socket.draw_name();
+        let name = socket.next_name();
         event.ack = Some(name);
-        check_event(socket, &self.io, &event)?;
-        if !socket.retries.events().has_room(&event, (0, 0), &self.io.config.limits) {
+        check_event(socket, &self.cx, &event)?;
+        if !socket.retries.events().has_room(&event, (0, 0), &self.cx.config.limits) {
             return Err(EmitError::Full);
         }
         socket.retries.push(event);
-        socket.send_retry(&mut self.io);
+        socket.send_retry(&mut self.cx);
         Ok(socket.ack_id(name))
     }
 
-    /// Answers an event that the server asked an acknowledgement for. Returns false if the
-    /// namespace is not joined, or only in another session, or if the answer is larger or has more
-    /// attachments than the server takes.
-    #[expect(clippy::needless_pass_by_value, reason = "a token is used up by one answer")]
+    /// Acknowledges an event of the server. Returns false if the namespace is not joined or has another
+    /// session, or if the answer is larger or has more attachments than the server accepts.
+    ///
+    /// ```
+    /// # use socketio_proto::{Timestamp, client::{Client, Event}, socket::Args};
+    /// fn handle_event(client: &mut Client, now: Timestamp, event: Event) {
+    ///     if let Event::Received { ack: Some(token), .. } = event {
+    ///         let answer = Args::new(&("ok",)).expect("a string is valid JSON");
+    ///         client.ack(now, token, &answer);
+    ///     }
+    /// }
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a token allows one answer")]
     pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
         self.advance(now);
         let socket = self.sockets.values().find(|socket| socket.slot == token.slot);
@@ -249,25 +386,40 @@ impl Client {
         });
         socket.is_some_and(|socket| {
             let packet = Encoded::ack(&socket.name, token.id, args);
-            self.io.undeliverable(&packet).is_none() && self.io.send(&packet)
+            self.cx.undeliverable(&packet).is_none() && self.cx.send(&packet)
         })
     }
 
-    /// Returns the events that wait for the namespace to be joined, oldest first.
+    /// Returns the buffered events, oldest first. [`take_buffered`](Self::take_buffered) has an example.
     pub fn buffered(&self, namespace: &str) -> impl Iterator<Item = &BufferedEvent> {
         self.sockets.get(namespace).into_iter().flat_map(|socket| socket.buffer.iter())
     }
 
-    /// Takes these events back. Acknowledgements that they asked for fail as withdrawn.
+    /// Removes and returns the buffered events, oldest first. Their acknowledgements fail as withdrawn.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("hello", &())?)?;
+    /// assert_eq!(client.buffered("/").count(), 1);
+    /// let taken = client.take_buffered(now, "/");
+    /// assert_eq!(taken[0].event().name(), "hello");
+    /// assert_eq!(client.buffered("/").count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_buffered(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
         self.advance(now);
         let socket = find(&mut self.sockets, namespace);
-        socket.map(|socket| socket.take_buffered(&mut self.io)).unwrap_or_default()
+        socket.map(|socket| socket.take_buffered(&mut self.cx)).unwrap_or_default()
     }
 
-    /// Returns the events that [`emit_with_retries`](Self::emit_with_retries) has taken and that
-    /// are not settled, oldest first, with the name under which each settles; the first one may
-    /// have been sent.
+    /// Returns the events of [`emit_with_retries`](Self::emit_with_retries) that are not complete, oldest
+    /// first, each with the id of its acknowledgement. The first one may have been sent.
+    /// [`take_retrying`](Self::take_retrying) has an example.
     pub fn retrying(&self, namespace: &str) -> impl Iterator<Item = (AckId, &BufferedEvent)> {
         self.sockets.get(namespace).into_iter().flat_map(|socket| {
             let events = socket.retries.events().iter();
@@ -275,41 +427,70 @@ impl Client {
         })
     }
 
-    /// Takes these events back. Their acknowledgements fail as withdrawn.
+    /// Removes and returns the events of [`emit_with_retries`](Self::emit_with_retries) that are not
+    /// complete, oldest first. Their acknowledgements fail as withdrawn.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit_with_retries(now, "/", &Event::new("order", &())?)?;
+    /// assert_eq!(client.retrying("/").count(), 1);
+    /// assert_eq!(client.take_retrying(now, "/").len(), 1);
+    /// assert_eq!(client.retrying("/").count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_retrying(&mut self, now: Timestamp, namespace: &str) -> Vec<BufferedEvent> {
         self.advance(now);
         let socket = find(&mut self.sockets, namespace);
-        socket.map(|socket| socket.take_retrying(&mut self.io)).unwrap_or_default()
+        socket.map(|socket| socket.take_retrying(&mut self.cx)).unwrap_or_default()
     }
 
     /// Returns whether a namespace is joined.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// # let now = Timestamp::ZERO;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(!client.is_connected("/"), "the server has not answered");
+    /// assert!(client.is_active("/"));
+    /// assert!(!client.is_recovered("/") && !client.is_recoverable("/"));
+    /// assert_eq!((client.socket_id("/"), client.transport()), (None, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_connected(&self, namespace: &str) -> bool {
         self.sockets.get(namespace).is_some_and(Socket::is_connected)
     }
 
-    /// Returns whether a namespace is joined now or with the next connection.
+    /// Returns whether a namespace is joined now or will be joined on the next connection.
     pub fn is_active(&self, namespace: &str) -> bool {
-        self.sockets.get(namespace).is_some_and(|socket| socket.is_active)
+        self.sockets.get(namespace).is_some_and(Socket::is_active)
     }
 
-    /// Returns whether the session of a namespace that is joined was recovered.
+    /// Returns whether a namespace is joined in a session that was recovered.
     pub fn is_recovered(&self, namespace: &str) -> bool {
-        self.sockets.get(namespace).is_some_and(|socket| socket.recovered)
+        self.sockets.get(namespace).is_some_and(|socket| socket.state.is_recovered())
     }
 
-    /// Returns whether the server gave a session that can be recovered.
+    /// Returns whether a namespace has a session that the server may recover.
     pub fn is_recoverable(&self, namespace: &str) -> bool {
         self.sockets.get(namespace).is_some_and(|socket| socket.session.is_recoverable())
     }
 
-    /// Returns the public id of a namespace that is joined.
+    /// Returns the public id, if the namespace is joined.
     pub fn socket_id(&self, namespace: &str) -> Option<&str> {
-        self.sockets.get(namespace)?.id.as_deref()
+        self.sockets.get(namespace)?.state.id().map(|id| &**id)
     }
 
     /// Returns the transport of the connection, if it is open.
     pub fn transport(&self) -> Option<Transport> {
-        let connection = self.io.connection.as_ref().filter(|connection| connection.is_open());
+        let connection = self.cx.state.connection().filter(|connection| connection.is_open());
         connection.map(ClientConnection::transport)
     }
 
@@ -320,31 +501,31 @@ impl Client {
         ack: Option<u64>,
     ) -> Result<(), EmitError> {
         let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
-        let event = BufferedEvent { event: event.clone(), at: self.io.now, ack };
-        check_event(socket, &self.io, &event)?;
-        if !socket.has_room(&event, &self.io.config.limits) {
+        let event = BufferedEvent { event: event.clone(), at: self.cx.now, ack };
+        check_event(socket, &self.cx, &event)?;
+        if !socket.has_room(&event, &self.cx.config.limits) {
             return Err(EmitError::Full);
         }
-        let is_held_back = socket.is_held_back(&self.io);
+        let is_held_back = socket.is_held_back(&self.cx);
         if !socket.is_connected() || is_held_back {
             socket.buffer.push(event);
-            self.io.holds_back |= is_held_back;
+            self.cx.holds_back |= is_held_back;
             return Ok(());
         }
         let (packet, id) = socket.encode(&event);
-        if !self.io.is_open() || !self.io.has_room(&packet) {
+        if !self.cx.is_open() || !self.cx.has_room(&packet) {
             return Err(EmitError::Full);
         }
-        socket.send_encoded(&mut self.io, event, &packet, id);
+        socket.send_encoded(&mut self.cx, event, &packet, id);
         Ok(())
     }
 
-    /// Lets go of namespaces whose last word with the server is spoken.
+    /// Removes forgotten namespaces for which no answer is expected.
     pub(super) fn drop_forgotten(&mut self) {
         self.sockets.retain(|_, socket| {
             let is_over = socket.is_over();
             if is_over {
-                // The server may still answer what was emitted there.
+                // The server may still answer events that were emitted there.
                 self.first_ack = self.first_ack.max(socket.next_ack);
             }
             !is_over
@@ -352,7 +533,7 @@ impl Client {
     }
 
     fn socket_entry(&mut self, name: &NamespaceName) -> Result<&mut Socket, JoinError> {
-        let limit = self.io.config.limits.namespaces;
+        let limit = self.cx.config.limits.namespaces;
         let is_full = self.sockets.len() >= limit && !self.sockets.contains_key(name);
         if is_full {
             return Err(JoinError::TooMany { limit });
@@ -372,15 +553,15 @@ fn check_auth(auth: &Json) -> Result<(), JoinError> {
     if auth.as_str().starts_with('{') { Ok(()) } else { Err(JoinError::AuthNotAnObject) }
 }
 
-/// Refuses what the server is known not to take.
-fn check_event(socket: &Socket, io: &Io, event: &BufferedEvent) -> Result<(), EmitError> {
-    socket.undeliverable(io, event).map_or(Ok(()), |cause| Err(cause.into()))
+/// Refuses an event that the server is known not to accept.
+fn check_event(socket: &Socket, cx: &Context, event: &BufferedEvent) -> Result<(), EmitError> {
+    socket.undeliverable(cx, event).map_or(Ok(()), |cause| Err(cause.into()))
 }
 
-/// Finds a namespace that is not forgotten.
+/// Finds a namespace, unless it is forgotten.
 fn find<'a>(
     sockets: &'a mut BTreeMap<NamespaceName, Socket>,
     namespace: &str,
 ) -> Option<&'a mut Socket> {
-    sockets.get_mut(namespace).filter(|socket| !socket.is_forgotten)
+    sockets.get_mut(namespace).filter(|socket| socket.demand != Demand::Forgotten)
 }

@@ -10,10 +10,7 @@ use super::{
     Args, DecodeError, Event, Json, Kind, NamespaceName, Packet, check, list::List, placeholder,
     text,
 };
-use crate::Limits;
-
-/// The largest integer that every peer can hold: JavaScript's `Number.MAX_SAFE_INTEGER`.
-const MAX_ACK_ID: u64 = (1 << 53) - 1;
+use crate::{Limits, number::INTEGER_MAX};
 
 /// The limits of a [`Decoder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -360,7 +357,7 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
     if digits.is_empty() {
         return Ok((None, rest));
     }
-    let id = digits.parse().ok().filter(|id| *id <= MAX_ACK_ID);
+    let id = digits.parse().ok().filter(|id| *id <= INTEGER_MAX);
     Ok((Some(id.ok_or(DecodeError::IllegalAckId)?), rest))
 }
 

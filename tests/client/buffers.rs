@@ -194,7 +194,7 @@ mod tests {
         let words = scripted.words();
         assert!(words[0].starts_with("ReplayOverflow"), "{words:?}");
         assert!(words[1].starts_with("Unconfirmed"), "{words:?}");
-        let state = scripted.client.state();
+        let state = scripted.client.snapshot();
         let mut next = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7)).unwrap();
         assert_eq!(next.restore(scripted.now, state), Ok(()), "it does not contradict itself");
     }

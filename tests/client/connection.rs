@@ -238,9 +238,9 @@ mod tests {
             scripted.text(&format!(r#"40{{"sid":"s1","pid":"p1","received":{number}}}"#));
             assert!(scripted.take_sent().contains(&"43[]".to_owned()), "it counts: {number}");
             scripted.client.emit(scripted.now, "/", &event("e", 1)).unwrap();
-            assert_eq!(scripted.client.state().sessions()[0].events().count(), 1);
+            assert_eq!(scripted.client.snapshot().sessions()[0].events().count(), 1);
             scripted.text("43[2.0]");
-            assert_eq!(scripted.client.state().sessions()[0].events().count(), 0, "{number}");
+            assert_eq!(scripted.client.snapshot().sessions()[0].events().count(), 0, "{number}");
         }
     }
 
@@ -426,6 +426,6 @@ mod tests {
         let words = scripted.words();
         assert_eq!(words, ["failed 0 Withdrawn", "failed 1 Withdrawn", "closed: forced close"]);
         assert_eq!(scripted.client.deadline(), None);
-        assert!(scripted.client.state().sessions().is_empty());
+        assert!(scripted.client.snapshot().sessions().is_empty());
     }
 }

@@ -94,7 +94,7 @@ mod counted {
 
         /// Another process goes on with what the former one has left behind.
         fn restart(&mut self) {
-            let state = serde_json::to_string(&self.pair.client.state()).unwrap();
+            let state = serde_json::to_string(&self.pair.client.snapshot()).unwrap();
             self.pair.cut();
             self.count();
             self.restarts += 1;
@@ -380,12 +380,12 @@ mod counted {
             }
             scripted.text(r#"40{"sid":"s1","pid":"p1","received":0}"#);
             assert!(scripted.client.is_recovered("/"));
-            let state = scripted.client.state();
+            let state = scripted.client.snapshot();
             let sent = state.sessions()[0].events().count() - 1;
             assert!(sent <= 3, "and one to be retried: {sent}");
         }
         scripted.text("43[3]");
-        assert_eq!(scripted.client.state().sessions()[0].events().count(), 1);
+        assert_eq!(scripted.client.snapshot().sessions()[0].events().count(), 1);
     }
 
     #[test]
@@ -395,7 +395,7 @@ mod counted {
         pair.client.emit_with_ack(pair.now, "/", &event("m", 1), MINUTE).unwrap();
         pair.settle();
         let former = token(&mut pair);
-        let state = pair.client.state();
+        let state = pair.client.snapshot();
         pair.cut();
         pair.client = Client::new(websocket(), entropy(9)).unwrap();
         pair.client.restore(pair.now, state).unwrap();

@@ -119,7 +119,7 @@ mod tests {
     }
 
     /// Starts a process with a state that another one has left behind. Returns what it reports.
-    fn restart(pair: &mut Pair, state: &socketio_proto::client::ClientState) {
+    fn restart(pair: &mut Pair, state: &socketio_proto::client::ClientSnapshot) {
         pair.cut();
         // The same entropy each time: whatever tells processes apart, it is not that.
         pair.client = Client::new(websocket(), entropy(9)).unwrap();
@@ -141,7 +141,7 @@ mod tests {
             Event::Unconfirmed { event, .. } => {
                 Some(format!("unconfirmed {}", event.event().json()))
             }
-            Event::StateOutOfDate { unknown, .. } => Some(format!("out of date by {unknown}")),
+            Event::SnapshotOutOfDate { unknown, .. } => Some(format!("out of date by {unknown}")),
             _ => None,
         })
     }
@@ -175,7 +175,7 @@ mod tests {
             for is_buffered in [false, true] {
                 let mut pair = Pair::connected(websocket(), recovering());
                 pair.auto_ack = false;
-                let state = pair.client.state();
+                let state = pair.client.snapshot();
                 emit(&mut pair, 1);
                 pair.settle();
                 for process in 2..5 {
@@ -220,7 +220,7 @@ mod tests {
         pair.cut();
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
         pair.client.emit_with_ack(pair.now, "/", &event("m", 2), MINUTE).unwrap();
-        let state = pair.client.state();
+        let state = pair.client.snapshot();
         pair.reconnect();
         pair.settle();
         assert_eq!(pair.server_numbers(), [1, 2]);
@@ -239,7 +239,7 @@ mod tests {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.cut();
         pair.client.emit_with_retries(pair.now, "/", &event("m", 1)).unwrap();
-        let state = pair.client.state();
+        let state = pair.client.snapshot();
         pair.reconnect();
         pair.settle();
         restart(&mut pair, &state);
@@ -254,7 +254,7 @@ mod tests {
         for number in 0..3 {
             pair.client.emit_volatile(pair.now, "/", &event("m", 90 + number));
             pair.client.emit(pair.now, "/", &event("m", number)).unwrap();
-            let state = pair.client.state();
+            let state = pair.client.snapshot();
             restart(&mut pair, &state);
             join(&mut pair);
             pair.settle();

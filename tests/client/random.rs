@@ -304,12 +304,12 @@ mod tests {
                 }
                 Op::Close => self.client.close(now),
                 Op::State => {
-                    let state = self.client.state();
+                    let state = self.client.snapshot();
                     let stored = serde_json::to_string(&state).unwrap();
                     let entropy = |dest: &mut [u8]| dest.fill(4);
                     let mut next = Client::new(self.config.clone(), entropy).unwrap();
                     next.restore(now, serde_json::from_str(&stored).unwrap()).unwrap();
-                    assert_eq!(next.state(), state);
+                    assert_eq!(next.snapshot(), state);
                 }
                 other => unreachable!("{other:?}"),
             }

@@ -7,7 +7,7 @@ mod tests {
 
     use socketio_proto::{
         RecoveryConfig, ReplayOrder, ServerConfig,
-        client::{Auth, Client, ClientConfig, ClientState, Event},
+        client::{Auth, Client, ClientConfig, ClientSnapshot, Event},
         engine::ClientInput,
         socket,
     };
@@ -234,11 +234,11 @@ mod tests {
         pair.broadcast(1);
         pair.settle();
         assert_eq!(pair.numbers(), [1]);
-        let stored = serde_json::to_string(&pair.client.state()).unwrap();
+        let stored = serde_json::to_string(&pair.client.snapshot()).unwrap();
         pair.cut();
         pair.broadcast(2);
 
-        let state: ClientState = serde_json::from_str(&stored).unwrap();
+        let state: ClientSnapshot = serde_json::from_str(&stored).unwrap();
         pair.client = Client::new(websocket(), entropy(9)).unwrap();
         pair.client.restore(pair.now, state).unwrap();
         pair.now = pair.now.saturating_add(Duration::from_secs(1));
@@ -257,11 +257,11 @@ mod tests {
         let (first, second) = (frame(r#"42["m",1,"7-1"]"#), frame(r#"42["m",2,"7-2"]"#));
         scripted.client.handle_input(scripted.now, first);
         scripted.client.handle_input(scripted.now, second);
-        let offset = |client: &Client| client.state().sessions()[0].offset().map(str::to_owned);
+        let offset = |client: &Client| client.snapshot().sessions()[0].offset().map(str::to_owned);
         assert_eq!(offset(&scripted.client), None, "nothing was processed");
         assert!(scripted.client.poll_output().is_some());
         assert_eq!(offset(&scripted.client), Some("7-1".to_owned()));
-        assert!(!format!("{:?}", scripted.client.state()).contains("p1"), "a secret");
+        assert!(!format!("{:?}", scripted.client.snapshot()).contains("p1"), "a secret");
         assert!(!format!("{:?}", scripted.client).contains("p1"), "a secret");
     }
 

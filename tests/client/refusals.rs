@@ -136,7 +136,7 @@ mod tests {
                 end(&mut scripted, code);
             }
             assert_eq!(given_up(&mut scripted), [], "{code:?}");
-            assert_eq!(scripted.client.state().sessions()[0].events().count(), 2);
+            assert_eq!(scripted.client.snapshot().sessions()[0].events().count(), 2);
         }
         for code in [1000, 1002, 1003, 1005, 1007, 1009, 1011, 4000] {
             let mut scripted = counted();

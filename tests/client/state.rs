@@ -8,7 +8,7 @@ mod tests {
     use serde_json::{Value, json};
     use socketio_proto::{
         Timestamp,
-        client::{Auth, Client, ClientConfig, ClientLimits, ClientState, Event, RestoreError},
+        client::{Auth, Client, ClientConfig, ClientLimits, ClientSnapshot, Event, RestoreError},
     };
 
     use crate::client_support::{Pair, Scripted, entropy, event, polling, recovering, websocket};
@@ -17,13 +17,13 @@ mod tests {
 
     /// Ends the process and starts another one with what it has left behind.
     fn restart(pair: &mut Pair, config: ClientConfig) {
-        let stored = serde_json::to_string(&pair.client.state()).unwrap();
+        let stored = serde_json::to_string(&pair.client.snapshot()).unwrap();
         pair.cut();
         pair.events.clear();
         pair.client = Client::new(config, entropy(pair.now.as_micros())).unwrap();
-        let state: ClientState = serde_json::from_str(&stored).unwrap();
+        let state: ClientSnapshot = serde_json::from_str(&stored).unwrap();
         pair.client.restore(pair.now, state.clone()).unwrap();
-        assert_eq!(pair.client.state(), state, "nothing is lost by it");
+        assert_eq!(pair.client.snapshot(), state, "nothing is lost by it");
         pair.now = pair.now.saturating_add(SECOND);
         pair.client.connect(pair.now, "/", Auth::None).unwrap();
     }
@@ -73,7 +73,7 @@ mod tests {
                 }));
                 assert_eq!(numbers, [7], "after {steps}");
                 assert_eq!(pair.client.retrying("/").count(), 0);
-                assert_eq!(pair.client.state().sessions()[0].events().count(), 0);
+                assert_eq!(pair.client.snapshot().sessions()[0].events().count(), 0);
                 let words = words(&mut pair);
                 assert!(words.iter().all(|word| word.starts_with("acked [1")), "{words:?}");
                 let received = pair.pick_server(|event| match event {
@@ -130,7 +130,7 @@ mod tests {
     fn a_state_that_is_out_of_date_sends_nothing_twice() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
-        let state = pair.client.state();
+        let state = pair.client.snapshot();
         pair.client.emit(pair.now, "/", &event("m", 2)).unwrap();
         pair.settle();
         pair.cut();
@@ -154,7 +154,7 @@ mod tests {
         scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
         scripted.client.emit_with_retries(scripted.now, "/", &event("m", 2)).unwrap();
         scripted.take_sent();
-        let state = scripted.client.state();
+        let state = scripted.client.snapshot();
         assert_eq!(state.sessions()[0].events().count(), 1);
         let mut next = Scripted::new(ClientConfig::new().retries(0));
         next.client.restore(next.now, state).unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn restored(state: &Value, config: ClientConfig) -> Result<Client, RestoreError> {
-        let state: ClientState = serde_json::from_value(state.clone()).expect("a state");
+        let state: ClientSnapshot = serde_json::from_value(state.clone()).expect("a state");
         let mut client = Client::new(config, entropy(1)).unwrap();
         client.restore(Timestamp::from_millis(5), state)?;
         Ok(client)
@@ -198,10 +198,10 @@ mod tests {
         for version in [json!(0), json!(2), json!("1"), json!(null)] {
             let mut state = state(&[]);
             state["version"] = version;
-            assert!(serde_json::from_value::<ClientState>(state).is_err());
+            assert!(serde_json::from_value::<ClientSnapshot>(state).is_err());
         }
         let old = json!({ "websocket_worked": true, "sessions": [] });
-        assert!(serde_json::from_value::<ClientState>(old).is_err());
+        assert!(serde_json::from_value::<ClientSnapshot>(old).is_err());
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_client_in_use_takes_no_state() {
         let mut pair = Pair::connected(websocket(), recovering());
-        let state = pair.client.state();
+        let state = pair.client.snapshot();
         assert_eq!(pair.client.restore(pair.now, state), Err(RestoreError::InUse));
         assert!(pair.client.is_connected("/"));
     }
@@ -275,7 +275,7 @@ mod tests {
         let mut session = session();
         session["pid"] = json!("secret");
         let client = restored(&state(&[session]), ClientConfig::new()).unwrap();
-        let shown = format!("{client:?} {:?}", client.state());
+        let shown = format!("{client:?} {:?}", client.snapshot());
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

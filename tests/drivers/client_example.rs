@@ -20,7 +20,7 @@ mod tests {
             ann.wait_for("disconnected");
             ann.enter(&"x".repeat(150_000));
             ann.enter(&format!("{transport} back"));
-            ann.wait_for("the server does not take it: it is larger than");
+            ann.wait_for("the server does not accept it: it is larger than");
             ann.wait_for(&format!("ann> {transport} back"));
             ann.finish();
         }

@@ -100,7 +100,7 @@ impl Ours {
                 Outcome::Failed { number: event.event().get(0).unwrap() }
             }
             // The world knows: it has given the client the older state.
-            Event::StateOutOfDate { .. }
+            Event::SnapshotOutOfDate { .. }
             | Event::ConnectionUpgraded
             | Event::UpgradeFailed
             | Event::Reconnecting { .. }
@@ -113,7 +113,7 @@ impl Ours {
 impl Ours {
     fn written(&self) -> (String, Vec<&'static str>) {
         let active = SPACES.into_iter().filter(|it| self.client.is_active(it)).collect();
-        (serde_json::to_string(&self.client.state()).unwrap(), active)
+        (serde_json::to_string(&self.client.snapshot()).unwrap(), active)
     }
 }
 

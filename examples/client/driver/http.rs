@@ -21,8 +21,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// `authority` is a host and maybe a port, `path` where the server answers, `/socket.io/` as a
-    /// rule.
+    /// `authority` is a host with an optional port. `path` is the path of the server, usually
+    /// `/socket.io/`.
     pub fn new(authority: &str, path: &str) -> Self {
         Self { authority: authority.to_owned(), path: path.to_owned() }
     }
@@ -41,7 +41,7 @@ impl Site {
     }
 }
 
-/// Makes requests, over connections that are kept for the next ones.
+/// Makes requests over reusable connections.
 pub(super) struct Http {
     site: Arc<Site>,
     client: legacy::Client<HttpConnector, Full<Bytes>>,

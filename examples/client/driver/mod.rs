@@ -7,8 +7,8 @@
 //!     one timer
 //! ```
 //!
-//! Whoever calls [`Driver::next`] owns everything; nothing moves between two calls but the bytes of
-//! the tasks. To drop the driver is to kill its links.
+//! The caller of [`Driver::next`] owns the client. Between two calls only the tasks of the links run.
+//! Dropping the driver breaks its links.
 
 #[path = "../../tokio_driver/clock.rs"]
 mod clock;
@@ -33,11 +33,11 @@ use tokio::{
 
 use self::{clock::Clock, http::Http, websocket::LINGER};
 
-/// Inputs that wait for the client; beyond it, links wait.
+/// The most inputs that wait for the client. Beyond it, links wait.
 const INBOX: usize = 64;
-/// Frames that wait for a WebSocket; beyond it, the client keeps them in its own bounded queue.
+/// The most frames that wait for a WebSocket. Beyond it, the client keeps frames in its bounded queue.
 const FRAMES: usize = 32;
-/// Timers this far away are as good as none.
+/// The longest time that a timer is set for.
 const FAR: Duration = Duration::from_hours(24);
 
 /// A client and its links.
@@ -50,20 +50,19 @@ pub struct Driver {
     tasks: JoinSet<()>,
     reports: mpsc::Sender<ClientInput>,
     inbox: mpsc::Receiver<ClientInput>,
-    /// Paused WebSockets, each until it has taken half of what waits for it.
+    /// Paused WebSockets. Each resumes when half of its waiting frames are written.
     stalled: FuturesUnordered<Pin<Box<dyn Future<Output = WireId> + Send>>>,
     is_online: bool,
 }
 
 struct Wire {
     task: AbortHandle,
-    /// The way to a WebSocket. To drop it is to close that, after what was sent before.
+    /// The frames for a WebSocket. Dropping it closes the WebSocket after the frames that were sent.
     frames: Option<mpsc::Sender<Frame>>,
 }
 
 impl Driver {
-    /// Takes over a client. Links are made as soon as it wants them and [`next`](Self::next) is
-    /// called.
+    /// Wraps a client. Its links are made in [`next`](Self::next).
     pub fn new(client: Client, site: Site) -> Self {
         let (reports, inbox) = mpsc::channel(INBOX);
         let site = Arc::new(site);
@@ -81,13 +80,13 @@ impl Driver {
         }
     }
 
-    /// Lets the caller use the client.
+    /// Calls a verb of the client with the current time.
     pub fn client<R>(&mut self, verb: impl FnOnce(&mut Client, Timestamp) -> R) -> R {
         verb(&mut self.client, self.clock.now())
     }
 
-    /// Carries out what the client wants until it has something to tell. May be dropped at any
-    /// time: nothing is lost.
+    /// Carries out what the client wants, until it has an event for the application. The future can be
+    /// dropped at any time without losing anything.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.flush() {
@@ -103,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// Kills every link without a word to the server, as a network does.
+    /// Breaks every link without telling the server, as a network failure does.
     pub fn cut(&mut self) {
         for (wire, Wire { task, .. }) in std::mem::take(&mut self.wires) {
             task.abort();
@@ -111,8 +110,8 @@ impl Driver {
         }
     }
 
-    /// Whether there is a network. Without one the links are cut and no new one can be made; when
-    /// it is back the client tries at once.
+    /// Simulates that there is a network, or that there is none. Without a network the links are broken
+    /// and no new ones can be made. When it is back, the client reconnects at once.
     pub fn set_online(&mut self, is_online: bool) {
         self.is_online = is_online;
         if is_online {
@@ -122,7 +121,7 @@ impl Driver {
         }
     }
 
-    /// Sends what is left after the client was disconnected, and ends.
+    /// Sends what is queued after the client was disconnected, and ends.
     pub async fn finish(mut self) {
         let drained = async {
             loop {
@@ -136,7 +135,7 @@ impl Driver {
                 }
             }
         };
-        // Links that are not done by then die with the driver.
+        // Links that need more time are broken when the driver is dropped.
         timeout(LINGER, drained).await.ok();
     }
 
@@ -167,7 +166,7 @@ impl Driver {
         self.client.handle_input(self.clock.now(), input);
     }
 
-    /// Carries out outputs up to the next event.
+    /// Carries out all outputs before the next event, and returns it.
     fn flush(&mut self) -> Option<Event> {
         loop {
             match self.client.poll_output()? {

@@ -22,13 +22,13 @@ use super::http::Site;
 
 /// How long the server may take for its part of the closing handshake.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
-/// Stands for a close frame without a status code.
+/// The status code for a close frame without one.
 const NO_STATUS: u16 = 1005;
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Opens a WebSocket and passes frames until one side ends it. That nothing more comes through
-/// `outgoing` asks to close it. Returns the last that there is to report of it.
+/// Opens a WebSocket and passes frames until one side closes it. This side closes it when `outgoing`
+/// ends. Returns the last input for the client.
 pub(super) async fn run(
     site: &Site,
     query: &str,
@@ -39,7 +39,7 @@ pub(super) async fn run(
     let lost = ClientInput::WireClosed { wire };
     let socket = tokio::select! {
         socket = open(site, query) => socket,
-        // Nothing is sent before it is open: it is not wanted any more.
+        // Frames are sent only after it is open. So the channel was closed: it is not needed any more.
         _ = outgoing.recv() => return lost,
     };
     let Ok(socket) = socket else {
@@ -57,7 +57,7 @@ pub(super) async fn run(
         }
         sent = send(&mut sink, &mut outgoing) => {
             if sent.is_err() {
-                // The server may have said why.
+                // The server may have sent a close frame.
                 code = timeout(LINGER, receive(&mut stream, wire, reports)).await.unwrap_or(None);
             }
             sent.is_ok()
@@ -84,8 +84,8 @@ async fn open(site: &Site, query: &str) -> Result<Socket, Error> {
     Ok(socket)
 }
 
-/// Hands messages to the client until the server closes or fails. Returns the status code if it
-/// closes.
+/// Passes messages to the client until the server closes the WebSocket or fails. Returns the status
+/// code of its close frame.
 async fn receive(
     stream: &mut SplitStream<Socket>,
     wire: WireId,
@@ -93,7 +93,7 @@ async fn receive(
 ) -> Option<u16> {
     while let Some(message) = stream.next().await {
         let frame = match message {
-            // Copied, because a slice that the application keeps would pin the read buffer.
+            // Copied: a slice that the application keeps would keep the whole read buffer in memory.
             Ok(Message::Text(text)) => Frame::Text(text.as_str().into()),
             Ok(Message::Binary(bytes)) => Frame::Binary(Bytes::copy_from_slice(&bytes)),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
@@ -109,7 +109,7 @@ async fn receive(
     None
 }
 
-/// Writes frames until there are no more to come. All that wait are written with one flush.
+/// Writes frames until the channel is closed. All waiting frames are written with one flush.
 async fn send(
     sink: &mut SplitSink<Socket, Message>,
     outgoing: &mut mpsc::Receiver<Frame>,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::world::{NAMESPACES, World};
 use crate::{
-    client::{Auth, BufferedEvent, ClientState, EmitError, JoinError},
+    client::{Auth, BufferedEvent, ClientSnapshot, EmitError, JoinError},
     socket::{Args, Event, Json},
 };
 
@@ -115,7 +115,7 @@ impl World<'_> {
     fn read_state(&mut self) {
         let text = self.source.text();
         drop(serde_json::from_str::<BufferedEvent>(&text));
-        if let Ok(state) = serde_json::from_str::<ClientState>(&text)
+        if let Ok(state) = serde_json::from_str::<ClientSnapshot>(&text)
             && self.client.restore(self.now, state).is_ok()
         {
             self.expect_restored();

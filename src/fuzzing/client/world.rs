@@ -158,7 +158,7 @@ impl<'a> World<'a> {
     /// The process ends, and the next one goes on with what it has stored.
     pub(super) fn restart(&mut self) {
         self.drain();
-        let state = self.client.state();
+        let state = self.client.snapshot();
         assert!(state.sessions().len() <= NAMESPACES_MAX);
         let stored = serde_json::to_string(&state).unwrap_or_default();
         let Ok(restored) = serde_json::from_str(&stored) else {
@@ -167,7 +167,7 @@ impl<'a> World<'a> {
         assert_eq!(state, restored);
         self.client = client(self.choices);
         assert_eq!(self.client.restore(self.now, restored), Ok(()));
-        assert_eq!(self.client.state(), state);
+        assert_eq!(self.client.snapshot(), state);
         // Nothing else is left of the former process.
         self.tokens.clear();
         self.requests.clear();
@@ -254,7 +254,7 @@ impl<'a> World<'a> {
             Event::BufferExpired { .. }
             | Event::Unconfirmed { .. }
             | Event::Undeliverable { .. }
-            | Event::StateOutOfDate { .. }
+            | Event::SnapshotOutOfDate { .. }
             | Event::ReplayUnreadable { .. }
             | Event::ReplayOverflow { .. } => {}
         }
@@ -266,7 +266,7 @@ impl<'a> World<'a> {
         for name in NAMESPACES {
             assert!(self.client.buffered(name).count() <= EVENTS);
             assert!(self.client.retrying(name).count() <= EVENTS);
-            let state = self.client.state();
+            let state = self.client.snapshot();
             let mut sessions = state.sessions().iter();
             let session = sessions.find(|session| session.namespace().as_str() == name);
             assert!(session.is_none_or(|session| session.events().count() <= 2 * EVENTS));

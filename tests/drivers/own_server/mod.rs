@@ -17,7 +17,7 @@ mod tests {
 
     use socketio_proto::{
         AckId,
-        client::{Auth, Event, SessionState},
+        client::{Auth, Event, SessionSnapshot},
         engine::Transport::{self, Polling, WebSocket},
         socket,
     };
@@ -98,8 +98,8 @@ mod tests {
         fn is_complete(&self, peer: &mut Peer) -> bool {
             let received = u64::try_from(peer.numbers.len()).unwrap();
             let left = peer.driver.client(|client, _| {
-                let state = client.state();
-                state.sessions().iter().flat_map(SessionState::events).count()
+                let state = client.snapshot();
+                state.sessions().iter().flat_map(SessionSnapshot::events).count()
             });
             received == self.broadcast && self.awaited.is_empty() && left == 0
         }
