@@ -131,7 +131,7 @@ fn an_own_offset_that_is_too_old() {
 /// Claims of one session by many connections at once | one link a session | the former link is closed | `taken_over`
 #[test]
 fn parallel_claims_of_one_session() {
-    let (mut world, mut bystander) = world(|_| {});
+    let (mut world, mut bystander) = world(|recovery| recovery.skip_authorization = true);
     let (client, session) = world.connect();
     world.cut(client);
     broadcast(&mut world, &Audience::all(), 1);
