@@ -23,6 +23,9 @@ use crate::{
 impl World {
     /// Takes everything that the server wants.
     pub fn drain_server(&mut self) {
+        if self.is_in_handler {
+            return;
+        }
         while let Some(output) = self.backend.poll(self.server_now) {
             match output {
                 // It was on its way when the server was told that the wire is over.
@@ -199,6 +202,7 @@ impl World {
             CloseReason::ConnectTimeout => "connect timeout",
             CloseReason::AttachmentTimeout => "attachment timeout",
             CloseReason::RateLimited => "rate limited",
+            CloseReason::InvalidPacket => "invalid packet",
             CloseReason::OtherParser => "other parser",
             _ => "other",
         };
@@ -211,6 +215,8 @@ impl World {
             !is_violation || self.clients[client].is_excused,
             "client {client} is faithful: {reason}"
         );
+        let is_flood = reason == CloseReason::RateLimited;
+        assert!(!is_flood || self.plan.limits.packet_burst < 1_000, "nobody sends that much");
         let is_explained = self.is_explained(reason);
         assert!(is_explained, "client {client} was cut off without a fault: {reason}");
         if self.plan.workers.is_none() {
@@ -371,6 +377,10 @@ impl World {
         let was_live = matches!(session.place, Place::Live(_));
         assert!(was_live, "{socket:?} was not connected");
         assert_eq!(data.is_none(), reason.is_recoverable(), "{reason}");
+        // Whatever mistake its application has made.
+        let is_violation = reason == DisconnectReason::ProtocolViolation;
+        let client = session.client;
+        assert!(!is_violation || self.clients[client].is_excused, "client {client} is faithful");
         if let (DisconnectReason::TakenOver, Place::Live(connection)) = (reason, session.place)
             && let Some(state) = self.connections.get_mut(&connection)
         {

@@ -4,7 +4,7 @@ use socketio_proto::{ReplayOrder, WireId};
 
 use crate::{
     net::WireKind,
-    op::{Notice, Op, Step},
+    op::{Notice, Op, Sending, Step},
     world::{Task, World},
 };
 
@@ -63,6 +63,7 @@ impl World {
                 let number = self.uplink.sent.len();
                 self.uplink.send(client, space, sending);
                 self.tally.emitted_by_clients += 1;
+                self.note_order(client, space, ["emitted", "emitted before the answer"]);
                 if !self.peers[client].emit(now, space, number, sending) {
                     self.uplink.excuse(number);
                 }
@@ -79,21 +80,25 @@ impl World {
                 if is_official && !peer.is_connected(space) && (!is_shared || is_risky) {
                     return;
                 }
+                self.note_order(client, space, ["left", "left before the answer"]);
                 self.peers[client].leave(now, space);
                 self.drain_client(client);
                 self.come_back(client, space);
             }
             Op::ClientConnect { client, space } => {
                 if self.plan.clients[client].spaces & (1 << space) != 0 {
+                    self.note_order(client, space, ["connected twice", "asked twice"]);
                     self.peers[client].connect(now, space);
                     self.drain_client(client);
                 }
             }
             Op::ClientReconnect { client } => {
+                self.tally.fault("reconnected by hand");
                 self.peers[client].reconnect(now);
                 self.drain_client(client);
             }
             Op::ClientClose { client } => {
+                self.tally.fault("closed by the client");
                 self.peers[client].close(now);
                 self.drain_client(client);
                 for space in 0..self.plan.spaces {
@@ -111,6 +116,15 @@ impl World {
             Op::Forge { client, space, what, for_ms } => {
                 self.forge(client, space, what, for_ms);
             }
+            _ => self.apply_to_server(&step.op),
+        }
+    }
+
+    fn apply_to_server(&mut self, op: &Op) {
+        match *op {
+            Op::Mistake { client, space, what } => self.make_mistake(client, space, what),
+            Op::ControlFrames { client, count } => self.send_control_frames(client, count),
+            Op::Burst { client, space, count } => self.emit_burst(client, space, count),
             Op::CloseConnection { client } => {
                 self.tally.fault("closed by the server");
                 let mut open = self.connections.iter().rev();
@@ -126,7 +140,7 @@ impl World {
                 self.backend.shutdown(told);
             }
             Op::ServerRestart { how, after_ms } => self.restart_server(how, after_ms),
-            _ => self.apply_to_network(&step.op),
+            _ => self.apply_to_network(op),
         }
     }
 
@@ -225,10 +239,20 @@ impl World {
         }
     }
 
+    /// Counts the calls of the official client's application by when they are made: when it is
+    /// connected, or when it has asked and is not answered.
+    fn note_order(&mut self, client: usize, space: usize, names: [&'static str; 2]) {
+        let peer = &self.peers[client];
+        if self.plan.clients[client].is_official && peer.is_active(space) {
+            self.tally.fault(names[usize::from(!peer.is_connected(space))]);
+        }
+    }
+
     fn take_back(&mut self, client: usize, space: usize) {
         let now = self.time();
         for number in self.peers[client].take_back(now, space) {
-            self.tally.fault("taken back");
+            let is_retry = self.uplink.sent[number].sending == Sending::Retry;
+            self.tally.fault(if is_retry { "retry taken back" } else { "taken back" });
             self.uplink.excuse(number);
         }
         self.drain_client(client);

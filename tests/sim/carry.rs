@@ -262,6 +262,8 @@ impl World {
         let is_lazy = Dice::keyed(self.plan.seed, &key).chance(self.plan.lazy);
         if self.sender.is_some() || !is_lazy {
             self.drain_server();
+        } else {
+            self.tally.fault("drained late");
         }
     }
 
@@ -312,7 +314,10 @@ impl World {
         let Some((space, auth)) = parse_connect(text) else {
             return;
         };
-        let Auth { serial, pid, offset } = serde_json::from_str(auth).unwrap();
+        let Ok(Auth { serial, pid, offset }) = serde_json::from_str(auth) else {
+            // A mistake: it will be refused.
+            return;
+        };
         self.tally.claims += u64::from(pid.is_some());
         self.clients[client].latest[space] = self.clients[client].links;
         self.claims.insert(

@@ -14,7 +14,7 @@ use crate::{
     dice::Dice,
     official_engine::{Engine, EngineEvent},
     official_socket::{Socket, event_text},
-    op::{SPACES, Sending},
+    op::{Mistake, SPACES, Sending},
     peer::{Outcome, Peer, Token},
     plan::Route,
 };
@@ -45,7 +45,7 @@ impl Official {
             decoder: Decoder::new(DecoderLimits {
                 attachments: 10,
                 attachment_bytes: 1_000_000,
-                namespace_name_bytes: 100,
+                namespace_name_bytes: 1_000,
             }),
             sockets: BTreeMap::new(),
             attempts: 0,
@@ -113,7 +113,11 @@ impl Official {
     }
 
     fn packet(&mut self, packet: Packet) {
-        let space = SPACES.iter().position(|space| *space == packet.namespace.as_str()).unwrap();
+        let name = packet.namespace.as_str();
+        let Some(space) = SPACES.iter().position(|space| *space == name) else {
+            // Nobody has asked for it any more.
+            return;
+        };
         let Some(socket) = self.sockets.get_mut(&space).filter(|socket| socket.is_active) else {
             return;
         };
@@ -359,6 +363,33 @@ impl Peer for Official {
         }
         if let Some(text) = socket.emit(space, number, sending, self.now) {
             self.send(&text);
+        }
+        true
+    }
+
+    fn blunder(&mut self, now: Timestamp, space: usize, what: Mistake, max_payload: usize) -> bool {
+        self.now = self.now.max(now);
+        let is_open = self.engine.as_ref().is_some_and(Engine::is_open);
+        let Some(socket) = self.sockets.get(&space).filter(|it| is_open && it.is_active) else {
+            return false;
+        };
+        let name = if space == 0 { String::new() } else { format!("{},", SPACES[space]) };
+        match what {
+            Mistake::TooManyAttachments | Mistake::TooLarge if !socket.is_connected => {
+                return false;
+            }
+            Mistake::TooManyAttachments => {
+                let holes: Vec<String> = (0..11)
+                    .map(|number| format!("{{\"_placeholder\":true,\"num\":{number}}}"))
+                    .collect();
+                let text = format!("511-{name}[\"big\",{}]", holes.join(","));
+                self.send_all(&text, &vec![Bytes::from_static(b"x"); 11]);
+            }
+            Mistake::TooLarge => {
+                self.send(&format!("2{name}[\"big\",\"{}\"]", "x".repeat(max_payload)));
+            }
+            Mistake::LongName => self.send(&format!("40/{},{{}}", "n".repeat(300))[1..]),
+            Mistake::NoObject => self.send(&format!("0{name}\"token\"")),
         }
         true
     }

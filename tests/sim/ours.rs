@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use socketio_proto::{
     AckId, Timestamp, WireId,
-    client::{Auth, Client, ClientConfig, Event, Output},
+    client::{Auth, Client, ClientConfig, EmitError, Event, Output},
     engine::{ClientCloseReason, ClientFault, ClientInput, Transport},
     socket::{self, Args, Json, NamespaceName},
 };
 
 use crate::{
     dice::Dice,
-    op::{SPACES, Sending},
+    op::{Mistake, SPACES, Sending},
     peer::{ACK_TIMEOUT, Outcome, Peer, Token, event_name},
     plan::Route,
 };
@@ -220,6 +221,27 @@ impl Peer for Ours {
             self.awaited.insert((space, ack), number);
         }
         ack.is_ok()
+    }
+
+    /// It tells its application instead of sending it.
+    fn blunder(&mut self, now: Timestamp, space: usize, what: Mistake, max_payload: usize) -> bool {
+        self.now = self.now.max(now);
+        let event = match what {
+            Mistake::TooManyAttachments => socket::Event::new("big", &vec![Bytes::new(); 11]),
+            Mistake::TooLarge => socket::Event::new("big", &("x".repeat(max_payload),)),
+            Mistake::LongName | Mistake::NoObject => return false,
+        };
+        if self.client.is_connected(SPACES[space]) {
+            let told = self.client.emit(now, SPACES[space], &event.unwrap());
+            assert!(
+                matches!(
+                    told,
+                    Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. })
+                ),
+                "{told:?}"
+            );
+        }
+        false
     }
 
     fn ack(&mut self, now: Timestamp, token: Token, args: &Args) {

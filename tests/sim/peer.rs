@@ -9,7 +9,7 @@ use socketio_proto::{
     socket::{Args, Event},
 };
 
-use crate::op::Sending;
+use crate::op::{Mistake, Sending};
 
 /// A client as the world sees it.
 pub trait Peer {
@@ -34,6 +34,8 @@ pub trait Peer {
     fn restart(&mut self, now: Timestamp, from_saved: bool) -> bool;
     /// Emits an event of this number. False if it was not taken.
     fn emit(&mut self, now: Timestamp, space: usize, number: usize, sending: Sending) -> bool;
+    /// Sends what the server does not take; at most so much at once. False if it did not.
+    fn blunder(&mut self, now: Timestamp, space: usize, what: Mistake, max_payload: usize) -> bool;
     fn ack(&mut self, now: Timestamp, token: Token, args: &Args);
     fn is_connected(&self, space: usize) -> bool;
     fn is_active(&self, space: usize) -> bool;

@@ -65,11 +65,14 @@ pub struct Plan {
     pub config: ServerConfig,
     pub recovery: RecoveryConfig,
     pub limits: Limits,
+    pub max_payload: usize,
     pub ping_interval: u64,
     pub ping_timeout: u64,
     pub latency: Latency,
     pub weights: Weights,
     pub operations: usize,
+    /// After how many of them, out of a thousand, one of the rarer ones follows.
+    pub extras: u64,
     /// Most time between two operations, in milliseconds.
     pub pace: u64,
     /// Out of a thousand: new sockets that join a room at once, CONNECTs that are refused, POSTs
@@ -107,14 +110,18 @@ impl Plan {
             (ping_timeout.max(patience), upgrade_timeout.max(patience));
         let spaces = if dice.chance(300) { 2 } else { 1 };
         let recovery = recovery(&mut dice, is_calm);
-        let limits = limits(&mut dice, is_calm);
+        let mut limits = limits(&mut dice, is_calm);
+        bound_emissions(seed, is_calm, &mut limits);
+        let connect_timeout = dice.pick(&[3_000, 45_000]);
+        let close_timeout = dice.pick(&[500, 30_000]);
+        let max_payload = dice.pick(&[600, 5_000, 1_000_000]);
         let config = ServerConfig::new()
             .ping_interval(Duration::from_millis(ping_interval))
             .ping_timeout(Duration::from_millis(ping_timeout))
             .upgrade_timeout(Duration::from_millis(upgrade_timeout))
-            .connect_timeout(Duration::from_millis(dice.pick(&[3_000, 45_000])))
-            .close_timeout(Duration::from_millis(dice.pick(&[500, 30_000])))
-            .max_payload(dice.pick(&[600, 5_000, 1_000_000]))
+            .connect_timeout(Duration::from_millis(connect_timeout))
+            .close_timeout(Duration::from_millis(close_timeout))
+            .max_payload(max_payload)
             .limits(limits.clone())
             .recovery(recovery.clone());
         let count = dice.range(1, 5);
@@ -128,9 +135,11 @@ impl Plan {
             clients,
             spaces,
             dynamic: dynamic(seed, spaces),
+            extras: if is_calm { 0 } else { Dice::keyed(seed, &[0xe7a4]).pick(&[0, 30, 120]) },
             config,
             recovery,
             limits,
+            max_payload,
             ping_interval,
             ping_timeout,
             latency: Latency { least, most },
@@ -232,6 +241,27 @@ fn limits(dice: &mut Dice, is_calm: bool) -> Limits {
         limits.packets_per_second = dice.pick(&[10, 40]);
     }
     limits
+}
+
+/// From a stream of its own, so that the rest of the plan stays what it is.
+fn bound_emissions(seed: u64, is_calm: bool, limits: &mut Limits) {
+    let mut dice = Dice::keyed(seed, &[0xb025]);
+    if is_calm {
+        return;
+    }
+    if dice.chance(200) {
+        limits.queue_burst_packets = dice.pick(&[2, 5, 20]);
+    }
+    if dice.chance(200) {
+        limits.queue_burst_bytes = dice.pick(&[60, 300, 2_000]);
+    }
+    if dice.chance(100) {
+        limits.outgoing_bytes = dice.pick(&[24, 50]);
+    }
+    if dice.chance(100) {
+        limits.packet_burst = 30;
+        limits.packets_per_second = 20;
+    }
 }
 
 fn weights(dice: &mut Dice, is_calm: bool) -> Weights {

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ops::Range,
     panic::{self, AssertUnwindSafe},
     sync::Once,
     time::Instant,
@@ -10,7 +9,8 @@ use std::{
 
 use crate::{
     dice::Transcript,
-    op::{Step, tape},
+    draw::tape,
+    op::Step,
     plan::Plan,
     shrink::shrink,
     tally::Tally,
@@ -38,7 +38,7 @@ pub fn play(seed: u64, sabotage: Option<Sabotage>) -> Result<Report, Failure> {
 }
 
 /// Plays many runs. The first failure is explained.
-pub fn play_all(seeds: Range<u64>) -> Tally {
+pub fn play_all(seeds: impl IntoIterator<Item = u64>) -> Tally {
     let mut tally = Tally::default();
     for seed in seeds {
         match play(seed, None) {

@@ -58,8 +58,9 @@ impl World {
             (Forgery::WrongOffset, pid) => (space, pid, Some("1-1".to_owned())),
             (Forgery::Stolen | Forgery::Repeated | Forgery::NonReader, pid) => (space, pid, None),
         };
-        self.tally.fault("forged claim");
-        let times = if matches!(what, Forgery::Repeated) { REPETITIONS } else { 1 };
+        let is_repeated = matches!(what, Forgery::Repeated);
+        self.tally.fault(if is_repeated { "claim repeated" } else { "forged claim" });
+        let times = if is_repeated { REPETITIONS } else { 1 };
         for _ in 0..times {
             self.present(
                 client,

@@ -68,6 +68,7 @@ impl World {
     }
 
     pub fn broadcast(&mut self, to: To, event: &Event, is_volatile: bool) {
+        self.note_audience(to);
         let (target, audience) = self.target(to);
         let audience = if is_volatile { audience.volatile() } else { audience };
         let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
@@ -118,6 +119,9 @@ impl World {
         } else {
             self.backend.emit(told, key, event)
         };
+        if result == Err(EmitError::QueueFull) {
+            return self.note_full(key);
+        }
         let is_small = self.check_size(event, !is_volatile);
         assert_eq!(result, if can { is_small } else { Err(EmitError::NotConnected) });
         if can && is_small.is_err() {
@@ -143,6 +147,9 @@ impl World {
         let timeout = Duration::from_millis(timeout_ms);
         let before = self.evicted();
         let ack = self.backend.emit_with_ack(told, key, event, timeout);
+        if ack == Err(EmitError::QueueFull) {
+            return self.note_full(key);
+        }
         assert_eq!(ack == Err(EmitError::NotConnected), !can, "{ack:?}");
         let is_small = self.check_size(event, is_replayed);
         if can && is_small.is_err() {
@@ -157,12 +164,43 @@ impl World {
     }
 
     /// What neither the log nor a replay can hold is refused if it is to be logged.
-    fn check_size(&self, event: &Event, is_logged: bool) -> Result<(), EmitError> {
+    fn check_size(&mut self, event: &Event, is_logged: bool) -> Result<(), EmitError> {
         let recovery = &self.plan.recovery;
-        let limit = recovery.buffer_bytes.min(recovery.replay_bytes);
+        let most = self.plan.limits.outgoing_bytes;
+        let logged = most.min(recovery.buffer_bytes).min(recovery.replay_bytes);
+        let limit = if is_logged { logged } else { most };
         let attached: usize = event.attachments().iter().map(Bytes::len).sum();
-        let is_small = !is_logged || event.json().len() + attached <= limit;
-        if is_small { Ok(()) } else { Err(EmitError::TooLarge { limit }) }
+        if event.json().len() + attached <= limit {
+            return Ok(());
+        }
+        self.tally.fault("too large to emit");
+        Err(EmitError::TooLarge { limit })
+    }
+
+    /// An emitter was told that too much is queued for a client. Nothing has changed by that, and
+    /// nobody was closed.
+    fn note_full(&mut self, key: SocketKey) {
+        self.tally.fault("queue full");
+        let limits = &self.plan.limits;
+        let is_bounded = limits.queue_burst_packets < 100
+            || limits.queue_burst_bytes < 10_000
+            || limits.queued_packets < 100
+            || limits.queued_bytes < 10_000;
+        assert!(is_bounded, "there was room");
+        let place = self.model.sessions[&key].place;
+        assert!(matches!(place, Place::Live(_)), "only what is connected has a queue");
+        self.drain_server();
+        let stays = self.model.sessions[&key].place == place;
+        assert!(stays, "whoever is told of it may wait, and nobody is closed");
+    }
+
+    fn note_audience(&mut self, to: To) {
+        if to.own | to.but != 0 {
+            self.tally.fault("room of an id addressed");
+        }
+        if to.except.count_ones() + to.but.count_ones() > 1 {
+            self.tally.fault("several exceptions");
+        }
     }
 
     /// Packets that had to make room for others.
@@ -224,6 +262,7 @@ impl World {
         let is_full = session.room_count() >= self.plan.limits.rooms_per_socket;
         let is_change = !is_over && is_in != is_join && !(is_join && is_full);
         if is_change {
+            self.tally.fault("room of an id");
             session.set_own(other, is_join);
             if is_join {
                 // From the first guest on it is a room like others.

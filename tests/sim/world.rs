@@ -68,6 +68,8 @@ pub struct World {
     pub sender: Option<usize>,
     pub acks: BTreeMap<AckId, Vec<Number>>,
     pub are_faults_on: bool,
+    /// A handler of the application runs: the output is taken when it is through.
+    pub is_in_handler: bool,
     pub tally: Tally,
     pub transcript: Transcript,
     /// What happened, in words, if somebody wants to read it.
@@ -184,6 +186,7 @@ impl World {
             sender: None,
             acks: BTreeMap::new(),
             are_faults_on: !plan.is_calm,
+            is_in_handler: false,
             tally: Tally { runs: 1, ..Tally::default() },
             transcript: Transcript::new(),
             story: None,

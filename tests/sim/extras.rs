@@ -1,0 +1,64 @@
+//! The rarer operations: mistakes of applications, control frames, bursts.
+
+use socketio_proto::server::Input;
+
+use crate::{
+    net::WireKind,
+    op::{Mistake, Tail, To},
+    world::World,
+};
+
+/// A text that is too long is sent only where it need not be longer than this.
+const LONGEST: usize = 10_000;
+
+impl World {
+    /// A client sends what is not taken. It may lose its connection by that, and no session.
+    pub fn make_mistake(&mut self, client: usize, space: usize, what: Mistake) {
+        let (now, max_payload) = (self.time(), self.plan.max_payload);
+        let is_possible = what != Mistake::TooLarge || max_payload < LONGEST;
+        if is_possible && self.peers[client].blunder(now, space, what, max_payload) {
+            self.tally.fault(match what {
+                Mistake::TooManyAttachments => "too many attachments",
+                Mistake::TooLarge => "too large",
+                Mistake::LongName => "long name",
+                Mistake::NoObject => "auth that is no object",
+            });
+        }
+        self.drain_client(client);
+    }
+
+    pub fn send_control_frames(&mut self, client: usize, count: u32) {
+        let wires = self.net.wires.iter().filter(|(_, wire)| {
+            wire.client == client
+                && wire.kind == WireKind::WebSocket
+                && wire.has_arrived
+                && wire.local.is_some()
+        });
+        let Some(wire) = wires.map(|(id, _)| *id).next_back() else {
+            return;
+        };
+        self.tally.fault("control frames");
+        for _ in 0..count {
+            if self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
+                self.server_input(Input::ControlFrame { wire });
+            }
+        }
+    }
+
+    pub fn emit_burst(&mut self, client: Option<usize>, space: usize, count: u32) {
+        self.tally.fault("burst");
+        // A connection that a broadcast has no room on is closed, which the model has to hear of.
+        self.is_in_handler = client.is_some();
+        for _ in 0..count {
+            let event = self.event(Tail::Word, 0);
+            if let Some(client) = client {
+                self.emit(client, space, &event, false);
+            } else {
+                let to = To { space, rooms: 0, own: 0, except: 0, but: 0 };
+                self.broadcast(to, &event, false);
+            }
+        }
+        self.is_in_handler = false;
+        self.drain_server();
+    }
+}
