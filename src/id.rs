@@ -155,6 +155,15 @@ visible_debug!(SocketId);
 /// The private id of a session (`pid` of the CONNECT answer): the secret that recovers it.
 ///
 /// Its `Debug` does not show it, and comparing two takes the same time wherever they differ.
+///
+/// ```
+/// use socketio_proto::RecoveryKey;
+///
+/// let mut entropy = |dest: &mut [u8]| dest.fill(7); // Random bytes, in production.
+/// let key = RecoveryKey::from_entropy(&mut entropy);
+/// assert_eq!(format!("{key:?}"), "RecoveryKey(..)");
+/// assert_eq!(key.expose().len(), 20);
+/// ```
 #[derive(Clone, Copy)]
 pub struct RecoveryKey(IdBytes);
 
@@ -198,6 +207,13 @@ impl fmt::Debug for RecoveryKey {
 /// it itself.
 ///
 /// Do not reuse it while its exchange or WebSocket is open. A counter is enough.
+///
+/// ```
+/// use socketio_proto::WireId;
+///
+/// let mut names = (1..).map(WireId);
+/// assert_ne!(names.next(), names.next());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireId(pub u64);
 
@@ -207,6 +223,15 @@ pub struct WireId(pub u64);
 /// session, its id refers to nothing. If you run [`Link`](crate::link::Link)s around a
 /// [`Hub`](crate::hub::Hub), you choose the ids, for example so that an id says on which thread the
 /// link is. Do not reuse an id for another link.
+///
+/// ```
+/// use socketio_proto::ConnectionId;
+///
+/// // Links on several threads: the number says on which one the link is.
+/// let (thread, place) = (3, 17);
+/// let id = ConnectionId::from_raw(thread << 32 | place);
+/// assert_eq!(id.as_raw() >> 32, thread);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 

@@ -5,6 +5,13 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// How packets travel.
+///
+/// ```
+/// use socketio_proto::engine::Transport;
+///
+/// assert_eq!(Transport::parse("websocket"), Some(Transport::WebSocket));
+/// assert_eq!(Transport::parse("webtransport"), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {

@@ -3,6 +3,14 @@
 use thiserror::Error;
 
 /// A setting that cannot be used.
+///
+/// ```
+/// use core::time::Duration;
+/// use socketio_proto::{ConfigError, ServerConfig};
+///
+/// let error = ServerConfig::new().ping_interval(Duration::ZERO).validate();
+/// assert_eq!(error, Err(ConfigError::OutOfRange { field: "ping_interval" }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -75,6 +75,13 @@ pub struct ServerConfig {
 }
 
 /// The transports that a server offers.
+///
+/// ```
+/// use socketio_proto::{ServerConfig, Transports};
+///
+/// let config = ServerConfig::new().transports(Transports::WebSocketOnly);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transports {
     /// HTTP long-polling and WebSocket: the default.

@@ -93,6 +93,16 @@ impl Cors {
     /// preflight request has the method OPTIONS and the headers `Origin` and
     /// `Access-Control-Request-Method`. `requested_headers` is its header
     /// `Access-Control-Request-Headers`.
+    ///
+    /// ```
+    /// use socketio_proto::Origins;
+    /// use socketio_proto::engine::Cors;
+    ///
+    /// let cors = Cors::new(Origins::any());
+    /// let fields = cors.preflight(b"https://app.example", Some(b"x-token"));
+    /// assert!(fields.contains(&("access-control-allow-origin", "*".into())));
+    /// assert!(fields.contains(&("access-control-allow-headers", "x-token".into())));
+    /// ```
     pub fn preflight(&self, origin: &[u8], requested_headers: Option<&[u8]>) -> Fields {
         let mut fields = self.fields(Some(origin));
         fields.push(("access-control-allow-methods", ByteString::from_static("GET,POST")));

@@ -13,6 +13,17 @@ use crate::{EngineId, ServerConfig, Transports, transport::Transport};
 /// The JSON of the open packet: what the server tells the client about the session.
 ///
 /// Durations are in milliseconds, `max_payload` in bytes.
+///
+/// ```
+/// use socketio_proto::engine::{Frame, Open, Packet, Transport};
+///
+/// let json = r#"{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}"#;
+/// let Packet::Open(open) = Packet::decode(Frame::Text(format!("0{json}").into()))? else {
+///     unreachable!("it begins with 0");
+/// };
+/// assert_eq!((open.ping_interval, open.upgrades.as_slice()), (25_000, &[Transport::WebSocket][..]));
+/// # Ok::<(), socketio_proto::engine::DecodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Open {

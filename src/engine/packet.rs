@@ -54,6 +54,12 @@ impl fmt::Debug for Frame {
 
 impl Frame {
     /// Returns the number of payload bytes, without the header of the WebSocket frame.
+    ///
+    /// ```
+    /// use socketio_proto::engine::Frame;
+    ///
+    /// assert_eq!(Frame::Text("4é".into()).len(), 3);
+    /// ```
     pub fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),

@@ -10,6 +10,14 @@ use crate::redacted;
 ///
 /// `Content-Length`, cookies and compression belong to the embedder. [`Cors`](super::Cors) has the
 /// header fields of CORS.
+///
+/// ```
+/// use socketio_proto::engine::Refusal;
+///
+/// let response = Refusal::unknown_session().response(false);
+/// assert_eq!(response.status, 400);
+/// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.

@@ -96,6 +96,21 @@ impl ServerConnection {
     }
 
     /// Handles an input. A `now` that is earlier than the latest one seen counts as that one.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// session.handle_input(now, Input::Frame { wire, frame: Frame::Text("4hello".into()) });
+    /// let hello = Payload::Text("hello".into());
+    /// assert_eq!(session.poll_output(), Some(Output::Event(Event::Message(hello))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
         self.advance(now);
         match input {
@@ -125,6 +140,21 @@ impl ServerConnection {
     /// # Errors
     ///
     /// The same as [`send_frame`](Self::send_frame).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// session.send(Payload::Binary(vec![1, 2, 3].into()))?;
+    /// let frame = Frame::Binary(vec![1, 2, 3].into());
+    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
         let frame = match payload {
             Payload::Binary(bytes) => Frame::Binary(bytes),
@@ -146,6 +176,23 @@ impl ServerConnection {
     ///   [`queued_bytes`](crate::Limits#structfield.queued_bytes) or
     ///   [`queued_packets`](crate::Limits#structfield.queued_packets) would wait for it. The session
     ///   has closed itself then.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// let frame = Packet::Message(Payload::Text("to everyone".into())).encode();
+    /// for session in [&mut session] {
+    ///     session.send_frame(frame.clone())?; // Cloning does not copy the text.
+    /// }
+    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
         let sent = self.send_message(frame.len(), core::iter::once(frame));
         if sent == Err(SendError::Overflow) {
@@ -225,6 +272,25 @@ impl ServerConnection {
 
     /// Closes the session as soon as the peer has taken what is queued for it, or after
     /// `close_timeout`. From now on nothing more is sent or received.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// session.send(Payload::Text("goodbye".into()))?;
+    /// session.close(now, CloseReason::ForcedClose);
+    /// let outputs: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
+    /// let reason = CloseReason::ForcedClose;
+    /// assert_eq!(outputs[0], Output::Event(Event::Closed { reason }));
+    /// assert_eq!(outputs[1], Output::Send { wire, frame: Frame::Text("4goodbye".into()) });
+    /// assert_eq!(outputs[2], Output::Close { wire, code: None });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
         let now = self.advance(now);
         if !self.is_open() {
@@ -247,12 +313,47 @@ impl ServerConnection {
 
     /// Closes the session at once. Packets that the peer has not taken are dropped. A WebSocket
     /// that is not paused has taken everything.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// session.abort(CloseReason::ServerShutdown);
+    /// assert!(session.is_closed());
+    /// assert_eq!(session.send(Payload::Text("late".into())), Err(SendError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&mut self, reason: CloseReason) {
         self.end(reason);
     }
 
     /// Holds frames back, because the current WebSocket does not take any. For any other wire this
     /// does nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// session.pause(wire);
+    /// session.send(Payload::Text("later".into()))?;
+    /// assert_eq!(session.poll_output(), None);
+    /// assert_eq!((session.queued_packets(), session.queued_bytes()), (1, 6));
+    ///
+    /// session.resume(wire);
+    /// let frame = Frame::Text("4later".into());
+    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&mut self, wire: WireId) {
         self.state.set_paused(wire, true);
     }
@@ -304,6 +405,23 @@ impl ServerConnection {
 
     /// Returns when [`Input::Timeout`] is due. While there is output, the deadline is in the past.
     /// After a timeout at the deadline, and with no output left, it is in the future, or `None`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// let ping = session.deadline().ok_or("a session always waits for something")?;
+    /// session.handle_input(ping, Input::Timeout);
+    /// let frame = Frame::Text("2".into());
+    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// assert!(session.deadline() > Some(ping), "the pong");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.events.is_empty() || self.has_wire_output() {
@@ -377,6 +495,21 @@ impl ServerConnection {
 
     /// Returns whether the peer can take a packet right now: over WebSocket unless it is paused,
     /// over polling while a GET waits. Volatile packets are dropped otherwise.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// # session.poll_output();
+    /// assert!(session.is_writable());
+    /// session.pause(wire);
+    /// assert!(!session.is_writable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_writable(&self) -> bool {
         // If a GET waits, the queue is empty.
         self.is_open() && (self.state.writable_websocket().is_some() || self.state.has_get())

@@ -259,6 +259,14 @@ impl Refusal {
     pub(crate) const WEBSOCKET_VERSION: &str = "WEBSOCKET_VERSION";
 
     /// The application refuses this client (code 4). The client gets the message.
+    ///
+    /// ```
+    /// use socketio_proto::engine::{ErrorCode, Refusal};
+    ///
+    /// let refusal = Refusal::forbidden("come back tomorrow");
+    /// assert_eq!((refusal.code, refusal.code.as_u8()), (ErrorCode::Forbidden, 4));
+    /// assert_eq!(&*refusal.message, "come back tomorrow");
+    /// ```
     pub fn forbidden(message: impl Into<ByteString>) -> Self {
         Self { code: ErrorCode::Forbidden, message: message.into(), context: "FORBIDDEN" }
     }

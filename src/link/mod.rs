@@ -122,6 +122,36 @@ use crate::{
 };
 
 /// One connection with its namespaces.
+///
+/// ```
+/// use std::sync::Arc;
+/// use socketio_proto::engine::{self, Frame, Transport};
+/// use socketio_proto::hub::{self, Hub};
+/// use socketio_proto::link::{Link, Output};
+/// use socketio_proto::{ConnectionId, EngineId, ServerConfig, Timestamp, WireId};
+///
+/// let (config, now) = (Arc::new(ServerConfig::new()), Timestamp::ZERO);
+/// let mut hub = Hub::<()>::new(config.clone(), |dest: &mut [u8]| dest.fill(7))?;
+/// hub.add_namespace("/").unwrap();
+///
+/// // A WebSocket handshake was verified and completed: its link can live on any thread.
+/// let (connection, wire) = (ConnectionId::from_raw(1), WireId(1));
+/// let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+/// let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
+///
+/// // The client asks to join the main namespace, which the hub decides.
+/// let frame = Frame::Text("40".into());
+/// link.handle_input(now, engine::Input::Frame { wire, frame });
+/// while let Some(output) = link.poll_output() {
+///     match output {
+///         Output::Wire(_to_do) => {}
+///         Output::Hub(request) => hub.handle_request(now, connection, request),
+///         _ => {}
+///     }
+/// }
+/// assert!(matches!(hub.poll_output(), Some(hub::Output::Event(_))), "the application is asked");
+/// # Ok::<(), socketio_proto::ConfigError>(())
+/// ```
 #[derive(Debug)]
 pub struct Link {
     connection: ServerConnection,

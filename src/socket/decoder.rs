@@ -150,6 +150,17 @@ impl Decoder {
     }
 
     /// Drops an incomplete packet.
+    ///
+    /// ```
+    /// use socketio_proto::Limits;
+    /// use socketio_proto::socket::{Decoder, DecoderLimits};
+    ///
+    /// let mut decoder = Decoder::new(DecoderLimits::from(&Limits::new()));
+    /// decoder.push_text(r#"51-["file",{"_placeholder":true,"num":0}]"#.into())?;
+    /// decoder.reset();
+    /// assert!(!decoder.is_mid_packet());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&mut self) {
         self.pending = None;
     }

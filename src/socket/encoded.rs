@@ -36,6 +36,17 @@ impl Encoded {
     ///
     /// `ack` asks the recipient for an answer with that id, which must not exceed 2^53 - 1.
     /// `offset`, the position in the recovery log, is appended as one more argument.
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Encoded, Event, NamespaceName};
+    ///
+    /// let (admin, event) = (NamespaceName::new("/admin")?, Event::new("hello", &(1,))?);
+    /// assert_eq!(Encoded::event(&admin, &event, None, None).head(), r#"42/admin,["hello",1]"#);
+    /// assert_eq!(Encoded::event(&admin, &event, Some(7), None).head(), r#"42/admin,7["hello",1]"#);
+    /// let packet = Encoded::event(&admin, &event, None, Some("3-9"));
+    /// assert_eq!(packet.head(), r#"42/admin,["hello",1,"3-9"]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn event(
         namespace: &NamespaceName,
         event: &Event,
@@ -59,12 +70,30 @@ impl Encoded {
     }
 
     /// Encodes the answer to the event with that id (type 3, or 6 with attachments).
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Args, Encoded, NamespaceName};
+    ///
+    /// let packet = Encoded::ack(&NamespaceName::root(), 7, &Args::new(&("ok",))?);
+    /// assert_eq!(packet.head(), r#"437["ok"]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ack(namespace: &NamespaceName, id: u64, args: &Args) -> Self {
         Self::answer(namespace, Some(id), args)
     }
 
     /// Encodes the answer of a server to a CONNECT: the socket id and, if the session can be
     /// recovered, the private id.
+    ///
+    /// ```
+    /// use socketio_proto::SocketId;
+    /// use socketio_proto::socket::{Encoded, NamespaceName};
+    ///
+    /// let sid = SocketId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
+    /// let packet = Encoded::connect(&NamespaceName::root(), &sid, None);
+    /// assert_eq!(packet.head(), r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(namespace: &NamespaceName, sid: &SocketId, pid: Option<&RecoveryKey>) -> Self {
         let prefix = Prefix::plain('0', namespace);
         match pid {
@@ -99,16 +128,40 @@ impl Encoded {
 
     /// Encodes the refusal of a CONNECT. In the protocol, `error` is a string or an object, by
     /// convention `{"message":"...","data":...}`. Clients reject everything else.
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Encoded, Json, NamespaceName};
+    ///
+    /// let error = Json::from_text(r#"{"message":"not you"}"#)?;
+    /// let packet = Encoded::connect_error(&NamespaceName::new("/admin")?, &error);
+    /// assert_eq!(packet.head(), r#"44/admin,{"message":"not you"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_error(namespace: &NamespaceName, error: &Json) -> Self {
         Prefix::plain('4', namespace).finish(&[error.as_str()], None)
     }
 
     /// Encodes a DISCONNECT.
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Encoded, NamespaceName};
+    ///
+    /// assert_eq!(Encoded::disconnect(&NamespaceName::root()).head(), "41");
+    /// ```
     pub fn disconnect(namespace: &NamespaceName) -> Self {
         Prefix::plain('1', namespace).finish(&[], None)
     }
 
     /// Encodes any packet, such as the CONNECT of a client, whose `auth` must be an object.
+    ///
+    /// ```
+    /// use socketio_proto::socket::{Encoded, Json, Kind, NamespaceName, Packet};
+    ///
+    /// let kind = Kind::Connect { auth: Some(Json::from_text(r#"{"token":"t"}"#)?) };
+    /// let packet = Packet { namespace: NamespaceName::root(), kind };
+    /// assert_eq!(Encoded::packet(&packet).head(), r#"40{"token":"t"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn packet(packet: &Packet) -> Self {
         let namespace = &packet.namespace;
         match &packet.kind {

@@ -62,6 +62,15 @@ impl Event {
     /// # Errors
     ///
     /// [`EncodeError::ReservedName`] for a reserved name.
+    ///
+    /// ```
+    /// use socketio_proto::socket::Event;
+    ///
+    /// let received = Event::new("say", &("hello",))?;
+    /// let forwarded = Event::with_args("said", &received.args())?;
+    /// assert_eq!(forwarded.json(), r#"["said","hello"]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_args(name: &str, args: &Args) -> Result<Self, EncodeError> {
         check_name(name)?;
         // Placeholders need no check here, because text and attachments come from the same

@@ -40,6 +40,14 @@ impl Json {
     /// # Errors
     ///
     /// [`ArgsError::Mismatch`] if the text is not exactly one JSON value.
+    ///
+    /// ```
+    /// use socketio_proto::socket::Json;
+    ///
+    /// assert_eq!(Json::from_text(" [1, 2]\n")?.as_str(), "[1, 2]");
+    /// assert!(Json::from_text("[1, 2").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_text(text: &str) -> Result<Self, ArgsError> {
         serde_json::from_str::<IgnoredAny>(text).map_err(ArgsError::mismatch)?;
         Ok(Self::from_valid(text))

@@ -5,6 +5,17 @@ use core::fmt;
 use super::{Args, Event, Json, NamespaceName};
 
 /// One Socket.IO packet with its attachments.
+///
+/// ```
+/// use socketio_proto::Limits;
+/// use socketio_proto::socket::{Decoder, DecoderLimits, Kind};
+///
+/// let mut decoder = Decoder::new(DecoderLimits::from(&Limits::new()));
+/// let packet = decoder.push_text(r#"0/admin,{"token":"t"}"#.into())?.ok_or("incomplete")?;
+/// assert_eq!(packet.namespace.as_str(), "/admin");
+/// assert!(matches!(packet.kind, Kind::Connect { auth: Some(auth) } if auth.as_str().contains("t")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     /// The namespace it belongs to.

@@ -150,6 +150,26 @@ impl ClientConnection {
     }
 
     /// Handles an input. A `now` that is earlier than the latest one seen counts as that one.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// connection.handle_input(now, ClientInput::Frame { wire, frame: Frame::Text("2".into()) });
+    /// let frame = Frame::Text("3".into());
+    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Send { wire, frame }), "the pong");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
         self.now = self.now.max(now);
         match input {
@@ -173,6 +193,26 @@ impl ClientConnection {
     /// [`SendError::Closed`] if the connection is not open. [`SendError::Overflow`] if more would
     /// be queued than [`ClientLimits`](crate::client::ClientLimits) allow; nothing is sent then,
     /// and the connection continues.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// connection.send(Payload::Text("hello".into()))?;
+    /// let frame = Frame::Text("4hello".into());
+    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Send { wire, frame }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
         let frame = match payload {
             Payload::Binary(bytes) => Frame::Binary(bytes),
@@ -237,6 +277,28 @@ impl ClientConnection {
     /// Closes the connection as soon as everything queued was sent, or after
     /// [`close_timeout`](ClientConfig::close_timeout). From now on nothing more is sent or
     /// received. A handshake or an upgrade in progress is given up.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// connection.close(now);
+    /// let reason = ClientCloseReason::ForcedClose;
+    /// let closed = ClientOutput::Event(ClientEvent::Closed { reason });
+    /// assert_eq!(connection.poll_output(), Some(closed));
+    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Close { wire }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         if !self.is_open() {
@@ -260,6 +322,25 @@ impl ClientConnection {
     }
 
     /// Ends the connection at once. Packets that were not sent are dropped.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// connection.abort(ClientCloseReason::ForcedClose);
+    /// assert!(connection.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&mut self, reason: ClientCloseReason) {
         self.queue.clear();
         self.end(reason);
@@ -267,6 +348,28 @@ impl ClientConnection {
 
     /// Holds frames back, because the current WebSocket does not take any. For any other wire this
     /// does nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// connection.pause(wire);
+    /// connection.send(Payload::Text("later".into()))?;
+    /// assert_eq!(connection.poll_output(), None);
+    /// connection.resume(wire);
+    /// assert!(matches!(connection.poll_output(), Some(ClientOutput::Send { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&mut self, wire: WireId) {
         self.state.set_paused(wire, true);
     }
@@ -317,6 +420,28 @@ impl ClientConnection {
     /// Returns when [`ClientInput::Timeout`] is due. While there is output, the deadline is in the
     /// past. After a timeout at the deadline, and with no output left, it is in the future, or
     /// `None`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// let overdue = connection.deadline().ok_or("an open connection waits for a ping")?;
+    /// connection.handle_input(overdue, ClientInput::Timeout);
+    /// let reason = ClientCloseReason::PingTimeout;
+    /// let closed = ClientOutput::Event(ClientEvent::Closed { reason });
+    /// assert_eq!(connection.poll_output(), Some(closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.events.is_empty() || self.has_wire_output() {
@@ -353,6 +478,29 @@ impl ClientConnection {
     }
 
     /// Returns the name that the next wire will have.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # connection.poll_output();
+    /// let start = ClientStart {
+    ///     first_wire: connection.next_wire(),
+    ///     websocket_worked: connection.websocket_worked(),
+    ///     ..ClientStart::default()
+    /// };
+    /// assert!(start.websocket_worked);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_wire(&self) -> u64 {
         self.next_wire
     }
