@@ -9,7 +9,7 @@ import { chromium } from "playwright-core";
 const URL_OF_CHAT = process.env.CHAT_URL;
 assert.ok(URL_OF_CHAT, "CHAT_URL is not set");
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",

@@ -1,5 +1,5 @@
 // How long a test waits before it calls something missing. Never a measure of speed.
-export const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 60_000;
 
 /** Waits until `condition` holds; fails with `what` (text or function) when it does not in time. */
 export async function until(condition, what) {
