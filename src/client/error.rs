@@ -83,6 +83,10 @@ pub enum DisconnectReason {
     ParseError,
     /// The client closed the connection.
     ForcedClose,
+    /// The server has answered the CONNECT once more, with another session. It received the CONNECT
+    /// twice, for example because a proxy repeated a POST, and uses the later session. The namespace is
+    /// joined again at once, in that session. The reference has no text for this.
+    SessionReplaced,
 }
 
 impl DisconnectReason {
@@ -102,6 +106,7 @@ impl DisconnectReason {
             Self::TransportError => "transport error",
             Self::ParseError => "parse error",
             Self::ForcedClose => "forced close",
+            Self::SessionReplaced => "session replaced",
         }
     }
 }

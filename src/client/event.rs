@@ -175,7 +175,8 @@ pub enum Event {
         namespace: NamespaceName,
         /// The reason.
         reason: DisconnectReason,
-        /// Whether it is joined again automatically on the next connection.
+        /// Whether it is joined again automatically: on the next connection, or at once if the reason is
+        /// [`SessionReplaced`](DisconnectReason::SessionReplaced).
         rejoins: bool,
     },
 }

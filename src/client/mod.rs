@@ -100,6 +100,8 @@
 //! * An offset is dropped with its session (H25). Events that were replayed before a CONNECT answer
 //!   that never came are dropped (H24). A string that cannot be an offset is not taken for one (H04).
 //! * `Connected` comes before the missed events, whatever their order on the wire was.
+//! * A second CONNECT answer with another id is reported as
+//!   [`SessionReplaced`](DisconnectReason::SessionReplaced) and `Connected`, not only as `Connected`.
 
 mod acks;
 mod answer;

@@ -106,6 +106,9 @@ impl Socket {
             // Nothing can be joined on a connection that is closing.
             (Kind::Connect { .. }, _) if !cx.is_open() => Effect::Nothing,
             (Kind::Connect { auth }, Stage::Joining) => self.handle_answer(cx, auth.as_ref()),
+            (Kind::Connect { auth }, Stage::Joined) => {
+                self.handle_repeated_answer(cx, auth.as_ref())
+            }
             (Kind::Disconnect, stage) if stage != Stage::Joined && cx.left.remove(&self.name) => {
                 Effect::Nothing
             }
@@ -270,16 +273,35 @@ impl Socket {
             return self.fail(cx, ConnectError::InvalidAnswer);
         };
         self.note_answered(cx);
-        self.enter(cx, answer);
+        self.enter(cx, answer, true);
         Effect::Answered
     }
 
-    /// The namespace is joined.
-    fn enter(&mut self, cx: &mut Context, answer: ConnectAnswer) {
+    /// The server has answered once more. If it names another session, a CONNECT has arrived twice
+    /// and the server has replaced the session: packets of this client go to the later one now, as
+    /// they do with official servers.
+    fn handle_repeated_answer(&mut self, cx: &mut Context, answer: Option<&Json>) -> Effect {
+        let answer = answer.and_then(ConnectAnswer::read);
+        let Some(answer) = answer.filter(|answer| self.state.id() != Some(&answer.sid)) else {
+            return Effect::Nothing;
+        };
+        let is_counted = self.unconfirmed.is_counted() || answer.received.is_some();
+        self.state.reset();
+        self.report_left(cx, DisconnectReason::SessionReplaced);
+        // Where events are not counted, acknowledgements still come on this connection.
+        self.enter(cx, answer, is_counted);
+        Effect::Answered
+    }
+
+    /// The namespace is joined. `is_other` is whether events that were sent before belong to another
+    /// connection or session than those that follow.
+    fn enter(&mut self, cx: &mut Context, answer: ConnectAnswer, is_other: bool) {
         let ConnectAnswer { sid: id, pid, received } = answer;
         let recovered = self.session.begin(pid.as_deref());
         let replay = self.state.joined(id.clone(), recovered);
-        self.resume(cx, received);
+        if is_other {
+            self.resume(cx, received);
+        }
         cx.emit(Event::Connected { namespace: self.name.clone(), id, recovered });
         for (event, ack) in replay.events {
             self.deliver(cx, event, ack);

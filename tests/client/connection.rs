@@ -358,7 +358,9 @@ mod tests {
         let mut scripted = Scripted::connected(ClientConfig::new());
         for text in [
             r#"42/other,["e"]"#,
-            r#"40{"sid":"s9"}"#,
+            r#"40{"sid":"s1"}"#,
+            r#"40{"sid":""}"#,
+            "40",
             r#"44{"message":"no"}"#,
             "43[1]",
             "4377[1]",

@@ -13,6 +13,7 @@ mod random;
 mod reconnect;
 mod recovery;
 mod refusals;
+mod repeated_connect;
 mod retry;
 mod state;
 #[path = "../support/mod.rs"]

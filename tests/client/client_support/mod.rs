@@ -134,6 +134,14 @@ impl Pair {
         true
     }
 
+    /// Delivers a text on the WebSocket of the client that the client has not sent now, as a proxy
+    /// that repeats it would.
+    pub fn repeat(&mut self, text: &str) {
+        let wire = *self.wires.first().expect("a WebSocket");
+        self.to_server.push_back(ToServer::Frame { wire, frame: Frame::Text(text.into()) });
+        self.settle();
+    }
+
     /// Loses what is on its way and breaks every wire; both sides notice.
     pub fn cut(&mut self) {
         self.break_client();
