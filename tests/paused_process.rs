@@ -1,19 +1,24 @@
-//! Both drivers, while their process is stopped and the pongs of its clients wait in its sockets.
+//! Drivers whose process is stopped while data waits in its sockets: both server drivers and the
+//! pongs of their clients, and the client driver and the pings of its server.
 #![cfg(unix)]
 
 #[path = "interop/example.rs"]
 mod example;
 #[path = "interop/output.rs"]
 mod output;
+#[path = "interop/terminal.rs"]
+#[expect(dead_code, reason = "nothing is typed here")]
+mod terminal;
 
 use std::{
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
     thread,
     time::Duration,
 };
 
 use example::Example;
+use terminal::Terminal;
 use tungstenite::{Message, WebSocket};
 
 /// Longer than anything takes. Only a test that fails waits for it.
@@ -31,22 +36,57 @@ fn event_loop() {
     stop_and_go_on(Example::start("event_loop", &["--port", "0"], &SETTINGS));
 }
 
+/// The client waits 2.3 s for a ping, and is stopped for 3 s. Meanwhile the server pings it and sends an
+/// event. The client must not report a lost connection, and it continues on the same one.
+#[test]
+fn client_driver() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut terminal = Terminal::open(&url, "ann", "websocket");
+    let mut server = Peer(tungstenite::accept(listener.accept().unwrap().0).unwrap());
+    server.0.get_ref().set_read_timeout(Some(WAIT)).unwrap();
+    server.send(r#"0{"sid":"e","upgrades":[],"pingInterval":300,"pingTimeout":2000}"#);
+    while !server.read().starts_with("40") {}
+    server.send(r#"40{"sid":"s"}"#);
+    terminal.wait_for("connected: recovered false");
+    server.send("2");
+    while server.read() != "3" {}
+
+    signal(terminal.process.id(), "-STOP");
+    for _ in 0..10 {
+        server.send("2");
+        thread::sleep(Duration::from_millis(300));
+    }
+    server.send(r#"42["chat message","while stopped"]"#);
+    signal(terminal.process.id(), "-CONT");
+
+    while server.read() != "3" {}
+    server.send(r#"42["chat message","afterwards"]"#);
+    terminal.wait_for("> while stopped");
+    terminal.wait_for("> afterwards");
+    let rest = thread::spawn(move || while server.0.read().is_ok() {});
+    let lines = terminal.finish();
+    rest.join().unwrap();
+    assert!(!lines.iter().any(|line| line.contains("disconnected")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("reconnecting")), "{lines:?}");
+}
+
 /// Each of twenty clients has been pinged when the process is stopped, for longer than it waits for
 /// pongs, and answers meanwhile. All stay but the one that does not answer.
 fn stop_and_go_on(mut server: Example) {
-    let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(&server)).collect();
+    let mut clients: Vec<Peer> = (0..20).map(|_| Peer::connect(&server)).collect();
     for client in &mut clients {
         client.await_ping();
     }
-    let mut silent = Client::connect(&server);
+    let mut silent = Peer::connect(&server);
     silent.await_ping();
 
-    signal(&server, "-STOP");
+    signal(server.process.id(), "-STOP");
     for client in &mut clients {
         client.send("3");
     }
     thread::sleep(Duration::from_millis(3_000));
-    signal(&server, "-CONT");
+    signal(server.process.id(), "-CONT");
 
     for _ in 0..3 {
         for client in &mut clients {
@@ -65,14 +105,15 @@ fn stop_and_go_on(mut server: Example) {
     server.assert_unharmed();
 }
 
-fn signal(server: &Example, signal: &str) {
-    let pid = server.process.id().to_string();
+fn signal(process: u32, signal: &str) {
+    let pid = process.to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
-struct Client(WebSocket<TcpStream>);
+/// The other end of a WebSocket.
+struct Peer(WebSocket<TcpStream>);
 
-impl Client {
+impl Peer {
     fn connect(server: &Example) -> Self {
         let port = server.address.rsplit(':').next().unwrap().parse().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -9,7 +9,7 @@ use crate::example::build;
 
 /// A running client. Its lines are read as they are waited for.
 pub(crate) struct Terminal {
-    process: Child,
+    pub(crate) process: Child,
     typed: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     /// Every line that was read.
