@@ -1,4 +1,4 @@
-//! Randomness as a value: the crate has no random source of its own.
+//! Randomness as a value: the crate contains no random source.
 
 /// A source of random bytes, supplied by the embedder.
 ///

@@ -1,4 +1,4 @@
-//! The task that owns a machine: everything that happens to it happens here, in order.
+//! The task that owns a machine. Everything that happens to the machine happens here, in order.
 
 use std::{
     collections::BTreeMap,
@@ -26,33 +26,35 @@ use super::{
     wire_format::write_message,
 };
 
-/// Commands that wait for the machine; beyond it, connections wait, and each gets a place in turn.
-/// So many at most does one that floods put before those of another, and so many bodies and messages
-/// are held: a larger inbox would be neither faster nor fairer.
+/// Commands that wait for the machine. When the inbox is full, connections wait, and each gets a
+/// place in turn. This bounds how many commands one flooding peer can queue ahead of others, and
+/// how many bodies and messages are in memory. A larger inbox would be neither faster nor fairer.
 const INBOX: usize = BATCH;
-/// Commands that are handled before what they cause is carried out: what they cause for one
-/// WebSocket is written in one go.
+/// Commands that are handled before their outputs are carried out. All their outputs for one
+/// WebSocket are then written together.
 const BATCH: usize = 64;
-/// Bytes for one WebSocket that are not waited with.
+/// Bytes for one WebSocket that are written without waiting for more.
 const MUCH: usize = 64 << 10;
-/// The runtime's timers are late by a millisecond on average: they are aimed this much earlier, and
-/// what is due within it is due.
+/// The timers of the runtime are late by a millisecond on average. So they are set this much
+/// earlier, and deadlines within this time count as reached.
 const EARLY: Duration = Duration::from_millis(1);
-/// A timer that is later than that did not have its turn, and nor may the readers of streams.
+/// If a timer is later than this, the task did not run for a while, and perhaps the readers of the
+/// streams did not either.
 const LATE: Duration = Duration::from_millis(5);
-/// How long nothing comes from the readers when they have caught up.
+/// If nothing arrives from the readers for this long, they have caught up.
 const QUIET: Duration = Duration::from_millis(10);
-/// The time that they have for it: a flood does not put off the timers for longer.
+/// The readers have this much time to catch up, so that a flood does not delay the timers for
+/// longer.
 const CATCH_UP: Duration = Duration::from_millis(100);
-/// How long connections may take to end, and then the application's own tasks: together less than
-/// the program waits for the task of the machine.
+/// How long connections may take to end, and after them the tasks of the application. Together it
+/// is less than the program waits for the task of the machine.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
 const MESSAGES_END: Duration = Duration::from_secs(1);
-/// Timers this far away are as good as none.
+/// A timer this far away never fires in practice.
 const FAR: Duration = Duration::from_hours(24);
 
-/// Starts a machine, and the task that it lives in from then on. It ends when the program is to end
-/// and all connections are gone.
+/// Starts a machine in a task of its own. The task ends when the program has to end and all
+/// connections are gone.
 pub fn spawn<M: Machine>(
     machine: M,
     messages: mpsc::Receiver<M::Message>,
@@ -82,9 +84,9 @@ struct Actor<M: Machine> {
     machine: M,
     clock: Clock,
     wires: BTreeMap<WireId, Wire>,
-    /// Paused WebSockets, each until its stream takes bytes again.
+    /// Waits for the streams of paused WebSockets, until they take bytes again.
     stalled: FuturesUnordered<Pin<Box<dyn Future<Output = WireId> + Send>>>,
-    /// What is to be written to the WebSocket that the machine has frames for just now.
+    /// Bytes to write to the WebSocket whose frames the machine is returning.
     output: BytesMut,
     is_ending: bool,
 }
@@ -130,15 +132,16 @@ impl<M: Machine> Actor<M> {
             }
             self.flush(None);
             if is_busy {
-                // There is more where that came from: time to look who else has sent something.
+                // There is more input. Let the other connections have a turn first.
                 yield_now().await;
             }
         }
         self.finish(messages).await;
     }
 
-    /// Hands in what has arrived, before it is judged who is late. If the timer is late, the process
-    /// or this task did not run, and so may the readers: then they get some time.
+    /// Gives the machine what has arrived before it gets a timeout. If the timer is late, the
+    /// process or this task did not run for a while, and perhaps the readers did not either. Then
+    /// they get some time to catch up.
     async fn catch_up(
         &mut self,
         due: Instant,
@@ -148,7 +151,7 @@ impl<M: Machine> Actor<M> {
         let quiet = if due.elapsed() > LATE { QUIET } else { Duration::ZERO };
         let end = Instant::now() + CATCH_UP;
         while Instant::now() < end {
-            // Lets the runtime look at the sockets, and the readers read.
+            // Lets the runtime poll the sockets and the readers read.
             yield_now().await;
             let silence = end.min(Instant::now() + quiet);
             let Ok(1..) = timeout_at(silence, inbox.recv_many(batch, BATCH)).await else { return };
@@ -157,7 +160,7 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    /// Hears the application's own tasks out, which have been told to end.
+    /// Handles the last messages of the application's tasks, which have been told to end.
     async fn finish(mut self, mut messages: mpsc::Receiver<M::Message>) {
         let end = Instant::now() + MESSAGES_END;
         while let Ok(Some(message)) = timeout_at(end, messages.recv()).await {
@@ -190,7 +193,7 @@ impl<M: Machine> Actor<M> {
     }
 
     fn handle_command(&mut self, now: Timestamp, command: Command) {
-        // Whoever comes now is dropped without an answer, and may try the next process.
+        // A client that connects now is dropped without a response. It can try the next process.
         let is_new = matches!(
             command,
             Command::Request { .. } | Command::Verify { .. } | Command::WebSocket { .. }
@@ -241,8 +244,8 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    /// Carries out everything that the machine wants. The frames for one WebSocket come without a
-    /// break, and are written together.
+    /// Carries out all outputs of the machine. The frames for one WebSocket come one after another,
+    /// and are written together.
     fn flush(&mut self, request: Option<&Parts>) {
         let now = self.clock.now();
         let mut current = None;
@@ -274,7 +277,7 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    /// Writes the output to a WebSocket.
+    /// Writes the collected frames to a WebSocket.
     fn write(&mut self, wire: WireId) {
         let Some(Wire::WebSocket(peer)) = self.wires.get_mut(&wire) else {
             self.output.clear();

@@ -1,4 +1,4 @@
-//! How the tasks of connections reach the actor.
+//! The way from the tasks of connections to the actor.
 
 use std::{
     error, fmt,
@@ -21,7 +21,7 @@ use tokio::sync::{
 
 use super::peer::Peer;
 
-/// The way to a machine.
+/// A handle for sending commands to a machine.
 #[derive(Clone)]
 pub struct Endpoint(pub(super) mpsc::Sender<Command>);
 
@@ -30,7 +30,7 @@ impl Endpoint {
         self.0.send(command).await.map_err(|_| Dropped)
     }
 
-    /// Reports a wire as lost from where nothing can be waited for.
+    /// Reports a wire as lost, from code that cannot wait.
     pub(super) fn report_lost(&self, wire: WireId) {
         if let Err(TrySendError::Full(command)) =
             self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
@@ -43,13 +43,13 @@ impl Endpoint {
     }
 }
 
-/// What connections tell the machine.
+/// The commands of connections to the machine.
 pub(super) enum Command {
     /// A plain HTTP request.
     Request { wire: WireId, parts: Box<Parts>, answer: oneshot::Sender<Response> },
     /// The body of a POST.
     Body { wire: WireId, body: Bytes },
-    /// A WebSocket handshake to decide about.
+    /// A WebSocket handshake to verify.
     Verify {
         parts: Arc<Parts>,
         request: WebSocketRequest,
@@ -63,13 +63,13 @@ pub(super) enum Command {
     ControlFrame { wire: WireId },
     /// The peer has closed a WebSocket.
     CloseFrame { wire: WireId },
-    /// What the WebSocket protocol itself has to say, to be written as it is.
+    /// A control frame of the WebSocket protocol, to be written unchanged.
     Reply { wire: WireId, bytes: BytesMut },
-    /// A peer is gone. A WebSocket gets our part of the closing handshake before.
+    /// A peer is gone. Before that, a WebSocket gets our part of the closing handshake.
     Lost { wire: WireId, last: BytesMut },
 }
 
-/// There is no answer: the connection is to be dropped.
+/// There is no response: the connection has to be dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dropped;
 

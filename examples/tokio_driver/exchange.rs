@@ -1,4 +1,4 @@
-//! One plain HTTP request, and its answer.
+//! One plain HTTP request and its response.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{
     http::{Body, to_http},
 };
 
-/// Hands a request to the machine and waits for its answer. A POST is announced before its body is
-/// read, so that overlapping and aborted ones are recognised.
+/// Gives a request to the machine and waits for the response. A POST is announced before its body
+/// is read, so that overlapping and aborted ones are recognised.
 pub(super) async fn answer(
     endpoint: &Endpoint,
     request: Request<Incoming>,
@@ -46,7 +46,8 @@ pub(super) async fn answer(
     Ok(to_http(response.map_err(|_| Dropped)?))
 }
 
-/// Reads a body that comes in time, or one byte more of it than the limit, which suffices for it to be refused.
+/// Reads a body within the time limit. It stops one byte beyond the size limit, which is enough for
+/// the refusal.
 async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Dropped> {
     let mut read = BytesMut::new();
     let all = async {

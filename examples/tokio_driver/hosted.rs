@@ -1,4 +1,4 @@
-//! A [`Server`] together with the application that it tells its events.
+//! A [`Server`] together with the application that handles its events.
 
 use hyper::http::request::Parts;
 use socketio_proto::{
@@ -9,14 +9,14 @@ use socketio_proto::{
 
 use super::{Machine, Outgoing};
 
-/// An application: what it does about events and about word from its own tasks.
+/// An application: its handlers for events and for messages from its own tasks.
 pub trait App: Send + 'static {
-    /// Its data of a socket, given back when the client recovers.
+    /// The application's data of a socket. It is kept across recoveries.
     type Data: Default + Send + 'static;
-    /// Word from its own tasks.
+    /// Messages from the application's own tasks.
     type Message: Send + 'static;
 
-    /// The first thing that happens.
+    /// Called once, before anything else.
     fn start(&mut self, _cx: &mut Context<'_, Self::Data>) {}
 
     /// A connection was opened, by this request.
@@ -25,21 +25,21 @@ pub trait App: Send + 'static {
     /// Something happened.
     fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: Event<Self::Data>);
 
-    /// One of the application's own tasks has something to say.
+    /// One of the application's own tasks has sent a message.
     fn handle_message(&mut self, cx: &mut Context<'_, Self::Data>, message: Self::Message);
 
-    /// The program is to end: the own tasks, too.
+    /// The program has to end. The application's own tasks have to end, too.
     fn handle_shutdown(&mut self) {}
 
-    /// Nothing will happen any more.
+    /// Called once, after everything else.
     fn finish(&mut self, _cx: &mut Context<'_, Self::Data>) {}
 }
 
-/// What an application has at hand while it handles something.
+/// The context of a handler.
 pub struct Context<'a, D> {
     /// The server, with its verbs.
     pub server: &'a mut Server<D>,
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
 }
 

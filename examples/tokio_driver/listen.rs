@@ -1,4 +1,4 @@
-//! Sockets that listen, and the connections that come in.
+//! Listening sockets, and accepted connections.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use super::{
     site::Site,
 };
 
-/// The most that a request's head may take.
+/// The largest head of a request.
 const HEAD_BYTES: usize = 64 << 10;
 /// How long connections may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,8 +97,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections and serves them until the program is to end, and then until the connections
-/// have ended and with them the `tasks` of the machines, or [`END_TIMEOUT`] has passed.
+/// Accepts connections and serves them until the program has to end. Then it waits until the
+/// connections and the `tasks` of the machines have ended, or until [`END_TIMEOUT`] has passed.
 pub async fn serve(
     listeners: Listeners,
     site: Site,
@@ -125,7 +125,7 @@ async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     loop {
         let accepted = tokio::select! {
             accepted = async {
-                // Who is one too many waits where it costs nothing: with the operating system.
+                // Surplus connections wait in the operating system, where they cost nothing.
                 let permit = places.clone().acquire_owned().await.map_err(io::Error::other)?;
                 Ok::<_, io::Error>((listeners.accept().await?, permit))
             } => accepted,
@@ -158,7 +158,7 @@ async fn serve_connection(stream: PatientStream, site: Arc<Site>, mut shutdown: 
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    // How a connection fails is its peer's business.
+    // Errors of a connection concern only its peer.
     tokio::select! {
         result = &mut connection => result.ok(),
         () = requested(&mut shutdown) => {

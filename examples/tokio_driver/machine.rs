@@ -1,4 +1,4 @@
-//! What the driver drives.
+//! The interface of the driver to a machine.
 
 use hyper::http::request::Parts;
 use socketio_proto::{
@@ -9,13 +9,13 @@ use socketio_proto::{
 
 /// A state machine behind wires: one input, one output queue, one deadline.
 pub trait Machine: Send + 'static {
-    /// Word from the application's own tasks.
+    /// Messages from the application's own tasks.
     type Message: Send + 'static;
 
-    /// The first thing that happens.
+    /// Called once, before anything else.
     fn start(&mut self, _now: Timestamp) {}
 
-    /// Decides about a WebSocket handshake before it is completed.
+    /// Verifies a WebSocket handshake before it is completed.
     fn verify_websocket(
         &mut self,
         now: Timestamp,
@@ -23,13 +23,13 @@ pub trait Machine: Send + 'static {
         request: &WebSocketRequest,
     ) -> Result<WebSocketResponse, Refusal>;
 
-    /// Takes what happened on a wire, or that it is time.
+    /// Handles something that happened on a wire, or a timeout.
     fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
 
-    /// Takes word from the application's own tasks.
+    /// Handles a message from the application's own tasks.
     fn handle_message(&mut self, now: Timestamp, message: Self::Message);
 
-    /// Takes the next thing to do. `request` is the one that was handled just before, if any.
+    /// Takes the next output. `request` is the request that was handled just before, if any.
     fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Parts>) -> Option<Outgoing>;
 
     /// When [`Input::Timeout`] is due.
@@ -38,17 +38,17 @@ pub trait Machine: Send + 'static {
     /// Stops sending on a WebSocket.
     fn pause(&mut self, wire: WireId);
 
-    /// Goes on sending on a WebSocket.
+    /// Resumes sending on a WebSocket.
     fn resume(&mut self, wire: WireId);
 
     /// Closes all connections, and tells the application's own tasks to end.
     fn shutdown(&mut self, now: Timestamp);
 
-    /// All connections are gone, and whatever the application's own tasks had to say was said.
+    /// All connections are gone, and all messages of the application's tasks were handled.
     fn finish(&mut self, _now: Timestamp) {}
 }
 
-/// What a machine wants done with a wire.
+/// An output of a machine for a wire.
 pub enum Outgoing {
     /// Answer an HTTP exchange.
     Respond { wire: WireId, response: Response },

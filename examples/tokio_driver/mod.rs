@@ -10,12 +10,13 @@
 //! ```
 //!
 //! One task, the [actor](actor), owns a [`Machine`] and never waits for a peer: a WebSocket that
-//! does not take frames is paused, and everything else flows. A peer that fails ends its own task
-//! and is reported as a lost wire. What a peer can make the driver hold is bounded by the size of a
-//! request's head, by `max_payload` and by what was to be written to it when it stopped reading.
+//! does not take frames is paused, and everything else continues. A peer that fails ends its own
+//! task and is reported as a lost wire. What a peer can make the driver hold is bounded by the size
+//! of a request head, by `max_payload`, and by what had to be written to it when it stopped
+//! reading.
 //!
-//! The actor takes in what has arrived, carries out what that causes, and writes by itself: however
-//! many frames there are for a WebSocket, one call writes them, and no task is woken for them.
+//! The actor handles what has arrived, carries out the outputs, and writes itself. One system call
+//! writes all frames for a WebSocket, and no task has to be woken for them.
 
 mod actor;
 mod clock;
@@ -44,11 +45,11 @@ pub use self::{
     site::{Route, Site, plain},
 };
 
-/// Fills `dest` from the operating system's random source, as session ids ask for.
+/// Fills `dest` from the random source of the operating system. Session ids need that.
 ///
 /// # Panics
 ///
-/// If there is none: nothing that is guessable can take its place.
+/// If that source fails: nothing guessable may take its place.
 #[expect(clippy::expect_used, reason = "nothing guessable can take its place")]
 pub fn entropy(dest: &mut [u8]) {
     getrandom::fill(dest).expect("the operating system's random source");

@@ -1,4 +1,4 @@
-//! What peers may take: connections, and time.
+//! Limits for peers: connections and time.
 
 use std::{
     future::Future as _,
@@ -15,13 +15,13 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// What peers may take. Whoever takes longer is dropped.
+/// Limits for peers. A peer that takes longer is dropped.
 #[derive(Clone, Copy)]
 pub struct Patience {
-    /// TCP connections at a time; more wait to be accepted.
+    /// TCP connections at a time. Further ones wait to be accepted.
     pub connections: usize,
-    /// Time for the head of a request, and between two requests. Without a bound a client holds a
-    /// connection with a byte now and then (slow loris).
+    /// Time for the head of a request, and between two requests. Without it, a client could hold a
+    /// connection by sending one byte from time to time (slow loris).
     pub head: Duration,
     /// Time for the body of a POST.
     pub body: Duration,

@@ -1,4 +1,4 @@
-//! The actor's end of a WebSocket: writes what the stream takes at once, and keeps the rest.
+//! The actor's end of a WebSocket. It writes what the stream takes at once, and keeps the rest.
 
 use std::{io, sync::Arc};
 
@@ -8,34 +8,34 @@ use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
 
 use super::wire_format::write_close;
 
-/// Bytes that may wait for a stream: more than a message and what was to be written with it.
+/// Bytes that may wait for a stream: more than one message and what is written together with it.
 const MUCH: usize = 4 << 20;
 
-/// The way to a WebSocket.
+/// The writing end of a WebSocket.
 ///
-/// The actor writes by itself: to wake a task for each frame would cost more than the call that
+/// The actor writes itself. Waking a task for each frame would cost more than the system call that
 /// writes it.
 pub(super) struct Peer {
     writer: Arc<OwnedWriteHalf>,
-    /// What the stream did not take. While there is something the machine holds frames back.
+    /// The bytes that the stream did not take. While there are some, the machine holds frames back.
     rest: BytesMut,
     /// Dropped with the peer, which ends the wait for the stream.
     stalled: Option<oneshot::Sender<()>>,
     close: oneshot::Sender<Farewell>,
 }
 
-/// What the task of a WebSocket has to see to at the end.
+/// What the task of a WebSocket has to finish at the end.
 pub(super) struct Farewell {
     pub(super) writer: Arc<OwnedWriteHalf>,
     /// Still to be written, the close frame included.
     pub(super) rest: BytesMut,
 }
 
-/// What became of bytes.
+/// The result of a write.
 pub(super) enum Written {
     /// They are written, or wait behind others.
     Done,
-    /// The stream does not take more at present.
+    /// The stream does not take more now.
     Stalled,
     /// It is broken, or will not be read.
     Broken,

@@ -1,8 +1,8 @@
-//! The wish of the operator that the program end.
+//! The request of the operator to end the program.
 
 use tokio::sync::watch;
 
-/// Becomes true once, when the program is to end. All parts of the driver listen to it.
+/// Becomes true once, when the program has to end. All parts of the driver wait for it.
 pub type Shutdown = watch::Receiver<()>;
 
 /// Ends the program on Ctrl-C or SIGTERM.
@@ -16,7 +16,7 @@ pub fn shutdown_on_signal() -> Shutdown {
     shutdown
 }
 
-/// Waits for the wish.
+/// Waits for the request.
 pub(super) async fn requested(shutdown: &mut Shutdown) {
     while shutdown.changed().await.is_ok() {}
 }

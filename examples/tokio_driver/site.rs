@@ -1,4 +1,4 @@
-//! What is served under which path.
+//! The paths of the server.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Answers all other requests.
     pub fallback: Fallback,
-    /// What peers may take.
+    /// Limits for peers.
     pub patience: Patience,
 }
 
-/// Answers a request, of which it gets all but the body.
+/// Answers a request. It gets everything except the body.
 pub type Fallback = Box<dyn Fn(&Parts) -> Response<Body> + Send + Sync>;
 
 /// Engine.IO under a path.
@@ -42,7 +42,7 @@ pub struct Route {
     pub max_payload: usize,
     /// Which pages of other origins may read its answers: none without it.
     pub cors: Option<Cors>,
-    /// How long a handshake waits before it is looked at, which only tests want.
+    /// How long a handshake waits before it is handled. Only tests need this.
     pub delay: Duration,
 }
 
@@ -93,7 +93,7 @@ impl Route {
     }
 }
 
-/// Makes an answer of plain text.
+/// Makes a plain text response.
 pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
@@ -102,7 +102,7 @@ pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     response
 }
 
-/// Answers the question that a browser asks before a request, if this is one.
+/// Answers a preflight request, if this is one.
 fn preflight(request: &Request<Incoming>, cors: &Cors) -> Option<Response<Body>> {
     let headers = request.headers();
     let origin = headers.get(header::ORIGIN)?;

@@ -1,4 +1,4 @@
-//! One WebSocket: its handshake, what it receives, its end. What it sends is written by the actor.
+//! One WebSocket: handshake, reading and end. The actor writes.
 
 use std::{
     cell::RefCell,
@@ -41,19 +41,20 @@ use super::{
     wire_format::{Buffers, Received, WebSocket},
 };
 
-/// How long a peer may take for its part of the end.
+/// How long a peer may take to complete the close.
 const LINGER: Duration = Duration::from_secs(5);
-/// Bytes that a peer may still send then: what was under way is heard out, a flood is not.
+/// Bytes that a peer may still send after the close. Messages on their way are read; a flood is
+/// not.
 const LINGER_BYTES: usize = 1 << 20;
 /// Bytes read at a time.
 const CHUNK: usize = 32 << 10;
 
 thread_local! {
-    /// Where streams are read to, one for all WebSockets of a thread.
+    /// The read buffer, one for all WebSockets of a thread.
     static CHUNK_OF_THREAD: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
 }
 
-/// What a request says that asks for a WebSocket; `None` if it does not.
+/// The header fields of a request that asks for a WebSocket; `None` for any other request.
 pub(super) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest> {
     let is_http11 = request.version() >= Version::HTTP_11;
     let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -114,7 +115,7 @@ async fn run(
     endpoint: Endpoint,
     max_payload: usize,
 ) {
-    // Whoever does not read a WebSocket is the machine's business, which holds frames back.
+    // No timeout here: if the peer does not read, the machine holds frames back.
     let PatientStream { stream, permit: _counted, .. } = stream;
     let (mut reader, writer) = stream.into_split();
     let wire = next_wire();
@@ -138,7 +139,7 @@ async fn run(
     };
 }
 
-/// Who ends a WebSocket.
+/// The side that ends a WebSocket.
 enum End {
     /// The machine.
     Ours(Farewell),
@@ -146,8 +147,8 @@ enum End {
     Theirs { last: BytesMut },
 }
 
-/// Hands messages to the machine until the peer closes or fails. A machine that is busy slows the
-/// peer down. Returns what is to be answered.
+/// Gives messages to the machine until the peer closes or fails. A busy machine slows the peer
+/// down. Returns the bytes to answer with.
 async fn receive(
     reader: &mut OwnedReadHalf,
     input: BytesMut,
@@ -181,13 +182,13 @@ async fn receive(
     }
 }
 
-/// Reads what there is; nothing at the end of the stream. Whoever sends much waits for the others
-/// after each chunk.
+/// Reads the available bytes; none at the end of the stream. A peer that sends much waits for the
+/// others after each chunk.
 async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
     let read = poll_fn(|cx| {
         CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
             let mut chunk = ReadBuf::new(chunk);
-            // Unlike `try_read`, it knows that less than there was room for is all there is.
+            // Unlike `try_read`, it knows that a short read has taken everything.
             ready!(Pin::new(&mut *reader).poll_read(cx, &mut chunk))?;
             Poll::Ready(io::Result::Ok(BytesMut::from(chunk.filled())))
         })
@@ -199,7 +200,7 @@ async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
     Ok(read)
 }
 
-/// Sends the last bytes and hears the peer out.
+/// Sends the last bytes, and then reads until the peer has finished.
 async fn finish(reader: &mut OwnedReadHalf, farewell: Farewell) {
     let Farewell { writer, mut rest } = farewell;
     while !rest.is_empty() {
@@ -218,7 +219,7 @@ async fn finish(reader: &mut OwnedReadHalf, farewell: Farewell) {
     drain(reader).await;
 }
 
-/// Reads to the end, within reason: to drop a stream with unread bytes would reset the connection,
+/// Reads to the end, within limits. Dropping a stream with unread bytes would reset the connection,
 /// and the peer might not see how it was closed.
 async fn drain(reader: &mut OwnedReadHalf) {
     let mut heard = 0;

@@ -319,11 +319,13 @@ impl Client {
         result.map(|()| ack)
     }
 
-    /// Emits an event that is delivered at least once. It is sent again, after
+    /// Emits an event that is delivered at least once, unless it is given up. It is sent again, after
     /// [`ack_timeout`](super::ClientConfig::ack_timeout) or on the next connection, until the server
-    /// acknowledges it, at most [`retries`](super::ClientConfig::retries) times. Events with retries are
-    /// sent in order, one at a time. The acknowledgement completes as in
-    /// [`emit_with_ack`](Self::emit_with_ack).
+    /// acknowledges it. It is given up after [`retries`](super::ClientConfig::retries) further
+    /// attempts, or when it has waited for
+    /// [`buffered_age`](super::ClientLimits#structfield.buffered_age), 10 minutes by default: a long
+    /// time offline ends it as well. Events with retries are sent in order, one at a time. The
+    /// acknowledgement completes as in [`emit_with_ack`](Self::emit_with_ack).
     ///
     /// The server may receive the event several times, so add an id that the application can check. A
     /// server that [counts events](crate::RecoveryConfig::count_events) receives it once in a session;

@@ -26,7 +26,7 @@ pub type Fields = Vec<(&'static str, ByteString)>;
 /// assert!(fields.contains(&("access-control-allow-origin", "https://app.example".into())));
 /// assert!(fields.contains(&("access-control-allow-credentials", "true".into())));
 /// assert!(fields.contains(&("vary", "Origin".into())));
-/// // Whoever is not listed gets an answer that its browser does not show to it.
+/// // A browser does not show the response to a page of another origin.
 /// assert_eq!(cors.fields(Some(b"https://evil.example")), [("vary", "Origin".into())]);
 /// ```
 #[derive(Clone, Debug)]

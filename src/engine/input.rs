@@ -76,7 +76,7 @@ pub enum Input {
 }
 
 impl fmt::Debug for Input {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {
             Self::Poll { wire } => ("Poll", wire),

@@ -43,7 +43,7 @@ impl fmt::Debug for Payload {
 }
 
 impl fmt::Debug for Frame {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.debug_tuple("Text").field(&redacted::Text(text)).finish(),
@@ -115,7 +115,7 @@ impl Packet {
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if the frame is no packet.
+    /// [`DecodeError`] if the frame is not a packet.
     pub fn decode(frame: Frame) -> Result<Self, DecodeError> {
         match frame {
             Frame::Text(text) => Self::decode_text(&text),

@@ -29,7 +29,7 @@ pub struct Response {
 }
 
 impl fmt::Debug for Response {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)

@@ -14,10 +14,10 @@
 //!
 //! the client in one namespace
 //!
-//!           CONNECT: Request            Reply: let in         CONNECT: Request
+//!           CONNECT: Request            Reply: accepted       CONNECT: Request
 //!   Out ────────────────────▶ Asking ──────────────────▶ In ───────────────────▶ In, asking
 //!    ▲                          │                        │ ◀───────────────────    │
-//!    │  Reply: refused          │                        │   Reply: let in anew    │
+//!    │  Reply: refused          │                        │   Reply: accepted       │
 //!    ├──────────────────────────┴────────────────────────┴─────────────────────────┘
 //!    │  DISCONNECT of the client, Reply: refused, Reply: disconnected
 //!

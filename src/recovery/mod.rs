@@ -42,7 +42,8 @@
 //!
 //! # Holes of the reference
 //!
-//! The numbers are those of the list that this crate was made from; each test states the promise.
+//! The page [`protocol`](crate::protocol#310-holes-of-the-reference) lists them all. This table
+//! names the test for each one.
 //!
 #![doc = include_str!("holes.md")]
 

@@ -74,7 +74,7 @@ pub enum Input<'a> {
 }
 
 impl fmt::Debug for Input<'_> {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {
             Self::Request { wire, .. } => ("Request", wire),

@@ -57,7 +57,7 @@ pub enum ClientInput {
 }
 
 impl fmt::Debug for ClientInput {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Response { wire, status, body } => f

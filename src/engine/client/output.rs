@@ -55,7 +55,7 @@ pub enum ClientOutput {
 }
 
 impl fmt::Debug for ClientOutput {
-    /// Shows no packet that carries an id which is worth a session.
+    /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {
             Self::Get { wire, .. } => ("Get", wire),
