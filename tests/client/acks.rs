@@ -1,4 +1,4 @@
-//! Acknowledgements, both ways: each one settles, once.
+//! Acknowledgements in both directions: each one completes, once.
 
 #[cfg(test)]
 mod tests {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn c7_a_lost_link_settles_what_was_sent_and_keeps_what_was_not() {
+    fn c7_a_lost_link_fails_sent_events_and_keeps_buffered_ones() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), 60 * SECOND).unwrap();
         scripted.input(ClientInput::WireClosed { wire: scripted.wire });
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_whose_time_is_over_is_not_sent_any_more() {
+    fn an_event_whose_timeout_has_passed_is_not_sent() {
         let mut scripted = Scripted::connecting(ClientConfig::new());
         scripted.take_sent();
         scripted.events.clear();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_settles() {
+    fn leaving_fails_pending_acknowledgements() {
         for leave in ["client", "server"] {
             let mut scripted = Scripted::connected(ClientConfig::new());
             scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), SECOND).unwrap();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_session_alone() {
+    fn a_token_is_valid_only_in_its_session() {
         let token = |scripted: &mut Scripted| {
             scripted.text(r#"425["m",1]"#);
             let token = scripted.events.drain(..).find_map(|event| match event {

@@ -1,4 +1,4 @@
-//! What is emitted while there is no connection.
+//! Events that are emitted while there is no connection.
 
 #[cfg(test)]
 mod tests {
@@ -20,7 +20,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_emitted_offline_arrives_in_order_before_what_comes_after() {
+    fn events_emitted_offline_arrive_in_order_before_later_events() {
         for config in [polling(), websocket(), ClientConfig::new()] {
             let mut pair = Pair::connected(config, ServerConfig::new());
             pair.cut();
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn c6_the_buffer_is_bounded_by_age_and_says_what_it_gives_up() {
+    fn c6_the_buffer_is_bounded_by_age_and_reports_what_it_drops() {
         let config = limited(|limits| limits.buffered_age = Duration::from_millis(100));
         let mut scripted = Scripted::new(config);
         scripted.client.connect(scripted.now, "/", Auth::None).unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn events_can_be_looked_at_taken_back_and_stored() {
+    fn events_can_be_inspected_taken_back_and_stored() {
         let mut scripted = Scripted::new(ClientConfig::new());
         scripted.client.connect(scripted.now, "/", Auth::None).unwrap();
         scripted.drain();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_emitted_on_a_link_that_is_overdue_is_buffered() {
+    fn events_are_buffered_while_a_ping_is_overdue() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         // Nobody has called at the deadline: timers are throttled, or the machine was asleep.
         scripted.wait(45_000);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_held_back_on_a_link_that_was_overdue_goes_out_in_order_when_it_lives() {
+    fn events_held_back_for_an_overdue_ping_are_sent_in_order_when_it_comes() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         scripted.wait(60_000);
         scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_survive_leaving() {
+    fn leaving_keeps_the_buffer() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.client.disconnect(pair.now, "/");
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_replayed_before_the_answer_is_bounded() {
+    fn the_replay_before_the_answer_is_bounded() {
         let mut scripted = Scripted::connecting(limited(|limits| limits.replayed_events = 2));
         scripted.events.clear();
         for _ in 0..3 {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_given_up_for_its_replay_takes_what_was_sent_in_it_along() {
+    fn giving_a_session_up_ends_the_events_that_were_sent_in_it() {
         let mut scripted = Scripted::connecting(limited(|limits| limits.replayed_events = 2));
         scripted.text(r#"40{"sid":"s1","pid":"p1","received":0}"#);
         scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_no_session_are_refused() {
+    fn invalid_connect_answers_are_refused() {
         for answer in ["40", "40{}", r#"40{"sid":1}"#] {
             let mut scripted = Scripted::connecting(ClientConfig::new());
             scripted.events.clear();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_before_the_answer_leaves_after_it() {
+    fn leaving_before_the_answer_sends_a_disconnect_after_it() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         scripted.client.connect(scripted.now, "/a", Auth::None).unwrap();
         scripted.client.disconnect(scripted.now, "/a");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_is_wanted_again_while_the_connection_closes_gets_a_new_one() {
+    fn a_namespace_that_is_joined_again_while_the_connection_closes_gets_a_new_connection() {
         let mut pair = Pair::connected(polling(), recovering());
         pair.client.disconnect(pair.now, "/");
         pair.client.connect(pair.now, "/", Auth::None).unwrap();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_make_no_sense_are_ignored() {
+    fn packets_that_no_server_sends_are_ignored() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         for text in [
             r#"42/other,["e"]"#,
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_is_forgotten_makes_room() {
+    fn a_forgotten_namespace_does_not_count_against_the_limit() {
         let mut limits = ClientLimits::default();
         limits.namespaces = 2;
         let mut scripted = Scripted::connected(ClientConfig::new().limits(limits));
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_forgotten_namespace_has_buffered_is_dropped_and_settles() {
+    fn forgetting_a_namespace_drops_its_buffer_and_fails_its_acknowledgements() {
         let mut scripted = Scripted::connecting(ClientConfig::new());
         scripted.client.emit(scripted.now, "/", &event("e", 1)).unwrap();
         let timeout = Duration::from_secs(1);

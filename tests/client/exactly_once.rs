@@ -634,7 +634,7 @@ mod raw {
     }
 
     #[test]
-    fn what_arrives_on_a_former_link_is_not_counted() {
+    fn events_on_an_earlier_link_are_not_counted() {
         let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, "43[]");
@@ -686,7 +686,7 @@ mod raw {
     }
 
     #[test]
-    fn an_answer_sent_on_a_former_link_is_not_taken_for_arrived() {
+    fn an_answer_sent_on_an_earlier_link_is_not_taken_for_received() {
         let mut world = World::new(counting_config());
         let (client, session) = world.connect();
         world.send(client, "43[]");

@@ -6,7 +6,7 @@ mod client_support;
 mod connection;
 mod engine;
 mod exactly_once;
-mod former;
+mod outdated;
 mod pauses;
 mod poison;
 mod random;
@@ -15,7 +15,7 @@ mod recovery;
 mod refusals;
 mod repeated_connect;
 mod retry;
-mod state;
+mod snapshots;
 #[path = "../support/mod.rs"]
 mod support;
 mod timers;

@@ -1,4 +1,4 @@
-//! What belongs to a former stay or a former process is not taken for news of the present one.
+//! Packets of an earlier session, and snapshots of an earlier process, are not mistaken for current ones.
 
 #[cfg(test)]
 mod tests {
@@ -25,13 +25,13 @@ mod tests {
         pair
     }
 
-    /// How an application leaves a namespace and wants it back.
+    /// The ways in which an application can leave a namespace and join it again.
     const WAYS: [fn(&mut Pair); 2] = [
         |pair| assert!(pair.client.forget(pair.now, "/b")),
         |pair| assert!(pair.client.disconnect(pair.now, "/b")),
     ];
 
-    /// What the server had sent before it knew, and whether somebody is told something: nothing.
+    /// Sends packets that cross the DISCONNECT of the client. The application is told nothing of them.
     fn crossed(send: impl Fn(&mut Pair)) {
         for leave in WAYS {
             // Back at once, or after the rest of what was on its way.
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kick_that_crosses_the_end_of_a_stay_does_not_end_the_next() {
+    fn a_server_disconnect_that_crosses_the_clients_own_does_not_end_the_next_session() {
         crossed(|pair| {
             let socket = pair.server.fetch_sockets("/b", &Audience::all()).unwrap()[0];
             assert!(pair.server.disconnect(pair.now, socket, false));
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_former_stay_is_not_delivered_in_the_next() {
+    fn an_event_from_before_leaving_is_not_delivered_after_rejoining() {
         crossed(|pair| {
             pair.server.broadcast(pair.now, "/b", &Audience::all(), &event("m", 7)).unwrap();
         });
     }
 
     #[test]
-    fn an_answer_of_a_former_stay_is_not_one_to_an_event_of_the_next() {
+    fn an_answer_from_before_leaving_does_not_acknowledge_a_later_event() {
         let mut scripted = Scripted::connected(ClientConfig::new());
         let now = scripted.now;
         for stay in 0..2 {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_kick_counts() {
+    fn a_second_server_disconnect_counts() {
         let mut pair = pair();
         pair.client.forget(pair.now, "/b");
         pair.client.connect(pair.now, "/b", Auth::None).unwrap();
@@ -118,7 +118,7 @@ mod tests {
         assert!(!pair.client.is_active("/b"));
     }
 
-    /// Starts a process with a state that another one has left behind. Returns what it reports.
+    /// Starts a process with the snapshot of another one.
     fn restart(pair: &mut Pair, state: &socketio_proto::client::ClientSnapshot) {
         pair.cut();
         // The same entropy each time: whatever tells processes apart, it is not that.
@@ -146,7 +146,7 @@ mod tests {
         })
     }
 
-    /// Takes the tokens of what the server was asked to acknowledge.
+    /// Acknowledges all events that ask for it.
     fn answer(pair: &mut Pair, text: &str) {
         let events: Vec<_> = pair.server_events.drain(..).collect();
         for it in events {
@@ -158,10 +158,10 @@ mod tests {
         }
     }
 
-    /// A process goes on from a state that was written down before the last one sent something, as
-    /// often as it likes: the answer to the unknown event is never taken for one to another.
+    /// Several processes restore a snapshot that was stored before the last one sent an event. The answer
+    /// to the unknown event is never taken for the answer to another.
     #[test]
-    fn an_answer_to_an_event_that_the_state_does_not_know_answers_no_other() {
+    fn an_answer_to_an_event_that_the_snapshot_does_not_know_acknowledges_no_other() {
         let emit: [fn(&mut Pair, u64); 2] = [
             |pair, number| {
                 pair.client.emit_with_retries(pair.now, "/", &event("pay", number)).unwrap();
@@ -213,9 +213,9 @@ mod tests {
         assert!(pair.client.is_recovered("/"));
     }
 
-    /// What the state had not sent, the former process may have sent: it is told and not sent again.
+    /// The other process may have sent the buffered events: they are reported and not sent again.
     #[test]
-    fn what_a_state_that_is_out_of_date_has_buffered_is_reported() {
+    fn buffered_events_of_an_outdated_snapshot_are_reported() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.cut();
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
@@ -233,9 +233,9 @@ mod tests {
         assert_eq!(pair.server_numbers(), [3], "of this process, so it was not sent before");
     }
 
-    /// With retries an event arrives at least once, so it is sent again; the event tells that.
+    /// An event with retries arrives at least once, so it is sent again.
     #[test]
-    fn what_a_state_that_is_out_of_date_retries_is_sent_again() {
+    fn retried_events_of_an_outdated_snapshot_are_sent_again() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.cut();
         pair.client.emit_with_retries(pair.now, "/", &event("m", 1)).unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_up_to_date_is_not_called_out_of_date() {
+    fn a_current_snapshot_is_not_reported_as_outdated() {
         let mut pair = Pair::connected(websocket(), recovering());
         for number in 0..3 {
             pair.client.emit_volatile(pair.now, "/", &event("m", 90 + number));

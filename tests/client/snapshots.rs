@@ -1,4 +1,4 @@
-//! The state that a client gives to its next process: sessions go on, and events that had not
+//! The snapshot that a client gives to its next process: sessions continue, and events that had not
 //! arrived arrive once and in order.
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Ends the process and starts another one with what it has left behind.
+    /// Ends the process, and starts another one with its snapshot.
     fn restart(pair: &mut Pair, config: ClientConfig) {
         let stored = serde_json::to_string(&pair.client.snapshot()).unwrap();
         pair.cut();
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_on_its_way_arrives_once_and_in_order() {
+    fn events_in_transit_arrive_once_and_in_order() {
         // However far things have got when the process ends.
         for steps in 0..16 {
             for config in [websocket(), polling(), ClientConfig::new()] {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_buffered_is_sent_also_without_a_session() {
+    fn buffered_events_are_sent_without_a_session_too() {
         let mut pair = Pair::new(websocket(), recovering());
         pair.is_down = true;
         pair.connect();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_recovery_what_is_uncertain_is_reported() {
+    fn without_a_recovery_unconfirmed_events_are_reported() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
         pair.client.emit_with_ack(pair.now, "/", &event("m", 2), SECOND).unwrap();
@@ -125,9 +125,9 @@ mod tests {
         assert_eq!(pair.server_numbers(), [3], "retries are for all sessions");
     }
 
-    /// The former process has gone on after its state was written down.
+    /// The other process has sent events after its snapshot was stored.
     #[test]
-    fn a_state_that_is_out_of_date_sends_nothing_twice() {
+    fn an_outdated_snapshot_sends_nothing_twice() {
         let mut pair = Pair::connected(websocket(), recovering());
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
         let state = pair.client.snapshot();
@@ -146,10 +146,10 @@ mod tests {
         assert_eq!((pair.server_numbers(), words(&mut pair)), (vec![1, 2, 3], vec![]));
     }
 
-    /// A session that does not count has nothing that was sent: what was on its way is lost (C7),
-    /// and what is retried is sent again, once more than before.
+    /// Without counting, nothing is known about sent events: events in transit are lost (C7), and retried
+    /// events are sent once more than otherwise.
     #[test]
-    fn a_server_that_does_not_count_gets_what_is_retried() {
+    fn a_server_that_does_not_count_events_gets_retried_events_again() {
         let mut scripted = Scripted::connected(ClientConfig::new().retries(0));
         scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
         scripted.client.emit_with_retries(scripted.now, "/", &event("m", 2)).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn states_of_other_versions_and_without_one_are_refused_when_they_are_read() {
+    fn snapshots_of_other_versions_are_refused_when_they_are_read() {
         assert!(restored(&state(&[session()]), ClientConfig::new()).is_ok());
         for version in [json!(0), json!(2), json!("1"), json!(null)] {
             let mut state = state(&[]);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn states_that_contradict_themselves_are_refused() {
+    fn inconsistent_snapshots_are_refused() {
         let packet = |ack: Value| json!({ "at": 0, "packet": "2[\"m\"]", "ack": ack });
         for (key, value) in [
             ("pid", json!("")),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn states_over_the_limits_are_refused() {
+    fn snapshots_over_the_limits_are_refused() {
         let with = |events, bytes, namespaces| {
             let mut limits = ClientLimits::default();
             limits.buffered_events = events;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_in_use_takes_no_state() {
+    fn a_client_in_use_restores_no_snapshot() {
         let mut pair = Pair::connected(websocket(), recovering());
         let state = pair.client.snapshot();
         assert_eq!(pair.client.restore(pair.now, state), Err(RestoreError::InUse));
