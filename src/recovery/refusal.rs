@@ -9,7 +9,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No session has this private id: it ended for good, it was evicted, the server was
+    /// No session has this private id: it ended for good (maybe with its dynamic namespace, which
+    /// was then made again), it was evicted, the server was
     /// restarted without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
     #[error("no session with this private id is known")]
     Unknown,

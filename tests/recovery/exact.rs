@@ -14,7 +14,7 @@ use socketio_proto::{
     socket::Args,
 };
 
-use crate::support::{World, broadcast, claim_packet, event, numbers, recovering};
+use crate::support::{World, broadcast, claim_packet, event, numbers, parse_event, recovering};
 
 /// The reference computes the replay before the socket is live; what is emitted in between is lost.
 #[test]
@@ -132,6 +132,28 @@ fn h25_an_offset_from_before_the_session_means_its_floor() {
     assert_eq!(world.server.stats().total.refused.invalid_offset, 12);
     let (_, again) = world.claim(&session, None);
     assert_eq!(again, session, "the session is still there for who has it right");
+}
+
+/// A dynamic namespace goes with its last session, so there is nothing that a claim of that could
+/// find in the one that is made for it. The offset says nothing about why.
+#[test]
+fn a_session_of_a_namespace_that_has_gone_is_unknown_in_the_one_that_is_made_again() {
+    let mut world = World::with_recovery();
+    world.server.add_namespaces_matching(|name| name == "/dyn");
+    let (client, session) = world.connect_with("40/dyn,");
+    world.server.broadcast(world.now, "/dyn", &Audience::all(), &event("m", 1)).unwrap();
+    world.drain();
+    let packet = world.text(client);
+    let offset = parse_event(&packet.replace("/dyn,", "")).2.unwrap();
+    world.send(client, "41/dyn,");
+    assert_eq!(world.server.stats().namespaces, 1, "it has gone");
+    for offset in [Some(offset.as_str()), None, Some("made up")] {
+        let claim = claim_packet(&session, offset).replacen("40", "40/dyn,", 1);
+        let (client, other) = world.connect_with(&claim);
+        assert_ne!(other, session);
+        assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Unknown), "{offset:?}");
+        world.send(client, "41/dyn,");
+    }
 }
 
 /// In the reference the same private id works any number of times at once: two live sockets with
