@@ -5,6 +5,9 @@ use alloc::boxed::Box;
 use super::{Hub, error::NamespaceError, namespace::Namespace, sessions::Sessions};
 use crate::{socket::NamespaceName, stats::increment};
 
+/// What separates the packets of one HTTP body.
+const RECORD_SEPARATOR: char = '\u{1e}';
+
 impl<D: Default> Hub<D> {
     /// Adds a namespace that clients may ask to join. Adding it again has no effect.
     ///
@@ -22,7 +25,8 @@ impl<D: Default> Hub<D> {
     /// Lets clients ask to join every namespace whose name satisfies `predicate`.
     ///
     /// Such a namespace is made when the first client asks for it, and goes when no session,
-    /// connected or parked, is left in it.
+    /// connected or parked, is left in it. One whose name contains U+001E is never made: HTTP
+    /// long-polling cannot carry it.
     pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
         self.predicates.push(Box::new(predicate));
     }
@@ -44,8 +48,11 @@ impl<D: Default> Hub<D> {
     }
 
     /// Whether a namespace of this name may be made when a client asks for it.
+    ///
+    /// Not if only a WebSocket can carry the name: over polling its packets would be cut in two.
     pub(super) fn is_accepted(&self, name: &NamespaceName) -> bool {
-        self.predicates.iter().any(|accepts| accepts(name.as_str()))
+        let can_be_carried = !name.as_str().contains(RECORD_SEPARATOR);
+        can_be_carried && self.predicates.iter().any(|accepts| accepts(name.as_str()))
     }
 
     /// Removes a namespace that was made by a predicate and is not needed any more.

@@ -162,6 +162,35 @@ fn names_that_no_packet_can_carry_are_refused() {
     assert_eq!(world.server.add_namespace("/"), Ok(()), "again");
 }
 
+/// A WebSocket carries the separator of the packets of an HTTP body, and polling does not.
+#[test]
+fn names_that_polling_cannot_carry_make_no_namespace() {
+    let mut world = world();
+    world.server.add_namespaces_matching(|_| true);
+    let client = world.open();
+    world.send(client, "40/a\u{1e}b,");
+    assert_eq!(world.texts(client), ["44/a\u{1e}b,{\"message\":\"Invalid namespace\"}"]);
+    assert_eq!(world.server.stats().total.connects_refused.invalid_namespace, 1);
+    world.send(client, "40/a\u{1d}b,");
+    assert_eq!(world.server.stats().namespaces, 2, "polling carries any other name");
+    world.send(client, "41/a\u{1d}b,");
+    // In a body the name ends where the packet does.
+    let wire = world.wire();
+    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    let open = world.take(wire);
+    let Some(Received::Response(open)) = open.first() else { panic!("{open:?}") };
+    let open: serde_json::Value = serde_json::from_slice(&open.body[1..]).unwrap();
+    let query = format!("EIO=4&transport=polling&sid={}", open["sid"].as_str().unwrap());
+    let wire = world.wire();
+    let body = Some("40/a\u{1e}40/b,".into());
+    world.input(Input::Request { wire, head: post(&query), body });
+    let joined = world.pick(|event| match event {
+        Event::Connected { namespace, .. } => Some(namespace.as_str().to_owned()),
+        _ => None,
+    });
+    assert_eq!(joined, ["/a\u{1d}b", "/a", "/b"]);
+}
+
 /// What is no packet: from there on nothing that the client sends can be trusted to be what it is.
 #[test]
 fn what_cannot_be_read_closes_the_connection() {
