@@ -138,6 +138,9 @@ impl ServerConfig {
 
     /// Time that a connection has to join its first namespace. Default 45 s. A longer time lets idle
     /// strangers hold memory for longer.
+    ///
+    /// It is also how long the application may take to decide a claim: a session that was claimed in
+    /// time is held for so long.
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
         self.connect_timeout = value;

@@ -1,6 +1,9 @@
 //! How a client joins a namespace: request, authorisation, admission, recovery.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use super::{
     Hub,
@@ -33,6 +36,9 @@ pub(super) struct Connects {
     pub(super) turns: Turns,
     /// What was held for claims that are decided by now.
     pub(super) released: Vec<Held>,
+    /// Claims that the application was asked about, by the moment until which their sessions are
+    /// held.
+    pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
 pub(super) struct Waiting {
@@ -76,6 +82,7 @@ impl Connects {
             next_serial: 0,
             turns: Turns::new(config),
             released: Vec::new(),
+            overdue: BTreeSet::new(),
         }
     }
 
@@ -94,6 +101,34 @@ impl Connects {
     /// The session that is held for a request.
     pub(super) fn held(&self, request: ConnectRequest) -> Option<Held> {
         self.get(request)?.held
+    }
+
+    /// When the next session is let go of whose claim the application has not answered.
+    pub(super) fn overdue_at(&self) -> Timestamp {
+        self.overdue.first().map_or(Timestamp::NEVER, |(until, _)| *until)
+    }
+
+    /// Takes a claim that has waited for its answer for too long.
+    pub(super) fn pop_overdue(&mut self, now: Timestamp) -> Option<(Timestamp, ConnectRequest)> {
+        if self.overdue_at() <= now { self.overdue.pop_first() } else { None }
+    }
+
+    /// Nothing is held for a request any more. Returns what was.
+    pub(super) fn take_held(&mut self, request: ConnectRequest) -> Option<Held> {
+        self.get_mut(request)?.held.take()
+    }
+
+    /// The application is asked about a claim.
+    fn hold_until(&mut self, request: ConnectRequest, until: Timestamp) {
+        if let Some(held) = self.get_mut(request).and_then(|waiting| waiting.held.as_mut()) {
+            held.until = until;
+            self.overdue.insert((until, request));
+        }
+    }
+
+    fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut Waiting> {
+        let waiting = self.waiting.get_mut(&(request.connection, request.namespace))?;
+        (waiting.serial == request.serial).then_some(waiting)
     }
 
     fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
@@ -198,6 +233,7 @@ impl<D: Default> Hub<D> {
         let Some(namespace) = self.namespaces.get(&request.namespace) else {
             return;
         };
+        self.connects.hold_until(request, now.saturating_add(self.config.connect_timeout));
         self.out.push_back(Output::Event(Event::ConnectRequested {
             request,
             connection: request.connection,

@@ -38,6 +38,10 @@ pub enum Event<D> {
     /// A client wants to join a namespace. Answer with [`Server::accept`](crate::server::Server::accept)
     /// or [`Server::reject`](crate::server::Server::reject); until then the client waits, within
     /// [`connect_timeout`](crate::ServerConfig::connect_timeout) if it is in no other namespace.
+    ///
+    /// A session that the client claims does not expire before the answer, and what it missed does
+    /// not get too old, but for `connect_timeout` at most. A later answer finds it only if it would
+    /// be there anyway.
     ConnectRequested {
         /// What to answer.
         request: ConnectRequest,

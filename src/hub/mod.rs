@@ -222,8 +222,11 @@ impl<D: Default> Hub<D> {
         let now = self.advance(now);
         self.serve_claims(now);
         self.end_released(now);
-        let (deadline, longest) = (self.timers.deadline(), self.config.ping_timeout);
+        let (deadline, longest) = (self.judging_at(), self.config.ping_timeout);
         let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
+        if may_judge {
+            self.release_overdue(now);
+        }
         while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {
                 namespace.armed = Timestamp::NEVER;
@@ -255,7 +258,12 @@ impl<D: Default> Hub<D> {
 
     /// The moment that the hub itself waits for, whatever is to be drained.
     pub(crate) fn timer(&self) -> Timestamp {
-        self.grace.postpone(self.timers.deadline()).min(self.connects.deadline())
+        self.grace.postpone(self.judging_at()).min(self.connects.deadline())
+    }
+
+    /// When somebody has had enough time who is waited for.
+    fn judging_at(&self) -> Timestamp {
+        self.timers.deadline().min(self.connects.overdue_at())
     }
 
     /// Fills in what the hub holds and has decided.

@@ -17,6 +17,8 @@ pub(super) struct Held {
     pub(super) socket: SocketKey,
     /// The position from which the log keeps what it has.
     pub(super) position: Option<u64>,
+    /// When it is let go of, whether the application has answered or not.
+    pub(super) until: Timestamp,
 }
 
 /// Packets to look at that cost as much as the claim itself.
@@ -36,7 +38,7 @@ impl<D: Default> Hub<D> {
         }
         let offset = claim.offset().ok();
         let position = offset.and_then(|offset| sessions.resume_from(socket.index, offset).ok());
-        Some(Held { socket, position })
+        Some(Held { socket, position, until: Timestamp::NEVER })
     }
 
     /// Sessions whose time was up by then have expired. A claim that waited in a socket while
@@ -73,7 +75,7 @@ impl<D: Default> Hub<D> {
     /// and before it was answered, has made nothing of that turn: so the newer one has it, but only
     /// once. Without that, a client that asks in step with the rate would miss its turn each time.
     pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
-        let (now, Held { socket, position }) = (self.now, held);
+        let (now, Held { socket, position, .. }) = (self.now, held);
         let held = self.with_namespace(socket.namespace, |namespace, _| {
             let sessions = &mut namespace.sessions;
             let SocketKey { index, generation, .. } = socket;
@@ -142,15 +144,26 @@ impl<D: Default> Hub<D> {
     /// Lets go of the session that was held for a request, at the end of this step.
     pub(super) fn release(&mut self, request: ConnectRequest, held: Option<Held>) {
         if let Some(held) = held {
+            self.connects.overdue.remove(&(held.until, request));
             self.leave_queue(held.socket, request);
             self.connects.released.push(held);
         }
     }
 
+    /// Lets go of the sessions of claims that the application has not answered for too long. It may
+    /// answer yet: then the session is given back if it is still there.
+    pub(super) fn release_overdue(&mut self, now: Timestamp) {
+        while let Some((_, request)) = self.connects.pop_overdue(now) {
+            let held = self.connects.take_held(request);
+            self.release(request, held);
+        }
+        self.end_released(now);
+    }
+
     /// Ends sessions that nothing but claims has kept, when these were decided against them. To be
     /// called at the end of each step, so that no timer is due in the past.
     pub(super) fn end_released(&mut self, now: Timestamp) {
-        for Held { socket, position } in core::mem::take(&mut self.connects.released) {
+        for Held { socket, position, .. } in core::mem::take(&mut self.connects.released) {
             let Some(namespace) = self.namespaces.get_mut(&socket.namespace) else {
                 continue;
             };

@@ -7,6 +7,7 @@ mod model;
 mod poison;
 mod restart;
 mod secure;
+mod slow_application;
 mod succeeds;
 #[path = "../support/mod.rs"]
 mod support;
