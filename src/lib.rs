@@ -24,9 +24,6 @@ pub mod protocol {}
 
 pub mod client;
 pub mod engine;
-#[cfg(any(test, feature = "__fuzzing"))]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod hub;
 pub mod link;
 pub mod recovery;

@@ -1,3 +1,11 @@
-#![no_main]
+//! Fuzzes `socketio_proto_fuzz::client`; without a fuzzer, runs it with the files that are named.
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| socketio_proto::fuzzing::client(data));
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| socketio_proto_fuzz::client(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    socketio_proto_fuzz::replay(socketio_proto_fuzz::client)
+}

@@ -1,3 +1,11 @@
-#![no_main]
+//! Fuzzes `socketio_proto_fuzz::engine_codec`; without a fuzzer, runs it with the files that are named.
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| socketio_proto::fuzzing::engine_codec(data));
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| socketio_proto_fuzz::engine_codec(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    socketio_proto_fuzz::replay(socketio_proto_fuzz::engine_codec)
+}

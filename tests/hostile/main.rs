@@ -2,6 +2,8 @@
 
 mod content;
 mod peers;
+#[path = "../support/random.rs"]
+mod random;
 mod requests;
 mod sessions;
 mod snapshots;

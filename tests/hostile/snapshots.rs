@@ -310,7 +310,7 @@ fn what_contradicts_itself_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(500))]
+    #![proptest_config(crate::random::cases(500))]
 
     #[test]
     fn a_damaged_snapshot_is_refused_or_harmless(

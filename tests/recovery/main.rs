@@ -5,6 +5,8 @@ mod exact;
 mod former_links;
 mod model;
 mod poison;
+#[path = "../support/random.rs"]
+mod random;
 mod restart;
 mod secure;
 mod slow_application;

@@ -524,7 +524,7 @@ fn server(config: ServerConfig) -> Server<u32> {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(300))]
+    #![proptest_config(crate::random::cases(300))]
 
     #[test]
     fn links_around_a_hub_are_a_server(

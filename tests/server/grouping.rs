@@ -131,7 +131,7 @@ fn respond(world: &mut World, query: &str, body: Option<String>) -> String {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(300))]
+    #![proptest_config(crate::random::cases(300))]
 
     #[test]
     fn grouping_makes_no_difference(

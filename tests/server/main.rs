@@ -10,6 +10,8 @@ mod limits;
 mod outgoing;
 mod own_rooms;
 mod pauses;
+#[path = "../support/random.rs"]
+mod random;
 mod rooms;
 mod rooms_at_the_end;
 mod secrets;

@@ -346,7 +346,7 @@ fn claimed() -> impl Strategy<Value = Claimed> {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(300))]
+    #![proptest_config(crate::random::cases(300))]
 
     /// Whatever else an object holds, the application sees all of that and nothing of the claim.
     #[test]

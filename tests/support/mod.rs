@@ -361,10 +361,3 @@ pub fn recovering(change: impl FnOnce(&mut RecoveryConfig)) -> World {
     change(&mut recovery);
     World::new(recovery_config().recovery(recovery))
 }
-
-/// So many random cases, or as many as `PROPTEST_CASES` says.
-pub fn cases(count: u32) -> proptest::test_runner::Config {
-    let default = proptest::test_runner::Config::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    if is_set { default } else { proptest::test_runner::Config { cases: count, ..default } }
-}

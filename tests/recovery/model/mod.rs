@@ -5,19 +5,23 @@
 //! its session, each once, in order. Complete: it is refused only if a packet that was addressed to
 //! its session, and that would be replayed, is really gone, or the session itself. A failing list
 //! of operations is printed shrunk, and `proptest-regressions` replays it.
+//!
+//! The fuzz target `recovery` draws its operations from bytes, and holds them against the same model.
 
 mod op;
 mod peer;
 mod promise;
 mod steps;
+mod strategy;
 
 use proptest::{prelude::*, strategy::ValueTree as _};
 use socketio_proto::ReplayOrder;
 
 use self::{
-    op::{CLIENTS, Op, op, with_crowd},
+    op::{CLIENTS, Op},
     promise::Limits,
     steps::{Model, Setup, Tally},
+    strategy::{op, with_crowd},
 };
 
 /// Nothing is refused because it is too much.
@@ -42,7 +46,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(400))]
+    #![proptest_config(crate::random::cases(400))]
 
     #[test]
     fn recovery_is_exact_with_a_small_log(capacity in 1_usize..12, ops in ops()) {
@@ -70,7 +74,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(crate::support::cases(40))]
+    #![proptest_config(crate::random::cases(40))]
 
     /// Nobody is refused because of what was withheld from it, by however many different sets.
     #[test]

@@ -367,7 +367,7 @@ fn config(recovers: bool) -> ServerConfig {
 }
 
 proptest! {
-    #![proptest_config(support::cases(500))]
+    #![proptest_config(crate::random::cases(500))]
 
     /// Calls alone: nothing is lost in either direction.
     #[test]

@@ -1,24 +1,22 @@
 //! A client, its wires, what was learnt from its outputs, and what they must not contradict.
 
-use alloc::{
+use std::{
     collections::{BTreeMap, BTreeSet},
-    format,
-    string::{String, ToString as _},
-    vec::Vec,
+    time::Duration,
 };
-use core::time::Duration;
+
+use socketio_proto::{
+    AckId, Timestamp, WireId,
+    client::{AckToken, Auth, AuthRequest, Client, ClientConfig, ClientLimits, Event, Output},
+    engine::{ClientInput, Transport},
+    socket::NamespaceName,
+};
 
 use super::{
     peer::{draw_body, draw_frame},
     wires::{Wire, Wires},
 };
-use crate::{
-    AckId, Timestamp, WireId,
-    client::{AckToken, Auth, AuthRequest, Client, ClientConfig, ClientLimits, Event, Output},
-    engine::{ClientInput, Transport},
-    fuzzing::source::Source,
-    socket::NamespaceName,
-};
+use crate::source::Source;
 
 pub(super) struct World<'a> {
     pub(super) source: Source<'a>,
@@ -257,6 +255,7 @@ impl<'a> World<'a> {
             | Event::SnapshotOutOfDate { .. }
             | Event::ReplayUnreadable { .. }
             | Event::ReplayOverflow { .. } => {}
+            other => unreachable!("nothing is checked of {other:?}"),
         }
     }
 
@@ -319,23 +318,24 @@ fn client(choices: u8) -> Client {
         .close_timeout(Duration::from_millis(400))
         .connect_timeout(Duration::from_millis(400))
         .ack_timeout(Duration::from_millis(300))
-        .limits(ClientLimits {
-            max_payload: 400,
-            queued_bytes: 400,
-            queued_packets: 4,
-            buffered_events: EVENTS,
-            buffered_bytes: 200,
-            buffered_age: Duration::from_millis(2_000),
-            replayed_events: 3,
-            replayed_bytes: 200,
-            pending_acks: ACKS,
-            namespaces: NAMESPACES_MAX,
-            sent_attachments: 2,
-            refusals: 2,
-            attachments: 2,
-            attachment_bytes: 100,
-            namespace_name_bytes: 16,
-        });
+        .limits(
+            ClientLimits::new()
+                .max_payload(400)
+                .queued_bytes(400)
+                .queued_packets(4)
+                .buffered_events(EVENTS)
+                .buffered_bytes(200)
+                .buffered_age(Duration::from_millis(2_000))
+                .replayed_events(3)
+                .replayed_bytes(200)
+                .pending_acks(ACKS)
+                .namespaces(NAMESPACES_MAX)
+                .sent_attachments(2)
+                .refusals(2)
+                .attachments(2)
+                .attachment_bytes(100)
+                .namespace_name_bytes(16),
+        );
     let mut state = 1_u8;
     let entropy = move |dest: &mut [u8]| {
         for byte in dest {

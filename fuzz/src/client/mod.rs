@@ -6,8 +6,6 @@ mod peer;
 mod wires;
 mod world;
 
-use alloc::{string::String, vec::Vec};
-
 use self::world::World;
 use super::source::Source;
 

@@ -1,25 +1,24 @@
 //! A server, its wires, what was learnt from its outputs, and what they must not contradict.
 
-use alloc::{
+use std::{
     collections::{BTreeMap, BTreeSet},
-    string::{String, ToString as _},
-    vec::Vec,
+    time::Duration,
 };
-use core::time::Duration;
 
-use super::clients::{Knowledge, head};
-use crate::{
+use socketio_proto::{
     AckId, ConnectionId, Limits, RecoveryConfig, ReplayOrder, ServerConfig, SocketKey, Timestamp,
     WireId,
     engine::{Frame, Method, PayloadReader},
-    fuzzing::{
-        source::Source,
-        wires::{Wire, Wires},
-    },
     hub::{AckToken, ConnectRequest},
     recovery::RecoveryOutcome,
     server::{Event, Input, Output, Server},
     socket::Args,
+};
+
+use super::clients::{Knowledge, head};
+use crate::{
+    source::Source,
+    wires::{Wire, Wires},
 };
 
 pub(super) struct World<'a> {
@@ -255,6 +254,7 @@ impl<'a> World<'a> {
             Event::SessionExpired { socket, .. } => {
                 assert_eq!(self.sockets.remove(&socket), Some(None), "it was parked");
             }
+            other => unreachable!("nothing is checked of {other:?}"),
         }
     }
 
@@ -299,8 +299,8 @@ impl<'a> World<'a> {
         self.heard.clear();
         self.echoes += 1;
         let id = self.echoes;
-        self.hear(&alloc::format!("42/calm,{id}[\"echo\"]"));
-        assert_eq!(self.heard, [alloc::format!("43/calm,{id}[]")]);
+        self.hear(&format!("42/calm,{id}[\"echo\"]"));
+        assert_eq!(self.heard, [format!("43/calm,{id}[]")]);
     }
 
     /// Everybody but the bystander goes, and nothing of them is left.
@@ -348,51 +348,53 @@ fn config(choices: u8) -> ServerConfig {
         .attachment_timeout(Duration::from_millis(350))
         .close_timeout(Duration::from_millis(400))
         .max_payload(400)
-        .limits(Limits {
-            connections: CONNECTIONS,
-            handshake_burst: 16,
-            handshakes_per_second: 100,
-            packet_burst: 400,
-            packets_per_second: 2_000,
-            queued_bytes: 1_000,
-            pending_auth_bytes: 100,
-            queued_packets: 10,
-            queue_burst_bytes: 2_000,
-            queue_burst_packets: 20,
-            attachments: 2,
-            attachment_bytes: 100,
-            outgoing_attachments: 1,
-            outgoing_bytes: 200,
-            namespace_name_bytes: 16,
-            namespaces: NAMESPACES,
-            namespaces_per_connection: 2,
-            rooms_per_socket: 3,
-            room_name_bytes: 20,
-            pending_acks: ACKS,
-            broadcast_answer_bytes: 400,
-            client_offsets: 4,
-            client_ack_bytes: 64,
-        });
+        .limits(
+            Limits::new()
+                .connections(CONNECTIONS)
+                .handshake_burst(16)
+                .handshakes_per_second(100)
+                .packet_burst(400)
+                .packets_per_second(2_000)
+                .queued_bytes(1_000)
+                .pending_auth_bytes(100)
+                .queued_packets(10)
+                .queue_burst_bytes(2_000)
+                .queue_burst_packets(20)
+                .attachments(2)
+                .attachment_bytes(100)
+                .outgoing_attachments(1)
+                .outgoing_bytes(200)
+                .namespace_name_bytes(16)
+                .namespaces(NAMESPACES)
+                .namespaces_per_connection(2)
+                .rooms_per_socket(3)
+                .room_name_bytes(20)
+                .pending_acks(ACKS)
+                .broadcast_answer_bytes(400)
+                .client_offsets(4)
+                .client_ack_bytes(64),
+        );
     if choices & 2 != 0 {
         return config;
     }
-    config.recovery(RecoveryConfig {
-        max_disconnection: Duration::from_millis(600),
-        skip_authorization: choices & 4 == 0,
-        replay_ack_events: choices & 8 != 0,
-        count_events: true,
-        replay_order: if choices & 16 == 0 {
-            ReplayOrder::AfterConnect
-        } else {
-            ReplayOrder::BeforeConnect
-        },
-        buffer_packets: LOGGED,
-        buffer_bytes: 2_000,
-        parked_sessions: PARKED,
-        replay_bytes: 300,
-        replay_attempts: 2,
-        memberships: 3,
-        claim_burst: 2,
-        claims_per_second: 20,
-    })
+    config.recovery(
+        RecoveryConfig::new()
+            .max_disconnection(Duration::from_millis(600))
+            .skip_authorization(choices & 4 == 0)
+            .replay_ack_events(choices & 8 != 0)
+            .count_events(true)
+            .replay_order(if choices & 16 == 0 {
+                ReplayOrder::AfterConnect
+            } else {
+                ReplayOrder::BeforeConnect
+            })
+            .buffer_packets(LOGGED)
+            .buffer_bytes(2_000)
+            .parked_sessions(PARKED)
+            .replay_bytes(300)
+            .replay_attempts(2)
+            .memberships(3)
+            .claim_burst(2)
+            .claims_per_second(20),
+    )
 }

@@ -1,18 +1,16 @@
 //! Arguments of any shape, there and back.
 
-use alloc::{string::String, vec::Vec};
-
 use bytes::Bytes;
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap as _, SerializeSeq as _},
 };
 use serde_json::Value;
-
-use super::source::Source;
-use crate::socket::{
+use socketio_proto::socket::{
     Binary, Decoder, DecoderLimits, EncodeError, Encoded, Event, Kind, NamespaceName,
 };
+
+use super::source::Source;
 
 /// Whatever an application emits arrives as it was, bytes anywhere inside included; what would not
 /// is refused.

@@ -1,24 +1,23 @@
 //! The client's half of one Engine.IO session under arbitrary inputs.
 
-use alloc::{collections::VecDeque, format, sync::Arc};
-use core::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
-
-use super::{
-    peer::{draw_body, draw_frame},
-    wires::{Wire, Wires},
-};
-use crate::{
+use socketio_proto::{
     Timestamp, WireId,
     client::{ClientConfig, ClientLimits},
     engine::{
         ClientCloseReason, ClientConnection, ClientEvent, ClientInput, ClientOutput, ClientStart,
         Frame, Packet, Payload, PayloadReader, Transport,
     },
-    fuzzing::source::Source,
 };
+
+use super::{
+    peer::{draw_body, draw_frame},
+    wires::{Wire, Wires},
+};
+use crate::source::Source;
 
 /// One final news for every wire, one GET while it is open over polling, one POST at a time and none
 /// too large, honest deadlines, a bounded queue, messages in order and none made up, nothing after
@@ -59,12 +58,10 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(mut source: Source<'a>) -> Self {
-        let limits = ClientLimits {
-            max_payload: 200,
-            queued_bytes: QUEUED_BYTES,
-            queued_packets: QUEUED_PACKETS,
-            ..ClientLimits::default()
-        };
+        let limits = ClientLimits::new()
+            .max_payload(200)
+            .queued_bytes(QUEUED_BYTES)
+            .queued_packets(QUEUED_PACKETS);
         let choices = source.byte();
         let transports: &[Transport] = match choices & 3 {
             0 | 1 => &[Transport::Polling, Transport::WebSocket],
@@ -265,6 +262,7 @@ impl<'a> Run<'a> {
             ClientEvent::Upgraded | ClientEvent::UpgradeFailed => self.is_pausing = false,
             ClientEvent::Opened { .. } | ClientEvent::TransportFailed { .. } => {}
             ClientEvent::Closed { .. } => self.is_over = true,
+            other => unreachable!("nothing is checked of {other:?}"),
         }
     }
 

@@ -1,21 +1,20 @@
 //! One Engine.IO session under arbitrary inputs.
 
-use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
-use core::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
-
-use super::{
-    source::Source,
-    wires::{Wire, Wires},
-};
-use crate::{
+use socketio_proto::{
     EngineId, Limits, ServerConfig, Timestamp, WireId,
     engine::{
         CloseReason, Event, Frame, Input, Output, Packet, Payload, PayloadReader, Response,
         ServerConnection, Transport,
     },
+};
+
+use super::{
+    source::Source,
+    wires::{Wire, Wires},
 };
 
 /// A session holds its promises whatever its peer, its network and its application do: one final
@@ -70,15 +69,15 @@ impl<'a> Run<'a> {
             .upgrade_timeout(Duration::from_millis(250))
             .close_timeout(Duration::from_millis(400))
             .max_payload(MAX_PAYLOAD)
-            .limits(Limits {
-                queued_bytes: QUEUED_BYTES,
-                queued_packets: 8,
-                queue_burst_bytes: QUEUED_BYTES,
-                queue_burst_packets: 8,
-                packet_burst: if choices & 6 == 6 { 20 } else { u32::MAX },
-                packets_per_second: 50,
-                ..Limits::default()
-            });
+            .limits(
+                Limits::new()
+                    .queued_bytes(QUEUED_BYTES)
+                    .queued_packets(8)
+                    .queue_burst_bytes(QUEUED_BYTES)
+                    .queue_burst_packets(8)
+                    .packet_burst(if choices & 6 == 6 { 20 } else { u32::MAX })
+                    .packets_per_second(50),
+            );
         let mut wires = Wires::default();
         let wire = wires.open(kind);
         let now = Timestamp::from_millis(1_000);
@@ -249,8 +248,9 @@ impl<'a> Run<'a> {
         assert!(!self.is_over || open.next().is_none(), "the end finishes every wire");
         let is_held = self.wires.iter().any(|(_, kind)| kind == Wire::Get);
         if is_held && self.probe.is_some() {
-            let due = self.session.deadline().unwrap_or(Timestamp::NEVER);
-            assert!(due <= self.now.saturating_add(NOOP_INTERVAL), "no GET is held for long");
+            let due = self.session.deadline();
+            let latest = self.now.saturating_add(NOOP_INTERVAL);
+            assert!(due.is_some_and(|due| due <= latest), "no GET is held for long");
         }
     }
 
@@ -292,6 +292,7 @@ impl<'a> Run<'a> {
             }
             Event::Upgraded => self.probe = None,
             Event::Closed { .. } => self.is_over = true,
+            other => unreachable!("nothing is checked of {other:?}"),
         }
     }
 

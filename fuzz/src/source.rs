@@ -1,7 +1,5 @@
 //! Decisions out of bytes.
 
-use alloc::string::String;
-
 use arbitrary::{Arbitrary, Unstructured};
 
 /// Draws the decisions of a run. When its bytes are used up every further one is the first choice,

@@ -1,19 +1,18 @@
 //! The codecs of Engine.IO and the verification of requests.
 
-use alloc::{string::ToString as _, vec::Vec};
-use core::str;
+use std::str;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-
-use super::source::Source;
-use crate::{
+use socketio_proto::{
     EngineId, ServerConfig, Transports,
     engine::{
         DecodeError, ErrorCode, Frame, Method, Packet, PayloadReader, PayloadWriter, Query,
         QuerySid, RequestHead, Transport, Verified, verify,
     },
 };
+
+use super::source::Source;
 
 /// The codecs of Engine.IO and the verification of requests: one frame, one polling body, or the head
 /// of one request.
@@ -140,7 +139,7 @@ fn query(mut source: Source<'_>) {
 }
 
 fn check_query(parsed: &Query) {
-    let mut canonical = alloc::format!("EIO={}", if parsed.version4 { "4" } else { "3" });
+    let mut canonical = format!("EIO={}", if parsed.version4 { "4" } else { "3" });
     if let Some(transport) = parsed.transport {
         canonical.push_str("&transport=");
         canonical.push_str(transport.as_str());
@@ -156,7 +155,7 @@ fn check_query(parsed: &Query) {
     assert_eq!(Query::parse(&canonical), *parsed, "{canonical}");
 }
 
-fn check_refusal(refusal: &crate::engine::Refusal) {
+fn check_refusal(refusal: &socketio_proto::engine::Refusal) {
     assert_ne!(refusal.code, ErrorCode::Forbidden, "that is for the application to say");
     let response = refusal.response(false);
     let body: Result<serde_json::Value, _> = serde_json::from_slice(&response.body);

@@ -1,10 +1,9 @@
 //! What a server sends to a client: mostly what one would, at any time and in any order.
 
-use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
-
 use bytes::Bytes;
+use socketio_proto::engine::Frame;
 
-use crate::{engine::Frame, fuzzing::source::Source};
+use crate::source::Source;
 
 pub(super) fn draw_frame(source: &mut Source<'_>) -> Frame {
     if source.below(16) == 1 {

@@ -1,15 +1,15 @@
 //! What the application does, to anybody but the bystander.
 
-use core::time::Duration;
+use std::time::Duration;
 
 use bytes::Bytes;
-
-use super::world::World;
-use crate::{
+use socketio_proto::{
     SocketKey,
     hub::{Audience, EmitError, Once, Rejection},
     socket::{Args, Event},
 };
+
+use super::world::World;
 
 const NAMESPACES: [&str; 4] = ["/", "/d1", "/d2", "/none"];
 const ROOMS: [&str; 5] = ["red", "green", "blue", "white", "black"];

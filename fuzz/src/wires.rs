@@ -1,8 +1,8 @@
 //! The wires of a run: each gets exactly one final output, and nothing after it.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use std::collections::BTreeMap;
 
-use crate::WireId;
+use socketio_proto::WireId;
 
 #[derive(Debug, Default)]
 pub(super) struct Wires {

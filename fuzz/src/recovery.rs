@@ -1,20 +1,16 @@
 //! What clients claim to have been: offsets and CONNECTs that present a private id.
 
-use alloc::{
-    format,
-    string::{String, ToString as _},
-    vec::Vec,
-};
-use core::str;
+use std::str;
 
-use super::{history::history, source::Source};
-use crate::{
+use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
     recovery::{Offset, RecoveryOutcome},
     server::{Event, Input, Output, Server},
     socket::{self, Json},
 };
+
+use super::{history::history, source::Source};
 
 /// Recovery: one offset, the JSON of one CONNECT, or what becomes of sessions over time.
 pub fn recovery(data: &[u8]) {

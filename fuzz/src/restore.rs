@@ -1,12 +1,11 @@
 //! Snapshots that nobody knows the origin of.
 
-use crate::{
+use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{Audience, RestoreError, Snapshot},
     server::{Event, Input, Output, Server},
     socket,
 };
-use alloc::{string::String, vec::Vec};
 
 /// Packets that the log holds at the most.
 const PACKETS: usize = 4;
@@ -32,7 +31,7 @@ pub fn restore(data: &[u8]) {
             assert!(server.poll_output().is_none(), "nothing has changed");
             assert_eq!(server.stats(), new_server().stats());
         }
-        Err(RestoreError::InUse) => unreachable!("the server is a new one"),
+        Err(other) => unreachable!("the server is a new one: {other}"),
     }
 }
 
@@ -108,12 +107,7 @@ fn new_server() -> Server<u8> {
         state = state.wrapping_add(1);
         dest.fill(state);
     };
-    let recovery = RecoveryConfig {
-        buffer_packets: PACKETS,
-        memberships: 2,
-        parked_sessions: 5,
-        ..RecoveryConfig::default()
-    };
+    let recovery = RecoveryConfig::new().buffer_packets(PACKETS).memberships(2).parked_sessions(5);
     let Ok(mut server) = Server::new(ServerConfig::new().recovery(recovery), entropy) else {
         unreachable!("the configuration is valid");
     };

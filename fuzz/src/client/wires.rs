@@ -1,8 +1,8 @@
 //! The wires of a client: it names them, uses each in its order, and finishes each once.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use std::collections::BTreeMap;
 
-use crate::{WireId, engine::ClientOutput};
+use socketio_proto::{WireId, engine::ClientOutput};
 
 #[derive(Debug, Default)]
 pub(super) struct Wires {

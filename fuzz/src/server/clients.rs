@@ -1,16 +1,14 @@
 //! What clients do: any of them may know everybody's ids.
 
-use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
-
 use bytes::Bytes;
-
-use super::world::World;
-use crate::{
+use socketio_proto::{
     WireId,
     engine::{Frame, Method, RequestHead},
-    fuzzing::wires::Wire,
     server::Input,
 };
+
+use super::world::World;
+use crate::wires::Wire;
 
 /// What clients have been told, by whatever way.
 #[derive(Debug, Default)]

@@ -1,13 +1,11 @@
 //! The decoder of Socket.IO.
 
-use alloc::{string::String, vec::Vec};
-use core::str;
+use std::str;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::Value;
-
-use crate::socket::{
+use socketio_proto::socket::{
     Args, ArgsError, Binary, DecodeError, Decoder, DecoderLimits, Encoded, Event, Json, Kind,
     Packet,
 };

@@ -1,14 +1,14 @@
 //! What the application of a client does.
 
-use core::time::Duration;
+use std::time::Duration;
 
 use bytes::Bytes;
-
-use super::world::{NAMESPACES, World};
-use crate::{
+use socketio_proto::{
     client::{Auth, BufferedEvent, ClientSnapshot, EmitError, JoinError},
     socket::{Args, Event, Json},
 };
+
+use super::world::{NAMESPACES, World};
 
 impl World<'_> {
     pub(super) fn act_as_application(&mut self) {
