@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::{
     app,
     tokio_driver::{
-        App, Context, Hosted, Listeners, Patience, Route, Site, plain, serve, shutdown_on_signal,
+        App, Context, Hosted, Listeners, PeerLimits, Route, Site, plain, serve, shutdown_on_signal,
         spawn,
     },
 };
@@ -29,7 +29,7 @@ pub async fn run(port: u16) -> Result<(), Box<dyn Error>> {
         delay: std::time::Duration::ZERO,
     };
     let fallback = Box::new(|_: &_| plain(StatusCode::NOT_FOUND, "Not found"));
-    let site = Site { routes: vec![route], fallback, patience: Patience::default() };
+    let site = Site { routes: vec![route], fallback, peer_limits: PeerLimits::default() };
     let listeners = Listeners::bind(port)?;
     println!("listening {}", listeners.port());
     serve(listeners, site, vec![task], shutdown).await;

@@ -31,7 +31,7 @@ use self::{
     state::State,
     store::{Answer, Place, Store},
     tokio_driver::{
-        Endpoint, Hosted, Listeners, Patience, Route, Shutdown, Site, entropy, serve,
+        Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, entropy, serve,
         shutdown_on_signal, spawn,
     },
 };
@@ -77,7 +77,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let site = Site {
         routes: vec![route],
         fallback: Box::new(move |request| page.answer(request)),
-        patience: Patience::default(),
+        peer_limits: PeerLimits::default(),
     };
     println!("listening {port}");
     println!(

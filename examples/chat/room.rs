@@ -18,7 +18,7 @@ use crate::{
     tokio_driver::{App, Context},
 };
 
-/// Whoever has caught up is in it, and gets what is written from then on.
+/// The room of the sockets that have caught up. They get each new message.
 const LISTENERS: &str = "listeners";
 /// Messages that wait for the database. Further ones are not taken, so their clients try again.
 const BACKLOG: usize = 1024;
@@ -219,7 +219,8 @@ fn shortened(name: &str) -> String {
     name.trim().chars().take(NAME_CHARS).collect()
 }
 
-/// How many are here now is of no use later: whoever cannot take it now does not get it.
+/// The number of people online is useless later, so a client that cannot take it now does not get
+/// it.
 fn tell_online(cx: &mut Context<'_, Visitor>) {
     let count = cx.server.stats().sockets;
     broadcast(cx, &Audience::all().volatile(), "online", &(count,));
@@ -237,7 +238,7 @@ fn acknowledge(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, answer: &
     }
 }
 
-/// Without an answer the client sends the message again, and it is to be taken then.
+/// Without an answer the client sends the message again. Then it has to be accepted.
 fn withdraw(cx: &mut Context<'_, Visitor>, token: Option<AckToken>) {
     if let Some(token) = token {
         cx.server.withdraw(token);

@@ -40,7 +40,7 @@ impl State {
         fs::rename(unfinished, &self.path)
     }
 
-    /// Reads the file, and removes it: sessions go on once.
+    /// Reads the file and removes it: sessions can be continued only once.
     pub fn take(&self) -> Option<Snapshot<Visitor>> {
         match self.read() {
             Ok(snapshot) => Some(snapshot),

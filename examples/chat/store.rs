@@ -60,7 +60,7 @@ pub struct Draft {
     pub at: i64,
 }
 
-/// What is to be done.
+/// A job for the database.
 pub enum Job {
     Store {
         draft: Draft,
@@ -79,7 +79,7 @@ pub enum Answer {
         message: Message,
         token: Option<AckToken>,
     },
-    /// It was there already, from a former session of its client.
+    /// It was stored already, from an earlier session of the client.
     Known {
         id: i64,
         token: Option<AckToken>,

@@ -74,7 +74,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let site = Site {
         routes: started.routes,
         fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
-        patience: settings.patience,
+        peer_limits: settings.peer_limits,
     };
     println!("listening {}", listeners.port());
     serve(listeners, site, started.tasks, shutdown).await;

@@ -4,7 +4,7 @@ use std::{error::Error, str::FromStr, time::Duration};
 
 use socketio_proto::{Limits, Origins, RecoveryConfig, ReplayOrder, ServerConfig, engine::Cors};
 
-use crate::tokio_driver::Patience;
+use crate::tokio_driver::PeerLimits;
 
 /// The default of the protocol, and what its suites expect.
 pub const MAX_PAYLOAD: usize = 1_000_000;
@@ -31,7 +31,7 @@ pub struct Settings {
     packets_per_second: u32,
     cors_origins: Origins,
     origins: Origins,
-    pub patience: Patience,
+    pub peer_limits: PeerLimits,
 }
 
 /// More than the default: whoever measures does it on few connections.
@@ -62,7 +62,7 @@ impl Settings {
             packets_per_second: variable("PACKETS_PER_SECOND")?.unwrap_or(PACKETS_PER_SECOND),
             cors_origins: origins("CORS_ORIGINS")?,
             origins: origins("ORIGINS")?,
-            patience: patience()?,
+            peer_limits: peer_limits()?,
         })
     }
 
@@ -136,15 +136,15 @@ fn origins(name: &str) -> Result<Origins, Box<dyn Error>> {
     Ok(list.map_or_else(Origins::any, |list| Origins::list(list.split(','))))
 }
 
-fn patience() -> Result<Patience, Box<dyn Error>> {
-    let mut patience = Patience::default();
+fn peer_limits() -> Result<PeerLimits, Box<dyn Error>> {
+    let mut peer_limits = PeerLimits::default();
     if let Some(connections) = variable("MAX_CONNECTIONS")? {
-        patience.connections = connections;
+        peer_limits.connections = connections;
     }
     if let Some(time) = variable("IO_TIMEOUT_MS")?.map(Duration::from_millis) {
-        (patience.head, patience.body, patience.write) = (time, time, time);
+        (peer_limits.head, peer_limits.body, peer_limits.write) = (time, time, time);
     }
-    Ok(patience)
+    Ok(peer_limits)
 }
 
 fn profile() -> Result<Profile, Box<dyn Error>> {

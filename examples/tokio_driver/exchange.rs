@@ -48,7 +48,7 @@ pub(super) async fn answer(
 
 /// Reads a body within the time limit. It stops one byte beyond the size limit, which is enough for
 /// the refusal.
-async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Dropped> {
+async fn read(mut body: Incoming, limit: usize, timeout: Duration) -> Result<Bytes, Dropped> {
     let mut read = BytesMut::new();
     let all = async {
         while let Some(frame) = body.frame().await {
@@ -63,7 +63,7 @@ async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<By
         }
         Ok(())
     };
-    match tokio::time::timeout(patience, all).await {
+    match tokio::time::timeout(timeout, all).await {
         Ok(Ok(())) => Ok(read.freeze()),
         Ok(Err(Dropped)) | Err(_) => Err(Dropped),
     }

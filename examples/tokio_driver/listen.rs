@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    patience::PatientStream,
+    peer_limits::LimitedStream,
     signal::{Shutdown, requested},
     site::Site,
 };
@@ -121,7 +121,7 @@ pub async fn serve(
 
 async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     let site = Arc::new(site);
-    let places = Arc::new(Semaphore::new(site.patience.connections.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(site.peer_limits.connections.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
             accepted = async {
@@ -134,7 +134,7 @@ async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
         match accepted {
             Ok((stream, permit)) => {
                 stream.set_nodelay(true).ok();
-                let stream = PatientStream::new(stream, permit, site.patience.write);
+                let stream = LimitedStream::new(stream, permit, site.peer_limits.write);
                 tokio::spawn(serve_connection(stream, site.clone(), shutdown.clone()));
             }
             // Out of file descriptors, most likely: some will be free again.
@@ -149,11 +149,11 @@ async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
     }
 }
 
-async fn serve_connection(stream: PatientStream, site: Arc<Site>, mut shutdown: Shutdown) {
+async fn serve_connection(stream: LimitedStream, site: Arc<Site>, mut shutdown: Shutdown) {
     let service = service_fn(|request| site.answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(site.patience.head)
+        .header_read_timeout(site.peer_limits.head)
         .max_header_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -26,8 +26,8 @@ mod hosted;
 mod http;
 mod listen;
 mod machine;
-mod patience;
 mod peer;
+mod peer_limits;
 mod signal;
 mod site;
 mod websocket;
@@ -40,7 +40,7 @@ pub use self::{
     hosted::{App, Context, Hosted},
     listen::{Listeners, serve},
     machine::{Machine, Outgoing},
-    patience::Patience,
+    peer_limits::PeerLimits,
     signal::{Shutdown, shutdown_on_signal},
     site::{Route, Site, plain},
 };

@@ -7,7 +7,7 @@ use socketio_proto::server::Server;
 use tokio::sync::mpsc;
 
 use crate::tokio_driver::{
-    App, Endpoint, Hosted, Listeners, Patience, Route, Shutdown, Site, plain, serve,
+    App, Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, plain, serve,
     shutdown_on_signal, spawn,
 };
 
@@ -28,7 +28,7 @@ pub async fn run<A: App>(port: u16, server: Server<A::Data>, app: A) -> Result<(
     let site = Site {
         routes: vec![route],
         fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
-        patience: Patience::default(),
+        peer_limits: PeerLimits::default(),
     };
     let listeners = Listeners::bind(port)?;
     println!("listening {}", listeners.port());

@@ -15,7 +15,7 @@ use super::{
     endpoint::{Dropped, Endpoint},
     exchange,
     http::Body,
-    patience::Patience,
+    peer_limits::PeerLimits,
     websocket,
 };
 
@@ -26,7 +26,7 @@ pub struct Site {
     /// Answers all other requests.
     pub fallback: Fallback,
     /// Limits for peers.
-    pub patience: Patience,
+    pub peer_limits: PeerLimits,
 }
 
 /// Answers a request. It gets everything except the body.
@@ -58,14 +58,14 @@ impl Site {
             return Ok((self.fallback)(&request.into_parts().0));
         };
         let Some(cors) = &route.cors else {
-            return route.answer(request, &self.patience).await;
+            return route.answer(request, &self.peer_limits).await;
         };
         if let Some(preflight) = preflight(&request, cors) {
             return Ok(preflight);
         }
         let origin = request.headers().get(header::ORIGIN);
         let fields = cors.fields(origin.map(HeaderValue::as_bytes));
-        let mut response = route.answer(request, &self.patience).await?;
+        let mut response = route.answer(request, &self.peer_limits).await?;
         add(response.headers_mut(), fields);
         Ok(response)
     }
@@ -75,7 +75,7 @@ impl Route {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        patience: &Patience,
+        peer_limits: &PeerLimits,
     ) -> Result<Response<Body>, Dropped> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         if query.sid.is_none() && !self.delay.is_zero() {
@@ -87,7 +87,7 @@ impl Route {
                 websocket::answer(endpoint, request, asked, self.max_payload).await
             }
             None => {
-                exchange::answer(&self.endpoint, request, self.max_payload, patience.body).await
+                exchange::answer(&self.endpoint, request, self.max_payload, peer_limits.body).await
             }
         }
     }

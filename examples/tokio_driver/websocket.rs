@@ -36,8 +36,8 @@ use tungstenite::handshake::derive_accept_key;
 use super::{
     endpoint::{Command, Dropped, Endpoint, next_wire},
     http::{Body, method, to_http},
-    patience::PatientStream,
     peer::{Farewell, Peer},
+    peer_limits::LimitedStream,
     wire_format::{Buffers, Received, WebSocket},
 };
 
@@ -102,21 +102,21 @@ fn switching_protocols(switching: &WebSocketResponse) -> Response<Body> {
 }
 
 /// The stream after the handshake, with what was read from it already.
-async fn upgraded(on_upgrade: OnUpgrade) -> Option<(PatientStream, BytesMut)> {
+async fn upgraded(on_upgrade: OnUpgrade) -> Option<(LimitedStream, BytesMut)> {
     let upgraded = on_upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<PatientStream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<LimitedStream>>().ok()?;
     Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
 }
 
 async fn run(
-    stream: PatientStream,
+    stream: LimitedStream,
     input: BytesMut,
     parts: Arc<Parts>,
     endpoint: Endpoint,
     max_payload: usize,
 ) {
     // No timeout here: if the peer does not read, the machine holds frames back.
-    let PatientStream { stream, permit: _counted, .. } = stream;
+    let LimitedStream { stream, permit: _counted, .. } = stream;
     let (mut reader, writer) = stream.into_split();
     let wire = next_wire();
     let (peer, closed) = Peer::new(writer);

@@ -25,7 +25,7 @@ use tungstenite::{
 /// Memory that an idle WebSocket keeps for reading; larger messages get what they need.
 const READ_BUFFER: usize = 256;
 
-/// What was received and not understood yet, and what is to be sent.
+/// Received bytes that are not decoded yet, and bytes to send.
 #[derive(Debug, Default)]
 pub struct Buffers {
     /// Received.

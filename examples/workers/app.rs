@@ -101,7 +101,7 @@ pub struct Relay {
     pub times: u32,
 }
 
-/// Deals with one event. Returns what is to be broadcast elsewhere as well.
+/// Handles one event. Returns what the other servers have to broadcast as well.
 pub fn handle_event(verbs: &mut impl Verbs, now: Timestamp, event: Event<()>) -> Option<Relay> {
     match event {
         Event::ConnectRequested { request, .. } => verbs.accept(now, request),

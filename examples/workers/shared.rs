@@ -83,7 +83,7 @@ impl Shared {
             }
             sort(&mut hub, now, &mut mails);
         }
-        // What has arrived counts before it is judged who is late.
+        // Handle what has arrived before the timeout.
         if self.is_due(now) {
             hub.handle_timeout(now);
         }
@@ -111,7 +111,7 @@ impl Shared {
         let was_empty = mailbox.is_empty();
         mailbox.extend(mails);
         drop(mailbox);
-        // Whoever has mail already is awake, or will be.
+        // A link that has mail already is awake, or will be.
         if was_empty && from != to {
             self.wake(to);
         }

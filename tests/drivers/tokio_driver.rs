@@ -3,8 +3,8 @@
 //! Each test is one attack; its doc line is a row of the table in `SECURITY.md`, see `tests/hostile`.
 
 #[expect(dead_code, reason = "the rest is the driver's")]
-#[path = "../../examples/tokio_driver/patience.rs"]
-mod patience;
+#[path = "../../examples/tokio_driver/peer_limits.rs"]
+mod peer_limits;
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use patience::{Patience, PatientStream};
+use peer_limits::{LimitedStream, PeerLimits};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::Semaphore};
 use tungstenite::{Message, WebSocket};
 
@@ -106,7 +106,7 @@ fn close_frame(code: u16) -> [u8; 4] {
     [0x88, 2, high, low]
 }
 
-/// A request's head that comes byte by byte (slow loris) | driver: `Patience::head` | dropped | -
+/// A request's head that comes byte by byte (slow loris) | driver: `PeerLimits::head` | dropped | -
 #[test]
 fn a_head_that_comes_byte_by_byte() {
     let mut server = start(&[]);
@@ -128,7 +128,7 @@ fn a_head_that_comes_byte_by_byte() {
     server.assert_unharmed();
 }
 
-/// A body that comes byte by byte, or not at all | driver: `Patience::body` | dropped; the sockets are parked | `connections_closed.transport_error`
+/// A body that comes byte by byte, or not at all | driver: `PeerLimits::body` | dropped; the sockets are parked | `connections_closed.transport_error`
 #[test]
 fn a_body_that_comes_byte_by_byte() {
     let mut server = start(&[]);
@@ -210,7 +210,7 @@ fn a_flood_that_goes_on_after_its_end() {
     server.assert_unharmed();
 }
 
-/// More TCP connections than there are places | driver: `Patience::connections` | they wait to be accepted | -
+/// More TCP connections than there are places | driver: `PeerLimits::connections` | they wait to be accepted | -
 #[test]
 fn more_tcp_connections_than_there_are_places() {
     let mut server = start(&[("MAX_CONNECTIONS", "3")]);
@@ -229,7 +229,7 @@ fn more_tcp_connections_than_there_are_places() {
     server.assert_unharmed();
 }
 
-/// An HTTP response that is not read | driver: `Patience::write` | dropped | -
+/// An HTTP response that is not read | driver: `PeerLimits::write` | dropped | -
 #[test]
 fn a_response_that_is_not_read() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -237,9 +237,9 @@ fn a_response_that_is_not_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let places = Arc::new(Semaphore::new(Patience::default().connections));
+        let places = Arc::new(Semaphore::new(PeerLimits::default().connections));
         let place = places.clone().acquire_owned().await.unwrap();
-        let mut stream = PatientStream::new(stream, place, Duration::from_millis(100));
+        let mut stream = LimitedStream::new(stream, place, Duration::from_millis(100));
         let error: io::Error = loop {
             if let Err(error) = stream.write_all(&[0; 10_000]).await {
                 break error;
@@ -247,7 +247,7 @@ fn a_response_that_is_not_read() {
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         drop(stream);
-        assert_eq!(places.available_permits(), Patience::default().connections);
+        assert_eq!(places.available_permits(), PeerLimits::default().connections);
         drop(peer);
     });
 }

@@ -19,7 +19,7 @@ const CHUNK: usize = 32 * 1024;
 /// Capacity beyond which the memory of an empty buffer is given back to the system.
 const KEPT: usize = 256 * 1024;
 
-/// Takes the memory of `spare` where there is none.
+/// Takes the memory of `spare` if the buffer has none.
 ///
 /// Buffers are empty between two turns of nearly every connection, so the memory belongs to the
 /// loop, and a connection borrows it for its turn: an idle one has none.

@@ -22,7 +22,7 @@ impl Clock {
         Ok(Self { start: Instant::now(), origin: Timestamp::ZERO.saturating_add(origin) })
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         self.origin.saturating_add(self.start.elapsed())
     }

@@ -41,7 +41,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time that a peer may take to hang up.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes that a peer may still send until then: what was under way is heard out, a flood is not.
+/// Bytes that a peer may still send until then. Messages on their way are read; a flood is not.
 const CLOSE_BYTES: usize = 1024 * 1024;
 /// Bytes to be sent beyond which a WebSocket takes no frames, and is not read from either.
 const MUCH: usize = 64 * 1024;
@@ -62,7 +62,7 @@ pub struct Connection {
     write_deadline: Option<Timestamp>,
 }
 
-/// What the answer to the present request depends on.
+/// The properties of the current request that its response depends on.
 #[derive(Default)]
 struct Answering {
     keep_alive: bool,
@@ -74,7 +74,7 @@ struct Answering {
 enum Stage {
     /// Between two requests, or within the head of one.
     Head,
-    /// The core knows of the request; so many bytes of its body are to be handed on.
+    /// The core knows the request. This many bytes of its body go to the core.
     Body {
         wanted: usize,
     },
@@ -174,7 +174,7 @@ impl Connection {
         let (keep_alive, is_head) = (request.keep_alive, request.is_head());
         self.request = Answering { keep_alive, is_head, added: request.added.clone() };
         if !request.has_body() {
-            // A body that nobody wants is not read, and is in the way of another request.
+            // An unwanted body is not read, so no other request can follow on the connection.
             self.request.keep_alive &= request.content_length == 0;
             self.enter(Stage::Answer, None);
             return;
@@ -289,7 +289,7 @@ impl Connection {
         Some((wire, is_congested))
     }
 
-    /// Writes what is to be sent, as far as the stream takes it.
+    /// Writes pending bytes, as far as the stream takes them.
     pub fn write(&mut self, now: Timestamp) {
         match self.stream.drain(&mut self.buffers) {
             Ok(_) if self.buffers.output.is_empty() => self.write_deadline = None,
@@ -331,10 +331,11 @@ impl Connection {
     fn wants_input(&self) -> bool {
         let received = self.buffers.input.len();
         match self.stage {
-            // While an answer is due reading goes on, to notice that the client has gone.
+            // While a response is pending, reading continues, to notice that the client has gone.
             Stage::Head | Stage::Answer => received < MAX_HEAD,
             Stage::Body { wanted } => received < wanted,
-            // Whoever does not read is not read from: pings are answered, too.
+            // If the peer does not read, we do not read from it either, because its pings would
+            // have to be answered.
             Stage::WebSocket(_) => received == 0 && self.buffers.output.len() <= MUCH,
             Stage::Closing { .. } => true,
             Stage::Gone => false,

@@ -39,7 +39,7 @@ pub struct Request {
     /// The header fields that a preflight request asks for, perhaps none.
     preflight: Option<Vec<u8>>,
     is_binary: bool,
-    /// What is to be added to the answer.
+    /// Header fields to add to the response.
     pub added: Fields,
     /// Bytes of the body.
     pub content_length: usize,
@@ -111,7 +111,7 @@ impl Request {
         false
     }
 
-    /// Whether a body is to be handed on. Only a POST has one that means something.
+    /// Whether the body goes to the core. Only the body of a POST has a meaning.
     pub fn has_body(&self) -> bool {
         self.method == Verb::Post
     }
@@ -166,7 +166,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Writes an answer of the core, with what is to be added to it.
+/// Writes a response of the core, with additional header fields.
 pub fn write_response(
     output: &mut BytesMut,
     response: &Response,

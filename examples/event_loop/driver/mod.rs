@@ -1,6 +1,6 @@
 //! Drives the sans-IO server with mio: one thread, one poll, no async runtime.
 //!
-//! Who does what:
+//! The parts:
 //!
 //! ```text
 //!   mod        poll, accept, timers, and who gets its turn
@@ -166,7 +166,7 @@ impl<M: Machine> EventLoop<M> {
             if self.accept_at.is_some_and(|at| at <= self.now) {
                 self.accept();
             }
-            // Who gets another turn meanwhile has it after the next poll.
+            // A connection that needs another turn meanwhile gets it after the next poll.
             let mut turns = mem::take(&mut self.turns);
             for index in turns.drain(..) {
                 self.serve(index);
@@ -388,7 +388,7 @@ impl<M: Machine> EventLoop<M> {
         }
     }
 
-    /// Writes, and sees to what a connection needs next.
+    /// Writes, and schedules what a connection needs next.
     fn settle(&mut self, index: usize) {
         let Some(slot) = self.connections.get_mut(index) else { return };
         slot.connection.write(self.now);

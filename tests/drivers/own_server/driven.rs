@@ -6,5 +6,5 @@
 mod tokio_driver;
 
 pub(crate) use tokio_driver::{
-    App, Context, Hosted, Listeners, Patience, Route, Site, entropy, plain, serve, spawn,
+    App, Context, Hosted, Listeners, PeerLimits, Route, Site, entropy, plain, serve, spawn,
 };

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     driven::{
-        App, Context, Hosted, Listeners, Patience, Route, Site as Served, entropy, plain, serve,
+        App, Context, Hosted, Listeners, PeerLimits, Route, Site as Served, entropy, plain, serve,
         spawn,
     },
     peer::in_time,
@@ -195,7 +195,7 @@ async fn run(
     };
     let fallback = Box::new(|_: &_| plain(hyper::StatusCode::NOT_FOUND, "Not found"));
     started.send(listeners.port()).expect("somebody waits");
-    let site = Served { routes: vec![route], fallback, patience: Patience::default() };
+    let site = Served { routes: vec![route], fallback, peer_limits: PeerLimits::default() };
     serve(listeners, site, vec![task], shutdown).await;
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 /// Limits for peers. A peer that takes longer is dropped.
 #[derive(Clone, Copy)]
-pub struct Patience {
+pub struct PeerLimits {
     /// TCP connections at a time. Further ones wait to be accepted.
     pub connections: usize,
     /// Time for the head of a request, and between two requests. Without it, a client could hold a
@@ -29,7 +29,7 @@ pub struct Patience {
     pub write: Duration,
 }
 
-impl Default for Patience {
+impl Default for PeerLimits {
     fn default() -> Self {
         let time = Duration::from_secs(30);
         Self { connections: 100_000, head: time, body: time, write: time }
@@ -38,7 +38,7 @@ impl Default for Patience {
 
 /// A stream whose writes fail when the peer has not read for too long. It counts as a connection
 /// until it is dropped.
-pub(super) struct PatientStream {
+pub(super) struct LimitedStream {
     pub(super) stream: TcpStream,
     pub(super) permit: OwnedSemaphorePermit,
     write_timeout: Duration,
@@ -46,7 +46,7 @@ pub(super) struct PatientStream {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl PatientStream {
+impl LimitedStream {
     pub(super) fn new(
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
@@ -67,7 +67,7 @@ impl PatientStream {
     }
 }
 
-impl AsyncRead for PatientStream {
+impl AsyncRead for LimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,7 +77,7 @@ impl AsyncRead for PatientStream {
     }
 }
 
-impl AsyncWrite for PatientStream {
+impl AsyncWrite for LimitedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
