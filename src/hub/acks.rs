@@ -83,40 +83,30 @@ impl AckTable {
         self.expect(id, deadline, Waiting::Many { sockets, missing: 0, answers });
     }
 
-    /// Whether `from` has yet to answer.
-    pub(super) fn is_awaited_from(&self, id: u64, from: SocketKey) -> bool {
-        self.awaited.contains(&(from, id))
-    }
-
-    /// Settles, or brings nearer to settlement, what `socket` has answered; nothing settles while
-    /// others are awaited, or by an id that is not awaited from this socket. Also tells how many
-    /// answers to broadcasts were dropped, because all that are held took more than `limit` bytes.
+    /// Settles, or brings nearer to settlement, what `from` has answered; nothing settles while
+    /// others are awaited. Also tells how many answers to broadcasts were dropped, because all that
+    /// are held took more than `limit` bytes. `None` if the id is not awaited from this socket.
     pub(super) fn answer(
         &mut self,
         id: u64,
         from: SocketKey,
         args: Args,
         limit: usize,
-    ) -> (Option<Settled>, u64) {
-        let Some(pending) = self.pending.get_mut(&id) else {
-            return (None, 0);
-        };
-        match &mut pending.waiting {
-            Waiting::One { socket, .. } if *socket == from => {
-                self.awaited.remove(&(from, id));
+    ) -> Option<(Option<Settled>, u64)> {
+        if !self.awaited.remove(&(from, id)) {
+            return None;
+        }
+        match &mut self.pending.get_mut(&id)?.waiting {
+            Waiting::One { .. } => {
                 self.remove(id);
-                (Some(Settled::One { socket: from, outcome: Ok(args) }), 0)
+                Some((Some(Settled::One { socket: from, outcome: Ok(args) }), 0))
             }
             Waiting::Many { sockets, answers, .. } => {
-                if !sockets.remove(&from) {
-                    return (None, 0);
-                }
+                sockets.remove(&from);
                 answers.push(&mut self.answer_bytes, id, from, &args);
-                self.awaited.remove(&(from, id));
                 let dropped = self.drop_excess(limit);
-                (self.settle_if_complete(id), dropped)
+                Some((self.settle_if_complete(id), dropped))
             }
-            Waiting::One { .. } => (None, 0),
         }
     }
 

@@ -37,16 +37,6 @@ impl fmt::Debug for Claim {
 }
 
 impl Claim {
-    /// What it holds: both come from the client, at whatever length.
-    pub(super) fn bytes(&self) -> usize {
-        let key = self.key.as_ref().map_or(0, String::len);
-        let offset = match &self.offset {
-            ClaimedOffset::Text(text) => text.len(),
-            ClaimedOffset::Nothing | ClaimedOffset::WrongType => 0,
-        };
-        key.saturating_add(offset)
-    }
-
     /// Separates the claim from the application's own authentication data.
     ///
     /// A private id is worth a session, so the application never sees it among the values that it

@@ -25,6 +25,7 @@
 
 mod acks;
 mod admin;
+mod admission;
 mod answers;
 mod audience;
 mod claim;
@@ -34,6 +35,7 @@ mod ends;
 mod error;
 mod event;
 mod ids;
+mod lookup;
 mod message;
 mod namespace;
 mod namespaces;

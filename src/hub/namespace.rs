@@ -182,11 +182,8 @@ impl<D> Namespace<D> {
         args: Args,
     ) -> Option<u64> {
         self.attached(socket)?;
-        if !self.acks.is_awaited_from(id, socket.key) {
-            return None;
-        }
         let limit = self.config.limits.broadcast_answer_bytes;
-        let (settled, dropped) = self.acks.answer(id, socket.key, args, limit);
+        let (settled, dropped) = self.acks.answer(id, socket.key, args, limit)?;
         if let Some(settled) = settled {
             self.sessions.apply(now, Change::SettleAck { id });
             out.push_back(self.settled(id, settled));

@@ -2,21 +2,23 @@
 
 use super::{
     Hub,
-    claim::Claim,
     message::ReplyKind,
     reason::{EndCause, ExpiryCause},
     request::ConnectRequest,
     sessions::Change,
     turns::{Paid, Stage},
 };
-use crate::{engine::CloseReason, id::SocketKey, stats::increment, time::Timestamp};
+use crate::{
+    engine::CloseReason, id::SocketKey, recovery::Refusal, stats::increment, time::Timestamp,
+};
 
 /// A session that does not expire, because it was claimed in time.
 #[derive(Clone, Copy)]
 pub(super) struct Held {
     pub(super) socket: SocketKey,
-    /// The position from which the log keeps what it has.
-    pub(super) position: Option<u64>,
+    /// What the client has processed, if its offset is one of the session: from there on the log
+    /// keeps what it has.
+    pub(super) position: Result<u64, Refusal>,
     /// When it is let go of, whether the application has answered or not.
     pub(super) until: Timestamp,
 }
@@ -27,27 +29,6 @@ const PACKETS_PER_TOKEN: usize = 256;
 const ROOMS_PER_TOKEN: usize = 32;
 
 impl<D: Default> Hub<D> {
-    /// What is held for a claim: the session that it names, if that has not expired, and the
-    /// position that it resumes from, if that is one. Takes O(log n): what the session missed is
-    /// looked at when the claim has its turn.
-    pub(super) fn to_hold(&self, now: Timestamp, namespace: u32, claim: &Claim) -> Option<Held> {
-        let socket = self.find_session(namespace, claim).ok()?;
-        let sessions = &self.namespaces.get(&namespace)?.sessions;
-        if sessions.has_expired(self.expired_by(now), socket.index) {
-            return None;
-        }
-        let offset = claim.offset().ok();
-        let position = offset.and_then(|offset| sessions.resume_from(socket.index, offset).ok());
-        Some(Held { socket, position, until: Timestamp::NEVER })
-    }
-
-    /// Sessions whose time was up by then have expired. A claim that waited in a socket while
-    /// nobody ran may have arrived in time.
-    pub(super) fn expired_by(&self, now: Timestamp) -> Timestamp {
-        let is_timely = self.grace.is_timely(now, self.timers.deadline());
-        if is_timely { now } else { Timestamp::ZERO }
-    }
-
     /// Looks at the claims that have had to wait, as far as their rate allows.
     pub(super) fn serve_claims(&mut self, now: Timestamp) {
         while let Some(Paid { session, request, stage }) = self.connects.turns.next_paid(now) {
@@ -63,7 +44,7 @@ impl<D: Default> Hub<D> {
                 let change = Change::SpareTurn { index, generation, is_spare: true };
                 namespace.sessions.apply(now, change);
             }
-            self.proceed(now, request);
+            self.proceed(request);
         }
     }
 
@@ -83,7 +64,7 @@ impl<D: Default> Hub<D> {
             if has_turn {
                 sessions.apply(now, Change::SpareTurn { index, generation, is_spare: false });
             }
-            sessions.apply(now, Change::Hold { index, position });
+            sessions.apply(now, Change::Hold { index, position: position.ok() });
             (sessions.reached(index), has_turn && is_anew)
         });
         let (reached, has_turn) = held.unwrap_or_default();
@@ -119,7 +100,7 @@ impl<D: Default> Hub<D> {
     /// What it costs in all.
     fn cost(&self, socket: SocketKey, request: ConnectRequest) -> u64 {
         let held = self.connects.held(request);
-        let position = held.and_then(|held| held.position);
+        let position = held.and_then(|held| held.position.ok());
         let packets = self
             .namespaces
             .get(&socket.namespace)
@@ -169,6 +150,7 @@ impl<D: Default> Hub<D> {
             };
             // The timer is seen to when the session is over, since its time may be long past.
             let SocketKey { index, generation, .. } = socket;
+            let position = position.ok();
             namespace.sessions.apply(now, Change::Release { index, generation, position });
             if namespace.has_expired(now, socket) {
                 self.end(socket, EndCause::Expired(ExpiryCause::TimedOut));

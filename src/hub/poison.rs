@@ -4,8 +4,9 @@
 //! tells it from one whose network is bad: it *closes*, in an orderly way, and it has processed
 //! nothing of what was on its way to it.
 
-use super::{Hub, Output, claim::Claim, event::Event, message::Attached, sessions::Change};
+use super::{Hub, Output, event::Event, message::Attached, sessions::Change};
 use crate::{
+    id::SocketKey,
     socket::{self, Decoder, DecoderLimits, Encoded, Kind},
     time::Timestamp,
 };
@@ -20,11 +21,8 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Tells which event is refused by the client that has presented `claim`.
-    pub(super) fn report_poison(&mut self, claim: &Claim) {
-        let Some(socket) = self.claimed(claim) else {
-            return;
-        };
+    /// Tells which event is refused by the client of a session.
+    pub(super) fn report_poison(&mut self, socket: SocketKey) {
         let Some(namespace) = self.namespaces.get(&socket.namespace) else {
             return;
         };

@@ -6,9 +6,8 @@
 use super::{
     Hub,
     message::{Attached, ConnectSerial, ReplyKind},
-    request::ConnectRequest,
 };
-use crate::{id::ConnectionId, id::SocketKey, recovery::Refusal, stats::increment};
+use crate::{id::ConnectionId, stats::increment};
 
 impl<D: Default> Hub<D> {
     /// Answers a CONNECT again with the session that the client was let in with.
@@ -20,24 +19,5 @@ impl<D: Default> Hub<D> {
             // The link will hear that the session has ended.
             None => increment(&mut self.totals.stale),
         }
-    }
-
-    /// Whether a session that could be recovered is to be given to this request.
-    pub(super) fn check_order(
-        &self,
-        request: ConnectRequest,
-        socket: SocketKey,
-        replaced: Option<Attached>,
-        is_complete: bool,
-    ) -> Result<(), Refusal> {
-        let namespace = self.namespaces.get(&socket.namespace).ok_or(Refusal::Unknown)?;
-        let member = namespace.member(socket).ok_or(Refusal::Unknown)?;
-        if member.claimed > request.serial {
-            return Err(Refusal::Superseded);
-        }
-        // Without the word of the link that the client has it, the answer was never sent.
-        let is_own = member.connection() == Some(request.connection)
-            && replaced == Some(Attached { key: socket, attachment: member.attachment });
-        if is_own && !is_complete { Err(Refusal::SameConnection) } else { Ok(()) }
     }
 }

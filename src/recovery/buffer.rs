@@ -231,6 +231,11 @@ impl RecoveryBuffer {
         Some(entry.packet(extra).0)
     }
 
+    /// How many bytes the packet at `sequence` takes on the wire; 0 if it is gone.
+    pub(crate) fn wire_len(&self, sequence: u64) -> usize {
+        self.entry(sequence).map_or(0, |(entry, extra)| entry.wire_len(extra))
+    }
+
     /// The rooms that the packet at `sequence` was withheld from.
     pub(crate) fn except(&self, sequence: u64) -> &[RoomId] {
         self.entry(sequence).map_or(&[], |(entry, extra)| entry.except(extra))

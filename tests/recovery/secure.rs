@@ -47,6 +47,33 @@ fn h51_the_application_is_asked_at_each_recovery() {
     assert_eq!(world.text(client), r#"44{"message":"blocked"}"#);
 }
 
+/// A claim is looked up when it arrives: an offset that was not given out by then is none, also if
+/// an event gets that position while the application decides.
+#[test]
+fn h51_an_offset_from_the_future_is_none_when_the_application_takes_its_time() {
+    let start = || {
+        let mut world = World::with_recovery();
+        let (client, session) = world.connect();
+        world.connected();
+        (world, client, session)
+    };
+    let (mut twin, client, _) = start();
+    broadcast(&mut twin, &Audience::all(), 1);
+    let (_, first) = numbers(&twin.texts(client));
+
+    let (mut world, client, session) = start();
+    world.cut(client);
+    world.auto_accept = false;
+    let client = world.open();
+    world.send(client, &claim_packet(&session, first.as_deref()));
+    let (request, _, _, recoverable) = world.requested();
+    assert_eq!(recoverable, None);
+    broadcast(&mut world, &Audience::all(), 1);
+    world.server.accept(world.now, request).unwrap();
+    world.drain();
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::InvalidOffset));
+}
+
 /// The reference's default is a setting here.
 #[test]
 fn h51_the_application_is_not_asked_if_it_does_not_want_to_be() {

@@ -10,22 +10,12 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// The position that a client resumes from, if its session can be recovered there. Sessions
-    /// whose time was up by `expired_by` cannot.
-    pub(in crate::hub) fn check(
-        &self,
-        expired_by: Timestamp,
-        index: u32,
-        offset: Option<&str>,
-    ) -> Result<u64, Refusal> {
+    /// Whether a session that has not expired can be recovered at a position.
+    pub(in crate::hub) fn check(&self, index: u32, position: u64) -> Result<(), Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
-        if self.has_expired(expired_by, index) {
-            return Err(Refusal::Expired);
-        }
         if member.attachment == u32::MAX {
             return Err(Refusal::Limit);
         }
-        let position = self.resume_from(index, offset)?;
         member.memberships.check(&self.log, position).map_err(|missing| match missing {
             Missing::Evicted => Refusal::Gap,
             Missing::Forgotten => Refusal::Limit,
@@ -37,7 +27,7 @@ impl<D> Sessions<D> {
         if self.is_refused(index, position) {
             return Err(Refusal::PoisonEvent);
         }
-        Ok(position)
+        Ok(())
     }
 
     /// Whether a parked session has been away for too long. One that is held was claimed in time.
@@ -64,6 +54,19 @@ impl<D> Sessions<D> {
         index: u32,
         position: u64,
     ) -> Result<Vec<Encoded>, Refusal> {
+        let sequences = self.missed_sequences(index, position)?;
+        let mut packets = Vec::with_capacity(sequences.len());
+        packets.extend(sequences.into_iter().filter_map(|sequence| self.log.get(sequence)));
+        Ok(packets)
+    }
+
+    /// How many there are. Collects none of them.
+    pub(in crate::hub) fn missed_len(&self, index: u32, position: u64) -> Result<usize, Refusal> {
+        Ok(self.missed_sequences(index, position)?.len())
+    }
+
+    /// Where they are in the log, if they are not too large together.
+    fn missed_sequences(&self, index: u32, position: u64) -> Result<Vec<u64>, Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
         let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.replay_bytes);
         let mut sequences = member.memberships.missed(&self.log, position);
@@ -72,16 +75,9 @@ impl<D> Sessions<D> {
         if sequences.len() > addressed {
             sequences.sort_unstable();
         }
-        let mut packets = Vec::with_capacity(sequences.len());
-        let mut bytes = 0_usize;
-        for packet in sequences.into_iter().filter_map(|sequence| self.log.get(sequence)) {
-            bytes = bytes.saturating_add(packet.wire_len());
-            if bytes > limit {
-                return Err(Refusal::Limit);
-            }
-            packets.push(packet);
-        }
-        Ok(packets)
+        let lens = sequences.iter().map(|sequence| self.log.wire_len(*sequence));
+        let bytes = lens.fold(0, usize::saturating_add);
+        if bytes > limit { Err(Refusal::Limit) } else { Ok(sequences) }
     }
 
     /// The position that an offset stands for, or the floor if it is of an earlier session: the
