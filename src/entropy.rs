@@ -8,7 +8,13 @@
 ///
 /// ```
 /// use socketio_proto::Entropy;
+/// use socketio_proto::server::Server;
 ///
+/// // In production.
+/// let entropy = |dest: &mut [u8]| getrandom::fill(dest).expect("the system's random source");
+/// let server = Server::<()>::new(Default::default(), entropy)?;
+///
+/// // In a test.
 /// let mut state = 0_u8;
 /// let mut source = move |dest: &mut [u8]| {
 ///     for byte in dest {
@@ -19,6 +25,7 @@
 /// let mut id = [0; 2];
 /// source.fill(&mut id);
 /// assert_eq!(id, [1, 2]);
+/// # Ok::<(), socketio_proto::ConfigError>(())
 /// ```
 pub trait Entropy: Send {
     /// Overwrites all of `dest` with random bytes.

@@ -13,12 +13,20 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use core::time::Duration;
+/// use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// use socketio_proto::Timestamp;
 ///
+/// // The clock of a driver.
+/// let (epoch, start) = (SystemTime::now().duration_since(UNIX_EPOCH)?, Instant::now());
+/// let now = || Timestamp::ZERO.saturating_add(epoch).saturating_add(start.elapsed());
+/// assert!(now() > Timestamp::ZERO);
+///
+/// // In a test.
 /// let start = Timestamp::from_micros(5);
 /// let later = start.saturating_add(Duration::from_secs(1));
 /// assert_eq!(later.saturating_since(start), Duration::from_secs(1));
 /// assert_eq!(start.saturating_since(later), Duration::ZERO);
+/// # Ok::<(), std::time::SystemTimeError>(())
 /// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

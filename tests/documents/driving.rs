@@ -19,16 +19,20 @@ const PROTOCOL: &str = include_str!("../../src/docs/protocol.md");
 fn every_rule_of_driving_names_tests_that_exist() {
     let tests = names_of_tests();
     let mut rules = 0;
-    for rule in GUIDE.lines().collect::<Vec<_>>().windows(2) {
-        let Some((number, _)) = rule[0].split_once(". **") else { continue };
-        rules += 1;
-        assert_eq!(number, rules.to_string(), "rules are numbered from 1 on");
-        let named = rule[1].trim_start().strip_prefix("* Tests: ");
-        let named = named.unwrap_or_else(|| panic!("rule {number} has no tests"));
-        for name in named.split(", ") {
-            assert!(tests.contains(name.trim_matches('`')), "rule {number}: {name} is no test");
+    let mut untested = None;
+    for line in GUIDE.lines() {
+        if let Some((number, _)) = line.split_once(". **") {
+            rules += 1;
+            assert_eq!(number, rules.to_string(), "rules are numbered from 1 on");
+            assert_eq!(untested.replace(number), None, "a rule without tests");
+        } else if let Some(named) = line.trim_start().strip_prefix("* Tests: ") {
+            let number = untested.take().expect("tests stand behind their rule");
+            for name in named.split(", ") {
+                assert!(tests.contains(name.trim_matches('`')), "rule {number}: {name} is no test");
+            }
         }
     }
+    assert_eq!(untested, None, "a rule without tests");
     assert!(rules > 20, "only {rules} rules were found");
 }
 
