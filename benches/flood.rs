@@ -4,7 +4,7 @@
 //! what an embedder makes of a flood that reads one message of each connection in turn. The ratio of
 //! the two is what the flood leaves to the other of a core that is busy.
 //!
-//! With `--server 127.0.0.1:3300`: the same over sockets, against `examples/contract` (see
+//! With `--server 127.0.0.1:3300`: the same over sockets, against the server `contract` (see
 //! `flood/sockets.rs`).
 
 #[path = "flood/sockets.rs"]

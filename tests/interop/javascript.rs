@@ -1,5 +1,5 @@
-//! Releases of the official JavaScript client against `examples/contract` and `examples/echo`; see
-//! `tests/interop/*.test.mjs`.
+//! Releases of the official JavaScript client against `tests/fixtures/contract` and `examples/echo`;
+//! see `tests/interop/*.test.mjs`.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! python-socketio, the popular client of another language, against `examples/contract`; see
+//! python-socketio, the popular client of another language, against `tests/fixtures/contract`; see
 //! `tests/interop/python`.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-"""python-socketio, the popular client of another language, against examples/contract.
+"""python-socketio, the popular client of another language, against tests/fixtures/contract.
 
 Started by tests/interop. The client knows nothing of connection state recovery; it sees the
 offset that the server appends to events as one more argument.

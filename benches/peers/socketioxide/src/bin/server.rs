@@ -1,4 +1,4 @@
-//! socketioxide under the contract of the benchmarks (see `examples/bench_server/app.rs`), on one
+//! socketioxide under the contract of the benchmarks (see `tests/fixtures/bench_server/app.rs`), on one
 //! thread. Usage: `socketioxide-server PORT`.
 
 use std::{env, error::Error, time::Duration};
