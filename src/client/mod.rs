@@ -291,7 +291,7 @@ impl Client {
                 (&event, offset)
                 && let Some(socket) = self.sockets.get_mut(namespace)
             {
-                socket.session.take(generation, offset);
+                socket.session.note_polled(generation, offset);
             }
             return Some(Output::Event(event));
         }

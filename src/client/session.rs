@@ -11,17 +11,22 @@ use crate::socket::{self, Json};
 /// The longest private id that is kept. Servers use 20 characters.
 pub(super) const PID_LEN_MAX: usize = 255;
 
-/// A session, from the CONNECT answer that began it.
+/// The session of one namespace.
 #[derive(Default)]
 pub(super) struct Session {
-    pid: Option<ByteString>,
-    /// The offset of the last event that was received. The next CONNECT presents it.
-    received: Option<ByteString>,
-    position: Option<Position>,
-    /// The offset of the last event that the application has polled. A snapshot contains it.
-    taken: Option<ByteString>,
+    /// What the server needs to recover the session, if it can.
+    recoverable: Option<Recoverable>,
     /// The number of the session, so that tokens and offsets of an earlier session are ignored.
     generation: u64,
+}
+
+struct Recoverable {
+    /// The private id.
+    pid: ByteString,
+    /// The offset of the last event that was received. The next CONNECT presents it.
+    received: Option<(ByteString, Position)>,
+    /// The offset of the last event that the application has polled. A snapshot contains it.
+    polled: Option<ByteString>,
 }
 
 impl Session {
@@ -29,17 +34,18 @@ impl Session {
     /// everything known about the earlier session is dropped (H25).
     pub(super) fn begin(&mut self, pid: Option<&str>) -> bool {
         let pid = pid.filter(|pid| !pid.is_empty() && pid.len() <= PID_LEN_MAX);
-        if pid.is_some() && self.pid.as_deref() == pid {
+        if pid.is_some() && self.recoverable.as_ref().map(|known| &*known.pid) == pid {
             return true;
         }
         self.reset();
-        self.pid = pid.map(ByteString::from);
+        let begun = |pid| Recoverable { pid, received: None, polled: None };
+        self.recoverable = pid.map(ByteString::from).map(begun);
         false
     }
 
     /// Drops the session.
     pub(super) fn reset(&mut self) {
-        *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
+        *self = Self { recoverable: None, generation: self.generation.wrapping_add(1) };
     }
 
     /// Notes and returns the offset of an event, if it has one.
@@ -47,39 +53,46 @@ impl Session {
     /// Servers append it as the last argument. A string that cannot be an offset belongs to the
     /// application.
     pub(super) fn advance(&mut self, event: &socket::Event) -> Option<ByteString> {
-        self.pid.as_ref()?;
+        let known = self.recoverable.as_mut()?;
         let (text, position) = Position::of(event)?;
-        if self.position.is_some_and(|earlier| !position.follows(earlier)) {
+        if known.received.as_ref().is_some_and(|(_, earlier)| !position.follows(*earlier)) {
             return None;
         }
         let text = ByteString::from(text);
-        self.position = Some(position);
-        self.received = Some(text.clone());
+        known.received = Some((text.clone(), position));
         Some(text)
     }
 
     /// The application has polled an event with this offset.
-    pub(super) fn take(&mut self, generation: u64, offset: ByteString) {
-        if self.generation == generation {
-            self.taken = Some(offset);
+    pub(super) fn note_polled(&mut self, generation: u64, offset: ByteString) {
+        if self.generation == generation
+            && let Some(known) = &mut self.recoverable
+        {
+            known.polled = Some(offset);
         }
     }
 
     /// A session from a snapshot.
     pub(super) fn restored(pid: Option<ByteString>, offset: Option<ByteString>) -> Self {
-        let position = offset.as_deref().and_then(Position::parse);
-        let received = offset.filter(|_| position.is_some());
-        Self { pid, position, taken: received.clone(), received, ..Self::default() }
+        let received = offset.and_then(|text| {
+            let position = Position::parse(&text)?;
+            Some((text, position))
+        });
+        let polled = received.as_ref().map(|(text, _)| text.clone());
+        let known = |pid| Recoverable { pid, received, polled };
+        Self { recoverable: pid.map(known), generation: 0 }
     }
 
     /// What a snapshot contains: the private id, and the offset of the last polled event.
     pub(super) fn exported(&self) -> (Option<ByteString>, Option<ByteString>) {
-        (self.pid.clone(), self.taken.clone())
+        let known = self.recoverable.as_ref();
+        (known.map(|known| known.pid.clone()), known.and_then(|known| known.polled.clone()))
     }
 
     /// The offset of the last event that was received.
     pub(super) fn received(&self) -> Option<ByteString> {
-        self.received.clone()
+        let (text, _) = self.recoverable.as_ref()?.received.as_ref()?;
+        Some(text.clone())
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -87,18 +100,18 @@ impl Session {
     }
 
     pub(super) fn is_recoverable(&self) -> bool {
-        self.pid.is_some()
+        self.recoverable.is_some()
     }
 
     /// Adds the private id and the offset in front of the credentials of the application. If keys
     /// repeat, those of the application count, as in the reference.
     pub(super) fn claim(&self, auth: Option<&Json>) -> Option<Json> {
-        let Some(pid) = &self.pid else {
+        let Some(Recoverable { pid, received, .. }) = &self.recoverable else {
             return auth.cloned();
         };
         let mut text = String::from("{\"pid\":");
         push_json(&mut text, pid);
-        if let Some(offset) = &self.received {
+        if let Some((offset, _)) = received {
             text.push_str(",\"offset\":");
             push_json(&mut text, offset);
         }
@@ -118,8 +131,8 @@ fn push_json(text: &mut String, value: &str) {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("received", &self.received)
-            .field("taken", &self.taken)
+            .field("received", &self.received())
+            .field("polled", &self.exported().1)
             .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
