@@ -123,6 +123,7 @@ mod snapshot;
 mod socket;
 mod socket_state;
 mod state;
+mod suspect;
 mod unconfirmed;
 mod undeliverable;
 mod unreadable;

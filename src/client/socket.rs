@@ -14,8 +14,8 @@ use super::{
     retry::RetryQueue,
     session::Session,
     socket_state::{SocketState, Stage, Unanswered},
+    suspect::Suspect,
     unconfirmed::Unconfirmed,
-    undeliverable::Suspect,
     unreadable::Unreadable,
 };
 use crate::{
@@ -210,7 +210,7 @@ impl Socket {
         self.state.stage() == Stage::Joined
     }
 
-    pub(super) fn is_joined_or_joining(&self) -> bool {
+    fn is_joined_or_joining(&self) -> bool {
         matches!(self.state.stage(), Stage::Joined | Stage::Joining)
     }
 
@@ -224,6 +224,17 @@ impl Socket {
     pub(super) fn release(&mut self, cx: &mut Context) {
         if self.is_connected() {
             self.send_buffered(cx);
+        }
+    }
+
+    /// The connection is closed because of an unreadable packet, which may be for this namespace. A
+    /// lost link does not count.
+    pub(super) fn note_unreadable(&mut self, cx: &mut Context) {
+        if !self.is_joined_or_joining() || !self.session.is_recoverable() {
+            return;
+        }
+        if self.unreadable.note(self.session.received(), cx.config.limits.refusals) {
+            self.give_up_session(cx, Event::ReplayUnreadable { namespace: self.name.clone() });
         }
     }
 

@@ -11,21 +11,15 @@
 //! after the recovery which event that is. Otherwise an event with retries is blamed if it was the only
 //! event on the connection.
 
-use super::{AckFailure, BufferedEvent, Event, Undeliverable, context::Context, socket::Socket};
+use super::{
+    AckFailure, BufferedEvent, Event, Undeliverable, context::Context, socket::Socket,
+    suspect::Suspect,
+};
 use crate::socket::{Encoded, NamespaceName};
 
 /// Greater than the length of everything in an encoded event except the name of the namespace and the
 /// arguments: types, counts, an id.
 const LONGEST_PREFIX: usize = 64;
-
-/// The event that may be the reason why the server closed the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Suspect {
-    /// Its number among all sent events.
-    serial: u64,
-    /// Its name, if it was emitted with retries and no other event can be the reason.
-    only_retry: Option<u64>,
-}
 
 impl Socket {
     /// Why the server is known not to accept an event, if it is.

@@ -5,8 +5,6 @@
 
 use bytestring::ByteString;
 
-use super::{Event, context::Context, socket::Socket};
-
 /// How often in a row the connection was closed at this offset.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
@@ -14,21 +12,33 @@ pub(super) struct Unreadable {
     offset: Option<ByteString>,
 }
 
-impl Socket {
-    /// The connection is closed because of an unreadable packet, which may be for this namespace. A
-    /// lost link does not count.
-    pub(super) fn note_unreadable(&mut self, cx: &mut Context) {
-        if !self.is_joined_or_joining() || !self.session.is_recoverable() {
-            return;
+impl Unreadable {
+    /// The connection is closed because of an unreadable packet after this offset. Returns whether
+    /// that has happened `limit` times in a row, and then starts over.
+    pub(super) fn note(&mut self, offset: Option<ByteString>, limit: u32) -> bool {
+        if self.offset != offset {
+            *self = Self { times: 0, offset };
         }
-        let offset = self.session.received();
-        if self.unreadable.offset != offset {
-            self.unreadable = Unreadable { times: 0, offset };
+        self.times = self.times.saturating_add(1);
+        let is_over = self.times >= limit;
+        if is_over {
+            *self = Self::default();
         }
-        self.unreadable.times = self.unreadable.times.saturating_add(1);
-        if self.unreadable.times >= cx.config.limits.refusals {
-            self.unreadable = Unreadable::default();
-            self.give_up_session(cx, Event::ReplayUnreadable { namespace: self.name.clone() });
-        }
+        is_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_closes_at_the_same_offset_add_up() {
+        let mut unreadable = Unreadable::default();
+        let [a, b] = ["7-1", "7-2"].map(|offset| Some(ByteString::from(offset)));
+        assert!(!unreadable.note(a.clone(), 2) && !unreadable.note(b.clone(), 2));
+        assert!(unreadable.note(b.clone(), 2));
+        assert!(!unreadable.note(b, 2), "it starts over");
+        assert!(!unreadable.note(None, 2) && unreadable.note(None, 2));
     }
 }

@@ -3,44 +3,12 @@
 use bytes::Bytes;
 use socketio_proto::{
     WireId,
-    engine::{Frame, Method, RequestHead},
+    engine::{Frame, Method},
     server::Input,
 };
 
-use super::world::World;
+use super::{knowledge::head, world::World};
 use crate::wires::Wire;
-
-/// What clients have been told, by whatever way.
-#[derive(Debug, Default)]
-pub(super) struct Knowledge {
-    sids: Vec<String>,
-    pids: Vec<String>,
-    offsets: Vec<String>,
-    acks: Vec<String>,
-}
-
-impl Knowledge {
-    /// Learns from a packet that a client has received.
-    pub(super) fn learn(&mut self, packet: &str) {
-        let value = |before| Some(packet.split_once(before)?.1.split_once('"')?.0.to_owned());
-        if packet.starts_with("0{") {
-            self.sids.extend(value(r#""sid":""#));
-        } else if packet.starts_with("40") {
-            self.pids.extend(value(r#""pid":""#));
-        } else if packet.starts_with("42") {
-            let offset = packet.rsplit(",\"").next().and_then(|tail| tail.strip_suffix("\"]"));
-            self.offsets.extend(offset.map(String::from));
-            let id = packet.split_once('[').map_or("", |(header, _)| header);
-            let id = id.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-            // A header without a namespace begins with the types.
-            self.acks.push(id.strip_prefix("42").unwrap_or(id).to_owned());
-        }
-        for known in [&mut self.sids, &mut self.pids, &mut self.offsets, &mut self.acks] {
-            let excess = known.len().saturating_sub(8);
-            known.drain(..excess);
-        }
-    }
-}
 
 impl World<'_> {
     pub(super) fn act_as_client(&mut self, choice: u8) {
@@ -191,8 +159,4 @@ impl World<'_> {
             _ => self.source.text(),
         }
     }
-}
-
-pub(super) fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
-    RequestHead { method, query, upgrade, origin: None, binary: false }
 }

@@ -2,6 +2,7 @@
 
 mod application;
 mod clients;
+mod knowledge;
 mod world;
 
 use self::world::World;

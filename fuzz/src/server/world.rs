@@ -15,7 +15,7 @@ use socketio_proto::{
     socket::Args,
 };
 
-use super::clients::{Knowledge, head};
+use super::knowledge::{Knowledge, head};
 use crate::{
     source::Source,
     wires::{Wire, Wires},
