@@ -69,13 +69,13 @@ fn room(bench: &Bench, recipients: usize, is_shuffled: bool, name: &str, config:
     let mut fleet = Fleet::new(config);
     let clients: Vec<_> = (0..recipients).map(|_| fleet.connect()).collect();
     for index in order(recipients, is_shuffled) {
-        assert_eq!(fleet.server.join(clients[index].socket, "lobby"), Ok(true));
+        assert_eq!(fleet.server.at(fleet.now).join(clients[index].socket, "lobby"), Ok(true));
     }
     let lobby = Audience::room("lobby");
     let event = Event::new("msg", &("x".repeat(100),)).expect("legal");
     let broadcast = |fleet: &mut Fleet| {
-        let sent = fleet.server.broadcast(fleet.now, "/", &lobby, &event);
-        assert_eq!(sent, Ok(recipients));
+        let sent = fleet.server.at(fleet.now).broadcast("/", &lobby, &event);
+        assert_eq!(sent.map(|reach| reach.sockets), Ok(recipients));
     };
     let name = format!("{recipients}/{name}{}", suffix(is_shuffled));
     measure(bench, &name, recipients, &mut fleet, broadcast, Fleet::count_frames);

@@ -73,7 +73,7 @@ fn answer(fleet: &mut Fleet, wire: WireId) -> bool {
     while let Some(output) = fleet.server.poll_output() {
         match output {
             Output::Event(Event::Received { ack: Some(token), .. }) => {
-                fleet.server.ack(fleet.now, token, &Args::empty());
+                fleet.server.at(fleet.now).ack(token, &Args::empty());
             }
             Output::Send { wire: to, .. } => is_answered |= to == wire,
             _ => {}

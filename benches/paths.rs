@@ -106,8 +106,8 @@ fn broadcast() -> Box<dyn FnMut()> {
     fleet.room("lobby", RECIPIENTS);
     let (lobby, event) = (Audience::room("lobby"), event());
     Box::new(move || {
-        let sent = fleet.server.broadcast(fleet.now, "/", &lobby, &event);
-        assert_eq!(sent, Ok(RECIPIENTS));
+        let sent = fleet.server.at(fleet.now).broadcast("/", &lobby, &event);
+        assert_eq!(sent.map(|reach| reach.sockets), Ok(RECIPIENTS));
         assert_eq!(fleet.count_frames(), RECIPIENTS);
     })
 }
@@ -121,7 +121,7 @@ fn one() -> (Fleet, Client) {
 fn emit() -> Box<dyn FnMut()> {
     let ((mut fleet, client), event) = (one(), event());
     Box::new(move || {
-        assert_eq!(fleet.server.emit(fleet.now, client.socket, &event), Ok(()));
+        assert_eq!(fleet.server.at(fleet.now).emit(client.socket, &event), Ok(()));
         assert_eq!(fleet.count_frames(), 1);
     })
 }
@@ -131,7 +131,7 @@ fn emit_with_ack() -> Box<dyn FnMut()> {
     let mut id = 0_u64;
     Box::new(move || {
         let timeout = Duration::from_secs(10);
-        let sent = fleet.server.emit_with_ack(fleet.now, client.socket, &event, timeout);
+        let sent = fleet.server.at(fleet.now).emit_with_ack(client.socket, &event, timeout);
         assert!(sent.is_ok());
         assert_eq!(fleet.count_frames(), 1);
         fleet.send(client.wire, &format!("43{id}[]"));
@@ -153,7 +153,7 @@ fn echo() -> Box<dyn FnMut()> {
         else {
             unreachable!("the event");
         };
-        assert!(fleet.server.ack(fleet.now, token, &args));
+        assert!(fleet.server.at(fleet.now).ack(token, &args));
         assert_eq!(fleet.count_frames(), 1);
     })
 }
@@ -207,7 +207,7 @@ impl Poller {
                     answer = String::from_utf8(response.body.to_vec()).ok();
                 }
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.fleet.server.accept(self.fleet.now, request);
+                    self.fleet.server.at(self.fleet.now).accept(request);
                 }
                 _ => {}
             }
@@ -243,8 +243,8 @@ fn get() -> Box<dyn FnMut()> {
     Box::new(move || {
         for _ in 0..10 {
             let all = Audience::all();
-            let sent = poller.fleet.server.broadcast(poller.fleet.now, "/", &all, &event);
-            assert_eq!(sent, Ok(1));
+            let sent = poller.fleet.server.at(poller.fleet.now).broadcast("/", &all, &event);
+            assert_eq!(sent.map(|reach| reach.sockets), Ok(1));
         }
         poller.request(Method::Get, None);
         let (events, bytes) = poller.count();

@@ -31,7 +31,7 @@ fn claims(bench: &Bench, stored: usize, rooms: usize, is_head: bool) {
     let sessions = join(&mut fleet, rooms);
     let event = Event::new("msg", &("x".repeat(100),)).expect("legal");
     let store = |fleet: &mut Fleet, room: &str| {
-        let result = fleet.server.broadcast(fleet.now, "/", &Audience::room(room), &event);
+        let result = fleet.server.at(fleet.now).broadcast("/", &Audience::room(room), &event);
         assert!(result.is_ok());
     };
     // Everything that the sessions do not miss comes before the offset, or between what they do.
@@ -93,7 +93,7 @@ fn join(fleet: &mut Fleet, rooms: usize) -> Vec<Client> {
     let sessions = fleet.room("r0", SESSIONS);
     for session in &sessions {
         for room in 1..rooms {
-            let joined = fleet.server.join(session.socket, &format!("r{room}"));
+            let joined = fleet.server.at(fleet.now).join(session.socket, &format!("r{room}"));
             assert_eq!(joined, Ok(true));
         }
     }
@@ -103,8 +103,8 @@ fn join(fleet: &mut Fleet, rooms: usize) -> Vec<Client> {
 /// Emits one event to all sessions, which carries the offset that they present later.
 fn learn_offset(fleet: &mut Fleet, sessions: &[Client]) -> String {
     let event = Event::new("mark", &()).expect("legal");
-    let sent = fleet.server.broadcast(fleet.now, "/", &Audience::room("r0"), &event);
-    assert_eq!(sent, Ok(sessions.len()));
+    let sent = fleet.server.at(fleet.now).broadcast("/", &Audience::room("r0"), &event);
+    assert_eq!(sent.map(|reach| reach.sockets), Ok(sessions.len()));
     let texts = fleet.texts();
     let offset = texts.first().and_then(|text| text.strip_prefix("42[\"mark\",\""));
     offset.and_then(|offset| offset.strip_suffix("\"]")).expect("an offset").to_owned()

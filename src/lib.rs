@@ -26,6 +26,7 @@ pub mod client;
 pub mod engine;
 pub mod hub;
 pub mod link;
+pub mod pool;
 pub mod recovery;
 pub mod server;
 pub mod socket;

@@ -93,7 +93,7 @@ pub struct Totals {
     pub answers_dropped: u64,
     /// Unexpected acknowledgements from clients: late, repeated or made up.
     pub acks_unmatched: u64,
-    /// Repeated events recognised by [`accept_once`](crate::server::Server::accept_once).
+    /// Repeated events recognised by [`accept_once`](crate::hub::At::accept_once).
     pub duplicates: u64,
     /// Volatile packets that a client could not take.
     pub volatile_dropped: u64,

@@ -46,7 +46,7 @@ impl Fleet {
             }
         };
         let mut server = Server::new(config, entropy).expect("valid");
-        server.add_namespace("/").expect("a name");
+        server.at(Timestamp::ZERO).add_namespace("/").expect("a name");
         Self { server, now: Timestamp::from_millis(1_000), next_wire: 0 }
     }
 
@@ -83,7 +83,7 @@ impl Fleet {
     pub fn room(&mut self, name: &str, count: usize) -> Vec<Client> {
         let enter = |_| {
             let client = self.connect();
-            assert_eq!(self.server.join(client.socket, name), Ok(true));
+            assert_eq!(self.server.at(self.now).join(client.socket, name), Ok(true));
             client
         };
         (0..count).map(enter).collect()
@@ -139,7 +139,7 @@ impl Fleet {
                 }
                 Output::Close { .. } => drained.closed += 1,
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.server.accept(self.now, request);
+                    self.server.at(self.now).accept(request);
                 }
                 Output::Event(Event::Connected { socket, recovery, .. }) => {
                     drained.joined = Some((socket, recovery));

@@ -29,7 +29,7 @@ impl Workers {
             }
         };
         let mut hub = Hub::new(config.clone(), entropy).expect("valid");
-        hub.add_namespace("/").expect("a name");
+        hub.at(Timestamp::ZERO).add_namespace("/").expect("a name");
         Self { hub, links: Vec::new(), config, now: Timestamp::from_millis(1_000) }
     }
 
@@ -53,7 +53,7 @@ impl Workers {
             match output {
                 hub::Output::Reply { reply, .. } => self.links[place].handle_reply(self.now, reply),
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
-                    socket = self.hub.accept(self.now, request);
+                    socket = self.hub.at(self.now).accept(request);
                 }
                 hub::Output::Event(_) | hub::Output::Deliver(_) => {}
                 _ => unreachable!("there is nothing else"),
@@ -64,12 +64,12 @@ impl Workers {
     }
 
     pub fn join(&mut self, socket: SocketKey, room: &str) {
-        assert_eq!(self.hub.join(socket, room), Ok(true));
+        assert_eq!(self.hub.at(self.now).join(socket, room), Ok(true));
     }
 
     /// Emits an event and queues it on every link. Returns on how many.
     pub fn broadcast(&mut self, audience: &Audience, event: &socket::Event) -> usize {
-        self.hub.broadcast(self.now, "/", audience, event).expect("it exists");
+        self.hub.at(self.now).broadcast("/", audience, event).expect("it exists");
         let mut queued = 0;
         while let Some(output) = self.hub.poll_output() {
             let hub::Output::Deliver(delivery) = output else { continue };

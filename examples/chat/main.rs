@@ -22,7 +22,7 @@ mod tokio_driver;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
-use socketio_proto::{RecoveryConfig, ServerConfig, server::Server};
+use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp, server::Server};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use self::{
@@ -100,7 +100,7 @@ fn start(
     recovery.count_events = true;
     let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
     let mut server = Server::new(config, entropy)?;
-    server.add_namespace("/")?;
+    server.at(Timestamp::ZERO).add_namespace("/")?;
     Ok(spawn(Hosted::new(server, room), answered, shutdown))
 }
 

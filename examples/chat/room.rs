@@ -60,7 +60,7 @@ impl App for Room {
     fn start(&mut self, cx: &mut Context<'_, Visitor>) {
         let snapshot = self.state.as_ref().and_then(State::take);
         if let Some(snapshot) = snapshot
-            && let Err(error) = cx.server.restore(cx.now, snapshot)
+            && let Err(error) = cx.server.at(cx.now).restore(snapshot)
         {
             eprintln!("the sessions of the last process are lost: {error}");
         }
@@ -69,7 +69,7 @@ impl App for Room {
     fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: Event<Visitor>) {
         match event {
             Event::ConnectRequested { request, .. } => {
-                cx.server.accept(cx.now, request);
+                cx.server.at(cx.now).accept(request);
             }
             Event::Connected { socket, auth, recovery, .. } => {
                 match recovery {
@@ -128,7 +128,7 @@ impl Room {
     fn welcome(&self, cx: &mut Context<'_, Visitor>, socket: SocketKey, auth: &Json) {
         let Auth { server_offset, name } = auth.parse().unwrap_or_default();
         let name = shortened(name.as_str().unwrap_or_default());
-        cx.server.set_data(socket, Visitor { name });
+        cx.server.at(cx.now).set_data(socket, Visitor { name });
         let after = server_offset.as_i64().unwrap_or(0);
         // One job per session, so there are no more of them than sessions.
         self.give(Job::CatchUp { socket, after });
@@ -155,7 +155,7 @@ impl Room {
         }
         // One that was accepted before is answered like the first. In a new session it is taken for
         // new, and the database knows it.
-        let accepted = cx.server.accept_once(cx.now, socket, &client_offset, token);
+        let accepted = cx.server.at(cx.now).accept_once(socket, &client_offset, token);
         let Ok(Once::Fresh(token)) = accepted else {
             return;
         };
@@ -184,13 +184,13 @@ impl Room {
 fn welcome_back(cx: &mut Context<'_, Visitor>, socket: SocketKey, replayed: usize) {
     if let Ok(event) = socket::Event::new("recovered", &(replayed,)) {
         // An event that asks for an acknowledgement is not replayed itself.
-        cx.server.emit_with_ack(cx.now, socket, &event, ACK_TIMEOUT).ok();
+        cx.server.at(cx.now).emit_with_ack(socket, &event, ACK_TIMEOUT).ok();
     }
 }
 
 /// Delivers what was missed. From now on the session gets what is new; also if it is parked by now.
 fn catch_up(cx: &mut Context<'_, Visitor>, socket: SocketKey, missed: &Missed) {
-    if cx.server.join(socket, LISTENERS).is_err() {
+    if cx.server.at(cx.now).join(socket, LISTENERS).is_err() {
         return;
     }
     if missed.skipped > 0 {
@@ -212,7 +212,7 @@ fn handle_name(
     };
     let name = shortened(&name);
     acknowledge(cx, token, &json!({ "name": name }));
-    cx.server.set_data(socket, Visitor { name });
+    cx.server.at(cx.now).set_data(socket, Visitor { name });
 }
 
 fn shortened(name: &str) -> String {
@@ -234,20 +234,20 @@ fn acknowledge(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, answer: &
     if let Some(token) = token
         && let Ok(args) = Args::new(&(answer,))
     {
-        cx.server.ack(cx.now, token, &args);
+        cx.server.at(cx.now).ack(token, &args);
     }
 }
 
 /// Without an answer the client sends the message again. Then it has to be accepted.
 fn withdraw(cx: &mut Context<'_, Visitor>, token: Option<AckToken>) {
     if let Some(token) = token {
-        cx.server.withdraw(token);
+        cx.server.at(cx.now).withdraw(token);
     }
 }
 
 fn emit(cx: &mut Context<'_, Visitor>, socket: SocketKey, name: &str, args: &impl Serialize) {
     if let Ok(event) = socket::Event::new(name, args) {
-        cx.server.emit(cx.now, socket, &event).ok();
+        cx.server.at(cx.now).emit(socket, &event).ok();
     }
 }
 
@@ -258,6 +258,6 @@ fn broadcast(
     args: &impl Serialize,
 ) {
     if let Ok(event) = socket::Event::new(name, args) {
-        cx.server.broadcast(cx.now, "/", audience, &event).ok();
+        cx.server.at(cx.now).broadcast("/", audience, &event).ok();
     }
 }

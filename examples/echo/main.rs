@@ -9,7 +9,7 @@ mod tokio_driver;
 use std::{convert::Infallible, error::Error};
 
 use socketio_proto::server::{Event, Server};
-use socketio_proto::{RecoveryConfig, ServerConfig};
+use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
 use tokio_driver::{App, Context, entropy};
 
 struct Echo;
@@ -21,15 +21,15 @@ impl App for Echo {
         match event {
             // Look at `auth` here, and `reject` whom you do not know.
             Event::ConnectRequested { request, .. } => {
-                cx.server.accept(cx.now, request);
+                cx.server.at(cx.now).accept(request);
             }
             // socket.emit("name", 1, 2, callback)
             Event::Received { event, ack: Some(token), .. } => {
-                cx.server.ack(cx.now, token, &event.args());
+                cx.server.at(cx.now).ack(token, &event.args());
             }
             // socket.emit("name", 1, 2)
             Event::Received { socket, event, ack: None } => {
-                cx.server.emit(cx.now, socket, &event).ok();
+                cx.server.at(cx.now).emit(socket, &event).ok();
             }
             _ => {}
         }
@@ -45,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
     let mut server = Server::new(config, entropy)?;
-    server.add_namespace("/")?;
+    server.at(Timestamp::ZERO).add_namespace("/")?;
     run::run(port, server, Echo).await
 }

@@ -63,7 +63,7 @@ pub fn new_server(settings: Settings) -> Result<Server, Box<dyn Error>> {
     let entropy = |dest: &mut [u8]| getrandom::fill(dest).expect("the system gives random bytes");
     let mut server = Server::new(config, entropy)?;
     for namespace in ["/", "/custom", "/quiet"] {
-        server.add_namespace(namespace)?;
+        server.at(Timestamp::ZERO).add_namespace(namespace)?;
     }
     Ok(server)
 }
@@ -72,12 +72,12 @@ pub fn new_server(settings: Settings) -> Result<Server, Box<dyn Error>> {
 pub fn handle_event(server: &mut Server, now: Timestamp, event: Event<Data>) {
     let result = match event {
         Event::ConnectRequested { request, .. } => {
-            server.accept(now, request);
+            server.at(now).accept(request);
             Ok(())
         }
         Event::Connected { socket, namespace, auth, recovery, .. } => {
             let data = server.data(socket).cloned().unwrap_or_default();
-            server.set_data(socket, Data { recovered: recovery.is_recovered(), ..data });
+            server.at(now).set_data(socket, Data { recovered: recovery.is_recovered(), ..data });
             if namespace.as_str() == "/quiet" { Ok(()) } else { greet(server, now, socket, &auth) }
         }
         Event::Received { socket, event, ack } => handle_message(server, now, socket, &event, ack),
@@ -95,7 +95,7 @@ fn greet(
     auth: &socket::Json,
 ) -> Result<(), Box<dyn Error>> {
     let event = socket::Event::new("auth", &(auth,))?;
-    Ok(server.emit(now, socket, &event)?)
+    Ok(server.at(now).emit(socket, &event)?)
 }
 
 fn handle_message(
@@ -109,37 +109,37 @@ fn handle_message(
     match event.name() {
         "message" => {
             let back = socket::Event::with_args("message-back", &event.args())?;
-            server.emit(now, socket, &back)?;
+            server.at(now).emit(socket, &back)?;
             return Ok(());
         }
         "message-with-ack" => answer = event.args(),
         "join" => {
-            server.join(socket, event.get(0)?)?;
+            server.at(now).join(socket, event.get(0)?)?;
         }
         "leave" => {
-            server.leave(socket, event.get(0)?);
+            server.at(now).leave(socket, event.get(0)?);
         }
         "broadcast" => return broadcast(server, now, socket, event, false),
         "broadcast-volatile" => return broadcast(server, now, socket, event, true),
         "emit-to-self" => {
             let args: Vec<&RawValue> = event.parse()?;
             let copy = socket::Event::new(event.get(0)?, args.get(1..).unwrap_or_default())?;
-            server.emit(now, socket, &copy)?;
+            server.at(now).emit(socket, &copy)?;
             return Ok(());
         }
         "set-data" => {
             let data = server.data(socket).cloned().unwrap_or_default();
-            server.set_data(socket, Data { value: event.get(0)?, ..data });
+            server.at(now).set_data(socket, Data { value: event.get(0)?, ..data });
         }
         "get-state" => answer = state(server, socket)?,
         "kick" => {
-            server.disconnect(now, socket, false);
+            server.at(now).disconnect(socket, false);
             return Ok(());
         }
         _ => return Ok(()),
     }
     if let Some(token) = ack {
-        server.ack(now, token, &answer);
+        server.at(now).ack(token, &answer);
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ fn broadcast(
     let audience = room.map_or_else(Audience::all, Audience::room);
     let audience = if is_volatile { audience.volatile() } else { audience };
     let Some(namespace) = server.namespace(socket).cloned() else { return Ok(()) };
-    server.broadcast(now, namespace.as_str(), &audience, &copy)?;
+    server.at(now).broadcast(namespace.as_str(), &audience, &copy)?;
     Ok(())
 }
 

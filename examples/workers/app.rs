@@ -4,10 +4,10 @@ use std::{error::Error, sync::Arc};
 
 use serde_json::value::RawValue;
 use socketio_proto::{
-    Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+    Limits, RecoveryConfig, ServerConfig, SocketKey,
     engine::{Query, QuerySid, RequestHead},
-    hub::{AckToken, Audience, ConnectRequest, EmitError, Hub, RoomError},
-    server::{Event, Server},
+    hub::{At, Audience},
+    server::Event,
     socket::{self, Args},
 };
 
@@ -45,54 +45,6 @@ pub fn thread_of(head: &RequestHead<'_>) -> Option<usize> {
     ALPHABET.iter().position(|character| *character == first)
 }
 
-/// What the application asks of whatever it runs on.
-pub trait Verbs {
-    fn accept(&mut self, now: Timestamp, request: ConnectRequest);
-    fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError>;
-    fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args);
-    fn broadcast(
-        &mut self,
-        now: Timestamp,
-        audience: &Audience,
-        event: &socket::Event,
-    ) -> Result<(), EmitError>;
-    fn count(&mut self) -> Result<usize, EmitError>;
-}
-
-/// A hub and a server have the same verbs.
-macro_rules! have_verbs {
-    ($($core:ty),*) => {$(
-        impl Verbs for $core {
-            fn accept(&mut self, now: Timestamp, request: ConnectRequest) {
-                Self::accept(self, now, request);
-            }
-
-            fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-                Self::join(self, socket, room)
-            }
-
-            fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) {
-                Self::ack(self, now, token, args);
-            }
-
-            fn broadcast(
-                &mut self,
-                now: Timestamp,
-                audience: &Audience,
-                event: &socket::Event,
-            ) -> Result<(), EmitError> {
-                Self::broadcast(self, now, "/", audience, event).map(|_| ())
-            }
-
-            fn count(&mut self) -> Result<usize, EmitError> {
-                Ok(Self::fetch_sockets(self, "/", &Audience::all())?.len())
-            }
-        }
-    )*};
-}
-
-have_verbs!(Hub<()>, Server<()>);
-
 /// A broadcast for those that do not share the hub.
 #[derive(Clone)]
 pub struct Relay {
@@ -102,52 +54,53 @@ pub struct Relay {
 }
 
 /// Handles one event. Returns what the other servers have to broadcast as well.
-pub fn handle_event(verbs: &mut impl Verbs, now: Timestamp, event: Event<()>) -> Option<Relay> {
+pub fn handle_event(at: &mut At<'_, ()>, event: Event<()>) -> Option<Relay> {
     match event {
-        Event::ConnectRequested { request, .. } => verbs.accept(now, request),
-        Event::Received { socket, event, ack } => {
-            match handle_message(verbs, now, socket, &event) {
-                Ok((answer, relay)) => {
-                    if let Some(token) = ack {
-                        verbs.ack(now, token, &answer);
-                    }
-                    return relay;
-                }
-                Err(error) => eprintln!("ignored {}: {error}", event.name()),
-            }
+        Event::ConnectRequested { request, .. } => {
+            at.accept(request);
         }
+        Event::Received { socket, event, ack } => match handle_message(at, socket, &event) {
+            Ok((answer, relay)) => {
+                if let Some(token) = ack {
+                    at.ack(token, &answer);
+                }
+                return relay;
+            }
+            Err(error) => eprintln!("ignored {}: {error}", event.name()),
+        },
         _ => {}
     }
     None
 }
 
 /// Broadcasts what one of the others has broadcast.
-pub fn handle_relay(verbs: &mut impl Verbs, now: Timestamp, relay: &Relay) {
+pub fn handle_relay(at: &mut At<'_, ()>, relay: &Relay) {
     for _ in 0..relay.times {
         // The only namespace is there.
-        verbs.broadcast(now, &relay.audience, &relay.event).ok();
+        at.broadcast("/", &relay.audience, &relay.event).ok();
     }
 }
 
 fn handle_message(
-    verbs: &mut impl Verbs,
-    now: Timestamp,
+    at: &mut At<'_, ()>,
     socket: SocketKey,
     event: &socket::Event,
 ) -> Result<(Args, Option<Relay>), Box<dyn Error>> {
     match event.name() {
         "join" => {
-            verbs.join(socket, event.get(0)?)?;
+            at.join(socket, event.get(0)?)?;
         }
         "echo" => return Ok((event.args(), None)),
         "bcast" => {
             let (room, times, payload): (&str, u32, &RawValue) = event.parse()?;
             let event = socket::Event::new("msg", &(payload,))?;
             let relay = Relay { audience: Audience::room(room), event, times };
-            handle_relay(verbs, now, &relay);
+            handle_relay(at, &relay);
             return Ok((Args::empty(), Some(relay)));
         }
-        "count" => return Ok((Args::new(&(verbs.count()?,))?, None)),
+        "count" => {
+            return Ok((Args::new(&(at.fetch_sockets("/", &Audience::all())?.len(),))?, None));
+        }
         "gc" => {}
         name => return Err(format!("there is no {name}").into()),
     }

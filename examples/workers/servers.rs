@@ -35,7 +35,7 @@ pub fn new(threads: usize, handles: &Handles) -> Result<Vec<Whole>, Box<dyn Erro
     let whole = |index| -> Result<Whole, Box<dyn Error>> {
         let config = Arc::unwrap_or_clone(app::config());
         let mut server = Server::new(config, app::entropy(index))?;
-        server.add_namespace("/")?;
+        server.at(Timestamp::ZERO).add_namespace("/")?;
         let (mailboxes, handles) = (mailboxes.clone(), handles.clone());
         Ok(Whole { index, server, mailboxes, handles })
     };
@@ -76,7 +76,7 @@ impl Machine for Whole {
         loop {
             return Some(match self.server.poll_output()? {
                 Output::Event(event) => {
-                    if let Some(relay) = app::handle_event(&mut self.server, now, event) {
+                    if let Some(relay) = app::handle_event(&mut self.server.at(now), event) {
                         self.relay(&relay);
                     }
                     continue;
@@ -104,7 +104,7 @@ impl Machine for Whole {
         let Some(mailbox) = self.mailboxes.get(self.index) else { return };
         let relays = mem::take(&mut *mailbox.lock().unwrap_or_else(PoisonError::into_inner));
         for relay in relays {
-            app::handle_relay(&mut self.server, now, &relay);
+            app::handle_relay(&mut self.server.at(now), &relay);
         }
     }
 

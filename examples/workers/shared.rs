@@ -50,7 +50,7 @@ impl Shared {
     pub fn new(threads: usize, handles: Handles) -> Result<Self, Box<dyn Error>> {
         let config = app::config();
         let mut hub = Hub::new(config.clone(), app::entropy(0))?;
-        hub.add_namespace("/")?;
+        hub.at(Timestamp::ZERO).add_namespace("/")?;
         let mailboxes = (0..threads).map(|_| Mutex::default()).collect();
         let deadline = AtomicU64::new(NEVER);
         Ok(Self { config, hub: Mutex::new(hub), mailboxes, handles, deadline })
@@ -78,7 +78,7 @@ impl Shared {
                 Word::Request(from, request) => hub.handle_request(now, from, request),
                 Word::Event(event) => {
                     // All share the hub: there is nobody to relay to.
-                    app::handle_event(&mut *hub, now, event);
+                    app::handle_event(&mut hub.at(now), event);
                 }
             }
             sort(&mut hub, now, &mut mails);
@@ -141,7 +141,7 @@ fn sort(hub: &mut Hub<()>, now: Timestamp, mails: &mut [Vec<Mail>]) {
                 }
             }
             Output::Event(event) => {
-                app::handle_event(hub, now, event);
+                app::handle_event(&mut hub.at(now), event);
             }
             _ => {}
         }

@@ -113,7 +113,7 @@ impl World {
         let Ok(mut server) = Server::new(config, entropy) else {
             unreachable!("the configuration is valid");
         };
-        assert_eq!(server.add_namespace("/"), Ok(()));
+        assert_eq!(server.at(Timestamp::ZERO).add_namespace("/"), Ok(()));
         Self { server, now: Timestamp::from_millis(1_000), wire: 0 }
     }
 
@@ -131,7 +131,7 @@ impl World {
             let Ok(event) = socket::Event::new("missed", &(number,)) else {
                 unreachable!("a number is JSON");
             };
-            assert_eq!(self.server.emit(self.now, socket, &event), Ok(()));
+            assert_eq!(self.server.at(self.now).emit(socket, &event), Ok(()));
         }
         for frame in self.drain().frames {
             let offset = frame.rsplit(",\"").next().and_then(|tail| tail.strip_suffix("\"]"));
@@ -178,7 +178,7 @@ impl World {
                 Output::Close { wire, .. } => answer.is_closed |= wire.0 == self.wire,
                 Output::Event(Event::ConnectRequested { request, auth, .. }) => {
                     check_auth(&auth);
-                    assert!(self.server.accept(self.now, request).is_some());
+                    assert!(self.server.at(self.now).accept(request).is_some());
                 }
                 Output::Event(Event::Connected { socket, auth, recovery, .. }) => {
                     check_auth(&auth);

@@ -21,7 +21,7 @@ pub fn restore(data: &[u8]) {
     let sessions = snapshot.sessions();
     let now = Timestamp::from_millis(2_000_000);
     let mut server = new_server();
-    match server.restore(now, snapshot) {
+    match server.at(now).restore(snapshot) {
         Ok(sockets) => {
             assert!(sockets.len() <= sessions, "the rest have expired");
             exercise(server, now, &sockets);
@@ -48,7 +48,7 @@ fn exercise(mut server: Server<u8>, now: Timestamp, sockets: &[SocketKey]) {
     let Ok(snapshot) = serde_json::from_slice::<Snapshot<u8>>(&text) else {
         unreachable!("what was written is read");
     };
-    let again = new_server().restore(now, snapshot).map(|sockets| sockets.len());
+    let again = new_server().at(now).restore(snapshot).map(|sockets| sockets.len());
     assert_eq!(again, Ok(sockets.len()), "what was restored can be restored");
 
     let Ok(event) = socket::Event::new("m", &(1,)) else {
@@ -58,16 +58,16 @@ fn exercise(mut server: Server<u8>, now: Timestamp, sockets: &[SocketKey]) {
         assert!(!server.is_connected(*socket) && server.socket_id(*socket).is_some());
         let rooms: Vec<String> = server.rooms(*socket).map(String::from).collect();
         for room in &rooms {
-            assert_eq!(server.join(*socket, room), Ok(false), "it is in it");
+            assert_eq!(server.at(now).join(*socket, room), Ok(false), "it is in it");
             let audience = Audience::room(room.clone()).to("a").except("b");
-            server.broadcast(now, "/", &audience, &event).ok();
-            server.leave(*socket, room);
-            server.join(*socket, room).ok();
+            server.at(now).broadcast("/", &audience, &event).ok();
+            server.at(now).leave(*socket, room);
+            server.at(now).join(*socket, room).ok();
         }
-        assert_eq!(server.emit(now, *socket, &event), Ok(()));
-        assert!(server.accept_once(now, *socket, "offset", None).is_ok());
+        assert_eq!(server.at(now).emit(*socket, &event), Ok(()));
+        assert!(server.at(now).accept_once(*socket, "offset", None).is_ok());
     }
-    server.broadcast(now, "/", &Audience::all(), &event).ok();
+    server.at(now).broadcast("/", &Audience::all(), &event).ok();
     drain(&mut server);
     assert!(server.stats().log_packets <= PACKETS * stats.namespaces);
 
@@ -111,7 +111,7 @@ fn new_server() -> Server<u8> {
     let Ok(mut server) = Server::new(ServerConfig::new().recovery(recovery), entropy) else {
         unreachable!("the configuration is valid");
     };
-    assert_eq!(server.add_namespace("/"), Ok(()));
-    server.add_namespaces_matching(|name| name.starts_with("/room"));
+    assert_eq!(server.at(Timestamp::ZERO).add_namespace("/"), Ok(()));
+    server.at(Timestamp::ZERO).add_namespaces_matching(|name| name.starts_with("/room"));
     server
 }

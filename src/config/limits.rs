@@ -58,7 +58,7 @@ pub struct Limits {
     /// application emits faster than the network carries it. Default 64 MiB. If nothing that counts
     /// here is queued, one event of any size is accepted. Beyond the limit the emit is refused
     /// ([`QueueFull`](crate::hub::EmitError::QueueFull)), and
-    /// [`broadcast_with_reach`](crate::server::Server::broadcast_with_reach) tells how many
+    /// [`broadcast`](crate::hub::At::broadcast) tells how many
     /// recipients were left out. The connection stays open, with one exception: if it would miss a
     /// broadcast that recovery must replay, it is closed and its sockets are parked.
     pub queue_burst_bytes: usize,
@@ -106,7 +106,7 @@ pub struct Limits {
     /// reported as missing.
     pub broadcast_answer_bytes: usize,
     /// Client offsets that one session remembers for
-    /// [`Server::accept_once`](crate::server::Server::accept_once), and acknowledgements that it
+    /// [`At::accept_once`](crate::hub::At::accept_once), and acknowledgements that it
     /// remembers beside them. Default 1,024 each. The oldest are forgotten: an event that is
     /// repeated after that many others is treated as new.
     pub client_offsets: usize,

@@ -4,6 +4,8 @@ use alloc::string::String;
 
 use smallvec::SmallVec;
 
+use crate::id::SocketKey;
+
 /// Who a broadcast is for: rooms, minus rooms.
 ///
 /// Without a room it is for the whole namespace. Several rooms are a union; each socket receives
@@ -19,6 +21,7 @@ use smallvec::SmallVec;
 pub struct Audience {
     rooms: SmallVec<[String; 1]>,
     except: SmallVec<[String; 1]>,
+    except_sockets: SmallVec<[SocketKey; 1]>,
     volatile: bool,
     local: bool,
 }
@@ -48,6 +51,22 @@ impl Audience {
         self
     }
 
+    /// Leaves out one socket, whatever rooms it is in.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::hub::Audience;
+    ///
+    /// fn others(sender: SocketKey) -> Audience {
+    ///     Audience::room("lobby").except_socket(sender)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn except_socket(mut self, socket: SocketKey) -> Self {
+        self.except_sockets.push(socket);
+        self
+    }
+
     /// Makes the event volatile: whoever cannot take it at this moment does not get it, and it is
     /// not replayed.
     #[must_use]
@@ -71,6 +90,11 @@ impl Audience {
     /// The rooms left out.
     pub fn excepted(&self) -> impl Iterator<Item = &str> {
         self.except.iter().map(String::as_str)
+    }
+
+    /// The sockets left out one by one.
+    pub fn excepted_sockets(&self) -> impl Iterator<Item = SocketKey> {
+        self.except_sockets.iter().copied()
     }
 
     /// Whether the event is volatile.

@@ -132,13 +132,8 @@ impl Connects {
 }
 
 impl<D: Default> Hub<D> {
-    /// Lets a client in: with its former session if that can be recovered, with a new one
-    /// otherwise. `None` if the client has gone meanwhile.
-    ///
-    /// In one step the former link's connection is closed if it was still open, the session moves,
-    /// and CONNECT, the missed packets and everything live from now on stand in that order on the
-    /// new link.
-    pub fn accept(&mut self, now: Timestamp, request: ConnectRequest) -> Option<SocketKey> {
+    /// See [`At::accept`](super::At::accept).
+    pub(super) fn accept(&mut self, now: Timestamp, request: ConnectRequest) -> Option<SocketKey> {
         let now = self.advance(now);
         self.connects.get(request)?;
         let replay = self.replay(request);
@@ -231,12 +226,8 @@ impl<D: Default> Hub<D> {
         }));
     }
 
-    /// Answers CONNECT with CONNECT_ERROR. The connection stays open, and a session that the
-    /// client might have recovered stays parked; one that it has in the namespace is over. Returns
-    /// false if the client has gone meanwhile. A rejection of more than
-    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes) is sent without its data and with the
-    /// message `Rejected`.
-    pub fn reject(
+    /// See [`At::reject`](super::At::reject).
+    pub(super) fn reject(
         &mut self,
         now: Timestamp,
         request: ConnectRequest,

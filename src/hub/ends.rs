@@ -11,10 +11,8 @@ use super::{
 use crate::{id::SocketKey, stats::increment, time::Timestamp};
 
 impl<D: Default> Hub<D> {
-    /// Disconnects a socket for good, connected or parked, and its connection too if
-    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
-    /// Returns false if the session has ended already.
-    pub fn disconnect(
+    /// See [`At::disconnect`](super::At::disconnect).
+    pub(super) fn disconnect(
         &mut self,
         now: Timestamp,
         socket: SocketKey,

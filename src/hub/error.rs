@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::message::AckToken;
+use crate::socket::EncodeError;
 
 /// Why a socket could not join a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -26,9 +27,12 @@ pub enum RoomError {
 }
 
 /// Why an event was not emitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EmitError {
+    /// The name or the arguments cannot be sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// The session has ended, or it is parked and the event would not be replayed.
     #[error("the socket is not connected")]
     NotConnected,

@@ -35,8 +35,8 @@ pub enum Event<D> {
         /// Why.
         reason: CloseReason,
     },
-    /// A client wants to join a namespace. Answer with [`Server::accept`](crate::server::Server::accept)
-    /// or [`Server::reject`](crate::server::Server::reject); until then the client waits, within
+    /// A client wants to join a namespace. Answer with [`At::accept`](crate::hub::At::accept)
+    /// or [`At::reject`](crate::hub::At::reject); until then the client waits, within
     /// [`connect_timeout`](crate::ServerConfig::connect_timeout) if it is in no other namespace.
     ///
     /// A session that the client claims does not expire before the answer, and what it missed does
@@ -88,7 +88,7 @@ pub enum Event<D> {
         socket: SocketKey,
         /// The event.
         event: socket::Event,
-        /// What to pass to [`Server::ack`](crate::server::Server::ack) if the client asked for an
+        /// What to pass to [`At::ack`](crate::hub::At::ack) if the client asked for an
         /// acknowledgement.
         ack: Option<AckToken>,
     },

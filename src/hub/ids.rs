@@ -99,7 +99,7 @@ mod tests {
         };
         let config = ServerConfig::new().recovery(RecoveryConfig::default());
         let mut hub = Hub::new(Arc::new(config), entropy).unwrap();
-        hub.add_namespace("/").unwrap();
+        hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
         hub
     }
 
@@ -125,7 +125,7 @@ mod tests {
         while let Some(output) = hub.poll_output() {
             match output {
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    hub.accept(NOW, request).unwrap();
+                    hub.at(NOW).accept(request).unwrap();
                 }
                 Output::Event(Event::Connected { socket, recovery, .. }) => {
                     return (socket, recovery);
@@ -144,10 +144,10 @@ mod tests {
     #[test]
     fn no_private_id_outlives_its_session() {
         let ends: [fn(&mut Hub<u8>, SocketKey); 4] = [
-            |hub, socket| assert!(hub.disconnect(NOW, socket, false)),
+            |hub, socket| assert!(hub.at(NOW).disconnect(socket, false)),
             |hub, socket| {
                 detach(hub, socket, DisconnectReason::PingTimeout);
-                assert!(hub.disconnect(NOW, socket, false));
+                assert!(hub.at(NOW).disconnect(socket, false));
             },
             |hub, socket| detach(hub, socket, DisconnectReason::ClientNamespaceDisconnect),
             |hub, socket| {
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn namespaces_that_come_and_go_never_use_up_the_ids() {
         let mut hub = hub();
-        hub.add_namespaces_matching(|_| true);
+        hub.at(Timestamp::ZERO).add_namespaces_matching(|_| true);
         hub.namespace_ids.next = NamespaceIds::NONE - 2;
         let stays = connect_to(&mut hub, "/stays", None).0;
         let ids: Vec<u32> = (0..4)
@@ -190,11 +190,11 @@ mod tests {
     #[test]
     fn a_namespace_with_the_id_of_another_one_has_nothing_of_it() {
         let mut hub = hub();
-        hub.add_namespaces_matching(|_| true);
+        hub.at(Timestamp::ZERO).add_namespaces_matching(|_| true);
         let former = connect_to(&mut hub, "/a", None).0;
         let event = socket::Event::new("ask", &()).unwrap();
         let ask = |hub: &mut Hub<u8>, socket| {
-            hub.emit_with_ack(NOW, socket, &event, Duration::from_secs(1)).unwrap()
+            hub.at(NOW).emit_with_ack(socket, &event, Duration::from_secs(1)).unwrap()
         };
         let asked = ask(&mut hub, former);
         detach(&mut hub, former, LEFT);

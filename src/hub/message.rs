@@ -145,8 +145,8 @@ impl Delivery {
 }
 
 /// Entitles to acknowledge one event of a client, once. Consumed by
-/// [`Server::ack`](crate::server::Server::ack) or, if the event could not be handled, by
-/// [`Server::withdraw`](crate::server::Server::withdraw).
+/// [`At::ack`](crate::hub::At::ack) or, if the event could not be handled, by
+/// [`At::withdraw`](crate::hub::At::withdraw).
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(crate) socket: Attached,
@@ -168,7 +168,7 @@ impl AckToken {
     }
 }
 
-/// Whether an event is to be handled. See [`Server::accept_once`](crate::server::Server::accept_once).
+/// Whether an event is to be handled. See [`At::accept_once`](crate::hub::At::accept_once).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a duplicate is not to be handled"]
 pub enum Once {

@@ -27,10 +27,10 @@ mod acks;
 mod admin;
 mod admission;
 mod answers;
+mod at;
 mod audience;
 mod claim;
 mod connect;
-mod emit;
 mod ends;
 mod error;
 mod event;
@@ -44,6 +44,7 @@ mod outgoing;
 mod output;
 mod pacing;
 mod poison;
+mod reach;
 mod reason;
 #[cfg(test)]
 mod rebuild;
@@ -63,14 +64,17 @@ use alloc::{
 };
 use core::{fmt, time::Duration};
 
+pub(crate) use self::at::Carrier;
 pub(crate) use self::message::{Attached, ConnectSerial, Reliability, ReplyKind, RequestKind};
 pub use self::{
     acks::AckFailure,
+    at::{At, Broadcast, ToSocket},
     audience::Audience,
     error::{AckError, EmitError, NamespaceError, OnceError, RoomError},
     event::Event,
     message::{AckToken, Delivery, Once, Reply, Request},
     output::Output,
+    reach::Reach,
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
     request::ConnectRequest,

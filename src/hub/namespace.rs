@@ -122,7 +122,7 @@ impl<D> Namespace<D> {
         let is_volatile = audience.is_volatile();
         let is_logged = self.config.recovery.is_some() && !is_volatile;
         self.config.check_event(event, is_logged)?;
-        let Some(addressees) = self.sessions.resolve(audience) else { return Ok(0) };
+        let Some(addressees) = self.sessions.resolve(self.id, audience) else { return Ok(0) };
         let mut to = SmallVec::with_capacity(self.sessions.reach(&addressees));
         self.sessions.visit(&addressees, |occupant| to.push(occupant.connection));
         if to.is_empty() && !is_logged {
@@ -149,7 +149,7 @@ impl<D> Namespace<D> {
     ) -> Result<AckId, EmitError> {
         self.config.check_event(event, false)?;
         self.check_acks()?;
-        let addressees = self.sessions.resolve(audience).unwrap_or_default();
+        let addressees = self.sessions.resolve(self.id, audience).unwrap_or_default();
         let (mut to, mut sockets) = (SmallVec::new(), Vec::new());
         self.sessions.visit(&addressees, |occupant| {
             to.push(occupant.connection);

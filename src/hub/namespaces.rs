@@ -9,12 +9,8 @@ use crate::{socket::NamespaceName, stats::increment};
 const RECORD_SEPARATOR: char = '\u{1e}';
 
 impl<D: Default> Hub<D> {
-    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
-    ///
-    /// # Errors
-    ///
-    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
-    pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
+    /// See [`At::add_namespace`](super::At::add_namespace).
+    pub(super) fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
         let name = NamespaceName::new(name).map_err(|_| NamespaceError::InvalidName)?;
         if !self.names.contains_key(&name) {
             self.create_namespace(name, false)?;
@@ -22,12 +18,11 @@ impl<D: Default> Hub<D> {
         Ok(())
     }
 
-    /// Lets clients ask to join every namespace whose name satisfies `predicate`.
-    ///
-    /// Such a namespace is made when the first client asks for it, and goes when no session,
-    /// connected or parked, is left in it. One whose name contains U+001E is never made: HTTP
-    /// long-polling cannot carry it.
-    pub fn add_namespaces_matching(&mut self, predicate: impl Fn(&str) -> bool + Send + 'static) {
+    /// See [`At::add_namespaces_matching`](super::At::add_namespaces_matching).
+    pub(super) fn add_namespaces_matching(
+        &mut self,
+        predicate: impl Fn(&str) -> bool + Send + 'static,
+    ) {
         self.predicates.push(Box::new(predicate));
     }
 

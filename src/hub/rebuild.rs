@@ -59,7 +59,7 @@ fn hub(config: &Arc<ServerConfig>) -> Hub<u32> {
         }
     };
     let mut hub = Hub::new(config.clone(), entropy).unwrap();
-    hub.add_namespaces_matching(|name| name.starts_with("/dynamic"));
+    hub.at(Timestamp::ZERO).add_namespaces_matching(|name| name.starts_with("/dynamic"));
     hub
 }
 
@@ -124,8 +124,8 @@ fn play(flags: u8, steps: &[Step], after_restart: &[Step]) -> BTreeSet<&'static 
     let config = config(flags);
     let mut tape = Tape::new(hub(&config));
     let before = record(&mut tape.hub);
-    tape.hub.add_namespace("/").unwrap();
-    tape.hub.add_namespace("/static").unwrap();
+    tape.hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
+    tape.hub.at(Timestamp::ZERO).add_namespace("/static").unwrap();
     tape.play(steps);
     let mut rebuilt = Rebuilt::new();
     replay(&mut rebuilt, &config, &before);
@@ -134,8 +134,8 @@ fn play(flags: u8, steps: &[Step], after_restart: &[Step]) -> BTreeSet<&'static 
     let snapshot = tape.hub.snapshot(tape.now);
     let restored = || {
         let mut hub = hub(&config);
-        hub.add_namespace("/").unwrap();
-        hub.restore(tape.now, snapshot.clone()).unwrap();
+        hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
+        hub.at(tape.now).restore(snapshot.clone()).unwrap();
         hub
     };
     let mut rebuilt: Rebuilt = restored()
@@ -243,10 +243,10 @@ impl Tape {
         };
         match a % 4 {
             0 => {
-                self.hub.reject(self.now, request, &Rejection::new("no"));
+                self.hub.at(self.now).reject(request, &Rejection::new("no"));
             }
             _ => {
-                self.hub.accept(self.now, request);
+                self.hub.at(self.now).accept(request);
             }
         }
     }
@@ -262,7 +262,7 @@ impl Tape {
         let reason = DisconnectReason::PingTimeout;
         match b % 5 {
             0 => {
-                self.hub.disconnect(self.now, socket.key, c.is_multiple_of(2));
+                self.hub.at(self.now).disconnect(socket.key, c.is_multiple_of(2));
             }
             1 => {
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
@@ -278,17 +278,20 @@ impl Tape {
         let key = socket.key;
         let namespace = NAMESPACES[usize::from(c % 2)];
         match b % 8 {
-            0..3 => drop(self.hub.join(key, room)),
+            0..3 => drop(self.hub.at(self.now).join(key, room)),
             3 | 4 => {
-                self.hub.leave(key, room);
+                self.hub.at(self.now).leave(key, room);
             }
-            5 => drop(self.hub.set_data(key, u32::from(c))),
-            6 => drop(self.hub.update_data(key, |data| *data += u32::from(c))),
+            5 => drop(self.hub.at(self.now).set_data(key, u32::from(c))),
+            6 => drop(self.hub.at(self.now).update_data(key, |data| *data += u32::from(c))),
             // Rooms of the names of sessions.
             _ => {
                 let id = self.hub.socket_id(key).map(|id| id.to_string());
                 let everyone = Audience::all();
-                self.hub.sockets_join(namespace, &everyone, &id.unwrap_or_default()).ok();
+                self.hub
+                    .at(self.now)
+                    .sockets_join(namespace, &everyone, &id.unwrap_or_default())
+                    .ok();
             }
         }
     }
@@ -305,14 +308,15 @@ impl Tape {
             _ => Audience::all().except(room),
         };
         match b % 6 {
-            0 => drop(self.hub.emit(now, key, &event)),
-            1 => drop(self.hub.emit_volatile(now, key, &event)),
-            2 => self.acks.extend(self.hub.emit_with_ack(now, key, &event, timeout).ok()),
+            0 => drop(self.hub.at(now).emit(key, &event)),
+            1 => drop(self.hub.at(now).emit_volatile(key, &event)),
+            2 => self.acks.extend(self.hub.at(now).emit_with_ack(key, &event, timeout).ok()),
             3 => {
-                let ack = self.hub.broadcast_with_ack(now, namespace, &audience, &event, timeout);
+                let ack =
+                    self.hub.at(now).broadcast_with_ack(namespace, &audience, &event, timeout);
                 self.acks.extend(ack.ok());
             }
-            _ => drop(self.hub.broadcast(now, namespace, &audience, &event)),
+            _ => drop(self.hub.at(now).broadcast(namespace, &audience, &event)),
         }
     }
 
@@ -339,19 +343,19 @@ impl Tape {
             4 => {
                 let token = AckToken::new(socket, u64::from(c));
                 let offset = format!("{}", c % 5);
-                let once = self.hub.accept_once(self.now, socket.key, &offset, Some(token));
+                let once = self.hub.at(self.now).accept_once(socket.key, &offset, Some(token));
                 if let Ok(Once::Fresh(token)) = once {
                     self.tokens.extend(token);
                 }
             }
             5 => {
                 if let Some(token) = token.map(|index| self.tokens.swap_remove(index)) {
-                    self.hub.ack(self.now, token, &args);
+                    self.hub.at(self.now).ack(token, &args);
                 }
             }
             _ => {
                 if let Some(token) = token.map(|index| self.tokens.swap_remove(index)) {
-                    self.hub.withdraw(token);
+                    self.hub.at(self.now).withdraw(token);
                 }
             }
         }

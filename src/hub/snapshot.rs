@@ -22,7 +22,7 @@ use crate::{
 /// Everything that recovery needs of a server: for each namespace the log and the sessions, with
 /// their ids, rooms, data, and what they remember of their clients' events.
 ///
-/// Made by [`Server::snapshot`](crate::server::Server::snapshot), which says what is in it and what
+/// Made by [`Hub::snapshot`], which says what is in it and what
 /// is not. It is plain data for any format of serde: the embedder writes it where the next process
 /// finds it.
 ///
@@ -78,8 +78,42 @@ impl<D> Snapshot<D> {
 }
 
 impl<D: Clone> Hub<D> {
-    /// Takes a snapshot; see [`Server::snapshot`](crate::server::Server::snapshot). What is still
-    /// to be polled is not in it, nor are requests on their way from links.
+    /// Takes a snapshot of everything that recovery needs, for a process that takes over after
+    /// this one has ended: clients then recover as if there had been no restart.
+    ///
+    /// To end a process, close its connections with [`shutdown`](crate::server::Server::shutdown), take all output
+    /// and handle its events, and take the snapshot last. Whatever happens in this process
+    /// afterwards is not known to the next one.
+    ///
+    /// * Each session is in it with its ids, data, rooms now and before, and with what it remembers
+    ///   of its client's events. Connected ones count as disconnected at this moment.
+    /// * Each log is in it, with the packets that it holds and with what it knows of those that it
+    ///   does not hold any more.
+    /// * Connections end with their process, and so do the [`ConnectionId`](crate::ConnectionId)s,
+    ///   [`SocketKey`]s and [`AckToken`](super::AckToken)s that the application may hold.
+    /// * Acknowledgements that the application waits for end with the process as well: nobody would
+    ///   know what to do with the answers. An event that asks for one is not replayed after the
+    ///   restart, even with [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events).
+    /// * An event that was [accepted once](super::At::accept_once) counts as handled, whether or not it
+    ///   was acknowledged; if it was not, it will not be. So acknowledge first.
+    ///
+    /// Takes O(n log n) in the sessions, rooms and packets that are held, and shares the packets' bytes
+    /// with the server.
+    ///
+    /// With a hub alone, what is still to be polled is not in it, nor are requests on their way from
+    /// links.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn save(server: &mut Server, now: Timestamp) -> serde_json::Result<String> {
+    ///     server.shutdown(now);
+    ///     while let Some(_output) = server.poll_output() { /* carry it out, handle its events */ }
+    ///     serde_json::to_string(&server.snapshot(now))
+    /// }
+    /// # save(&mut Server::new(Default::default(), |dest: &mut [u8]| dest.fill(7)).unwrap(), Timestamp::ZERO).unwrap();
+    /// ```
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Snapshot<D> {
         let taken_at = self.now.max(now);
@@ -97,14 +131,8 @@ impl<D: Clone> Hub<D> {
 }
 
 impl<D: Default> Hub<D> {
-    /// Takes over the sessions of an earlier process; see
-    /// [`Server::restore`](crate::server::Server::restore).
-    ///
-    /// # Errors
-    ///
-    /// [`RestoreError`] if the hub has had sessions already, or if the snapshot is damaged. Then
-    /// nothing has changed.
-    pub fn restore(
+    /// See [`At::restore`](super::At::restore).
+    pub(super) fn restore(
         &mut self,
         now: Timestamp,
         snapshot: Snapshot<D>,

@@ -38,7 +38,7 @@ mod tests {
     fn the_client_acknowledges() {
         let mut pair = Pair::connected(websocket(), recovering());
         let socket = pair.socket();
-        pair.server.emit_with_ack(pair.now, socket, &event("m", 1), SECOND).unwrap();
+        pair.server.at(pair.now).emit_with_ack(socket, &event("m", 1), SECOND).unwrap();
         pair.settle();
         let token = pair.events.drain(..).find_map(|event| match event {
             Event::Received { ack, .. } => ack,

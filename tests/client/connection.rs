@@ -88,7 +88,7 @@ mod tests {
             });
             assert_eq!(received, [vec![bytes.clone()]]);
             let socket = pair.socket();
-            pair.server.emit(pair.now, socket, &file).unwrap();
+            pair.server.at(pair.now).emit(socket, &file).unwrap();
             pair.settle();
             let received = pair.pick(|event| match event {
                 Event::Received { event, .. } => Some(event.attachments().to_vec()),
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn several_namespaces_share_a_connection() {
         let mut pair = Pair::connected(websocket(), recovering());
-        pair.server.add_namespace("/admin").unwrap();
+        pair.server.at(pair.now).add_namespace("/admin").unwrap();
         let name = pair.client.connect(pair.now, "admin", Auth::None).unwrap();
         pair.settle();
         assert_eq!(name.as_str(), "/admin");
@@ -126,7 +126,7 @@ mod tests {
             _ => None,
         });
         let rejection = Rejection::new("not authorized").data(&("code", 7)).unwrap();
-        pair.server.reject(pair.now, request[0], &rejection);
+        pair.server.at(pair.now).reject(request[0], &rejection);
         pair.settle();
         let errors = pair.pick(|event| match event {
             Event::ConnectError { error, .. } => Some(error.clone()),
@@ -311,7 +311,7 @@ mod tests {
     fn the_server_disconnects_for_good() {
         let mut pair = Pair::connected(websocket(), recovering());
         let socket = pair.socket();
-        pair.server.disconnect(pair.now, socket, true);
+        pair.server.at(pair.now).disconnect(socket, true);
         pair.settle();
         assert!(!pair.client.is_active("/") && !pair.client.is_recoverable("/"));
         assert_eq!(pair.client.deadline(), None);

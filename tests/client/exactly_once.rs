@@ -217,7 +217,7 @@ mod counted {
         pair.settle();
         let token = token(&mut pair);
         pair.cut();
-        assert!(pair.server.ack(pair.now, token, &Args::new(&("done",)).unwrap()), "kept");
+        assert!(pair.server.at(pair.now).ack(token, &Args::new(&("done",)).unwrap()), "kept");
         pair.reconnect();
         assert_eq!(pair.outcomes(), [Ok(r#"["done"]"#.to_owned())]);
         assert!(pair.server_numbers().is_empty(), "not delivered again");
@@ -238,7 +238,7 @@ mod counted {
             let token = token(&mut pair);
             pair.half_open();
             pair.reconnect();
-            pair.server.ack(pair.now, token, &Args::new(&(2,)).unwrap());
+            pair.server.at(pair.now).ack(token, &Args::new(&(2,)).unwrap());
             pair.settle();
             assert_eq!(pair.outcomes(), [Ok("[2]".to_owned())]);
             assert!(pair.server_numbers().is_empty(), "not delivered again");
@@ -288,7 +288,7 @@ mod counted {
         let socket = pair.socket();
         pair.collect();
         pair.cut();
-        pair.server.disconnect(pair.now, socket, false);
+        pair.server.at(pair.now).disconnect(socket, false);
         pair.reconnect();
         assert!(!pair.client.is_recovered("/"));
     }
@@ -403,7 +403,7 @@ mod counted {
         pair.settle();
         assert!(pair.client.is_recovered("/"));
         pair.client.emit_with_ack(pair.now, "/", &event("m", 2), MINUTE).unwrap();
-        pair.server.ack(pair.now, former, &Args::empty());
+        pair.server.at(pair.now).ack(former, &Args::empty());
         pair.settle();
         assert_eq!(pair.outcomes(), [], "the answer to an event of the former process");
         pair.client.emit(pair.now, "/", &event("m", 3)).unwrap();
@@ -494,7 +494,7 @@ mod raw {
     /// What an application does: handles it if it is fresh.
     fn accept(world: &mut World) -> Once {
         let (socket, offset, token) = received(world);
-        let once = world.server.accept_once(world.now, socket, &offset, token).unwrap();
+        let once = world.server.at(world.now).accept_once(socket, &offset, token).unwrap();
         world.drain();
         once
     }
@@ -507,7 +507,7 @@ mod raw {
     }
 
     fn ack(world: &mut World, token: AckToken, text: &str) -> bool {
-        let is_taken = world.server.ack(world.now, token, &Args::new(&(text,)).unwrap());
+        let is_taken = world.server.at(world.now).ack(token, &Args::new(&(text,)).unwrap());
         world.drain();
         is_taken
     }
@@ -625,11 +625,11 @@ mod raw {
         let (socket, _) = world.connected();
         let long = "x".repeat(256);
         for offset in ["", &long] {
-            let result = world.server.accept_once(world.now, socket, offset, None);
+            let result = world.server.at(world.now).accept_once(socket, offset, None);
             assert_eq!(result, Err(OnceError::OffsetLength { limit: 255 }));
         }
         world.send(client, "41");
-        let result = world.server.accept_once(world.now, socket, "a", None);
+        let result = world.server.at(world.now).accept_once(socket, "a", None);
         assert_eq!(result, Err(OnceError::UnknownSocket));
     }
 

@@ -16,7 +16,7 @@ mod tests {
 
     fn pair() -> Pair {
         let mut pair = Pair::connected(websocket(), recovering());
-        pair.server.add_namespace("/b").unwrap();
+        pair.server.at(pair.now).add_namespace("/b").unwrap();
         pair.client.connect(pair.now, "/b", Auth::None).unwrap();
         pair.settle();
         assert!(pair.client.is_connected("/b"));
@@ -59,7 +59,7 @@ mod tests {
                 });
                 assert!(news.is_empty(), "{news:?}");
                 // The present stay is a whole one.
-                pair.server.broadcast(pair.now, "/b", &Audience::all(), &event("m", 8)).unwrap();
+                pair.server.at(pair.now).broadcast("/b", &Audience::all(), &event("m", 8)).unwrap();
                 pair.settle();
                 assert_eq!(pair.numbers(), [8]);
             }
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn a_server_disconnect_that_crosses_the_clients_own_does_not_end_the_next_session() {
         crossed(|pair| {
-            let socket = pair.server.fetch_sockets("/b", &Audience::all()).unwrap()[0];
-            assert!(pair.server.disconnect(pair.now, socket, false));
+            let socket = pair.server.at(pair.now).fetch_sockets("/b", &Audience::all()).unwrap()[0];
+            assert!(pair.server.at(pair.now).disconnect(socket, false));
         });
     }
 
     #[test]
     fn an_event_from_before_leaving_is_not_delivered_after_rejoining() {
         crossed(|pair| {
-            pair.server.broadcast(pair.now, "/b", &Audience::all(), &event("m", 7)).unwrap();
+            pair.server.at(pair.now).broadcast("/b", &Audience::all(), &event("m", 7)).unwrap();
         });
     }
 
@@ -112,8 +112,8 @@ mod tests {
         pair.client.forget(pair.now, "/b");
         pair.client.connect(pair.now, "/b", Auth::None).unwrap();
         pair.settle();
-        let socket = pair.server.fetch_sockets("/b", &Audience::all()).unwrap()[0];
-        assert!(pair.server.disconnect(pair.now, socket, false));
+        let socket = pair.server.at(pair.now).fetch_sockets("/b", &Audience::all()).unwrap()[0];
+        assert!(pair.server.at(pair.now).disconnect(socket, false));
         pair.settle();
         assert!(!pair.client.is_active("/b"));
     }
@@ -153,7 +153,7 @@ mod tests {
             if let server::Event::Received { event, ack: Some(token), .. } = it {
                 let number: u64 = event.get(0).unwrap();
                 let args = socket::Args::new(&(format!("{text} {number}"),)).unwrap();
-                pair.server.ack(pair.now, token, &args);
+                pair.server.at(pair.now).ack(token, &args);
             }
         }
     }

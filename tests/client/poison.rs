@@ -187,7 +187,7 @@ mod tests {
         let mut pair = Pair::connected(websocket(), small());
         let socket = pair.socket();
         let question = event("question", 1);
-        pair.server.emit_with_ack(pair.now, socket, &question, MINUTE).unwrap();
+        pair.server.at(pair.now).emit_with_ack(socket, &question, MINUTE).unwrap();
         pair.settle();
         let token = pair.events.drain(..).find_map(|event| match event {
             Event::Received { ack, .. } => ack,

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn all_namespaces_come_back() {
         let mut pair = Pair::connected(websocket(), ServerConfig::new());
-        pair.server.add_namespace("/b").unwrap();
+        pair.server.at(pair.now).add_namespace("/b").unwrap();
         pair.client.connect(pair.now, "/b", Auth::None).unwrap();
         pair.settle();
         pair.cut();

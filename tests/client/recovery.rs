@@ -202,7 +202,7 @@ mod tests {
         pair.broadcast(1);
         let text = socket::Event::new("m", &("text",)).unwrap();
         let volatile = crate::client_support::server_audience().volatile();
-        pair.server.broadcast(pair.now, "/", &volatile, &text).unwrap();
+        pair.server.at(pair.now).broadcast("/", &volatile, &text).unwrap();
         pair.settle();
         pair.cut();
         pair.events.clear();

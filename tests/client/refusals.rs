@@ -368,7 +368,7 @@ mod tests {
             pair.broadcast(1);
             pair.settle();
             let audience = socketio_proto::hub::Audience::all();
-            pair.server.broadcast(pair.now, "/", &audience, &attached(3)).unwrap();
+            pair.server.at(pair.now).broadcast("/", &audience, &attached(3)).unwrap();
             pair.broadcast(2);
             pair.advance(2 * MINUTE);
             assert!(pair.client.is_connected("/"));

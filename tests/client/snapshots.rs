@@ -118,7 +118,7 @@ mod tests {
         pair.client.emit_with_retries(pair.now, "/", &event("m", 3)).unwrap();
         let socket = pair.socket();
         restart(&mut pair, websocket());
-        pair.server.disconnect(pair.now, socket, false);
+        pair.server.at(pair.now).disconnect(socket, false);
         pair.settle();
         let reported = [r#"unconfirmed ["m",1]"#, r#"unconfirmed ["m",2]"#, "acked [3]"];
         assert_eq!(words(&mut pair), reported);

@@ -23,7 +23,7 @@ mod offsets {
                 _ => None,
             })
             .expect("an event");
-        let once = world.server.accept_once(world.now, socket, &offset, token).unwrap();
+        let once = world.server.at(world.now).accept_once(socket, &offset, token).unwrap();
         world.drain();
         once
     }
@@ -36,7 +36,7 @@ mod offsets {
     }
 
     fn ack(world: &mut World, token: AckToken) {
-        assert!(world.server.ack(world.now, token, &Args::empty()));
+        assert!(world.server.at(world.now).ack(token, &Args::empty()));
         world.drain();
     }
 
@@ -50,7 +50,7 @@ mod offsets {
         let (client, _) = world.connect();
         send(&mut world, client, 1);
         let token = fresh(&mut world);
-        assert!(world.server.withdraw(token));
+        assert!(world.server.at(world.now).withdraw(token));
         world.drain();
         assert!(world.texts(client).is_empty(), "nobody is told");
         send(&mut world, client, 2);
@@ -69,7 +69,7 @@ mod offsets {
         let token = fresh(&mut world);
         send(&mut world, client, 2);
         assert_eq!(accept(&mut world), Once::Duplicate);
-        assert!(world.server.withdraw(token));
+        assert!(world.server.at(world.now).withdraw(token));
         send(&mut world, client, 3);
         let token = fresh(&mut world);
         ack(&mut world, token);
@@ -83,12 +83,12 @@ mod offsets {
         send(&mut world, client, 1);
         let token = fresh(&mut world);
         world.cut(client);
-        assert!(world.server.withdraw(token));
+        assert!(world.server.at(world.now).withdraw(token));
         let (client, _) = world.claim(&session, None);
         send(&mut world, client, 1);
         let token = fresh(&mut world);
         world.send(client, "41");
-        assert!(!world.server.withdraw(token), "over");
+        assert!(!world.server.at(world.now).withdraw(token), "over");
     }
 
     #[test]
@@ -99,14 +99,14 @@ mod offsets {
         let (client, _) = world.connect();
         send(&mut world, client, 1);
         let token = world.token();
-        assert!(!world.server.withdraw(token));
+        assert!(!world.server.at(world.now).withdraw(token));
 
         send(&mut world, client, 2);
         let token = fresh(&mut world);
         world.send(client, r#"423["m","o-2"]"#);
         let later = fresh(&mut world);
-        assert!(!world.server.withdraw(token), "forgotten for the later one");
-        assert!(world.server.withdraw(later));
+        assert!(!world.server.at(world.now).withdraw(token), "forgotten for the later one");
+        assert!(world.server.at(world.now).withdraw(later));
     }
 }
 
@@ -156,13 +156,13 @@ mod counted {
             for _ in 0..failures {
                 let (number, token) = received(&mut pair).pop().unwrap();
                 order.push(number);
-                assert!(pair.server.withdraw(token));
+                assert!(pair.server.at(pair.now).withdraw(token));
                 assert!(received(&mut pair).is_empty(), "after its ack_timeout only");
                 pair.advance(SECOND);
             }
             let (number, token) = received(&mut pair).pop().unwrap();
             order.push(number);
-            pair.server.ack(pair.now, token, &Args::new(&(number,)).unwrap());
+            pair.server.at(pair.now).ack(token, &Args::new(&(number,)).unwrap());
         }
         pair.settle();
         assert_eq!(order, [0, 0, 0, 1]);
@@ -177,7 +177,7 @@ mod counted {
         for _ in 0..10 {
             for (_, token) in received(&mut pair) {
                 times += 1;
-                assert!(pair.server.withdraw(token));
+                assert!(pair.server.at(pair.now).withdraw(token));
             }
             pair.advance(SECOND);
         }
@@ -192,16 +192,16 @@ mod counted {
             let (_, token) = received(&mut pair).pop().unwrap();
             let mut token = Some(token);
             if is_withdrawn_first {
-                pair.server.withdraw(token.take().unwrap());
+                pair.server.at(pair.now).withdraw(token.take().unwrap());
             }
             pair.cut();
             if let Some(token) = token {
-                assert!(pair.server.withdraw(token), "parked");
+                assert!(pair.server.at(pair.now).withdraw(token), "parked");
             }
             pair.client.reconnect(pair.now);
             let (_, token) = received(&mut pair).pop().expect("sent again at once");
             assert!(pair.client.is_recovered("/"));
-            pair.server.ack(pair.now, token, &Args::empty());
+            pair.server.at(pair.now).ack(token, &Args::empty());
             pair.settle();
             assert_eq!(pair.outcomes(), [Ok("[]".to_owned())]);
         }
@@ -214,14 +214,14 @@ mod counted {
         for is_last in [false, true] {
             let (_, token) = received(&mut pair).pop().unwrap();
             let socket = token.socket();
-            let once = pair.server.accept_once(pair.now, socket, "o-7", Some(token)).unwrap();
+            let once = pair.server.at(pair.now).accept_once(socket, "o-7", Some(token)).unwrap();
             let socketio_proto::hub::Once::Fresh(Some(token)) = once else {
                 panic!("{once:?}");
             };
             if is_last {
-                pair.server.ack(pair.now, token, &Args::empty());
+                pair.server.at(pair.now).ack(token, &Args::empty());
             } else {
-                assert!(pair.server.withdraw(token));
+                assert!(pair.server.at(pair.now).withdraw(token));
                 pair.advance(SECOND);
             }
         }
@@ -234,7 +234,7 @@ mod counted {
         let mut pair = pair(3);
         pair.client.emit_with_ack(pair.now, "/", &event("m", 7), 5 * SECOND).unwrap();
         let (_, token) = received(&mut pair).pop().unwrap();
-        assert!(pair.server.withdraw(token));
+        assert!(pair.server.at(pair.now).withdraw(token));
         pair.cut();
         pair.reconnect();
         pair.advance(5 * SECOND);

@@ -94,7 +94,7 @@ fn what_a_verb_causes_while_draining_comes_out_in_the_same_drain() {
             Output::Event(Event::Received { .. }) => {
                 received += 1;
                 let event = socket::Event::new("told", &(received,)).unwrap();
-                world.server.emit(world.now, socket, &event).unwrap();
+                world.server.at(world.now).emit(socket, &event).unwrap();
             }
             Output::Send { wire, frame: Frame::Text(text) } => {
                 sent += 1;

@@ -146,8 +146,9 @@ fn the_separator_of_polling_inside_of_a_message() {
     assert_eq!(event.get::<String>(0).unwrap(), "x\u{1e}40\u{1e}41");
     // It goes out escaped, whoever reads it and however.
     let again = socket::Event::new("a", &(event.get::<String>(0).unwrap(),)).unwrap();
-    let (socket, now) = (world.server.fetch_sockets("/", &Audience::all()).unwrap()[1], world.now);
-    world.server.emit(now, socket, &again).unwrap();
+    let (socket, now) =
+        (world.server.at(world.now).fetch_sockets("/", &Audience::all()).unwrap()[1], world.now);
+    world.server.at(now).emit(socket, &again).unwrap();
     world.drain();
     assert!(!world.texts(client).concat().contains('\u{1e}'));
     bystander.check(&mut world);

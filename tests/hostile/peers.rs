@@ -277,7 +277,7 @@ fn requests_with_sids_that_were_made_up() {
 #[test]
 fn one_client_in_thousands_of_namespaces() {
     let (mut world, mut bystander) = world(|_| {});
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     let client = world.open();
     for number in 0..5_000 {
         world.send(client, &format!("40/n{number},"));
@@ -293,7 +293,7 @@ fn one_client_in_thousands_of_namespaces() {
 #[test]
 fn thousands_of_clients_in_namespaces_of_their_own() {
     let (mut world, mut bystander) = world(|limits| limits.namespaces = 100);
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     for number in 0..500 {
         let client = world.open();
         world.send(client, &format!("40/n{number},"));
@@ -323,9 +323,9 @@ fn one_client_in_thousands_of_rooms() {
     let (_client, _) = world.connect();
     let (socket, _) = world.connected();
     let names = (0..5_000).map(|number| format!("room {number}"));
-    let joined = names.filter(|name| world.server.join(socket, name).is_ok()).count();
+    let joined = names.filter(|name| world.server.at(world.now).join(socket, name).is_ok()).count();
     assert_eq!(joined, 1_023, "and its own");
-    assert!(world.server.join(socket, &"x".repeat(300)).is_err());
+    assert!(world.server.at(world.now).join(socket, &"x".repeat(300)).is_err());
     assert_eq!(totals(&world).joins_refused, 5_000 - 1_023 + 1);
     bystander.check(&mut world);
 }
@@ -339,7 +339,7 @@ fn questions_that_are_never_answered() {
     let question = socket::Event::new("question", &()).unwrap();
     for number in 0..5_000 {
         let (now, timeout) = (world.now, Duration::from_secs(20));
-        let asked = world.server.emit_with_ack(now, socket, &question, timeout);
+        let asked = world.server.at(now).emit_with_ack(socket, &question, timeout);
         let is_over = matches!(asked, Err(EmitError::TooManyAcks { .. }));
         assert_eq!(is_over, number >= 1_000);
         world.drain();
@@ -364,7 +364,7 @@ fn large_answers_to_broadcasts() {
     for id in 0..20_u32 {
         let (now, timeout) = (world.now, Duration::from_secs(20));
         let everyone = Audience::all();
-        world.server.broadcast_with_ack(now, "/", &everyone, &question, timeout).unwrap();
+        world.server.at(now).broadcast_with_ack("/", &everyone, &question, timeout).unwrap();
         world.drain();
         world.send(honest, &format!("43{id}[\"yes\"]"));
         world.send(hostile, &format!("43{id}[\"{}\"]", "x".repeat(300_000)));
@@ -393,7 +393,7 @@ fn reading_nothing() {
     let message = socket::Event::new("m", &("x".repeat(10_000),)).unwrap();
     for _ in 0..500 {
         let now = world.now;
-        world.server.broadcast(now, "/", &Audience::all(), &message).unwrap();
+        world.server.at(now).broadcast("/", &Audience::all(), &message).unwrap();
         world.drain();
         world.take(bystander.client.wire);
     }
@@ -437,7 +437,7 @@ fn pongs_of_a_client_that_takes_no_ping() {
 #[test]
 fn large_auth_in_many_namespaces() {
     let (mut world, mut bystander) = world(|_| {});
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     world.auto_accept = false;
     let client = world.open();
     let large = "x".repeat(990_000);

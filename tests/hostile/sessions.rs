@@ -69,7 +69,7 @@ fn a_replayed_private_id() {
 #[test]
 fn a_private_id_in_another_namespace() {
     let (mut world, mut bystander) = world(|_| {});
-    world.server.add_namespace("/admin").unwrap();
+    world.server.at(world.now).add_namespace("/admin").unwrap();
     let (client, session) = world.connect();
     world.cut(client);
     let (_, other) = world.connect_with(&format!(r#"40/admin,{{"pid":"{}"}}"#, session.pid));
@@ -82,7 +82,7 @@ fn a_private_id_in_another_namespace() {
 #[test]
 fn offsets_of_other_sessions() {
     let (mut world, mut bystander) = world(|_| {});
-    world.server.add_namespace("/other").unwrap();
+    world.server.at(world.now).add_namespace("/other").unwrap();
     broadcast(&mut world, &Audience::all(), 1);
     broadcast(&mut world, &Audience::all(), 2);
     let early = world.texts(bystander.client).swap_remove(0);
@@ -264,7 +264,7 @@ fn closing_at_the_same_replay() {
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     world.cut(client);
-    world.server.emit(world.now, socket, &crate::support::event("m", 1)).unwrap();
+    world.server.at(world.now).emit(socket, &crate::support::event("m", 1)).unwrap();
     let mut recovered = 0;
     for _ in 0..100 {
         let (client, again) = world.claim(&session, None);

@@ -194,14 +194,14 @@ fn exercise(world: &mut World, value: &Value, sockets: &[SocketKey]) {
         .filter_map(|path| Some(value.pointer(path)?.as_str()?.to_owned()))
         .collect();
     for (number, room) in (0..).zip(&rooms) {
-        world.server.join(new, room).ok();
+        world.server.at(world.now).join(new, room).ok();
         broadcast(world, &Audience::room(room.clone()).except("b"), number);
-        world.server.leave(sockets.first().copied().unwrap_or(new), room);
+        world.server.at(world.now).leave(sockets.first().copied().unwrap_or(new), room);
     }
     check(world);
     for socket in sockets {
-        world.server.emit(world.now, *socket, &event("m", 9)).unwrap();
-        assert!(world.server.accept_once(world.now, *socket, "offset", None).is_ok());
+        world.server.at(world.now).emit(*socket, &event("m", 9)).unwrap();
+        assert!(world.server.at(world.now).accept_once(*socket, "offset", None).is_ok());
     }
     for path in paths(value, Value::is_string) {
         if path.ends_with("/pid") {
@@ -212,7 +212,7 @@ fn exercise(world: &mut World, value: &Value, sockets: &[SocketKey]) {
                 world.send(client, "43[]");
                 world.send(client, r#"421["m",1]"#);
                 let token = world.token();
-                world.server.ack(world.now, token, &Args::empty());
+                world.server.at(world.now).ack(token, &Args::empty());
             }
         }
     }

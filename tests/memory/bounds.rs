@@ -117,7 +117,7 @@ fn a_replay_holds_as_much_as_its_row_says() {
     fleet.drain();
     let event = SocketEvent::new("m", &()).unwrap();
     for _ in 0..100_000 {
-        fleet.server.emit(fleet.now, client.socket, &event).unwrap();
+        fleet.server.at(fleet.now).emit(client.socket, &event).unwrap();
     }
     let wire = fleet.open();
     fleet.server.pause(wire);
@@ -173,7 +173,7 @@ fn wait_with_auth(fleet: &mut Fleet, hostile: &Hostile) {
     let auth = format!("{{\"a\":\"{}\"}}", "x".repeat(300_000));
     for number in 0..20 {
         let name = format!("/{number}");
-        fleet.server.add_namespace(&name).unwrap();
+        fleet.server.at(fleet.now).add_namespace(&name).unwrap();
         fleet.send(hostile.wire, &format!("40{name},{auth}"));
         // The application does not decide.
         while let Some(output) = fleet.server.poll_output() {
@@ -196,7 +196,7 @@ fn take_a_burst(fleet: &mut Fleet, hostile: &Hostile) {
     fleet.server.resume(hostile.wire);
     let event = SocketEvent::new("m", &("x".repeat(490),)).unwrap();
     loop {
-        match fleet.server.emit(fleet.now, hostile.socket, &event) {
+        match fleet.server.at(fleet.now).emit(hostile.socket, &event) {
             Ok(()) => {}
             Err(EmitError::QueueFull) => break,
             Err(error) => panic!("{error}"),
@@ -213,9 +213,9 @@ fn have_offsets_remembered(fleet: &mut Fleet, hostile: &Hostile) {
         let offset = format!("{number:0>255}");
         while let Some(output) = fleet.server.poll_output() {
             let Output::Event(Event::Received { socket, ack, .. }) = output else { continue };
-            let once = fleet.server.accept_once(fleet.now, socket, &offset, ack).unwrap();
+            let once = fleet.server.at(fleet.now).accept_once(socket, &offset, ack).unwrap();
             let socketio_proto::hub::Once::Fresh(Some(token)) = once else { panic!("it is new") };
-            assert!(fleet.server.ack(fleet.now, token, &answer));
+            assert!(fleet.server.at(fleet.now).ack(token, &answer));
         }
     }
 }
@@ -224,9 +224,9 @@ fn have_offsets_remembered(fleet: &mut Fleet, hostile: &Hostile) {
 fn join_rooms(fleet: &mut Fleet, hostile: &Hostile) {
     for number in 0..1_023 {
         let name = format!("{}-{number:0>244}", hostile.wire.0 % 1_000_000_000);
-        assert_eq!(fleet.server.join(hostile.socket, &name), Ok(true));
+        assert_eq!(fleet.server.at(fleet.now).join(hostile.socket, &name), Ok(true));
     }
-    assert!(fleet.server.join(hostile.socket, "one more").is_err());
+    assert!(fleet.server.at(fleet.now).join(hostile.socket, "one more").is_err());
 }
 
 /// The bytes in a row of the table.

@@ -39,7 +39,7 @@ fn a_broadcast_does_not_allocate_for_each_recipient() {
         let mut round = || {
             let before = allocator::allocations();
             for _ in 0..4 {
-                fleet.server.broadcast(fleet.now, "/", &lobby, &event).unwrap();
+                fleet.server.at(fleet.now).broadcast("/", &lobby, &event).unwrap();
             }
             assert_eq!(fleet.count_frames(), 4 * 2_000);
             allocator::allocations() - before
@@ -75,12 +75,12 @@ fn come_and_go(fleet: &mut Fleet) {
     for number in 0..1_000 {
         let client = fleet.connect();
         for room in ["lobby", "hall", &format!("room {number}")] {
-            fleet.server.join(client.socket, room).unwrap();
+            fleet.server.at(fleet.now).join(client.socket, room).unwrap();
         }
         let audience = Audience::room("lobby").except("hall");
-        fleet.server.broadcast(fleet.now, "/", &audience, &event).unwrap();
-        fleet.server.leave(client.socket, "hall");
-        fleet.server.emit(fleet.now, client.socket, &event).unwrap();
+        fleet.server.at(fleet.now).broadcast("/", &audience, &event).unwrap();
+        fleet.server.at(fleet.now).leave(client.socket, "hall");
+        fleet.server.at(fleet.now).emit(client.socket, &event).unwrap();
         fleet.send(client.wire, "42[\"ask\"]");
         fleet.drain();
         fleet.lose(client.wire);

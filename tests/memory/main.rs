@@ -39,17 +39,17 @@ fn rooms_that_have_gone_leave_no_table() {
         let mut names = (0..10_000).map(|number| format!("room {number}"));
         let early = fleet.connect();
         // Rooms that stay hold the tables of no others.
-        assert_eq!(fleet.server.join(early.socket, &names.next().unwrap()), Ok(true));
+        assert_eq!(fleet.server.at(fleet.now).join(early.socket, &names.next().unwrap()), Ok(true));
         let event = socket::Event::new("m", &()).unwrap();
         let held = growth(|| {
             let clients: Vec<_> = (0..20).map(|_| fleet.connect()).collect();
             for (number, name) in names.enumerate() {
                 let client = clients[number % clients.len()].socket;
-                assert_eq!(fleet.server.join(client, &name), Ok(true));
-                fleet.server.broadcast(fleet.now, "/", &Audience::room(&name), &event).unwrap();
+                assert_eq!(fleet.server.at(fleet.now).join(client, &name), Ok(true));
+                fleet.server.at(fleet.now).broadcast("/", &Audience::room(&name), &event).unwrap();
             }
             for client in clients {
-                fleet.server.disconnect(fleet.now, client.socket, true);
+                fleet.server.at(fleet.now).disconnect(client.socket, true);
             }
             fleet.drain();
             // The log is empty, and so is what it knew of rooms.
@@ -66,16 +66,20 @@ fn rooms_that_come_and_go_take_the_place_of_others() {
     let client = fleet.connect();
     let mut round = |count: u32| {
         for number in 0..count {
-            assert_eq!(fleet.server.join(client.socket, &format!("room {number}")), Ok(true));
+            assert_eq!(
+                fleet.server.at(fleet.now).join(client.socket, &format!("room {number}")),
+                Ok(true)
+            );
         }
         for number in 0..count {
             // Every seventh stays until the end.
             assert!(
-                number % 7 == 0 || fleet.server.leave(client.socket, &format!("room {number}"))
+                number % 7 == 0
+                    || fleet.server.at(fleet.now).leave(client.socket, &format!("room {number}"))
             );
         }
         for number in (0..count).step_by(7) {
-            assert!(fleet.server.leave(client.socket, &format!("room {number}")));
+            assert!(fleet.server.at(fleet.now).leave(client.socket, &format!("room {number}")));
         }
         assert_eq!(fleet.server.stats().rooms, 1);
     };
@@ -97,7 +101,7 @@ fn clients_that_have_gone_leave_no_table() {
             let clients: Vec<_> = (0..5_000).map(|_| fleet.connect()).collect();
             let audience = Audience::all().except("nobody");
             let event = socket::Event::new("m", &()).unwrap();
-            fleet.server.broadcast(fleet.now, "/", &audience, &event).unwrap();
+            fleet.server.at(fleet.now).broadcast("/", &audience, &event).unwrap();
             for client in &clients {
                 fleet.lose(client.wire);
             }
@@ -125,7 +129,7 @@ fn an_answer_to_a_broadcast_does_not_hold_the_body_that_it_came_in() {
         for id in 0..20 {
             let (now, timeout) = (fleet.now, Duration::from_secs(10));
             let asked =
-                fleet.server.broadcast_with_ack(now, "/", &Audience::all(), &question, timeout);
+                fleet.server.at(now).broadcast_with_ack("/", &Audience::all(), &question, timeout);
             asked.unwrap();
             poller.post(&mut fleet, large_body_with(&format!("43{id}[1]")));
         }
@@ -146,7 +150,7 @@ fn an_answer_that_is_kept_does_not_hold_the_body_that_it_came_in() {
             fleet.send(asker.wire, &format!("42{id}[\"ask\"]"));
             let token = accept_once(&mut fleet, &id.to_string());
             let args = answer_of(&mut fleet, &mut poller, id);
-            assert!(fleet.server.ack(fleet.now, token, &args));
+            assert!(fleet.server.at(fleet.now).ack(token, &args));
             fleet.drain();
         }
         poller.request(&mut fleet, Method::Get, None)
@@ -158,7 +162,7 @@ fn an_answer_that_is_kept_does_not_hold_the_body_that_it_came_in() {
 fn accept_once(fleet: &mut Fleet, offset: &str) -> AckToken {
     while let Some(output) = fleet.server.poll_output() {
         let Output::Event(Event::Received { socket, ack, .. }) = output else { continue };
-        let once = fleet.server.accept_once(fleet.now, socket, offset, ack).unwrap();
+        let once = fleet.server.at(fleet.now).accept_once(socket, offset, ack).unwrap();
         let Once::Fresh(Some(token)) = once else { panic!("it is new") };
         return token;
     }
@@ -169,7 +173,7 @@ fn accept_once(fleet: &mut Fleet, offset: &str) -> AckToken {
 fn answer_of(fleet: &mut Fleet, poller: &mut Poller, id: u32) -> Args {
     let question = socket::Event::new("question", &()).unwrap();
     let (now, timeout) = (fleet.now, Duration::from_secs(10));
-    let asked = fleet.server.emit_with_ack(now, poller.socket.unwrap(), &question, timeout);
+    let asked = fleet.server.at(now).emit_with_ack(poller.socket.unwrap(), &question, timeout);
     asked.unwrap();
     let events = poller.post(fleet, large_body_with(&format!("43{id}[1]")));
     let args = events.into_iter().find_map(|event| match event {

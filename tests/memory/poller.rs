@@ -82,7 +82,7 @@ impl Poller {
                     answer = Some(response.body);
                 }
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    fleet.server.accept(fleet.now, request);
+                    fleet.server.at(fleet.now).accept(request);
                 }
                 Output::Event(event) => events.push(event),
                 _ => {}

@@ -140,7 +140,7 @@ fn a_session_is_held_until_the_application_has_answered() {
     let client = claim(&mut world, &session);
     let (request, ..) = world.requested();
     world.advance(Duration::from_secs(20));
-    world.server.accept(world.now, request).unwrap();
+    world.server.at(world.now).accept(request).unwrap();
     world.drain();
     assert_eq!(world.session(client), session, "it was claimed in time");
     world.cut(client);
@@ -148,7 +148,7 @@ fn a_session_is_held_until_the_application_has_answered() {
     let client = claim(&mut world, &session);
     let (request, ..) = world.requested();
     world.advance(Duration::from_secs(20));
-    assert!(world.server.reject(world.now, request, &Rejection::new("no")));
+    assert!(world.server.at(world.now).reject(request, &Rejection::new("no")));
     world.advance(Duration::from_secs(1));
     assert_eq!(expired(&mut world), [ExpiryCause::TimedOut], "nobody claims it any more");
     assert_eq!(world.texts(client).len(), 1, "the refusal");
@@ -237,8 +237,8 @@ fn a_client_that_asks_anew_in_step_with_the_rate_of_claims_gets_in() {
         _ => None,
     });
     assert_eq!(asked.len(), 2, "at the turn, and for the newer claim, which has it");
-    assert!(world.server.accept(world.now, asked[0]).is_none(), "it was asked anew");
-    world.server.accept(world.now, asked[1]).unwrap();
+    assert!(world.server.at(world.now).accept(asked[0]).is_none(), "it was asked anew");
+    world.server.at(world.now).accept(asked[1]).unwrap();
     world.drain();
     assert_eq!(world.session(client), session);
 }
@@ -329,7 +329,7 @@ fn claims_over_several_namespaces_wait_together() {
     let mut world = World::new(ServerConfig::new().limits(limits).recovery(recovery));
     let spaces = ["/a", "/b", "/c", "/d"];
     for space in spaces {
-        world.server.add_namespace(space).unwrap();
+        world.server.at(world.now).add_namespace(space).unwrap();
     }
     let mut sessions = Vec::new();
     let clients: Vec<_> = (0..50).map(|_| world.open()).collect();

@@ -31,7 +31,7 @@ fn h20_nothing_falls_between_replay_and_live() {
     let (request, ..) = world.requested();
     // While the application makes up its mind.
     broadcast(&mut world, &Audience::all(), 3);
-    world.server.accept(world.now, request).unwrap();
+    world.server.at(world.now).accept(request).unwrap();
     broadcast(&mut world, &Audience::all(), 4);
     assert_eq!(world.session(client), session);
     assert_eq!(numbers(&world.texts(client)).0, [2, 3, 4]);
@@ -46,14 +46,14 @@ fn h23_rooms_are_those_of_the_moment_of_emission() {
     let (_other, _) = world.connect();
     let (other, _) = world.connected();
     for room in ["left", "joined"] {
-        world.server.join(other, room).unwrap();
+        world.server.at(world.now).join(other, room).unwrap();
     }
-    world.server.join(socket, "left").unwrap();
+    world.server.at(world.now).join(socket, "left").unwrap();
     // These are on their way when the link breaks.
     broadcast(&mut world, &Audience::room("left"), 1);
     broadcast(&mut world, &Audience::room("joined"), 2);
-    world.server.leave(socket, "left");
-    world.server.join(socket, "joined").unwrap();
+    world.server.at(world.now).leave(socket, "left");
+    world.server.at(world.now).join(socket, "joined").unwrap();
     broadcast(&mut world, &Audience::room("left"), 3);
     broadcast(&mut world, &Audience::room("joined"), 4);
     world.take(client.wire);
@@ -139,9 +139,9 @@ fn h25_an_offset_from_before_the_session_means_its_floor() {
 #[test]
 fn a_session_of_a_namespace_that_has_gone_is_unknown_in_the_one_that_is_made_again() {
     let mut world = World::with_recovery();
-    world.server.add_namespaces_matching(|name| name == "/dyn");
+    world.server.at(world.now).add_namespaces_matching(|name| name == "/dyn");
     let (client, session) = world.connect_with("40/dyn,");
-    world.server.broadcast(world.now, "/dyn", &Audience::all(), &event("m", 1)).unwrap();
+    world.server.at(world.now).broadcast("/dyn", &Audience::all(), &event("m", 1)).unwrap();
     world.drain();
     let packet = world.text(client);
     let offset = parse_event(&packet.replace("/dyn,", "")).2.unwrap();
@@ -184,7 +184,7 @@ fn h27_a_recovery_finds_the_present_rooms() {
     let (mut client, session) = world.connect();
     let (socket, _) = world.connected();
     for round in 0..20 {
-        world.server.join(socket, &format!("room {round}")).unwrap();
+        world.server.at(world.now).join(socket, &format!("room {round}")).unwrap();
         world.cut(client);
         let again;
         (client, again) = world.claim(&session, None);
@@ -201,7 +201,7 @@ fn h29_acknowledgements_settle_when_the_link_is_lost() {
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     let timeout = Duration::from_secs(600);
-    let ack = world.server.emit_with_ack(world.now, socket, &event("q", 1), timeout).unwrap();
+    let ack = world.server.at(world.now).emit_with_ack(socket, &event("q", 1), timeout).unwrap();
     world.drain();
     world.cut(client);
     let failed = world.pick(|event| match event {
@@ -221,7 +221,7 @@ fn h29_acknowledged_events_can_be_replayed_with_their_id() {
     let (socket, _) = world.connected();
     let timeout = Duration::from_secs(600);
     let ask = |world: &mut World, number| {
-        let ack = world.server.emit_with_ack(world.now, socket, &event("q", number), timeout);
+        let ack = world.server.at(world.now).emit_with_ack(socket, &event("q", number), timeout);
         world.drain();
         ack.unwrap()
     };
@@ -256,7 +256,7 @@ fn h30_volatile_events_are_not_replayed() {
     let (client, _) = world.claim(&session, None);
     assert_eq!(numbers(&world.texts(client)).0, [2]);
     let (socket, _) = world.connected();
-    world.server.emit_volatile(world.now, socket, &event("m", 3)).unwrap();
+    world.server.at(world.now).emit_volatile(socket, &event("m", 3)).unwrap();
     world.cut(client);
     let (client, _) = world.claim(&session, None);
     assert_eq!(numbers(&world.texts(client)).0, [2]);
@@ -270,7 +270,8 @@ fn h31_broadcasts_with_acknowledgements_are_not_replayed() {
     world.cut(client);
     let timeout = Duration::from_secs(5);
     let everyone = Audience::all();
-    let ack = world.server.broadcast_with_ack(world.now, "/", &everyone, &event("q", 1), timeout);
+    let ack =
+        world.server.at(world.now).broadcast_with_ack("/", &everyone, &event("q", 1), timeout);
     world.drain();
     let settled = world.pick(|event| match event {
         Event::BroadcastAcked { ack, responses, missing, timed_out } => {
@@ -307,8 +308,8 @@ fn h36_what_was_emitted_before_a_kick_arrives() {
     let mut world = World::with_recovery();
     let (client, _) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit(world.now, socket, &event("m", 1)).unwrap();
-    world.server.disconnect(world.now, socket, false);
+    world.server.at(world.now).emit(socket, &event("m", 1)).unwrap();
+    world.server.at(world.now).disconnect(socket, false);
     world.drain();
     let packets = world.texts(client);
     assert_eq!(numbers(&packets[..1]).0, [1]);
@@ -327,7 +328,7 @@ fn h39_there_is_no_socket_before_it_is_accepted() {
     assert_eq!(recoverable, None);
     broadcast(&mut world, &Audience::all(), 1);
     assert_eq!(world.server.stats().log_packets, 0, "addressed to nobody");
-    world.server.accept(world.now, request).unwrap();
+    world.server.at(world.now).accept(request).unwrap();
     world.drain();
     let session = world.session(client);
     world.cut(client);
@@ -345,16 +346,16 @@ fn h40_an_answer_outlives_the_link_and_a_retry_is_recognised() {
     let (socket, _) = world.connected();
     world.send(client, r#"421["order","o-1"]"#);
     let token = world.token();
-    let once = world.server.accept_once(world.now, socket, "o-1", Some(token));
+    let once = world.server.at(world.now).accept_once(socket, "o-1", Some(token));
     let Ok(Once::Fresh(Some(token))) = once else {
         panic!("{once:?}");
     };
     world.cut(client);
-    assert!(world.server.ack(world.now, token, &Args::new(&("done",)).unwrap()), "kept");
+    assert!(world.server.at(world.now).ack(token, &Args::new(&("done",)).unwrap()), "kept");
     let (client, _) = world.claim(&session, None);
     world.send(client, r#"422["order","o-1"]"#);
     let token = world.token();
-    let once = world.server.accept_once(world.now, socket, "o-1", Some(token));
+    let once = world.server.at(world.now).accept_once(socket, "o-1", Some(token));
     assert_eq!(once, Ok(Once::Duplicate));
     world.drain();
     assert_eq!(world.texts(client), [r#"432["done"]"#]);
@@ -380,12 +381,12 @@ fn h41_positions_do_not_depend_on_the_clock() {
 #[test]
 fn namespaces_are_recovered_independently() {
     let mut world = World::with_recovery();
-    world.server.add_namespace("/news").unwrap();
+    world.server.at(world.now).add_namespace("/news").unwrap();
     let (client, main) = world.connect();
     world.send(client, "40/news,");
     let news = world.session(client);
     world.cut(client);
-    world.server.broadcast(world.now, "/news", &Audience::all(), &event("m", 1)).unwrap();
+    world.server.at(world.now).broadcast("/news", &Audience::all(), &event("m", 1)).unwrap();
     broadcast(&mut world, &Audience::all(), 2);
     let (client, again) = world.claim(&main, None);
     assert_eq!(again, main);

@@ -43,7 +43,7 @@ impl Threads {
     fn with(recovery: RecoveryConfig) -> Self {
         let config = Arc::new(ServerConfig::new().recovery(recovery));
         let mut hub = Hub::new(config.clone(), counting_entropy()).unwrap();
-        hub.add_namespace("/").unwrap();
+        hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
         Self {
             hub,
             config,
@@ -101,7 +101,7 @@ impl Threads {
         while let Some(output) = self.hub.poll_output() {
             match output {
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.hub.accept(NOW, request);
+                    self.hub.at(NOW).accept(request);
                 }
                 output => late.push(output),
             }
@@ -130,7 +130,7 @@ impl Threads {
                     }
                 }
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.hub.accept(NOW, request);
+                    self.hub.at(NOW).accept(request);
                 }
                 hub::Output::Event(Event::Acked { args, .. }) => self.acked.push(args),
                 hub::Output::Event(Event::AckFailed { cause, .. }) => self.failed.push(cause),
@@ -241,7 +241,7 @@ fn a_client_that_goes_while_it_is_let_in_leaves_no_ghost() {
     else {
         panic!("it asks to join");
     };
-    let socket = threads.hub.accept(NOW, request).unwrap();
+    let socket = threads.hub.at(NOW).accept(request).unwrap();
     let link = threads.links.get_mut(&1).unwrap();
     link.handle_input(NOW, Input::WireClosed { wire: WireId(1) });
     threads.collect(1);
@@ -263,7 +263,7 @@ fn an_answer_to_an_older_connect_is_none_to_the_newest() {
     threads.settle(late);
     let first = threads.connected[0];
     assert!(threads.sent[&1].iter().all(|text| !text.starts_with("40")), "nothing yet");
-    threads.hub.emit(NOW, first, &event("lost", 1)).unwrap();
+    threads.hub.at(NOW).emit(first, &event("lost", 1)).unwrap();
     threads.settle_hub();
     threads.carry(1);
     let second = threads.connected[1];
@@ -271,7 +271,7 @@ fn an_answer_to_an_older_connect_is_none_to_the_newest() {
     assert_eq!(threads.sent[&1].iter().filter(|text| text.starts_with("40{")).count(), 1);
     assert!(!threads.hub.is_connected(first) && threads.hub.is_connected(second));
     threads.carry(1);
-    threads.hub.emit(NOW, second, &event("m", 2)).unwrap();
+    threads.hub.at(NOW).emit(second, &event("m", 2)).unwrap();
     threads.settle_hub();
     let events = threads.sent[&1].iter().filter(|text| text.starts_with("42")).count();
     assert_eq!(events, 1, "what was for the older session did not reach the client");
@@ -284,7 +284,7 @@ fn a_recovery_for_an_older_connect_can_be_claimed_by_the_newest() {
     let socket = threads.connected[0];
     let answer = threads.sent[&2].iter().find(|text| text.starts_with("40{")).unwrap();
     let pid = answer.split('"').nth(7).unwrap().to_owned();
-    threads.hub.emit(NOW, socket, &event("m", 7)).unwrap();
+    threads.hub.at(NOW).emit(socket, &event("m", 7)).unwrap();
     threads.open(3);
     threads.send(3, &format!(r#"40{{"pid":"{pid}","n":1}}"#));
     let late = threads.decide(3);
@@ -341,7 +341,7 @@ fn packets_of_a_session_that_the_client_never_saw_do_not_reach_it() {
         hub::Output::Event(Event::Connected { socket, .. }) => Some(*socket),
         _ => None,
     });
-    threads.hub.emit(NOW, second.unwrap(), &event("m", 2)).unwrap();
+    threads.hub.at(NOW).emit(second.unwrap(), &event("m", 2)).unwrap();
     late.extend(threads.decide(1));
     threads.send(1, r#"40{"n":3}"#);
     threads.settle(late);
@@ -370,7 +370,7 @@ fn an_answer_finds_the_present_link() {
     threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
     threads.carry(2);
     let (_, token) = threads.received.pop().unwrap();
-    assert!(threads.hub.ack(NOW, token.unwrap(), &Args::new(&("ok",)).unwrap()));
+    assert!(threads.hub.at(NOW).ack(token.unwrap(), &Args::new(&("ok",)).unwrap()));
     threads.settle_hub();
     assert_eq!(threads.last_sent(2), r#"437["ok"]"#);
 }
@@ -383,7 +383,7 @@ fn an_acknowledgement_on_a_former_link_settles_nothing() {
     threads.send(1, "40");
     threads.carry(1);
     let socket = threads.connected[0];
-    threads.hub.emit_with_ack(NOW, socket, &event("m", 1), Duration::from_secs(9)).unwrap();
+    threads.hub.at(NOW).emit_with_ack(socket, &event("m", 1), Duration::from_secs(9)).unwrap();
     threads.settle_hub();
     assert_eq!(threads.last_sent(1), r#"420["m",1]"#);
     let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
@@ -409,9 +409,9 @@ fn an_acknowledgement_that_is_not_replayed_fails_when_the_session_moves() {
     threads.send(1, "40");
     threads.carry(1);
     let (socket, hour) = (threads.connected[0], Duration::from_secs(3600));
-    threads.hub.emit_with_ack(NOW, socket, &event("m", 1), hour).unwrap();
+    threads.hub.at(NOW).emit_with_ack(socket, &event("m", 1), hour).unwrap();
     let everyone = Audience::all();
-    threads.hub.broadcast_with_ack(NOW, "/", &everyone, &event("m", 2), hour).unwrap();
+    threads.hub.at(NOW).broadcast_with_ack("/", &everyone, &event("m", 2), hour).unwrap();
     threads.settle_hub();
     let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
     let pid = answer.split('"').nth(7).unwrap().to_owned();

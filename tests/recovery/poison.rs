@@ -56,7 +56,7 @@ fn a_client_that_refuses_its_replay_is_given_up() {
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     let poison = socket::Event::new("many", &vec![Bytes::from_static(&[7]); 3]).unwrap();
-    world.server.emit(world.now, socket, &poison).unwrap();
+    world.server.at(world.now).emit(socket, &poison).unwrap();
     world.drain();
     refuse(&mut world, client);
     refuse_replays(&mut world, &session, None, ATTEMPTS);
@@ -128,7 +128,7 @@ fn closing_when_nothing_was_replayed_costs_nothing() {
         let (client, again) = world.claim(&session, None);
         assert_eq!(again, session);
         // What is not replayed moves no offset.
-        world.server.emit_volatile(world.now, socket, &event("m", number)).unwrap();
+        world.server.at(world.now).emit_volatile(socket, &event("m", number)).unwrap();
         world.drain();
         refuse(&mut world, client);
     }
@@ -182,7 +182,7 @@ fn a_live_event_right_after_a_recovery_is_refused() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.join(socket, "room").unwrap();
+    world.server.at(world.now).join(socket, "room").unwrap();
     world.cut(client);
     let (client, _) = world.claim(&session, None);
     broadcast(&mut world, &Audience::room("room"), 1);
@@ -217,7 +217,7 @@ fn questions_that_nobody_answers_are_no_poison() {
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     let timeout = Duration::from_secs(600);
-    world.server.emit_with_ack(world.now, socket, &event("ask", 1), timeout).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("ask", 1), timeout).unwrap();
     refuse(&mut world, client);
     // They have no offset that the client could show.
     refuse_replays(&mut world, &session, None, 30);
@@ -244,7 +244,7 @@ fn in_the_order_of_the_reference_too() {
 #[test]
 fn other_sessions_of_the_connection_go_on() {
     let mut world = World::with_recovery();
-    world.server.add_namespace("/other").unwrap();
+    world.server.at(world.now).add_namespace("/other").unwrap();
     let session = away(&mut world);
     let elsewhere = world.open();
     world.send(elsewhere, "40/other,");

@@ -61,9 +61,9 @@ fn h06_a_restart_loses_nothing() {
         let (client, session) = world.connect();
         let (socket, _) = world.connected();
         for socket in [away_socket, socket] {
-            world.server.join(socket, "room").unwrap();
+            world.server.at(world.now).join(socket, "room").unwrap();
         }
-        world.server.set_data(socket, 7);
+        world.server.at(world.now).set_data(socket, 7);
         broadcast(&mut world, &Audience::room("room"), 1);
         let (_, offset) = numbers(&world.texts(client));
         world.texts(away);
@@ -76,7 +76,7 @@ fn h06_a_restart_loses_nothing() {
         assert_eq!(waiting.len(), 2);
         let socket = world.find(&waiting, &session);
         broadcast(&mut world, &Audience::room("room"), 5);
-        world.server.emit(world.now, socket, &event("m", 6)).unwrap();
+        world.server.at(world.now).emit(socket, &event("m", 6)).unwrap();
 
         // It had received the second event, and lost it with the process.
         let (client, again) = world.claim(&session, offset.as_deref());
@@ -98,7 +98,7 @@ fn binary_packets_survive() {
     let (_, session) = world.connect();
     let (socket, _) = world.connected();
     let file = socket::Event::new("file", &(Bytes::from_static(b"\0\xff"), "é")).unwrap();
-    world.server.emit(world.now, socket, &file).unwrap();
+    world.server.at(world.now).emit(socket, &file).unwrap();
     world.restart(recovery_config(), false, SECOND);
     let (client, _) = world.claim(&session, None);
     let frames = world.take(client.wire);
@@ -113,7 +113,7 @@ fn expiry_is_exact_and_the_time_of_the_restart_counts() {
         let mut world = World::with_recovery();
         let (client, session) = world.connect();
         let (socket, _) = world.connected();
-        world.server.set_data(socket, 7);
+        world.server.at(world.now).set_data(socket, 7);
         world.cut(client);
         world.advance(50 * SECOND);
         world.restart(recovery_config(), true, downtime);
@@ -162,14 +162,14 @@ fn what_was_accepted_once_is_not_accepted_again() {
         let token = world.token();
         let socket = token.socket();
         let offset = format!("offset {number}");
-        world.server.accept_once(world.now, socket, &offset, Some(token)).unwrap()
+        world.server.at(world.now).accept_once(socket, &offset, Some(token)).unwrap()
     };
     for number in 1..=2 {
         let Once::Fresh(Some(token)) = accept(&mut world, client, number) else { panic!() };
-        world.server.ack(world.now, token, &Args::new(&(number,)).unwrap());
+        world.server.at(world.now).ack(token, &Args::new(&(number,)).unwrap());
     }
     let Once::Fresh(_unanswered) = accept(&mut world, client, 3) else { panic!() };
-    world.server.set_data(socket, 7);
+    world.server.at(world.now).set_data(socket, 7);
 
     // Of two that are remembered, the first is forgotten.
     let config = recovery_config().limits({
@@ -197,8 +197,8 @@ fn events_of_a_client_that_counts_go_on_being_counted() {
         world.send(client, &format!("42{number}[\"m\"]"));
         let token = world.token();
         match number {
-            1 => assert!(world.server.ack(world.now, token, &Args::new(&("one",)).unwrap())),
-            2 => assert!(world.server.withdraw(token)),
+            1 => assert!(world.server.at(world.now).ack(token, &Args::new(&("one",)).unwrap())),
+            2 => assert!(world.server.at(world.now).withdraw(token)),
             _ => {}
         }
     }
@@ -270,7 +270,7 @@ fn positions_grow_across_restarts() {
     assert!(offsets.is_sorted_by(|a, b| a < b && a.epoch() < b.epoch()), "{offsets:?}");
     // An event without a position repeats the latest, also when that is of an earlier process.
     let volatile = socket::Event::new("v", &("text",)).unwrap();
-    world.server.broadcast(world.now, "/", &Audience::all().volatile(), &volatile).unwrap();
+    world.server.at(world.now).broadcast("/", &Audience::all().volatile(), &volatile).unwrap();
     world.drain();
     let packet = world.text(client.unwrap());
     assert!(packet.ends_with(&format!(",\"{}\"]", offsets.last().unwrap())), "{packet}");
@@ -283,8 +283,8 @@ fn ids_are_not_given_out_again() {
     let text = snapshot(&world);
     // A seed that repeats itself, which no secure source does.
     let mut server = Server::new(recovery_config(), seeded_entropy(0)).unwrap();
-    server.add_namespace("/").unwrap();
-    server.restore(world.now, serde_json::from_str(&text).unwrap()).unwrap();
+    server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+    server.at(world.now).restore(serde_json::from_str(&text).unwrap()).unwrap();
     world.server = server;
     for _ in 0..5 {
         let (_, new) = world.connect();
@@ -302,12 +302,13 @@ fn acknowledgements_end_with_the_process() {
     let (_, session) = world.connect();
     let (socket, _) = world.connected();
     let question = event("question", 1);
-    let ack = world.server.emit_with_ack(world.now, socket, &question, MAX_DISCONNECTION).unwrap();
-    world.server.emit(world.now, socket, &event("m", 2)).unwrap();
+    let ack =
+        world.server.at(world.now).emit_with_ack(socket, &question, MAX_DISCONNECTION).unwrap();
+    world.server.at(world.now).emit(socket, &event("m", 2)).unwrap();
     let waiting = world.restart(config(), true, SECOND);
     assert_eq!(world.server.stats().pending_acks, 0);
     let socket = world.find(&waiting, &session);
-    let again = world.server.emit_with_ack(world.now, socket, &question, MAX_DISCONNECTION);
+    let again = world.server.at(world.now).emit_with_ack(socket, &question, MAX_DISCONNECTION);
     assert_ne!(again, Ok(ack), "a late answer is taken for no other");
     let (client, _) = world.claim(&session, None);
     let packets = world.texts(client);
@@ -319,20 +320,20 @@ fn acknowledgements_end_with_the_process() {
 fn namespaces_are_those_of_the_new_process() {
     let mut world = World::with_recovery();
     for name in ["/kept", "/gone"] {
-        world.server.add_namespace(name).unwrap();
+        world.server.at(world.now).add_namespace(name).unwrap();
     }
-    world.server.add_namespaces_matching(|name| name.starts_with("/room/"));
+    world.server.at(world.now).add_namespaces_matching(|name| name.starts_with("/room/"));
     let mut sessions = Vec::new();
     for (data, name) in (1..).zip(["/kept", "/gone", "/room/1", "/room/2"]) {
         sessions.push(world.connect_with(&format!("40{name},")).1);
         let (socket, _) = world.connected();
-        world.server.set_data(socket, data);
+        world.server.at(world.now).set_data(socket, data);
     }
     let text = snapshot(&world);
     world.server = Server::new(recovery_config(), seeded_entropy(9)).unwrap();
-    world.server.add_namespace("/kept").unwrap();
-    world.server.add_namespaces_matching(|name| name == "/room/1");
-    let waiting = world.server.restore(world.now, serde_json::from_str(&text).unwrap()).unwrap();
+    world.server.at(world.now).add_namespace("/kept").unwrap();
+    world.server.at(world.now).add_namespaces_matching(|name| name == "/room/1");
+    let waiting = world.server.at(world.now).restore(serde_json::from_str(&text).unwrap()).unwrap();
     world.drain();
     assert_eq!(waiting.len(), 2);
     let ended = [&sessions[1], &sessions[3]].map(|session| session.sid.clone());
@@ -399,12 +400,12 @@ fn a_server_in_use_is_not_restored() {
     let (client, session) = world.connect();
     let text = snapshot(&world);
     let read = || serde_json::from_str(&text).unwrap();
-    assert_eq!(world.server.restore(world.now, read()), Err(RestoreError::InUse));
+    assert_eq!(world.server.at(world.now).restore(read()), Err(RestoreError::InUse));
     broadcast(&mut world, &Audience::all(), 1);
     world.send(client, "41");
     assert_eq!(world.server.stats().sockets, 0);
     assert_eq!(
-        world.server.restore(world.now, read()),
+        world.server.at(world.now).restore(read()),
         Err(RestoreError::InUse),
         "its log has begun"
     );
@@ -424,7 +425,7 @@ fn secrets_are_not_shown() {
     let mut world = World::with_recovery();
     let (_, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit(world.now, socket, &event("secret", 1)).unwrap();
+    world.server.at(world.now).emit(socket, &event("secret", 1)).unwrap();
     let taken = world.server.snapshot(world.now);
     assert_eq!((taken.taken_at(), taken.sessions()), (world.now, 1));
     let shown = format!("{taken:?} {taken:#?}");
@@ -450,8 +451,8 @@ fn a_packet_for_nobody_takes_no_more_room_than_before() {
     let (socket, _) = world.connected();
     world.cut(client);
     broadcast(&mut world, &Audience::room(session.sid.as_str()), 1);
-    world.server.emit(world.now, socket, &event("m", 2)).unwrap();
-    assert!(world.server.disconnect(world.now, socket, true));
+    world.server.at(world.now).emit(socket, &event("m", 2)).unwrap();
+    assert!(world.server.at(world.now).disconnect(socket, true));
     world.take(other.wire);
     let before = world.server.stats();
     let config = config_with(|recovery| recovery.buffer_bytes = before.log_bytes);
@@ -470,30 +471,30 @@ fn the_form_does_not_change_unnoticed() {
     let mut world = World::new(recovery_config());
     world.now = Timestamp::from_millis(2_000_000);
     world.server = Server::new(config_with(|it| it.buffer_packets = 4), seeded_entropy(3)).unwrap();
-    world.server.add_namespace("/").unwrap();
+    world.server.at(world.now).add_namespace("/").unwrap();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     let (other, _) = world.connect();
     let (second, _) = world.connected();
-    world.server.set_data(socket, 7);
+    world.server.at(world.now).set_data(socket, 7);
     for room in ["a", "b"] {
-        world.server.join(socket, room).unwrap();
-        world.server.join(second, room).unwrap();
+        world.server.at(world.now).join(socket, room).unwrap();
+        world.server.at(world.now).join(second, room).unwrap();
     }
     broadcast(&mut world, &Audience::room("a"), 1);
     broadcast(&mut world, &Audience::room("a").except("b"), 2);
     broadcast(&mut world, &Audience::room("a").to("b").except(session.sid), 3);
-    world.server.leave(socket, "a");
+    world.server.at(world.now).leave(socket, "a");
     let file = socket::Event::new("file", &(Bytes::from_static(b"\0\xff"),)).unwrap();
-    world.server.emit(world.now, socket, &file).unwrap();
+    world.server.at(world.now).emit(socket, &file).unwrap();
     world.advance(SECOND);
     broadcast(&mut world, &Audience::all(), 4);
-    world.server.emit_with_ack(world.now, socket, &event("question", 1), SECOND).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("question", 1), SECOND).unwrap();
     world.send(client, r#"421["m","offset"]"#);
     let token = world.token();
-    let once = world.server.accept_once(world.now, socket, "offset", Some(token)).unwrap();
+    let once = world.server.at(world.now).accept_once(socket, "offset", Some(token)).unwrap();
     let Once::Fresh(Some(token)) = once else { panic!() };
-    world.server.ack(world.now, token, &Args::new(&("answer",)).unwrap());
+    world.server.at(world.now).ack(token, &Args::new(&("answer",)).unwrap());
     world.cut(other);
     broadcast(&mut world, &Audience::room("b"), 5);
     world.advance(SECOND);

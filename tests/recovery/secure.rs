@@ -18,7 +18,7 @@ use crate::support::{World, broadcast, claim_packet, numbers, recovering};
 #[test]
 fn h50_a_session_is_bound_to_its_namespace() {
     let mut world = World::with_recovery();
-    world.server.add_namespace("/admin").unwrap();
+    world.server.at(world.now).add_namespace("/admin").unwrap();
     let (client, session) = world.connect();
     world.connected();
     world.cut(client);
@@ -42,7 +42,7 @@ fn h51_the_application_is_asked_at_each_recovery() {
     let (request, _, auth, recoverable) = world.requested();
     assert_eq!(recoverable, Some(socket));
     assert_eq!(auth, r#"{"token":"t"}"#, "without the private id (H55)");
-    assert!(world.server.reject(world.now, request, &Rejection::new("blocked")));
+    assert!(world.server.at(world.now).reject(request, &Rejection::new("blocked")));
     world.drain();
     assert_eq!(world.text(client), r#"44{"message":"blocked"}"#);
 }
@@ -69,7 +69,7 @@ fn h51_an_offset_from_the_future_is_none_when_the_application_takes_its_time() {
     let (request, _, _, recoverable) = world.requested();
     assert_eq!(recoverable, None);
     broadcast(&mut world, &Audience::all(), 1);
-    world.server.accept(world.now, request).unwrap();
+    world.server.at(world.now).accept(request).unwrap();
     world.drain();
     assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::InvalidOffset));
 }
@@ -100,7 +100,7 @@ fn h52_a_kick_and_a_logout_are_final() {
         let (client, _) = world.claim(&session, None);
         let (socket, _) = world.connected();
         if is_kick {
-            world.server.disconnect(world.now, socket, true);
+            world.server.at(world.now).disconnect(socket, true);
             world.drain();
         } else {
             world.send(client, "41");
@@ -118,17 +118,17 @@ fn h53_rooms_and_kicks_work_while_parked() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.join(socket, "old").unwrap();
+    world.server.at(world.now).join(socket, "old").unwrap();
     world.cut(client);
     let everyone = Audience::all();
-    assert_eq!(world.server.sockets_join("/", &everyone, "new"), Ok(1));
-    assert_eq!(world.server.sockets_leave("/", &everyone, "old"), Ok(1));
+    assert_eq!(world.server.at(world.now).sockets_join("/", &everyone, "new"), Ok(1));
+    assert_eq!(world.server.at(world.now).sockets_leave("/", &everyone, "old"), Ok(1));
     broadcast(&mut world, &Audience::room("old"), 1);
     broadcast(&mut world, &Audience::room("new"), 2);
     let (client, _) = world.claim(&session, None);
     assert_eq!(numbers(&world.texts(client)).0, [2]);
     world.cut(client);
-    assert_eq!(world.server.disconnect_sockets(world.now, "/", &everyone, false), Ok(1));
+    assert_eq!(world.server.at(world.now).disconnect_sockets("/", &everyone, false), Ok(1));
     world.drain();
     let causes = world.pick(|event| match event {
         Event::SessionExpired { cause, .. } => Some(*cause),
@@ -151,7 +151,7 @@ fn h54_nothing_is_replayed_before_authorisation() {
     world.send(client, &claim_packet(&session, None));
     assert!(world.texts(client).is_empty());
     let (request, ..) = world.requested();
-    world.server.reject(world.now, request, &Rejection::new("no"));
+    world.server.at(world.now).reject(request, &Rejection::new("no"));
     world.drain();
     assert_eq!(world.texts(client), [r#"44{"message":"no"}"#]);
 }
@@ -208,8 +208,8 @@ fn h57_connects_while_one_is_pending_make_one_socket() {
         _ => None,
     });
     assert_eq!(requests.len(), 2, "the same wish is asked for once");
-    assert_eq!(world.server.accept(world.now, requests[0]), None, "another one has replaced it");
-    assert!(world.server.accept(world.now, requests[1]).is_some());
+    assert_eq!(world.server.at(world.now).accept(requests[0]), None, "another one has replaced it");
+    assert!(world.server.at(world.now).accept(requests[1]).is_some());
     world.drain();
     world.session(client);
     assert_eq!((world.server.stats().sockets, world.texts(client).len()), (1, 0));

@@ -20,7 +20,7 @@ fn world(parked_sessions: usize) -> (World, Session) {
         recovery.skip_authorization = false;
         recovery.parked_sessions = parked_sessions;
     });
-    world.server.add_namespace("/other").unwrap();
+    world.server.at(world.now).add_namespace("/other").unwrap();
     let (client, session) = world.connect();
     world.cut(client);
     (world, session)
@@ -38,7 +38,7 @@ fn claim(world: &mut World, session: &Session) -> (Client, ConnectRequest) {
 }
 
 fn accept(world: &mut World, request: ConnectRequest) -> RecoveryOutcome {
-    world.server.accept(world.now, request).expect("the client is there");
+    world.server.at(world.now).accept(request).expect("the client is there");
     world.drain();
     world.connected().1
 }

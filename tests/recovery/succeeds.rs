@@ -22,7 +22,7 @@ fn h01_a_session_without_events_is_recovered() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.set_data(socket, 7);
+    world.server.at(world.now).set_data(socket, 7);
     world.cut(client);
     broadcast(&mut world, &Audience::all(), 1);
     let (client, again) = world.claim(&session, None);
@@ -45,8 +45,8 @@ fn h02_silence_however_long_loses_nothing() {
     let (quiet, _) = world.connected();
     let (_busy_client, _) = world.connect();
     let (busy, _) = world.connected();
-    world.server.join(quiet, "quiet").unwrap();
-    world.server.join(busy, "busy").unwrap();
+    world.server.at(world.now).join(quiet, "quiet").unwrap();
+    world.server.at(world.now).join(busy, "busy").unwrap();
     broadcast(&mut world, &Audience::room("quiet"), 1);
     let (_, offset) = numbers(&world.texts(client));
     for number in 10..50 {
@@ -99,7 +99,7 @@ fn h04_a_trailing_string_is_never_taken_for_the_offset() {
     let (_, offset) = numbers(&world.texts(client));
     let volatile = Audience::all().volatile();
     let tick = socket::Event::new("tick", &("just text",)).unwrap();
-    world.server.broadcast(world.now, "/", &volatile, &tick).unwrap();
+    world.server.at(world.now).broadcast("/", &volatile, &tick).unwrap();
     world.drain();
     let (name, args, marker) = parse_event(&world.text(client));
     assert_eq!((name.as_str(), args), ("tick", vec!["just text".into()]));
@@ -109,7 +109,7 @@ fn h04_a_trailing_string_is_never_taken_for_the_offset() {
     assert_eq!(again, session);
     assert!(world.texts(client).is_empty());
     // Without a trailing string nothing is added.
-    world.server.broadcast(world.now, "/", &volatile, &event("tick", 5)).unwrap();
+    world.server.at(world.now).broadcast("/", &volatile, &event("tick", 5)).unwrap();
     world.drain();
     assert_eq!(world.text(client), r#"42["tick",5]"#);
 }
@@ -144,7 +144,7 @@ fn h08_two_losses_in_a_row_are_no_loss() {
 #[test]
 fn h09_a_dynamic_namespace_outlives_its_last_link() {
     let mut world = World::with_recovery();
-    world.server.add_namespaces_matching(|name| name.starts_with("/room-"));
+    world.server.at(world.now).add_namespaces_matching(|name| name.starts_with("/room-"));
     let (client, session) = world.connect_with("40/room-1,");
     world.cut(client);
     let claim = format!("40/room-1,{{\"pid\":\"{}\"}}", session.pid);
@@ -221,10 +221,10 @@ fn a_settled_question_that_was_evicted_is_no_gap() {
     for (number, answer) in [Some("430[]"), None].into_iter().enumerate() {
         let question = event("q", number as u64);
         let second = Duration::from_secs(1);
-        world.server.emit_with_ack(world.now, socket, &question, second).unwrap();
+        world.server.at(world.now).emit_with_ack(socket, &question, second).unwrap();
         world.drain();
         // Evicted while it is awaited.
-        world.server.emit(world.now, other, &event("m", 1)).unwrap();
+        world.server.at(world.now).emit(other, &event("m", 1)).unwrap();
         world.drain();
         let (lost, _) = world.claim(&session, None);
         let gap = RecoveryOutcome::Refused(Refusal::Gap);
@@ -254,15 +254,15 @@ fn forgotten_memberships_that_nothing_depends_on_are_no_limit() {
         let (socket, _) = world.connected();
         let (_other, _) = world.connect();
         let (other, _) = world.connected();
-        world.server.join(other, "x").unwrap();
+        world.server.at(world.now).join(other, "x").unwrap();
         for room in ["a", "b", "c", "d"] {
-            world.server.join(socket, room).unwrap();
+            world.server.at(world.now).join(socket, room).unwrap();
             // In its own room, too, but withheld from it.
-            world.server.join(other, room).unwrap();
+            world.server.at(world.now).join(other, room).unwrap();
             let others = Audience::room(room).except(session.sid.clone());
             broadcast(&mut world, &others, 1);
             broadcast(&mut world, &Audience::room("x"), 1);
-            assert!(world.server.leave(socket, room));
+            assert!(world.server.at(world.now).leave(socket, room));
         }
         assert!(world.texts(client).is_empty(), "nothing was addressed to it");
         world.cut(client);

@@ -39,7 +39,7 @@ fn an_acknowledgement_that_is_not_replayed_fails_at_once() {
     let mut world = World::with_recovery();
     let (_first, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit_with_ack(world.now, socket, &event("q", 1), HOUR).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("q", 1), HOUR).unwrap();
     world.drain();
     let (second, again) = world.claim(&session, None);
     assert_eq!(again, session, "recovered");
@@ -47,7 +47,7 @@ fn an_acknowledgement_that_is_not_replayed_fails_at_once() {
     assert_eq!(world.server.stats().pending_acks, 0);
     // A late answer is answered to nobody, and the next one is that of the next question.
     world.send(second, r#"430["late"]"#);
-    world.server.emit_with_ack(world.now, socket, &event("q", 2), HOUR).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("q", 2), HOUR).unwrap();
     world.drain();
     assert_eq!(world.texts(second), [r#"421["q",2]"#]);
     world.send(second, r#"431["yes"]"#);
@@ -59,7 +59,7 @@ fn an_acknowledgement_that_is_replayed_goes_on() {
     let mut world = recovering(|recovery| recovery.replay_ack_events = true);
     let (_first, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit_with_ack(world.now, socket, &event("q", 1), HOUR).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("q", 1), HOUR).unwrap();
     world.drain();
     let (second, again) = world.claim(&session, None);
     assert_eq!(again, session, "recovered");
@@ -78,7 +78,8 @@ fn a_broadcast_counts_the_socket_as_missing_at_once() {
         let (other, _) = world.connect();
         world
             .server
-            .broadcast_with_ack(world.now, "/", &Audience::all(), &event("q", 1), HOUR)
+            .at(world.now)
+            .broadcast_with_ack("/", &Audience::all(), &event("q", 1), HOUR)
             .unwrap();
         world.drain();
         let (second, again) = world.claim(&session, None);
@@ -98,7 +99,7 @@ fn an_acknowledgement_on_the_same_link_can_be_answered_still() {
     let mut world = World::with_recovery();
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit_with_ack(world.now, socket, &event("q", 1), HOUR).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("q", 1), HOUR).unwrap();
     world.drain();
     assert_eq!(world.texts(client), [r#"420["q",1]"#]);
     world.send(client, &claim_packet(&session, None));

@@ -71,7 +71,7 @@ fn an_unknown_namespace_is_refused_and_the_connection_stays() {
 #[test]
 fn the_application_rejects_with_message_and_data() {
     let mut world = world();
-    world.server.add_namespace("custom").unwrap();
+    world.server.at(world.now).add_namespace("custom").unwrap();
     world.auto_accept = false;
     let client = world.open();
     world.send(client, "40/custom,{}");
@@ -79,16 +79,16 @@ fn the_application_rejects_with_message_and_data() {
     assert_eq!(namespace.as_str(), "/custom", "a missing slash is added");
     let data = serde_json::json!({ "code": 7 });
     let rejection = Rejection::new("no \"entry\"").data(&data).unwrap();
-    assert!(world.server.reject(world.now, request, &rejection));
-    assert!(!world.server.reject(world.now, request, &rejection), "once");
-    assert_eq!(world.server.accept(world.now, request), None, "once");
+    assert!(world.server.at(world.now).reject(request, &rejection));
+    assert!(!world.server.at(world.now).reject(request, &rejection), "once");
+    assert_eq!(world.server.at(world.now).accept(request), None, "once");
     world.drain();
     let expected = r#"44/custom,{"message":"no \"entry\"","data":{"code":7}}"#;
     assert_eq!(world.texts(client), [expected]);
     // It may try again.
     world.send(client, "40/custom,");
     let (request, ..) = world.requested();
-    world.server.accept(world.now, request).unwrap();
+    world.server.at(world.now).accept(request).unwrap();
     world.drain();
     world.session(client);
 }
@@ -96,7 +96,7 @@ fn the_application_rejects_with_message_and_data() {
 #[test]
 fn namespaces_are_made_by_predicates_and_go_when_they_are_empty() {
     let mut world = world();
-    world.server.add_namespaces_matching(|name| name.starts_with("/dyn-"));
+    world.server.at(world.now).add_namespaces_matching(|name| name.starts_with("/dyn-"));
     let (client, _) = world.connect_with("40/dyn-1,");
     let (socket, _) = world.connected();
     assert_eq!(world.server.stats().namespaces, 2);
@@ -110,7 +110,7 @@ fn namespaces_are_made_by_predicates_and_go_when_they_are_empty() {
     world.send(client, "40/dyn-2,");
     assert_eq!(world.server.stats().namespaces, 2);
     let (request, ..) = world.requested();
-    world.server.reject(world.now, request, &Rejection::new("no"));
+    world.server.at(world.now).reject(request, &Rejection::new("no"));
     assert_eq!(world.server.stats().namespaces, 1);
     // Nor does one that leaves while it is asked about.
     let client = world.open();
@@ -124,14 +124,14 @@ fn namespaces_are_made_by_predicates_and_go_when_they_are_empty() {
 #[test]
 fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
     let mut world = world();
-    world.server.add_namespaces_matching(|name| name == "/dyn");
+    world.server.at(world.now).add_namespaces_matching(|name| name == "/dyn");
     let client = world.open();
     let ask = |world: &mut World| {
         world.send(client, "40/dyn,");
         let (socket, _) = world.connected();
         world.texts(client);
         let (event, timeout) = (crate::support::event("ask", 1), Duration::from_secs(1));
-        let ack = world.server.emit_with_ack(world.now, socket, &event, timeout).unwrap();
+        let ack = world.server.at(world.now).emit_with_ack(socket, &event, timeout).unwrap();
         world.drain();
         let packet = world.text(client);
         let id: String =
@@ -157,16 +157,20 @@ fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
 fn names_that_no_packet_can_carry_are_refused() {
     let mut world = world();
     for name in ["", "/a,b", "/a\nb", "/a\u{1e}"] {
-        assert_eq!(world.server.add_namespace(name), Err(NamespaceError::InvalidName), "{name:?}");
+        assert_eq!(
+            world.server.at(world.now).add_namespace(name),
+            Err(NamespaceError::InvalidName),
+            "{name:?}"
+        );
     }
-    assert_eq!(world.server.add_namespace("/"), Ok(()), "again");
+    assert_eq!(world.server.at(world.now).add_namespace("/"), Ok(()), "again");
 }
 
 /// A WebSocket carries the separator of the packets of an HTTP body, and polling does not.
 #[test]
 fn names_that_polling_cannot_carry_make_no_namespace() {
     let mut world = world();
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     let client = world.open();
     world.send(client, "40/a\u{1e}b,");
     assert_eq!(world.texts(client), ["44/a\u{1e}b,{\"message\":\"Invalid namespace\"}"]);
@@ -210,7 +214,7 @@ fn what_cannot_be_read_closes_the_connection() {
 #[test]
 fn what_cannot_be_read_ends_all_sockets_of_the_connection_and_no_other() {
     let mut world = world();
-    world.server.add_namespace("/b").unwrap();
+    world.server.at(world.now).add_namespace("/b").unwrap();
     let (client, _) = world.connect();
     world.send(client, "40/b,");
     world.session(client);
@@ -266,8 +270,11 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
     let mut world = world();
     let (client, first) = world.connect();
     let (socket, _) = world.connected();
-    world.server.set_data(socket, 4);
-    assert_eq!(world.server.update_data(socket, |data| std::mem::replace(data, 5)), Some(4));
+    world.server.at(world.now).set_data(socket, 4);
+    assert_eq!(
+        world.server.at(world.now).update_data(socket, |data| std::mem::replace(data, 5)),
+        Some(4)
+    );
     world.send(client, "41");
     let reasons = world.pick(|event| match event {
         Event::Disconnected { reason, data, .. } => Some((*reason, *data)),
@@ -275,7 +282,7 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
     });
     assert_eq!(reasons, [(DisconnectReason::ClientNamespaceDisconnect, Some(5))]);
     assert_eq!(world.server.data(socket), None);
-    assert_eq!(world.server.update_data(socket, |data| *data), None);
+    assert_eq!(world.server.at(world.now).update_data(socket, |data| *data), None);
     world.send(client, "40");
     assert_ne!(world.session(client), first);
 }
@@ -283,14 +290,14 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
 #[test]
 fn the_server_disconnects_a_socket_or_its_connection() {
     let mut world = world();
-    world.server.add_namespace("/b").unwrap();
+    world.server.at(world.now).add_namespace("/b").unwrap();
     let (client, _) = world.connect();
     let (main, _) = world.connected();
     world.send(client, "40/b,");
     world.session(client);
     world.connected();
-    assert!(world.server.disconnect(world.now, main, false));
-    assert!(!world.server.disconnect(world.now, main, false), "once");
+    assert!(world.server.at(world.now).disconnect(main, false));
+    assert!(!world.server.at(world.now).disconnect(main, false), "once");
     world.drain();
     assert_eq!(world.texts(client), ["41"]);
     world.send(client, "42/b,[\"still here\"]");
@@ -302,7 +309,7 @@ fn the_server_disconnects_a_socket_or_its_connection() {
         Event::Received { socket, .. } => Some(*socket),
         _ => None,
     });
-    world.server.disconnect(world.now, sockets[0], true);
+    world.server.at(world.now).disconnect(sockets[0], true);
     world.drain();
     let frames = world.take(client.wire);
     let expected = [Received::Text("41".into()), Received::Text("41/b,".into())];
@@ -339,7 +346,7 @@ fn a_paused_connection_that_closes_is_reported_when_it_has_resumed() {
     let (client, _) = world.connect();
     let (socket, _) = world.connected();
     world.server.pause(client.wire);
-    world.server.emit(world.now, socket, &crate::support::event("last", 1)).unwrap();
+    world.server.at(world.now).emit(socket, &crate::support::event("last", 1)).unwrap();
     let connection = world.server.connection(socket).unwrap();
     assert!(world.server.close_connection(world.now, connection));
     world.drain();
@@ -391,7 +398,7 @@ fn events_carry_arguments_binary_and_acknowledgements() {
     assert_eq!(file.resolve(&event).unwrap().as_ref(), b"\x01\x02");
     assert_eq!(rest["n"], 1);
     let answer = socket::Args::new(&(bytes::Bytes::from_static(b"ok"), "done")).unwrap();
-    assert!(world.server.ack(world.now, token, &answer));
+    assert!(world.server.at(world.now).ack(token, &answer));
     world.drain();
     let frames = world.take(client.wire);
     let head = r#"461-2[{"_placeholder":true,"num":0},"done"]"#;
@@ -407,7 +414,7 @@ fn only_who_was_asked_can_answer() {
     let (other, _) = world.connect();
     let question = socket::Event::new("q", &()).unwrap();
     let timeout = Duration::from_secs(5);
-    let ack = world.server.emit_with_ack(world.now, socket, &question, timeout).unwrap();
+    let ack = world.server.at(world.now).emit_with_ack(socket, &question, timeout).unwrap();
     world.drain();
     let answers = |world: &mut World| {
         world.pick(|event| match event {
@@ -431,7 +438,7 @@ fn an_acknowledgement_for_a_lost_link_goes_nowhere() {
     let token = world.token();
     world.cut(client);
     let (client, _) = world.claim(&session, None);
-    assert!(!world.server.ack(world.now, token, &socket::Args::empty()));
+    assert!(!world.server.at(world.now).ack(token, &socket::Args::empty()));
     world.drain();
     assert!(world.texts(client).is_empty());
 }

@@ -24,7 +24,7 @@ struct Shared {
 impl Shared {
     fn new(config: ServerConfig) -> Self {
         let mut world = World::new(config);
-        world.server.add_namespace("/b").unwrap();
+        world.server.at(world.now).add_namespace("/b").unwrap();
         let client = world.open();
         world.send(client, "40/b,");
         world.session(client);
@@ -79,7 +79,7 @@ fn a_connect_whose_answer_has_not_left_needs_no_other() {
         shared.world.server.pause(shared.client.wire);
         shared.send("40");
         let (socket, _) = shared.world.connected();
-        shared.world.server.emit(shared.world.now, socket, &event("welcome", 1)).unwrap();
+        shared.world.server.at(shared.world.now).emit(socket, &event("welcome", 1)).unwrap();
         for _ in 0..3 {
             shared.send("40");
         }
@@ -135,8 +135,8 @@ fn a_connect_after_events_replaces_the_session() {
         shared.send("40");
         let session = shared.session();
         let (former, _) = shared.world.connected();
-        shared.world.server.set_data(former, 7);
-        shared.world.server.emit(shared.world.now, former, &event("ignored", 1)).unwrap();
+        shared.world.server.at(shared.world.now).set_data(former, 7);
+        shared.world.server.at(shared.world.now).emit(former, &event("ignored", 1)).unwrap();
         shared.world.drain();
         shared.texts();
         shared.send("40");
@@ -157,7 +157,7 @@ fn a_connect_after_a_welcome_replaces_the_session() {
     shared.world.server.pause(shared.client.wire);
     shared.send("40");
     let (former, _) = shared.world.connected();
-    shared.world.server.emit(shared.world.now, former, &event("welcome", 1)).unwrap();
+    shared.world.server.at(shared.world.now).emit(former, &event("welcome", 1)).unwrap();
     shared.world.server.resume(shared.client.wire);
     shared.world.drain();
     shared.texts();
@@ -193,18 +193,20 @@ fn the_former_session_goes_on_until_the_new_one_is_decided() {
         let (request, ..) = shared.world.requested();
         shared.send("42[\"before\"]");
         assert_eq!(shared.story(), ["before"]);
-        shared.world.server.emit(shared.world.now, former, &event("live", 1)).unwrap();
+        shared.world.server.at(shared.world.now).emit(former, &event("live", 1)).unwrap();
         shared.world.drain();
         assert_eq!(numbers(&shared.texts()).0, [1]);
         if is_accepted {
-            let socket = shared.world.server.accept(shared.world.now, request).unwrap();
+            let socket = shared.world.server.at(shared.world.now).accept(request).unwrap();
             shared.world.drain();
             shared.session();
             shared.send("42[\"after\"]");
             assert_eq!(shared.story(), ["Replaced over", "New", "after"]);
             assert!(shared.world.server.is_connected(socket));
         } else {
-            assert!(shared.world.server.reject(shared.world.now, request, &Rejection::new("no")));
+            assert!(
+                shared.world.server.at(shared.world.now).reject(request, &Rejection::new("no"))
+            );
             shared.world.drain();
             assert_eq!(shared.texts(), [r#"44{"message":"no"}"#]);
             // The official client takes itself for connected still, and may say so.
@@ -230,9 +232,9 @@ fn of_connects_that_wait_the_newest_is_answered() {
         shared.send(r#"40{"n":2}"#);
         let (second, _, auth, _) = shared.world.requested();
         assert_eq!(auth, r#"{"n":2}"#);
-        assert_eq!(shared.world.server.accept(shared.world.now, first), None);
-        assert!(!shared.world.server.reject(shared.world.now, first, &Rejection::new("no")));
-        assert!(shared.world.server.accept(shared.world.now, second).is_some());
+        assert_eq!(shared.world.server.at(shared.world.now).accept(first), None);
+        assert!(!shared.world.server.at(shared.world.now).reject(first, &Rejection::new("no")));
+        assert!(shared.world.server.at(shared.world.now).accept(second).is_some());
         shared.world.drain();
         shared.session();
         assert_eq!(shared.texts(), Vec::<String>::new());
@@ -278,11 +280,11 @@ fn who_leaves_is_not_let_in_any_more() {
     let (request, ..) = shared.world.requested();
     shared.send("41");
     assert_eq!(shared.story(), ["ClientNamespaceDisconnect over"]);
-    assert_eq!(shared.world.server.accept(shared.world.now, request), None);
+    assert_eq!(shared.world.server.at(shared.world.now).accept(request), None);
     shared.send(r#"40{"user":"c"}"#);
     let (request, ..) = shared.world.requested();
     shared.send("41");
-    assert_eq!(shared.world.server.accept(shared.world.now, request), None);
+    assert_eq!(shared.world.server.at(shared.world.now).accept(request), None);
     assert_eq!(shared.world.server.stats().connects_waiting, 0);
     assert_eq!(shared.texts(), Vec::<String>::new());
 }
@@ -295,16 +297,16 @@ fn a_kick_of_the_session_that_is_replaced_does_not_reach_the_client() {
     shared.send("40");
     shared.session();
     let (former, _) = shared.world.connected();
-    shared.world.server.emit(shared.world.now, former, &event("ignored", 1)).unwrap();
+    shared.world.server.at(shared.world.now).emit(former, &event("ignored", 1)).unwrap();
     shared.world.drain();
     shared.texts();
     shared.world.auto_accept = false;
     shared.send("40");
     let (request, ..) = shared.world.requested();
-    assert!(shared.world.server.disconnect(shared.world.now, former, false));
+    assert!(shared.world.server.at(shared.world.now).disconnect(former, false));
     shared.world.drain();
     assert_eq!(shared.texts(), Vec::<String>::new(), "it would make the client deaf");
-    assert!(shared.world.server.accept(shared.world.now, request).is_some());
+    assert!(shared.world.server.at(shared.world.now).accept(request).is_some());
     shared.world.drain();
     shared.session();
     assert_eq!(shared.story(), ["ServerNamespaceDisconnect over", "New"]);
@@ -330,7 +332,7 @@ fn a_claim_of_the_own_session_is_refused_if_packets_are_on_their_way() {
     shared.send("40");
     let session = shared.session();
     let (socket, _) = shared.world.connected();
-    shared.world.server.emit(shared.world.now, socket, &event("open", 1)).unwrap();
+    shared.world.server.at(shared.world.now).emit(socket, &event("open", 1)).unwrap();
     shared.world.drain();
     let offset = numbers(&shared.texts()).1.unwrap();
     shared.send(&crate::support::claim_packet(&session, None));
@@ -346,7 +348,7 @@ fn a_claim_of_the_own_session_is_refused_if_packets_are_on_their_way() {
         assert_eq!(shared.session(), other);
         shared.world.connected()
     };
-    shared.world.server.emit(shared.world.now, socket, &event("seen", 2)).unwrap();
+    shared.world.server.at(shared.world.now).emit(socket, &event("seen", 2)).unwrap();
     shared.world.drain();
     let offset = numbers(&shared.texts()).1.filter(|next| *next != offset).unwrap();
     shared.send(&crate::support::claim_packet(&other, Some(&offset)));
@@ -412,10 +414,10 @@ fn an_older_claim_that_is_accepted_last_does_not_take_the_session() {
     let newer = world.open();
     world.send(newer, &crate::support::claim_packet(&session, None));
     let (second, ..) = world.requested();
-    assert_eq!(world.server.accept(world.now, second), Some(socket));
+    assert_eq!(world.server.at(world.now).accept(second), Some(socket));
     world.drain();
     assert_eq!(world.session(newer), session);
-    let other = world.server.accept(world.now, first).unwrap();
+    let other = world.server.at(world.now).accept(first).unwrap();
     assert_ne!(other, socket);
     world.drain();
     assert_ne!(world.session(older), session, "it is served, with a session of its own");
@@ -426,7 +428,7 @@ fn an_older_claim_that_is_accepted_last_does_not_take_the_session() {
     let third = world.open();
     world.send(third, &crate::support::claim_packet(&session, None));
     let (request, ..) = world.requested();
-    assert_eq!(world.server.accept(world.now, request), Some(socket));
+    assert_eq!(world.server.at(world.now).accept(request), Some(socket));
 }
 
 /// A callback that is called late, an event that is flushed behind `disconnect()`, a client that
@@ -446,7 +448,7 @@ fn packets_for_a_namespace_that_the_client_is_not_in_are_ignored() {
                 shared.send("40");
                 shared.session();
                 let (socket, _) = shared.world.connected();
-                assert!(shared.world.server.disconnect(shared.world.now, socket, false));
+                assert!(shared.world.server.at(shared.world.now).disconnect(socket, false));
                 shared.world.drain();
                 assert_eq!(shared.texts(), ["41"]);
             }
@@ -458,7 +460,7 @@ fn packets_for_a_namespace_that_the_client_is_not_in_are_ignored() {
                 shared.world.auto_accept = false;
                 shared.send("40");
                 let (request, ..) = shared.world.requested();
-                shared.world.server.reject(shared.world.now, request, &Rejection::new("no"));
+                shared.world.server.at(shared.world.now).reject(request, &Rejection::new("no"));
                 shared.world.drain();
                 shared.texts();
             }
@@ -499,7 +501,7 @@ fn a_violation_ends_the_namespace_that_it_concerns() {
     let (request, ..) = shared.world.requested();
     shared.send("44");
     assert_eq!(shared.texts(), [r#"44{"message":"Protocol violation"}"#]);
-    assert_eq!(shared.world.server.accept(shared.world.now, request), None);
+    assert_eq!(shared.world.server.at(shared.world.now).accept(request), None);
     shared.send("44");
     assert_eq!(shared.texts(), Vec::<String>::new(), "there is nothing to end");
     assert_eq!(shared.world.server.stats().total.violations, 3);

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{self, Frame, Transport},
-    hub::{self, Audience, Delivery, Hub, Reply},
+    hub::{self, At, Audience, Delivery, Hub, Reply},
     link::{self, Link},
     server::{Event, Input, Output, Server},
     socket,
@@ -93,45 +93,10 @@ trait Composition {
     fn pause(&mut self, wire: WireId, is_paused: bool);
     fn timeout(&mut self, now: Timestamp);
     fn deadline(&self) -> Option<Timestamp>;
-    fn verbs(&mut self) -> &mut dyn Verbs;
+    fn at(&mut self, now: Timestamp) -> At<'_, u32>;
     /// Takes all output; tells which sockets have connected on which connection.
     fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey>;
 }
-
-trait Verbs {
-    fn join(&mut self, socket: SocketKey, room: &str);
-    fn leave(&mut self, socket: SocketKey, room: &str);
-    fn broadcast(&mut self, now: Timestamp, audience: &Audience);
-    fn ask(&mut self, now: Timestamp, socket: SocketKey);
-    fn disconnect(&mut self, now: Timestamp, socket: SocketKey, closes: bool);
-}
-
-macro_rules! verbs {
-    ($type:ty) => {
-        impl Verbs for $type {
-            fn join(&mut self, socket: SocketKey, room: &str) {
-                self.join(socket, room).ok();
-            }
-            fn leave(&mut self, socket: SocketKey, room: &str) {
-                self.leave(socket, room);
-            }
-            fn broadcast(&mut self, now: Timestamp, audience: &Audience) {
-                let event = socket::Event::new("m", &("text",)).unwrap();
-                self.broadcast(now, "/", audience, &event).unwrap();
-            }
-            fn ask(&mut self, now: Timestamp, socket: SocketKey) {
-                let event = socket::Event::new("q", &()).unwrap();
-                self.emit_with_ack(now, socket, &event, Duration::from_secs(3)).ok();
-            }
-            fn disconnect(&mut self, now: Timestamp, socket: SocketKey, closes: bool) {
-                self.disconnect(now, socket, closes);
-            }
-        }
-    };
-}
-
-verbs!(Server<u32>);
-verbs!(Hub<u32>);
 
 impl Composition for Server<u32> {
     fn open(&mut self, now: Timestamp, wire: WireId) {
@@ -159,8 +124,8 @@ impl Composition for Server<u32> {
         self.deadline()
     }
 
-    fn verbs(&mut self) -> &mut dyn Verbs {
-        self
+    fn at(&mut self, now: Timestamp) -> At<'_, u32> {
+        self.at(now)
     }
 
     fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
@@ -168,11 +133,11 @@ impl Composition for Server<u32> {
         while let Some(output) = self.poll_output() {
             match output {
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.accept(now, request);
+                    self.at(now).accept(request);
                 }
                 Output::Event(Event::Connected { socket, .. }) => connected.push(socket),
                 Output::Event(Event::Received { ack: Some(token), event, .. }) => {
-                    self.ack(now, token, &event.args());
+                    self.at(now).ack(token, &event.args());
                 }
                 Output::Event(_) => {}
                 Output::Send { wire, frame } => tell(story, wire, &frame),
@@ -221,8 +186,8 @@ impl Workers {
     fn new(config: ServerConfig, dice: u32) -> Self {
         let (config, entropy) = (Arc::new(config), Shared::new());
         let mut hub = Hub::new(config.clone(), entropy.source()).unwrap();
-        hub.add_namespace("/").unwrap();
-        hub.add_namespace("/b").unwrap();
+        hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
+        hub.at(Timestamp::ZERO).add_namespace("/b").unwrap();
         let (links, to_hub) = (BTreeMap::new(), BTreeMap::new());
         Self { hub, config, entropy, links, to_hub, dice, connected: Vec::new() }
     }
@@ -274,7 +239,7 @@ impl Workers {
                     link::Output::Event(link::Event::Received {
                         ack: Some(ack), event, ..
                     }) => {
-                        self.hub.ack(now, ack, &event.args());
+                        self.hub.at(now).ack(ack, &event.args());
                     }
                     _ => {}
                 }
@@ -290,13 +255,13 @@ impl Workers {
                     }
                 }
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.hub.accept(now, request);
+                    self.hub.at(now).accept(request);
                 }
                 hub::Output::Event(Event::Connected { socket, .. }) => {
                     self.connected.push(socket);
                 }
                 hub::Output::Event(Event::Received { ack: Some(token), event, .. }) => {
-                    self.hub.ack(now, token, &event.args());
+                    self.hub.at(now).ack(token, &event.args());
                 }
                 _ => {}
             }
@@ -341,8 +306,8 @@ impl Composition for Workers {
         links.chain(self.hub.deadline()).min()
     }
 
-    fn verbs(&mut self) -> &mut dyn Verbs {
-        &mut self.hub
+    fn at(&mut self, now: Timestamp) -> At<'_, u32> {
+        self.hub.at(now)
     }
 
     fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
@@ -463,16 +428,25 @@ impl Player<'_> {
         if is_volatile {
             audience = audience.volatile();
         }
-        self.composition.verbs().broadcast(self.now, &audience);
+        let event = socket::Event::new("m", &("text",)).unwrap();
+        self.composition.at(self.now).broadcast("/", &audience, &event).unwrap();
     }
 
     fn verb(&mut self, socket: SocketKey, op: &Op) {
-        let (now, verbs) = (self.now, self.composition.verbs());
+        let mut at = self.composition.at(self.now);
         match op {
-            Op::Join { room, .. } => verbs.join(socket, &format!("room {room}")),
-            Op::Leave { room, .. } => verbs.leave(socket, &format!("room {room}")),
-            Op::Ask { .. } => verbs.ask(now, socket),
-            Op::Kick { closes, .. } => verbs.disconnect(now, socket, *closes),
+            Op::Join { room, .. } => {
+                at.join(socket, &format!("room {room}")).ok();
+            }
+            Op::Leave { room, .. } => {
+                at.leave(socket, &format!("room {room}"));
+            }
+            Op::Ask { .. } => {
+                at.socket(socket).emit_with_ack("q", &(), Duration::from_secs(3)).ok();
+            }
+            Op::Kick { closes, .. } => {
+                at.disconnect(socket, *closes);
+            }
             _ => {}
         }
     }
@@ -518,8 +492,8 @@ fn config(what: Recovers) -> ServerConfig {
 
 fn server(config: ServerConfig) -> Server<u32> {
     let mut server = Server::new(config, Shared::new().source()).unwrap();
-    server.add_namespace("/").unwrap();
-    server.add_namespace("/b").unwrap();
+    server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+    server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
     server
 }
 

@@ -54,10 +54,10 @@ impl Story {
                 let (name, args) = (event.name().to_owned(), event.args());
                 self.events.push((name, args.json().to_owned(), attachments));
                 if let Some(token) = ack {
-                    world.server.ack(world.now, token, &args);
+                    world.server.at(world.now).ack(token, &args);
                 }
                 let told = socket::Event::with_args("told", &args).unwrap();
-                world.server.broadcast(world.now, "/", &Audience::all(), &told).unwrap();
+                world.server.at(world.now).broadcast("/", &Audience::all(), &told).unwrap();
             }
         }
         world.drain();

@@ -24,7 +24,7 @@ struct Shared {
 impl Shared {
     fn new(config: ServerConfig) -> Self {
         let mut world = World::new(config);
-        world.server.add_namespace("/b").unwrap();
+        world.server.at(world.now).add_namespace("/b").unwrap();
         let (client, main) = world.connect();
         world.send(client, "40/b,");
         let other = world.session(client);
@@ -71,7 +71,7 @@ impl Shared {
         let now = self.world.now;
         for (number, namespace) in [(1, "/"), (2, "/b")] {
             let missed = event("m", number);
-            self.world.server.broadcast(now, namespace, &Audience::all(), &missed).unwrap();
+            self.world.server.at(now).broadcast(namespace, &Audience::all(), &missed).unwrap();
         }
         self.world.drain();
         let (back, main) = self.world.claim(&self.main, None);
@@ -207,8 +207,8 @@ fn authentication_data_that_is_no_object_is_refused_in_words() {
     for auth in auths {
         for name in ["", "/c,"] {
             let mut world = World::with_recovery();
-            world.server.add_namespace("/b").unwrap();
-            world.server.add_namespace("/c").unwrap();
+            world.server.at(world.now).add_namespace("/b").unwrap();
+            world.server.at(world.now).add_namespace("/c").unwrap();
             let client = world.open();
             world.send(client, "40/b,");
             let other = world.session(client);
@@ -255,10 +255,10 @@ fn a_request_is_taken_back_when_the_next_one_is_refused() {
     let (request, ..) = world.requested();
     world.send(client, "40[1]");
     assert_eq!(world.texts(client), [format!("44{BAD_AUTH}")]);
-    assert!(world.server.accept(world.now, request).is_none());
+    assert!(world.server.at(world.now).accept(request).is_none());
     world.send(client, "40");
     let (request, ..) = world.requested();
-    assert!(world.server.accept(world.now, request).is_some());
+    assert!(world.server.at(world.now).accept(request).is_some());
     world.drain();
     world.session(client);
 }
@@ -282,7 +282,7 @@ fn a_name_without_a_slash_disturbs_nobody() {
     world.send(client, "40");
     let (request, ..) = world.requested();
     world.send(client, "40lobby,");
-    assert!(world.server.accept(world.now, request).is_some());
+    assert!(world.server.at(world.now).accept(request).is_some());
 }
 
 /// `io("/" + name)`: the client hears of it by the name that it has asked for.
@@ -302,7 +302,7 @@ fn a_namespace_name_that_is_too_long_is_refused_in_words() {
     }
     let longest = format!("/{}", "x".repeat(254));
     let mut shared = Shared::new(recovery_config());
-    shared.world.server.add_namespace(&longest).unwrap();
+    shared.world.server.at(shared.world.now).add_namespace(&longest).unwrap();
     shared.send(&format!("40{longest},"));
     shared.world.session(shared.client);
     assert!(NamespaceName::new(&longest).is_ok());

@@ -188,7 +188,7 @@ fn queued_bytes_and_packets() {
         world.server.pause(slow.wire);
         for _ in 0..11 {
             let now = world.now;
-            world.server.broadcast(now, "/", &Audience::all(), &text(bytes)).unwrap();
+            world.server.at(now).broadcast("/", &Audience::all(), &text(bytes)).unwrap();
             world.drain();
         }
         let story = world.pick(|event| match event {
@@ -254,7 +254,7 @@ fn max_payload() {
 #[test]
 fn namespaces() {
     let mut world = limited(|limits| limits.namespaces = 3);
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     let mut bystander = Bystander::new(&mut world);
     let client = world.open();
     for name in ["/a", "/b"] {
@@ -263,14 +263,17 @@ fn namespaces() {
     }
     world.send(client, "40/c,");
     assert_eq!(world.texts(client), [r#"44/c,{"message":"Invalid namespace"}"#]);
-    assert_eq!(world.server.add_namespace("/c"), Err(NamespaceError::TooMany { limit: 3 }));
+    assert_eq!(
+        world.server.at(world.now).add_namespace("/c"),
+        Err(NamespaceError::TooMany { limit: 3 })
+    );
     bystander.check(&mut world);
 }
 
 #[test]
 fn namespaces_per_connection() {
     let mut world = limited(|limits| limits.namespaces_per_connection = 2);
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     let mut bystander = Bystander::new(&mut world);
     let client = world.open();
     for name in ["/a", "/b"] {
@@ -293,17 +296,17 @@ fn rooms_per_socket_and_their_names() {
     });
     let (_client, _) = world.connect();
     let (socket, _) = world.connected();
-    assert_eq!(world.server.join(socket, "a"), Ok(true));
-    assert_eq!(world.server.join(socket, "b"), Ok(true));
+    assert_eq!(world.server.at(world.now).join(socket, "a"), Ok(true));
+    assert_eq!(world.server.at(world.now).join(socket, "b"), Ok(true));
     let too_many = Err(RoomError::TooManyRooms { limit: 3 });
-    assert_eq!(world.server.join(socket, "c"), too_many, "its own room counts");
-    assert_eq!(world.server.join(socket, "a"), Ok(false), "it is in that one");
-    assert!(world.server.leave(socket, "a"));
-    assert_eq!(world.server.join(socket, "c"), Ok(true));
-    assert!(world.server.leave(socket, "c"));
+    assert_eq!(world.server.at(world.now).join(socket, "c"), too_many, "its own room counts");
+    assert_eq!(world.server.at(world.now).join(socket, "a"), Ok(false), "it is in that one");
+    assert!(world.server.at(world.now).leave(socket, "a"));
+    assert_eq!(world.server.at(world.now).join(socket, "c"), Ok(true));
+    assert!(world.server.at(world.now).leave(socket, "c"));
     let too_long = Err(RoomError::NameTooLong { limit: 20 });
-    assert_eq!(world.server.join(socket, &"r".repeat(21)), too_long);
-    assert_eq!(world.server.join(socket, &"r".repeat(20)), Ok(true));
+    assert_eq!(world.server.at(world.now).join(socket, &"r".repeat(21)), too_long);
+    assert_eq!(world.server.at(world.now).join(socket, &"r".repeat(20)), Ok(true));
 }
 
 #[test]
@@ -313,14 +316,15 @@ fn pending_acks() {
     let (socket, _) = world.connected();
     let timeout = Duration::from_secs(5);
     let ask = |world: &mut World| {
-        let result = world.server.emit_with_ack(world.now, socket, &text(1), timeout);
+        let result = world.server.at(world.now).emit_with_ack(socket, &text(1), timeout);
         world.drain();
         result
     };
     assert!(ask(&mut world).is_ok() && ask(&mut world).is_ok());
     assert_eq!(ask(&mut world), Err(EmitError::TooManyAcks { limit: 2 }));
     let everyone = Audience::all();
-    let broadcast = world.server.broadcast_with_ack(world.now, "/", &everyone, &text(1), timeout);
+    let broadcast =
+        world.server.at(world.now).broadcast_with_ack("/", &everyone, &text(1), timeout);
     assert_eq!(broadcast, Err(EmitError::TooManyAcks { limit: 2 }));
     world.send(client, "430[]");
     assert!(ask(&mut world).is_ok());
@@ -333,7 +337,7 @@ fn answers_to_broadcasts_their_bytes() {
     world.events.clear();
     let ask = |world: &mut World| {
         let (now, timeout) = (world.now, Duration::from_secs(5));
-        world.server.broadcast_with_ack(now, "/", &Audience::all(), &text(1), timeout).unwrap();
+        world.server.at(now).broadcast_with_ack("/", &Audience::all(), &text(1), timeout).unwrap();
         world.drain();
     };
     ask(&mut world);
@@ -391,12 +395,12 @@ fn replay_bytes() {
     let (client, session) = world.connect();
     world.cut(client);
     for _ in 0..2 {
-        world.server.broadcast(world.now, "/", &Audience::all(), &text(450)).unwrap();
+        world.server.at(world.now).broadcast("/", &Audience::all(), &text(450)).unwrap();
     }
     let (client, again) = world.claim(&session, None);
     assert_eq!(again, session);
     world.cut(client);
-    world.server.broadcast(world.now, "/", &Audience::all(), &text(450)).unwrap();
+    world.server.at(world.now).broadcast("/", &Audience::all(), &text(450)).unwrap();
     world.claim(&session, None);
     assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Limit));
 }
@@ -408,10 +412,10 @@ fn memberships() {
     let (socket, _) = world.connected();
     let (_other, _) = world.connect();
     for round in 0..20 {
-        world.server.join(socket, "a").unwrap();
+        world.server.at(world.now).join(socket, "a").unwrap();
         let (now, room) = (world.now, Audience::room("a"));
-        world.server.broadcast(now, "/", &room, &text(round)).unwrap();
-        world.server.leave(socket, "a");
+        world.server.at(now).broadcast("/", &room, &text(round)).unwrap();
+        world.server.at(world.now).leave(socket, "a");
     }
     world.drain();
     let frames = world.texts(client);
@@ -430,15 +434,15 @@ fn memberships() {
 #[test]
 fn nothing_is_left_of_what_is_over() {
     let mut world = World::with_recovery();
-    world.server.add_namespaces_matching(|_| true);
+    world.server.at(world.now).add_namespaces_matching(|_| true);
     for round in 0..200 {
         let (client, session) = world.connect();
         let (socket, _) = world.connected();
-        world.server.join(socket, &format!("room {round}")).unwrap();
+        world.server.at(world.now).join(socket, &format!("room {round}")).unwrap();
         let now = world.now;
         let but = Audience::all().except(session.sid.as_str());
-        world.server.broadcast(now, "/", &but, &text(10)).unwrap();
-        world.server.broadcast(now, "/", &Audience::room(session.sid), &text(10)).unwrap();
+        world.server.at(now).broadcast("/", &but, &text(10)).unwrap();
+        world.server.at(now).broadcast("/", &Audience::room(session.sid), &text(10)).unwrap();
         world.send(client, &format!("40/dynamic-{round},"));
         world.cut(client);
         world.events.clear();
@@ -456,7 +460,7 @@ fn nothing_is_left_of_what_is_over() {
 fn packets_are_kept_for_the_disconnection_and_the_heartbeat() {
     let mut world = World::with_recovery();
     let (client, _) = world.connect();
-    world.server.broadcast(world.now, "/", &Audience::all(), &text(10)).unwrap();
+    world.server.at(world.now).broadcast("/", &Audience::all(), &text(10)).unwrap();
     world.drain();
     world.texts(client);
     let answer = |world: &mut World, client: crate::support::Client| {

@@ -3,6 +3,7 @@
 mod call_orders;
 mod connecting;
 mod connecting_again;
+mod emitting;
 mod equivalence;
 mod grouping;
 mod invalid_packets;

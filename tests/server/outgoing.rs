@@ -38,18 +38,24 @@ fn outgoing_attachments() {
     let (few, many) = (attached(10, 1), attached(11, 1));
     let refused = EmitError::TooManyAttachments { limit: 10 };
     let server = &mut world.server;
-    assert_eq!(server.emit(now, socket, &many), Err(refused));
-    assert_eq!(server.emit_volatile(now, socket, &many), Err(refused));
-    assert_eq!(server.emit_with_ack(now, socket, &many, timeout), Err(refused));
-    assert_eq!(server.broadcast(now, "/", &everyone, &many), Err(refused));
-    assert_eq!(server.broadcast(now, "/", &everyone.clone().volatile(), &many), Err(refused));
-    assert_eq!(server.broadcast(now, "/", &Audience::room("nobody"), &many), Err(refused));
-    assert_eq!(server.broadcast_with_ack(now, "/", &everyone, &many, timeout), Err(refused));
+    assert_eq!(server.at(now).emit(socket, &many), Err(refused.clone()));
+    assert_eq!(server.at(now).emit_volatile(socket, &many), Err(refused.clone()));
+    assert_eq!(server.at(now).emit_with_ack(socket, &many, timeout), Err(refused.clone()));
+    assert_eq!(server.at(now).broadcast("/", &everyone, &many), Err(refused.clone()));
+    assert_eq!(
+        server.at(now).broadcast("/", &everyone.clone().volatile(), &many),
+        Err(refused.clone())
+    );
+    assert_eq!(
+        server.at(now).broadcast("/", &Audience::room("nobody"), &many),
+        Err(refused.clone())
+    );
+    assert_eq!(server.at(now).broadcast_with_ack("/", &everyone, &many, timeout), Err(refused));
     let stats = server.stats();
     assert_eq!((stats.total.emits_refused, stats.log_packets, stats.pending_acks), (7, 0, 0));
     world.drain();
     assert_eq!(world.take(client.wire), [], "nothing was sent");
-    world.server.emit(now, socket, &few).unwrap();
+    world.server.at(now).emit(socket, &few).unwrap();
     world.drain();
     assert_eq!(world.take(client.wire).len(), 11, "what clients take is sent");
     // Nothing of it is replayed.
@@ -68,13 +74,13 @@ fn outgoing_bytes() {
     let now = world.now;
     let refused = Err(EmitError::TooLarge { limit: 1_000 });
     let largest = 1_000 - text(0).json().len();
-    assert_eq!(world.server.emit(now, socket, &text(largest)), Ok(()));
-    assert_eq!(world.server.emit(now, socket, &text(largest + 1)), refused);
-    assert_eq!(world.server.emit_volatile(now, socket, &text(largest + 1)), refused);
+    assert_eq!(world.server.at(now).emit(socket, &text(largest)), Ok(()));
+    assert_eq!(world.server.at(now).emit(socket, &text(largest + 1)), refused);
+    assert_eq!(world.server.at(now).emit_volatile(socket, &text(largest + 1)), refused);
     let everyone = Audience::all();
-    let broadcast = world.server.broadcast(now, "/", &everyone, &text(largest + 1));
+    let broadcast = world.server.at(now).broadcast("/", &everyone, &text(largest + 1));
     assert_eq!(broadcast, Err(EmitError::TooLarge { limit: 1_000 }));
-    assert_eq!(world.server.emit(now, socket, &attached(2, 500)), refused, "together");
+    assert_eq!(world.server.at(now).emit(socket, &attached(2, 500)), refused, "together");
     world.drain();
     assert_eq!(world.texts(client).len(), 1);
     bystander.check(&mut world);
@@ -90,9 +96,9 @@ fn outgoing_bytes_of_what_is_to_be_replayed() {
         let (socket, _) = world.connected();
         let (now, large) = (world.now, text(1_000));
         let refused = Err(EmitError::TooLarge { limit: 1_000 });
-        assert_eq!(world.server.emit(now, socket, &large), refused);
-        assert_eq!(world.server.emit_volatile(now, socket, &large), Ok(()), "it is not logged");
-        world.server.emit(now, socket, &text(100)).unwrap();
+        assert_eq!(world.server.at(now).emit(socket, &large), refused);
+        assert_eq!(world.server.at(now).emit_volatile(socket, &large), Ok(()), "it is not logged");
+        world.server.at(now).emit(socket, &text(100)).unwrap();
         world.cut(client);
         assert_eq!(world.claim(&session, None).1, session, "the log was not emptied for it");
     }
@@ -106,15 +112,15 @@ fn outgoing_answers() {
     let args = |count: usize| socket::Args::new(&vec![Bytes::from_static(&[7]); count]).unwrap();
     world.send(client, r#"427["ask"]"#);
     let token = world.token();
-    let refused = world.server.try_ack(world.now, token, &args(11)).unwrap_err();
+    let refused = world.server.at(world.now).try_ack(token, &args(11)).unwrap_err();
     assert_eq!(refused.cause, EmitError::TooManyAttachments { limit: 10 });
     assert_eq!(refused.token.socket(), socket);
-    assert_eq!(world.server.try_ack(world.now, refused.token, &args(10)), Ok(true));
+    assert_eq!(world.server.at(world.now).try_ack(refused.token, &args(10)), Ok(true));
     world.drain();
     assert_eq!(world.take(client.wire).len(), 11);
     world.send(client, r#"428["ask"]"#);
     let token = world.token();
-    assert!(!world.server.ack(world.now, token, &args(11)));
+    assert!(!world.server.at(world.now).ack(token, &args(11)));
     world.drain();
     assert_eq!(world.take(client.wire), []);
     assert_eq!(world.server.stats().total.emits_refused, 2);
@@ -132,7 +138,7 @@ fn outgoing_bytes_of_a_rejection() {
     ] {
         world.send(client, "40");
         let (request, ..) = world.requested();
-        assert!(world.server.reject(world.now, request, &Rejection::new(message)));
+        assert!(world.server.at(world.now).reject(request, &Rejection::new(message)));
         world.drain();
         assert_eq!(world.text(client), answer);
     }
@@ -157,5 +163,5 @@ fn whatever_is_accepted_can_be_echoed() {
         _ => None,
     });
     assert_eq!(events[0].attachments().len(), 10);
-    assert_eq!(world.server.emit(world.now, socket, &events[0]), Ok(()));
+    assert_eq!(world.server.at(world.now).emit(socket, &events[0]), Ok(()));
 }

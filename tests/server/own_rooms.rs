@@ -27,17 +27,24 @@ fn somebody_else_can_join_it() {
     let own = Audience::room(session.sid.as_str());
     let rooms = world.server.stats().rooms;
     broadcast(&mut world, &own, 1);
-    assert_eq!(world.server.join(guest_key, session.sid.as_str()), Ok(true));
-    assert_eq!(world.server.join(guest_key, session.sid.as_str()), Ok(false));
-    assert_eq!(world.server.join(key, session.sid.as_str()), Ok(false), "it is its own");
+    assert_eq!(world.server.at(world.now).join(guest_key, session.sid.as_str()), Ok(true));
+    assert_eq!(world.server.at(world.now).join(guest_key, session.sid.as_str()), Ok(false));
+    assert_eq!(
+        world.server.at(world.now).join(key, session.sid.as_str()),
+        Ok(false),
+        "it is its own"
+    );
     assert_eq!(world.server.stats().rooms, rooms, "the same room");
     broadcast(&mut world, &own, 2);
-    world.server.emit(world.now, key, &event("m", 3)).unwrap();
+    world.server.at(world.now).emit(key, &event("m", 3)).unwrap();
     broadcast(&mut world, &Audience::all().except(session.sid.as_str()), 4);
     assert_eq!(received(&mut world, owner), [1, 2, 3]);
     assert_eq!(received(&mut world, guest), [2], "an event to one socket goes to that alone");
-    assert!(!world.server.leave(key, session.sid.as_str()), "one's own room cannot be left");
-    assert!(world.server.leave(guest_key, session.sid.as_str()));
+    assert!(
+        !world.server.at(world.now).leave(key, session.sid.as_str()),
+        "one's own room cannot be left"
+    );
+    assert!(world.server.at(world.now).leave(guest_key, session.sid.as_str()));
     broadcast(&mut world, &own, 5);
     assert_eq!((received(&mut world, owner), received(&mut world, guest)), (vec![5], vec![]));
 }
@@ -50,12 +57,12 @@ fn who_is_away_while_somebody_joins_it_misses_nothing() {
     let own = Audience::room(session.sid.as_str());
     world.cut(owner);
     broadcast(&mut world, &own, 1);
-    world.server.emit(world.now, key, &event("m", 2)).unwrap();
-    assert_eq!(world.server.join(guest_key, session.sid.as_str()), Ok(true));
+    world.server.at(world.now).emit(key, &event("m", 2)).unwrap();
+    assert_eq!(world.server.at(world.now).join(guest_key, session.sid.as_str()), Ok(true));
     broadcast(&mut world, &own, 3);
     world.cut(guest);
     broadcast(&mut world, &own, 4);
-    world.server.emit(world.now, key, &event("m", 5)).unwrap();
+    world.server.at(world.now).emit(key, &event("m", 5)).unwrap();
     broadcast(&mut world, &Audience::all().except(session.sid.as_str()), 6);
     let (owner, again) = world.claim(&session, None);
     assert_eq!(again, session);
@@ -76,10 +83,13 @@ fn a_guest_takes_no_room_from_its_owner() {
     let mut world = World::new(recovery_config().limits(limits));
     let (_, session, key) = connect(&mut world);
     let (_, _, guest_key) = connect(&mut world);
-    world.server.join(guest_key, session.sid.as_str()).unwrap();
-    assert_eq!(world.server.join(key, "red"), Ok(true));
-    assert_eq!(world.server.join(key, "green"), Ok(true));
-    assert_eq!(world.server.join(key, "blue"), Err(RoomError::TooManyRooms { limit: 3 }));
+    world.server.at(world.now).join(guest_key, session.sid.as_str()).unwrap();
+    assert_eq!(world.server.at(world.now).join(key, "red"), Ok(true));
+    assert_eq!(world.server.at(world.now).join(key, "green"), Ok(true));
+    assert_eq!(
+        world.server.at(world.now).join(key, "blue"),
+        Err(RoomError::TooManyRooms { limit: 3 })
+    );
 }
 
 #[test]
@@ -87,8 +97,8 @@ fn it_outlives_its_owner_while_somebody_is_in_it() {
     let mut world = World::with_recovery();
     let (_, session, key) = connect(&mut world);
     let (guest, _, guest_key) = connect(&mut world);
-    world.server.join(guest_key, session.sid.as_str()).unwrap();
-    assert!(world.server.disconnect(world.now, key, true));
+    world.server.at(world.now).join(guest_key, session.sid.as_str()).unwrap();
+    assert!(world.server.at(world.now).disconnect(key, true));
     broadcast(&mut world, &Audience::room(session.sid.as_str()), 1);
     assert_eq!(received(&mut world, guest), [1]);
 }
@@ -100,13 +110,13 @@ fn what_was_for_the_former_session_of_a_place_is_not_for_the_next() {
     let (_, _, first) = connect(&mut world);
     let (other, other_session, _) = connect(&mut world);
     let first_id = world.server.socket_id(first).unwrap();
-    world.server.emit(world.now, first, &event("m", 1)).unwrap();
+    world.server.at(world.now).emit(first, &event("m", 1)).unwrap();
     broadcast(&mut world, &Audience::all().except(first_id.as_str()), 2);
-    assert!(world.server.disconnect(world.now, first, true));
+    assert!(world.server.at(world.now).disconnect(first, true));
     let (next, next_session, key) = connect(&mut world);
     world.cut(next);
     world.cut(other);
-    world.server.emit(world.now, key, &event("m", 3)).unwrap();
+    world.server.at(world.now).emit(key, &event("m", 3)).unwrap();
     broadcast(&mut world, &Audience::room(first_id.as_str()), 9);
     // Evicts what the first one was sent.
     broadcast(&mut world, &Audience::all(), 4);

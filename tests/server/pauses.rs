@@ -180,7 +180,7 @@ fn parked(max_disconnection: u64) -> (World, crate::support::Session) {
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
     world.cut(client);
-    world.server.emit(world.now, socket, &event("m", 1)).unwrap();
+    world.server.at(world.now).emit(socket, &event("m", 1)).unwrap();
     (world, session)
 }
 
@@ -228,8 +228,8 @@ fn an_acknowledgement_that_waits_in_its_socket_is_in_time() {
     let (client, _) = world.connect();
     let (socket, _) = world.connected();
     let timeout = Duration::from_secs(5);
-    world.server.emit_with_ack(world.now, socket, &event("ask", 1), timeout).unwrap();
-    world.server.emit_with_ack(world.now, socket, &event("ask", 2), timeout).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("ask", 1), timeout).unwrap();
+    world.server.at(world.now).emit_with_ack(socket, &event("ask", 2), timeout).unwrap();
     world.drain();
     pause(&mut world, Duration::from_secs(20));
     world.send(client, "430[]");
@@ -249,7 +249,7 @@ fn links_and_a_hub_on_threads_of_their_own_wait_as_well() {
     recovery.max_disconnection = Duration::from_secs(60);
     let config = Arc::new(ServerConfig::new().recovery(recovery));
     let mut hub = Hub::<()>::new(config.clone(), counting_entropy()).unwrap();
-    hub.add_namespace("/").unwrap();
+    hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let (id, start) = (EngineId::parse("abcdefghijklmnopqrst").unwrap(), Timestamp::from_millis(1));
     let mut link = Link::new(start, config, id, Transport::WebSocket, WireId(0));
     let text = |text: &'static str| engine::Input::Frame {
@@ -295,7 +295,7 @@ fn carry(hub: &mut Hub<()>, link: &mut Link, now: Timestamp) -> Option<SocketKey
             Some(socketio_proto::hub::Output::Event(Event::ConnectRequested {
                 request, ..
             })) => {
-                connected = hub.accept(now, request);
+                connected = hub.at(now).accept(request);
             }
             Some(_) => {}
             None => return connected,

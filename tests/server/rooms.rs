@@ -37,8 +37,8 @@ fn an_audience_is_a_union_of_rooms_minus_rooms() {
         let keys: Vec<SocketKey> = peers.iter().map(|(_, key)| *key).collect();
         for (room, members) in [("a", [0, 1]), ("b", [1, 2])] {
             for member in members {
-                assert_eq!(world.server.join(keys[member], room), Ok(true));
-                assert_eq!(world.server.join(keys[member], room), Ok(false));
+                assert_eq!(world.server.at(world.now).join(keys[member], room), Ok(true));
+                assert_eq!(world.server.at(world.now).join(keys[member], room), Ok(false));
             }
         }
         let own = |world: &World, index: usize| world.server.socket_id(keys[index]).unwrap();
@@ -59,10 +59,10 @@ fn an_audience_is_a_union_of_rooms_minus_rooms() {
         ];
         for (audience, expected) in cases {
             let now = world.now;
-            let count = world.server.broadcast(now, "/", &audience, &ping()).unwrap();
+            let count = world.server.at(now).broadcast("/", &audience, &ping()).unwrap().sockets;
             assert_eq!(counts(&mut world, &peers), expected, "{audience:?}");
             assert_eq!(count, expected.iter().sum::<usize>(), "{audience:?}");
-            let fetched = world.server.fetch_sockets("/", &audience).unwrap();
+            let fetched = world.server.at(world.now).fetch_sockets("/", &audience).unwrap();
             assert_eq!(fetched.len(), count, "{audience:?}");
         }
     }
@@ -83,17 +83,17 @@ fn rooms_go_when_the_last_socket_leaves() {
     let mut world = World::new(ServerConfig::new());
     let peers = connect(&mut world, 2);
     for (_, key) in &peers {
-        world.server.join(*key, "a").unwrap();
+        world.server.at(world.now).join(*key, "a").unwrap();
     }
     assert_eq!(world.server.stats().rooms, 3);
-    assert!(world.server.leave(peers[0].1, "a"));
-    assert!(!world.server.leave(peers[0].1, "a"));
+    assert!(world.server.at(world.now).leave(peers[0].1, "a"));
+    assert!(!world.server.at(world.now).leave(peers[0].1, "a"));
     assert_eq!(world.server.stats().rooms, 3);
     world.cut(peers[1].0);
     assert_eq!(world.server.stats().rooms, 1, "one socket's own");
     let own = world.server.socket_id(peers[0].1).unwrap();
-    assert!(!world.server.leave(peers[0].1, own.as_str()), "its own room stays");
-    assert_eq!(world.server.join(peers[1].1, "a"), Err(RoomError::UnknownSocket));
+    assert!(!world.server.at(world.now).leave(peers[0].1, own.as_str()), "its own room stays");
+    assert_eq!(world.server.at(world.now).join(peers[1].1, "a"), Err(RoomError::UnknownSocket));
 }
 
 /// Rooms come and go in every order, and everybody still gets what is meant for them.
@@ -108,14 +108,14 @@ fn many_sockets_in_many_rooms_are_not_mixed_up() {
         let (peer, room) = ((state >> 8) as usize % 12, (state >> 16) as usize % 5);
         let name = format!("room {room}");
         if members[room].contains(&peer) {
-            assert!(world.server.leave(peers[peer].1, &name));
+            assert!(world.server.at(world.now).leave(peers[peer].1, &name));
             members[room].remove(&peer);
         } else {
-            assert_eq!(world.server.join(peers[peer].1, &name), Ok(true));
+            assert_eq!(world.server.at(world.now).join(peers[peer].1, &name), Ok(true));
             members[room].insert(peer);
         }
         let now = world.now;
-        world.server.broadcast(now, "/", &Audience::room(name), &ping()).unwrap();
+        world.server.at(now).broadcast("/", &Audience::room(name), &ping()).unwrap();
         let expected: Vec<usize> =
             (0..12).map(|peer| usize::from(members[room].contains(&peer))).collect();
         assert_eq!(counts(&mut world, &peers), expected, "round {round}");
@@ -128,18 +128,18 @@ fn sockets_join_leave_and_go_by_audience() {
     let peers = connect(&mut world, 3);
     let own = world.server.socket_id(peers[2].1).unwrap();
     let others = Audience::all().except(own.as_str());
-    assert_eq!(world.server.sockets_join("/", &others, "team"), Ok(2));
-    assert_eq!(world.server.sockets_join("/", &others, "team"), Ok(0));
+    assert_eq!(world.server.at(world.now).sockets_join("/", &others, "team"), Ok(2));
+    assert_eq!(world.server.at(world.now).sockets_join("/", &others, "team"), Ok(0));
     let first = world.server.socket_id(peers[0].1).unwrap();
     let alone = Audience::room(first.as_str());
-    assert_eq!(world.server.sockets_leave("/", &alone, "team"), Ok(1));
+    assert_eq!(world.server.at(world.now).sockets_leave("/", &alone, "team"), Ok(1));
     let team = Audience::room("team");
-    assert_eq!(world.server.fetch_sockets("/", &team), Ok(vec![peers[1].1]));
-    assert_eq!(world.server.disconnect_sockets(world.now, "/", &team, true), Ok(1));
+    assert_eq!(world.server.at(world.now).fetch_sockets("/", &team), Ok(vec![peers[1].1]));
+    assert_eq!(world.server.at(world.now).disconnect_sockets("/", &team, true), Ok(1));
     world.drain();
     assert!(world.is_closed(peers[1].0));
     assert_eq!(world.server.stats().sockets, 2);
-    let nowhere = world.server.sockets_join("/nowhere", &team, "x");
+    let nowhere = world.server.at(world.now).sockets_join("/nowhere", &team, "x");
     assert_eq!(nowhere, Err(EmitError::UnknownNamespace));
 }
 
@@ -160,7 +160,8 @@ fn a_broadcast_with_acknowledgements_collects_them() {
     let ask = |world: &mut World| {
         let now = world.now;
         let everyone = Audience::all();
-        let ack = world.server.broadcast_with_ack(now, "/", &everyone, &ping(), timeout).unwrap();
+        let ack =
+            world.server.at(now).broadcast_with_ack("/", &everyone, &ping(), timeout).unwrap();
         world.drain();
         ack
     };
@@ -196,7 +197,7 @@ fn acknowledgements_settle_exactly_once() {
     let peers = connect(&mut world, 2);
     let timeout = Duration::from_secs(5);
     let ask = |world: &mut World| {
-        let ack = world.server.emit_with_ack(world.now, peers[0].1, &ping(), timeout).unwrap();
+        let ack = world.server.at(world.now).emit_with_ack(peers[0].1, &ping(), timeout).unwrap();
         world.drain();
         ack
     };
@@ -221,7 +222,7 @@ fn acknowledgements_settle_exactly_once() {
     let lost = ask(&mut world);
     world.cut(peers[0].0);
     assert_eq!(settled(&mut world), [(lost, Err(AckFailure::Disconnected))]);
-    let gone = world.server.emit_with_ack(world.now, peers[0].1, &ping(), timeout);
+    let gone = world.server.at(world.now).emit_with_ack(peers[0].1, &ping(), timeout);
     assert_eq!(gone, Err(EmitError::NotConnected));
     assert_eq!(world.server.stats().pending_acks, 0);
 }
@@ -232,13 +233,13 @@ fn volatile_events_are_for_who_can_take_them() {
     let peers = connect(&mut world, 2);
     world.server.pause(peers[0].0.wire);
     let now = world.now;
-    world.server.broadcast(now, "/", &Audience::all().volatile(), &ping()).unwrap();
-    world.server.emit(now, peers[0].1, &ping()).unwrap();
+    world.server.at(now).broadcast("/", &Audience::all().volatile(), &ping()).unwrap();
+    world.server.at(now).emit(peers[0].1, &ping()).unwrap();
     world.drain();
     world.server.resume(peers[0].0.wire);
     assert_eq!(counts(&mut world, &peers), [1, 1], "the paused one got the other event");
     assert_eq!(world.server.stats().total.volatile_dropped, 1);
     world.cut(peers[0].0);
-    let gone = world.server.emit_volatile(now, peers[0].1, &ping());
+    let gone = world.server.at(now).emit_volatile(peers[0].1, &ping());
     assert_eq!(gone, Err(EmitError::NotConnected));
 }

@@ -12,9 +12,9 @@ fn member(world: &mut World) -> (Client, SocketKey, Vec<String>) {
     let (socket, _) = world.connected();
     let (_, other) = world.connect();
     for room in ["lobby", "left", "42", &other.sid] {
-        world.server.join(socket, room).unwrap();
+        world.server.at(world.now).join(socket, room).unwrap();
     }
-    world.server.leave(socket, "left");
+    world.server.at(world.now).leave(socket, "left");
     let rooms: Vec<String> = world.server.rooms(socket).map(str::to_owned).collect();
     assert_eq!(rooms.len(), 4, "its own, too");
     world.events.clear();
@@ -41,7 +41,7 @@ fn a_socket_that_has_gone_for_good_tells_its_rooms() {
         ("link lost", |world, client, _| world.cut(client)),
         ("client disconnect", |world, client, _| world.send(client, "41")),
         ("server disconnect", |world, _, socket| {
-            world.server.disconnect(world.now, socket, true);
+            world.server.at(world.now).disconnect(socket, true);
             world.drain();
         }),
     ];
@@ -61,7 +61,7 @@ fn a_parked_socket_tells_its_rooms_when_it_is_parked_and_when_it_ends() {
     world.cut(client);
     assert_eq!(told(&mut world, socket), [(false, rooms.clone())]);
     assert!(world.server.rooms(socket).eq(rooms.iter()), "it is in them still");
-    world.server.leave(socket, "lobby");
+    world.server.at(world.now).leave(socket, "lobby");
     rooms.retain(|room| room != "lobby");
     world.advance(Duration::from_secs(120));
     assert_eq!(told(&mut world, socket), [(true, rooms)]);
@@ -72,7 +72,7 @@ fn a_socket_that_is_taken_over_tells_its_rooms_and_stays_in_them() {
     let mut world = World::new(recovery_config());
     let (_first, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.join(socket, "lobby").unwrap();
+    world.server.at(world.now).join(socket, "lobby").unwrap();
     let _second = world.claim(&session, None);
     let rooms = vec![session.sid, "lobby".to_owned()];
     assert!(world.server.rooms(socket).eq(rooms.iter()));

@@ -68,7 +68,7 @@ struct Printed {
 impl Printed {
     fn new() -> Self {
         let mut server = Server::new(recovery_config(), counting_entropy()).unwrap();
-        server.add_namespace("/").unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         let now = Timestamp::from_millis(1_000);
         Self { server, now, log: String::new(), bytes: Vec::new() }
     }
@@ -88,7 +88,7 @@ impl Printed {
                 }
                 Output::Send { frame: Frame::Text(text), .. } => self.bytes.push(text.to_string()),
                 Output::Event(Event::ConnectRequested { request, .. }) => {
-                    self.server.accept(self.now, request);
+                    self.server.at(self.now).accept(request);
                 }
                 Output::Event(Event::Connected { socket, id, .. }) => {
                     writeln!(self.log, "{socket:?} {id:?} {id}").unwrap();
@@ -155,7 +155,7 @@ fn nothing_that_is_printed_shows_an_id_that_is_worth_a_session() {
 fn links_and_the_hub_show_no_ids_either() {
     let config = Arc::new(recovery_config());
     let mut hub = Hub::<u32>::new(config.clone(), counting_entropy()).unwrap();
-    hub.add_namespace("/").unwrap();
+    hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let id = EngineId::parse("an-engine-id-of-link").unwrap();
     let (now, wire) = (Timestamp::ZERO, WireId(1));
     let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
@@ -185,7 +185,7 @@ fn links_and_the_hub_show_no_ids_either() {
             match output {
                 hub::Output::Reply { reply, .. } => link.handle_reply(now, reply),
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
-                    hub.accept(now, request);
+                    hub.at(now).accept(request);
                 }
                 _ => {}
             }
@@ -252,7 +252,7 @@ fn seen(auth: impl FnOnce(&str) -> String) -> (String, bool) {
     let client = world.open();
     world.send(client, &format!("40{}", auth(&session.pid)));
     let (request, _, asked, recoverable) = world.requested();
-    let socket = world.server.accept(world.now, request);
+    let socket = world.server.at(world.now).accept(request);
     world.drain();
     let let_in = world.pick(|event| match event {
         Event::Connected { auth, .. } => Some(auth.as_str().to_owned()),

@@ -80,7 +80,7 @@ fn twenty_thousand_events_of_one_handler() {
         let (websocket, _) = world.connected();
         for number in 0..20_000 {
             for socket in [polling, websocket] {
-                assert_eq!(world.server.emit(world.now, socket, &event("tick", number)), Ok(()));
+                assert_eq!(world.server.at(world.now).emit(socket, &event("tick", number)), Ok(()));
             }
         }
         world.drain();
@@ -95,13 +95,13 @@ fn one_event_larger_than_all_limits() {
     for mut world in worlds(|limits| limits.queue_burst_bytes = 1_000_000) {
         let poller = Poller::connect(&mut world);
         let (client, _) = world.connect();
-        world.server.broadcast(world.now, "/", &Audience::all(), &text(6_000_000)).unwrap();
+        world.server.at(world.now).broadcast("/", &Audience::all(), &text(6_000_000)).unwrap();
         world.drain();
         assert!(world.text(client).len() > 6_000_000);
         assert!(poller.read(&mut world).last().unwrap().len() > 6_000_000);
         // A client that does not read for the moment takes one, too.
         world.server.pause(client.wire);
-        world.server.broadcast(world.now, "/", &Audience::all(), &text(6_000_000)).unwrap();
+        world.server.at(world.now).broadcast("/", &Audience::all(), &text(6_000_000)).unwrap();
         world.drain();
         world.server.resume(client.wire);
         world.drain();
@@ -122,7 +122,7 @@ fn an_echo_to_a_client_that_has_not_polled_yet() {
                 _ => None,
             });
             for event in events {
-                assert_eq!(world.server.emit(world.now, socket, &event), Ok(()));
+                assert_eq!(world.server.at(world.now).emit(socket, &event), Ok(()));
             }
             world.drain();
         }
@@ -137,13 +137,13 @@ fn the_rest_of_a_burst_waits_for_a_client_that_reads() {
         let (client, _) = world.connect();
         let (socket, _) = world.connected();
         for number in 0..1_000 {
-            world.server.emit(world.now, socket, &event("tick", number)).unwrap();
+            world.server.at(world.now).emit(socket, &event("tick", number)).unwrap();
         }
         for _ in 0..10 {
             assert!(world.server.poll_output().is_some());
         }
         world.server.pause(client.wire);
-        world.server.emit(world.now, socket, &event("tick", 1_000)).unwrap();
+        world.server.at(world.now).emit(socket, &event("tick", 1_000)).unwrap();
         world.advance(Duration::from_secs(26));
         world.server.resume(client.wire);
         world.drain();
@@ -161,18 +161,18 @@ fn an_emit_beyond_the_burst_is_refused_and_closes_nobody() {
         let (client, _) = world.connect();
         let (socket, _) = world.connected();
         for number in 0..105 {
-            let emitted = world.server.emit(world.now, socket, &event("tick", number));
+            let emitted = world.server.at(world.now).emit(socket, &event("tick", number));
             assert_eq!(emitted.err(), (number >= 100).then_some(EmitError::QueueFull));
         }
         let timeout = Duration::from_secs(1);
-        let asked = world.server.emit_with_ack(world.now, socket, &event("ask", 0), timeout);
+        let asked = world.server.at(world.now).emit_with_ack(socket, &event("ask", 0), timeout);
         assert_eq!(asked.err(), Some(EmitError::QueueFull));
         let stats = world.server.stats();
         assert_eq!((stats.total.packets_refused, stats.pending_acks), (6, 0));
         assert!(stats.log_packets <= 100, "what was refused is not replayed either");
         world.drain();
         assert_eq!(world.texts(client).len(), 100);
-        assert_eq!(world.server.emit(world.now, socket, &event("tick", 100)), Ok(()));
+        assert_eq!(world.server.at(world.now).emit(socket, &event("tick", 100)), Ok(()));
     }
 }
 
@@ -184,7 +184,7 @@ fn a_broadcast_beyond_the_burst_tells_how_many_missed_it() {
         let (_other, _) = world.connect();
         for number in 0..11 {
             let (now, all) = (world.now, Audience::all());
-            let sent = world.server.broadcast_with_reach(now, "/", &all, &event("m", number));
+            let sent = world.server.at(now).broadcast("/", &all, &event("m", number));
             let reach = sent.unwrap();
             let missed = if number < 10 { 0 } else { 2 };
             let lost = if is_recovering { (0, missed) } else { (missed, 0) };
@@ -210,7 +210,7 @@ fn an_emit_to_a_client_that_does_not_read() {
         let (socket, _) = world.connected();
         world.server.pause(client.wire);
         for number in 0..11 {
-            let emitted = world.server.emit(world.now, socket, &event("m", number));
+            let emitted = world.server.at(world.now).emit(socket, &event("m", number));
             let is_refused = !is_recovering && number == 10;
             assert_eq!(emitted.err(), is_refused.then_some(EmitError::QueueFull));
         }
@@ -229,7 +229,7 @@ fn volatile_events_beyond_the_burst_are_dropped() {
         let (client, _) = world.connect();
         let all = Audience::all().volatile();
         for number in 0..11 {
-            let sent = world.server.broadcast_with_reach(world.now, "/", &all, &event("m", number));
+            let sent = world.server.at(world.now).broadcast("/", &all, &event("m", number));
             assert_eq!(sent.unwrap().dropped, usize::from(number == 10));
         }
         world.drain();
@@ -245,8 +245,8 @@ fn a_message_with_attachments_is_taken_as_a_whole() {
         let (socket, _) = world.connected();
         let parts = [Bytes::from_static(b"1"), Bytes::from_static(b"2")];
         let file = socket::Event::new("file", &(&parts[0], &parts[1], 0)).unwrap();
-        assert_eq!(world.server.emit(world.now, socket, &file), Ok(()));
-        assert_eq!(world.server.emit(world.now, socket, &file), Err(EmitError::QueueFull));
+        assert_eq!(world.server.at(world.now).emit(socket, &file), Ok(()));
+        assert_eq!(world.server.at(world.now).emit(socket, &file), Err(EmitError::QueueFull));
         world.drain();
         assert_eq!(world.take(client.wire).len(), 3);
     }
@@ -271,7 +271,7 @@ fn answers_to_connects_are_bounded_for_a_client_that_does_not_poll() {
 fn answers_to_connects_are_bounded_for_a_paused_websocket() {
     for packets in [&["40/nope,"][..], &["40/other,", "41/other,"][..]] {
         let mut world = World::with_recovery();
-        world.server.add_namespace("/other").unwrap();
+        world.server.at(world.now).add_namespace("/other").unwrap();
         let (client, _) = world.connect();
         world.server.pause(client.wire);
         for number in 0..16_385 {

@@ -129,14 +129,14 @@ fn requests(sum: &mut Sum) {
 fn connects(sum: &mut Sum) {
     let mut world =
         world(|limits, _| (limits.namespaces, limits.namespaces_per_connection) = (2, 2));
-    world.server.add_namespaces_matching(|name| name.starts_with("/d"));
+    world.server.at(world.now).add_namespaces_matching(|name| name.starts_with("/d"));
     world.auto_accept = false;
     let client = world.open();
     world.send(client, "40");
     let stats = world.server.stats();
     assert_eq!((stats.connects_waiting, stats.sockets), (1, 0));
     let (request, ..) = world.requested();
-    assert!(world.server.reject(world.now, request, &Rejection::new("no")));
+    assert!(world.server.at(world.now).reject(request, &Rejection::new("no")));
     world.send(client, "40/x,");
     world.auto_accept = true;
     world.send(client, "40/d1,");
@@ -263,7 +263,7 @@ fn refused_recoveries(sum: &mut Sum) {
         (recovery.buffer_packets, recovery.replay_bytes) = (2, 100);
         recovery.skip_authorization = false;
     });
-    world.server.add_namespace("/other").unwrap();
+    world.server.at(world.now).add_namespace("/other").unwrap();
     let (client, session) = world.connect();
     world.cut(client);
     world.connect_with(r#"40{"pid":"made up"}"#);
@@ -272,10 +272,10 @@ fn refused_recoveries(sum: &mut Sum) {
     // It may be emitted, and is over the limit with what its packet adds.
     let large = socket::Event::new("m", &("x".repeat(90),)).unwrap();
     let (now, everyone) = (world.now, Audience::all());
-    world.server.broadcast(now, "/", &everyone, &large).unwrap();
+    world.server.at(now).broadcast("/", &everyone, &large).unwrap();
     world.claim(&session, None);
     for _ in 0..2 {
-        world.server.broadcast(now, "/", &everyone, &large).unwrap();
+        world.server.at(now).broadcast("/", &everyone, &large).unwrap();
     }
     world.claim(&session, None);
     world.now = world.now.saturating_add(Duration::from_secs(120));
@@ -297,7 +297,7 @@ fn claims_out_of_order(sum: &mut Sum) {
     let mut world = world(|_, recovery| recovery.skip_authorization = false);
     let (client, session) = world.connect();
     let (socket, _) = world.connected();
-    world.server.emit(world.now, socket, &socket::Event::new("m", &()).unwrap()).unwrap();
+    world.server.at(world.now).emit(socket, &socket::Event::new("m", &()).unwrap()).unwrap();
     world.drain();
     world.texts(client);
     world.send(client, &claim_packet(&session, None));
@@ -310,7 +310,7 @@ fn claims_out_of_order(sum: &mut Sum) {
         world.requested().0
     };
     for request in [claim(), claim()].into_iter().rev() {
-        assert!(world.server.accept(world.now, request).is_some());
+        assert!(world.server.at(world.now).accept(request).is_some());
     }
     sum.expect(
         &world,
@@ -357,7 +357,7 @@ fn ends_of_sessions(sum: &mut Sum) {
     assert_eq!((total.sessions_evicted, total.sessions_expired), (1, 1));
     let mut next = World::with_recovery();
     next.now = world.now;
-    assert_eq!(next.server.restore(snapshot_time(&world), snapshot).unwrap().len(), 1);
+    assert_eq!(next.server.at(snapshot_time(&world)).restore(snapshot).unwrap().len(), 1);
     assert_eq!(next.server.stats().total.sessions_restored, 1);
     for stats in [world.server.stats(), next.server.stats()] {
         for (path, count) in leaves(&stats) {
@@ -379,27 +379,27 @@ fn emissions(sum: &mut Sum) {
     });
     let (client, _) = world.connect();
     let (socket, _) = world.connected();
-    assert!(world.server.join(socket, "room").is_err());
+    assert!(world.server.at(world.now).join(socket, "room").is_err());
     let event = socket::Event::new("m", &()).unwrap();
     let (now, timeout) = (world.now, Duration::from_secs(5));
-    assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_ok());
-    assert!(world.server.emit_with_ack(now, socket, &event, timeout).is_err());
+    assert!(world.server.at(now).emit_with_ack(socket, &event, timeout).is_ok());
+    assert!(world.server.at(now).emit_with_ack(socket, &event, timeout).is_err());
     world.send(client, "430[]");
     let everyone = Audience::all();
-    assert!(world.server.broadcast_with_ack(now, "/", &everyone, &event, timeout).is_ok());
+    assert!(world.server.at(now).broadcast_with_ack("/", &everyone, &event, timeout).is_ok());
     world.drain();
     world.send(client, "431[]");
     let attachments = vec![Bytes::new(); 11];
     let many = socket::Event::new("m", &attachments).unwrap();
-    assert!(world.server.emit(now, socket, &many).is_err());
+    assert!(world.server.at(now).emit(socket, &many).is_err());
     world.send(client, "437[]");
     for _ in 0..2 {
-        assert!(world.server.accept_once(now, socket, "offset", None).is_ok());
+        assert!(world.server.at(now).accept_once(socket, "offset", None).is_ok());
     }
     world.server.pause(client.wire);
-    world.server.emit_volatile(now, socket, &event).unwrap();
+    world.server.at(now).emit_volatile(socket, &event).unwrap();
     for _ in 0..2 {
-        world.server.emit(now, socket, &event).unwrap();
+        world.server.at(now).emit(socket, &event).unwrap();
     }
     let wire = world.wire();
     world.input(Input::Body { wire, body: Bytes::new() });
@@ -423,7 +423,7 @@ fn emissions(sum: &mut Sum) {
 
 fn auth_that_waits(sum: &mut Sum) {
     let mut world = world(|limits, _| limits.pending_auth_bytes = 10);
-    world.server.add_namespace("/a").unwrap();
+    world.server.at(world.now).add_namespace("/a").unwrap();
     world.auto_accept = false;
     let client = world.open();
     world.send(client, r#"40{"token":"long"}"#);
@@ -436,7 +436,7 @@ fn emissions_at_once(sum: &mut Sum) {
     let (_, _) = world.connect();
     let (socket, _) = world.connected();
     let event = socket::Event::new("m", &()).unwrap();
-    assert!(world.server.emit(world.now, socket, &event).is_ok());
-    assert!(world.server.emit(world.now, socket, &event).is_err());
+    assert!(world.server.at(world.now).emit(socket, &event).is_ok());
+    assert!(world.server.at(world.now).emit(socket, &event).is_err());
     sum.expect(&world, &[("packets_refused", 1)]);
 }

@@ -123,7 +123,8 @@ impl World {
                     if !is_stranger {
                         self.clients[claim.client].keys[space].push(socket);
                     }
-                    self.backend.set_data(socket, claim.client as Data + 1);
+                    let told = self.server_time();
+                    self.backend.set_data(told, socket, claim.client as Data + 1);
                 }
                 let session = self.model.sessions.get_mut(&socket).unwrap();
                 let is_live = matches!(session.place, Place::Live(_));
@@ -335,7 +336,8 @@ impl World {
                 let key = [0x71d, number as u64, u64::from(tries)];
                 if Dice::keyed(self.plan.seed, &key).chance(self.plan.withdraw) {
                     self.tally.fault("withdrawn");
-                    assert!(self.backend.withdraw(token), "it was accepted");
+                    let told = self.server_time();
+                    assert!(self.backend.withdraw(told, token), "it was accepted");
                     return;
                 }
                 self.uplink.handle(number, socket, may_forget);

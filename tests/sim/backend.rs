@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 use socketio_proto::{
     AckId, ConnectionId, Entropy, ServerConfig, SocketKey, Timestamp, WireId,
     engine::RequestHead,
-    hub::{AckToken, Audience, ConnectRequest, EmitError, Once, OnceError, Rejection, RoomError},
+    hub::{
+        AckToken, Audience, ConnectRequest, EmitError, Once, OnceError, Reach, Rejection, RoomError,
+    },
     server::{Input, Output, Server, Stats},
     socket::{Args, Event},
 };
@@ -23,11 +25,11 @@ pub enum Backend {
 
 /// What the application may want, which is the same with both.
 macro_rules! verbs {
-    ($(fn $name:ident(&mut self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
-        $(pub fn $name(&mut self $(, $arg: $type)*) -> $result {
+    ($(fn $name:ident(&mut self, now: Timestamp $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
+        $(pub fn $name(&mut self, now: Timestamp $(, $arg: $type)*) -> $result {
             match self {
-                Self::Single(server) => server.$name($($arg),*),
-                Self::Workers(workers) => workers.call(|hub| hub.$name($($arg),*)),
+                Self::Single(server) => server.at(now).$name($($arg),*),
+                Self::Workers(workers) => workers.call(|hub| hub.at(now).$name($($arg),*)),
             }
         })*
     };
@@ -51,8 +53,10 @@ impl Backend {
 
     pub fn add_namespace(&mut self, name: &str) {
         match self {
-            Self::Single(server) => server.add_namespace(name).unwrap(),
-            Self::Workers(workers) => workers.call(|hub| hub.add_namespace(name)).unwrap(),
+            Self::Single(server) => server.at(Timestamp::ZERO).add_namespace(name).unwrap(),
+            Self::Workers(workers) => {
+                workers.call(|hub| hub.at(Timestamp::ZERO).add_namespace(name)).unwrap();
+            }
         }
     }
 
@@ -60,9 +64,11 @@ impl Backend {
     pub fn add_dynamic_namespace(&mut self, name: &'static str) {
         let predicate = move |asked: &str| asked == name;
         match self {
-            Self::Single(server) => server.add_namespaces_matching(predicate),
+            Self::Single(server) => {
+                server.at(Timestamp::ZERO).add_namespaces_matching(predicate);
+            }
             Self::Workers(workers) => {
-                workers.call(|hub| hub.add_namespaces_matching(predicate));
+                workers.call(|hub| hub.at(Timestamp::ZERO).add_namespaces_matching(predicate));
             }
         }
     }
@@ -114,7 +120,7 @@ impl Backend {
     pub fn restore(&mut self, now: Timestamp, snapshot: &str) -> Vec<SocketKey> {
         match self {
             Self::Single(server) => {
-                server.restore(now, serde_json::from_str(snapshot).unwrap()).unwrap()
+                server.at(now).restore(serde_json::from_str(snapshot).unwrap()).unwrap()
             }
             Self::Workers(_) => panic!("workers are not restored"),
         }
@@ -204,12 +210,11 @@ impl Backend {
         fn accept_once(
             &mut self, now: Timestamp, socket: SocketKey, offset: &str, token: Option<AckToken>
         ) -> Result<Once, OnceError>;
-        fn withdraw(&mut self, token: AckToken) -> bool;
+        fn withdraw(&mut self, now: Timestamp, token: AckToken) -> bool;
         fn broadcast(&mut self, now: Timestamp, namespace: &str, audience: &Audience, event: &Event)
-            -> Result<usize, EmitError>;
+            -> Result<Reach, EmitError>;
         fn broadcast_with_ack(
-            &mut self,
-            now: Timestamp,
+            &mut self, now: Timestamp,
             namespace: &str,
             audience: &Audience,
             event: &Event,
@@ -219,14 +224,14 @@ impl Backend {
         fn disconnect_sockets(
             &mut self, now: Timestamp, namespace: &str, audience: &Audience, close: bool
         ) -> Result<usize, EmitError>;
-        fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError>;
-        fn leave(&mut self, socket: SocketKey, room: &str) -> bool;
-        fn sockets_join(&mut self, namespace: &str, audience: &Audience, room: &str)
+        fn join(&mut self, now: Timestamp, socket: SocketKey, room: &str) -> Result<bool, RoomError>;
+        fn leave(&mut self, now: Timestamp, socket: SocketKey, room: &str) -> bool;
+        fn sockets_join(&mut self, now: Timestamp, namespace: &str, audience: &Audience, room: &str)
             -> Result<usize, EmitError>;
-        fn sockets_leave(&mut self, namespace: &str, audience: &Audience, room: &str)
+        fn sockets_leave(&mut self, now: Timestamp, namespace: &str, audience: &Audience, room: &str)
             -> Result<usize, EmitError>;
-        fn fetch_sockets(&mut self, namespace: &str, audience: &Audience)
+        fn fetch_sockets(&mut self, now: Timestamp, namespace: &str, audience: &Audience)
             -> Result<Vec<SocketKey>, EmitError>;
-        fn set_data(&mut self, socket: SocketKey, data: Data) -> Option<Data>;
+        fn set_data(&mut self, now: Timestamp, socket: SocketKey, data: Data) -> Option<Data>;
     }
 }

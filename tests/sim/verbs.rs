@@ -83,7 +83,7 @@ impl World {
         let live = self.model.emit(self.server_now, &target, event, sort, false);
         let reached = self.backend.broadcast(told, SPACES[to.space], &audience, event);
         let reached = self.answered(to.space, reached).unwrap_or_default();
-        assert_eq!(reached, live, "connected sockets that are addressed");
+        assert_eq!(reached.sockets, live, "connected sockets that are addressed");
         self.check_evictions(to.space, before);
         self.drain_server();
     }
@@ -99,7 +99,7 @@ impl World {
             return;
         }
         self.model.emit_asking(self.server_now, &target, &event, Sort::Fleeting, ack.is_ok());
-        self.expect_ack(number, ack);
+        self.expect_ack(number, &ack);
     }
 
     pub fn emit(&mut self, client: usize, space: usize, event: &Event, is_volatile: bool) {
@@ -123,8 +123,9 @@ impl World {
             return self.note_full(key);
         }
         let is_small = self.check_size(event, !is_volatile);
+        let is_refused = can && is_small.is_err();
         assert_eq!(result, if can { is_small } else { Err(EmitError::NotConnected) });
-        if can && is_small.is_err() {
+        if is_refused {
             return self.drain_server();
         }
         let sort = if is_volatile { Sort::Fleeting } else { Sort::Logged };
@@ -160,7 +161,7 @@ impl World {
         let target = Target::only(space, key);
         self.model.emit_asking(self.server_now, &target, event, sort, ack.is_ok());
         self.check_evictions(space, before);
-        self.expect_ack(number, ack);
+        self.expect_ack(number, &ack);
     }
 
     /// What neither the log nor a replay can hold is refused if it is to be logged.
@@ -214,9 +215,9 @@ impl World {
         self.model.evict(self.server_now, space, count);
     }
 
-    fn expect_ack(&mut self, number: usize, ack: Result<AckId, EmitError>) {
+    fn expect_ack(&mut self, number: usize, ack: &Result<AckId, EmitError>) {
         match ack {
-            Ok(ack) => assert!(self.acks.insert(ack, vec![number]).is_none(), "used twice"),
+            Ok(ack) => assert!(self.acks.insert(*ack, vec![number]).is_none(), "used twice"),
             Err(EmitError::TooManyAcks { .. }) => {
                 assert!(self.acks.len() >= self.plan.limits.pending_acks, "there was room");
             }
@@ -235,7 +236,8 @@ impl World {
             _ if is_full => Err(()),
             _ => Ok(session.set_room(room, true)),
         };
-        let joined = self.backend.join(key, ROOMS[room]);
+        let told = self.server_time();
+        let joined = self.backend.join(told, key, ROOMS[room]);
         assert_eq!(joined.as_ref().map_err(|_: &RoomError| ()).copied(), expected, "{joined:?}");
     }
 
@@ -243,7 +245,9 @@ impl World {
         let session = self.model.sessions.get_mut(&key).unwrap();
         let is_over = session.place == Place::Ended;
         let expected = !is_over && session.set_room(room, false);
-        assert_eq!(self.backend.leave(key, ROOMS[room]), expected, "the session was in the room");
+        let told = self.server_time();
+        let left = self.backend.leave(told, key, ROOMS[room]);
+        assert_eq!(left, expected, "the session was in the room");
     }
 
     /// Joins or leaves the room that is named after the id of another client's latest session.
@@ -269,11 +273,12 @@ impl World {
                 self.model.sessions.get_mut(&other).unwrap().share_own();
             }
         }
+        let told = self.server_time();
         if is_join {
             let expected = if is_over || (is_full && !is_in) { Err(()) } else { Ok(is_change) };
-            assert_eq!(self.backend.join(key, &room).map_err(|_: RoomError| ()), expected);
+            assert_eq!(self.backend.join(told, key, &room).map_err(|_: RoomError| ()), expected);
         } else {
-            assert_eq!(self.backend.leave(key, &room), is_change, "it was in the room");
+            assert_eq!(self.backend.leave(told, key, &room), is_change, "it was in the room");
         }
     }
 
@@ -288,11 +293,11 @@ impl World {
                 changed += 1;
             }
         }
-        let space = SPACES[to.space];
+        let (space, told) = (SPACES[to.space], self.server_time());
         let result = if is_join {
-            self.backend.sockets_join(space, &audience, ROOMS[room])
+            self.backend.sockets_join(told, space, &audience, ROOMS[room])
         } else {
-            self.backend.sockets_leave(space, &audience, ROOMS[room])
+            self.backend.sockets_leave(told, space, &audience, ROOMS[room])
         };
         let found = self.answered(to.space, result).unwrap_or_default();
         assert_eq!(found, changed, "sockets that changed their rooms");
@@ -302,7 +307,8 @@ impl World {
         let (target, audience) = self.target(to);
         let mut expected = self.model.addressed(&target);
         expected.retain(|key| matches!(self.model.sessions[key].place, Place::Live(_)));
-        let found = self.backend.fetch_sockets(SPACES[to.space], &audience);
+        let told = self.server_time();
+        let found = self.backend.fetch_sockets(told, SPACES[to.space], &audience);
         let mut found = self.answered(to.space, found).unwrap_or_default();
         found.sort_unstable();
         assert_eq!(found, expected, "connected sockets of an audience");
@@ -312,7 +318,8 @@ impl World {
         if let Some(key) = self.latest(client, space) {
             let data = (random << 8) | (client as Data + 1);
             let is_over = self.model.sessions[&key].place == Place::Ended;
-            assert_eq!(self.backend.set_data(key, data).is_none(), is_over);
+            let told = self.server_time();
+            assert_eq!(self.backend.set_data(told, key, data).is_none(), is_over);
         }
     }
 

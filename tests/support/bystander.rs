@@ -20,7 +20,7 @@ impl Bystander {
         world.events.clear();
         world.send(self.client, &format!("42{}[\"echo\"]", self.asked));
         let token = world.token();
-        assert!(world.server.ack(world.now, token, &socket::Args::empty()));
+        assert!(world.server.at(world.now).ack(token, &socket::Args::empty()));
         world.drain();
         let frames = world.texts(self.client);
         assert_eq!(frames.last(), Some(&format!("43{}[]", self.asked)));

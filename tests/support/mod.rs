@@ -93,7 +93,7 @@ pub fn post(query: &str) -> RequestHead<'_> {
 impl World {
     pub fn new(config: ServerConfig) -> Self {
         let mut server = Server::new(config, counting_entropy()).unwrap();
-        server.add_namespace("/").unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         Self {
             server,
             now: Timestamp::from_millis(1_000_000),
@@ -130,8 +130,8 @@ impl World {
     ) -> Result<Vec<SocketKey>, RestoreError> {
         self.restarts += 1;
         self.server = Server::new(config, seeded_entropy(self.restarts)).unwrap();
-        self.server.add_namespace("/").unwrap();
-        let restored = self.server.restore(self.now, serde_json::from_str(snapshot).unwrap());
+        self.server.at(self.now).add_namespace("/").unwrap();
+        let restored = self.server.at(self.now).restore(serde_json::from_str(snapshot).unwrap());
         self.drain();
         restored
     }
@@ -173,7 +173,7 @@ impl World {
                 }
                 Output::Close { wire, code } => self.record(wire, Received::Closed(code)),
                 Output::Event(Event::ConnectRequested { request, .. }) if self.auto_accept => {
-                    self.server.accept(self.now, request);
+                    self.server.at(self.now).accept(request);
                 }
                 Output::Event(event) => self.events.push_back(event),
             }
@@ -344,7 +344,7 @@ pub fn event(name: &str, number: u64) -> socket::Event {
 
 /// Broadcasts an event that carries a number.
 pub fn broadcast(world: &mut World, audience: &Audience, number: u64) {
-    world.server.broadcast(world.now, "/", audience, &event("m", number)).unwrap();
+    world.server.at(world.now).broadcast("/", audience, &event("m", number)).unwrap();
     world.drain();
 }
 

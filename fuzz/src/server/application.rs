@@ -33,11 +33,11 @@ impl World<'_> {
             return;
         };
         if self.source.below(4) == 1 {
-            self.server.reject(self.now, request, &Rejection::new("no"));
+            self.server.at(self.now).reject(request, &Rejection::new("no"));
         } else {
-            self.server.accept(self.now, request);
+            self.server.at(self.now).accept(request);
         }
-        assert_eq!(self.server.accept(self.now, request), None, "answered once");
+        assert_eq!(self.server.at(self.now).accept(request), None, "answered once");
     }
 
     fn emit(&mut self) {
@@ -50,10 +50,10 @@ impl World<'_> {
         let is_known = self.server.socket_id(socket).is_some();
         let is_connected = self.server.is_connected(socket);
         let result = match self.source.below(3) {
-            0 => self.server.emit(self.now, socket, &event),
-            1 => self.server.emit_volatile(self.now, socket, &event),
+            0 => self.server.at(self.now).emit(socket, &event),
+            1 => self.server.at(self.now).emit_volatile(socket, &event),
             _ => {
-                let ack = self.server.emit_with_ack(self.now, socket, &event, timeout);
+                let ack = self.server.at(self.now).emit_with_ack(socket, &event, timeout);
                 ack.map(|ack| self.expect(ack))
             }
         };
@@ -68,10 +68,10 @@ impl World<'_> {
         let timeout = self.draw_timeout();
         if self.source.below(4) == 1 {
             let ack =
-                self.server.broadcast_with_ack(self.now, namespace, &audience, &event, timeout);
+                self.server.at(self.now).broadcast_with_ack(namespace, &audience, &event, timeout);
             check_namespace(namespace, &ack.map(|ack| self.expect(ack)));
         } else {
-            let result = self.server.broadcast(self.now, namespace, &audience, &event);
+            let result = self.server.at(self.now).broadcast(namespace, &audience, &event);
             check_namespace(namespace, &result);
         }
     }
@@ -82,9 +82,9 @@ impl World<'_> {
         };
         let was_in = self.server.rooms(socket).any(|name| name == *room);
         if self.source.below(3) == 1 {
-            assert_eq!(self.server.leave(socket, room), was_in);
+            assert_eq!(self.server.at(self.now).leave(socket, room), was_in);
         } else {
-            let joined = self.server.join(socket, room);
+            let joined = self.server.at(self.now).join(socket, room);
             assert!(!was_in || joined == Ok(false));
             let is_in = self.server.rooms(socket).any(|name| name == *room);
             assert_eq!(is_in, was_in || joined == Ok(true));
@@ -98,9 +98,15 @@ impl World<'_> {
             return;
         };
         if self.source.flag() {
-            check_namespace(namespace, &self.server.sockets_join(namespace, &audience, room));
+            check_namespace(
+                namespace,
+                &self.server.at(self.now).sockets_join(namespace, &audience, room),
+            );
         } else {
-            check_namespace(namespace, &self.server.sockets_leave(namespace, &audience, room));
+            check_namespace(
+                namespace,
+                &self.server.at(self.now).sockets_leave(namespace, &audience, room),
+            );
         }
     }
 
@@ -109,7 +115,7 @@ impl World<'_> {
         if self.source.below(4) == 1 {
             let namespace = self.draw_namespace();
             let audience = self.draw_audience();
-            let result = self.server.disconnect_sockets(self.now, namespace, &audience, close);
+            let result = self.server.at(self.now).disconnect_sockets(namespace, &audience, close);
             check_namespace(namespace, &result);
             return;
         }
@@ -121,7 +127,7 @@ impl World<'_> {
                 assert!(self.server.close_connection(self.now, connection));
             }
             _ => {
-                self.server.disconnect(self.now, socket, close);
+                self.server.at(self.now).disconnect(socket, close);
                 assert_eq!(self.server.socket_id(socket), None, "its key is a miss");
             }
         }
@@ -135,18 +141,18 @@ impl World<'_> {
         };
         let token = match choice >> 5 {
             // It may be an event that was accepted before.
-            6 => match self.server.accept_once(self.now, socket, "offset", Some(token)) {
+            6 => match self.server.at(self.now).accept_once(socket, "offset", Some(token)) {
                 Ok(Once::Fresh(token)) => token,
                 Ok(Once::Duplicate) | Err(_) => None,
             },
             7 => {
-                self.server.withdraw(token);
+                self.server.at(self.now).withdraw(token);
                 None
             }
             _ => Some(token),
         };
         if let Some(token) = token {
-            self.server.ack(self.now, token, &Args::empty());
+            self.server.at(self.now).ack(token, &Args::empty());
         }
     }
 

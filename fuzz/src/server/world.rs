@@ -85,16 +85,16 @@ impl<'a> World<'a> {
     }
 
     fn admit_bystander(&mut self) {
-        assert_eq!(self.server.add_namespace("/"), Ok(()));
-        assert_eq!(self.server.add_namespace("/calm"), Ok(()));
-        self.server.add_namespaces_matching(|name| name.starts_with("/d"));
+        assert_eq!(self.server.at(self.now).add_namespace("/"), Ok(()));
+        assert_eq!(self.server.at(self.now).add_namespace("/calm"), Ok(()));
+        self.server.at(self.now).add_namespaces_matching(|name| name.starts_with("/d"));
         let wire = self.wires.open(Wire::WebSocket);
         assert_eq!(wire, BYSTANDER);
         let head = head(Method::Get, "EIO=4&transport=websocket", true);
         self.input(Input::WebSocketOpened { wire, head });
         self.hear("40/calm,");
         if let Some(request) = self.requests.pop() {
-            assert!(self.server.accept(self.now, request).is_some());
+            assert!(self.server.at(self.now).accept(request).is_some());
             self.drain();
         }
         self.bystander = self.met.pop();
@@ -215,7 +215,7 @@ impl<'a> World<'a> {
             Event::ConnectRequested { request, connection, .. } => {
                 assert!(self.connections.contains(&connection));
                 if self.accepts_at_once {
-                    self.server.accept(self.now, request);
+                    self.server.at(self.now).accept(request);
                 } else {
                     self.requests.push(request);
                 }
@@ -232,7 +232,7 @@ impl<'a> World<'a> {
                     let Some(token) = ack else {
                         unreachable!("the bystander asks");
                     };
-                    assert!(self.server.ack(self.now, token, &Args::empty()));
+                    assert!(self.server.at(self.now).ack(token, &Args::empty()));
                 } else {
                     self.tokens.extend(ack.map(|token| (socket, token)));
                 }

@@ -13,8 +13,13 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// Room ids of an audience; `None` if nobody is in any of its rooms.
-    pub(in crate::hub) fn resolve(&self, audience: &Audience) -> Option<Addressees> {
+    /// Room ids of an audience; `None` if nobody is in any of its rooms. `namespace` is the number of
+    /// this one.
+    pub(in crate::hub) fn resolve(
+        &self,
+        namespace: u32,
+        audience: &Audience,
+    ) -> Option<Addressees> {
         let mut targets: SmallVec<[RoomId; 2]> =
             audience.rooms().filter_map(|name| self.find_room(name)).collect();
         if audience.rooms().next().is_none() {
@@ -25,6 +30,10 @@ impl<D> Sessions<D> {
         targets.retain(|room| self.is_inhabited(*room));
         let mut except: SmallVec<[RoomId; 2]> =
             audience.excepted().filter_map(|name| self.find_room(name)).collect();
+        let excepted = audience.excepted_sockets().filter(|socket| socket.namespace == namespace);
+        let excepted =
+            excepted.filter(|socket| self.get(socket.index, socket.generation).is_some());
+        except.extend(excepted.map(|socket| RoomId::own(socket.index)));
         except.sort_unstable();
         except.dedup();
         (!targets.is_empty()).then_some(Addressees { targets, except })

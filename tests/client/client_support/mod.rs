@@ -85,7 +85,7 @@ pub struct Pair {
 impl Pair {
     pub fn new(client: ClientConfig, server: ServerConfig) -> Self {
         let mut server = Server::new(server, entropy(1)).unwrap();
-        server.add_namespace("/").unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         Self {
             client: Client::new(client, entropy(2)).unwrap(),
             server,
@@ -203,7 +203,7 @@ impl Pair {
     /// The server emits an event to everybody.
     pub fn broadcast(&mut self, number: u64) {
         let audience = server_audience();
-        self.server.broadcast(self.now, "/", &audience, &event("m", number)).unwrap();
+        self.server.at(self.now).broadcast("/", &audience, &event("m", number)).unwrap();
         self.collect();
     }
 
@@ -243,7 +243,7 @@ impl Pair {
 
     /// The socket of the client.
     pub fn socket(&mut self) -> SocketKey {
-        let sockets = self.server.fetch_sockets("/", &server_audience()).unwrap();
+        let sockets = self.server.at(self.now).fetch_sockets("/", &server_audience()).unwrap();
         sockets[0]
     }
 
@@ -300,13 +300,13 @@ impl Pair {
             server::Output::Event(server::Event::ConnectRequested { request, .. })
                 if self.auto_accept =>
             {
-                self.server.accept(self.now, request);
+                self.server.at(self.now).accept(request);
             }
             server::Output::Event(server::Event::Received { socket, event, ack: Some(token) })
                 if self.auto_ack =>
             {
                 let args = event.args();
-                self.server.ack(self.now, token, &args);
+                self.server.at(self.now).ack(token, &args);
                 let event = server::Event::Received { socket, event, ack: None };
                 self.server_events.push_back(event);
             }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use socketio_proto::{
-    AckId, RecoveryConfig, ServerConfig, SocketKey,
+    AckId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{AckToken, Audience, Rejection},
     server::{Event, Server},
     socket::{self, Args, Binary},
@@ -173,7 +173,7 @@ async fn run(
     let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
     let mut server = Server::new(config, entropy).expect("a valid configuration");
     for namespace in ["/", "/custom", "/no"] {
-        server.add_namespace(namespace).expect("a name");
+        server.at(Timestamp::ZERO).add_namespace(namespace).expect("a name");
     }
     let (messages, told) = mpsc::channel(64);
     tokio::spawn(async move {
@@ -217,9 +217,9 @@ impl App for Handlers {
                     let auth: Value = auth.parse().expect("JSON");
                     let data = json!({ "code": 7, "auth": auth });
                     let rejection = Rejection::new("no entry").data(&data).expect("JSON");
-                    cx.server.reject(cx.now, request, &rejection);
+                    cx.server.at(cx.now).reject(request, &rejection);
                 } else {
-                    cx.server.accept(cx.now, request);
+                    cx.server.at(cx.now).accept(request);
                 }
             }
             Event::Connected { socket, auth, .. } => {
@@ -238,15 +238,16 @@ impl App for Handlers {
         match command {
             Command::Emit(number) => {
                 let event = event_of("number", &(number,));
-                cx.server.broadcast(cx.now, "/", &all, &event).expect("the namespace");
+                cx.server.at(cx.now).broadcast("/", &all, &event).expect("the namespace");
             }
             Command::Disconnect => {
-                let disconnected = cx.server.disconnect_sockets(cx.now, "/", &all, true);
+                let disconnected = cx.server.at(cx.now).disconnect_sockets("/", &all, true);
                 disconnected.expect("the namespace");
             }
             Command::Lose => cx.server.shutdown(cx.now),
             Command::Count(answer) => {
-                let sockets = cx.server.fetch_sockets("/", &all).expect("the namespace").len();
+                let sockets =
+                    cx.server.at(cx.now).fetch_sockets("/", &all).expect("the namespace").len();
                 let connections = cx.server.stats().connections;
                 answer.send((sockets as u64, connections as u64)).ok();
             }
@@ -271,14 +272,14 @@ impl Handlers {
             "ask-for-ack" => {
                 let timeout = Duration::from_millis(event.get(0).expect("a timeout"));
                 let question = passed_on("question", 1);
-                let id = cx.server.emit_with_ack(cx.now, socket, &question, timeout);
+                let id = cx.server.at(cx.now).emit_with_ack(socket, &question, timeout);
                 self.questions.insert(id.expect("connected"), socket);
             }
             "broadcast" => {
                 let event = passed_on(event.get(0).expect("a name"), 1);
                 let namespace = cx.server.namespace(socket).expect("connected").clone();
                 let all = Audience::all();
-                cx.server.broadcast(cx.now, namespace.as_str(), &all, &event).expect("there");
+                cx.server.at(cx.now).broadcast(namespace.as_str(), &all, &event).expect("there");
             }
             // As an application stores messages that come at least once.
             "store" => {
@@ -321,12 +322,12 @@ fn event_of(name: &str, args: &impl serde::Serialize) -> socket::Event {
 
 /// A client that has gone meanwhile is no matter.
 fn emit(cx: &mut Context<'_, ()>, socket: SocketKey, event: &socket::Event) {
-    cx.server.emit(cx.now, socket, event).ok();
+    cx.server.at(cx.now).emit(socket, event).ok();
 }
 
 fn answer(cx: &mut Context<'_, ()>, token: Option<AckToken>, args: &Args) {
     if let Some(token) = token {
-        cx.server.ack(cx.now, token, args);
+        cx.server.at(cx.now).ack(token, args);
     }
 }
 

@@ -112,11 +112,11 @@ impl Model {
                 let audience = rooms.iter().fold(Audience::all(), |all, room| all.to(ROOMS[*room]));
                 let event = socket::Event::new("v", &(0, "trailing string")).unwrap();
                 let now = self.world.now;
-                self.world.server.broadcast(now, "/", &audience.volatile(), &event).unwrap();
+                self.world.server.at(now).broadcast("/", &audience.volatile(), &event).unwrap();
             }
             Op::Direct { to } if !self.peers[*to].is_over => {
                 let (event, key) = (self.next_event(), self.peers[*to].key);
-                self.world.server.emit(self.world.now, key, &event).unwrap();
+                self.world.server.at(self.world.now).emit(key, &event).unwrap();
                 self.append(None, |index, _| index == *to);
             }
             Op::Ask { to, timeout } if self.setup.asks && !self.peers[*to].is_over => {
@@ -130,7 +130,7 @@ impl Model {
             Op::Return { who, rewind } => self.come_back(*who, *rewind),
             Op::Kick { who } => {
                 let key = self.peers[*who].key;
-                self.world.server.disconnect(self.world.now, key, false);
+                self.world.server.at(self.world.now).disconnect(key, false);
                 self.peers[*who].is_over = true;
                 self.peers[*who].is_live = false;
             }
@@ -150,7 +150,7 @@ impl Model {
         let audience = rooms.iter().fold(Audience::all(), |all, room| all.to(&**room));
         let audience = except.iter().fold(audience, |all, room| all.except(&**room));
         let event = self.next_event();
-        self.world.server.broadcast(self.world.now, "/", &audience, &event).unwrap();
+        self.world.server.at(self.world.now).broadcast("/", &audience, &event).unwrap();
         let is_target = |peer: &Peer| rooms.is_empty() || rooms.iter().any(|room| peer.is_in(room));
         // Nobody in any of the rooms: no position is taken.
         let is_anybody = self.peers.iter().any(|peer| !peer.is_over && is_target(peer));
@@ -163,7 +163,7 @@ impl Model {
 
     fn ask(&mut self, to: usize, timeout: Duration) {
         let (event, key) = (self.next_event(), self.peers[to].key);
-        let ack = self.world.server.emit_with_ack(self.world.now, key, &event, timeout).unwrap();
+        let ack = self.world.server.at(self.world.now).emit_with_ack(key, &event, timeout).unwrap();
         let position = self.append(Some(true), |index, _| index == to);
         self.asked.insert(ack, position);
     }
@@ -183,7 +183,7 @@ impl Model {
     fn join(&mut self, who: usize, room: usize) {
         let room = self.room(room);
         let peer = &mut self.peers[who];
-        let is_new = self.world.server.join(peer.key, &room);
+        let is_new = self.world.server.at(self.world.now).join(peer.key, &room);
         assert_eq!(is_new.is_err(), peer.is_over);
         if is_new != Ok(true) {
             return;
@@ -199,7 +199,7 @@ impl Model {
     fn leave(&mut self, who: usize, room: usize) {
         let room = self.room(room);
         let peer = &mut self.peers[who];
-        let is_left = self.world.server.leave(peer.key, &room);
+        let is_left = self.world.server.at(self.world.now).leave(peer.key, &room);
         assert_eq!(is_left, peer.rooms.remove(&room) && !peer.is_over);
         if is_left {
             peer.life.moves.push(self.log.head());
@@ -293,7 +293,7 @@ impl Model {
             // The session that could not be resumed goes when its time is up; the model is done
             // with it, so it is ended here.
             let former = std::mem::replace(peer, renewed);
-            self.world.server.disconnect(self.world.now, former.key, false);
+            self.world.server.at(self.world.now).disconnect(former.key, false);
             return;
         };
         self.tally.recovered += 1;

@@ -96,7 +96,7 @@ impl Run {
         let mut world = World::new(config);
         world.auto_accept = false;
         for name in &NAMES[1..] {
-            world.server.add_namespace(name).unwrap();
+            world.server.at(world.now).add_namespace(name).unwrap();
         }
         Self {
             world,
@@ -217,10 +217,10 @@ impl Run {
     fn decide(&mut self, is_accepted: bool) {
         let Some(request) = self.requests.pop_front() else { return };
         if is_accepted {
-            self.world.server.accept(self.world.now, request);
+            self.world.server.at(self.world.now).accept(request);
         } else {
             self.is_lossy = true;
-            self.world.server.reject(self.world.now, request, &Rejection::new("no"));
+            self.world.server.at(self.world.now).reject(request, &Rejection::new("no"));
         }
         self.world.drain();
     }
@@ -228,7 +228,7 @@ impl Run {
     fn publish(&mut self, space: usize) {
         for (socket, session) in self.sockets.iter_mut().filter(|(_, it)| it.space == space) {
             self.next += 1;
-            if self.world.server.emit(self.world.now, *socket, &event("m", self.next)).is_ok() {
+            if self.world.server.at(self.world.now).emit(*socket, &event("m", self.next)).is_ok() {
                 session.published.push(self.next);
             }
         }
@@ -239,7 +239,7 @@ impl Run {
         self.is_lossy = true;
         let socket = self.sockets.iter().find(|(_, it)| it.space == space && it.is_live);
         if let Some((socket, _)) = socket {
-            self.world.server.disconnect(self.world.now, *socket, false);
+            self.world.server.at(self.world.now).disconnect(*socket, false);
             self.world.drain();
         }
     }

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{Event, Server};
+use super::{Output, Pool};
 use crate::{
     engine::{
         self, Method, Refusal, RequestHead, TRY_AGAIN_LATER, Transport, Verified, WebSocketRequest,
         WebSocketResponse,
     },
+    entropy::Entropy,
+    hub::Event,
     id::{ConnectionId, EngineId, WireId},
     link::Link,
     shrink,
@@ -25,9 +27,9 @@ pub enum Admission {
     Session(ConnectionId),
 }
 
-impl<D: Default> Server<D> {
+impl<D> Pool<D> {
     /// Decides about a request. To be called by an application that has its own say about new
-    /// sessions; [`Server::handle_input`] verifies again. Who is refused here is counted here, and
+    /// sessions; [`handle_input`](Self::handle_input) verifies again. Who is refused here is counted here, and
     /// answered by the caller.
     ///
     /// # Errors
@@ -44,7 +46,7 @@ impl<D: Default> Server<D> {
     }
 
     /// Decides about a request that asks for a WebSocket, before its handshake is completed: about
-    /// the handshake itself, and then as [`Server::verify`]. The caller answers, and goes on with
+    /// the handshake itself, and then as [`verify`](Self::verify). The caller answers, and goes on with
     /// [`Input::WebSocketOpened`](super::Input::WebSocketOpened) if that was with status 101.
     ///
     /// # Errors
@@ -69,6 +71,7 @@ impl<D: Default> Server<D> {
         wire: WireId,
         head: &RequestHead<'_>,
         body: Option<Bytes>,
+        entropy: &mut dyn Entropy,
     ) {
         if self.links.is_wire_in_use(wire) {
             increment(&mut self.totals.stale);
@@ -76,7 +79,7 @@ impl<D: Default> Server<D> {
         }
         let verified = self.verify_head(head);
         match verified {
-            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire, entropy),
             Ok(Verified::Session(connection)) => {
                 self.links.add_wire(wire, connection);
                 let input = match head.method {
@@ -97,6 +100,7 @@ impl<D: Default> Server<D> {
         now: Timestamp,
         wire: WireId,
         head: &RequestHead<'_>,
+        entropy: &mut dyn Entropy,
     ) {
         if self.links.is_wire_in_use(wire) {
             increment(&mut self.totals.stale);
@@ -104,7 +108,7 @@ impl<D: Default> Server<D> {
         }
         let head = RequestHead { upgrade: true, ..*head };
         match self.verify_head(&head) {
-            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire),
+            Ok(Verified::Handshake { transport }) => self.open(now, transport, wire, entropy),
             Ok(Verified::Session(connection)) => {
                 self.links.add_wire(wire, connection);
                 let input = engine::Input::WebSocketOpened { wire };
@@ -116,7 +120,13 @@ impl<D: Default> Server<D> {
         }
     }
 
-    fn open(&mut self, now: Timestamp, transport: Transport, wire: WireId) {
+    fn open(
+        &mut self,
+        now: Timestamp,
+        transport: Transport,
+        wire: WireId,
+        entropy: &mut dyn Entropy,
+    ) {
         if let Err(refusal) = self.check_limits(now) {
             match transport {
                 Transport::Polling => self.refuse(wire, &refusal, false),
@@ -126,14 +136,13 @@ impl<D: Default> Server<D> {
         }
         self.handshakes.take(now, self.config.limits.handshake_rate(), 1);
         increment(&mut self.totals.connections_opened);
-        let id = EngineId::from_entropy(self.hub.entropy());
+        let id = EngineId::from_entropy(entropy);
         let link = Link::new(now, self.config.clone(), id, transport, wire);
         let connection = self.links.insert(link);
         self.links.add_wire(wire, connection);
         // Here it costs less than after each input.
-        shrink::empty_if_large(&mut self.inbox);
-        shrink::empty_if_large(&mut self.events);
-        self.events.push_back(Event::ConnectionOpened { connection });
+        shrink::empty_if_large(&mut self.said);
+        self.said.push_back(Output::Event(Event::ConnectionOpened { connection }));
         self.with_link(connection, |_| ());
     }
 

@@ -1,12 +1,11 @@
-//! What goes into a server and what comes out of it.
+//! What goes into a server or a pool.
 
 use core::fmt;
 
 use bytes::Bytes;
 
 use crate::{
-    engine::{self, Frame, RequestHead, Response},
-    hub::Event,
+    engine::{Frame, RequestHead},
     id::WireId,
     redacted,
 };
@@ -32,7 +31,7 @@ pub enum Input<'a> {
         /// What was received.
         body: Bytes,
     },
-    /// A WebSocket handshake was completed after [`Server::verify`](super::Server::verify).
+    /// A WebSocket handshake was completed after [`Server::verify`](crate::server::Server::verify).
     WebSocketOpened {
         /// The name of the WebSocket.
         wire: WireId,
@@ -68,7 +67,7 @@ pub enum Input<'a> {
         /// Which.
         wire: WireId,
     },
-    /// It is [`deadline`](super::Server::deadline), and everything that had arrived by `now` was
+    /// It is [`deadline`](crate::server::Server::deadline), and everything that had arrived by `now` was
     /// handed in. Early, late and repeated ones are harmless: see [time](crate::engine#time).
     Timeout,
 }
@@ -101,45 +100,5 @@ impl fmt::Debug for Input<'_> {
             | Self::Timeout => &mut shown,
         };
         shown.finish()
-    }
-}
-
-/// Something to do.
-#[derive(Debug)]
-pub enum Output<D> {
-    /// Answer an HTTP exchange. The wire is finished.
-    Respond {
-        /// The exchange.
-        wire: WireId,
-        /// The answer.
-        response: Response,
-    },
-    /// Send a message on a WebSocket.
-    Send {
-        /// The WebSocket.
-        wire: WireId,
-        /// The message.
-        frame: Frame,
-    },
-    /// Close a WebSocket, with a status code if there is one, or drop an HTTP exchange without an
-    /// answer. The wire is finished.
-    Close {
-        /// Which.
-        wire: WireId,
-        /// The status code of the close frame. [`engine::close_text`] has the words for it.
-        code: Option<u16>,
-    },
-    /// Tell the application.
-    Event(Event<D>),
-}
-
-impl<D> Output<D> {
-    pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
-        match output {
-            engine::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
-            engine::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
-            engine::Output::Close { wire, code } => Some(Self::Close { wire, code }),
-            engine::Output::Event(_) => None,
-        }
     }
 }

@@ -1,0 +1,315 @@
+//! Emitting to sockets and audiences, and answering clients.
+
+use core::time::Duration;
+
+use super::At;
+use crate::{
+    hub::{
+        AckError, AckToken, Audience, EmitError, Reach,
+        namespace::{Namespace, Outbox},
+        sessions::Member,
+    },
+    id::{AckId, SocketKey},
+    socket::{self, Args},
+    time::Timestamp,
+};
+
+impl<D: Default> At<'_, D> {
+    /// Emits an event to one socket. With recovery on, a parked one gets it when it comes back.
+    ///
+    /// [`socket`](Self::socket) is the shorter way for an event that is emitted once.
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn repeat(server: &mut Server, now: Timestamp, socket: SocketKey, event: &Event) {
+    ///     for _ in 0..3 {
+    ///         if let Err(error) = server.at(now).emit(socket, event) {
+    ///             eprintln!("not emitted: {error}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off;
+    /// [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] for what clients would refuse:
+    /// nothing is sent or logged then. With a server, [`EmitError::QueueFull`] if too much is queued
+    /// for its connection at once, or if the client does not read while recovery is off. With
+    /// recovery on a client that does not read is closed: it gets the event when it comes back.
+    pub fn emit(&mut self, socket: SocketKey, event: &socket::Event) -> Result<(), EmitError> {
+        let is_logged = self.hub.config.recovery.is_some();
+        self.emit_to(socket, event, is_logged, |namespace, now, out| {
+            namespace.emit(now, out, socket, event, false)
+        })
+    }
+
+    /// Emits an event to one socket if it can take it at this moment; it is not replayed.
+    ///
+    /// A client on HTTP long-polling can take one while its GET is waiting, a client on WebSocket
+    /// while its wire is not [paused](crate::server::Server::pause).
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn show(server: &mut Server, now: Timestamp, socket: SocketKey, position: &Event) {
+    ///     server.at(now).emit_volatile(socket, position).ok();
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the socket is not connected, and those on the size of the
+    /// event as for [`emit`](Self::emit).
+    pub fn emit_volatile(
+        &mut self,
+        socket: SocketKey,
+        event: &socket::Event,
+    ) -> Result<(), EmitError> {
+        let now = self.now;
+        let emitted = self.hub.with_namespace(socket.namespace, |namespace, out| {
+            namespace.emit(now, out, socket, event, true)
+        });
+        self.finish(emitted.unwrap_or(Err(EmitError::NotConnected)))
+    }
+
+    /// Emits an event to one socket and asks for an acknowledgement, which settles with
+    /// [`Event::Acked`](crate::hub::Event::Acked) or
+    /// [`Event::AckFailed`](crate::hub::Event::AckFailed) at the latest after `timeout`.
+    ///
+    /// It is replayed only with
+    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events). Without, the acknowledgement
+    /// fails as soon as the client has lost its link or has come back on another one.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use socketio_proto::hub::EmitError;
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::{AckId, SocketKey, Timestamp};
+    ///
+    /// fn ask(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     socket: SocketKey,
+    ///     question: &Event,
+    /// ) -> Result<AckId, EmitError> {
+    ///     server.at(now).emit_with_ack(socket, question, Duration::from_secs(5))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::NotConnected`] if the session has ended, or is parked and the event would not
+    /// be replayed; [`EmitError::TooManyAcks`] at the limit; [`EmitError::QueueFull`], and those on
+    /// the size of the event, as for [`emit`](Self::emit).
+    pub fn emit_with_ack(
+        &mut self,
+        socket: SocketKey,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let is_logged = self.hub.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
+        self.emit_to(socket, event, is_logged, |namespace, now, out| {
+            namespace.emit_with_ack(now, out, socket, event, timeout)
+        })
+    }
+
+    /// Emits an event to an audience of a namespace. It is encoded once; sessions that are parked
+    /// get it when they come back.
+    ///
+    /// Takes O(sockets in the rooms named), without an allocation per recipient. [`to`](Self::to),
+    /// [`all`](Self::all), [`of`](Self::of) and [`except`](Self::except) are the shorter way for an
+    /// audience that is used once.
+    ///
+    /// ```
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::Timestamp;
+    ///
+    /// fn tick(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     watchers: &Audience,
+    ///     event: &Event,
+    /// ) -> Result<(), EmitError> {
+    ///     let reach = server.at(now).broadcast("/", watchers, event)?;
+    ///     println!("{} sockets, {} could not take it", reach.sockets, reach.refused);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, and those on the size of the
+    /// event as for [`emit`](Self::emit).
+    pub fn broadcast(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> Result<Reach, EmitError> {
+        let id = self.hub.find_namespace(namespace);
+        self.broadcast_in(id, audience, event)
+    }
+
+    /// The same in a namespace that was looked up.
+    pub(super) fn broadcast_in(
+        &mut self,
+        namespace: Option<u32>,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> Result<Reach, EmitError> {
+        let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
+        let emitted = self
+            .hub
+            .with_namespace(id, |namespace, out| namespace.broadcast(now, out, audience, event))
+            .unwrap_or(Err(EmitError::UnknownNamespace));
+        let sockets = self.emitted(emitted)?;
+        Ok(self.carry().unwrap_or_else(|| Reach { sockets, ..Reach::default() }))
+    }
+
+    /// Emits an event to an audience and collects the acknowledgements of the sockets connected,
+    /// reported as one [`Event::BroadcastAcked`](crate::hub::Event::BroadcastAcked) when all have
+    /// answered or gone, at the latest after `timeout`. It is not replayed.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::{AckId, Timestamp};
+    ///
+    /// fn ask_all(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     question: &Event,
+    /// ) -> Result<AckId, EmitError> {
+    ///     server.at(now).broadcast_with_ack("/", &Audience::all(), question, Duration::from_secs(5))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`]
+    /// at the limit, and those on the size of the event as for [`emit`](Self::emit).
+    pub fn broadcast_with_ack(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let id = self.hub.find_namespace(namespace);
+        self.broadcast_with_ack_in(id, audience, event, timeout)
+    }
+
+    /// The same in a namespace that was looked up.
+    pub(super) fn broadcast_with_ack_in(
+        &mut self,
+        namespace: Option<u32>,
+        audience: &Audience,
+        event: &socket::Event,
+        timeout: Duration,
+    ) -> Result<AckId, EmitError> {
+        let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
+        let emitted = self.hub.with_namespace(id, |namespace, out| {
+            namespace.broadcast_with_ack(now, out, audience, event, timeout)
+        });
+        self.finish(emitted.unwrap_or(Err(EmitError::UnknownNamespace)))
+    }
+
+    /// Answers an event that a client asked an acknowledgement for. Returns false if the client
+    /// has gone, or has come back on another connection since; where the answer is kept for the
+    /// client to ask again (one of this crate, or an event that was accepted with
+    /// [`accept_once`](Self::accept_once)), only if the session has ended. So it does for an answer
+    /// that [`try_ack`](Self::try_ack) refuses.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::{Event, Server};
+    /// use socketio_proto::socket::Args;
+    ///
+    /// fn handle(server: &mut Server, now: Timestamp, event: Event<()>) {
+    ///     if let Event::Received { ack: Some(token), .. } = event {
+    ///         server.at(now).ack(token, &Args::empty());
+    ///     }
+    /// }
+    /// ```
+    pub fn ack(&mut self, token: AckToken, args: &Args) -> bool {
+        self.try_ack(token, args).unwrap_or(false)
+    }
+
+    /// As [`ack`](Self::ack), and gives the token back if clients would refuse the answer: where it
+    /// depends on what a client has sent, it can be answered with an error instead.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::AckToken;
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::socket::{Args, EncodeError};
+    ///
+    /// fn answer(
+    ///     server: &mut Server,
+    ///     now: Timestamp,
+    ///     token: AckToken,
+    ///     text: &str,
+    /// ) -> Result<(), EncodeError> {
+    ///     if let Err(error) = server.at(now).try_ack(token, &Args::new(&(text,))?) {
+    ///         server.at(now).ack(error.token, &Args::new(&("too large",))?);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the answer is over
+    /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
+    /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
+    pub fn try_ack(&mut self, token: AckToken, args: &Args) -> Result<bool, AckError> {
+        let checked = self.hub.config.check_answer(args);
+        if let Err(cause) = self.emitted(checked) {
+            return Err(AckError { token, cause });
+        }
+        let now = self.now;
+        let is_sent = self.hub.with_namespace(token.socket.key.namespace, |namespace, out| {
+            namespace.acknowledge(now, out, token, args)
+        });
+        self.carry();
+        Ok(is_sent.unwrap_or(false))
+    }
+
+    /// Emits to one socket if its connection has room. An event that is replayed need not fit if its
+    /// client does not read.
+    fn emit_to<T>(
+        &mut self,
+        socket: SocketKey,
+        event: &socket::Event,
+        is_logged: bool,
+        emit: impl FnOnce(&mut Namespace<D>, Timestamp, &mut Outbox<D>) -> Result<T, EmitError>,
+    ) -> Result<T, EmitError> {
+        let (now, carrier) = (self.now, &mut self.carrier);
+        let emitted = self.hub.with_namespace(socket.namespace, |namespace, out| {
+            if let Some(carrier) = carrier
+                && let Some(connection) = namespace.member(socket).and_then(Member::connection)
+            {
+                carrier.check_room(connection, event, is_logged)?;
+            }
+            emit(namespace, now, out)
+        });
+        self.finish(emitted.unwrap_or(Err(EmitError::NotConnected)))
+    }
+
+    /// Follows an emission through to the links, if they are at hand.
+    fn finish<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
+        self.carry();
+        self.emitted(emitted)
+    }
+}

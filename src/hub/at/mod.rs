@@ -1,0 +1,171 @@
+//! The verbs of an application at one moment.
+
+mod broadcast;
+mod connect;
+mod emit;
+mod once;
+mod sockets;
+mod to_socket;
+
+use core::{fmt, ops::Deref};
+
+pub use self::{broadcast::Broadcast, to_socket::ToSocket};
+use super::{EmitError, Hub, Reach};
+use crate::{id::ConnectionId, socket, stats::increment, time::Timestamp};
+
+/// What an application does at one moment: every verb that changes something.
+///
+/// [`Server::at`](crate::server::Server::at) and [`Hub::at`] make it; it borrows what it was made
+/// from. With a server, the effect of each verb is on its connections when the verb returns, so the
+/// results are complete: [`EmitError::QueueFull`], [`Reach`]. With a hub alone, what there is to do
+/// waits in [`Hub::poll_output`], and what becomes of it on the links is not known yet.
+///
+/// What is only looked up ([`data`](Hub::data), [`rooms`](Hub::rooms), …) is found here too, since
+/// this dereferences to the [`Hub`].
+///
+/// The calls of Socket.IO's emit cheat sheet:
+///
+/// ```
+/// use core::time::Duration;
+/// use socketio_proto::hub::EmitError;
+/// use socketio_proto::server::Server;
+/// use socketio_proto::{SocketKey, Timestamp};
+///
+/// fn cheat_sheet(server: &mut Server, now: Timestamp, socket: SocketKey) -> Result<(), EmitError> {
+///     let mut at = server.at(now);
+///     // To one client: socket.emit("hello", 1, "2")
+///     at.socket(socket).emit("hello", &(1, "2"))?;
+///     // To everyone: io.emit("hello"), and to everyone but the sender: socket.broadcast.emit("hello")
+///     at.all().emit("hello", &())?;
+///     at.socket(socket).broadcast().emit("hello", &())?;
+///     // To rooms: io.to("room1").to("room2").except("room3").emit("hello")
+///     at.to("room1").to("room2").except("room3").emit("hello", &())?;
+///     // From one client to the others in a room: socket.to("room1").emit("hello")
+///     at.socket(socket).to("room1").emit("hello", &())?;
+///     // To another namespace: io.of("/admin").emit("hello")
+///     at.of("/admin").emit("hello", &())?;
+///     // Not for clients that cannot take it now: socket.volatile.emit("hello")
+///     at.socket(socket).volatile().emit("hello", &())?;
+///     // Only to clients of this server: io.local.emit("hello")
+///     at.all().local().emit("hello", &())?;
+///     // With an acknowledgement and a timeout: socket.timeout(5000).emitWithAck("hello")
+///     at.socket(socket).emit_with_ack("hello", &(), Duration::from_secs(5))?;
+///     at.to("room1").emit_with_ack("hello", &(), Duration::from_secs(5))?;
+///     Ok(())
+/// }
+/// # let mut server = Server::new(Default::default(), |dest: &mut [u8]| dest.fill(7)).unwrap();
+/// # let socket = None;
+/// # socket.map(|socket| cheat_sheet(&mut server, Timestamp::ZERO, socket));
+/// ```
+///
+/// An event that is emitted more than once, or to an [`Audience`](super::Audience) that stays the
+/// same, need not be made each time: [`emit`](Self::emit) and [`broadcast`](Self::broadcast) take
+/// what was made before.
+pub struct At<'a, D> {
+    hub: &'a mut Hub<D>,
+    now: Timestamp,
+    carrier: Option<&'a mut (dyn Carrier<D> + 'a)>,
+}
+
+/// Who has the links of a hub at hand.
+pub(crate) trait Carrier<D> {
+    /// Refuses an event for one socket whose connection has no room for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::QueueFull`].
+    fn check_room(
+        &mut self,
+        to: ConnectionId,
+        event: &socket::Event,
+        is_logged: bool,
+    ) -> Result<(), EmitError>;
+
+    /// Carries everything between the hub and the links until neither has anything to say. Returns
+    /// what has become of the packets that were delivered.
+    fn carry(&mut self, hub: &mut Hub<D>, now: Timestamp) -> Reach;
+}
+
+impl<D: Default> Hub<D> {
+    /// Returns the verbs of an application, at the moment `now`. One earlier than before counts as
+    /// that.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::Hub;
+    ///
+    /// let mut hub = Hub::<()>::new(Arc::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// hub.at(Timestamp::ZERO).add_namespace("/")?;
+    /// assert_eq!(hub.at(Timestamp::ZERO).all().emit("hello", &())?.sockets, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn at(&mut self, now: Timestamp) -> At<'_, D> {
+        let now = self.advance(now);
+        At { hub: self, now, carrier: None }
+    }
+}
+
+impl<'a, D: Default> At<'a, D> {
+    /// The verbs for a hub whose links are at hand.
+    pub(crate) fn with_carrier(
+        hub: &'a mut Hub<D>,
+        now: Timestamp,
+        carrier: &'a mut (dyn Carrier<D> + 'a),
+    ) -> Self {
+        let now = hub.advance(now);
+        At { hub, now, carrier: Some(carrier) }
+    }
+
+    /// Returns the moment that the verbs happen at.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The same for a shorter time.
+    fn reborrow(&mut self) -> At<'_, D> {
+        let carrier = self.carrier.as_mut();
+        let carrier = carrier.map(|carrier| &mut **carrier as &mut dyn Carrier<D>);
+        At { hub: self.hub, now: self.now, carrier }
+    }
+
+    /// Follows a verb through to the links, if they are at hand.
+    fn carry(&mut self) -> Option<Reach> {
+        let Self { hub, now, carrier } = self;
+        carrier.as_mut().map(|carrier| carrier.carry(hub, *now))
+    }
+
+    /// The same, and counts what a limit has refused.
+    fn emitted<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
+        let totals = &mut self.hub.totals;
+        match &emitted {
+            Err(EmitError::TooManyAcks { .. }) => increment(&mut totals.acks_refused),
+            Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
+                increment(&mut totals.emits_refused);
+            }
+            // What does not fit into a queue is counted by who has the links.
+            Ok(_)
+            | Err(
+                EmitError::NotConnected
+                | EmitError::UnknownNamespace
+                | EmitError::QueueFull
+                | EmitError::Encode(_),
+            ) => {}
+        }
+        emitted
+    }
+}
+
+impl<D> Deref for At<'_, D> {
+    type Target = Hub<D>;
+
+    fn deref(&self) -> &Hub<D> {
+        self.hub
+    }
+}
+
+impl<D> fmt::Debug for At<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("At").field("now", &self.now).field("hub", &self.hub).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! Rooms, data and the end of sockets, one by one and by audience. Parked sessions take part.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use super::At;
+use crate::{
+    hub::{Audience, EmitError, RoomError, sessions::Change},
+    id::SocketKey,
+    stats::increment,
+};
+
+impl<D: Default> At<'_, D> {
+    /// Lets a socket join a room from the next event on; also a parked one. Returns false if it is
+    /// in it already.
+    ///
+    /// ```
+    /// use socketio_proto::hub::RoomError;
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn enter(server: &mut Server, now: Timestamp, socket: SocketKey) -> Result<(), RoomError> {
+    ///     if server.at(now).join(socket, "lobby")? {
+    ///         server.at(now).socket(socket).to("lobby").emit("entered", &()).ok();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RoomError`] if the session has ended or a limit is reached.
+    pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
+        let index = socket.index;
+        let joined = self
+            .hub
+            .with_socket(socket, |sessions, now| {
+                let is_new = sessions.check_join(index, room)?;
+                let change = Change::Join { index, room: Cow::Borrowed(room) };
+                Ok(is_new && sessions.apply(now, change).is_done())
+            })
+            .unwrap_or(Err(RoomError::UnknownSocket));
+        if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
+            increment(&mut self.hub.totals.joins_refused);
+        }
+        joined
+    }
+
+    /// Lets a socket leave a room from the next event on; also a parked one. Returns false if it
+    /// is not in it; the room named after its own id cannot be left.
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn go(server: &mut Server, now: Timestamp, socket: SocketKey) {
+    ///     if server.at(now).leave(socket, "lobby") {
+    ///         server.at(now).to("lobby").emit("left", &()).ok();
+    ///     }
+    /// }
+    /// ```
+    pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
+        let change = Change::Leave { index: socket.index, room: Cow::Borrowed(room) };
+        let left = self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change));
+        left.is_some_and(|effect| effect.is_done())
+    }
+
+    /// Replaces the application's data of a socket, which is given back when the client recovers.
+    /// Returns the former data, or `None` if the session has ended.
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn count(server: &mut Server<u32>, now: Timestamp, socket: SocketKey) {
+    ///     let count = server.data(socket).copied().unwrap_or_default();
+    ///     server.at(now).set_data(socket, count + 1);
+    /// }
+    /// ```
+    pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
+        let change = Change::SetData { index: socket.index, data };
+        self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced())?
+    }
+
+    /// Changes the application's data of a socket. Returns what `change` does, or `None` if the
+    /// session has ended. If `change` panics, the data are the default.
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn count(server: &mut Server<u32>, now: Timestamp, socket: SocketKey) -> Option<u32> {
+    ///     server.at(now).update_data(socket, |count| {
+    ///         *count += 1;
+    ///         *count
+    ///     })
+    /// }
+    /// ```
+    pub fn update_data<T>(
+        &mut self,
+        socket: SocketKey,
+        change: impl FnOnce(&mut D) -> T,
+    ) -> Option<T> {
+        let index = socket.index;
+        let mut data = self.hub.with_socket(socket, |sessions, _| sessions.take_data(index))??;
+        let result = change(&mut data);
+        self.set_data(socket, data);
+        Some(result)
+    }
+
+    /// Disconnects a socket for good, connected or parked, and its connection too if
+    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
+    /// Returns false if the session has ended already.
+    ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{SocketKey, Timestamp};
+    ///
+    /// fn ban(server: &mut Server, now: Timestamp, socket: SocketKey) {
+    ///     server.at(now).socket(socket).emit("banned", &()).ok();
+    ///     server.at(now).disconnect(socket, true);
+    /// }
+    /// ```
+    pub fn disconnect(&mut self, socket: SocketKey, close_connection: bool) -> bool {
+        let is_ended = self.hub.disconnect(self.now, socket, close_connection);
+        self.carry();
+        is_ended
+    }
+
+    /// Disconnects all sockets of an audience for good, parked ones included, and their
+    /// connections too if `close_connections` holds. Returns how many there were.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn clear(server: &mut Server, now: Timestamp) -> Result<usize, EmitError> {
+    ///     server.at(now).disconnect_sockets("/", &Audience::room("lobby"), false)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn disconnect_sockets(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        close_connections: bool,
+    ) -> Result<usize, EmitError> {
+        let sockets = self.hub.select(namespace, audience)?;
+        let ended = sockets
+            .into_iter()
+            .filter(|socket| self.hub.disconnect(self.now, *socket, close_connections))
+            .count();
+        self.carry();
+        Ok(ended)
+    }
+
+    /// Lets all sockets of an audience, parked ones included, join a room. Returns how many did.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn merge(server: &mut Server, now: Timestamp) -> Result<usize, EmitError> {
+    ///     server.at(now).sockets_join("/", &Audience::room("annex"), "lobby")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn sockets_join(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        room: &str,
+    ) -> Result<usize, EmitError> {
+        let sockets = self.hub.select(namespace, audience)?;
+        Ok(sockets.into_iter().filter(|socket| self.join(*socket, room) == Ok(true)).count())
+    }
+
+    /// Lets all sockets of an audience, parked ones included, leave a room. Returns how many did.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn empty(server: &mut Server, now: Timestamp) -> Result<usize, EmitError> {
+    ///     server.at(now).sockets_leave("/", &Audience::all(), "lobby")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn sockets_leave(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+        room: &str,
+    ) -> Result<usize, EmitError> {
+        let sockets = self.hub.select(namespace, audience)?;
+        Ok(sockets.into_iter().filter(|socket| self.leave(*socket, room)).count())
+    }
+
+    /// Returns the connected sockets of an audience.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Audience, EmitError};
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn count(server: &mut Server, now: Timestamp) -> Result<usize, EmitError> {
+    ///     Ok(server.at(now).fetch_sockets("/", &Audience::room("lobby"))?.len())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    pub fn fetch_sockets(
+        &mut self,
+        namespace: &str,
+        audience: &Audience,
+    ) -> Result<Vec<SocketKey>, EmitError> {
+        let mut sockets = self.hub.select(namespace, audience)?;
+        sockets.retain(|socket| self.hub.is_connected(*socket));
+        Ok(sockets)
+    }
+}
