@@ -111,6 +111,7 @@ mod buffer;
 mod connection;
 mod context;
 mod demand;
+mod emit;
 mod error;
 mod event;
 mod left;
