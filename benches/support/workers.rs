@@ -51,7 +51,16 @@ impl Workers {
         }
         while let Some(output) = self.hub.poll_output() {
             match output {
-                hub::Output::Reply { reply, .. } => self.links[place].handle_reply(self.now, reply),
+                hub::Output::Reply { reply, .. } => {
+                    let link = &mut self.links[place];
+                    link.handle_reply(self.now, reply);
+                    while let Some(output) = link.poll_output() {
+                        if let link::Output::Hub(request) = output {
+                            let from = ConnectionId::from_raw(place as u64);
+                            self.hub.handle_request(self.now, from, request);
+                        }
+                    }
+                }
                 hub::Output::Event(Event::ConnectRequested { request, .. }) => {
                     socket = self.hub.at(self.now).accept(request);
                 }
@@ -59,7 +68,6 @@ impl Workers {
                 _ => unreachable!("there is nothing else"),
             }
         }
-        self.count_frames();
         socket.expect("let in")
     }
 

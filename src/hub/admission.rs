@@ -48,12 +48,14 @@ impl<D: Default> Hub<D> {
         let member = namespace.member(socket)?;
         let (id, attachment) = (member.id, member.attachment);
         let name = namespace.sessions.name().clone();
+        let attached = Attached { key: socket, attachment };
+        self.connects.unheard.insert(request.connection, asked.serial, attached);
         self.reply(
             request.connection,
             ReplyKind::Connected {
                 namespace: name.clone(),
                 serial: asked.serial,
-                socket: Attached { key: socket, attachment },
+                socket: attached,
                 packets,
             },
         );

@@ -16,6 +16,7 @@ use super::{
     rejection::Rejection,
     request::ConnectRequest,
     turns::Turns,
+    unheard::Unheard,
 };
 use crate::{
     config::ServerConfig,
@@ -30,6 +31,7 @@ use crate::{
 pub(super) struct Connects {
     waiting: BTreeMap<(ConnectionId, u32), Waiting>,
     next_serial: u64,
+    pub(super) unheard: Unheard,
     /// Those that claim a session and have to wait until they are looked at.
     pub(super) turns: Turns,
     /// What was held for claims that are decided by now.
@@ -71,6 +73,7 @@ impl Connects {
         Self {
             waiting: BTreeMap::new(),
             next_serial: 0,
+            unheard: Unheard::default(),
             turns: Turns::new(config),
             released: Vec::new(),
             overdue: BTreeSet::new(),
@@ -265,7 +268,7 @@ impl<D: Default> Hub<D> {
                 self.settle(namespace);
             }
             // The link may be gone before the word that the client was let in reaches it.
-            None => self.detach_from(now, from, namespace, reason),
+            None => self.detach_unheard(now, (from, namespace), serial, reason),
         }
     }
 
@@ -280,7 +283,7 @@ impl<D: Default> Hub<D> {
         if let Some(namespace) = self.names.get(name).copied()
             && self.asked(from, namespace, former).is_none()
         {
-            self.detach_from(now, from, namespace, DisconnectReason::TransportClose);
+            self.detach_unheard(now, (from, namespace), former, DisconnectReason::TransportClose);
         }
     }
 
@@ -299,15 +302,14 @@ impl<D: Default> Hub<D> {
         })
     }
 
-    fn detach_from(
+    fn detach_unheard(
         &mut self,
         now: Timestamp,
-        from: ConnectionId,
-        namespace: u32,
+        place: (ConnectionId, u32),
+        serial: ConnectSerial,
         reason: DisconnectReason,
     ) {
-        let admitted = self.namespaces.get(&namespace).and_then(|it| it.socket_on(from));
-        if let Some(socket) = admitted {
+        if let Some(socket) = self.connects.unheard.take(place, serial) {
             self.handle_detach(now, socket, reason);
         }
     }

@@ -26,6 +26,8 @@ pub(crate) enum RequestKind {
         former: Option<ConnectSerial>,
         replaced: Option<Attached>,
     },
+    /// The link has heard that the client was let in.
+    Admitted { socket: Attached },
     /// The client has repeated the CONNECT that it was let in with: it is answered again.
     Repeat { socket: Attached, serial: ConnectSerial },
     /// The client wanted to join one namespace too many, and was answered so.

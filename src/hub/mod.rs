@@ -56,6 +56,7 @@ mod rooms;
 mod sessions;
 mod snapshot;
 mod turns;
+mod unheard;
 
 use alloc::{
     boxed::Box,
@@ -168,6 +169,7 @@ impl<D: Default> Hub<D> {
                 let asked = Asked { from, serial, former, replaced };
                 self.handle_connect(now, asked, namespace, auth);
             }
+            RequestKind::Admitted { socket } => self.connects.unheard.note_heard(from, socket),
             RequestKind::Repeat { socket, serial } => self.repeat(from, socket, serial),
             RequestKind::Cancel { namespace, serial, reason } => {
                 self.cancel(now, from, &namespace, serial, reason);

@@ -287,14 +287,6 @@ impl<D> Namespace<D> {
         self.member(socket.key).filter(|member| member.attachment == socket.attachment)
     }
 
-    /// The socket on a link. Takes O(connected sockets): it is asked for only when a client goes
-    /// while it is let in.
-    pub(super) fn socket_on(&self, connection: ConnectionId) -> Option<Attached> {
-        let key = self.key(self.sessions.index_on(connection)?)?;
-        let attachment = self.member(key)?.attachment;
-        Some(Attached { key, attachment })
-    }
-
     /// Takes out a session that is over; see [`Hub::end`](super::Hub::end).
     pub(super) fn end(
         &mut self,

@@ -99,6 +99,7 @@ impl Link {
             attempt.stage = Stage::Answered { answer, has_more: packets.len() > 1 };
         }
         self.note_joins();
+        self.request(RequestKind::Admitted { socket });
         self.rest.awaited = Awaited::Nothing;
         self.await_attachment();
         for packet in packets {

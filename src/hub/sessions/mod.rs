@@ -39,8 +39,8 @@ pub(in crate::hub) use self::{
 use super::{room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
-    id::{ConnectionId, Generation, SocketId},
-    recovery::{RecoveryBuffer, RoomId},
+    id::{Generation, SocketId},
+    recovery::RecoveryBuffer,
     shrink::Cuts,
     socket::NamespaceName,
     time::Timestamp,
@@ -179,12 +179,6 @@ impl<D> Sessions<D> {
 
     pub(in crate::hub) fn generation(&self, index: u32) -> Option<Generation> {
         self.members.get(index as usize).map(|member| member.generation)
-    }
-
-    /// The session that is connected on a link. Takes O(connected sessions).
-    pub(in crate::hub) fn index_on(&self, connection: ConnectionId) -> Option<u32> {
-        let mut everyone = self.rooms.live(RoomId::ALL).iter();
-        everyone.find(|occupant| occupant.connection == connection).map(|found| found.socket)
     }
 
     /// Whether no session is left, connected or parked.
