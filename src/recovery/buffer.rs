@@ -236,6 +236,12 @@ impl RecoveryBuffer {
         self.entry(sequence).map_or(0, |(entry, extra)| entry.wire_len(extra))
     }
 
+    /// The rooms that the packet at `sequence` was for; none if it asks for an acknowledgement.
+    pub(crate) fn targets(&self, sequence: u64) -> &[RoomId] {
+        let entry = self.entry(sequence).filter(|(_, extra)| !extra.is_some_and(Extra::asks));
+        entry.map_or(&[], |(entry, extra)| entry.targets(extra))
+    }
+
     /// The rooms that the packet at `sequence` was withheld from.
     pub(crate) fn except(&self, sequence: u64) -> &[RoomId] {
         self.entry(sequence).map_or(&[], |(entry, extra)| entry.except(extra))
@@ -263,6 +269,16 @@ impl RecoveryBuffer {
         self.tracks.get(room).map_or(0, |track| track.last_evicted(is_in))
     }
 
+    /// Whether such a packet came after `after`.
+    pub(crate) fn has_evicted_after(
+        &self,
+        room: RoomId,
+        after: u64,
+        is_in: impl Fn(RoomId) -> bool,
+    ) -> bool {
+        self.tracks.get(room).is_some_and(|track| track.has_evicted_after(after, is_in))
+    }
+
     /// Whether a packet in the log names `room`.
     pub(crate) fn refers_to(&self, room: RoomId) -> bool {
         self.tracks.get(room).is_some_and(|track| track.references > 0)
@@ -286,7 +302,7 @@ impl RecoveryBuffer {
             self.track(target).disregard(room);
         }
         for except in classes.iter().flatten() {
-            self.track(*except).named_by.retain(|target| *target != room);
+            self.track(*except).named_by.remove(&room);
         }
     }
 
@@ -352,24 +368,16 @@ impl RecoveryBuffer {
             let forgotten = self.track(*target).evict(sequence, &except);
             for room in &except {
                 if self.track(*target).names(*room) {
-                    self.name(*target, *room);
+                    self.track(*room).named_by.insert(*target);
                 }
             }
             for room in forgotten {
                 if !self.track(*target).names(room) {
-                    self.track(room).named_by.retain(|other| other != target);
+                    self.track(room).named_by.remove(target);
                 }
             }
         }
         self.release(&entry.rooms(extra));
-    }
-
-    /// Notes that evictions from `target` tell who was in `room`.
-    fn name(&mut self, target: RoomId, room: RoomId) {
-        let named_by = &mut self.track(room).named_by;
-        if !named_by.contains(&target) {
-            named_by.push(target);
-        }
     }
 
     fn enter_batch(&mut self, now: Timestamp, sequence: u64) {

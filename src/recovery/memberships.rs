@@ -13,6 +13,7 @@
 mod snapshot;
 
 use alloc::{boxed::Box, vec::Vec};
+use core::cell::OnceCell;
 
 use smallvec::SmallVec;
 
@@ -169,7 +170,7 @@ impl Memberships {
 
     /// Whether everything addressed to the session after `position` is still in the log.
     ///
-    /// Takes O(rooms + windows), whatever the log holds.
+    /// Takes O(rooms · log rooms + windows), whatever the log holds.
     pub(crate) fn check(&self, log: &RecoveryBuffer, position: u64) -> Result<(), Missing> {
         let evicted = log.evicted();
         let history = self.history.as_ref();
@@ -183,30 +184,27 @@ impl Memberships {
         if position >= evicted {
             return Ok(());
         }
+        let former = FormerRooms::default();
         let windows = self.history.as_ref().map_or(&[][..], |history| &history.windows);
-        for window in windows {
-            let missed = if window.to <= evicted {
-                window.last
+        let present = Window { from: self.window_from, to: u64::MAX, last: 0 };
+        for window in windows.iter().chain([&present]) {
+            let after = position.max(window.from);
+            let is_missing = if window.to <= evicted {
+                window.last > after
             } else if window.from < evicted {
-                self.last_evicted_in(log, *window)
+                self.has_lost(log, *window, after, &former)
             } else {
                 break;
             };
-            if missed > position.max(window.from) {
+            if is_missing {
                 return Err(Missing::Evicted);
             }
-        }
-        let present = Window { from: self.window_from, to: u64::MAX, last: 0 };
-        if self.window_from < evicted
-            && self.last_evicted_in(log, present) > position.max(self.window_from)
-        {
-            return Err(Missing::Evicted);
         }
         Ok(())
     }
 
     /// Sequences of the packets in the log after `position` that were addressed to the session,
-    /// ascending. Takes O(rooms · log n + packets of these rooms after the position).
+    /// ascending. Takes O(rooms · log n + packets of these rooms after the position · log).
     pub(crate) fn missed(&self, log: &RecoveryBuffer, position: u64) -> Vec<u64> {
         let mut sequences = Vec::new();
         // Nothing was addressed to the session between the position and where memberships are known
@@ -218,8 +216,9 @@ impl Memberships {
         }
         sequences.sort_unstable();
         sequences.dedup();
+        let former = FormerRooms::default();
         sequences.retain(|sequence| {
-            let withheld = |room: &RoomId| self.was_in(*room, *sequence);
+            let withheld = |room: &RoomId| self.was_in(*room, *sequence, &former);
             !log.except(*sequence).iter().any(withheld)
         });
         sequences
@@ -239,28 +238,55 @@ impl Memberships {
     }
 
     /// The last packet addressed to the session in the present window, which begins at `from`.
+    ///
+    /// Takes O(rooms · log n) or O(packets in the window · log rooms), whichever is less, and what it
+    /// finds to be withheld from the session. No packet is looked at twice for a session.
     fn last_addressed(&self, log: &RecoveryBuffer, from: u64) -> u64 {
         let is_in = |room| self.is_in(room);
+        let is_addressed = |seq: u64| !log.except(seq).iter().any(|room| is_in(*room));
+        let (head, start) = (log.head(), from.max(log.evicted()));
+        let packets = head.saturating_sub(start);
         let mut last = 0;
-        for Membership { room, .. } in &self.current {
-            let mut held = log.held(*room, from.max(last), u64::MAX).rev();
-            let addressed = held.find(|seq| !log.except(*seq).iter().any(|room| is_in(*room)));
-            last = last.max(addressed.unwrap_or_else(|| log.last_evicted(*room, is_in)));
+        if packets < self.current.len() as u64 {
+            let is_target = |seq: u64| log.targets(seq).iter().any(|room| is_in(*room));
+            let mut newest_first = (start.saturating_add(1)..=head).rev();
+            last = newest_first.find(|seq| is_target(*seq) && is_addressed(*seq)).unwrap_or(0);
+        } else {
+            for Membership { room, .. } in &self.current {
+                let mut newest_first = log.held(*room, start.max(last), u64::MAX).rev();
+                last = newest_first.find(|seq| is_addressed(*seq)).unwrap_or(last);
+                if last == head {
+                    break;
+                }
+            }
         }
-        last
+        if last > 0 || from >= log.evicted() {
+            return last;
+        }
+        let rooms = self.current.iter();
+        rooms.map(|it| log.last_evicted(it.room, is_in)).fold(0, u64::max)
     }
 
-    /// The last evicted packet addressed to the session, as far as it lies in `window`.
-    fn last_evicted_in(&self, log: &RecoveryBuffer, window: Window) -> u64 {
+    /// Whether a packet of `window` that was addressed to the session was evicted, and came after
+    /// `after`.
+    fn has_lost(
+        &self,
+        log: &RecoveryBuffer,
+        window: Window,
+        after: u64,
+        former: &FormerRooms,
+    ) -> bool {
         let probe = window.to;
-        let rooms = self.intervals().filter(|(_, from, to)| *from < probe && probe <= *to);
-        rooms
-            .map(|(room, ..)| log.last_evicted(room, |except| self.was_in(except, probe)))
-            .fold(0, u64::max)
+        let was_in = |room| self.was_in(room, probe, former);
+        let mut rooms = self.intervals().filter(|(_, from, to)| *from < probe && probe <= *to);
+        rooms.any(|(room, ..)| log.has_evicted_after(room, after, was_in))
     }
 
-    fn was_in(&self, room: RoomId, sequence: u64) -> bool {
-        self.intervals().any(|(other, from, to)| other == room && from < sequence && sequence <= to)
+    /// Takes O(log rooms), once the former rooms are in order.
+    fn was_in(&self, room: RoomId, sequence: u64, former: &FormerRooms) -> bool {
+        let present = self.find(room).ok().and_then(|index| self.current.get(index));
+        present.is_some_and(|present| present.since < sequence)
+            || former.were_of(self.past(), room, sequence)
     }
 
     fn intervals(&self) -> impl Iterator<Item = (RoomId, u64, u64)> {
@@ -274,6 +300,27 @@ impl Memberships {
 
     fn find(&self, room: RoomId) -> Result<usize, usize> {
         self.current.binary_search_by_key(&room, |membership| membership.room)
+    }
+}
+
+/// Past memberships in an order in which they are found, made when the first is looked for.
+#[derive(Default)]
+struct FormerRooms(OnceCell<Vec<Past>>);
+
+impl FormerRooms {
+    fn were_of(&self, past: &[Past], room: RoomId, sequence: u64) -> bool {
+        if past.is_empty() {
+            return false;
+        }
+        let ordered = self.0.get_or_init(|| {
+            let mut ordered = past.to_vec();
+            ordered.sort_unstable_by_key(|past| (past.room, past.from));
+            ordered
+        });
+        // A session is in a room once at a time.
+        let after = ordered.partition_point(|past| (past.room, past.from) < (room, sequence));
+        let last = after.checked_sub(1).and_then(|index| ordered.get(index));
+        last.is_some_and(|past| past.room == room && sequence <= past.to)
     }
 }
 

@@ -1,6 +1,10 @@
 //! What the log knows of one room: where its packets are, and what of them is gone.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 use core::{mem, ops::Range};
 
 use smallvec::SmallVec;
@@ -52,7 +56,7 @@ pub(super) struct RoomTrack {
     /// its packet, too, and that was evicted later.
     evicted_except: Vec<(Excepted, u64)>,
     /// Rooms whose sets of excepted rooms name this one.
-    pub(super) named_by: Vec<RoomId>,
+    pub(super) named_by: BTreeSet<RoomId>,
     /// Log entries that name the room.
     pub(super) references: u32,
     /// Nobody is in the room, nor was at any position that is still in the log.
@@ -182,6 +186,13 @@ impl RoomTrack {
         let is_addressed = |set: &Excepted| !set.iter().any(|room| is_in(*room));
         let mut latest_first = self.evicted_except.iter().rev();
         latest_first.find(|(set, _)| is_addressed(set)).map_or(self.evicted, |(_, last)| *last)
+    }
+
+    /// Whether such a packet came after `after`.
+    pub(super) fn has_evicted_after(&self, after: u64, is_in: impl Fn(RoomId) -> bool) -> bool {
+        let latest_first = self.evicted_except.iter().rev();
+        let mut later = latest_first.take_while(|(_, last)| *last > after);
+        self.evicted > after || later.any(|(set, _)| !set.iter().any(|room| is_in(*room)))
     }
 
     /// Whether a set of excepted rooms names `room`.

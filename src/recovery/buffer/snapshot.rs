@@ -181,7 +181,7 @@ impl RecoveryBuffer {
         self.track(room).restore(*last, sets);
         for except in named {
             if self.track(room).names(except) {
-                self.name(room, except);
+                self.track(except).named_by.insert(room);
             }
         }
         Ok(())
