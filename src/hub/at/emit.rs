@@ -123,9 +123,9 @@ impl<D: Default> At<'_, D> {
     /// Emits an event to an audience of a namespace. It is encoded once; sessions that are parked
     /// get it when they come back.
     ///
-    /// Takes O(sockets in the rooms named), without an allocation per recipient. [`to`](Self::to),
-    /// [`all`](Self::all), [`of`](Self::of) and [`except`](Self::except) are the shorter way for an
-    /// audience that is used once.
+    /// Takes O(sockets in the rooms addressed · log of their rooms), without an allocation per
+    /// recipient. [`to`](Self::to), [`all`](Self::all), [`of`](Self::of) and
+    /// [`except`](Self::except) are the shorter way for an audience that is used once.
     ///
     /// ```
     /// use socketio_proto::hub::{Audience, EmitError};

@@ -59,13 +59,18 @@ impl<D> Sessions<D> {
             return self.live(*room).for_each(visit);
         }
         let mut marks = self.start_marks();
-        for room in &to.except {
-            self.live(*room).for_each(|occupant| {
-                marks.set(occupant.socket);
-            });
+        let is_crowded = is_crowded(to, |room| self.rooms.live(room).len());
+        if !is_crowded {
+            for room in &to.except {
+                self.live(*room).for_each(|occupant| {
+                    marks.set(occupant.socket);
+                });
+            }
         }
+        let is_left_out = |socket| is_crowded && self.is_in_any(socket, &to.except);
         for room in &to.targets {
-            self.live(*room).filter(|occupant| marks.set(occupant.socket)).for_each(&mut visit);
+            let addressed = self.live(*room).filter(|occupant| marks.set(occupant.socket));
+            addressed.filter(|occupant| !is_left_out(occupant.socket)).for_each(&mut visit);
         }
         self.marks = marks;
     }
@@ -73,17 +78,29 @@ impl<D> Sessions<D> {
     /// Sessions that are addressed, parked ones included, each once.
     pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
         let mut marks = self.start_marks();
-        for room in &to.except {
-            self.everyone_in(*room).for_each(|socket| {
-                marks.set(socket);
-            });
+        let count =
+            |room| self.rooms.live(room).len().saturating_add(self.rooms.parked(room).len());
+        let is_crowded = is_crowded(to, count);
+        if !is_crowded {
+            for room in &to.except {
+                self.everyone_in(*room).for_each(|socket| {
+                    marks.set(socket);
+                });
+            }
         }
+        let is_left_out = |socket| is_crowded && self.is_in_any(socket, &to.except);
         let mut selected = Vec::new();
         for room in &to.targets {
-            selected.extend(self.everyone_in(*room).filter(|socket| marks.set(*socket)));
+            let addressed = self.everyone_in(*room).filter(|socket| marks.set(*socket));
+            selected.extend(addressed.filter(|socket| !is_left_out(*socket)));
         }
         self.marks = marks;
         selected
+    }
+
+    fn is_in_any(&self, socket: u32, rooms: &[RoomId]) -> bool {
+        let member = self.members.get(socket as usize);
+        member.is_some_and(|it| rooms.iter().any(|room| it.memberships.is_in(*room)))
     }
 
     /// Takes the marks out, so that rooms can be looked at meanwhile.
@@ -97,6 +114,18 @@ impl<D> Sessions<D> {
         self.everyone_in(room).next().is_some()
     }
 }
+
+/// Whether so many more are left out than are addressed that it takes less to look at the rooms of
+/// each of the latter.
+fn is_crowded(to: &Addressees, count: impl Fn(RoomId) -> usize) -> bool {
+    let sum = |rooms: &[RoomId]| {
+        rooms.iter().map(|room| count(*room).max(1)).fold(0, usize::saturating_add)
+    };
+    sum(&to.except) > sum(&to.targets).saturating_mul(LOOKUP.saturating_mul(to.except.len()))
+}
+
+/// What it takes to look for a room among those of a socket, in sockets that are marked.
+const LOOKUP: usize = 8;
 
 /// Marks sockets so that each is visited once, without clearing anything between broadcasts.
 #[derive(Debug, Default)]
