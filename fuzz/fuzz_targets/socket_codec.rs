@@ -2,10 +2,4 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-#[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| socketio_proto_fuzz::socket_codec(data));
-
-#[cfg(not(fuzzing))]
-fn main() -> std::io::Result<()> {
-    socketio_proto_fuzz::replay(socketio_proto_fuzz::socket_codec)
-}
+socketio_proto_fuzz::fuzz!(socket_codec);

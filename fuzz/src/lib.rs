@@ -54,3 +54,17 @@ pub fn replay(target: Target) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The rest of the program of a target: that of libFuzzer, or [`replay`] without it.
+#[macro_export]
+macro_rules! fuzz {
+    ($target:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$target(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            $crate::replay($crate::$target)
+        }
+    };
+}
