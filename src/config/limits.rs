@@ -92,7 +92,8 @@ pub struct Limits {
     pub namespaces_per_connection: usize,
     /// Bytes of authentication data (`auth`) that one connection may have pending: in CONNECTs that
     /// wait for the application or for their turn to recover. Default 2 MiB. One CONNECT of any
-    /// size may be pending; a further one beyond the limit is answered with CONNECT_ERROR.
+    /// size may be pending; a further one beyond the limit is answered with CONNECT_ERROR. The private
+    /// id and the offset of a claim are not kept, and so do not count.
     pub pending_auth_bytes: usize,
     /// Rooms of one socket, its own room included. Default 1,024. A further join is refused.
     pub rooms_per_socket: usize,

@@ -241,13 +241,10 @@ impl Tape {
         let Some(request) = pick(&self.requests, b) else {
             return;
         };
-        match a % 4 {
-            0 => {
-                self.hub.at(self.now).reject(request, &Rejection::new("no"));
-            }
-            _ => {
-                self.hub.at(self.now).accept(request);
-            }
+        if a.is_multiple_of(4) {
+            self.hub.at(self.now).reject(request, &Rejection::new("no"));
+        } else {
+            self.hub.at(self.now).accept(request);
         }
     }
 
@@ -348,14 +345,14 @@ impl Tape {
                     self.tokens.extend(token);
                 }
             }
-            5 => {
+            kind => {
                 if let Some(token) = token.map(|index| self.tokens.swap_remove(index)) {
-                    self.hub.at(self.now).ack(token, &args);
-                }
-            }
-            _ => {
-                if let Some(token) = token.map(|index| self.tokens.swap_remove(index)) {
-                    self.hub.at(self.now).withdraw(token);
+                    let mut at = self.hub.at(self.now);
+                    if kind == 5 {
+                        at.ack(token, &args)
+                    } else {
+                        at.withdraw(token)
+                    };
                 }
             }
         }
