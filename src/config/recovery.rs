@@ -72,7 +72,9 @@ pub struct RecoveryConfig {
     /// no session.
     ///
     /// A session has one place in the queue. A newer recovery takes the place of the older one,
-    /// whose connection is closed as if the session had been taken over. The session that has been
+    /// whose connection is closed as if the session had been taken over, unless it is the same one. A
+    /// client that asks anew after its turn has come, and before the answer, has that turn for the
+    /// newer recovery, once, if it costs no more. The session that has been
     /// served least comes first, so a client that recovers again and again delays only itself. A
     /// session in the queue does not expire, and neither do its packets in the log.
     pub claim_burst: u32,

@@ -31,7 +31,9 @@ const ROOMS_PER_TOKEN: usize = 32;
 impl<D: Default> Hub<D> {
     /// Looks at the claims that have had to wait, as far as their rate allows.
     pub(super) fn serve_claims(&mut self, now: Timestamp) {
-        while let Some(Paid { session, request, stage }) = self.connects.turns.next_paid(now) {
+        while let Some(Paid { session, request, stage, tokens }) =
+            self.connects.turns.next_paid(now)
+        {
             if stage == Stage::Arrived {
                 let cost = self.cost(session, request);
                 if !self.connects.turns.estimate(session, cost) {
@@ -41,7 +43,7 @@ impl<D: Default> Hub<D> {
             self.leave_queue(session, request);
             if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
                 let SocketKey { index, generation, .. } = session;
-                let change = Change::SpareTurn { index, generation, is_spare: true };
+                let change = Change::SpareTurn { index, generation, paid: tokens };
                 namespace.sessions.apply(now, change);
             }
             self.proceed(request);
@@ -54,21 +56,21 @@ impl<D: Default> Hub<D> {
     /// A newer claim replaces one that waits: it is as if that had been let in and the session had
     /// then been taken over. One whose client has asked anew (`is_anew`) after its turn had come,
     /// and before it was answered, has made nothing of that turn: so the newer one has it, but only
-    /// once. Without that, a client that asks in step with the rate would miss its turn each time.
+    /// once, and if it costs no more. Without that, a client that asks in step with the rate would miss its turn each time.
     pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
         let (now, Held { socket, position, .. }) = (self.now, held);
         let held = self.with_namespace(socket.namespace, |namespace, _| {
             let sessions = &mut namespace.sessions;
             let SocketKey { index, generation, .. } = socket;
-            let has_turn = sessions.has_spare_turn(index);
-            if has_turn {
-                sessions.apply(now, Change::SpareTurn { index, generation, is_spare: false });
+            let paid = sessions.spare_turn(index);
+            if paid > 0 {
+                sessions.apply(now, Change::SpareTurn { index, generation, paid: 0 });
             }
             sessions.apply(now, Change::Hold { index, position: position.ok() });
-            (sessions.reached(index), has_turn && is_anew)
+            (sessions.reached(index), paid)
         });
-        let (reached, has_turn) = held.unwrap_or_default();
-        if has_turn {
+        let (reached, paid) = held.unwrap_or_default();
+        if is_anew && paid > 0 && self.cost(socket, request) <= paid {
             return false;
         }
         let cost = self.base_cost(socket);

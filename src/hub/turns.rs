@@ -64,6 +64,8 @@ pub(super) struct Paid {
     pub(super) session: SocketKey,
     pub(super) request: ConnectRequest,
     pub(super) stage: Stage,
+    /// What it has paid.
+    pub(super) tokens: u64,
 }
 
 /// Tokens that a claim pays at once while others wait.
@@ -139,11 +141,11 @@ impl Turns {
             self.clock = place.start;
             turn.paid = turn.paid.saturating_add(tokens);
             turn.place.start = place.start.saturating_add(tokens);
-            let Turn { request, place: moved, stage, .. } = *turn;
+            let Turn { request, place: moved, stage, paid, .. } = *turn;
             self.order.remove(&place);
             self.order.insert(moved);
             if tokens == owes {
-                return Some(Paid { session: place.session, request, stage });
+                return Some(Paid { session: place.session, request, stage, tokens: paid });
             }
         }
     }

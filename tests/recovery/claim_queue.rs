@@ -270,6 +270,33 @@ fn a_turn_is_made_up_for_only_once() {
 }
 
 #[test]
+fn a_turn_is_not_made_up_for_by_a_claim_that_costs_more() {
+    let mut world = recovering(|recovery| {
+        recovery.claim_burst = 1;
+        recovery.claims_per_second = 1;
+        recovery.skip_authorization = false;
+    });
+    let (client, session) = world.connect();
+    let mut offset = None;
+    for number in 0..2_000 {
+        broadcast(&mut world, &Audience::all(), number);
+        offset = numbers(&world.texts(client)).1;
+    }
+    world.cut(client);
+    world.auto_accept = false;
+    world.events.clear();
+    let client = world.open();
+    world.send(client, &claim_packet(&session, offset.as_deref()));
+    let asked = |event: &Event<u32>| matches!(event, Event::ConnectRequested { .. }).then_some(());
+    assert_eq!(world.pick(asked).len(), 1, "nothing is missed, so little is looked at");
+    world.send(client, &claim_packet(&session, None));
+    assert_eq!(world.pick(asked).len(), 0);
+    assert_eq!(world.server.stats().recoveries_queued, 1, "2,000 packets are to be looked at");
+    world.advance(Duration::from_secs(10));
+    assert_eq!(world.pick(asked).len(), 1);
+}
+
+#[test]
 fn a_claim_that_costs_much_waits_for_itself_and_not_for_others() {
     let mut world = recovering(|recovery| {
         recovery.claim_burst = 2;

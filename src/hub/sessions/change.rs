@@ -71,9 +71,9 @@ pub(in crate::hub) enum Change<'a, D> {
     Release { index: u32, generation: Generation, position: Option<u64> },
     /// The claims of a session have got that far in the virtual time of their queue.
     Reach { index: u32, generation: Generation, reached: u64 },
-    /// A claim has had its turn, and nothing is known to have come of it, or another one makes up
-    /// for it.
-    SpareTurn { index: u32, generation: Generation, is_spare: bool },
+    /// A claim has had its turn, for which it has paid so many tokens, and nothing is known to have
+    /// come of it. None if another one makes up for it.
+    SpareTurn { index: u32, generation: Generation, paid: u64 },
     /// The client is sent what it has missed since `position`.
     Replay { index: u32, position: u64, is_empty: bool },
     /// The client has closed its link after the replay had begun to leave.
@@ -142,8 +142,8 @@ impl<D> Change<'_, D> {
             Self::Reach { index, generation, reached } => {
                 Change::Reach { index, generation, reached }
             }
-            Self::SpareTurn { index, generation, is_spare } => {
-                Change::SpareTurn { index, generation, is_spare }
+            Self::SpareTurn { index, generation, paid } => {
+                Change::SpareTurn { index, generation, paid }
             }
             Self::Replay { index, position, is_empty } => {
                 Change::Replay { index, position, is_empty }

@@ -10,8 +10,8 @@ pub(super) struct Claims {
     undecided: u32,
     /// How far they have got in the virtual time of their queue.
     reached: u64,
-    /// One has had its turn, and nothing is known to have come of it.
-    has_spare_turn: bool,
+    /// What one has paid for its turn, if nothing is known to have come of that.
+    spare_turn: u64,
 }
 
 impl<D> Sessions<D> {
@@ -70,22 +70,18 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// Notes whether a claim of a session has had a turn that another one can make up for.
-    pub(super) fn note_turn(
-        &mut self,
-        index: u32,
-        generation: Generation,
-        is_spare: bool,
-    ) -> Effect<D> {
+    /// Notes what was paid for a turn that another claim of the session can make up for.
+    pub(super) fn note_turn(&mut self, index: u32, generation: Generation, paid: u64) -> Effect<D> {
         if self.get(index, generation).is_some() {
-            self.claims.entry(index).or_default().has_spare_turn = is_spare;
+            self.claims.entry(index).or_default().spare_turn = paid;
         }
         Effect::Done
     }
 
-    /// Whether a claim of a session has had a turn, and nothing is known to have come of it.
-    pub(in crate::hub) fn has_spare_turn(&self, index: u32) -> bool {
-        self.claims.get(&index).is_some_and(|claims| claims.has_spare_turn)
+    /// The tokens that a claim of a session has paid for a turn of which nothing is known to have
+    /// come.
+    pub(in crate::hub) fn spare_turn(&self, index: u32) -> u64 {
+        self.claims.get(&index).map_or(0, |claims| claims.spare_turn)
     }
 
     /// How many rooms a claim of the session concerns.

@@ -135,8 +135,8 @@ impl<D> Sessions<D> {
             Change::Reach { index, generation, reached } => {
                 self.note_reached(index, generation, reached)
             }
-            Change::SpareTurn { index, generation, is_spare } => {
-                self.note_turn(index, generation, is_spare)
+            Change::SpareTurn { index, generation, paid } => {
+                self.note_turn(index, generation, paid)
             }
             Change::Replay { index, position, is_empty } => {
                 self.begin_attempt(now, index, position, is_empty)
