@@ -36,7 +36,7 @@ mod tests {
     fn only_closes_at_the_same_offset_add_up() {
         let mut unreadable = Unreadable::default();
         let [a, b] = ["7-1", "7-2"].map(|offset| Some(ByteString::from(offset)));
-        assert!(!unreadable.note(a.clone(), 2) && !unreadable.note(b.clone(), 2));
+        assert!(!unreadable.note(a, 2) && !unreadable.note(b.clone(), 2));
         assert!(unreadable.note(b.clone(), 2));
         assert!(!unreadable.note(b, 2), "it starts over");
         assert!(!unreadable.note(None, 2) && unreadable.note(None, 2));
