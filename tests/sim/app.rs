@@ -427,7 +427,9 @@ impl World {
             }
             ExpiryCause::Disconnected => {}
         }
-        self.model.sessions.get_mut(&socket).unwrap().place = Place::Ended;
+        let session = self.model.sessions.get_mut(&socket).unwrap();
+        session.place = Place::Ended;
+        session.has_timed_out = cause == ExpiryCause::TimedOut;
     }
 
     /// The stream of random numbers of one thing.

@@ -66,6 +66,8 @@ pub struct Session {
     pub client: usize,
     pub sid: String,
     pub place: Place,
+    /// Its time was over.
+    pub has_timed_out: bool,
     /// Where its client has asked anew, which has ended it.
     pub replaced_on: Option<ConnectionId>,
     /// Which one the latest recovery was.
@@ -149,6 +151,7 @@ impl Model {
             client,
             sid,
             place: Place::Ended,
+            has_timed_out: false,
             replaced_on: None,
             recovered: 0,
             rooms: 0,
@@ -278,6 +281,11 @@ impl Model {
         match session.place {
             // It was ended a moment ago by this very request, or earlier.
             Place::Ended if session.replaced_on == Some(connection) => {}
+            // A claim that came just before its timer is told why.
+            Place::Ended if session.has_timed_out => {
+                let refusals = vec![Refusal::Unknown, Refusal::Expired];
+                return Expected { refusals, ..Expected::default() };
+            }
             Place::Ended => return refused(Refusal::Unknown),
             _ if session.space != space => return refused(Refusal::OtherNamespace),
             Place::Live(_) | Place::Parked { .. } => {}
