@@ -194,7 +194,7 @@ impl Tape {
                 self.take(output);
             }
             let logs = self.hub.namespaces.values().map(|it| it.sessions.log());
-            self.offsets = logs.map(|log| log.head_offset().text().to_string()).collect();
+            self.offsets = logs.map(|log| log.head_offset().to_string()).collect();
         }
     }
 

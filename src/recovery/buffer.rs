@@ -430,6 +430,8 @@ fn cost(entry: &Entry, extra: Option<&Extra>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
     use crate::{
         config::RecoveryConfig,
@@ -450,7 +452,7 @@ mod tests {
         let to = Addressees { targets: targets.into(), except: except.into() };
         log.append(Timestamp::ZERO, &to, None, |offset| {
             let event = Event::new("m", &()).unwrap();
-            Encoded::event(&NamespaceName::ROOT, &event, None, Some(&offset.text()))
+            Encoded::event(&NamespaceName::ROOT, &event, None, Some(&offset.to_string()))
         });
     }
 

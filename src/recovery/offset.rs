@@ -1,10 +1,6 @@
 //! Positions in the log of a namespace.
 
-use core::{
-    fmt::{self, Write as _},
-    ops::Deref,
-    str::FromStr,
-};
+use core::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +27,6 @@ pub struct Offset {
 }
 
 impl Offset {
-    /// Longest text of an offset: twenty digits, a dash, twenty digits.
-    const TEXT_LEN_MAX: usize = 41;
-
     /// Makes the position `sequence` of the log `epoch`.
     pub const fn new(epoch: u64, sequence: u64) -> Self {
         Self { epoch, sequence }
@@ -47,14 +40,6 @@ impl Offset {
     /// Returns the number of positions taken in the log up to and including this one.
     pub const fn sequence(self) -> u64 {
         self.sequence
-    }
-
-    /// Returns the text that goes on the wire, without allocating.
-    pub(crate) fn text(self) -> OffsetText {
-        let mut text = OffsetText { bytes: [0; Self::TEXT_LEN_MAX], len: 0 };
-        let written = write!(text, "{self}");
-        debug_assert!(written.is_ok(), "41 characters hold every offset");
-        text
     }
 }
 
@@ -81,31 +66,6 @@ impl FromStr for Offset {
 #[error("not an offset of the form <epoch>-<sequence>")]
 pub struct InvalidOffset;
 
-/// The text of an offset on the stack.
-pub(crate) struct OffsetText {
-    bytes: [u8; Offset::TEXT_LEN_MAX],
-    len: usize,
-}
-
-impl Deref for OffsetText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        let written = self.bytes.get(..self.len).unwrap_or_default();
-        core::str::from_utf8(written).unwrap_or_default()
-    }
-}
-
-impl fmt::Write for OffsetText {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        let free = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        free.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
-
 /// Only digits, and no leading zero: every position has one spelling.
 fn canonical(digits: &str) -> Result<&str, InvalidOffset> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -122,8 +82,7 @@ mod tests {
     #[test]
     fn every_offset_survives_its_text() {
         for offset in [Offset::new(0, 0), Offset::new(1, 9), Offset::new(u64::MAX, u64::MAX)] {
-            assert_eq!(*offset.text(), *offset.to_string());
-            assert_eq!(offset.text().parse(), Ok(offset));
+            assert_eq!(offset.to_string().parse(), Ok(offset));
         }
     }
 

@@ -69,6 +69,32 @@ impl Encoded {
         Self::sized(head, attachments)
     }
 
+    /// As [`Encoded::event`] with the offset `<first>-<second>`. Every event that the log keeps has
+    /// one, so the digits are written where they belong, without a text in between.
+    pub(crate) fn event_at(
+        namespace: &NamespaceName,
+        event: &Event,
+        ack: Option<u64>,
+        offset: Option<(u64, u64)>,
+    ) -> Self {
+        let appended = offset.and_then(|offset| Some((event.json().strip_suffix(']')?, offset)));
+        let Some((open, (first, second))) = appended else {
+            return Self::event(namespace, event, ack, None);
+        };
+        let attachments = event.share_attachments();
+        let prefix = Prefix::new('2', '5', &attachments, namespace, ack);
+        let digits = text::number_len(first).saturating_add(text::number_len(second));
+        // A comma, two quotes, a dash and the bracket are five more.
+        let mut head = prefix.start(open.len().saturating_add(digits).saturating_add(5));
+        head.push_str(open);
+        head.push_str(",\"");
+        text::push_number(&mut head, first);
+        head.push('-');
+        text::push_number(&mut head, second);
+        head.push_str("\"]");
+        Self::sized(head, attachments)
+    }
+
     /// Encodes the answer to the event with that id (type 3, or 6 with attachments).
     ///
     /// ```

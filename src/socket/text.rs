@@ -171,15 +171,12 @@ pub(super) fn number_len(number: u64) -> usize {
 
 /// Appends a number in decimal digits.
 pub(super) fn push_number(out: &mut String, number: u64) {
-    let mut divisor = 1;
-    while number / divisor >= 10 {
-        divisor *= 10;
+    // At most 20 calls deep. A division by a constant costs a multiplication.
+    if number >= 10 {
+        push_number(out, number / 10);
     }
-    while divisor > 0 {
-        let digit = u32::try_from(number / divisor % 10).ok();
-        out.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
-        divisor /= 10;
-    }
+    let digit = (number % 10) as u8;
+    out.push(char::from(b'0' | digit));
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Effect, Sessions};
 use crate::{
-    recovery::Addressees,
+    recovery::{Addressees, Offset},
     socket::{Encoded, Event},
     time::Timestamp,
 };
@@ -27,13 +27,12 @@ impl<D> Sessions<D> {
             // The official client takes any trailing string of an event for its offset.
             let is_mistakable =
                 self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
-            let marker = is_mistakable.then(|| self.log.head_offset().text());
-            return Encoded::event(name, event, ack, marker.as_deref());
+            let marker = is_mistakable.then(|| parts(self.log.head_offset()));
+            return Encoded::event_at(name, event, ack, marker);
         }
         let encoded = self.log.append(now, to, ack, |offset| {
             // Nor does it look at the offset of an event that asks for an acknowledgement.
-            let text = ack.is_none().then(|| offset.text());
-            Encoded::event(name, event, ack, text.as_deref())
+            Encoded::event_at(name, event, ack, ack.is_none().then(|| parts(offset)))
         });
         self.free_released();
         encoded
@@ -57,4 +56,8 @@ impl<D> Sessions<D> {
         self.free_released();
         Effect::Done
     }
+}
+
+fn parts(offset: Offset) -> (u64, u64) {
+    (offset.epoch(), offset.sequence())
 }

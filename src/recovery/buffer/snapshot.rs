@@ -1,6 +1,6 @@
 //! The log in a snapshot.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, string::ToString as _, vec::Vec};
 use core::mem;
 
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ impl RecoveryBuffer {
         let except = excepted(places, &except).ok_or(Inconsistent("log.packets.except"))?;
         let sequence = self.head().saturating_add(1);
         let offset = Offset::new(self.eras.epoch_at(sequence), sequence);
-        let restored = packet.restore(name, &offset.text());
+        let restored = packet.restore(name, &offset.to_string());
         let (packet, ack) = restored.ok_or(Inconsistent("log.packets.packet"))?;
         require(ack.is_none_or(|id| id < next_ack), "log.packets.packet")?;
         self.push(at, &Addressees { targets, except }, ack, packet);
