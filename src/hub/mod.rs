@@ -93,6 +93,7 @@ use crate::{
     grace::Grace,
     id::{ConnectionId, Generation, SocketKey},
     secret_index::{SecretIndex, Seed},
+    shrink,
     socket::NamespaceName,
     stats::{Stats, Totals, increment},
     time::Timestamp,
@@ -250,7 +251,7 @@ impl<D: Default> Hub<D> {
     pub fn poll_output(&mut self) -> Option<Output<D>> {
         let output = self.out.pop_front();
         if output.is_none() {
-            self.out = VecDeque::new();
+            shrink::empty_if_large(&mut self.out);
         }
         output
     }
