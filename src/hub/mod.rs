@@ -277,7 +277,13 @@ impl<D: Default> Hub<D> {
 
     /// Fills in what the hub holds and has decided.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats { namespaces: self.namespaces.len(), ..Stats::default() };
+        let mut stats = Stats {
+            namespaces: self.namespaces.len(),
+            connects_waiting: self.connects.waiting_count(),
+            recoveries_queued: self.connects.queued_count(),
+            total: self.totals,
+            ..Stats::default()
+        };
         for namespace in self.namespaces.values() {
             let sessions = &namespace.sessions;
             stats.sockets += sessions.live_count();
@@ -286,12 +292,7 @@ impl<D: Default> Hub<D> {
             stats.log_packets += sessions.log().len();
             stats.log_bytes += sessions.log().bytes();
             stats.pending_acks += namespace.pending_acks();
-        }
-        stats.connects_waiting = self.connects.waiting_count();
-        stats.recoveries_queued = self.connects.queued_count();
-        stats.total = self.totals;
-        for namespace in self.namespaces.values() {
-            let evicted = namespace.sessions.log().made_room();
+            let evicted = sessions.log().made_room();
             stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
         }
         stats

@@ -223,16 +223,13 @@ impl<D: Default> Server<D> {
     pub fn stats(&self) -> Stats {
         let mut stats = self.hub.stats();
         stats.connections = self.outside.pool.connections();
-        let (hub, pool) = (stats.total, self.outside.pool.totals());
-        stats.total = Totals {
-            connections_opened: pool.connections_opened,
-            connections_closed: pool.connections_closed,
-            requests_refused: pool.requests_refused,
-            volatile_dropped: pool.volatile_dropped,
-            packets_refused: pool.packets_refused,
-            stale: hub.stale.wrapping_add(pool.stale),
-            ..hub
-        };
+        let (total, pool) = (&mut stats.total, self.outside.pool.totals());
+        total.connections_opened = pool.connections_opened;
+        total.connections_closed = pool.connections_closed;
+        total.requests_refused = pool.requests_refused;
+        total.volatile_dropped = pool.volatile_dropped;
+        total.packets_refused = pool.packets_refused;
+        total.stale = total.stale.wrapping_add(pool.stale);
         stats
     }
 
