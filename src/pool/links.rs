@@ -87,16 +87,17 @@ impl Links {
         };
         if link.is_closed() {
             self.sids.remove(&link.id().index_key());
-        }
-        if link.is_finished() {
-            self.timers.disarm(id, link.armed());
-            self.slots.remove(id);
-            return;
+            if link.is_finished() {
+                self.timers.disarm(id, link.armed());
+                self.slots.remove(id);
+                return;
+            }
         }
         let deadline = link.timer();
         self.timers.arm(id, link.armed(), deadline);
-        if link.has_wire_output() {
-            self.mark_ready(id);
+        if !link.is_listed() && link.has_wire_output() {
+            link.set_listed(true);
+            self.ready.push_back(id);
         }
     }
 
@@ -111,43 +112,32 @@ impl Links {
         Some(delivered)
     }
 
-    fn mark_ready(&mut self, id: ConnectionId) {
-        if let Some(link) = self.slots.get_mut(id)
-            && !link.is_listed()
-        {
-            link.set_listed(true);
-            self.ready.push_back(id);
-        }
-    }
-
     pub(super) fn has_wire_output(&self) -> bool {
         self.ready.iter().any(|id| self.slots.get(*id).is_some_and(Link::has_wire_output))
     }
 
     pub(super) fn poll_wire(&mut self) -> Option<engine::Output> {
         while let Some(id) = self.ready.front().copied() {
-            let output = self.get_mut(id).and_then(Link::poll_wire);
-            match output {
-                Some(engine::Output::Respond { wire, response }) => {
-                    self.forget_wire(wire);
-                    return Some(engine::Output::Respond { wire, response });
+            let Some(link) = self.slots.get_mut(id) else {
+                self.ready.pop_front();
+                continue;
+            };
+            let output = link.poll_wire();
+            if !link.has_wire_output() {
+                link.set_listed(false);
+                self.ready.pop_front();
+                // The timer of one that is open does not depend on what was taken.
+                if link.is_closed() {
+                    self.settle(id);
                 }
-                Some(engine::Output::Close { wire, code }) => {
-                    self.forget_wire(wire);
-                    return Some(engine::Output::Close { wire, code });
+            }
+            if let Some(output) = output {
+                if let engine::Output::Respond { wire, .. } | engine::Output::Close { wire, .. } =
+                    &output
+                {
+                    self.forget_wire(*wire);
                 }
-                Some(output) => return Some(output),
-                None => {
-                    self.ready.pop_front();
-                    let is_closed = self.slots.get_mut(id).is_some_and(|link| {
-                        link.set_listed(false);
-                        link.is_closed()
-                    });
-                    // The timer of one that is open does not depend on what was taken.
-                    if is_closed {
-                        self.settle(id);
-                    }
-                }
+                return Some(output);
             }
         }
         None

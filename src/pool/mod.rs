@@ -155,7 +155,7 @@ impl<D> Pool<D> {
                 }
                 Some(Delivered::Overflowed) => {
                     reach.closed = reach.closed.saturating_add(1);
-                    self.collect(*to);
+                    self.with_link(*to, |_| ());
                 }
                 Some(Delivered::Stale) | None => increment(&mut self.totals.stale),
             }
@@ -277,31 +277,20 @@ impl<D> Pool<D> {
             return;
         };
         f(link);
-        self.collect(connection);
-    }
-
-    fn collect(&mut self, connection: ConnectionId) {
-        while let Some(output) = self.links.get_mut(connection).and_then(Link::poll_local) {
+        while let Some(output) = link.poll_local() {
             let said = match output {
                 link::Output::Hub(request) => Output::Request { from: connection, request },
-                link::Output::Event(event) => self.named(connection, event),
+                link::Output::Event(event) => {
+                    if let link::Event::Closed { reason } = &event {
+                        self.totals.connections_closed.count(*reason);
+                    }
+                    named(connection, event)
+                }
                 link::Output::Wire(_) => continue,
             };
             self.said.push_back(said);
         }
         self.links.settle(connection);
-    }
-
-    /// The event of a link for whoever has many.
-    fn named(&mut self, connection: ConnectionId, event: link::Event) -> Output<D> {
-        Output::Event(match event {
-            link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
-            link::Event::Upgraded => Event::ConnectionUpgraded { connection },
-            link::Event::Closed { reason } => {
-                self.totals.connections_closed.count(reason);
-                Event::ConnectionClosed { connection, reason }
-            }
-        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -312,6 +301,15 @@ impl<D> Pool<D> {
         self.now = self.now.max(now);
         self.now
     }
+}
+
+/// The event of a link for whoever has many.
+fn named<D>(connection: ConnectionId, event: link::Event) -> Output<D> {
+    Output::Event(match event {
+        link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
+        link::Event::Upgraded => Event::ConnectionUpgraded { connection },
+        link::Event::Closed { reason } => Event::ConnectionClosed { connection, reason },
+    })
 }
 
 impl<D> fmt::Debug for Pool<D> {
