@@ -285,10 +285,17 @@ impl SendQueue {
     }
 }
 
-/// A queue that is almost always empty.
+/// A queue that is almost always empty. It takes 8 bytes for as long as there is nothing, and one
+/// allocation for a single entry.
 #[derive(Debug)]
-#[expect(clippy::box_collection, reason = "8 bytes instead of 32 for as long as there is nothing")]
-pub(crate) struct Rare<T>(Option<Box<VecDeque<T>>>);
+pub(crate) struct Rare<T>(Option<Box<Filled<T>>>);
+
+#[derive(Debug)]
+struct Filled<T> {
+    /// The oldest entry, unless it was taken.
+    first: Option<T>,
+    rest: VecDeque<T>,
+}
 
 impl<T> Rare<T> {
     pub(crate) const fn new() -> Self {
@@ -296,13 +303,16 @@ impl<T> Rare<T> {
     }
 
     pub(crate) fn push(&mut self, value: T) {
-        self.0.get_or_insert_default().push_back(value);
+        match &mut self.0 {
+            Some(filled) => filled.rest.push_back(value),
+            None => self.0 = Some(Box::new(Filled { first: Some(value), rest: VecDeque::new() })),
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let queue = self.0.as_mut()?;
-        let value = queue.pop_front();
-        if queue.is_empty() {
+        let filled = self.0.as_mut()?;
+        let value = filled.first.take().or_else(|| filled.rest.pop_front());
+        if filled.rest.is_empty() {
             self.0 = None;
         }
         value
