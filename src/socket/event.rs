@@ -96,16 +96,22 @@ impl Event {
 
     fn compose(name: &str, array: &str, attachments: Attachments) -> Self {
         let quoted = text::string_len(name);
+        let is_plain = name.len().saturating_add(2) == quoted;
         let mut text = String::with_capacity(array.len().saturating_add(quoted).saturating_add(1));
         text.push('[');
-        text::push_string(&mut text, name);
+        if is_plain {
+            text.push('"');
+            text.push_str(name);
+            text.push('"');
+        } else {
+            text::push_string(&mut text, name);
+        }
         if let Some(elements) = list::elements(array) {
             text.push(',');
             text.push_str(elements);
         } else {
             text.push(']');
         }
-        let is_plain = name.len().saturating_add(2) == quoted;
         let name = if is_plain { Name::within(2, name) } else { Name::Apart(name.into()) };
         Self { list: List::whole(text, attachments), name }
     }
