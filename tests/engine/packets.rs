@@ -19,6 +19,17 @@ fn read(body: &[u8]) -> Vec<Result<Packet, DecodeError>> {
     PayloadReader::new(Bytes::copy_from_slice(body)).collect()
 }
 
+/// The separator is looked for in blocks of 16 bytes.
+#[test]
+fn packets_of_every_length_are_told_apart() {
+    for len in 0..50 {
+        let (first, second) = ("x".repeat(len), "y".repeat(50 - len));
+        let body = format!("4{first}\u{1e}4{second}\u{1e}2");
+        let expected = [message(&first), message(&second), Packet::Ping { probe: false }];
+        assert_eq!(read(body.as_bytes()), expected.map(Ok), "{len}");
+    }
+}
+
 #[test]
 fn every_packet_type_has_its_digit() {
     let table = [
