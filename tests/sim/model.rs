@@ -281,12 +281,14 @@ impl Model {
         match session.place {
             // It was ended a moment ago by this very request, or earlier.
             Place::Ended if session.replaced_on == Some(connection) => {}
-            // A claim that came just before its timer is told why.
-            Place::Ended if session.has_timed_out => {
-                let refusals = vec![Refusal::Unknown, Refusal::Expired];
-                return Expected { refusals, ..Expected::default() };
+            // A claim is looked up when it arrives; the session may have ended since.
+            Place::Ended => {
+                let mut expected = refused(Refusal::Unknown);
+                expected.refusals.extend(session.has_timed_out.then_some(Refusal::Expired));
+                let is_elsewhere = session.space != space;
+                expected.refusals.extend(is_elsewhere.then_some(Refusal::OtherNamespace));
+                return expected;
             }
-            Place::Ended => return refused(Refusal::Unknown),
             _ if session.space != space => return refused(Refusal::OtherNamespace),
             Place::Live(_) | Place::Parked { .. } => {}
         }
