@@ -1,6 +1,6 @@
 //! A server on several threads, in two ways:
 //!
-//! * `--mode hub`: each thread has the links of its connections, and all of them share one hub
+//! * `--mode hub`: each thread has a pool of connections, and all of them share one hub
 //!   behind a lock. Rooms, broadcasts and recoveries know nothing of threads.
 //! * `--mode servers`: each thread has a whole server. Nothing is shared, so it scales further; but
 //!   what is for all has to be passed on by the application, and a client is recovered only by the
@@ -14,9 +14,9 @@
 //! request that belongs to a session of another thread moves there with its connection.
 //!
 //! ```text
-//!               ┌─ EventLoop ─ Worker: links ─┐  requests, events      ┌─────────────────────┐
+//!               ┌─ EventLoop ─ Worker: pool ──┐  requests, events      ┌─────────────────────┐
 //!   accept ─────┤                             ├──────────────────────► │ Mutex: hub and      │
-//!   (in turns)  └─ EventLoop ─ Worker: links ─┘ ◄────────────────────  │ application         │
+//!   (in turns)  └─ EventLoop ─ Worker: pool ──┘ ◄────────────────────  │ application         │
 //!                    ▲  moves connections  ▲      replies, deliveries  └─────────────────────┘
 //!                    └─────────────────────┘      (a mailbox a thread)
 //! ```
@@ -25,7 +25,6 @@ mod app;
 #[path = "../event_loop/driver/mod.rs"]
 mod driver;
 mod handles;
-mod links;
 mod servers;
 mod shared;
 mod worker;
@@ -61,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match mode.as_str() {
         "hub" => {
             let shared = Arc::new(Shared::new(threads, handles.clone())?);
-            let workers = (0..threads).map(|index| Ok(Worker::new(index, shared.clone())));
+            let workers = (0..threads).map(|index| Worker::new(index, shared.clone()));
             run(port, workers.collect(), &handles)
         }
         "servers" => run(port, servers::new(threads, &handles), &handles),

@@ -12,10 +12,11 @@ use std::{
 use socketio_proto::{
     ConnectionId, ServerConfig, Timestamp,
     hub::{Delivery, Hub, Output, Reply, Request},
+    pool::Pool,
     server::Event,
 };
 
-use crate::{app, handles::Handles, links::thread_of};
+use crate::{app, handles::Handles};
 
 /// What all threads share.
 pub struct Shared {
@@ -121,6 +122,11 @@ impl Shared {
         let handle = self.handles.get().and_then(|handles| handles.get(thread));
         handle.expect("as many as threads").wake().expect("the thread runs");
     }
+}
+
+/// The thread of a connection.
+fn thread_of(connection: ConnectionId) -> usize {
+    Pool::<()>::number_of(connection).into()
 }
 
 /// Carries out what the hub wants, and sorts what is for links by their threads.

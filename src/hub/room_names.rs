@@ -6,7 +6,7 @@ use core::fmt;
 use crate::id::SocketId;
 
 /// Names of the rooms of a socket at the moment of an event, as
-/// [`Server::rooms`](crate::server::Server::rooms) gives them: first the one named after its own id,
+/// [`Hub::rooms`](crate::hub::Hub::rooms) gives them: first the one named after its own id,
 /// then the others, each once.
 ///
 /// The names are shared with the server: making it copies no text, and allocates nothing for a

@@ -24,9 +24,9 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn new(seed: Seed) -> Self {
+    pub(super) fn new(seed: Seed, number: u8) -> Self {
         Self {
-            slots: Slots::new(),
+            slots: Slots::new(number),
             sids: SecretIndex::new(seed),
             wires: BTreeMap::new(),
             timers: Timers::new(),
@@ -36,6 +36,11 @@ impl Links {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether there is no place for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.is_full()
     }
 
     pub(super) fn insert(&mut self, link: Link) -> ConnectionId {

@@ -42,6 +42,7 @@ const ENVELOPE_BYTES: usize = 512;
 
 /// The connections of one thread. `D` is the application's own data of a socket.
 pub struct Pool<D = ()> {
+    number: u8,
     config: Arc<ServerConfig>,
     links: Links,
     /// Requests and events, in order.
@@ -55,20 +56,39 @@ pub struct Pool<D = ()> {
 }
 
 impl<D> Pool<D> {
-    /// Makes a pool without connections.
+    /// Makes a pool without connections. Each pool of one hub has a number of its own.
+    ///
+    /// The limits on [connections](crate::Limits::connections) and
+    /// [handshakes](crate::Limits::handshakes_per_second) are those of one pool: a program with
+    /// several divides what it can bear by their number. A pool has at most 2^24 connections.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use socketio_proto::pool::Pool;
+    ///
+    /// # let mut entropy = |dest: &mut [u8]| dest.fill(7);
+    /// let config = Arc::default();
+    /// let pools = [0, 1].map(|number| Pool::<()>::new(Arc::clone(&config), number, &mut entropy));
+    /// assert!(pools.iter().all(Result::is_ok));
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the configuration cannot be used.
-    pub fn new(config: Arc<ServerConfig>, entropy: &mut dyn Entropy) -> Result<Self, ConfigError> {
+    pub fn new(
+        config: Arc<ServerConfig>,
+        number: u8,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
-        Ok(Self::with_seed(config, Seed::from_entropy(entropy)))
+        Ok(Self::with_seed(config, number, Seed::from_entropy(entropy)))
     }
 
-    pub(crate) fn with_seed(config: Arc<ServerConfig>, seed: Seed) -> Self {
+    pub(crate) fn with_seed(config: Arc<ServerConfig>, number: u8, seed: Seed) -> Self {
         Self {
+            number,
             config,
-            links: Links::new(seed),
+            links: Links::new(seed, number),
             said: VecDeque::new(),
             answers: VecDeque::new(),
             now: Timestamp::ZERO,
@@ -81,6 +101,7 @@ impl<D> Pool<D> {
     ///
     /// A `now` earlier than before counts as that. A wire that is not known, or that is still in use
     /// where a new one is meant, is ignored and counted.
+    #[inline]
     pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>, entropy: &mut dyn Entropy) {
         let now = self.advance(now);
         match input {
@@ -133,7 +154,13 @@ impl<D> Pool<D> {
         self.with_link(to, |link| link.handle_reply(now, reply));
     }
 
-    /// Queues a packet on its recipients. Returns what has become of it.
+    /// Returns the number of the pool that has a connection.
+    pub fn number_of(connection: ConnectionId) -> u8 {
+        slots::number_of(connection)
+    }
+
+    /// Queues a packet on those of its recipients that are in this pool. Returns what has become of
+    /// it there.
     pub fn deliver(&mut self, delivery: &Delivery) -> Reach {
         let mut reach = Reach::default();
         self.deliver_into(delivery, &mut reach);
@@ -156,6 +183,10 @@ impl<D> Pool<D> {
                 Some(Delivered::Overflowed) => {
                     reach.closed = reach.closed.saturating_add(1);
                     self.with_link(*to, |_| ());
+                }
+                // Only here it costs nothing to look at whose it is.
+                None if slots::number_of(*to) != self.number => {
+                    reach.sockets = reach.sockets.saturating_sub(1);
                 }
                 Some(Delivered::Stale) | None => increment(&mut self.totals.stale),
             }
@@ -187,20 +218,31 @@ impl<D> Pool<D> {
     /// Takes the next thing to do. `None` until the next call that changes something.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<D>> {
-        self.poll_said().or_else(|| self.poll_wire())
+        if let Some(said) = self.said.pop_front() {
+            return Some(said);
+        }
+        if let Some(answer) = self.poll_answer() {
+            return Output::from_wire(answer);
+        }
+        self.poll_wire().and_then(Output::from_wire)
     }
 
     /// The next request or event.
+    #[inline]
     pub(crate) fn poll_said(&mut self) -> Option<Output<D>> {
         self.said.pop_front()
     }
 
-    /// The next thing to do with a wire.
-    pub(crate) fn poll_wire(&mut self) -> Option<Output<D>> {
-        match self.answers.pop_front() {
-            Some(answer) => Output::from_wire(answer),
-            None => self.links.poll_wire().and_then(Output::from_wire),
-        }
+    /// The next answer to a request that belongs to no connection.
+    #[inline]
+    pub(crate) fn poll_answer(&mut self) -> Option<engine::Output> {
+        self.answers.pop_front()
+    }
+
+    /// The next thing to do with a wire of a connection.
+    #[inline]
+    pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {
+        self.links.poll_wire()
     }
 
     /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is

@@ -149,7 +149,7 @@ impl<D> Pool<D> {
     /// Whether one more connection may be opened now.
     fn check_limits(&self, now: Timestamp) -> Result<(), Refusal> {
         let limits = &self.config.limits;
-        if self.links.len() >= limits.connections {
+        if self.links.len() >= limits.connections || self.links.is_full() {
             return Err(Refusal::too_many_connections());
         }
         if self.handshakes.next_at(limits.handshake_rate()) > now {

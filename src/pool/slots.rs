@@ -23,6 +23,8 @@ pub(super) struct Slots<T> {
     len: usize,
     /// Where the generations of new places begin.
     floor: u32,
+    /// What the numbers of places are combined with in names: the number of the table.
+    base: u32,
 }
 
 struct Slot<T> {
@@ -30,14 +32,23 @@ struct Slot<T> {
     generation: u32,
 }
 
+/// Bits of the number of a place. Those above it number the table.
+const PLACE_BITS: u32 = 24;
 /// A place of this generation is worn out.
 const WORN_OUT: u32 = u32::MAX;
 /// A place of a higher generation is not given back.
 const GIVEN_BACK_MAX: u32 = u32::MAX / 2;
 
 impl<T> Slots<T> {
-    pub(super) const fn new() -> Self {
-        Self { table: Vec::new(), free: BinaryHeap::new(), len: 0, floor: 0 }
+    /// Makes an empty table. Names of tables with other numbers are misses.
+    pub(super) const fn new(number: u8) -> Self {
+        let base = (number as u32) << PLACE_BITS;
+        Self { table: Vec::new(), free: BinaryHeap::new(), len: 0, floor: 0, base }
+    }
+
+    /// Whether there is no place for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.free.is_empty() && self.table.len() >> PLACE_BITS > 0
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -52,7 +63,7 @@ impl<T> Slots<T> {
         self.len = self.len.saturating_add(1);
         let slot = self.table.get_mut(index as usize);
         pack(
-            index,
+            index ^ self.base,
             slot.map_or(WORN_OUT, |slot| {
                 slot.value = Some(value);
                 slot.generation
@@ -62,20 +73,20 @@ impl<T> Slots<T> {
 
     #[inline]
     pub(super) fn get(&self, id: ConnectionId) -> Option<&T> {
-        let (index, generation) = unpack(id);
+        let (index, generation) = self.unpack(id);
         let slot = self.table.get(index as usize).filter(|slot| slot.generation == generation)?;
         slot.value.as_ref()
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut T> {
-        let (index, generation) = unpack(id);
+        let (index, generation) = self.unpack(id);
         let slot = self.table.get_mut(index as usize);
         slot.filter(|slot| slot.generation == generation)?.value.as_mut()
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<T> {
-        let (index, generation) = unpack(id);
+        let (index, generation) = self.unpack(id);
         let slot = self.table.get_mut(index as usize);
         let slot = slot.filter(|slot| slot.generation == generation)?;
         let value = slot.value.take()?;
@@ -90,7 +101,15 @@ impl<T> Slots<T> {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
         let slots = (0..).zip(&self.table).filter(|(_, slot)| slot.value.is_some());
-        slots.map(|(index, slot)| pack(index, slot.generation))
+        slots.map(|(index, slot): (u32, _)| pack(index ^ self.base, slot.generation))
+    }
+
+    /// The place and its generation. That of another table is behind the end of this one.
+    fn unpack(&self, id: ConnectionId) -> (u32, u32) {
+        let raw = id.as_raw();
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
+        let (index, generation) = ((raw >> 32) as u32, raw as u32);
+        (index ^ self.base, generation)
     }
 
     /// The first free place. If it was given back, so were all that are free.
@@ -121,15 +140,13 @@ impl<T> Slots<T> {
     }
 }
 
-fn pack(index: u32, generation: u32) -> ConnectionId {
-    ConnectionId::from_raw((u64::from(index) << 32) | u64::from(generation))
+/// The number of the table that a name is from.
+pub(super) fn number_of(id: ConnectionId) -> u8 {
+    (id.as_raw() >> (32 + PLACE_BITS)) as u8
 }
 
-fn unpack(id: ConnectionId) -> (u32, u32) {
-    let raw = id.as_raw();
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
-    let halves = ((raw >> 32) as u32, raw as u32);
-    halves
+fn pack(index: u32, generation: u32) -> ConnectionId {
+    ConnectionId::from_raw((u64::from(index) << 32) | u64::from(generation))
 }
 
 fn to_u32(index: usize) -> u32 {
@@ -144,12 +161,12 @@ mod tests {
 
     /// A table whose next place has the generation `floor`.
     fn worn(floor: u32) -> Slots<u32> {
-        Slots { floor, ..Slots::new() }
+        Slots { floor, ..Slots::new(0) }
     }
 
     #[test]
     fn a_name_is_a_miss_once_its_value_has_gone() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::new(0);
         let former = slots.insert(1);
         assert_eq!((slots.get(former), slots.len()), (Some(&1), 1));
         assert_eq!(slots.remove(former), Some(1));
@@ -158,6 +175,17 @@ mod tests {
         assert!(slots.get(former).is_none() && slots.get_mut(former).is_none());
         assert_eq!(slots.remove(former), None);
         assert_eq!((slots.get(present), slots.len()), (Some(&2), 1));
+    }
+
+    #[test]
+    fn a_name_of_another_table_is_a_miss() {
+        let (mut first, mut last) = (Slots::new(0), Slots::new(255));
+        let names = (first.insert(1), last.insert(2));
+        assert_eq!((number_of(names.0), number_of(names.1)), (0, 255));
+        assert_eq!((first.get(names.0), first.get(names.1)), (Some(&1), None));
+        assert_eq!((last.get(names.0), last.get(names.1)), (None, Some(&2)));
+        assert_eq!(last.ids().collect::<Vec<_>>(), [names.1]);
+        assert!(!first.is_full());
     }
 
     #[test]
@@ -176,7 +204,7 @@ mod tests {
 
     #[test]
     fn places_that_were_given_back_begin_behind_all_that_they_have_had() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::new(0);
         let mut names = BTreeSet::new();
         for _ in 0..20 {
             let round: Vec<_> = (0..1_000).map(|value| slots.insert(value)).collect();

@@ -104,7 +104,7 @@ impl<D: Default> Server<D> {
     pub fn new(config: ServerConfig, entropy: impl Entropy + 'static) -> Result<Self, ConfigError> {
         let config = Arc::new(config);
         let hub = Hub::new(config.clone(), entropy)?;
-        let pool = Pool::with_seed(config, hub.seed());
+        let pool = Pool::with_seed(config, 0, hub.seed());
         Ok(Self { hub, outside: Outside { pool, events: VecDeque::new() } })
     }
 
@@ -151,7 +151,10 @@ impl<D: Default> Server<D> {
         if let Some(event) = self.outside.events.pop_front() {
             return Some(Output::Event(event));
         }
-        self.outside.pool.poll_wire().and_then(Output::from_pool)
+        if let Some(answer) = self.outside.pool.poll_answer() {
+            return Output::from_wire(answer);
+        }
+        self.outside.pool.poll_wire().and_then(Output::from_wire)
     }
 
     /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is

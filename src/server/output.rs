@@ -1,10 +1,9 @@
 //! What comes out of a server.
 
 use crate::{
-    engine::{Frame, Response},
+    engine::{self, Frame, Response},
     hub::Event,
     id::WireId,
-    pool,
 };
 
 /// Something to do.
@@ -37,14 +36,12 @@ pub enum Output<D> {
 }
 
 impl<D> Output<D> {
-    /// The same without what the hub is asked.
-    pub(super) fn from_pool(output: pool::Output<D>) -> Option<Self> {
+    pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
         match output {
-            pool::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
-            pool::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
-            pool::Output::Close { wire, code } => Some(Self::Close { wire, code }),
-            pool::Output::Event(event) => Some(Self::Event(event)),
-            pool::Output::Request { .. } => None,
+            engine::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
+            engine::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
+            engine::Output::Close { wire, code } => Some(Self::Close { wire, code }),
+            engine::Output::Event(_) => None,
         }
     }
 }

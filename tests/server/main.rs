@@ -11,6 +11,7 @@ mod limits;
 mod outgoing;
 mod own_rooms;
 mod pauses;
+mod pools;
 #[path = "../support/random.rs"]
 mod random;
 mod rooms;
