@@ -1,4 +1,4 @@
-//! The log of one namespace: what was emitted, to whom, until it is evicted.
+//! The log of one namespace: the emitted packets and their addressees, until eviction.
 
 mod eras;
 mod questions;
@@ -22,29 +22,30 @@ use super::{
 };
 use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
 
-/// Packets in the order in which they were emitted, indexed by room, bounded by age, count and
-/// bytes.
+/// Packets in the order in which they were emitted. The log is indexed by room, and bounded by age,
+/// count and bytes.
 ///
-/// Sequences start at 1 and have no holes; 0 is "before the first packet". Appending is amortised
-/// O(1), looking up the packets of a room after a position O(log n + packets found).
+/// Sequences start at 1 and have no gaps; 0 means "before the first packet". Appending takes
+/// amortised O(1). Finding the packets of a room after a position takes O(log n + packets found).
 #[derive(Debug)]
 pub(crate) struct RecoveryBuffer {
     eras: Eras,
     bounds: Bounds,
     entries: VecDeque<Entry>,
-    /// What few packets have, by sequence.
+    /// The parts that only a few packets have, by sequence.
     extras: BTreeMap<u64, Extra>,
     batches: VecDeque<Batch>,
-    /// Positions after which nothing gets too old, with how often each was asked for.
+    /// Positions after which no packet expires, each with the number of its holds.
     holds: BTreeMap<u64, u32>,
     blocks: Blocks,
-    /// Packets evicted so far, which is also the sequence of the last one of them.
+    /// The number of packets evicted so far, which is also the sequence of the latest evicted
+    /// packet.
     evicted: u64,
-    /// How many of them made room for others.
+    /// How many of them were evicted to make room for others.
     made_room: u64,
     bytes: usize,
     tracks: Tracks,
-    /// Packets that ask for an acknowledgement; the tracks do not have them.
+    /// Packets that ask for an acknowledgement. The tracks do not contain them.
     questions: Questions,
     released: Vec<RoomId>,
 }
@@ -56,8 +57,8 @@ struct Bounds {
     age: Duration,
 }
 
-/// Packets that were emitted within [`EXPIRY_BATCH`] expire together, so that a busy log neither
-/// asks for a timer a packet nor keeps the time of each.
+/// Packets that were emitted within [`EXPIRY_BATCH`] expire together. So a busy log needs neither a
+/// timer nor a timestamp for each packet.
 #[derive(Debug)]
 struct Batch {
     from: Timestamp,
@@ -65,23 +66,24 @@ struct Batch {
     last: u64,
 }
 
-/// Bytes that an entry costs beyond its packet, counted against the bound on bytes.
+/// Overhead of an entry in bytes. It counts against the bound on bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<u32>();
 
-/// The log is shorter than this, so that the low half of a sequence names a packet in it.
+/// The log is shorter than this, so the low half of a sequence identifies a packet in it.
 const PACKETS_MAX: usize = u32::MAX as usize - 1;
 
 const EXPIRY_BATCH: Duration = Duration::from_secs(1);
 
 impl RecoveryBuffer {
-    /// `None` in the configuration makes a log that holds nothing.
+    /// Without a recovery configuration, the log stores nothing.
     pub(crate) fn new(config: &ServerConfig, epoch: u64) -> Self {
         let bounds = config.recovery.as_ref().map_or(
             Bounds { packets: 0, bytes: 0, age: Duration::ZERO },
             |recovery| Bounds {
                 packets: recovery.buffer_packets.min(PACKETS_MAX),
                 bytes: recovery.buffer_bytes,
-                // A half-open link is noticed that late, and its last packets are those to replay.
+                // A half-open link is detected only after this time, and the packets sent on it
+                // must be replayed.
                 age: recovery
                     .max_disconnection
                     .saturating_add(config.ping_interval)
@@ -105,8 +107,8 @@ impl RecoveryBuffer {
         }
     }
 
-    /// Takes the next position for a packet and stores it. This is the one place where positions
-    /// are given out: a cluster would pass the position learnt from its stream instead.
+    /// Assigns the next position to a packet and stores it. Only this function assigns positions: a
+    /// cluster would pass the position from its stream instead.
     pub(crate) fn append(
         &mut self,
         now: Timestamp,
@@ -124,19 +126,19 @@ impl RecoveryBuffer {
         packet
     }
 
-    /// The acknowledgement with this id is not awaited any more: the packet that asks for it would
-    /// not be replayed, and is not missed if it is gone.
+    /// The acknowledgement with this id is not awaited any more. The packet that asks for it is not
+    /// replayed, and does not count as missed if it was evicted.
     pub(crate) fn settle_question(&mut self, id: u64) {
         self.questions.remove(id);
     }
 
-    /// Sequences after `position` of the packets for `room` that ask for an acknowledgement which
-    /// is awaited, ascending. They may be gone from the log.
+    /// Sequences of the packets for `room` after `position` that ask for an acknowledgement which
+    /// is still awaited, ascending. The packets may have left the log.
     pub(crate) fn questions(&self, room: RoomId, position: u64) -> impl Iterator<Item = u64> {
         self.questions.after(room, position)
     }
 
-    /// Drops the oldest packets while there are too many.
+    /// Evicts the oldest packets while the log exceeds its bounds on count and bytes.
     pub(crate) fn enforce_bounds(&mut self) {
         while self.entries.len() > self.bounds.packets || self.bytes > self.bounds.bytes {
             self.evict();
@@ -144,8 +146,8 @@ impl RecoveryBuffer {
         }
     }
 
-    /// Lets no packet after `position` get too old, until that is released as often. There may be
-    /// too many of them all the same.
+    /// Lets no packet after `position` expire until each hold is released. The bounds on count and
+    /// bytes still apply.
     pub(crate) fn hold(&mut self, position: u64) {
         let count = self.holds.entry(position).or_default();
         *count = count.saturating_add(1);
@@ -161,7 +163,7 @@ impl RecoveryBuffer {
         }
     }
 
-    /// Drops the packets that no session can ask for any more.
+    /// Evicts the packets that are too old for any session to ask for.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         while let Some(batch) = self.batches.front()
             && self.expiry(batch) <= now
@@ -178,20 +180,20 @@ impl RecoveryBuffer {
         }
     }
 
-    /// When [`RecoveryBuffer::expire`] is to be called.
+    /// When [`RecoveryBuffer::expire`] must be called.
     pub(crate) fn deadline(&self) -> Timestamp {
         self.batches.front().map_or(Timestamp::NEVER, |batch| self.expiry(batch))
     }
 
-    /// The sequence that an offset stands for, if it was given out by this log.
+    /// The sequence of an offset, if this log assigned it.
     pub(crate) fn sequence_of(&self, offset: Offset) -> Option<u64> {
         let sequence = offset.sequence();
         let is_ours = sequence <= self.head() && self.eras.epoch_at(sequence) == offset.epoch();
         is_ours.then_some(sequence)
     }
 
-    /// Whether an offset was given out by this log before it began the present epoch, at a position
-    /// that is known or not: an earlier process may have given out more than its snapshot tells.
+    /// Whether this log assigned an offset before the current epoch began. The position itself may
+    /// be unknown: an earlier process may have assigned more positions than its snapshot contains.
     pub(crate) fn is_of_past_epoch(&self, offset: Offset) -> bool {
         self.eras.is_past(offset.epoch())
     }
@@ -207,12 +209,12 @@ impl RecoveryBuffer {
         Offset::new(self.eras.epoch_at(head), head)
     }
 
-    /// Packets that were evicted although they were not too old.
+    /// The number of packets that were evicted before they were too old.
     pub(crate) fn made_room(&self) -> u64 {
         self.made_room
     }
 
-    /// The sequence of the latest packet that is gone; all up to it are.
+    /// The sequence of the latest evicted packet. All packets before it are evicted, too.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -225,18 +227,18 @@ impl RecoveryBuffer {
         self.bytes
     }
 
-    /// The packet at `sequence`, if it is still held.
+    /// The packet at `sequence`, if it is still in the log.
     pub(crate) fn get(&self, sequence: u64) -> Option<Encoded> {
         let (entry, extra) = self.entry(sequence)?;
         Some(entry.packet(extra).0)
     }
 
-    /// How many bytes the packet at `sequence` takes on the wire; 0 if it is gone.
+    /// The size of the packet at `sequence` on the wire in bytes; 0 if it was evicted.
     pub(crate) fn wire_len(&self, sequence: u64) -> usize {
         self.entry(sequence).map_or(0, |(entry, extra)| entry.wire_len(extra))
     }
 
-    /// The rooms that the packet at `sequence` was for; none if it asks for an acknowledgement.
+    /// The target rooms of the packet at `sequence`; none if it asks for an acknowledgement.
     pub(crate) fn targets(&self, sequence: u64) -> &[RoomId] {
         let entry = self.entry(sequence).filter(|(_, extra)| !extra.is_some_and(Extra::asks));
         entry.map_or(&[], |(entry, extra)| entry.targets(extra))
@@ -247,7 +249,7 @@ impl RecoveryBuffer {
         self.entry(sequence).map_or(&[], |(entry, extra)| entry.except(extra))
     }
 
-    /// Sequences of the packets held for `room` within `(after, up_to]`, ascending.
+    /// Sequences of the packets in the log for `room` within `(after, up_to]`, ascending.
     pub(crate) fn held(
         &self,
         room: RoomId,
@@ -263,13 +265,13 @@ impl RecoveryBuffer {
         self.tracks.get(room).map_or(0, |track| track.held_len(self.evicted, after, up_to))
     }
 
-    /// The latest evicted packet of `room` that was not withheld from a session that is in the
-    /// rooms for which `is_in` holds; 0 if there is none.
+    /// The latest evicted packet of `room` that was not withheld from a session whose rooms are
+    /// those for which `is_in` returns true; 0 if there is none.
     pub(crate) fn last_evicted(&self, room: RoomId, is_in: impl Fn(RoomId) -> bool) -> u64 {
         self.tracks.get(room).map_or(0, |track| track.last_evicted(is_in))
     }
 
-    /// Whether such a packet came after `after`.
+    /// Whether there is such a packet after `after`.
     pub(crate) fn has_evicted_after(
         &self,
         room: RoomId,
@@ -284,15 +286,15 @@ impl RecoveryBuffer {
         self.tracks.get(room).is_some_and(|track| track.references > 0)
     }
 
-    /// Somebody joins `room`.
+    /// A session joins `room`.
     pub(crate) fn occupy(&mut self, room: RoomId) {
         if let Some(track) = self.tracks.get_mut(room) {
             track.is_vacant = false;
         }
     }
 
-    /// Nobody is in `room` any more, nor was at any position that is still in the log: evictions
-    /// from it concern nobody, and having been excepted for it neither.
+    /// No session is in `room` any more, or was in it at any position that is still in the log. So
+    /// evictions from it, and exceptions for it, no longer concern any session.
     pub(crate) fn vacate(&mut self, room: RoomId) {
         let Some(track) = self.tracks.get_mut(room) else { return };
         track.is_vacant = true;
@@ -306,18 +308,18 @@ impl RecoveryBuffer {
         }
     }
 
-    /// Forgets what is known of `room`, whose id will name another room.
+    /// Forgets everything about `room`, whose id will be reused for another room.
     pub(crate) fn remove_room(&mut self, room: RoomId) {
         debug_assert!(!self.refers_to(room), "a room that is referred to keeps its id");
         self.tracks.remove(room);
     }
 
-    /// Rooms that nothing in the log names any more, since the last call.
+    /// Rooms that the log has stopped referring to since the last call.
     pub(crate) fn take_released(&mut self) -> Vec<RoomId> {
         mem::take(&mut self.released)
     }
 
-    /// Stores a packet at the next position, and returns it with its text in the log's memory.
+    /// Stores a packet at the next position. Returns it with its text in the log's memory.
     fn push(
         &mut self,
         now: Timestamp,
@@ -388,7 +390,7 @@ impl RecoveryBuffer {
         }
     }
 
-    /// When the last packet that the batch may hold is too old.
+    /// When the last packet that the batch can contain is too old.
     fn expiry(&self, batch: &Batch) -> Timestamp {
         let held = self.holds.first_key_value();
         if held.is_some_and(|(position, _)| *position < batch.last) {

@@ -1,4 +1,4 @@
-//! How the log keeps a packet.
+//! How the log stores a packet.
 
 use core::num::NonZeroU64;
 
@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 use super::{addressees::Addressees, room::RoomId};
 use crate::socket::{Attachments, Encoded};
 
-/// What every packet has: its text and, if these are few, its rooms. The rest is kept apart, in an
-/// [`Extra`], because a log is long: this is 40 bytes a packet instead of 96.
+/// The part that every packet has: its text and, if they are few, its rooms. Everything else is
+/// stored separately, in an [`Extra`]. This saves memory in a long log: 40 bytes per packet instead
+/// of 96.
 #[derive(Debug)]
 pub(super) struct Entry {
     text: ByteString,
@@ -20,12 +21,12 @@ pub(super) struct Entry {
     except: RoomId,
 }
 
-/// What few packets have.
+/// The part that only a few packets have.
 #[derive(Debug, Default)]
 pub(super) struct Extra {
     to: Addressees,
     attachments: Attachments,
-    /// One more than the id of the acknowledgement that the packet asks for.
+    /// The id of the acknowledgement that the packet asks for, plus one.
     ack: Option<NonZeroU64>,
 }
 
@@ -37,7 +38,7 @@ impl Extra {
 }
 
 impl Entry {
-    /// Splits a packet into what is kept in line and what is kept apart.
+    /// Splits a packet into the part that is stored inline and the part that is stored separately.
     pub(super) fn new(
         text: ByteString,
         attachments: Attachments,
@@ -104,12 +105,13 @@ impl Entry {
     }
 }
 
-/// Writes the texts of packets one behind the other into shared blocks of memory.
+/// Writes the texts of packets one after the other into shared blocks of memory.
 ///
-/// A text of its own costs two allocations and 24 bytes of counting references, as much as a third
-/// of a small packet. A block goes when the last of its packets has left the log and all queues, so
-/// a client that does not read may hold on to a block for a packet of it: no more than what was
-/// logged while it did not, and blocks are small.
+/// A separate allocation for each text would cost two allocations and 24 bytes for reference
+/// counts, a third of a small packet. A block is freed when the last of its packets has left the
+/// log and all queues. So a client that does not read can keep a whole block alive for one packet.
+/// This is bounded: blocks are small, and it keeps only blocks that were written while it did not
+/// read.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     present: BytesMut,
@@ -119,8 +121,8 @@ impl Blocks {
     const SIZE_MIN: usize = 512;
     const SIZE_MAX: usize = 4_096;
 
-    /// Copies a text into the present block, if it is short enough to share one. `held` is what
-    /// the log holds already: a log that holds little shall not reserve much.
+    /// Copies a text into the current block, if it is short enough to share one. `held` is the
+    /// number of bytes that the log already holds: a log that holds little must not reserve much.
     pub(super) fn place(&mut self, text: ByteString, held: usize) -> ByteString {
         let size = held.clamp(Self::SIZE_MIN, Self::SIZE_MAX);
         if text.len() > size / 8 {

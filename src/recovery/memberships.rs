@@ -1,14 +1,14 @@
-//! Which rooms a session was in, and when: who was addressed by what.
+//! Which rooms a session was in, and when. This decides which packets were addressed to it.
 //!
-//! Rooms at the time of a disconnection say nothing about a packet that was emitted earlier. So
-//! every membership is an interval of log positions, and a packet belongs to the session if at its
-//! position the session was in a target room and in no excepted one.
+//! The rooms at the time of a disconnection say nothing about a packet that was emitted earlier. So
+//! every membership is an interval of log positions. A packet belongs to the session if, at its
+//! position, the session was in a target room and in no excepted room.
 //!
-//! Between two changes of its rooms a session has a fixed set of rooms: a *window*. When a window
-//! closes, the last packet in it that was addressed to the session is noted. That one number
-//! answers, after the packets of the window were evicted, whether a client at some offset missed
-//! any of them. Only in the one window that the eviction has reached the middle of, the rooms of
-//! that time have to be looked at again, and their intervals are kept until then.
+//! Between two changes of its rooms, a session has a fixed set of rooms: this is a *window*. When a
+//! window closes, the session records the last packet in it that was addressed to the session.
+//! After all packets of the window were evicted, this number alone tells whether a client at some
+//! offset missed one of them. Only the window whose packets are partly evicted needs its rooms
+//! again, so their intervals are kept until then.
 
 mod snapshot;
 
@@ -24,25 +24,25 @@ use crate::shrink::{self, Shrink as _};
 /// The rooms of one session over time.
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
-    /// Present rooms, sorted by id. Every session is in two: that of everyone and its own.
+    /// Current rooms, sorted by id. Every session is in two: the room of everyone and its own room.
     current: SmallVec<[Membership; 2]>,
-    /// Where the present window begins.
+    /// Where the current window begins.
     window_from: u64,
-    /// `None` while the session has always been in the rooms that it is in.
+    /// `None` while the session has never changed its rooms.
     history: Option<Box<History>>,
 }
 
-/// What there was before the present window.
+/// The memberships and windows before the current window.
 #[derive(Debug, Default)]
 struct History {
     past: Vec<Past>,
-    /// Closed windows in which something was addressed to the session, ascending.
+    /// Closed windows in which at least one packet was addressed to the session, ascending.
     windows: Vec<Window>,
-    /// The last packet addressed to the session in windows that are not known any more: they were
-    /// evicted entirely, or there were too many.
+    /// The last packet addressed to the session in windows that were dropped, because all their
+    /// packets were evicted or because there were too many windows.
     settled: u64,
-    /// Up to here memberships were forgotten because there were too many. The windows up to here
-    /// are gone with them.
+    /// Memberships up to this position were forgotten because there were too many. The windows up
+    /// to this position were dropped with them.
     forgotten: u64,
 }
 
@@ -50,7 +50,7 @@ struct History {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Membership {
     pub(crate) room: RoomId,
-    /// Where the session stands in the room's list of sockets; kept by the owner of that list.
+    /// The place of the session in the room's list of sockets. The owner of that list maintains it.
     pub(crate) slot: u32,
     since: u64,
 }
@@ -63,7 +63,7 @@ struct Past {
     to: u64,
 }
 
-/// Packets in `(from, to]`, of which `last` was the last one addressed to the session.
+/// Packets in `(from, to]`. The last one that was addressed to the session is `last`.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     from: u64,
@@ -71,17 +71,17 @@ struct Window {
     last: u64,
 }
 
-/// Why a position cannot be resumed from.
+/// Why a client cannot resume from a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// A packet that was addressed to the session after the position was evicted.
     Evicted,
-    /// Memberships that would be needed were forgotten.
+    /// Memberships that are needed to decide were forgotten.
     Forgotten,
 }
 
 impl Memberships {
-    /// A session that is born at the position `floor`.
+    /// A session that begins at the position `floor`.
     pub(crate) fn new(floor: u64) -> Self {
         Self { window_from: floor, ..Self::default() }
     }
@@ -103,14 +103,14 @@ impl Memberships {
         self.find(room).is_ok()
     }
 
-    /// Joins `room` from the next packet on. Returns false if the session is in it already.
+    /// Joins `room` from the next packet on. Returns false if the session is already in it.
     pub(crate) fn join(&mut self, log: &RecoveryBuffer, room: RoomId, limit: usize) -> bool {
         let Err(index) = self.find(room) else {
             return false;
         };
         self.close_window(log, limit);
         let since = log.head();
-        // Most sessions are in few rooms for as long as they last.
+        // Most sessions stay in few rooms, so do not reserve room for more.
         if self.current.len() < 8 {
             self.current.reserve_exact(1);
         }
@@ -118,8 +118,8 @@ impl Memberships {
         true
     }
 
-    /// Leaves `room` from the next packet on. Returns what the membership was; the second value
-    /// says whether the past one is kept, and with it the room's id.
+    /// Leaves `room` from the next packet on. Returns the membership that ended. The second value
+    /// says whether it is kept as a past membership, which keeps the room's id in use.
     pub(crate) fn leave(
         &mut self,
         log: &RecoveryBuffer,
@@ -141,8 +141,8 @@ impl Memberships {
         Some((membership, is_kept))
     }
 
-    /// Forgets past memberships that no packet in the log lies in, and those beyond `limit`.
-    /// Returns their rooms, one entry each.
+    /// Forgets past memberships whose packets were all evicted, and the oldest ones beyond `limit`.
+    /// Returns their rooms, one entry per membership.
     pub(crate) fn forget(&mut self, log: &RecoveryBuffer, limit: usize) -> Vec<RoomId> {
         let Some(history) = &mut self.history else {
             return Vec::new();
@@ -150,33 +150,34 @@ impl Memberships {
         history.forget(log.evicted(), limit)
     }
 
-    /// Rooms of the past memberships, one entry each.
+    /// Rooms of the past memberships, one entry per membership.
     pub(crate) fn past_rooms(&self) -> impl Iterator<Item = RoomId> {
         self.past().iter().map(|past| past.room)
     }
 
-    /// How many rooms there are to look at.
+    /// The number of rooms that a claim has to look at.
     pub(crate) fn rooms(&self) -> usize {
         self.current.len().saturating_add(self.past().len())
     }
 
-    /// How many packets of these rooms are in the log after `position`, those that were withheld
-    /// from the session included. Takes O(rooms · log n).
+    /// The number of packets of these rooms in the log after `position`. Packets that were withheld
+    /// from the session count, too. Takes O(rooms · log n).
     pub(crate) fn packets(&self, log: &RecoveryBuffer, position: u64) -> usize {
         let packets =
             self.intervals().map(|(room, from, to)| log.held_len(room, from.max(position), to));
         packets.fold(0, usize::saturating_add)
     }
 
-    /// Whether everything addressed to the session after `position` is still in the log.
+    /// Whether all packets that were addressed to the session after `position` are still in the
+    /// log.
     ///
-    /// Takes O(rooms · log rooms + windows), whatever the log holds.
+    /// Takes O(rooms · log rooms + windows), independent of the size of the log.
     pub(crate) fn check(&self, log: &RecoveryBuffer, position: u64) -> Result<(), Missing> {
         let evicted = log.evicted();
         let history = self.history.as_ref();
         let (settled, forgotten) = history.map_or((0, 0), |it| (it.settled, it.forgotten));
-        // Where nothing after the position is gone, only memberships can be, and they are needed
-        // only if something was addressed to the session at that time.
+        // If no packet after the position was evicted, only memberships can be missing. They are
+        // needed only if a packet was addressed to the session at that time.
         let is_needed = position < evicted || position < forgotten;
         if is_needed && position < settled {
             return Err(if settled <= evicted { Missing::Evicted } else { Missing::Forgotten });
@@ -207,8 +208,8 @@ impl Memberships {
     /// ascending. Takes O(rooms · log n + packets of these rooms after the position · log).
     pub(crate) fn missed(&self, log: &RecoveryBuffer, position: u64) -> Vec<u64> {
         let mut sequences = Vec::new();
-        // Nothing was addressed to the session between the position and where memberships are known
-        // from, or it would have been refused.
+        // No packet was addressed to the session between `position` and `forgotten`: otherwise
+        // `check` would have refused it.
         let forgotten = self.history.as_ref().map_or(0, |history| history.forgotten);
         let after = position.max(forgotten);
         for (room, from, to) in self.intervals() {
@@ -237,10 +238,11 @@ impl Memberships {
         self.window_from = to;
     }
 
-    /// The last packet addressed to the session in the present window, which begins at `from`.
+    /// The last packet addressed to the session in the current window, which begins at `from`.
     ///
-    /// Takes O(rooms · log n) or O(packets in the window · log rooms), whichever is less, and what it
-    /// finds to be withheld from the session. No packet is looked at twice for a session.
+    /// Takes O(rooms · log n) or O(packets in the window · log rooms), whichever is less, plus the
+    /// packets that it finds to be withheld from the session. No packet is examined twice for a
+    /// session.
     fn last_addressed(&self, log: &RecoveryBuffer, from: u64) -> u64 {
         let is_in = |room| self.is_in(room);
         let is_addressed = |seq: u64| !log.except(seq).iter().any(|room| is_in(*room));
@@ -267,8 +269,7 @@ impl Memberships {
         rooms.map(|it| log.last_evicted(it.room, is_in)).fold(0, u64::max)
     }
 
-    /// Whether a packet of `window` that was addressed to the session was evicted, and came after
-    /// `after`.
+    /// Whether a packet of `window` after `after` was addressed to the session and was evicted.
     fn has_lost(
         &self,
         log: &RecoveryBuffer,
@@ -282,7 +283,7 @@ impl Memberships {
         rooms.any(|(room, ..)| log.has_evicted_after(room, after, was_in))
     }
 
-    /// Takes O(log rooms), once the former rooms are in order.
+    /// Takes O(log rooms), once the past memberships are sorted.
     fn was_in(&self, room: RoomId, sequence: u64, former: &FormerRooms) -> bool {
         let present = self.find(room).ok().and_then(|index| self.current.get(index));
         present.is_some_and(|present| present.since < sequence)
@@ -303,7 +304,7 @@ impl Memberships {
     }
 }
 
-/// Past memberships in an order in which they are found, made when the first is looked for.
+/// Past memberships sorted for lookup. The first lookup sorts them.
 #[derive(Default)]
 struct FormerRooms(OnceCell<Vec<Past>>);
 
@@ -317,7 +318,7 @@ impl FormerRooms {
             ordered.sort_unstable_by_key(|past| (past.room, past.from));
             ordered
         });
-        // A session is in a room once at a time.
+        // Memberships of one session in one room do not overlap.
         let after = ordered.partition_point(|past| (past.room, past.from) < (room, sequence));
         let last = after.checked_sub(1).and_then(|index| ordered.get(index));
         last.is_some_and(|past| past.room == room && sequence <= past.to)
@@ -328,8 +329,8 @@ impl History {
     fn close_window(&mut self, window: Window, limit: usize) {
         self.windows.push(window);
         if self.windows.len() > limit {
-            // As if it were evicted already: a client that needs it may be refused although only
-            // something else was evicted, but never recovers with a loss.
+            // Treat it as evicted. A client that needs it may be refused although its packets are
+            // still in the log, but it never recovers with a loss.
             let oldest = self.windows.remove(0);
             self.settled = self.settled.max(oldest.last);
         }
@@ -348,7 +349,8 @@ impl History {
         rooms
     }
 
-    /// Forgets windows that end at `up_to` or before, but for what was addressed last in them.
+    /// Drops windows that end at `up_to` or before, and keeps only the last packet that was
+    /// addressed to the session in them.
     fn settle_windows(&mut self, up_to: u64) {
         let settled = self.windows.partition_point(|window| window.to <= up_to);
         let lasts = self.windows.drain(..settled).map(|window| window.last);

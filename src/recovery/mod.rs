@@ -1,16 +1,17 @@
-//! Connection state recovery: what a session is, what it missed, when it is refused.
+//! Connection state recovery: what a session missed, and when it cannot be recovered.
 //!
 //! # Promise
 //!
-//! After a recovery the client has received exactly the recoverable events that were addressed to
-//! its session, each once, in the order in which they were emitted. When that cannot be proven the
-//! client gets a new session and the application gets the [`Refusal`]. There is no third outcome.
+//! After a recovery, the client has received exactly the recoverable events that were addressed to
+//! its session, each once, in the order in which they were emitted. If the server cannot prove
+//! this, the client gets a new session and the application gets the [`Refusal`]. There is no third
+//! outcome.
 //!
 //! # How
 //!
 //! Each namespace has one log. An event that the server emits (unless it is volatile or asks for an
 //! acknowledgement) takes the next position, an [`Offset`], and carries it on the wire as its last
-//! argument. The official client echoes the last one that it has processed.
+//! argument. When the official client reconnects, it sends the last offset that it has processed.
 //!
 //! ```text
 //!            floor          join "a"      leave "a"        link lost       back
@@ -21,29 +22,30 @@
 //!                                     ▲ last one processed         └─ replayed: 7 and 8
 //! ```
 //!
-//! * The *floor* of a session is the position when it was born. A client that presents no offset,
-//!   or one from before the floor, has processed nothing since the floor.
-//! * Joining and leaving are stamped with positions, so who was addressed is decided at emission:
-//!   a packet belongs to the session if at its position the session was in a target room and in no
-//!   excepted one.
+//! * The *floor* of a session is the position at which it began. A client that presents no offset,
+//!   or an offset from before the floor, has processed nothing since the floor.
+//! * Each join and leave is recorded with its position. So the addressees of a packet are fixed
+//!   when it is emitted: a packet belongs to the session if, at the packet's position, the session
+//!   was in a target room and in no excepted room.
 //! * The log is bounded by age, count and bytes. A session is refused for a gap only if a packet
-//!   *addressed to it* was evicted after its offset; silence, however long, loses nothing, nor does
-//!   what was withheld from it ([`Gap`](Refusal::Gap) tells of the one exception).
-//! * A session that lost its link is *parked*: rooms, kicks and emits go on working on it, and its
-//!   end by expiry is an event.
-//! * A claim is one step: the old link's socket is closed if there is still one, the session moves,
-//!   CONNECT is written, then what was missed, then what is live.
-//! * An event that its client cannot take is refused when it is emitted, as far as that can be known.
-//!   A client that closes its connection at each replay of one, without getting on, is given up
-//!   after some attempts ([`Refusal::PoisonEvent`]): otherwise nothing behind the event would reach
-//!   it. It counts only if the client has closed in an orderly way; a lost network never does.
-//! * A planned restart loses nothing: all of this is in a [`Snapshot`](crate::hub::Snapshot), which
-//!   the next process is restored from.
+//!   *addressed to it* was evicted after its offset. A long silence loses nothing, and neither does
+//!   the eviction of packets that were withheld from the session ([`Gap`](Refusal::Gap) describes
+//!   the one exception).
+//! * A session that lost its link is *parked*. It can still join and leave rooms, be disconnected,
+//!   and be emitted to. When it expires, the application gets an event.
+//! * A claim is accepted in one step: the socket on the old link is closed if it is still open, the
+//!   session moves, and CONNECT, the missed packets and then the live packets are written.
+//! * An event that the client cannot accept is refused when it is emitted, as far as the server can
+//!   know this. If a client closes its connection after each replay of the same event, its session
+//!   is given up after several attempts ([`Refusal::PoisonEvent`]). Otherwise no later event would
+//!   reach it. Only an orderly close by the client counts as an attempt; a lost network never does.
+//! * A planned restart loses nothing: a [`Snapshot`](crate::hub::Snapshot) contains all of this,
+//!   and the next process is restored from it.
 //!
 //! # Holes of the reference
 //!
 //! The page [`protocol`](crate::protocol#310-holes-of-the-reference) lists them all. This table
-//! names the test for each one.
+//! names the test for each hole.
 //!
 #![doc = include_str!("holes.md")]
 

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// A position in the log of one namespace; totally ordered within one log.
 ///
-/// On the wire it is `<epoch>-<sequence>` in decimal, the shape of a Redis stream id, appended as
-/// the last element of an event. The epoch is drawn when a log is created, so that a position of
-/// another log (an earlier process, another namespace) is recognised as foreign. A log that is
-/// restored from a [`Snapshot`](crate::hub::Snapshot) goes on under a later epoch, and knows its
-/// earlier ones: a position that was given out after the snapshot was taken is foreign, too.
+/// On the wire it is `<epoch>-<sequence>` in decimal, like the id of a Redis stream, and is
+/// appended as the last element of an event. The epoch is drawn at random when a log is created. So
+/// the log recognises a position of another log (of an earlier process, or of another namespace) as
+/// foreign. A log that is restored from a [`Snapshot`](crate::hub::Snapshot) continues with a later
+/// epoch and remembers its earlier epochs. A position that was assigned after the snapshot was
+/// taken is foreign, too.
 ///
 /// ```
 /// use socketio_proto::recovery::Offset;
@@ -32,12 +33,12 @@ impl Offset {
         Self { epoch, sequence }
     }
 
-    /// Returns which log the position belongs to.
+    /// Returns the epoch, which identifies the log that the position belongs to.
     pub const fn epoch(self) -> u64 {
         self.epoch
     }
 
-    /// Returns the number of positions taken in the log up to and including this one.
+    /// Returns the number of positions assigned in the log up to and including this one.
     pub const fn sequence(self) -> u64 {
         self.sequence
     }
@@ -61,7 +62,7 @@ impl FromStr for Offset {
     }
 }
 
-/// A text that is no offset of this crate.
+/// The text is not an offset of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an offset of the form <epoch>-<sequence>")]
 pub struct InvalidOffset;

@@ -4,14 +4,14 @@ use thiserror::Error;
 
 /// Why a session was not recovered although the client presented a private id.
 ///
-/// The client is connected with a new session; the reason is for the application and for the
-/// counters of [`Stats`](crate::server::Stats).
+/// The client is connected with a new session instead. The application gets the reason, and
+/// [`Stats`](crate::server::Stats) counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No session has this private id: it ended for good (maybe with its dynamic namespace, which
-    /// was then made again), it was evicted, the server was
-    /// restarted without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
+    /// No session has this private id. The session ended for good (maybe with its dynamic
+    /// namespace, which was then created again), or it was evicted, or the server was restarted
+    /// without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
     #[error("no session with this private id is known")]
     Unknown,
     /// The session belongs to another namespace.
@@ -21,32 +21,33 @@ pub enum Refusal {
     /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
     #[error("the client was away for too long")]
     Expired,
-    /// A packet that was addressed to the session after the offset is not in the log any more. Or
-    /// it cannot be told that none is: the latest packets of a room that have gone were withheld from
-    /// the session with 32 different sets of excepted rooms, and no single room explains them all.
+    /// A packet that was addressed to the session after the offset was evicted from the log. Or the
+    /// server cannot prove that this did not happen: the latest evicted packets of a room were
+    /// withheld from the session by 32 different sets of excepted rooms, and no single room is in
+    /// all of these sets.
     #[error("a packet that the client missed was evicted from the log")]
     Gap,
-    /// The offset is no offset of this log, or lies in the future: so does one that a former process
-    /// gave out to this session after the snapshot that this one was restored from.
+    /// The offset is not from this log, or it lies in the future. An offset lies in the future,
+    /// too, if an earlier process assigned it after it had taken the snapshot that this process was
+    /// restored from.
     #[error("the offset is not one of this session")]
     InvalidOffset,
-    /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes), or
-    /// something that was addressed to it before its latest
-    /// [`memberships`](crate::RecoveryConfig::memberships) room changes; or the session was given to
-    /// 2^32 links.
+    /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes). Or it
+    /// missed a packet from before its latest [`memberships`](crate::RecoveryConfig::memberships)
+    /// room changes. Or the session has been attached to 2^32 links.
     #[error("what the client missed is over a limit")]
     Limit,
     /// The client has closed its connection
-    /// [`replay_attempts`](crate::RecoveryConfig::replay_attempts) times in a row right after it was
-    /// sent the same packets: it refuses one of them, which
-    /// [`Event::ReplayRefused`](crate::hub::Event::ReplayRefused) tells.
+    /// [`replay_attempts`](crate::RecoveryConfig::replay_attempts) times in a row, each time right
+    /// after it was sent the same packets. So it refuses one of them;
+    /// [`Event::ReplayRefused`](crate::hub::Event::ReplayRefused) reports which.
     #[error("the client has refused the same replay again and again")]
     PoisonEvent,
-    /// A claim of the session that arrived later was accepted before this one.
+    /// A later claim of the same session was accepted before this one.
     #[error("a later claim of the session was accepted first")]
     Superseded,
-    /// The client has the session already, on the same connection and in the same namespace, and
-    /// was sent packets of which nobody knows whether it will process them.
+    /// The client already has the session, on the same connection and in the same namespace. It was
+    /// sent packets there, and the server cannot know whether it will process them.
     #[error("the client has the session on the same connection")]
     SameConnection,
 }
@@ -54,15 +55,15 @@ pub enum Refusal {
 /// Whether a connected socket is a new session or a recovered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryOutcome {
-    /// A new session: the client did not ask for another one.
+    /// A new session. The client did not ask for an earlier one.
     New,
-    /// The session that the client had before: same id, rooms and data, and the events that it
+    /// The session that the client had before, with the same id, rooms and data. The events that it
     /// missed follow.
     Recovered {
         /// Packets replayed.
         replayed: usize,
     },
-    /// A new session, because the one that the client asked for could not be recovered.
+    /// A new session, because the session that the client asked for could not be recovered.
     Refused(Refusal),
 }
 

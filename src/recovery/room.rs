@@ -1,4 +1,4 @@
-//! What the log knows of one room: where its packets are, and what of them is gone.
+//! What the log knows about one room: where its packets are, and which of them were evicted.
 
 use alloc::{
     boxed::Box,
@@ -11,30 +11,32 @@ use smallvec::SmallVec;
 
 use crate::shrink::Shrink as _;
 
-/// Names a room within one namespace. Not reused while anything still refers to the room.
+/// Identifies a room within one namespace. An id is not reused while anything still refers to the
+/// room.
 ///
-/// The room that is named after a session's id, and that mostly nobody else is in, has an id made
-/// from the place of the session. That one is reused with the place, even while the log refers to
-/// it: what was logged for the former session came before the birth of the present one.
+/// The room that is named after a session's id usually contains only that session. Its id is
+/// derived from the index of the session, and is reused together with the index, even while the log
+/// refers to it. That is safe: all packets that were logged for the earlier session come before the
+/// floor of the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RoomId(pub(crate) u32);
 
 impl RoomId {
-    /// The room that every socket of the namespace is in: a packet without target rooms goes here.
+    /// The room that every socket of the namespace is in. A packet without target rooms goes here.
     pub(crate) const ALL: Self = Self(0);
-    /// Stands for the target rooms of a packet that nobody can be missing any more.
+    /// Stands for the target rooms of a packet that no session can be missing any more.
     pub(super) const NOBODY: Self = Self(u32::MAX - 1);
     /// No room has this id.
     pub(super) const NOWHERE: Self = Self(u32::MAX);
 
     const OWN: u32 = 1 << 31;
 
-    /// The room of the session at this place alone.
+    /// The own room of the session at this index.
     pub(crate) const fn own(session: u32) -> Self {
         Self(session | Self::OWN)
     }
 
-    /// Whose own room it is, if it is one.
+    /// The index of the session whose own room this is, if it is an own room.
     pub(crate) const fn owner(self) -> Option<u32> {
         if self.0 & Self::OWN == 0 { None } else { Some(self.0 & !Self::OWN) }
     }
@@ -46,20 +48,20 @@ pub(crate) type Excepted = SmallVec<[RoomId; 2]>;
 /// The packets of one room, those in the log and those evicted from it.
 #[derive(Debug, Default)]
 pub(super) struct RoomTrack {
-    /// The low halves of the sequences in the log that were addressed to the room, ascending: the
-    /// log is short enough for them.
+    /// The low halves of the sequences in the log that were addressed to the room, ascending. The
+    /// log is short enough that the low half identifies a packet.
     held: VecDeque<u32>,
     /// The latest evicted sequence of packets without exceptions.
     evicted: u64,
     /// The latest evicted sequence for each set of excepted rooms, ascending and all later than
-    /// `evicted`. A later set covers those that it is a part of: whoever got one of their packets got
-    /// its packet, too, and that was evicted later.
+    /// `evicted`. A later set replaces every earlier superset of it: a session that got a packet of
+    /// the superset also got the packet of the later set, which was evicted later.
     evicted_except: Vec<(Excepted, u64)>,
-    /// Rooms whose sets of excepted rooms name this one.
+    /// Rooms whose sets of excepted rooms contain this one.
     pub(super) named_by: BTreeSet<RoomId>,
     /// Log entries that name the room.
     pub(super) references: u32,
-    /// Nobody is in the room, nor was at any position that is still in the log.
+    /// No session is in the room, or was in it at any position that is still in the log.
     pub(super) is_vacant: bool,
 }
 
@@ -120,24 +122,27 @@ impl Tracks {
     }
 }
 
-/// Sets of excepted rooms that a room remembers the evictions of.
+/// Sets of excepted rooms for which a room remembers the latest eviction, at most.
 ///
-/// Beyond it all but the latest [`CLASSES_EXACT`] are narrowed: to those of their rooms that each of
-/// the latest excepts as well. That is the empty set, which excepts nobody, if there is no such room.
-/// Sets that become the same are one. Whoever was not excepted by a set is not by a part of it
-/// either, and no sequence gets earlier, so no session recovers with a loss. The answer stays exact
-/// for every session that one of the latest sets did not except: that set tells a later sequence than
-/// those that were narrowed. The other sessions were excepted by each of so many different sets in a
-/// row. Mostly that is because of the same room (`except("muted").except(sender)`), and then this is
-/// the room that is left of the older sets, so the answer is exact again. What remains is a session
-/// that was excepted so often for several rooms in turn: it may be refused for a packet that was
-/// withheld from it.
+/// Beyond this limit, all sets but the latest [`CLASSES_EXACT`] are narrowed to the rooms that each
+/// of the latest sets contains as well. If there is no such room, the result is the empty set,
+/// which excepts no session. Sets that become equal are merged.
+///
+/// This is safe: a session that a set did not except is not excepted by a subset of it, and no
+/// sequence becomes earlier. So no session recovers with a loss.
+///
+/// The answer stays exact for every session that at least one of the latest sets did not except,
+/// because that set has a later sequence than the narrowed ones. Every other session was excepted
+/// by each of [`CLASSES_EXACT`] different sets in a row. Usually the same room is the reason each
+/// time (`except("muted").except(sender)`). Then this room remains in the narrowed sets, and the
+/// answer is exact again. Only a session that was excepted because of several rooms in turn may be
+/// refused for a packet that was withheld from it.
 pub(super) const CLASSES_MAX: usize = 64;
 
 /// The latest sets, which are never narrowed.
 const CLASSES_EXACT: usize = 32;
 
-/// Rooms of sets that are not remembered any more.
+/// Rooms of sets that were forgotten.
 pub(super) type Forgotten = SmallVec<[RoomId; 4]>;
 
 impl RoomTrack {
@@ -145,8 +150,8 @@ impl RoomTrack {
         self.held.push_back(low(sequence));
     }
 
-    /// Notes that the oldest packet of the room left the log. Returns the rooms of sets that were
-    /// forgotten for it.
+    /// Records that the oldest packet of the room left the log. Returns the rooms of sets that were
+    /// forgotten because of it.
     pub(super) fn evict(&mut self, sequence: u64, except: &[RoomId]) -> Forgotten {
         let front = self.held.pop_front();
         debug_assert_eq!(front, Some(low(sequence)), "eviction is in log order");
@@ -157,7 +162,7 @@ impl RoomTrack {
         if self.is_vacant { Forgotten::new() } else { self.note(sequence, except.into()) }
     }
 
-    /// Sequences in the log within `(after, up_to]`, ascending. All that the log holds come after
+    /// Sequences in the log within `(after, up_to]`, ascending. All packets in the log come after
     /// `evicted`.
     pub(super) fn held(
         &self,
@@ -169,7 +174,7 @@ impl RoomTrack {
         self.held.range(range).map(move |half| whole(evicted, *half))
     }
 
-    /// How many there are.
+    /// The number of sequences that [`held`](Self::held) returns.
     pub(super) fn held_len(&self, evicted: u64, after: u64, up_to: u64) -> usize {
         self.range(evicted, after, up_to).len()
     }
@@ -180,28 +185,28 @@ impl RoomTrack {
         start..end.max(start)
     }
 
-    /// The latest evicted packet that was not withheld from a session that is in the rooms for
-    /// which `is_in` holds.
+    /// The latest evicted packet that was not withheld from a session whose rooms are those for
+    /// which `is_in` returns true.
     pub(super) fn last_evicted(&self, is_in: impl Fn(RoomId) -> bool) -> u64 {
         let is_addressed = |set: &Excepted| !set.iter().any(|room| is_in(*room));
         let mut latest_first = self.evicted_except.iter().rev();
         latest_first.find(|(set, _)| is_addressed(set)).map_or(self.evicted, |(_, last)| *last)
     }
 
-    /// Whether such a packet came after `after`.
+    /// Whether there is such a packet after `after`.
     pub(super) fn has_evicted_after(&self, after: u64, is_in: impl Fn(RoomId) -> bool) -> bool {
         let latest_first = self.evicted_except.iter().rev();
         let mut later = latest_first.take_while(|(_, last)| *last > after);
         self.evicted > after || later.any(|(set, _)| !set.iter().any(|room| is_in(*room)))
     }
 
-    /// Whether a set of excepted rooms names `room`.
+    /// Whether a set of excepted rooms contains `room`.
     pub(super) fn names(&self, room: RoomId) -> bool {
         self.evicted_except.iter().any(|(set, _)| set.contains(&room))
     }
 
-    /// Takes a room out of the sets of excepted rooms, since nobody is in it whom the difference
-    /// would concern.
+    /// Removes a room from the sets of excepted rooms. No session is in it, so this changes no
+    /// answer.
     pub(super) fn disregard(&mut self, room: RoomId) {
         for (mut set, last) in mem::take(&mut self.evicted_except) {
             set.retain(|except| *except != room);
@@ -223,7 +228,7 @@ impl RoomTrack {
         self.evicted_except.iter().map(|(set, last)| (&**set, *last))
     }
 
-    /// Takes over what is known of evictions.
+    /// Restores the evictions from a snapshot.
     pub(super) fn restore(&mut self, last: u64, mut sets: Vec<(Excepted, u64)>) {
         self.evicted = last;
         sets.retain(|(_, other)| *other > last);
@@ -233,7 +238,7 @@ impl RoomTrack {
         }
     }
 
-    /// Notes the latest eviction. Returns the rooms of sets that were forgotten for it.
+    /// Records the latest eviction. Returns the rooms of sets that were forgotten because of it.
     fn note(&mut self, sequence: u64, except: Excepted) -> Forgotten {
         let mut forgotten = Forgotten::new();
         self.cover(&except, &mut forgotten);
@@ -248,7 +253,7 @@ impl RoomTrack {
         forgotten
     }
 
-    /// See [`CLASSES_MAX`]. At least one set fewer is left.
+    /// See [`CLASSES_MAX`]. Removes at least one set.
     fn narrow_older(&mut self, forgotten: &mut Forgotten) {
         let latest = self.evicted_except.len().saturating_sub(CLASSES_EXACT);
         let latest = self.evicted_except.split_off(latest);
@@ -269,7 +274,7 @@ impl RoomTrack {
         self.evicted_except.extend(latest);
     }
 
-    /// Forgets the sets that a later one covers.
+    /// Forgets the sets that are supersets of a later one.
     fn cover(&mut self, later: &Excepted, forgotten: &mut Forgotten) {
         self.evicted_except.retain(|(set, _)| {
             let is_covered = is_part(later, set);
@@ -281,7 +286,7 @@ impl RoomTrack {
     }
 }
 
-/// Whether all of `part` is in `whole`.
+/// Whether `part` is a subset of `whole`.
 fn is_part(part: &[RoomId], whole: &[RoomId]) -> bool {
     part.len() <= whole.len() && part.iter().all(|room| whole.contains(room))
 }

@@ -1,4 +1,4 @@
-//! What the parts of a snapshot have in common.
+//! Types that all parts of a snapshot share.
 
 use core::time::Duration;
 
@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use super::room::RoomId;
 use crate::time::Timestamp;
 
-/// A value in a snapshot that no server can have written, by its path.
+/// The path of a value in a snapshot that no server can have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inconsistent(pub(crate) &'static str);
 
-/// The moment when a snapshot was taken, and the one when it is restored.
+/// When a snapshot was taken, and when it is restored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resumption {
     pub(crate) taken_at: Timestamp,
@@ -19,16 +19,16 @@ pub(crate) struct Resumption {
 }
 
 impl Resumption {
-    /// A moment of the snapshot by the present clock, if it was not in the future.
+    /// Converts a timestamp of the snapshot to the current clock. `None` if it was in the future.
     ///
-    /// A clock that is behind the snapshot has been set back or has another origin: the moments
-    /// are moved as if no time had passed in between.
+    /// A clock that is behind the snapshot was set back or has another origin. Then the timestamps
+    /// are shifted as if no time had passed in between.
     pub(crate) fn moment(self, at: Timestamp) -> Option<Timestamp> {
         let ahead = self.taken_at.saturating_since(self.now);
         (at <= self.taken_at).then(|| at.saturating_sub(ahead))
     }
 
-    /// The time that has passed since a moment of the snapshot, if it was not in the future.
+    /// The time that has passed since a timestamp of the snapshot. `None` if it was in the future.
     pub(crate) fn elapsed(self, since: Timestamp) -> Option<Duration> {
         let before = self.taken_at.saturating_since(since);
         let after = self.now.saturating_since(self.taken_at);
@@ -36,31 +36,33 @@ impl Resumption {
     }
 }
 
-/// How rooms are named in a snapshot: by their places in one row.
+/// How a snapshot refers to rooms: by their places in one list.
 ///
-/// The first is that of everyone, then come those with a name, and then the sessions' own.
+/// First comes the room of everyone, then the named rooms, then the own rooms of the sessions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places {
     named: u32,
     sessions: u32,
 }
 
-/// Where a room stands in a snapshot.
+/// The place of a room in a snapshot.
 pub(crate) type RoomPlace = u32;
 
 impl Places {
-    /// `None` if there are more than can have ids.
+    /// `None` if there are more rooms or sessions than ids.
     pub(crate) fn new(named: usize, sessions: usize) -> Option<Self> {
         let count = |count| u32::try_from(count).ok().filter(|count| *count < COUNT_MAX);
         Some(Self { named: count(named)?, sessions: count(sessions)? })
     }
 
-    /// The place of the own room of the session at that place among the sessions.
+    /// The place of the own room of a session, given the place of the session in the list of
+    /// sessions.
     pub(crate) const fn own(self, session: u32) -> RoomPlace {
         self.named.saturating_add(1).saturating_add(session)
     }
 
-    /// The id that a room is restored with: rooms and sessions are restored in their order.
+    /// The id of a restored room. Rooms and sessions are restored in order, so the place determines
+    /// it.
     pub(crate) fn room(self, place: RoomPlace) -> Option<RoomId> {
         let Some(session) = place.checked_sub(self.own(0)) else {
             return Some(RoomId(place));
@@ -68,17 +70,17 @@ impl Places {
         (session < self.sessions).then(|| RoomId::own(session))
     }
 
-    /// The same for a set of rooms, which is in order.
+    /// The ids of a set of rooms. `None` if the set is not sorted.
     pub(crate) fn rooms(self, places: &[RoomPlace]) -> Option<SmallVec<[RoomId; 2]>> {
         let is_ascending = places.is_sorted_by(|a, b| a < b);
         is_ascending.then(|| places.iter().map(|place| self.room(*place)).collect())?
     }
 }
 
-/// More rooms or sessions than a namespace can have ids for.
+/// A namespace has fewer ids than this for rooms, and for sessions.
 const COUNT_MAX: u32 = (1 << 31) - 1;
 
-/// Names what does not hold.
+/// Returns `Err` with the path `what` unless `holds` is true.
 pub(crate) fn require(holds: bool, what: &'static str) -> Result<(), Inconsistent> {
     if holds { Ok(()) } else { Err(Inconsistent(what)) }
 }

@@ -1,4 +1,4 @@
-//! Under which epoch a position was given out.
+//! The epochs of a log.
 
 use alloc::vec::Vec;
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::recovery::snapshot::{Inconsistent, require};
 
-/// The present epoch of a log, and earlier ones: each restoration begins a new one.
+/// The current epoch of a log and the earlier ones. Each restoration begins a new epoch.
 ///
-/// A process may have given out positions after the snapshot was taken that its successor was
-/// restored from. The successor gives the same sequences to other packets, and tells the two apart
-/// by the epoch. Epochs grow, so that offsets of one log are in order across restarts.
+/// A process may assign positions after it has taken the snapshot that its successor is restored
+/// from. The successor assigns the same sequences to other packets. The epoch tells the two apart.
+/// Epochs increase, so offsets of one log stay in order across restarts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Eras {
     epoch: u64,
     past: Vec<Era>,
 }
 
-/// An earlier epoch, and the last sequence that was given out under it.
+/// An earlier epoch, and the last sequence that was assigned in it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Era(u64, u64);
 
-/// Earlier epochs that are known. An offset that is older than so many restarts, of a client that
-/// was addressed by nothing ever since, is taken for a foreign one.
+/// The number of earlier epochs that a log remembers. An offset that is older than 64 restarts is
+/// treated as foreign. This concerns only a client to which no packet was addressed since.
 const PAST_MAX: usize = 64;
 
 impl Eras {
@@ -35,20 +35,20 @@ impl Eras {
         self.epoch
     }
 
-    /// The epoch under which `sequence` was given out. 0 is the position before the first packet.
+    /// The epoch in which `sequence` was assigned. 0 is the position before the first packet.
     pub(super) fn epoch_at(&self, sequence: u64) -> u64 {
         let index = self.past.partition_point(|Era(_, last)| *last < sequence);
         self.past.get(index).map_or(self.epoch, |Era(epoch, _)| *epoch)
     }
 
-    /// Whether an earlier process gave out positions under this epoch.
+    /// Whether an earlier process assigned positions in this epoch.
     pub(super) fn is_past(&self, epoch: u64) -> bool {
         self.past.binary_search_by_key(&epoch, |Era(epoch, _)| *epoch).is_ok()
     }
 
-    /// Begins a new epoch behind `head`, at least one and at most `jump` + 1 later.
+    /// Begins a new epoch after `head`. Its number is higher than the current one by `jump` + 1.
     pub(super) fn begin(&mut self, head: u64, jump: u32) {
-        // Nothing was given out under an epoch that ends where the one before it does.
+        // An epoch that ends where the one before it ends has assigned no positions.
         if self.past.last().is_none_or(|Era(_, last)| *last < head) {
             self.past.push(Era(self.epoch, head));
         }
@@ -57,7 +57,7 @@ impl Eras {
         self.epoch = self.epoch.saturating_add(1).saturating_add(u64::from(jump));
     }
 
-    /// Checks what was in a snapshot.
+    /// Checks the values from a snapshot.
     pub(super) fn check(&self, head: u64) -> Result<(), Inconsistent> {
         let is_ascending = self.past.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
         let is_past =

@@ -4,11 +4,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::recovery::RoomId;
 
-/// Packets that ask for an acknowledgement which is awaited, whether they are still in the log or
-/// not.
+/// Packets that ask for an acknowledgement which is still awaited. They may have left the log.
 ///
-/// Each is for one session. Whether it belongs to what the session missed ends with the
-/// acknowledgement, so a watermark, which only rises, cannot tell that.
+/// Each packet is for one session. It counts as missed only until the acknowledgement is settled. A
+/// watermark only rises, so it cannot express this.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     by_id: BTreeMap<u64, (RoomId, u64)>,
@@ -27,7 +26,7 @@ impl Questions {
         }
     }
 
-    /// Sequences after `position` of the packets for `room`, ascending.
+    /// Sequences of the packets for `room` after `position`, ascending.
     pub(super) fn after(&self, room: RoomId, position: u64) -> impl Iterator<Item = u64> {
         let after = self.by_room.range((room, position.saturating_add(1))..=(room, u64::MAX));
         after.map(|(_, sequence)| *sequence)

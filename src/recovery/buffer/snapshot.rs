@@ -22,18 +22,18 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct LogSnapshot {
     eras: Eras,
-    /// The sequence of the latest packet that is gone.
+    /// The sequence of the latest evicted packet.
     evicted: u64,
     packets: Vec<PacketSnapshot>,
     /// Rooms that packets were evicted from, ascending.
     evictions: Vec<EvictionSnapshot>,
 }
 
-/// One packet; its sequence follows from its place.
+/// One packet. Its place in the list determines its sequence.
 #[derive(Clone, Serialize, Deserialize)]
 struct PacketSnapshot {
     at: Timestamp,
-    /// None if whoever it was for is gone.
+    /// Empty if all its target rooms are gone.
     to: Vec<RoomPlace>,
     except: Vec<RoomPlace>,
     packet: EncodedSnapshot,
@@ -43,32 +43,34 @@ struct PacketSnapshot {
 #[derive(Clone, Serialize, Deserialize)]
 struct EvictionSnapshot {
     room: RoomPlace,
-    /// Of packets that excepted nobody.
+    /// The latest packet without exceptions.
     last: u64,
-    /// For each set of excepted rooms.
+    /// The latest packet for each set of excepted rooms.
     except: Vec<(Vec<RoomPlace>, u64)>,
 }
 
-/// What a log is restored with.
+/// The values that are needed to restore a log.
 #[derive(Clone, Copy)]
 pub(crate) struct LogContext<'a> {
     pub(crate) config: &'a ServerConfig,
     pub(crate) name: &'a NamespaceName,
     pub(crate) resumption: Resumption,
     pub(crate) places: Places,
-    /// Acknowledgements with a lower id may have been asked for.
+    /// Acknowledgements with lower ids may have been requested.
     pub(crate) next_ack: u64,
-    /// How much later the epoch of the restored log is.
+    /// How many epochs to skip for the restored log.
     pub(crate) jump: u32,
 }
 
-/// Positions up to here leave room for more than can ever be given out.
+/// The highest position that a snapshot may contain. It leaves more room than a process can ever
+/// use.
 const SEQUENCE_MAX: u64 = u64::MAX / 2;
 
 impl RecoveryBuffer {
-    /// The log as plain data; `place` tells where a room stands in the snapshot, if it is not gone.
+    /// The log as plain data. `place` returns the place of a room in the snapshot, or `None` if the
+    /// room is gone.
     ///
-    /// Asks once for each room that a packet or an eviction names, and shares the packets.
+    /// Calls `place` once for each room that a packet or an eviction refers to. Shares the packets.
     pub(crate) fn snapshot(&self, place: impl Fn(RoomId) -> Option<RoomPlace>) -> LogSnapshot {
         let places = |rooms: &[RoomId]| {
             let mut places: Vec<RoomPlace> = rooms.iter().filter_map(|room| place(*room)).collect();
@@ -91,7 +93,7 @@ impl RecoveryBuffer {
                 let known = except.entry(places(set)).or_default();
                 *known = last.max(*known);
             }
-            // A set of nobody, if those that it names are gone.
+            // If all rooms of a set are gone, the set excepts no session.
             let last = except.remove(&[][..]).unwrap_or_default().max(track.last_unexcepted());
             let is_known = (last > 0 || !except.is_empty()) && !track.is_vacant;
             let except = except.into_iter().collect();
@@ -108,7 +110,7 @@ impl RecoveryBuffer {
         }
     }
 
-    /// When each packet was emitted, as exactly as it is known.
+    /// When each packet was emitted, to the precision of its batch.
     fn moments(&self) -> impl Iterator<Item = Timestamp> {
         let batches = self.batches.iter().scan(self.evicted, |first, batch| {
             Some((batch.from, batch.last.saturating_sub(mem::replace(first, batch.last))))
@@ -116,8 +118,8 @@ impl RecoveryBuffer {
         batches.flat_map(|(from, count)| (0..count).map(move |_| from))
     }
 
-    /// Makes the log that a snapshot describes. Its bounds are enforced later, when it is known who
-    /// is in which room.
+    /// Restores the log from a snapshot. Its bounds are enforced later, when the members of each
+    /// room are known.
     pub(crate) fn restore(
         snapshot: LogSnapshot,
         context: LogContext<'_>,
@@ -188,7 +190,7 @@ impl RecoveryBuffer {
     }
 }
 
-/// Excepted rooms, which that of everyone cannot be among.
+/// Excepted rooms. The room of everyone cannot be one of them.
 fn excepted(places: Places, except: &[RoomPlace]) -> Option<Excepted> {
     places.rooms(except).filter(|rooms| rooms.first() != Some(&RoomId::ALL))
 }

@@ -11,39 +11,39 @@ use crate::recovery::{
     snapshot::{Inconsistent, Places, RoomPlace, require},
 };
 
-/// The rooms of one session over time as plain data. The room of everyone and the session's own,
-/// which it is in from its floor on, are left out.
+/// The rooms of one session over time as plain data. Two rooms are left out, because the session is
+/// in them from its floor on: the room of everyone and its own room.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct MembershipsSnapshot {
-    /// Room and the position of joining.
+    /// Each room and the position at which the session joined it.
     rooms: Vec<(RoomPlace, u64)>,
     window_from: u64,
     history: Option<HistorySnapshot>,
 }
 
-/// What there was before the present window.
+/// The memberships and windows before the current window.
 #[derive(Clone, Serialize, Deserialize)]
 struct HistorySnapshot {
-    /// Room and the positions of joining and leaving, in the order of leaving.
+    /// Each room with the positions of joining and leaving, in the order of leaving.
     past: Vec<(RoomPlace, u64, u64)>,
-    /// Begin, end and the last packet addressed to the session, ascending.
+    /// Begin, end, and the last packet that was addressed to the session, ascending.
     windows: Vec<(u64, u64, u64)>,
     settled: u64,
     forgotten: u64,
 }
 
-/// What the memberships of a session are restored with.
+/// The values that are needed to restore the memberships of a session.
 pub(crate) struct MembershipsContext {
-    /// The positions that the session has lived for.
+    /// The positions from the session's floor to the head of the log.
     pub(crate) life: RangeInclusive<u64>,
     pub(crate) own_room: RoomId,
     pub(crate) places: Places,
-    /// Windows remembered at most.
+    /// The maximum number of windows to remember.
     pub(crate) limit: usize,
 }
 
 impl Memberships {
-    /// The memberships as plain data; `place` tells where a room stands in the snapshot.
+    /// The memberships as plain data. `place` returns the place of a room in the snapshot.
     pub(crate) fn snapshot(
         &self,
         own_room: RoomId,
@@ -64,7 +64,7 @@ impl Memberships {
         MembershipsSnapshot { rooms, window_from: self.window_from, history }
     }
 
-    /// Makes the memberships that a snapshot describes.
+    /// Restores the memberships from a snapshot.
     pub(crate) fn restore(
         snapshot: MembershipsSnapshot,
         context: &MembershipsContext,
@@ -115,20 +115,20 @@ impl History {
             });
         require(are_windows, "sessions.memberships.windows")?;
         require(settled.max(forgotten) <= *life.end(), "sessions.memberships.settled")?;
-        // Those that are too many count as evicted.
+        // Windows beyond the limit count as evicted.
         let excess = windows.len().saturating_sub(context.limit);
         settled = windows.drain(..excess).map(|(_, _, last)| last).fold(settled, u64::max);
         let window = |(from, to, last)| Window { from, to, last };
         let windows = windows.into_iter().map(window).collect();
         let mut history = Self { past, windows, settled, forgotten };
-        // Others may have kept windows whose memberships were forgotten.
+        // The snapshot may contain windows whose memberships were forgotten.
         history.settle_windows(forgotten);
         Ok(history)
     }
 }
 
 impl MembershipsContext {
-    /// A room that is not one of those that every session is in.
+    /// The id of a room, unless it is the room of everyone or a session's own room.
     fn other_room(&self, place: RoomPlace) -> Option<RoomId> {
         self.places.room(place).filter(|room| *room != RoomId::ALL && room.owner().is_none())
     }
