@@ -1,4 +1,4 @@
-//! What goes into a server or a pool.
+//! The inputs of a server or a pool.
 
 use core::fmt;
 
@@ -10,17 +10,18 @@ use crate::{
     redacted,
 };
 
-/// Something that happened outside.
+/// An input: something that happened on a wire, or a timeout.
 #[derive(Clone)]
 pub enum Input<'a> {
     /// A plain HTTP request arrived.
     Request {
-        /// The name of the exchange.
+        /// The id of the exchange, chosen by the embedder.
         wire: WireId,
-        /// What the protocol looks at.
+        /// The parts of the request that the protocol needs.
         head: RequestHead<'a>,
-        /// The body of a POST, or `None` to announce that it is still being received:
-        /// [`Input::Body`] follows. Only then overlapping and aborted requests are recognised.
+        /// The body of a POST. `None` announces that the body is still being received and
+        /// [`Input::Body`] will follow. Without this announcement, overlapping and aborted requests
+        /// cannot be detected.
         body: Option<Bytes>,
     },
     /// The body of an announced POST. Read at most `max_payload` + 1 bytes of it: a longer one is
@@ -28,14 +29,14 @@ pub enum Input<'a> {
     Body {
         /// The exchange.
         wire: WireId,
-        /// What was received.
+        /// The received bytes.
         body: Bytes,
     },
     /// A WebSocket handshake was completed after [`Server::verify`](crate::server::Server::verify).
     WebSocketOpened {
-        /// The name of the WebSocket.
+        /// The id of the WebSocket, chosen by the embedder.
         wire: WireId,
-        /// The request that it began with.
+        /// The request of its handshake.
         head: RequestHead<'a>,
     },
     /// A data frame (a whole message) arrived on a WebSocket.
@@ -45,35 +46,37 @@ pub enum Input<'a> {
         /// The message.
         frame: Frame,
     },
-    /// A ping or a pong of the WebSocket protocol arrived, which the embedder answers as that says.
-    /// It counts against [`Limits::packets_per_second`](crate::Limits::packets_per_second): without
-    /// a word of it, a client can keep the embedder busy with them as fast as its wire goes.
+    /// A ping or a pong of the WebSocket protocol arrived. The embedder answers it as the WebSocket
+    /// protocol requires. It counts against
+    /// [`Limits::packets_per_second`](crate::Limits::packets_per_second). If the embedder does not
+    /// report these frames, a client can flood it with them without a limit.
     ControlFrame {
         /// The WebSocket.
         wire: WireId,
     },
-    /// A close frame of the WebSocket protocol arrived, whatever its code: the client has closed the
-    /// WebSocket itself, and it is not the network that has lost it. [`Input::WireClosed`] follows.
+    /// A close frame of the WebSocket protocol arrived, with any code. So the client closed the
+    /// WebSocket itself, and the network did not fail. [`Input::WireClosed`] follows.
     ///
-    /// A client that does so again and again right after it was sent the same packets refuses one of
-    /// them: see [`replay_attempts`](crate::RecoveryConfig::replay_attempts). Without a word of it
-    /// that is not noticed on WebSockets.
+    /// A client that repeatedly closes right after it was sent the same packets refuses one of
+    /// them: see [`replay_attempts`](crate::RecoveryConfig::replay_attempts). If the embedder does
+    /// not report close frames, this is not detected on WebSockets.
     CloseFrame {
         /// The WebSocket.
         wire: WireId,
     },
     /// The client aborted an exchange, or a WebSocket was closed or lost.
     WireClosed {
-        /// Which.
+        /// The exchange or the WebSocket.
         wire: WireId,
     },
-    /// It is [`deadline`](crate::server::Server::deadline), and everything that had arrived by `now` was
-    /// handed in. Early, late and repeated ones are harmless: see [time](crate::engine#time).
+    /// The [`deadline`](crate::server::Server::deadline) has been reached, and all input that had
+    /// arrived by `now` was handed in. Early, late and repeated timeouts are harmless: see
+    /// [time](crate::engine#time).
     Timeout,
 }
 
 impl fmt::Debug for Input<'_> {
-    /// Does not show packets that carry a secret id.
+    /// Hides packets, since they can carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {
             Self::Request { wire, .. } => ("Request", wire),

@@ -1,4 +1,4 @@
-//! What comes out of a pool.
+//! The outputs of a pool.
 
 use crate::{
     engine::{self, Frame, Response},
@@ -6,11 +6,11 @@ use crate::{
     id::{ConnectionId, WireId},
 };
 
-/// What the owner of a pool has to do.
+/// An output that the owner of a pool must carry out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output<D> {
-    /// Answer an HTTP exchange. The wire is finished.
+    /// Answer an HTTP exchange. The wire is then finished.
     Respond {
         /// The exchange.
         wire: WireId,
@@ -25,21 +25,22 @@ pub enum Output<D> {
         frame: Frame,
     },
     /// Close a WebSocket, with a status code if there is one, or drop an HTTP exchange without an
-    /// answer. The wire is finished.
+    /// answer. The wire is then finished.
     Close {
-        /// Which.
+        /// The WebSocket or the exchange.
         wire: WireId,
-        /// The status code of the close frame. [`engine::close_text`] has the words for it.
+        /// The status code of the close frame. [`engine::close_text`] returns the reason text for
+        /// it.
         code: Option<u16>,
     },
     /// Hand a request to the hub: [`Hub::handle_request`](crate::hub::Hub::handle_request).
     Request {
-        /// The connection that it comes from.
+        /// The connection that the request comes from.
         from: ConnectionId,
-        /// What to hand over.
+        /// The request.
         request: Request,
     },
-    /// Tell the application.
+    /// Report an event to the application.
     Event(Event<D>),
 }
 

@@ -1,4 +1,5 @@
-//! Requests and WebSocket handshakes: verified, then given to their connection or to a new one.
+//! Requests and WebSocket handshakes: each is verified, then given to its connection or to a new
+//! one.
 
 use bytes::Bytes;
 
@@ -17,20 +18,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a request that was verified is for.
+/// The purpose of a verified request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It opens a session. This is the moment to refuse it on grounds of the application's own,
-    /// with [`Refusal::forbidden`].
+    /// It opens a session. The application can refuse it now for its own reasons, with
+    /// [`Refusal::forbidden`].
     Handshake,
     /// It belongs to this connection.
     Session(ConnectionId),
 }
 
 impl<D> Pool<D> {
-    /// Decides about a request. To be called by an application that has its own say about new
-    /// sessions; [`handle_input`](Self::handle_input) verifies again. Who is refused here is counted here, and
-    /// answered by the caller.
+    /// Verifies a request before it is handed in. Call this if the application itself decides about
+    /// new sessions. [`handle_input`](Self::handle_input) verifies the request again. A refusal is
+    /// counted here; the caller answers the request.
     ///
     /// # Errors
     ///
@@ -45,9 +46,10 @@ impl<D> Pool<D> {
         admission.inspect_err(|refusal| self.totals.requests_refused.count(refusal))
     }
 
-    /// Decides about a request that asks for a WebSocket, before its handshake is completed: about
-    /// the handshake itself, and then as [`verify`](Self::verify). The caller answers, and goes on with
-    /// [`Input::WebSocketOpened`](super::Input::WebSocketOpened) if that was with status 101.
+    /// Verifies a request for a WebSocket before its handshake is completed: first the handshake
+    /// itself, then the request as in [`verify`](Self::verify). The caller sends the answer. After
+    /// an answer with status 101, it hands in
+    /// [`Input::WebSocketOpened`](super::Input::WebSocketOpened).
     ///
     /// # Errors
     ///
@@ -140,13 +142,13 @@ impl<D> Pool<D> {
         let link = Link::new(now, self.config.clone(), id, transport, wire);
         let connection = self.links.insert(link);
         self.links.add_wire(wire, connection);
-        // Here it costs less than after each input.
+        // Cheaper here than after each input.
         shrink::empty_if_large(&mut self.said);
         self.said.push_back(Output::Event(Event::ConnectionOpened { connection }));
         self.with_link(connection, |_| ());
     }
 
-    /// Whether one more connection may be opened now.
+    /// Checks whether one more connection may be opened now.
     fn check_limits(&self, now: Timestamp) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         if self.links.len() >= limits.connections || self.links.is_full() {
@@ -158,7 +160,8 @@ impl<D> Pool<D> {
         Ok(())
     }
 
-    /// Too late to be answered: the WebSocket handshake was completed.
+    /// Closes a WebSocket that is refused after its handshake. An HTTP answer is no longer
+    /// possible.
     fn close_unopened(&mut self, wire: WireId, refusal: &Refusal) {
         self.totals.requests_refused.count(refusal);
         let is_limited = [Refusal::TOO_MANY_CONNECTIONS, Refusal::TOO_MANY_HANDSHAKES]

@@ -1,25 +1,25 @@
 //! The whole server behind one input, one output queue and one deadline.
 //!
-//! [`Server`] is the single-threaded composition of a [`Hub`] and a [`Pool`] of connections, without
-//! protocol logic of its own.
+//! [`Server`] combines a [`Hub`] and a [`Pool`] of connections on one thread. It adds no protocol
+//! logic.
 //!
 //! # How to drive it
 //!
-//! * Whatever happens on a wire goes in through [`Server::handle_input`]; whatever the application
-//!   wants is a verb of [`Server::at`].
-//! * Whatever is to be done comes out of [`Server::poll_output`]. Draining is never a precondition:
-//!   several calls before a drain are legal and give the same packets on each wire. The order is
-//!   that of the causes per wire and among events; between wires there is none.
+//! * Give each input from a wire to [`Server::handle_input`]. The application acts through the
+//!   methods of [`Server::at`].
+//! * Carry out each output of [`Server::poll_output`]. You need not drain it between calls: several
+//!   calls before a drain are legal and give the same packets on each wire. The outputs of one wire
+//!   are in the order of their causes, and so are the events. Between wires there is no order.
 //! * [`Server::deadline`] says when [`Input::Timeout`] is due. It is in the past while there is
-//!   output, so a driver that only looks at the deadline drains too.
-//! * Whatever had arrived by the moment that a timeout is given goes in before it, or at least soon
-//!   after it: see [time](crate::engine#time).
-//! * A WebSocket that does not take frames is [paused](Server::pause): its frames stay in the
-//!   connection's bounded queue while everything else flows. Pause it as soon as it does not take
-//!   what was polled for it, and resume it when it has: what is queued while it is paused is held
-//!   against its client.
+//!   output. So a driver that only watches the deadline also drains the output.
+//! * Before a timeout, hand in all input that has arrived by then, or at least soon after it: see
+//!   [time](crate::engine#time).
+//! * [Pause](Server::pause) a WebSocket as soon as it does not accept a frame, and resume it when
+//!   it has accepted it. Meanwhile its frames stay in the bounded queue of its connection, and all
+//!   other wires continue. Frames that are queued during the pause count against the client's
+//!   limits.
 //!
-//! A *wire* is one HTTP exchange or one WebSocket, named by the embedder.
+//! A *wire* is one HTTP exchange or one WebSocket. The embedder chooses its id.
 
 mod output;
 
@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// A server: connections, namespaces, rooms, recovery. `D` is the application's own data of a
-/// socket, given back when the client recovers or when its session is over.
+/// socket. The application gets it back when the client recovers or when the session ends.
 ///
 /// ```
 /// use socketio_proto::engine::{Method, RequestHead};
@@ -82,21 +82,21 @@ use crate::{
 /// # Ok::<(), socketio_proto::ConfigError>(())
 /// ```
 ///
-/// What is only looked up ([`data`](Hub::data), [`rooms`](Hub::rooms), …) is found here too, since
-/// this dereferences to its [`Hub`].
+/// A server dereferences to its [`Hub`], so it also has the methods that only read:
+/// [`data`](Hub::data), [`rooms`](Hub::rooms), and so on.
 pub struct Server<D = ()> {
     hub: Hub<D>,
     outside: Outside<D>,
 }
 
-/// What is not shared: the connections, and what the application has not been told.
+/// The connections, and the events that the application has not polled yet.
 struct Outside<D> {
     pool: Pool<D>,
     events: VecDeque<Event<D>>,
 }
 
 impl<D: Default> Server<D> {
-    /// Makes a server without namespaces.
+    /// Creates a server without namespaces.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl<D: Default> Server<D> {
         Ok(Self { hub, outside: Outside { pool, events: VecDeque::new() } })
     }
 
-    /// Returns the verbs of an application, at the moment `now`. One earlier than before counts as
-    /// that.
+    /// Returns the methods of the application, at time `now`. If `now` is earlier than in a
+    /// previous call, the previous time is used.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -125,19 +125,19 @@ impl<D: Default> Server<D> {
         At::with_carrier(&mut self.hub, now, &mut self.outside)
     }
 
-    /// Takes what happened on a wire, or that it is time. See [`Pool::handle_input`].
+    /// Handles an input from a wire, or a timeout. See [`Pool::handle_input`].
     pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
         let Self { hub, outside } = self;
         let now = outside.pool.advance(now);
         if matches!(input, Input::Timeout) {
-            // Who is late for the first is late for all.
+            // The lateness for the earliest timer applies to all timers.
             let earliest = outside.pool.timer().min(hub.timer());
             let lateness = now.saturating_since(earliest);
             outside.pool.handle_late_timeout(now, lateness);
             hub.handle_late_timeout(now, lateness);
         } else {
             if matches!(input, Input::Request { .. } | Input::WebSocketOpened { .. }) {
-                // Here it costs less than after each input.
+                // Cheaper here than after each input.
                 shrink::empty_if_large(&mut outside.events);
             }
             outside.pool.handle_input(now, input, hub.entropy());
@@ -145,7 +145,7 @@ impl<D: Default> Server<D> {
         outside.carry(hub, now);
     }
 
-    /// Takes the next thing to do. `None` until the next call that changes something.
+    /// Returns the next output to carry out. `None` until the next call that causes output.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<D>> {
         if let Some(event) = self.outside.events.pop_front() {
@@ -157,8 +157,8 @@ impl<D: Default> Server<D> {
         self.outside.pool.poll_wire().and_then(Output::from_wire)
     }
 
-    /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is
-    /// to be waited for.
+    /// Returns when [`Input::Timeout`] is due. The time is in the past while there is output.
+    /// `None` means that no timer is set.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let Outside { pool, events } = &self.outside;
@@ -169,7 +169,7 @@ impl<D: Default> Server<D> {
         hub.min(pool.timer()).finite()
     }
 
-    /// Decides about a request. See [`Pool::verify`].
+    /// Verifies a request before it is handed in. See [`Pool::verify`].
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl<D: Default> Server<D> {
         self.outside.pool.verify(now, head)
     }
 
-    /// Decides about a request that asks for a WebSocket. See [`Pool::verify_websocket`].
+    /// Verifies a request for a WebSocket. See [`Pool::verify_websocket`].
     ///
     /// # Errors
     ///
@@ -192,18 +192,18 @@ impl<D: Default> Server<D> {
         self.outside.pool.verify_websocket(now, head, request)
     }
 
-    /// Returns the configuration, which an embedder may want for
+    /// Returns the configuration. An embedder may need its
     /// [`payload_limit`](ServerConfig::payload_limit).
     pub fn config(&self) -> &ServerConfig {
         self.outside.pool.config()
     }
 
-    /// Stops sending on a WebSocket that does not take frames at present.
+    /// Stops sending on a WebSocket that accepts no more frames for now.
     pub fn pause(&mut self, wire: WireId) {
         self.outside.pool.pause(wire);
     }
 
-    /// Goes on sending on a WebSocket.
+    /// Resumes sending on a WebSocket.
     pub fn resume(&mut self, wire: WireId) {
         self.outside.pool.resume(wire);
         self.follow();
@@ -222,7 +222,7 @@ impl<D: Default> Server<D> {
         self.follow();
     }
 
-    /// Returns what the server holds and has decided. Takes O(namespaces).
+    /// Returns what the server holds, and its counters. Takes O(namespaces).
     pub fn stats(&self) -> Stats {
         let mut stats = self.hub.stats();
         stats.connections = self.outside.pool.connections();
@@ -252,8 +252,8 @@ impl<D: Default> Carrier<D> for Outside<D> {
         self.pool.check_room(to, event, is_logged)
     }
 
-    /// What one word of a link causes is carried out before its next one is looked at, and what the
-    /// hub puts out is carried out in its order: so packets keep their order on every wire, and a
+    /// Carries out everything that one message of a link causes before it takes the next message,
+    /// and keeps the order of the hub's outputs. So packets keep their order on every wire, and a
     /// connection is reported as closed after its sockets.
     fn carry(&mut self, hub: &mut Hub<D>, now: Timestamp) -> Reach {
         let mut reach = Reach::default();

@@ -1,4 +1,4 @@
-//! What comes out of a server.
+//! The outputs of a server.
 
 use crate::{
     engine::{self, Frame, Response},
@@ -6,10 +6,10 @@ use crate::{
     id::WireId,
 };
 
-/// Something to do.
+/// An output that the embedder must carry out.
 #[derive(Debug)]
 pub enum Output<D> {
-    /// Answer an HTTP exchange. The wire is finished.
+    /// Answer an HTTP exchange. The wire is then finished.
     Respond {
         /// The exchange.
         wire: WireId,
@@ -24,14 +24,15 @@ pub enum Output<D> {
         frame: Frame,
     },
     /// Close a WebSocket, with a status code if there is one, or drop an HTTP exchange without an
-    /// answer. The wire is finished.
+    /// answer. The wire is then finished.
     Close {
-        /// Which.
+        /// The WebSocket or the exchange.
         wire: WireId,
-        /// The status code of the close frame. [`close_text`](crate::engine::close_text) has the words for it.
+        /// The status code of the close frame. [`close_text`](crate::engine::close_text) returns
+        /// the reason text for it.
         code: Option<u16>,
     },
-    /// Tell the application.
+    /// Report an event to the application.
     Event(Event<D>),
 }
 
