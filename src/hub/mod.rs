@@ -1,9 +1,9 @@
-//! Namespaces, rooms, acknowledgements and sessions: everything that connections share.
+//! Namespaces, rooms, acknowledgements and sessions: the state that all connections share.
 //!
-//! A [`Hub`] owns no connection. [`Link`](crate::link::Link)s send it [`Request`]s, and it sends
-//! them [`Reply`]s and [`Delivery`]s, all of them opaque and `Send`, so links may run on many
-//! threads and the hub on one. [`Server`](crate::server::Server) is the single-threaded composition
-//! of the same parts.
+//! A [`Hub`] owns no connections. [`Link`](crate::link::Link)s send it [`Request`]s, and it sends
+//! them [`Reply`]s and [`Delivery`]s. All of these are opaque and `Send`, so the links can run on
+//! many threads and the hub on one. [`Server`](crate::server::Server) combines the same parts on
+//! one thread.
 //!
 //! ```text
 //!            CONNECT                 accept
@@ -16,12 +16,12 @@
 //!                                      protocol violation      over for good
 //! ```
 //!
-//! A claim of a session that is still connected takes it over: it goes on, connected over the new
-//! link, and the former one is closed. Sessions of a [snapshot](Hub::snapshot) are parked when they
-//! are restored.
+//! A claim of a session that is still connected takes it over: the session moves to the new link,
+//! and the old link is closed. Sessions that are restored from a [snapshot](Hub::snapshot) are
+//! parked.
 //!
-//! Order: what the hub puts out for one link is to be handed to it in that order. Word from or to a
-//! link that is gone is a counted no-op.
+//! Order: hand the outputs for one link to that link in the order in which the hub outputs them. A
+//! message from or to a link that is gone has no effect except that it is counted.
 
 mod acks;
 mod admin;
@@ -101,10 +101,11 @@ use crate::{
 };
 
 /// The namespaces of a server with their rooms, sessions and logs. `D` is the application's own
-/// data of a socket: given back when the client recovers, or when its session is over.
+/// data of a socket. The application gets it back when the client recovers or when the session
+/// ends.
 ///
-/// Used directly when links run elsewhere; otherwise [`Server`](crate::server::Server) is the
-/// simpler door to the same verbs.
+/// Use it directly when the links run on other threads, as [`pool`](crate::pool) describes.
+/// Otherwise [`Server`](crate::server::Server) is simpler, and has the same methods.
 pub struct Hub<D> {
     config: Arc<ServerConfig>,
     entropy: Box<dyn Entropy>,
@@ -122,7 +123,7 @@ pub struct Hub<D> {
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
-    /// Where changes are recorded.
+    /// Records changes, for tests.
     #[cfg(test)]
     journal: sessions::Journal<D>,
 }
@@ -130,7 +131,7 @@ pub struct Hub<D> {
 type Predicate = Box<dyn Fn(&str) -> bool + Send>;
 
 impl<D: Default> Hub<D> {
-    /// Makes a hub without namespaces.
+    /// Creates a hub without namespaces.
     ///
     /// # Errors
     ///
@@ -162,7 +163,7 @@ impl<D: Default> Hub<D> {
         })
     }
 
-    /// Takes a request of the link `from`.
+    /// Handles a request of the link `from`.
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
         match request.0 {
@@ -199,7 +200,8 @@ impl<D: Default> Hub<D> {
                     namespace.receive(now, out, socket, event, ack)
                 });
                 if received != Some(true) {
-                    // The session has moved on, and its client sends the event there.
+                    // The session has moved to another link, where its client sends the event
+                    // again.
                     increment(&mut self.totals.stale);
                 }
             }
@@ -218,15 +220,16 @@ impl<D: Default> Hub<D> {
         self.end_released(now);
     }
 
-    /// Does what is due: expires sessions and packets, gives up acknowledgements, lets queued
-    /// recoveries in. Early and repeated calls are harmless. After a late one, what waits for clients
-    /// waits for one [grace period](crate::engine#time) more: their words may be on the way from
-    /// links.
+    /// Runs the timers that are due: expires sessions and packets, times out acknowledgements, and
+    /// accepts queued recoveries. Early and repeated calls are harmless. After a late call, timers
+    /// that wait for clients wait for one more [grace period](crate::engine#time), because messages
+    /// of the clients may still be on their way from links.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.handle_late_timeout(now, Duration::ZERO);
     }
 
-    /// The same for an owner whose timers are late by `lateness`.
+    /// As [`handle_timeout`](Self::handle_timeout), for an owner whose timers are late by
+    /// `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         let now = self.advance(now);
         self.serve_claims(now);
@@ -246,7 +249,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Takes the next thing to do. Draining is never a precondition of anything.
+    /// Returns the next output to carry out. You need not drain the outputs between calls.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<D>> {
         let output = self.out.pop_front();
@@ -256,7 +259,7 @@ impl<D: Default> Hub<D> {
         output
     }
 
-    /// When [`Hub::handle_timeout`] is to be called; a moment in the past while there is output.
+    /// Returns when to call [`Hub::handle_timeout`]. The time is in the past while there is output.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.out.is_empty() {
@@ -265,17 +268,17 @@ impl<D: Default> Hub<D> {
         self.timer().finite()
     }
 
-    /// The moment that the hub itself waits for, whatever is to be drained.
+    /// The earliest timer of the hub, whether or not there is output.
     pub(crate) fn timer(&self) -> Timestamp {
         self.grace.postpone(self.judging_at()).min(self.connects.deadline())
     }
 
-    /// When somebody has had enough time who is waited for.
+    /// When the next timer that waits for a client or the application is due.
     fn judging_at(&self) -> Timestamp {
         self.timers.deadline().min(self.connects.overdue_at())
     }
 
-    /// Fills in what the hub holds and has decided.
+    /// Returns what the hub holds, and its counters. What pools count is not included.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             namespaces: self.namespaces.len(),
@@ -298,7 +301,7 @@ impl<D: Default> Hub<D> {
         stats
     }
 
-    /// The key of the hashes under which secret ids are indexed.
+    /// The key of the hashes that index secret ids.
     pub(crate) fn seed(&self) -> Seed {
         self.seed
     }
@@ -307,7 +310,7 @@ impl<D: Default> Hub<D> {
         &mut *self.entropy
     }
 
-    /// Runs `f` on a namespace and sees to its timer afterwards.
+    /// Runs `f` on a namespace, then updates its timer.
     fn with_namespace<T>(
         &mut self,
         id: u32,

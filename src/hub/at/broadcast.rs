@@ -1,4 +1,4 @@
-//! Emitting to an audience that is named in the call.
+//! Emitting to an audience that is built in the call.
 
 use alloc::string::String;
 use core::{fmt, time::Duration};
@@ -12,7 +12,7 @@ use crate::{
     socket,
 };
 
-/// What to emit to the sockets of a namespace, or of some of its rooms. Made by [`At::to`],
+/// Emits to the sockets of a namespace, or of some of its rooms. Created by [`At::to`],
 /// [`At::all`], [`At::of`], [`At::except`], and by [`ToSocket`](super::ToSocket).
 pub struct Broadcast<'a, D> {
     at: At<'a, D>,
@@ -22,7 +22,7 @@ pub struct Broadcast<'a, D> {
 }
 
 impl<D: Default> At<'_, D> {
-    /// Emits to everyone in the main namespace.
+    /// Emits to all sockets of the main namespace.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -35,7 +35,7 @@ impl<D: Default> At<'_, D> {
         self.of("/")
     }
 
-    /// Emits to everyone in a namespace.
+    /// Emits to all sockets of a namespace.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -62,7 +62,7 @@ impl<D: Default> At<'_, D> {
         self.all().to(room)
     }
 
-    /// Emits to everyone in the main namespace but the sockets of a room.
+    /// Emits to all sockets of the main namespace except the sockets of a room.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -81,8 +81,8 @@ impl<'a, D: Default> Broadcast<'a, D> {
         Self { at, namespace, audience }
     }
 
-    /// Adds the sockets of a room. Each socket gets the event once, however many of the rooms it is
-    /// in.
+    /// Adds the sockets of a room. Each socket gets the event once, even if it is in several of the
+    /// rooms.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -96,7 +96,7 @@ impl<'a, D: Default> Broadcast<'a, D> {
         self
     }
 
-    /// Leaves out the sockets of a room, also those of the target rooms.
+    /// Leaves out the sockets of a room, even if they are in a target room.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -124,8 +124,8 @@ impl<'a, D: Default> Broadcast<'a, D> {
         self
     }
 
-    /// Makes the event volatile: a client that cannot take it at this moment does not get it, and it
-    /// is not replayed.
+    /// Makes the event volatile: a client that cannot receive it immediately does not get it, and
+    /// it is not replayed.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -139,7 +139,7 @@ impl<'a, D: Default> Broadcast<'a, D> {
         self
     }
 
-    /// Keeps the event on this server. It has no effect on a single one.
+    /// Emits only to clients of this server. It has no effect if there is only one server.
     ///
     /// ```
     /// # use socketio_proto::{Timestamp, server::Server};
@@ -172,7 +172,7 @@ impl<'a, D: Default> Broadcast<'a, D> {
         self.at.broadcast_in(self.namespace, &self.audience, &event)
     }
 
-    /// Emits an event and collects the acknowledgements, for which at most `timeout` is waited. See
+    /// Emits an event and collects the acknowledgements for at most `timeout`. See
     /// [`At::broadcast_with_ack`].
     ///
     /// ```

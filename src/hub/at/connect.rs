@@ -1,4 +1,4 @@
-//! Namespaces, letting clients in, and planned restarts.
+//! Adding namespaces, accepting and rejecting clients, and planned restarts.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
-    /// Adds a namespace that clients may ask to join. Adding it again has no effect.
+    /// Adds a namespace that clients can ask to join. Adding it again has no effect.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -23,16 +23,16 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`NamespaceError`] if the name cannot be one, or if there are too many.
+    /// [`NamespaceError`] if the name is not valid, or if there are too many namespaces.
     pub fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
         self.hub.add_namespace(name)
     }
 
     /// Lets clients ask to join every namespace whose name satisfies `predicate`.
     ///
-    /// Such a namespace is made when the first client asks for it, and goes when no session,
-    /// connected or parked, is left in it. All other names are answered with `Invalid namespace`.
-    /// A name that contains U+001E is never served: HTTP long-polling cannot carry it.
+    /// Such a namespace is created when the first client asks for it. It is removed when it has no
+    /// sessions left, connected or parked. All other names are answered with `Invalid namespace`. A
+    /// name that contains U+001E is never served, because HTTP long-polling cannot carry it.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -46,13 +46,13 @@ impl<D: Default> At<'_, D> {
         self.hub.add_namespaces_matching(predicate);
     }
 
-    /// Lets a client in: with its former session if that can be recovered, with a new one
-    /// otherwise; [`Event::Connected`](crate::hub::Event::Connected) says which. `None` if the client
-    /// has gone meanwhile.
+    /// Accepts a client: with its earlier session if that can be recovered, otherwise with a new
+    /// session. [`Event::Connected`](crate::hub::Event::Connected) says which. Returns `None` if
+    /// the client is already gone.
     ///
-    /// In one step the former link's connection is closed if it was still open, the session moves,
-    /// and CONNECT, the missed packets and everything live from now on stand in that order on the
-    /// new link.
+    /// A recovery is one step: the connection of the old link is closed if it is still open, and
+    /// the session moves to the new link. The new link gets CONNECT, the missed packets and then
+    /// the live packets, in this order.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -75,9 +75,9 @@ impl<D: Default> At<'_, D> {
         socket
     }
 
-    /// Does not let a client in: it is answered with CONNECT_ERROR. Its connection stays open, and
-    /// a session that it might have recovered stays parked; one that it has in the namespace is over.
-    /// Returns false if the client has gone meanwhile. A rejection of more than
+    /// Rejects a client with CONNECT_ERROR. Its connection stays open. A session that it could have
+    /// recovered stays parked. A session that it already has in the namespace ends. Returns false
+    /// if the client is already gone. A rejection of more than
     /// [`outgoing_bytes`](crate::Limits::outgoing_bytes) is sent without its data and with the
     /// message `Rejected`.
     ///
@@ -92,7 +92,7 @@ impl<D: Default> At<'_, D> {
     ///     now: Timestamp,
     ///     request: ConnectRequest,
     /// ) -> Result<(), EncodeError> {
-    ///     // The client finds them as `err.message` and `err.data`.
+    ///     // The client gets them as `err.message` and `err.data`.
     ///     let rejection = Rejection::new("try later").data(&"maintenance")?;
     ///     server.at(now).reject(request, &rejection);
     ///     Ok(())
@@ -104,26 +104,26 @@ impl<D: Default> At<'_, D> {
         is_answered
     }
 
-    /// Takes over the sessions of an earlier process. Returns those that now wait for their
-    /// clients, in no particular order; [`data`](crate::hub::Hub::data) and [`rooms`](crate::hub::Hub::rooms) say what
-    /// they are.
+    /// Restores the sessions of an earlier process. Returns the sessions that now wait for their
+    /// clients, in no particular order. Read them with [`data`](crate::hub::Hub::data) and
+    /// [`rooms`](crate::hub::Hub::rooms).
     ///
-    /// Add the namespaces first. The configuration may be another one than that of the earlier
-    /// process: what it does not allow goes as it does elsewhere. Packets that are too old or too
-    /// many are evicted from the log, sessions that have expired or are too many, and those of
-    /// namespaces that are not served any more, end with
-    /// [`Event::SessionExpired`](crate::hub::Event::SessionExpired).
+    /// Add the namespaces first. The configuration can differ from the one of the earlier process,
+    /// and its limits apply as usual. Packets that are too old or too many are evicted from the
+    /// log. Sessions end with [`Event::SessionExpired`](crate::hub::Event::SessionExpired) if they
+    /// have expired, if there are too many, or if their namespace is not served any more.
     ///
     /// The time of the restart counts: a session expires
-    /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection) after its link was lost,
-    /// and that is when the snapshot was taken if it was connected then. This needs timestamps of
-    /// one origin; a `now` before that of the snapshot counts as the moment when it was taken.
+    /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection) after its link was lost. For
+    /// a session that was connected, this is the time of the snapshot. So the timestamps of both
+    /// processes must have the same origin. If `now` is earlier than the time of the snapshot, that
+    /// time is used.
     ///
-    /// **A snapshot is restored once**, and it is the last one of a process that has done nothing
-    /// since. Delete it before the first client connects. A client that was told of events after
-    /// the snapshot was taken is refused: it presents an [`Offset`](crate::recovery::Offset) that
-    /// the snapshot does not know. But one that was *not* told of them would be recovered without
-    /// them.
+    /// **Restore a snapshot only once**, and only the last snapshot of a process that has done
+    /// nothing after it. Delete the snapshot before the first client connects. Events that are
+    /// emitted after a snapshot are not in it. A client that has received such an event is refused,
+    /// because it presents an [`Offset`](crate::recovery::Offset) that the snapshot does not
+    /// contain. But a client that has *not* received it would be recovered without it.
     ///
     /// ```
     /// use socketio_proto::hub::Snapshot;
@@ -151,8 +151,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] if a client has connected already, or if the snapshot is damaged. Then
-    /// nothing has changed, and the server works without it.
+    /// [`RestoreError`] if a client has already connected, or if the snapshot is damaged. Then
+    /// nothing has changed, and the server works without the snapshot.
     pub fn restore(&mut self, snapshot: Snapshot<D>) -> Result<Vec<SocketKey>, RestoreError> {
         let restored = self.hub.restore(self.now, snapshot);
         self.carry();

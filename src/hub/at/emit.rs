@@ -15,9 +15,10 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
-    /// Emits an event to one socket. With recovery on, a parked one gets it when it comes back.
+    /// Emits an event to one socket. With recovery on, a parked socket gets it when its client
+    /// comes back.
     ///
-    /// [`socket`](Self::socket) is the shorter way for an event that is emitted once.
+    /// For an event that is emitted once, [`socket`](Self::socket) is shorter.
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -35,11 +36,13 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off;
-    /// [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] for what clients would refuse:
-    /// nothing is sent or logged then. With a server, [`EmitError::QueueFull`] if too much is queued
-    /// for its connection at once, or if the client does not read while recovery is off. With
-    /// recovery on a client that does not read is closed: it gets the event when it comes back.
+    /// * [`EmitError::NotConnected`] if the session has ended, or is parked while recovery is off.
+    /// * [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`] if clients would refuse the
+    ///   event. Then nothing is sent or logged.
+    /// * [`EmitError::QueueFull`], only with a server, if too much is queued for the connection at
+    ///   once, or if the client does not read while recovery is off. With recovery on, the
+    ///   connection of a client that does not read is closed; the client gets the event when it
+    ///   comes back.
     pub fn emit(&mut self, socket: SocketKey, event: &socket::Event) -> Result<(), EmitError> {
         let is_logged = self.hub.config.recovery.is_some();
         self.emit_to(socket, event, is_logged, |namespace, now, out| {
@@ -47,10 +50,11 @@ impl<D: Default> At<'_, D> {
         })
     }
 
-    /// Emits an event to one socket if it can take it at this moment; it is not replayed.
+    /// Emits an event to one socket if its client can receive it immediately. The event is not
+    /// replayed.
     ///
-    /// A client on HTTP long-polling can take one while its GET is waiting, a client on WebSocket
-    /// while its wire is not [paused](crate::server::Server::pause).
+    /// A client on HTTP long-polling can receive it while its GET is waiting. A client on WebSocket
+    /// can receive it while its wire is not [paused](crate::server::Server::pause).
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -64,8 +68,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the socket is not connected, and those on the size of the
-    /// event as for [`emit`](Self::emit).
+    /// [`EmitError::NotConnected`] if the socket is not connected, and the errors about the size of
+    /// the event as for [`emit`](Self::emit).
     pub fn emit_volatile(
         &mut self,
         socket: SocketKey,
@@ -78,13 +82,13 @@ impl<D: Default> At<'_, D> {
         self.finish(emitted.unwrap_or(Err(EmitError::NotConnected)))
     }
 
-    /// Emits an event to one socket and asks for an acknowledgement, which settles with
+    /// Emits an event to one socket and asks for an acknowledgement. The result is
     /// [`Event::Acked`](crate::hub::Event::Acked) or
-    /// [`Event::AckFailed`](crate::hub::Event::AckFailed) at the latest after `timeout`.
+    /// [`Event::AckFailed`](crate::hub::Event::AckFailed), after `timeout` at the latest.
     ///
-    /// It is replayed only with
-    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events). Without, the acknowledgement
-    /// fails as soon as the client has lost its link or has come back on another one.
+    /// The event is replayed only with
+    /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events). Without it, the
+    /// acknowledgement fails as soon as the client loses its link or comes back on another one.
     ///
     /// ```
     /// use core::time::Duration;
@@ -105,9 +109,9 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::NotConnected`] if the session has ended, or is parked and the event would not
-    /// be replayed; [`EmitError::TooManyAcks`] at the limit; [`EmitError::QueueFull`], and those on
-    /// the size of the event, as for [`emit`](Self::emit).
+    /// [`EmitError::NotConnected`] if the session has ended, or if it is parked and the event would
+    /// not be replayed. [`EmitError::TooManyAcks`] at the limit. [`EmitError::QueueFull`] and the
+    /// errors about the size of the event as for [`emit`](Self::emit).
     pub fn emit_with_ack(
         &mut self,
         socket: SocketKey,
@@ -120,12 +124,12 @@ impl<D: Default> At<'_, D> {
         })
     }
 
-    /// Emits an event to an audience of a namespace. It is encoded once; sessions that are parked
-    /// get it when they come back.
+    /// Emits an event to an audience of a namespace. It is encoded once. Parked sessions get it
+    /// when their clients come back.
     ///
-    /// Takes O(sockets in the rooms addressed · log of their rooms), without an allocation per
-    /// recipient. [`to`](Self::to), [`all`](Self::all), [`of`](Self::of) and
-    /// [`except`](Self::except) are the shorter way for an audience that is used once.
+    /// Takes O(sockets in the target rooms · log of their rooms), without an allocation per
+    /// recipient. For an audience that is used once, [`to`](Self::to), [`all`](Self::all),
+    /// [`of`](Self::of) and [`except`](Self::except) are shorter.
     ///
     /// ```
     /// use socketio_proto::hub::{Audience, EmitError};
@@ -147,8 +151,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace, and those on the size of the
-    /// event as for [`emit`](Self::emit).
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, and the errors about the size
+    /// of the event as for [`emit`](Self::emit).
     pub fn broadcast(
         &mut self,
         namespace: &str,
@@ -159,7 +163,7 @@ impl<D: Default> At<'_, D> {
         self.broadcast_in(id, audience, event)
     }
 
-    /// The same in a namespace that was looked up.
+    /// The same, with the id of the namespace.
     pub(super) fn broadcast_in(
         &mut self,
         namespace: Option<u32>,
@@ -175,9 +179,9 @@ impl<D: Default> At<'_, D> {
         Ok(self.carry().unwrap_or_else(|| Reach { sockets, ..Reach::default() }))
     }
 
-    /// Emits an event to an audience and collects the acknowledgements of the sockets connected,
-    /// reported as one [`Event::BroadcastAcked`](crate::hub::Event::BroadcastAcked) when all have
-    /// answered or gone, at the latest after `timeout`. It is not replayed.
+    /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
+    /// One [`Event::BroadcastAcked`](crate::hub::Event::BroadcastAcked) reports them when all
+    /// sockets have answered or are gone, after `timeout` at the latest. The event is not replayed.
     ///
     /// ```
     /// use core::time::Duration;
@@ -197,8 +201,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`]
-    /// at the limit, and those on the size of the event as for [`emit`](Self::emit).
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace, [`EmitError::TooManyAcks`] at
+    /// the limit, and the errors about the size of the event as for [`emit`](Self::emit).
     pub fn broadcast_with_ack(
         &mut self,
         namespace: &str,
@@ -210,7 +214,7 @@ impl<D: Default> At<'_, D> {
         self.broadcast_with_ack_in(id, audience, event, timeout)
     }
 
-    /// The same in a namespace that was looked up.
+    /// The same, with the id of the namespace.
     pub(super) fn broadcast_with_ack_in(
         &mut self,
         namespace: Option<u32>,
@@ -225,11 +229,13 @@ impl<D: Default> At<'_, D> {
         self.finish(emitted.unwrap_or(Err(EmitError::UnknownNamespace)))
     }
 
-    /// Answers an event that a client asked an acknowledgement for. Returns false if the client
-    /// has gone, or has come back on another connection since; where the answer is kept for the
-    /// client to ask again (one of this crate, or an event that was accepted with
-    /// [`accept_once`](Self::accept_once)), only if the session has ended. So it does for an answer
-    /// that [`try_ack`](Self::try_ack) refuses.
+    /// Acknowledges an event of a client, with an answer.
+    ///
+    /// Returns false if the client is gone, or has come back on another connection since. But some
+    /// answers are kept, so that the client can ask for them again: answers to clients of this
+    /// crate, and to events that were accepted with [`accept_once`](Self::accept_once). For these
+    /// it returns false only if the session has ended. It also returns false for an answer that
+    /// [`try_ack`](Self::try_ack) refuses.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -246,8 +252,9 @@ impl<D: Default> At<'_, D> {
         self.try_ack(token, args).unwrap_or(false)
     }
 
-    /// As [`ack`](Self::ack), and gives the token back if clients would refuse the answer: where it
-    /// depends on what a client has sent, it can be answered with an error instead.
+    /// As [`ack`](Self::ack), but returns the token if clients would refuse the answer. Use it if
+    /// the size of the answer depends on the client: then the application can answer with an error
+    /// instead.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -270,7 +277,7 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`AckError`] if the answer is over
+    /// [`AckError`] if the answer exceeds
     /// [`outgoing_attachments`](crate::Limits::outgoing_attachments) or
     /// [`outgoing_bytes`](crate::Limits::outgoing_bytes).
     pub fn try_ack(&mut self, token: AckToken, args: &Args) -> Result<bool, AckError> {
@@ -286,8 +293,8 @@ impl<D: Default> At<'_, D> {
         Ok(is_sent.unwrap_or(false))
     }
 
-    /// Emits to one socket if its connection has room. An event that is replayed need not fit if its
-    /// client does not read.
+    /// Emits to one socket if the queue of its connection has room. An event that recovery replays
+    /// need not fit if its client does not read.
     fn emit_to<T>(
         &mut self,
         socket: SocketKey,
@@ -307,7 +314,7 @@ impl<D: Default> At<'_, D> {
         self.finish(emitted.unwrap_or(Err(EmitError::NotConnected)))
     }
 
-    /// Follows an emission through to the links, if they are at hand.
+    /// Carries an emission to the links, if the hub has them on this thread.
     fn finish<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
         self.carry();
         self.emitted(emitted)

@@ -1,4 +1,4 @@
-//! The verbs of an application at one moment.
+//! The methods of an application, at one time.
 
 mod broadcast;
 mod connect;
@@ -13,15 +13,15 @@ pub use self::{broadcast::Broadcast, to_socket::ToSocket};
 use super::{EmitError, Hub, Reach};
 use crate::{id::ConnectionId, socket, stats::increment, time::Timestamp};
 
-/// What an application does at one moment: every verb that changes something.
+/// All methods of an application that change something, at one time.
 ///
-/// [`Server::at`](crate::server::Server::at) and [`Hub::at`] make it; it borrows what it was made
-/// from. With a server, the effect of each verb is on its connections when the verb returns, so the
-/// results are complete: [`EmitError::QueueFull`], [`Reach`]. With a hub alone, what there is to do
-/// waits in [`Hub::poll_output`], and what becomes of it on the links is not known yet.
+/// [`Server::at`](crate::server::Server::at) and [`Hub::at`] create it. It borrows the server or
+/// the hub. With a server, the effect of each method has reached the connections when the method
+/// returns. So the results are complete: [`EmitError::QueueFull`], [`Reach`]. With a hub alone, the
+/// outputs wait in [`Hub::poll_output`], and their effect on the links is not known yet.
 ///
-/// What is only looked up ([`data`](Hub::data), [`rooms`](Hub::rooms), …) is found here too, since
-/// this dereferences to the [`Hub`].
+/// It dereferences to the [`Hub`], so it also has the methods that only read: [`data`](Hub::data),
+/// [`rooms`](Hub::rooms), and so on.
 ///
 /// The calls of Socket.IO's emit cheat sheet:
 ///
@@ -58,18 +58,17 @@ use crate::{id::ConnectionId, socket, stats::increment, time::Timestamp};
 /// # socket.map(|socket| cheat_sheet(&mut server, Timestamp::ZERO, socket));
 /// ```
 ///
-/// An event that is emitted more than once, or to an [`Audience`](super::Audience) that stays the
-/// same, need not be made each time: [`emit`](Self::emit) and [`broadcast`](Self::broadcast) take
-/// what was made before.
+/// To emit an event more than once, or to use an [`Audience`](super::Audience) more than once,
+/// create it once and pass it to [`emit`](Self::emit) or [`broadcast`](Self::broadcast).
 pub struct At<'a, D> {
     hub: &'a mut Hub<D>,
     now: Timestamp,
     carrier: Option<&'a mut (dyn Carrier<D> + 'a)>,
 }
 
-/// Who has the links of a hub at hand.
+/// Has the links of a hub on the same thread.
 pub(crate) trait Carrier<D> {
-    /// Refuses an event for one socket whose connection has no room for it.
+    /// Refuses an event for a socket if the queue of its connection has no room for it.
     ///
     /// # Errors
     ///
@@ -81,14 +80,14 @@ pub(crate) trait Carrier<D> {
         is_logged: bool,
     ) -> Result<(), EmitError>;
 
-    /// Carries everything between the hub and the links until neither has anything to say. Returns
-    /// what has become of the packets that were delivered.
+    /// Carries messages between the hub and the links until none are left. Returns how many sockets
+    /// the delivered packets have reached.
     fn carry(&mut self, hub: &mut Hub<D>, now: Timestamp) -> Reach;
 }
 
 impl<D: Default> Hub<D> {
-    /// Returns the verbs of an application, at the moment `now`. One earlier than before counts as
-    /// that.
+    /// Returns the methods of the application, at time `now`. If `now` is earlier than in a
+    /// previous call, the previous time is used.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -107,7 +106,7 @@ impl<D: Default> Hub<D> {
 }
 
 impl<'a, D: Default> At<'a, D> {
-    /// The verbs for a hub whose links are at hand.
+    /// The methods for a hub that has its links on the same thread.
     pub(crate) fn with_carrier(
         hub: &'a mut Hub<D>,
         now: Timestamp,
@@ -117,25 +116,25 @@ impl<'a, D: Default> At<'a, D> {
         At { hub, now, carrier: Some(carrier) }
     }
 
-    /// Returns the moment that the verbs happen at.
+    /// Returns the time at which the methods act.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The same for a shorter time.
+    /// Borrows this for a shorter lifetime.
     fn reborrow(&mut self) -> At<'_, D> {
         let carrier = self.carrier.as_mut();
         let carrier = carrier.map(|carrier| &mut **carrier as &mut dyn Carrier<D>);
         At { hub: self.hub, now: self.now, carrier }
     }
 
-    /// Follows a verb through to the links, if they are at hand.
+    /// Carries the effect of a method to the links, if the hub has them on this thread.
     fn carry(&mut self) -> Option<Reach> {
         let Self { hub, now, carrier } = self;
         carrier.as_mut().map(|carrier| carrier.carry(hub, *now))
     }
 
-    /// The same, and counts what a limit has refused.
+    /// Passes on a result, and counts an event that a limit has refused.
     fn emitted<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
         let totals = &mut self.hub.totals;
         match &emitted {
@@ -143,7 +142,7 @@ impl<'a, D: Default> At<'a, D> {
             Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
                 increment(&mut totals.emits_refused);
             }
-            // What does not fit into a queue is counted by who has the links.
+            // The owner of the links counts the events that do not fit into a queue.
             Ok(_)
             | Err(
                 EmitError::NotConnected

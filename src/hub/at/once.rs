@@ -1,4 +1,4 @@
-//! Events of clients that are handled once.
+//! Handling each event of a client only once.
 
 use super::At;
 use crate::{
@@ -8,21 +8,21 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
-    /// Decides whether an event is new that a client may emit again until it is acknowledged: the
-    /// official client with `retries`, whose application gives each event an offset of its own,
-    /// any text of 1 to 255 bytes that is unique within the session.
+    /// Decides whether an event is new or a repetition. The official client with `retries` emits an
+    /// event again until it is acknowledged. Its application must add an offset to each event: any
+    /// text of 1 to 255 bytes that is unique within the session.
     ///
-    /// The token is taken, and given back if the event is to be handled; acknowledge with it as
-    /// usual. An event that was accepted before is acknowledged by the library, with the same
-    /// answer, and as soon as there is one. An event that is not acknowledged when it is handled
-    /// is not acknowledged when it comes again; one that could not be handled is to be
-    /// [withdrawn](Self::withdraw).
+    /// If the event is new, the token is returned: handle the event, and acknowledge it as usual.
+    /// If the event was accepted before, the library acknowledges it, with the same answer, as soon
+    /// as there is one. If the application never acknowledges the event, its repetitions are not
+    /// acknowledged either. If the application cannot handle the event, [withdraw](Self::withdraw)
+    /// it.
     ///
-    /// A session remembers [`client_offsets`](crate::Limits::client_offsets) offsets, also while
-    /// it is parked and when it moves to another connection. An event that comes again after more
-    /// others than that is taken for a new one, and so is one that comes again in a new session.
+    /// A session remembers its latest [`client_offsets`](crate::Limits::client_offsets) offsets,
+    /// also while it is parked and when it moves to another connection. An event counts as new if
+    /// it is repeated after more other events than that, or in a new session.
     ///
-    /// A client of this crate needs no offsets: what it emits arrives once in any case.
+    /// A client of this crate needs no offsets: its events always arrive once.
     ///
     /// ```
     /// use socketio_proto::hub::{AckToken, Once};
@@ -40,7 +40,7 @@ impl<D: Default> At<'_, D> {
     /// ) -> Result<(), Box<dyn std::error::Error>> {
     ///     let (text, offset): (String, String) = event.parse()?;
     ///     if let Once::Fresh(ack) = server.at(now).accept_once(socket, &offset, ack)? {
-    ///         // Only here the message is stored.
+    ///         // Store the message only here.
     ///         if let Some(token) = ack {
     ///             server.at(now).ack(token, &Args::new(&(text.len(),))?);
     ///         }
@@ -72,19 +72,22 @@ impl<D: Default> At<'_, D> {
         once
     }
 
-    /// Takes back that an event was accepted, in the place of acknowledging it: it could not be
-    /// handled, and when the client sends it again it is a new one.
+    /// Withdraws an accepted event instead of acknowledging it, because it could not be handled. If
+    /// the client sends the event again, it counts as new.
     ///
-    /// This is for events that were accepted with [`accept_once`](Self::accept_once), and for those
-    /// of a client that counts them
-    /// ([`count_events`](crate::RecoveryConfig::count_events)). Nothing is sent: a client
-    /// that emits with retries does not get an acknowledgement, and tries again after its
-    /// `ackTimeout`, or as soon as it is back if its session is parked. One that counts its events
-    /// asks at that moment, is told, and sends the event once more. An event that was emitted
-    /// without retries is lost, as far as the client is concerned: its acknowledgement times out.
+    /// Use this for events that were accepted with [`accept_once`](Self::accept_once), and for
+    /// events of clients that count them ([`count_events`](crate::RecoveryConfig::count_events)).
+    /// Nothing is sent.
     ///
-    /// Returns false if there is nothing to take back: the event was never accepted, its offset has
-    /// left the window, or the session has ended.
+    /// * A client that emits with retries gets no acknowledgement. It tries again after its
+    ///   `ackTimeout`, or as soon as it is back if its session is parked.
+    /// * A client that counts its events asks at that time which events arrived, and sends the
+    ///   event once more.
+    /// * A client that emitted the event without retries does not send it again: its
+    ///   acknowledgement times out.
+    ///
+    /// Returns false if there is nothing to withdraw: the event was never accepted, its offset is
+    /// no longer remembered, or the session has ended.
     ///
     /// ```
     /// use socketio_proto::hub::{AckToken, Once};

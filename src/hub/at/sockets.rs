@@ -1,4 +1,4 @@
-//! Rooms, data and the end of sockets, one by one and by audience. Parked sessions take part.
+//! Rooms, data and disconnection of sockets, one by one and by audience, parked sockets included.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
-    /// Lets a socket join a room from the next event on; also a parked one. Returns false if it is
-    /// in it already.
+    /// Joins a socket to a room from the next event on. The socket may be parked. Returns false if
+    /// it is already in the room.
     ///
     /// ```
     /// use socketio_proto::hub::RoomError;
@@ -45,8 +45,8 @@ impl<D: Default> At<'_, D> {
         joined
     }
 
-    /// Lets a socket leave a room from the next event on; also a parked one. Returns false if it
-    /// is not in it; the room named after its own id cannot be left.
+    /// Removes a socket from a room from the next event on. The socket may be parked. Returns false
+    /// if it is not in the room. A socket cannot leave the room named after its own id.
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -64,8 +64,8 @@ impl<D: Default> At<'_, D> {
         left.is_some_and(|effect| effect.is_done())
     }
 
-    /// Replaces the application's data of a socket, which is given back when the client recovers.
-    /// Returns the former data, or `None` if the session has ended.
+    /// Replaces the application's data of a socket. The application gets it back when the client
+    /// recovers. Returns the old data, or `None` if the session has ended.
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -81,8 +81,8 @@ impl<D: Default> At<'_, D> {
         self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced())?
     }
 
-    /// Changes the application's data of a socket. Returns what `change` does, or `None` if the
-    /// session has ended. If `change` panics, the data are the default.
+    /// Changes the application's data of a socket. Returns the result of `change`, or `None` if the
+    /// session has ended. If `change` panics, the data is reset to its default.
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -107,9 +107,9 @@ impl<D: Default> At<'_, D> {
         Some(result)
     }
 
-    /// Disconnects a socket for good, connected or parked, and its connection too if
-    /// `close_connection` holds: then all its sockets in other namespaces are disconnected as well.
-    /// Returns false if the session has ended already.
+    /// Disconnects a socket permanently, connected or parked. If `close_connection` is true, its
+    /// connection is closed too, which also disconnects the client's sockets in other namespaces.
+    /// Returns false if the session has already ended.
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -126,8 +126,9 @@ impl<D: Default> At<'_, D> {
         is_ended
     }
 
-    /// Disconnects all sockets of an audience for good, parked ones included, and their
-    /// connections too if `close_connections` holds. Returns how many there were.
+    /// Disconnects all sockets of an audience permanently, parked sockets included. If
+    /// `close_connections` is true, their connections are closed too. Returns the number of
+    /// sockets.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -157,7 +158,8 @@ impl<D: Default> At<'_, D> {
         Ok(ended)
     }
 
-    /// Lets all sockets of an audience, parked ones included, join a room. Returns how many did.
+    /// Joins all sockets of an audience to a room, parked sockets included. Returns how many
+    /// joined.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -182,7 +184,8 @@ impl<D: Default> At<'_, D> {
         Ok(sockets.into_iter().filter(|socket| self.join(*socket, room) == Ok(true)).count())
     }
 
-    /// Lets all sockets of an audience, parked ones included, leave a room. Returns how many did.
+    /// Removes all sockets of an audience from a room, parked sockets included. Returns how many
+    /// left.
     ///
     /// ```
     /// use socketio_proto::Timestamp;

@@ -11,7 +11,7 @@ use crate::{
     socket,
 };
 
-/// What to emit to one socket, or from it to others. Made by [`At::socket`].
+/// Emits to one socket, or from it to others. Created by [`At::socket`].
 pub struct ToSocket<'a, D> {
     at: At<'a, D>,
     socket: SocketKey,
@@ -37,8 +37,8 @@ impl<D: Default> At<'_, D> {
 }
 
 impl<'a, D: Default> ToSocket<'a, D> {
-    /// Makes the event volatile: a client that cannot take it at this moment does not get it, and it
-    /// is not replayed. See [`At::emit_volatile`].
+    /// Makes the event volatile: a client that cannot receive it immediately does not get it, and
+    /// it is not replayed. See [`At::emit_volatile`].
     ///
     /// ```
     /// # use socketio_proto::{SocketKey, Timestamp, server::Server};
@@ -73,8 +73,8 @@ impl<'a, D: Default> ToSocket<'a, D> {
         }
     }
 
-    /// Emits an event and asks for an acknowledgement, for which at most `timeout` is waited. See
-    /// [`At::emit_with_ack`]; it is the same for a volatile event.
+    /// Emits an event and asks for an acknowledgement within `timeout`. See [`At::emit_with_ack`].
+    /// A volatile event is treated in the same way.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -98,7 +98,8 @@ impl<'a, D: Default> ToSocket<'a, D> {
         self.at.emit_with_ack(self.socket, &event, timeout)
     }
 
-    /// Emits to all other sockets of the namespace, also when the session of this one has ended.
+    /// Emits to all other sockets of the namespace. This works even after the session of this
+    /// socket has ended.
     ///
     /// ```
     /// # use socketio_proto::{SocketKey, Timestamp, server::Server};
