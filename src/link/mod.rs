@@ -132,7 +132,7 @@ use crate::{
 ///
 /// let (config, now) = (Arc::new(ServerConfig::new()), Timestamp::ZERO);
 /// let mut hub = Hub::<()>::new(config.clone(), |dest: &mut [u8]| dest.fill(7))?;
-/// hub.add_namespace("/").unwrap();
+/// hub.at(now).add_namespace("/").unwrap();
 ///
 /// // A WebSocket handshake was verified and completed: its link can live on any thread.
 /// let (connection, wire) = (ConnectionId::from_raw(1), WireId(1));
