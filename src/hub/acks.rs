@@ -1,4 +1,5 @@
-//! Acknowledgements that the server waits for. Every one of them settles.
+//! Acknowledgements that the server waits for. Each of them is settled: answered, failed or timed
+//! out.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use crate::{id::SocketKey, socket::Args, time::Timestamp};
 pub(super) struct AckTable {
     pending: BTreeMap<u64, Pending>,
     deadlines: BTreeSet<(Timestamp, u64)>,
-    /// The same by socket, so that a socket that waits for nothing has nothing of it.
+    /// The same acknowledgements by socket. A socket without acknowledgements takes no memory here.
     awaited: BTreeSet<(SocketKey, u64)>,
     answer_bytes: AnswerBytes,
 }
@@ -44,7 +45,7 @@ pub(super) enum Settled {
 pub enum AckFailure {
     /// The client did not answer in time.
     Timeout,
-    /// The client's socket was disconnected before it answered, or its session moved to another link,
+    /// The socket was disconnected before the client answered, or its session moved to another link
     /// and the event is not replayed.
     Disconnected,
 }
@@ -59,7 +60,7 @@ impl fmt::Display for AckFailure {
 }
 
 impl AckTable {
-    /// Waits for one socket.
+    /// Starts to wait for one socket.
     pub(super) fn expect_one(
         &mut self,
         id: u64,
@@ -71,7 +72,7 @@ impl AckTable {
         self.expect(id, deadline, Waiting::One { socket, is_replayed });
     }
 
-    /// Waits for many sockets.
+    /// Starts to wait for many sockets.
     pub(super) fn expect_many(
         &mut self,
         id: u64,
@@ -83,9 +84,10 @@ impl AckTable {
         self.expect(id, deadline, Waiting::Many { sockets, missing: 0, answers });
     }
 
-    /// Settles, or brings nearer to settlement, what `from` has answered; nothing settles while
-    /// others are awaited. Also tells how many answers to broadcasts were dropped, because all that
-    /// are held took more than `limit` bytes. `None` if the id is not awaited from this socket.
+    /// Records an answer of `from`. Returns what this settles: a broadcast is settled only when no
+    /// other socket is awaited. Also returns the number of answers to broadcasts that were dropped,
+    /// because all stored answers together took more than `limit` bytes. `None` if the id is not
+    /// awaited from this socket.
     pub(super) fn answer(
         &mut self,
         id: u64,
@@ -110,8 +112,9 @@ impl AckTable {
         }
     }
 
-    /// Gives up waiting for a socket that has ended, or that has lost its link and whose session goes
-    /// on, parked or on another link (`goes_on`). Tells what is settled by that.
+    /// Stops waiting for a socket. Either its session has ended, or it has lost its link and its
+    /// session continues, parked or on another link (`goes_on`). Calls `settled` for each
+    /// acknowledgement that this settles.
     pub(super) fn give_up(
         &mut self,
         on: SocketKey,
@@ -131,7 +134,7 @@ impl AckTable {
         }
     }
 
-    /// Settles the one that has waited for too long.
+    /// Settles the next acknowledgement whose timeout has passed.
     pub(super) fn next_timed_out(&mut self, now: Timestamp) -> Option<(u64, Settled)> {
         let (deadline, id) = *self.deadlines.first()?;
         if deadline > now {
@@ -153,7 +156,7 @@ impl AckTable {
         })
     }
 
-    /// Settles a broadcast that has nobody left to wait for.
+    /// Settles a broadcast if no socket is awaited any more.
     pub(super) fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
         let Waiting::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
             return None;
@@ -176,7 +179,8 @@ impl AckTable {
         self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
     }
 
-    /// Drops answers to broadcasts while they take too much; who gave them count as missing.
+    /// Drops answers to broadcasts while they take more than `limit` bytes. Their sockets count as
+    /// missing.
     fn drop_excess(&mut self, limit: usize) -> u64 {
         let mut dropped = 0;
         while let Some((id, place)) = self.answer_bytes.pop_excess(limit) {

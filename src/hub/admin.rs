@@ -1,4 +1,4 @@
-//! What is known of sockets, connected and parked.
+//! Queries about sockets, connected and parked.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<D: Default> Hub<D> {
-    /// Returns the rooms of a socket, the one named after its own id included.
+    /// Returns the rooms of a socket, including the room named after its own id.
     pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &str> {
         let namespace = self.namespaces.get(&socket.namespace);
         let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
@@ -58,7 +58,8 @@ impl<D: Default> Hub<D> {
         Ok(selected.into_iter().filter_map(|index| namespace.key(index)).collect())
     }
 
-    /// Runs `f` on the sessions of the namespace of a socket, if its session has not ended.
+    /// Runs `f` on the sessions of a socket's namespace, unless the session of the socket has
+    /// ended.
     pub(super) fn with_socket<T>(
         &mut self,
         socket: SocketKey,

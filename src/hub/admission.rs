@@ -1,4 +1,4 @@
-//! How a client gets into a namespace: with its former session, or with a new one.
+//! How a client joins a namespace: with its earlier session, or with a new one.
 
 use alloc::vec::Vec;
 
@@ -23,8 +23,8 @@ use crate::{
 };
 
 impl<D: Default> Hub<D> {
-    /// Makes the client a member of the namespace. The replay must have been looked up in the same
-    /// call: nothing may be emitted in between.
+    /// Makes the client a member of the namespace. The caller must have looked up the replay in the
+    /// same call, so that nothing is emitted in between.
     pub(super) fn admit(
         &mut self,
         request: ConnectRequest,
@@ -100,7 +100,7 @@ impl<D: Default> Hub<D> {
         (socket, packets, RecoveryOutcome::Recovered { replayed })
     }
 
-    /// Tells the application and the former link that the session has moved on.
+    /// Tells the application and the old link that the session has moved to another link.
     fn leave_former_link(&mut self, former: ConnectionId, socket: SocketKey, to: ConnectionId) {
         let Some(namespace) = self.namespaces.get(&socket.namespace) else {
             return;

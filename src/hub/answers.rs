@@ -1,4 +1,4 @@
-//! The answers to broadcasts that have not settled, bounded by their bytes.
+//! The answers to broadcasts that are not settled yet, bounded by their size.
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -6,26 +6,27 @@ use bytes::Bytes;
 
 use crate::{id::SocketKey, socket::Args};
 
-/// The answers to one broadcast in the order in which they arrived; `None` for one that was dropped.
+/// The answers to one broadcast in the order in which they arrived; `None` for a dropped answer.
 #[derive(Debug, Default)]
 pub(super) struct Answers(Vec<Option<(SocketKey, Args)>>);
 
-/// How much the answers to all broadcasts of a namespace take.
+/// The total size of the answers to all broadcasts of a namespace.
 #[derive(Debug, Default)]
 pub(super) struct AnswerBytes {
     total: usize,
-    /// Every answer that is held: its bytes, its broadcast, its place there.
+    /// Every stored answer: its size, its broadcast, and its place among the answers to the
+    /// broadcast.
     held: BTreeSet<(usize, u64, usize)>,
 }
 
-/// What an answer takes beyond its text and its attachments.
+/// The overhead of an answer in bytes, besides its text and its attachments.
 const ANSWER_BYTES: usize =
     size_of::<Option<(SocketKey, Args)>>() + 2 * size_of::<(usize, u64, usize)>();
 
 impl Answers {
-    /// Keeps an answer to the broadcast `id`.
+    /// Stores an answer to the broadcast `id`.
     pub(super) fn push(&mut self, bytes: &mut AnswerBytes, id: u64, from: SocketKey, args: &Args) {
-        // The text may be a small part of a large body.
+        // The text can be a small part of a large request body, which it would keep in memory.
         let args = args.detached();
         bytes.insert(size(&args), id, self.0.len());
         self.0.push(Some((from, args)));
@@ -38,7 +39,7 @@ impl Answers {
         }
     }
 
-    /// Takes the answers out when the broadcast `id` settles.
+    /// Returns the answers when the broadcast `id` is settled.
     pub(super) fn settle(self, bytes: &mut AnswerBytes, id: u64) -> Vec<(SocketKey, Args)> {
         for (place, answer) in self.0.iter().enumerate() {
             if let Some((_, args)) = answer {
@@ -50,10 +51,10 @@ impl Answers {
 }
 
 impl AnswerBytes {
-    /// Takes the largest answer out of the account, the latest of several, if all together take more
-    /// than `limit`. Returns its broadcast and its place there.
+    /// If all answers together take more than `limit`, removes the largest one from the total (the
+    /// latest, if several are equally large). Returns its broadcast and its place there.
     ///
-    /// It is the largest that goes, so that whoever answers much does not displace others.
+    /// The largest answer is removed, so a client with large answers does not displace others.
     pub(super) fn pop_excess(&mut self, limit: usize) -> Option<(u64, usize)> {
         if self.total <= limit {
             return None;

@@ -1,4 +1,4 @@
-//! Who a broadcast is for.
+//! The addressees of a broadcast.
 
 use alloc::string::String;
 
@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use crate::id::SocketKey;
 
-/// Who a broadcast is for: rooms, minus rooms.
+/// The addressees of a broadcast: rooms, minus rooms.
 ///
-/// Without a room it is for the whole namespace. Several rooms are a union; each socket receives
-/// the event at most once. The room named after a socket's id holds that socket.
+/// Without a room, it is the whole namespace. Several rooms are a union; each socket receives the
+/// event at most once. The room named after a socket's id contains that socket.
 ///
 /// ```
 /// use socketio_proto::hub::Audience;
@@ -44,14 +44,14 @@ impl Audience {
         self
     }
 
-    /// Leaves out the sockets of a room, also those of the target rooms.
+    /// Leaves out the sockets of a room, even if they are in a target room.
     #[must_use]
     pub fn except(mut self, room: impl Into<String>) -> Self {
         self.except.push(room.into());
         self
     }
 
-    /// Leaves out one socket, whatever rooms it is in.
+    /// Leaves out one socket, even if it is in a target room.
     ///
     /// ```
     /// use socketio_proto::SocketKey;
@@ -67,15 +67,15 @@ impl Audience {
         self
     }
 
-    /// Makes the event volatile: whoever cannot take it at this moment does not get it, and it is
-    /// not replayed.
+    /// Makes the event volatile: a client that cannot receive it immediately does not get it, and
+    /// it is not replayed.
     #[must_use]
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    /// Keeps the event on this server. It has no effect on a single one.
+    /// Emits only to clients of this server. It has no effect if there is only one server.
     #[must_use]
     pub fn local(mut self) -> Self {
         self.local = true;
@@ -87,12 +87,12 @@ impl Audience {
         self.rooms.iter().map(String::as_str)
     }
 
-    /// The rooms left out.
+    /// The rooms that are left out.
     pub fn excepted(&self) -> impl Iterator<Item = &str> {
         self.except.iter().map(String::as_str)
     }
 
-    /// The sockets left out one by one.
+    /// The sockets that are left out one by one.
     pub fn excepted_sockets(&self) -> impl Iterator<Item = SocketKey> {
         self.except_sockets.iter().copied()
     }

@@ -1,4 +1,4 @@
-//! What a CONNECT says about an earlier session.
+//! The claim of an earlier session in a CONNECT.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -22,7 +22,7 @@ pub(super) struct Claim {
 /// The offset that a client presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ClaimedOffset {
-    /// None, an empty text or `null`, as the clients of other languages write none: the client has
+    /// Absent, empty or `null` (some clients in other languages send these): the client has
     /// processed nothing.
     Nothing,
     Text(String),
@@ -39,9 +39,8 @@ impl fmt::Debug for Claim {
 impl Claim {
     /// Separates the claim from the application's own authentication data.
     ///
-    /// A private id is worth a session, so the application never sees it among the values that it
-    /// may well log or pass on, whatever else the object holds. The other members stay as the client
-    /// wrote them.
+    /// Whoever has a private id can take over the session. So the application never sees it in
+    /// values that it may log or pass on. The other members stay as the client wrote them.
     pub(super) fn split(auth: Json) -> (Json, Option<Self>) {
         let Ok(fields) = auth.parse::<Fields<'_>>() else {
             return (auth, None);
@@ -77,9 +76,9 @@ fn offset(value: Option<&RawValue>) -> ClaimedOffset {
     }
 }
 
-/// The members of a JSON object in order, as they are written. Names are not read before they are
-/// compared: JSON can write a name that Rust cannot hold (`"\ud800"`), and such a member must not
-/// hide the others.
+/// The members of a JSON object in order, as written. Names are not decoded before they are
+/// compared: JSON can contain a name that a Rust string cannot hold (`"\ud800"`), and such a member
+/// must not hide the others.
 struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl Fields<'_> {
@@ -103,7 +102,7 @@ impl Fields<'_> {
     }
 }
 
-/// Whether a string token, which may be written with escapes, stands for `name`.
+/// Whether a JSON string token, which may contain escapes, is equal to `name`.
 fn is_named(token: &RawValue, name: &str) -> bool {
     let token = token.get();
     if token.contains('\\') {

@@ -1,4 +1,4 @@
-//! How a client asks to join a namespace, and who decides.
+//! How a client asks to join a namespace, and how this is decided.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -32,12 +32,11 @@ pub(super) struct Connects {
     waiting: BTreeMap<(ConnectionId, u32), Waiting>,
     next_serial: u64,
     pub(super) unheard: Unheard,
-    /// Those that claim a session and have to wait until they are looked at.
+    /// Those that claim a session and wait for their turn.
     pub(super) turns: Turns,
-    /// What was held for claims that are decided by now.
+    /// Sessions that were held for claims which are now decided.
     pub(super) released: Vec<Held>,
-    /// Claims that the application was asked about, by the moment until which their sessions are
-    /// held.
+    /// Claims that wait for the application, by the time until which their sessions are held.
     pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
@@ -45,7 +44,7 @@ pub(super) struct Waiting {
     pub(super) serial: u64,
     pub(super) asked: Asked,
     pub(super) auth: Json,
-    /// What the client claims, as it was found when the request arrived.
+    /// The session that the client claims, as looked up when the request arrived.
     pub(super) claimed: Option<Result<Held, Refusal>>,
     is_held: bool,
 }
@@ -57,14 +56,14 @@ impl Waiting {
     }
 }
 
-/// How a link has asked.
+/// A CONNECT as the link has reported it.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     pub(super) from: ConnectionId,
     pub(super) serial: ConnectSerial,
-    /// What the link has asked before for the same client, which has not been answered.
+    /// The earlier CONNECT of the same client that has not been answered, if there is one.
     pub(super) former: Option<ConnectSerial>,
-    /// The session that the client has there.
+    /// The session that the client already has in the namespace.
     pub(super) replaced: Option<Attached>,
 }
 
@@ -97,17 +96,17 @@ impl Connects {
         self.get(request)?.held()
     }
 
-    /// When the next session is let go of whose claim the application has not answered.
+    /// When the next held session is released because the application has not answered its claim.
     pub(super) fn overdue_at(&self) -> Timestamp {
         self.overdue.first().map_or(Timestamp::NEVER, |(until, _)| *until)
     }
 
-    /// Takes a claim that has waited for its answer for too long.
+    /// Removes and returns a claim that the application has not answered in time.
     pub(super) fn pop_overdue(&mut self, now: Timestamp) -> Option<(Timestamp, ConnectRequest)> {
         if self.overdue_at() <= now { self.overdue.pop_first() } else { None }
     }
 
-    /// Nothing is held for a request any more. Returns what was.
+    /// Stops holding a session for a request. Returns the session that was held.
     pub(super) fn take_held(&mut self, request: ConnectRequest) -> Option<Held> {
         let waiting = self.get_mut(request)?;
         let held = waiting.held();
@@ -115,7 +114,7 @@ impl Connects {
         held
     }
 
-    /// The application is asked about a claim.
+    /// Holds the session of a claim while the application decides.
     fn hold_until(&mut self, request: ConnectRequest, until: Timestamp) {
         if let Some(Ok(held)) = self.get_mut(request).and_then(|waiting| waiting.claimed.as_mut()) {
             held.until = until;
@@ -165,7 +164,7 @@ impl<D: Default> Hub<D> {
             if self.config.recovery.is_some() { Claim::split(auth) } else { (auth, None) };
         if !self.has_room_for(namespace, from, &auth) {
             increment(&mut self.totals.connects_refused.too_much_auth);
-            // The client has asked anew: an older request is over in any case.
+            // The client has sent a new CONNECT, which replaces an older one in any case.
             if let Some(serial) = self.connects.waiting.get(&(from, namespace)).map(|it| it.serial)
             {
                 self.take_waiting(ConnectRequest { connection: from, namespace, serial });
@@ -182,7 +181,8 @@ impl<D: Default> Hub<D> {
         let held = waiting.held();
         let request = ConnectRequest { connection: from, namespace, serial };
         let former = self.connects.waiting.insert((from, namespace), waiting);
-        // Before the former one leaves the queue, so that the session keeps its place.
+        // This comes before the earlier claim leaves the queue, so that the session keeps its
+        // place.
         let is_queued = held.is_some_and(|held| self.queue(request, held, asked.former.is_some()));
         if let Some(former) = former {
             self.release(ConnectRequest { serial: former.serial, ..request }, former.held());
@@ -192,7 +192,8 @@ impl<D: Default> Hub<D> {
         if is_queued { self.serve_newest(now, request) } else { self.proceed(request) }
     }
 
-    /// Whether what a connection's CONNECTs carry may wait together with one more; any one may.
+    /// Whether a connection may have one more waiting CONNECT with this `auth`, given the total
+    /// size of those that already wait. A single CONNECT is always allowed.
     fn has_room_for(&self, namespace: u32, from: ConnectionId, auth: &Json) -> bool {
         let others = self.connects.waiting.range((from, 0)..=(from, u32::MAX));
         let held = others
@@ -203,7 +204,7 @@ impl<D: Default> Hub<D> {
         held == 0 || all <= self.config.limits.pending_auth_bytes
     }
 
-    /// Lets a client in that need not be authorised again, asks the application otherwise.
+    /// Accepts a client that need not be authorised again. Otherwise asks the application.
     pub(super) fn proceed(&mut self, request: ConnectRequest) {
         let may_skip = self.config.recovery.as_ref().is_some_and(|r| r.skip_authorization);
         if may_skip && let Some(Ok(replay)) = self.replay(request) {
@@ -267,12 +268,13 @@ impl<D: Default> Hub<D> {
                 self.take_waiting(request);
                 self.settle(namespace);
             }
-            // The link may be gone before the word that the client was let in reaches it.
+            // The link may have closed before it learned that the client was accepted.
             None => self.detach_unheard(now, (from, namespace), serial, reason),
         }
     }
 
-    /// Takes out what a client was let in with, if it has asked anew before the link heard of it.
+    /// Removes the socket that a client was accepted with, if the client has sent another CONNECT
+    /// before its link learned of the socket.
     fn take_admitted(
         &mut self,
         now: Timestamp,
@@ -287,7 +289,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// The request that a link has made, if that is not decided.
+    /// The undecided request for a CONNECT of a link.
     fn asked(
         &self,
         from: ConnectionId,

@@ -37,7 +37,7 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    /// A session has lost its link: it is parked if its client may come back.
+    /// A session has lost its link. It is parked if its client may come back; otherwise it ends.
     pub(super) fn handle_detach(
         &mut self,
         now: Timestamp,
@@ -52,13 +52,13 @@ impl<D: Default> Hub<D> {
         if self.is_connected_on(socket) && !self.park(now, socket.key, reason) {
             self.end(socket.key, EndCause::Disconnected(reason));
         }
-        // One more is parked, and there may be too many. Time has no say here: a client whose time
-        // is up may be back already.
+        // One more session is parked, so there may be too many. Do not expire sessions by time
+        // here: a client whose time is up may have come back already.
         self.expire(Timestamp::ZERO, id);
         self.settle(id);
     }
 
-    /// Ends the session that a decided CONNECT replaces, unless it is the one that goes on.
+    /// Ends the session that a decided CONNECT replaces, unless this is the session that continues.
     pub(super) fn end_replaced(&mut self, replaced: Option<Attached>, goes_on: Option<SocketKey>) {
         let replaced = replaced.filter(|socket| goes_on != Some(socket.key));
         if let Some(socket) = replaced.filter(|socket| self.is_connected_on(*socket)) {
@@ -74,11 +74,11 @@ impl<D: Default> Hub<D> {
         {}
     }
 
-    /// Ends a session for good: gives up the acknowledgements that are awaited from it, forgets its
-    /// private id, counts the end, and tells the application. Returns false if it has ended
-    /// already.
+    /// Ends a session permanently: fails the acknowledgements that are awaited from it, forgets its
+    /// private id, counts the end, and tells the application. Returns false if it has already
+    /// ended.
     ///
-    /// Every session ends here, whatever the cause.
+    /// Every session ends here, for any cause.
     pub(super) fn end(&mut self, socket: SocketKey, cause: EndCause) -> bool {
         let now = self.now;
         let ended = self.with_namespace(socket.namespace, |namespace, out| {
@@ -112,7 +112,7 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    /// Keeps a session whose link is lost. Returns false if it is not to be kept.
+    /// Parks a session whose link is lost. Returns false if it must not be parked.
     fn park(&mut self, now: Timestamp, socket: SocketKey, reason: DisconnectReason) -> bool {
         let is_parked = |namespace: &mut Namespace<D>, out: &mut _| {
             reason.is_recoverable() && namespace.park(now, out, socket, reason)

@@ -1,4 +1,4 @@
-//! What the application can be told when a call does not apply.
+//! Errors of the application's methods.
 
 use thiserror::Error;
 
@@ -33,12 +33,12 @@ pub enum EmitError {
     /// The name or the arguments cannot be sent.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The session has ended, or it is parked and the event would not be replayed.
+    /// The session has ended, or it is parked and the event is not one that recovery replays.
     #[error("the socket is not connected")]
     NotConnected,
     /// Too much is queued for the client's connection: see
-    /// [`Limits::queue_burst_bytes`](crate::Limits::queue_burst_bytes) and, for one that does not
-    /// read, [`Limits::queued_bytes`](crate::Limits::queued_bytes). Nothing has changed.
+    /// [`Limits::queue_burst_bytes`](crate::Limits::queue_burst_bytes) and, for a client that does
+    /// not read, [`Limits::queued_bytes`](crate::Limits::queued_bytes). Nothing has changed.
     #[error("too much is queued for the socket's connection")]
     QueueFull,
     /// There is no such namespace.
@@ -59,8 +59,8 @@ pub enum EmitError {
         /// The limit.
         limit: usize,
     },
-    /// The event is larger than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes), or than
-    /// what the log or a replay may hold. Nothing was sent or logged.
+    /// The event is larger than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes), or
+    /// larger than the log or a replay may be. Nothing was sent or logged.
     #[error("a packet has at most {limit} bytes")]
     TooLarge {
         /// The limit.
@@ -68,28 +68,28 @@ pub enum EmitError {
     },
 }
 
-/// An answer that was not sent since clients would refuse it. The token is given back, so that the
-/// event can be answered in another way.
+/// An answer was not sent, because clients would refuse it. The error returns the token, so the
+/// application can send another answer.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("the answer was not sent: {cause}")]
 pub struct AckError {
-    /// Entitles to acknowledge the event.
+    /// The token to acknowledge the event with.
     pub token: AckToken,
-    /// Why: [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`].
+    /// The reason: [`EmitError::TooManyAttachments`] or [`EmitError::TooLarge`].
     pub cause: EmitError,
 }
 
-/// Why nothing can be said about a client offset.
+/// Why a client offset could not be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OnceError {
-    /// The session has ended, and what it remembered with it.
+    /// The session has ended, and its remembered offsets with it.
     #[error("the socket's session has ended")]
     UnknownSocket,
-    /// The offset is empty or too long to be remembered.
+    /// The offset is empty or too long.
     #[error("a client offset has 1 to {limit} bytes")]
     OffsetLength {
-        /// The most bytes it may have.
+        /// The maximum length in bytes.
         limit: usize,
     },
 }
@@ -98,7 +98,7 @@ pub enum OnceError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NamespaceError {
-    /// The name has a comma or a control character, or it is empty.
+    /// The name is empty, or contains a comma or a control character.
     #[error("not a name of a namespace")]
     InvalidName,
     /// There are [`Limits::namespaces`](crate::Limits::namespaces) namespaces.

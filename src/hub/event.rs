@@ -1,4 +1,4 @@
-//! What the application is told.
+//! Events for the application.
 
 use alloc::vec::Vec;
 
@@ -10,11 +10,12 @@ use crate::{
     socket::{self, Args, Json, NamespaceName},
 };
 
-/// Something that the application may want to know or has to answer. `D` is its own data of a
+/// An event that the application may handle or must answer. `D` is the application's own data of a
 /// socket.
 ///
-/// What concerns connections and what clients emit is told by links (a [`Link`](crate::link::Link)
-/// used directly has its own, smaller [`Event`](crate::link::Event)), the rest by the hub.
+/// Links report the events about connections and the events that clients emit. (A
+/// [`Link`](crate::link::Link) that is used directly has its own, smaller
+/// [`Event`](crate::link::Event).) The hub reports the others.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<D> {
@@ -28,35 +29,36 @@ pub enum Event<D> {
         /// The connection.
         connection: ConnectionId,
     },
-    /// A connection is over. Its sockets were reported as disconnected before.
+    /// A connection has closed. Its sockets were reported as disconnected before.
     ConnectionClosed {
         /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// A client wants to join a namespace. Answer with [`At::accept`](crate::hub::At::accept)
-    /// or [`At::reject`](crate::hub::At::reject); until then the client waits, within
-    /// [`connect_timeout`](crate::ServerConfig::connect_timeout) if it is in no other namespace.
+    /// A client asks to join a namespace. Answer with [`At::accept`](crate::hub::At::accept) or
+    /// [`At::reject`](crate::hub::At::reject). Until then the client waits. If it is in no other
+    /// namespace, it is disconnected after
+    /// [`connect_timeout`](crate::ServerConfig::connect_timeout).
     ///
-    /// A session that the client claims does not expire before the answer, and what it missed does
-    /// not get too old, but for `connect_timeout` at most. A later answer finds it only if it would
-    /// be there anyway.
+    /// Until the answer, but for `connect_timeout` at most, a session that the client claims does
+    /// not expire, and neither do the packets that it missed. A later answer recovers the session
+    /// only if it has not expired by then.
     ConnectRequested {
-        /// What to answer.
+        /// Identifies the request in the answer.
         request: ConnectRequest,
         /// The connection that the client is on.
         connection: ConnectionId,
-        /// The namespace that it wants to join.
+        /// The namespace that the client asks to join.
         namespace: NamespaceName,
-        /// Its authentication data, an object; without the private id and the offset.
+        /// Its authentication data: an object, without the private id and the offset.
         auth: Json,
         /// The session that would be recovered if the request were accepted now.
         recoverable: Option<SocketKey>,
     },
     /// A client has joined a namespace.
     Connected {
-        /// Its socket: a new one, or the one that it had before if it was recovered.
+        /// Its socket: a new one, or the earlier one if its session was recovered.
         socket: SocketKey,
         /// The socket's public id.
         id: SocketId,
@@ -64,12 +66,12 @@ pub enum Event<D> {
         connection: ConnectionId,
         /// The namespace.
         namespace: NamespaceName,
-        /// Its authentication data, an object; without the private id and the offset.
+        /// Its authentication data: an object, without the private id and the offset.
         auth: Json,
-        /// Whether it is a recovered session, and if not, why not.
+        /// Whether the session was recovered, and if not, why.
         recovery: RecoveryOutcome,
     },
-    /// A client has refused the same replay again and again. Its session is given up, and the client
+    /// A client has refused the same replay repeatedly. Its session is given up, and the client
     /// connects with a new one: [`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent).
     ReplayRefused {
         /// The session that is given up. It stays parked until it expires.
@@ -79,7 +81,7 @@ pub enum Event<D> {
         /// The namespace.
         namespace: NamespaceName,
         /// The first event of the replay, which the client has not processed. Its last argument is
-        /// its offset, unless it asks for an acknowledgement.
+        /// its offset, unless the event asks for an acknowledgement.
         event: socket::Event,
     },
     /// A client has emitted an event.
@@ -96,62 +98,62 @@ pub enum Event<D> {
     Acked {
         /// The socket.
         socket: SocketKey,
-        /// Which acknowledgement.
+        /// Identifies the acknowledgement.
         ack: AckId,
-        /// What the client answered.
+        /// The client's answer.
         args: Args,
     },
-    /// An acknowledgement will not come.
+    /// An acknowledgement has failed.
     AckFailed {
         /// The socket.
         socket: SocketKey,
-        /// Which acknowledgement.
+        /// Identifies the acknowledgement.
         ack: AckId,
-        /// Why.
+        /// The reason.
         cause: AckFailure,
     },
-    /// A broadcast with acknowledgements is settled.
+    /// A broadcast with acknowledgements is complete.
     BroadcastAcked {
-        /// Which acknowledgement.
+        /// Identifies the acknowledgement.
         ack: AckId,
         /// The answers in the order in which they arrived.
         responses: Vec<(SocketKey, Args)>,
-        /// Sockets that have not answered, or whose answers were dropped for
+        /// The number of sockets that have not answered, or whose answers were dropped because of
         /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).
         missing: usize,
-        /// Whether the time was up.
+        /// Whether the timeout was reached.
         timed_out: bool,
     },
     /// A socket has lost its link, or was disconnected.
     Disconnected {
-        /// The socket. If it is not parked, the key is a miss from now on.
+        /// The socket. If it is not parked, the key is no longer valid.
         socket: SocketKey,
         /// The socket's public id.
         id: SocketId,
         /// The namespace.
         namespace: NamespaceName,
-        /// Why.
+        /// The reason.
         reason: DisconnectReason,
-        /// The rooms that it was in at that moment, the one named after its id included. One that
-        /// is parked is in them still.
+        /// The rooms that the socket was in at that time, including the room named after its id. A
+        /// parked socket is still in them.
         rooms: RoomNames,
-        /// The application's data, given back if the session is over; `None` if it is parked,
-        /// that is, kept for the client to come back.
+        /// The application's data, if the session has ended. `None` if the session is parked, so
+        /// that the client can recover it.
         data: Option<D>,
     },
-    /// A parked session is over.
+    /// A parked session has ended.
     SessionExpired {
-        /// The socket. The key is a miss from now on.
+        /// The socket. The key is no longer valid.
         socket: SocketKey,
         /// The socket's public id.
         id: SocketId,
         /// The namespace.
         namespace: NamespaceName,
-        /// The rooms that it was in at the end, the one named after its id included.
+        /// The rooms that the socket was in at the end, including the room named after its id.
         rooms: RoomNames,
-        /// The application's data, given back.
+        /// The application's data.
         data: D,
-        /// Why.
+        /// The reason.
         cause: ExpiryCause,
     },
 }

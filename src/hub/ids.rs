@@ -4,7 +4,7 @@ use super::Hub;
 use crate::id::{RecoveryKey, SocketId};
 
 impl<D> Hub<D> {
-    /// Draws a public id that names no room yet, and so no session.
+    /// Draws a public id that is not the name of a room, and so not the id of a session.
     pub(super) fn draw_id(&mut self, namespace: u32) -> SocketId {
         let sessions = self.namespaces.get(&namespace).map(|namespace| &namespace.sessions);
         let is_free =
@@ -13,19 +13,19 @@ impl<D> Hub<D> {
         draw(|| SocketId::from_entropy(entropy), is_free)
     }
 
-    /// Draws a private id that no session has.
+    /// Draws a private id that no session uses.
     pub(super) fn draw_key(&mut self) -> RecoveryKey {
         let (entropy, keys) = (&mut *self.entropy, &self.keys);
         draw(|| RecoveryKey::from_entropy(entropy), |key| keys.get(&key.index_key()).is_none())
     }
 }
 
-/// Which ids namespaces get.
+/// Assigns ids to namespaces.
 ///
-/// A namespace that a predicate has accepted goes when nobody is left in it, and clients can make
-/// one after the other for as long as they like. So ids are used again, after all others. What may
-/// name a namespace for longer than it lasts is told apart by something else: sockets by their
-/// generation, requests by their serial number, acknowledgements by ids that go on.
+/// A namespace that a predicate has accepted is removed when no session is left in it. Clients can
+/// create such namespaces without end, so ids are reused, each only after all others. References
+/// that can outlive a namespace have another part that is never reused: sockets have a generation,
+/// requests have a serial number, and the ids of acknowledgements continue.
 #[derive(Debug, Default)]
 pub(super) struct NamespaceIds {
     next: u32,
@@ -33,11 +33,11 @@ pub(super) struct NamespaceIds {
 }
 
 impl NamespaceIds {
-    /// Links use it for no namespace.
+    /// Links use this id for "no namespace".
     const NONE: u32 = u32::MAX;
 
-    /// Draws an id that no namespace has. Takes O(1) look-ups, amortised: who has one is behind
-    /// `next` until all ids were drawn.
+    /// Draws an id that no namespace has. Takes amortised O(1) lookups: all ids in use are below
+    /// `next` until all ids were drawn once.
     pub(super) fn draw(&mut self, is_taken: impl Fn(u32) -> bool) -> u32 {
         loop {
             let id = self.next;
@@ -48,21 +48,21 @@ impl NamespaceIds {
         }
     }
 
-    /// A namespace goes that would have asked for this acknowledgement next.
+    /// Records that a namespace is removed. `next_ack` is the id of its next acknowledgement.
     pub(super) fn note_end(&mut self, next_ack: u64) {
         self.next_ack = self.next_ack.max(next_ack);
     }
 
-    /// The first acknowledgement that a new namespace asks for: a client may answer late what it
-    /// was asked in a former namespace of the same name.
+    /// The first acknowledgement id of a new namespace. It was not used by an earlier namespace of
+    /// the same name, whose clients may still answer late.
     pub(super) const fn next_ack(&self) -> u64 {
         self.next_ack
     }
 }
 
-/// Ids have 120 random bits, so that one that is taken is never drawn, unless the embedder's
-/// entropy repeats itself: after a restart with the same seed, or in a virtual machine that was
-/// started from an image twice.
+/// Draws until an id is free. Ids have 120 random bits, so an id in use is drawn only if the
+/// embedder's entropy repeats itself: after a restart with the same seed, or in a virtual machine
+/// that was started twice from the same image.
 fn draw<T>(mut source: impl FnMut() -> T, is_free: impl Fn(&T) -> bool) -> T {
     let first = source();
     if is_free(&first) {
@@ -71,7 +71,7 @@ fn draw<T>(mut source: impl FnMut() -> T, is_free: impl Fn(&T) -> bool) -> T {
     (0..DRAWS_MAX).map(|_| source()).find(|id| is_free(id)).unwrap_or(first)
 }
 
-/// Beyond it the entropy is a constant.
+/// The maximum number of draws. If none is free after that, the entropy is a constant.
 const DRAWS_MAX: u32 = 1_000;
 
 #[cfg(test)]

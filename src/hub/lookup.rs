@@ -1,8 +1,9 @@
-//! Which session a claim is good for.
+//! Finds the session that a claim can recover.
 //!
-//! A claim is looked up once, when it arrives: which session it names, and where the client resumes
-//! from. What can change until the claim is decided is looked at then: whether the session is still
-//! there and has not been given to a later claim, and whether the log still has what it missed.
+//! A claim is looked up once, when it arrives: this finds the session and the position from which
+//! the client resumes. Some things can change until the claim is decided, and are checked only
+//! then: whether the session still exists, whether a later claim was accepted, and whether the log
+//! still has the missed packets.
 
 use alloc::vec::Vec;
 
@@ -16,18 +17,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// A session that can be recovered, and what it missed.
+/// A session that can be recovered, and the packets that it missed.
 pub(super) struct Replay {
     pub(super) socket: SocketKey,
-    /// What the client has processed.
+    /// The position up to which the client has processed everything.
     pub(super) position: u64,
     pub(super) missed: Vec<Encoded>,
 }
 
 impl<D: Default> Hub<D> {
-    /// What is held for a claim that arrives: the session that it names, if that has not expired,
-    /// and the position that it resumes from. Takes O(log n): what the session missed is looked at
-    /// when the claim has its turn.
+    /// The session to hold for a new claim, if it has not expired, and the position from which the
+    /// client resumes. Takes O(log n): the missed packets are examined later, when it is the turn
+    /// of the claim.
     pub(super) fn find(
         &self,
         now: Timestamp,
@@ -47,8 +48,8 @@ impl<D: Default> Hub<D> {
         Ok(Held { socket, position, until: Timestamp::NEVER })
     }
 
-    /// What is to be replayed if a request is granted now, with the session that it claims; `None`
-    /// if it claims none.
+    /// The replay if a request is accepted now, with the session that it claims. `None` if it
+    /// claims no session.
     pub(super) fn replay(&self, request: ConnectRequest) -> Option<Result<Replay, Refusal>> {
         let claimed = self.connects.get(request)?.claimed?;
         Some(claimed.and_then(|held| {
@@ -60,7 +61,7 @@ impl<D: Default> Hub<D> {
         }))
     }
 
-    /// The session that would be recovered if a request were granted now.
+    /// The session that would be recovered if a request were accepted now.
     pub(super) fn recoverable(&self, request: ConnectRequest) -> Option<SocketKey> {
         let held = self.connects.get(request)?.claimed?.ok()?;
         let (sessions, position) = self.check(held).ok()?;
@@ -69,7 +70,7 @@ impl<D: Default> Hub<D> {
         Some(held.socket)
     }
 
-    /// Whether a session that was claimed can be recovered still.
+    /// Whether a claimed session can still be recovered.
     fn check(&self, held: Held) -> Result<(&Sessions<D>, u64), Refusal> {
         let Held { socket, position, .. } = held;
         let namespace = self.namespaces.get(&socket.namespace).ok_or(Refusal::Unknown)?;
@@ -82,7 +83,7 @@ impl<D: Default> Hub<D> {
         Ok((&namespace.sessions, position))
     }
 
-    /// Whether a session that could be recovered is to be given to this request.
+    /// Whether this request may get the session, given the other claims of the session.
     fn check_order(
         &self,
         request: ConnectRequest,
@@ -94,14 +95,14 @@ impl<D: Default> Hub<D> {
         if member.claimed > request.serial {
             return Err(Refusal::Superseded);
         }
-        // Without the word of the link that the client has it, the answer was never sent.
+        // If the link has not reported that the client has the session, the answer was never sent.
         let replaced = self.connects.get(request).and_then(|waiting| waiting.asked.replaced);
         let is_own = member.connection() == Some(request.connection)
             && replaced == Some(Attached { key: socket, attachment: member.attachment });
         if is_own && !is_complete { Err(Refusal::SameConnection) } else { Ok(()) }
     }
 
-    /// The session whose private id a claim presents.
+    /// The session with the private id of a claim.
     fn claimed(&self, claim: &Claim) -> Option<SocketKey> {
         let key = claim.key.as_deref().and_then(RecoveryKey::parse)?;
         let socket = *self.keys.get(&key.index_key())?;
@@ -109,8 +110,8 @@ impl<D: Default> Hub<D> {
         (found == Some(key)).then_some(socket)
     }
 
-    /// Sessions whose time was up by then have expired. A claim that waited in a socket while
-    /// nobody ran may have arrived in time.
+    /// Sessions whose time was up at the returned time count as expired. While the process did not
+    /// run, a claim can have waited in an operating system socket and so have arrived in time.
     fn expired_by(&self, now: Timestamp) -> Timestamp {
         let is_timely = self.grace.is_timely(now, self.timers.deadline());
         if is_timely { now } else { Timestamp::ZERO }

@@ -1,4 +1,4 @@
-//! What links and the hub tell each other. All of it is `Send` and opaque.
+//! Messages between links and the hub. All of them are `Send` and opaque.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -12,13 +12,13 @@ use crate::{
     socket::{self, Args, Encoded, Json, NamespaceName},
 };
 
-/// From a link to the hub.
+/// A message from a link to the hub.
 pub struct Request(pub(crate) RequestKind);
 
 pub(crate) enum RequestKind {
-    /// The client wants to join a namespace, instead of what it asked for with `former`, if it
-    /// has not been answered that. Once this is decided, `replaced` is over: the session that it
-    /// has there, from which it has been sent something.
+    /// The client asks to join a namespace. This replaces its CONNECT `former`, if that has not
+    /// been answered. When this request is decided, the session `replaced` ends: the client already
+    /// has it in the namespace, and was sent packets from it.
     Connect {
         namespace: NamespaceName,
         serial: ConnectSerial,
@@ -26,51 +26,52 @@ pub(crate) enum RequestKind {
         former: Option<ConnectSerial>,
         replaced: Option<Attached>,
     },
-    /// The link has heard that the client was let in.
+    /// The link has learned that the client was accepted.
     Admitted { socket: Attached },
-    /// The client has repeated the CONNECT that it was let in with: it is answered again.
+    /// The client has repeated the CONNECT that was accepted. It is answered again.
     Repeat { socket: Attached, serial: ConnectSerial },
-    /// The client wanted to join one namespace too many, and was answered so.
+    /// The client asked to join more namespaces than allowed, and the link has refused it.
     Overcrowded,
-    /// The client has sent a CONNECT that cannot be read, and was answered so.
+    /// The client has sent an invalid CONNECT, and the link has refused it.
     InvalidConnect,
-    /// The client has sent a packet to a namespace that it is not in, which was ignored.
+    /// The client has sent a packet to a namespace that it is not in. The packet was ignored.
     Misplaced,
     /// The client has broken the protocol in one namespace.
     Violation,
-    /// The client that wanted to has gone. It may have been let in meanwhile.
+    /// The client that asked to join is gone. It may have been accepted meanwhile.
     Cancel { namespace: NamespaceName, serial: ConnectSerial, reason: DisconnectReason },
     /// A socket has lost this link.
     Detach { socket: Attached, reason: DisconnectReason },
-    /// The same after the client has closed the link in an orderly way, when what it had missed was
-    /// on its way already.
+    /// A socket has lost this link, because the client closed it in an orderly way after the replay
+    /// had begun to leave.
     Leave { socket: Attached, reason: DisconnectReason },
     /// The client has acknowledged an event.
     Ack { socket: Attached, id: u64, args: Args },
     /// A client that counts its events has emitted one.
     Event { socket: Attached, event: socket::Event, ack: Option<u64> },
-    /// Such a client asks how many were received, and for the answers to these again.
+    /// Such a client asks how many events were received, and asks again for the answers to these
+    /// events.
     Confirm { socket: Attached, ids: Vec<u64> },
 }
 
-/// From the hub to a link.
+/// A message from the hub to a link.
 pub struct Reply(pub(crate) ReplyKind);
 
 pub(crate) enum ReplyKind {
-    /// The client is in; the packets are the CONNECT answer and what it missed.
+    /// The client is accepted. The packets are the answer to CONNECT and the missed packets.
     Connected {
         namespace: NamespaceName,
         serial: ConnectSerial,
         socket: Attached,
         packets: Vec<Encoded>,
     },
-    /// The client is in as before; the packet is the CONNECT answer.
+    /// The client repeated its CONNECT. The packet is the same answer as before.
     Repeated { socket: Attached, serial: ConnectSerial, packet: Encoded },
-    /// The client is not let in.
+    /// The client is rejected.
     Refused { namespace: NamespaceName, serial: ConnectSerial, packet: Encoded },
-    /// The server has disconnected the socket, and the connection if `close` holds.
+    /// The server has disconnected the socket. If `close` is true, the connection is closed, too.
     Disconnected { socket: Attached, close: bool },
-    /// The connection is to be closed at once.
+    /// The connection must be closed immediately.
     Close { reason: CloseReason },
 }
 
@@ -88,12 +89,12 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Which CONNECT of a link is meant: an answer to an older one is none to the newest.
+/// Identifies a CONNECT of a link, so that an answer to an older one does not count for the latest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConnectSerial(u64);
 
 impl ConnectSerial {
-    /// Returns the present one and goes on to the next.
+    /// Returns the current serial number and advances to the next.
     pub(crate) fn take(&mut self) -> Self {
         let present = *self;
         self.0 = self.0.wrapping_add(1);
@@ -101,14 +102,14 @@ impl ConnectSerial {
     }
 }
 
-/// A socket on one of the links that it has had.
+/// A socket together with one of the links that it has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attached {
     pub(crate) key: SocketKey,
     pub(crate) attachment: u32,
 }
 
-/// One packet and the links that it goes to.
+/// A packet and the links that receive it.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub(crate) namespace: u32,
@@ -117,14 +118,15 @@ pub struct Delivery {
     pub(crate) to: SmallVec<[ConnectionId; 1]>,
 }
 
-/// What becomes of a packet that a link cannot take.
+/// What happens to a packet that does not fit into the queue of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reliability {
     /// It is dropped.
     Volatile,
-    /// It is refused, and the emitter told; a link that does not read is closed.
+    /// It is refused, and the application is told. A link whose client does not read is closed.
     Reliable,
-    /// The link is closed: the packet is replayed, or asked for again, when the client comes back.
+    /// The link is closed. When the client comes back, the packet is replayed, or the client asks
+    /// for it again.
     Owed,
 }
 
@@ -139,23 +141,23 @@ impl Reliability {
 }
 
 impl Delivery {
-    /// Returns the links to hand the delivery to; [`Link::deliver`](crate::link::Link::deliver)
-    /// does the rest.
+    /// Returns the links that must get the delivery. Give it to
+    /// [`Link::deliver`](crate::link::Link::deliver) of each.
     pub fn recipients(&self) -> &[ConnectionId] {
         &self.to
     }
 }
 
-/// Entitles to acknowledge one event of a client, once. Consumed by
+/// Allows the application to acknowledge one event of a client, once. Consumed by
 /// [`At::ack`](crate::hub::At::ack) or, if the event could not be handled, by
 /// [`At::withdraw`](crate::hub::At::withdraw).
 #[derive(Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(crate) socket: Attached,
     pub(crate) id: u64,
-    /// Whether the client counts its events: then an answer is good on any link of the session.
+    /// Whether the client counts its events. Then an answer may go to any link of the session.
     pub(crate) is_counted: bool,
-    /// What the event was accepted under.
+    /// The client offset of the event, if it was accepted with one.
     pub(crate) offset: Option<Box<str>>,
 }
 
@@ -170,13 +172,14 @@ impl AckToken {
     }
 }
 
-/// Whether an event is to be handled. See [`At::accept_once`](crate::hub::At::accept_once).
+/// Whether to handle an event. See [`At::accept_once`](crate::hub::At::accept_once).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a duplicate is not to be handled"]
 pub enum Once {
-    /// It is new: handle it, and acknowledge it with this token if the client asked for that.
+    /// The event is new. Handle it, and acknowledge it with this token if the client asked for an
+    /// acknowledgement.
     Fresh(Option<AckToken>),
-    /// It was accepted before, and there is nothing to do. It is acknowledged like the first one:
-    /// now, or together with that.
+    /// The event was accepted before. Do nothing: the library acknowledges it with the same answer
+    /// as the first one, now or when that answer comes.
     Duplicate,
 }

@@ -1,4 +1,4 @@
-//! One namespace: its sessions and the acknowledgements it waits for.
+//! One namespace: its sessions and the acknowledgements that it waits for.
 
 use alloc::{borrow::Cow, collections::VecDeque, sync::Arc, vec::Vec};
 use core::time::Duration;
@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Namespace<D> {
     pub(super) id: u32,
     pub(super) sessions: Sessions<D>,
-    /// Made by a predicate: goes when it is empty.
+    /// Whether a predicate accepted it. Such a namespace is removed when it is empty.
     pub(super) is_dynamic: bool,
     /// CONNECTs that wait for an answer.
     pub(super) waiting: usize,
@@ -37,7 +37,7 @@ pub(super) struct Namespace<D> {
     config: Arc<ServerConfig>,
 }
 
-/// Where a namespace puts what is to be done.
+/// Where a namespace writes its outputs.
 pub(super) type Outbox<D> = VecDeque<Output<D>>;
 
 impl<D> Namespace<D> {
@@ -58,7 +58,7 @@ impl<D> Namespace<D> {
         }
     }
 
-    /// Emits an event to one socket. A parked one gets it when it comes back.
+    /// Emits an event to one socket. A parked socket gets it when its client comes back.
     pub(super) fn emit(
         &mut self,
         now: Timestamp,
@@ -111,7 +111,7 @@ impl<D> Namespace<D> {
         Ok(AckId { namespace: self.id.into(), id })
     }
 
-    /// Emits an event to an audience. Returns the number of connected sockets it goes to.
+    /// Emits an event to an audience. Returns the number of connected sockets that it is sent to.
     pub(super) fn broadcast(
         &mut self,
         now: Timestamp,
@@ -138,7 +138,7 @@ impl<D> Namespace<D> {
         Ok(count)
     }
 
-    /// Emits an event to an audience and collects the acknowledgements of those connected.
+    /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
     pub(super) fn broadcast_with_ack(
         &mut self,
         now: Timestamp,
@@ -172,7 +172,7 @@ impl<D> Namespace<D> {
     }
 
     /// A client has acknowledged an event. Returns how many answers to broadcasts were dropped to
-    /// make room; `None` if nobody waits for this one.
+    /// make room; `None` if this acknowledgement is not awaited.
     pub(super) fn handle_ack(
         &mut self,
         now: Timestamp,
@@ -191,7 +191,7 @@ impl<D> Namespace<D> {
         Some(dropped)
     }
 
-    /// Keeps a session that has lost its link. Returns false if sessions are not kept.
+    /// Parks a session that has lost its link. Returns false if recovery is off.
     pub(super) fn park(
         &mut self,
         now: Timestamp,
@@ -217,10 +217,12 @@ impl<D> Namespace<D> {
         true
     }
 
-    /// Gives a session the link over which its client has come back; returns the one it had.
+    /// Attaches a session to the link over which its client has come back. Returns the earlier
+    /// link.
     ///
-    /// The client of a session that moves to another link will not be asked there again what is not
-    /// replayed. On the same link nothing was lost, and it may answer yet.
+    /// An event that asks for an acknowledgement and is not replayed does not reach the new link,
+    /// so its acknowledgement fails. On the same link nothing was lost, and the client may still
+    /// answer.
     pub(super) fn attach(
         &mut self,
         now: Timestamp,
@@ -238,7 +240,7 @@ impl<D> Namespace<D> {
         Some(former)
     }
 
-    /// A session that has expired or is one too many.
+    /// The next session that has expired, or that exceeds the limit.
     pub(super) fn next_expired(&self, now: Timestamp) -> Option<(SocketKey, ExpiryCause)> {
         let (index, is_expired) = self.sessions.next_expired(now)?;
         let cause = if is_expired { ExpiryCause::TimedOut } else { ExpiryCause::Evicted };
@@ -250,7 +252,7 @@ impl<D> Namespace<D> {
         self.member(socket).is_some() && self.sessions.has_expired(now, socket.index)
     }
 
-    /// Settles what has waited for too long and drops what is too old.
+    /// Times out acknowledgements and evicts packets that are too old.
     pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
         while let Some((id, settled)) = self.acks.next_timed_out(now) {
             self.sessions.apply(now, Change::SettleAck { id });
@@ -265,7 +267,7 @@ impl<D> Namespace<D> {
         self.acks.deadline().min(self.sessions.deadline())
     }
 
-    /// Whether nothing would be lost if the namespace went.
+    /// Whether the namespace can be removed without a loss.
     pub(super) fn is_removable(&self) -> bool {
         self.is_dynamic && self.waiting == 0 && self.sessions.is_empty() && self.acks.len() == 0
     }
@@ -287,7 +289,7 @@ impl<D> Namespace<D> {
         self.member(socket.key).filter(|member| member.attachment == socket.attachment)
     }
 
-    /// Takes out a session that is over; see [`Hub::end`](super::Hub::end).
+    /// Removes a session that has ended; see [`Hub::end`](super::Hub::end).
     pub(super) fn end(
         &mut self,
         now: Timestamp,

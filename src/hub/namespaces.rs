@@ -1,11 +1,11 @@
-//! Which namespaces there are: those that were added, and those that clients asked for.
+//! The namespaces: those that were added, and those that were created when clients asked for them.
 
 use alloc::boxed::Box;
 
 use super::{Hub, error::NamespaceError, namespace::Namespace, sessions::Sessions};
 use crate::{socket::NamespaceName, stats::increment};
 
-/// What separates the packets of one HTTP body.
+/// Separates the packets of one HTTP body.
 const RECORD_SEPARATOR: char = '\u{1e}';
 
 impl<D: Default> Hub<D> {
@@ -26,7 +26,7 @@ impl<D: Default> Hub<D> {
         self.predicates.push(Box::new(predicate));
     }
 
-    /// The namespace that a client asks for; made now if it may be.
+    /// The namespace that a client asks for. Creates it if a predicate accepts its name.
     pub(super) fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
         if let Some(id) = self.names.get(name) {
             return Some(*id);
@@ -42,15 +42,16 @@ impl<D: Default> Hub<D> {
         created
     }
 
-    /// Whether a namespace of this name may be made when a client asks for it.
+    /// Whether a namespace with this name may be created when a client asks for it.
     ///
-    /// Not if only a WebSocket can carry the name: over polling its packets would be cut in two.
+    /// A name that contains the record separator is not accepted: over HTTP long-polling, its
+    /// packets would be split.
     pub(super) fn is_accepted(&self, name: &NamespaceName) -> bool {
         let can_be_carried = !name.as_str().contains(RECORD_SEPARATOR);
         can_be_carried && self.predicates.iter().any(|accepts| accepts(name.as_str()))
     }
 
-    /// Removes a namespace that was made by a predicate and is not needed any more.
+    /// Removes a namespace that a predicate accepted, if it is not needed any more.
     pub(super) fn settle(&mut self, id: u32) {
         let Some(namespace) = self.namespaces.get_mut(&id) else {
             return;
@@ -82,7 +83,7 @@ impl<D: Default> Hub<D> {
         Ok(self.insert_namespace(name, is_dynamic))
     }
 
-    /// Makes a namespace, also beyond the limit.
+    /// Creates a namespace, even beyond the limit.
     pub(super) fn insert_namespace(&mut self, name: NamespaceName, is_dynamic: bool) -> u32 {
         let id = self.namespace_ids.draw(|id| self.namespaces.contains_key(&id));
         let epoch = u64::from(self.random());

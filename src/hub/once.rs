@@ -1,4 +1,4 @@
-//! Events of clients that are handled once, and their answers.
+//! Events of clients that are handled only once, and their answers.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl<D> Namespace<D> {
-    /// Answers an event that a client asked an acknowledgement for.
+    /// Acknowledges an event of a client.
     pub(super) fn acknowledge(
         &mut self,
         now: Timestamp,
@@ -62,7 +62,8 @@ impl<D> Namespace<D> {
                 Ok(Once::Fresh(Some(AckToken { offset: Some(offset.into()), ..token })))
             }
             (Known::Fresh, None) => {
-                // Nobody will answer it, so a later try is answered by the library.
+                // The first event asked for no acknowledgement, so the library answers a repetition
+                // that does.
                 let key = AnswerKey::Offset(offset.into());
                 self.keep_answer(now, socket.index, key, &Args::empty());
                 Ok(Once::Fresh(None))
@@ -75,8 +76,8 @@ impl<D> Namespace<D> {
         }
     }
 
-    /// Takes back that an event was accepted. Returns false if it was not, or is not known any
-    /// more.
+    /// Withdraws an accepted event. Returns false if it was not accepted, or is no longer
+    /// remembered.
     pub(super) fn withdraw(&mut self, now: Timestamp, token: &AckToken) -> bool {
         let AckToken { socket, id, is_counted, offset } = token;
         if self.member(socket.key).is_none() {
@@ -87,8 +88,8 @@ impl<D> Namespace<D> {
         self.sessions.apply(now, Change::Withdraw { index, id, offset }).is_done()
     }
 
-    /// Takes an event of a client that counts them. Returns false if the session has moved to
-    /// another link: what arrives on the former one is not counted, and so comes again.
+    /// Handles an event of a client that counts its events. Returns false if the session has moved
+    /// to another link: an event on the old link is not counted, so the client sends it again.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
@@ -106,8 +107,8 @@ impl<D> Namespace<D> {
         is_current
     }
 
-    /// Tells a client that counts its events how many were received and which of those that it
-    /// asks about it is to send again, and repeats answers.
+    /// Answers a question of a client that counts its events: how many were received, and which of
+    /// the events in question it must send again. Repeats answers.
     pub(super) fn confirm(
         &mut self,
         now: Timestamp,
@@ -124,7 +125,7 @@ impl<D> Namespace<D> {
         }
     }
 
-    /// Keeps an answer. Returns the later try that waits for it.
+    /// Stores an answer. Returns the repetition that waits for it.
     fn keep_answer(
         &mut self,
         now: Timestamp,
@@ -136,7 +137,8 @@ impl<D> Namespace<D> {
         self.sessions.apply(now, Change::Answer { index, key, args }).answered()
     }
 
-    /// Sends an answer: to the link that asked, or, if the client counts, to any of the session.
+    /// Sends an answer to the link that asked for it or, if the client counts its events, to the
+    /// current link of the session.
     fn answer(&self, out: &mut Outbox<D>, to: Waiting, is_counted: bool, args: &Args) -> bool {
         let member = if is_counted { self.member(to.socket.key) } else { self.attached(to.socket) };
         let connection = member.and_then(Member::connection);

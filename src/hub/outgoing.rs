@@ -1,7 +1,7 @@
-//! What the server may send: packets that clients are known to refuse are refused here.
+//! Limits on what the server sends. A packet that clients are known to refuse is refused here.
 //!
 //! A client that refuses a packet closes its connection. If the packet were replayed, the client
-//! would refuse it again whenever it comes back.
+//! would refuse it again each time it comes back.
 
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl ServerConfig {
-    /// Whether clients can take an event, and, if it is to be replayed, whether recovery can keep
+    /// Checks that clients can accept an event and, if it must be logged, that the log can store
     /// it.
     pub(super) fn check_event(&self, event: &Event, is_logged: bool) -> Result<(), EmitError> {
         let limit = self.limits.outgoing_bytes;
@@ -23,7 +23,7 @@ impl ServerConfig {
         self.check_packet(event.json(), event.attachments(), limit)
     }
 
-    /// Whether clients can take an answer.
+    /// Checks that clients can accept an answer.
     pub(super) fn check_answer(&self, args: &Args) -> Result<(), EmitError> {
         self.check_packet(args.json(), args.attachments(), self.limits.outgoing_bytes)
     }

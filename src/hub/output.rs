@@ -1,4 +1,4 @@
-//! What comes out of a hub.
+//! The outputs of a hub.
 
 use super::{
     event::Event,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::id::ConnectionId;
 
-/// What the owner of the links has to do.
+/// An output that the owner of the links must carry out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output<D> {
@@ -14,11 +14,11 @@ pub enum Output<D> {
     Reply {
         /// The link.
         to: ConnectionId,
-        /// What to hand to it.
+        /// The reply.
         reply: Reply,
     },
-    /// Hand a packet to every recipient: [`Link::deliver`](crate::link::Link::deliver).
+    /// Hand a packet to each recipient: [`Link::deliver`](crate::link::Link::deliver).
     Deliver(Delivery),
-    /// Tell the application.
+    /// Report an event to the application.
     Event(Event<D>),
 }

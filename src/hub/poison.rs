@@ -1,8 +1,8 @@
-//! Events that a client refuses whenever they are replayed.
+//! Events that a client refuses each time they are replayed.
 //!
-//! A client that cannot take a packet closes its connection, comes back, and is sent it again. What
-//! tells it from one whose network is bad: it *closes*, in an orderly way, and it has processed
-//! nothing of what was on its way to it.
+//! A client that cannot accept a packet closes its connection, comes back, and is sent the packet
+//! again. It differs from a client with a bad network: it *closes* the connection in an orderly
+//! way, and it has processed nothing of the replay.
 
 use super::{Hub, Output, event::Event, message::Attached, sessions::Change};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl<D: Default> Hub<D> {
-    /// A client has closed its link after what it had missed was on its way.
+    /// A client has closed its link after the replay had begun to leave.
     pub(super) fn note_left(&mut self, now: Timestamp, socket: Attached) {
         if let Some(namespace) = self.namespaces.get_mut(&socket.key.namespace)
             && namespace.attached(socket).is_some()
@@ -21,7 +21,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Tells which event is refused by the client of a session.
+    /// Reports which event the client of a session refuses.
     pub(super) fn report_poison(&mut self, socket: SocketKey) {
         let Some(namespace) = self.namespaces.get(&socket.namespace) else {
             return;
@@ -40,7 +40,7 @@ impl<D: Default> Hub<D> {
     }
 }
 
-/// The event of a packet. It was encoded here, so it may be as large as it is.
+/// Decodes the event of a packet. No size limit applies, because this server encoded the packet.
 fn decode(encoded: &Encoded) -> Option<socket::Event> {
     let mut decoder = Decoder::new(DecoderLimits {
         attachments: usize::MAX,

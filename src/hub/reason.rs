@@ -1,10 +1,10 @@
-//! Why a socket was disconnected, and why a session is over.
+//! Why a socket was disconnected, and why a session has ended.
 
 use core::fmt;
 
 use crate::engine::CloseReason;
 
-/// Why a socket was disconnected; the texts are those of the reference (protocol facts 2.8).
+/// Why a socket was disconnected. The texts are those of the reference (protocol facts 2.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -16,30 +16,30 @@ pub enum DisconnectReason {
     PingTimeout,
     /// The server closed the connection.
     ForcedClose,
-    /// The client broke the protocol of Socket.IO. Its session is over.
+    /// The client broke the protocol of Socket.IO. Its session has ended.
     ProtocolViolation,
-    /// The client sent a packet that the server does not take: see
-    /// [`CloseReason::InvalidPacket`]. Or authentication data that is no object, when it was in the
-    /// namespace.
+    /// The client sent a packet that the server does not accept: see
+    /// [`CloseReason::InvalidPacket`]. Or it was already in the namespace, and sent authentication
+    /// data that is not an object.
     InvalidPacket,
-    /// The client broke the protocol of Engine.IO. Its session is over.
+    /// The client broke the protocol of Engine.IO. Its session has ended.
     ParseError,
     /// Events were emitted to the client faster than it received them.
     Overflow,
     /// The client sent packets faster than
     /// [`packets_per_second`](crate::Limits::packets_per_second) allows.
     RateLimited,
-    /// The client let a packet wait for its attachments for longer than
+    /// The client did not send all attachments of a packet within
     /// [`attachment_timeout`](crate::ServerConfig::attachment_timeout).
     AttachmentTimeout,
-    /// The client came back on another connection before this one was known to be lost.
+    /// The client came back on another connection before the server knew that this one was lost.
     TakenOver,
-    /// The client has sent another CONNECT for the namespace, on the same connection, and that is
-    /// answered now. Its session is over.
+    /// The client has sent another CONNECT for the namespace on the same connection, which is now
+    /// answered. Its session has ended.
     Replaced,
-    /// The client left the namespace. Its session is over.
+    /// The client left the namespace. Its session has ended.
     ClientNamespaceDisconnect,
-    /// The server disconnected the socket. Its session is over.
+    /// The server disconnected the socket. Its session has ended.
     ServerNamespaceDisconnect,
     /// The server is shutting down.
     ServerShuttingDown,
@@ -67,7 +67,8 @@ impl DisconnectReason {
 
     /// Returns whether the session is kept for the client to come back.
     ///
-    /// As in the reference, except that a client that broke the protocol is not waited for.
+    /// As in the reference, except that the session of a client that broke the protocol is not
+    /// kept.
     pub const fn is_recoverable(self) -> bool {
         match self {
             Self::TransportError
@@ -95,14 +96,14 @@ impl From<CloseReason> for DisconnectReason {
             CloseReason::TransportError(_) => Self::TransportError,
             CloseReason::TransportClose => Self::TransportClose,
             CloseReason::PingTimeout => Self::PingTimeout,
-            // Who has joined no namespace has no socket that could be disconnected.
+            // A client that has joined no namespace has no socket that could be disconnected.
             CloseReason::ForcedClose | CloseReason::ConnectTimeout => Self::ForcedClose,
             CloseReason::ParseError(_) => Self::ParseError,
             CloseReason::Overflow => Self::Overflow,
             CloseReason::RateLimited => Self::RateLimited,
             CloseReason::AttachmentTimeout => Self::AttachmentTimeout,
             CloseReason::ServerShutdown => Self::ServerShuttingDown,
-            // Likewise, whose first packet was not understood.
+            // The same is true for a client whose first packet was not understood.
             CloseReason::ProtocolViolation | CloseReason::OtherParser => Self::ProtocolViolation,
             CloseReason::InvalidPacket => Self::InvalidPacket,
             CloseReason::TakenOver => Self::TakenOver,
@@ -111,7 +112,7 @@ impl From<CloseReason> for DisconnectReason {
 }
 
 impl fmt::Display for DisconnectReason {
-    /// The reference's text, and in brackets what that does not tell.
+    /// Writes the reference's text, with more detail in brackets where that text is less exact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProtocolViolation => "forced close (the client broke the protocol)",
@@ -126,23 +127,23 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
-/// Why a parked session is over.
+/// Why a parked session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryCause {
     /// The client did not come back within
     /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
     TimedOut,
-    /// It made room for another one:
+    /// It was removed to make room for another session:
     /// [`parked_sessions`](crate::RecoveryConfig::parked_sessions) was reached.
     Evicted,
     /// The application disconnected the socket.
     Disconnected,
 }
 
-/// Why a session is over.
+/// Why a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndCause {
-    /// It was connected, or its link was lost at that moment.
+    /// It was connected, or had just lost its link.
     Disconnected(DisconnectReason),
     /// It was parked.
     Expired(ExpiryCause),

@@ -1,4 +1,4 @@
-//! Why a client is not let in.
+//! Why a client is rejected.
 
 use alloc::string::String;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::socket::{EncodeError, Encoded, Json, NamespaceName};
 
-/// Why a client is not let into a namespace, as CONNECT_ERROR tells it.
+/// Why a client is rejected from a namespace. CONNECT_ERROR carries it.
 ///
 /// ```
 /// use socketio_proto::hub::Rejection;
@@ -21,16 +21,16 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Makes a rejection with a message and no data.
+    /// Creates a rejection with a message and no data.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), data: None }
     }
 
-    /// Adds data, which the client finds as `err.data`.
+    /// Adds data, which the client gets as `err.data`.
     ///
     /// # Errors
     ///
-    /// [`EncodeError`](crate::socket::EncodeError) if the value is not JSON.
+    /// [`EncodeError`](crate::socket::EncodeError) if the value cannot be written as JSON.
     pub fn data(mut self, data: &impl Serialize) -> Result<Self, EncodeError> {
         self.data = Some(Json::new(data)?);
         Ok(self)

@@ -1,8 +1,9 @@
-//! The name of a CONNECT that the application decides about.
+//! The id of a CONNECT that the application decides about.
 
 use crate::id::ConnectionId;
 
-/// Names a CONNECT that waits for the application's answer. A stale one is a miss.
+/// Identifies a CONNECT that waits for the application's answer. After the answer, it has no
+/// effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectRequest {
     pub(crate) connection: ConnectionId,

@@ -1,4 +1,4 @@
-//! The rooms of a socket, as an event carries them.
+//! The rooms of a socket in an event.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
@@ -6,11 +6,11 @@ use core::fmt;
 use crate::id::SocketId;
 
 /// Names of the rooms of a socket at the moment of an event, as
-/// [`Hub::rooms`](crate::hub::Hub::rooms) gives them: first the one named after its own id,
-/// then the others, each once.
+/// [`Hub::rooms`](crate::hub::Hub::rooms) returns them: first the room named after its own id, then
+/// the others, each once.
 ///
-/// The names are shared with the server: making it copies no text, and allocates nothing for a
-/// socket that is in no other room than its own.
+/// The names are shared with the server. So creating this value copies no text, and allocates
+/// nothing for a socket that is in no other room than its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomNames {
     own: SocketId,
@@ -22,7 +22,7 @@ impl RoomNames {
         Self { own, others: others.collect() }
     }
 
-    /// Returns the names, the one of the socket's own room first.
+    /// Returns the names. The name of the socket's own room comes first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         core::iter::once(self.own.as_str()).chain(self.others.iter().map(|name| &**name))
     }

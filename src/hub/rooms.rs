@@ -1,4 +1,4 @@
-//! Rooms by name, and who is in them.
+//! Rooms by name, and the sockets in them.
 
 use alloc::{
     collections::{BTreeMap, BinaryHeap},
@@ -19,23 +19,23 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Rooms {
     slots: Vec<Room>,
-    /// Ids that may be given to another room, the lowest first, so that the end of the table gets
-    /// free. Those behind the end mean nothing.
+    /// Free ids, the lowest first, so that the end of the table becomes free. Ids behind the end of
+    /// the table are ignored.
     free: BinaryHeap<Reverse<RoomId>>,
     names: BTreeMap<Arc<str>, RoomId>,
 }
 
 #[derive(Debug, Default)]
 struct Room {
-    /// `None` while the id is free, and for the room of everyone.
+    /// `None` if the id is free, and for the room of everyone.
     name: Option<Arc<str>>,
     live: SmallVec<[Occupant; 1]>,
     parked: Vec<u32>,
-    /// Past memberships that name the room.
+    /// The number of past memberships that refer to the room.
     pasts: u32,
 }
 
-/// A connected socket in a room, with what a broadcast needs of it.
+/// A connected socket in a room, with the values that a broadcast needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Occupant {
     pub(super) connection: ConnectionId,
@@ -54,7 +54,7 @@ impl Rooms {
         self.names.get(name).copied()
     }
 
-    /// The name of a room; `None` for the one of everyone.
+    /// The name of a room; `None` for the room of everyone.
     pub(super) fn name(&self, room: RoomId) -> Option<&str> {
         self.slots.get(room.0 as usize)?.name.as_deref()
     }
@@ -98,7 +98,7 @@ impl Rooms {
         self.names.len()
     }
 
-    /// Puts a connected socket into a room and returns its slot there.
+    /// Adds a connected socket to a room and returns its slot there.
     pub(super) fn enter(&mut self, room: RoomId, occupant: Occupant) -> u32 {
         let Some(room) = self.slots.get_mut(room.0 as usize) else {
             return 0;
@@ -107,7 +107,7 @@ impl Rooms {
         last_slot(room.live.len())
     }
 
-    /// Puts a parked socket into a room and returns its slot there.
+    /// Adds a parked socket to a room and returns its slot there.
     pub(super) fn enter_parked(&mut self, room: RoomId, socket: u32) -> u32 {
         let Some(room) = self.slots.get_mut(room.0 as usize) else {
             return 0;
@@ -116,7 +116,7 @@ impl Rooms {
         last_slot(room.parked.len())
     }
 
-    /// Takes a connected socket out of its slot. Returns the socket that has the slot now.
+    /// Removes a connected socket from its slot. Returns the socket that now has the slot.
     pub(super) fn exit(&mut self, room: RoomId, slot: u32) -> Option<u32> {
         let live = &mut self.slots.get_mut(room.0 as usize)?.live;
         let slot = slot as usize;
@@ -129,7 +129,7 @@ impl Rooms {
         live.get(slot).map(|occupant| occupant.socket)
     }
 
-    /// Takes a parked socket out of its slot. Returns the socket that has the slot now.
+    /// Removes a parked socket from its slot. Returns the socket that now has the slot.
     pub(super) fn exit_parked(&mut self, room: RoomId, slot: u32) -> Option<u32> {
         let parked = &mut self.slots.get_mut(room.0 as usize)?.parked;
         let slot = slot as usize;
@@ -155,7 +155,7 @@ impl Rooms {
         }
     }
 
-    /// Whether nobody is in the room and no past membership names it.
+    /// Whether no socket is in the room and no past membership refers to it.
     pub(super) fn is_unused(&self, room: RoomId) -> bool {
         room != RoomId::ALL
             && self.slots.get(room.0 as usize).is_some_and(|room| {
@@ -166,7 +166,7 @@ impl Rooms {
             })
     }
 
-    /// Frees an unused room: its id will name another one.
+    /// Frees an unused room. Its id can be reused.
     pub(super) fn remove(&mut self, room: RoomId) {
         let Some(slot) = self.slots.get_mut(room.0 as usize) else {
             return;
@@ -183,14 +183,14 @@ impl Rooms {
         if (room.0 as usize) < self.slots.len() {
             return Some(room);
         }
-        // The others are behind the end as well.
+        // All other free ids are behind the end, too.
         self.free = BinaryHeap::new();
         None
     }
 
-    /// Gives back the end of the table, if nothing there has a name.
+    /// Frees the end of the table, as far as the rooms there have no names.
     fn drop_free_end(&mut self) {
-        // The first one is that of everyone, which has none and stays.
+        // The first room is the room of everyone. It has no name and stays.
         while self.slots.len() > 1 && self.slots.pop_if(|room| room.name.is_none()).is_some() {}
         if shrink::is_sparse(self.slots.len(), self.slots.capacity()) {
             self.slots.shrink_if_sparse();

@@ -1,4 +1,4 @@
-//! Planned restarts: what recovery needs, as one value from process to process.
+//! Planned restarts: one value carries the state of recovery to the next process.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::fmt;
@@ -19,40 +19,39 @@ use crate::{
     time::Timestamp,
 };
 
-/// Everything that recovery needs of a server: for each namespace the log and the sessions, with
-/// their ids, rooms, data, and what they remember of their clients' events.
+/// The state of recovery of a server: for each namespace the log and the sessions, with their ids,
+/// rooms, data, and what they remember about their clients' events.
 ///
-/// Made by [`Hub::snapshot`], which says what is in it and what
-/// is not. It is plain data for any format of serde: the embedder writes it where the next process
-/// finds it.
+/// Created by [`Hub::snapshot`], whose documentation says what it contains. It is plain data for
+/// any serde format. The embedder stores it where the next process can read it.
 ///
 /// **It contains private ids and undelivered events: keep it as secret as a password file.** Its
 /// `Debug` shows neither.
 ///
-/// Its first field is the version of its form, [`Snapshot::VERSION`]; a snapshot of another version
-/// is refused by `Deserialize`.
+/// Its first field is the version of the format, [`Snapshot::VERSION`]. `Deserialize` refuses a
+/// snapshot of another version.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Snapshot<D> {
     version: Version,
     taken_at: Timestamp,
-    /// Handles go on, so that one of the earlier process names no other socket.
+    /// Generations continue, so that a key of the earlier process never refers to another socket.
     next_generation: u64,
-    /// Those with sessions, by name.
+    /// Namespaces with sessions, by name.
     namespaces: Vec<SessionsSnapshot<D>>,
 }
 
-/// The version of the form, which must be the present one.
+/// The version of the format, which must be the current one.
 #[derive(Clone, Copy)]
 struct Version;
 
-/// Why a snapshot was not restored. The server is as it was before.
+/// Why a snapshot was not restored. The server is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The server has sessions, or has emitted events already.
+    /// The server already has sessions, or has already emitted events.
     #[error("a snapshot is restored before the first client connects")]
     InUse,
-    /// This value contradicts others, or is one that no server writes: the snapshot was damaged or
+    /// This value contradicts others, or no server writes such a value. The snapshot was damaged or
     /// made up.
     #[error("the snapshot is damaged at `{field}`")]
     Inconsistent {
@@ -62,15 +61,15 @@ pub enum RestoreError {
 }
 
 impl<D> Snapshot<D> {
-    /// The version of the form that this version of the crate writes and reads.
+    /// The version of the format that this version of the crate writes and reads.
     pub const VERSION: u32 = 1;
 
-    /// Returns when it was taken.
+    /// Returns when the snapshot was taken.
     pub fn taken_at(&self) -> Timestamp {
         self.taken_at
     }
 
-    /// Returns the number of sessions in it.
+    /// Returns the number of sessions in the snapshot.
     pub fn sessions(&self) -> usize {
         let counts = self.namespaces.iter().map(SessionsSnapshot::len);
         counts.fold(0, usize::saturating_add)
@@ -78,30 +77,32 @@ impl<D> Snapshot<D> {
 }
 
 impl<D: Clone> Hub<D> {
-    /// Takes a snapshot of everything that recovery needs, for a process that takes over after
-    /// this one has ended: clients then recover as if there had been no restart.
+    /// Takes a snapshot of the state of recovery. A process that takes over after this one restores
+    /// it; clients then recover as if there had been no restart.
     ///
-    /// To end a process, close its connections with [`shutdown`](crate::server::Server::shutdown), take all output
-    /// and handle its events, and take the snapshot last. Whatever happens in this process
-    /// afterwards is not known to the next one.
+    /// To end a process, close its connections with [`shutdown`](crate::server::Server::shutdown),
+    /// then carry out all output and handle all events, and take the snapshot last. The next
+    /// process knows nothing of what happens in this process afterwards.
     ///
-    /// * Each session is in it with its ids, data, rooms now and before, and with what it remembers
-    ///   of its client's events. Connected ones count as disconnected at this moment.
-    /// * Each log is in it, with the packets that it holds and with what it knows of those that it
-    ///   does not hold any more.
-    /// * Connections end with their process, and so do the [`ConnectionId`](crate::ConnectionId)s,
-    ///   [`SocketKey`]s and [`AckToken`](super::AckToken)s that the application may hold.
-    /// * Acknowledgements that the application waits for end with the process as well: nobody would
-    ///   know what to do with the answers. An event that asks for one is not replayed after the
-    ///   restart, even with [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events).
-    /// * An event that was [accepted once](super::At::accept_once) counts as handled, whether or not it
-    ///   was acknowledged; if it was not, it will not be. So acknowledge first.
+    /// * It contains each session with its ids, its data, its current and past rooms, and what it
+    ///   remembers about its client's events. Connected sessions count as disconnected at `now`.
+    /// * It contains each log, with its packets and with what it knows about evicted packets.
+    /// * Connections end with their process. So the [`ConnectionId`](crate::ConnectionId)s,
+    ///   [`SocketKey`]s and [`AckToken`](super::AckToken)s that the application holds are not valid
+    ///   in the next process.
+    /// * Acknowledgements that the application waits for also end with the process: the next
+    ///   process would not know what to do with the answers. An event that asks for one is not
+    ///   replayed after the restart, even with
+    ///   [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events).
+    /// * An event that was [accepted once](super::At::accept_once) counts as handled, whether or
+    ///   not it was acknowledged. If it was not, it never will be. So acknowledge events before the
+    ///   snapshot.
     ///
-    /// Takes O(n log n) in the sessions, rooms and packets that are held, and shares the packets' bytes
+    /// Takes O(n log n) in the number of sessions, rooms and packets, and shares the packets' bytes
     /// with the server.
     ///
-    /// With a hub alone, what is still to be polled is not in it, nor are requests on their way from
-    /// links.
+    /// With a hub alone, it contains neither outputs that have not been polled nor requests on
+    /// their way from links.
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -151,7 +152,7 @@ impl<D: Default> Hub<D> {
         Ok(self.keys.values().copied().collect())
     }
 
-    /// Checks everything before anything is changed.
+    /// Checks the whole snapshot before anything is changed.
     fn read(
         &mut self,
         now: Timestamp,
@@ -179,8 +180,8 @@ impl<D: Default> Hub<D> {
         Ok(restored)
     }
 
-    /// Makes a namespace what it was, and ends the sessions that have expired, that are too many,
-    /// or whose namespace there is not any more.
+    /// Restores a namespace. Ends the sessions that have expired, that exceed a limit, or whose
+    /// namespace does not exist any more.
     fn install(&mut self, now: Timestamp, sessions: Sessions<D>) {
         let name = sessions.name().clone();
         let is_served = self.find_namespace(name.as_str()).is_some()

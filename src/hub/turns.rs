@@ -1,11 +1,11 @@
-//! When a recovery has its turn: paced by what it costs, and fair between sessions.
+//! When a recovery has its turn: limited by a rate of cost, and fair between sessions.
 //!
-//! A recovery costs a token, and more for what has to be looked at for it. Tokens come at the
-//! configured rate. Each goes to the claim whose session has been given least: the claims are in
-//! the order of a virtual time, in which a session moves on by what it has paid. So a session that
-//! is claimed again and again, or that missed very much, waits for itself and for nobody else:
-//! others that come meanwhile are let in before it (start-time fair queueing, with the cost paid
-//! in instalments).
+//! A recovery costs one token, and more if it has to examine many packets or rooms. Tokens arrive
+//! at the configured rate. Each token goes to the claim whose session has received least: claims
+//! are ordered by a virtual time, and the virtual time of a session advances by what it has paid.
+//! So a session that is claimed repeatedly, or that missed very much, delays only itself: the
+//! claims of other sessions overtake it. (This is start-time fair queueing, with the cost paid in
+//! instalments.)
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -17,20 +17,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// The claims that wait, at most one of each session.
+/// The waiting claims, at most one per session.
 pub(super) struct Turns {
     /// `None` while recovery is off.
     rate: Option<Rate>,
     tokens: Bucket,
     waiting: BTreeMap<SocketKey, Turn>,
-    /// The same in the order in which they pay.
+    /// The same claims in the order in which they pay.
     order: BTreeSet<Place>,
     arrivals: u64,
-    /// Where in virtual time the claim stood that paid last.
+    /// The virtual time of the claim that paid last.
     clock: u64,
 }
 
-/// Where a claim stands in the order.
+/// The place of a claim in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     /// Virtual time, in tokens.
@@ -39,7 +39,7 @@ struct Place {
     session: SocketKey,
 }
 
-/// A claim that waits.
+/// A waiting claim.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     request: ConnectRequest,
@@ -49,16 +49,16 @@ struct Turn {
     stage: Stage,
 }
 
-/// How much of the cost is known.
+/// How much of the cost of a claim is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// What can be told without looking at the log.
+    /// Only the part that is known without examining the log.
     Arrived,
-    /// All of it.
+    /// The whole cost.
     Estimated,
 }
 
-/// A claim that has paid what it owes.
+/// A claim that has paid its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paid {
     pub(super) session: SocketKey,
@@ -68,7 +68,7 @@ pub(super) struct Paid {
     pub(super) tokens: u64,
 }
 
-/// Tokens that a claim pays at once while others wait.
+/// The number of tokens that a claim pays at once while others wait.
 const INSTALMENT: u64 = 16;
 
 impl Turns {
@@ -83,8 +83,8 @@ impl Turns {
         }
     }
 
-    /// Queues a claim that owes `cost` tokens, of a session that has got as far as `reached` in
-    /// virtual time. It takes the place of an earlier claim of the session, which is returned.
+    /// Queues a claim that costs `cost` tokens. The virtual time of its session is `reached`. It
+    /// takes the place of an earlier claim of the session, which is returned.
     pub(super) fn enter(
         &mut self,
         session: SocketKey,
@@ -93,7 +93,8 @@ impl Turns {
         reached: u64,
     ) -> Option<ConnectRequest> {
         if let Some(turn) = self.waiting.get_mut(&session) {
-            // It has not lost what the earlier one paid, but what is looked at is looked at again.
+            // What the earlier claim paid is not lost, but the new claim has to examine the log
+            // again.
             turn.owed = turn.paid.saturating_add(cost);
             turn.stage = Stage::Arrived;
             return Some(core::mem::replace(&mut turn.request, request));
@@ -106,8 +107,7 @@ impl Turns {
         None
     }
 
-    /// Takes a claim out, if `request` is the one that waits for the session. Returns how far the
-    /// session has got in virtual time.
+    /// Removes the claim of a session, if it is `request`. Returns the virtual time of the session.
     pub(super) fn leave(&mut self, session: SocketKey, request: ConnectRequest) -> Option<u64> {
         let turn = *self.waiting.get(&session).filter(|turn| turn.request == request)?;
         self.waiting.remove(&session);
@@ -115,7 +115,7 @@ impl Turns {
         Some(turn.place.start)
     }
 
-    /// The cost of a claim is known: it owes `cost` tokens in all. Returns whether these are paid.
+    /// Sets the whole cost of a claim to `cost` tokens. Returns whether it is paid.
     pub(super) fn estimate(&mut self, session: SocketKey, cost: u64) -> bool {
         let Some(turn) = self.waiting.get_mut(&session) else {
             return false;
@@ -125,8 +125,8 @@ impl Turns {
         turn.paid >= turn.owed
     }
 
-    /// Gives the tokens that there are to those whose turn it is, until one has paid what it owes.
-    /// That one stays in the queue. `None` if there are no more tokens, or no more claims.
+    /// Gives the available tokens to the claims in their order, until one claim has paid its cost.
+    /// That claim stays in the queue. `None` if there are no more tokens, or no more claims.
     pub(super) fn next_paid(&mut self, now: Timestamp) -> Option<Paid> {
         let rate = self.rate?;
         loop {
@@ -150,7 +150,7 @@ impl Turns {
         }
     }
 
-    /// When the next token can be given to somebody.
+    /// When the next token is available for a waiting claim.
     pub(super) fn deadline(&self) -> Timestamp {
         match self.rate {
             Some(rate) if !self.order.is_empty() => self.tokens.next_at(rate),

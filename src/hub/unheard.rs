@@ -1,15 +1,15 @@
-//! Sockets whose links are not known to have heard that their clients were let in.
+//! Sockets whose links have not confirmed that they know of them.
 //!
-//! A link that has gone by then cannot tell which socket it has lost: all that it knows is its
-//! CONNECT.
+//! A link that closes before it learns of its socket cannot report which socket it has lost: it
+//! knows only its CONNECT.
 
 use alloc::collections::BTreeMap;
 
 use super::message::{Attached, ConnectSerial};
 use crate::id::ConnectionId;
 
-/// By link and namespace, with the CONNECT that is answered. A link that has closed takes its own
-/// out, whether it has heard or not, so nothing stays.
+/// The sockets by link and namespace, with the CONNECT that was answered. When a link closes, its
+/// entries are removed in any case, so none is left over.
 #[derive(Default)]
 pub(super) struct Unheard(BTreeMap<(ConnectionId, u32), (ConnectSerial, Attached)>);
 
@@ -18,7 +18,7 @@ impl Unheard {
         self.0.insert((to, socket.key.namespace), (serial, socket));
     }
 
-    /// The link knows of the socket, and will tell itself when that has lost it.
+    /// The link knows of the socket, and will report itself when the socket loses the link.
     pub(super) fn note_heard(&mut self, from: ConnectionId, socket: Attached) {
         let place = (from, socket.key.namespace);
         if self.0.get(&place).is_some_and(|(_, unheard)| *unheard == socket) {
@@ -26,7 +26,8 @@ impl Unheard {
         }
     }
 
-    /// The socket that a link was given for a CONNECT, if it is not known to have heard so.
+    /// Removes and returns the socket that answered a CONNECT of a link, if the link has not
+    /// confirmed that it knows of it.
     pub(super) fn take(
         &mut self,
         place: (ConnectionId, u32),
