@@ -1,4 +1,5 @@
-//! The connections of a server: by id, by sid, by wire, by deadline, and which have output.
+//! The connections of a pool, indexed by id, by sid, by wire and by deadline, and those with
+//! output.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -13,13 +14,13 @@ use crate::{
     timers::Timers,
 };
 
-/// The connections of a server.
+/// The connections of a pool.
 pub(super) struct Links {
     slots: Slots<Link>,
     sids: SecretIndex<ConnectionId>,
     wires: BTreeMap<WireId, ConnectionId>,
     timers: Timers<ConnectionId>,
-    /// Connections that may have output for their wires. Idle ones are never visited.
+    /// Connections that may have output for their wires. Idle connections are never visited.
     ready: VecDeque<ConnectionId>,
 }
 
@@ -38,7 +39,7 @@ impl Links {
         self.slots.len()
     }
 
-    /// Whether there is no place for one more.
+    /// Whether there is no room for one more connection.
     pub(super) fn is_full(&self) -> bool {
         self.slots.is_full()
     }
@@ -84,8 +85,8 @@ impl Links {
         self.wires.get(&wire).copied()
     }
 
-    /// Sees to the timer and the output of a link that may have changed; a connection that is over
-    /// is not found by its sid any more, and goes when its last output was taken.
+    /// Updates the timer and the output of a link that may have changed. A closed connection is no
+    /// longer found by its sid, and is removed when its last output was taken.
     pub(super) fn settle(&mut self, id: ConnectionId) {
         let Some(link) = self.slots.get_mut(id) else {
             return;
@@ -106,7 +107,7 @@ impl Links {
         }
     }
 
-    /// Queues a packet on one connection; `None` if it is gone.
+    /// Queues a packet on one connection; `None` if the connection is gone.
     pub(super) fn deliver(&mut self, to: ConnectionId, delivery: &Delivery) -> Option<Delivered> {
         let link = self.slots.get_mut(to)?;
         let delivered = link.deliver(delivery);
@@ -131,7 +132,7 @@ impl Links {
             if !link.has_wire_output() {
                 link.set_listed(false);
                 self.ready.pop_front();
-                // The timer of one that is open does not depend on what was taken.
+                // The timer of an open connection does not depend on the output that was taken.
                 if link.is_closed() {
                     self.settle(id);
                 }

@@ -1,15 +1,15 @@
 //! The connections of one thread: their wires, their timers, and the limits on them.
 //!
-//! A [`Pool`] is what a [`Server`](crate::server::Server) has beside its [`Hub`](crate::hub::Hub). A
-//! program with several threads has a pool on each and one hub for all of them:
+//! A [`Server`](crate::server::Server) consists of one [`Hub`](crate::hub::Hub) and one [`Pool`]. A
+//! program with several threads has one pool per thread and one hub for all of them:
 //!
-//! * What happens on a wire of the thread goes into [`Pool::handle_input`].
-//! * [`Output::Request`] goes to [`Hub::handle_request`](crate::hub::Hub::handle_request), in order.
-//!   [`Output::Event`] goes to the application; what it answers goes to the hub.
-//! * [`hub::Output::Reply`](crate::hub::Output::Reply) goes to [`Pool::handle_reply`] of the pool that
-//!   has the connection, and [`hub::Output::Deliver`](crate::hub::Output::Deliver) to
-//!   [`Pool::deliver`] of each pool that has one of the recipients, in the order in which the hub puts
-//!   them out. [`Pool::number_of`] tells which pool has a connection.
+//! * Give each input from a wire of the thread to [`Pool::handle_input`].
+//! * Give each [`Output::Request`] to [`Hub::handle_request`](crate::hub::Hub::handle_request), in
+//!   order. Give each [`Output::Event`] to the application, which answers through the hub.
+//! * Give each [`hub::Output::Reply`](crate::hub::Output::Reply) to [`Pool::handle_reply`] of the
+//!   pool that has the connection. Give each [`hub::Output::Deliver`](crate::hub::Output::Deliver)
+//!   to [`Pool::deliver`] of every pool that has one of the recipients. Keep the order in which the
+//!   hub outputs them. [`Pool::number_of`] returns the pool of a connection.
 
 mod input;
 mod links;
@@ -37,10 +37,49 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a packet may have beyond its event: its type, a namespace, an id, an offset.
+/// The maximum size of the parts of a packet besides its event: type, namespace, id, offset.
 const ENVELOPE_BYTES: usize = 512;
 
 /// The connections of one thread. `D` is the application's own data of a socket.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use socketio_proto::engine::{Method, RequestHead};
+/// use socketio_proto::hub::{self, Hub};
+/// use socketio_proto::pool::{Input, Output, Pool};
+/// use socketio_proto::{ServerConfig, Timestamp, WireId};
+///
+/// let config = Arc::new(ServerConfig::new());
+/// let mut entropy = |dest: &mut [u8]| dest.fill(7); // a real one is random
+/// let mut hub = Hub::<()>::new(config.clone(), entropy)?;
+/// let mut pool = Pool::<()>::new(config, 0, &mut entropy)?;
+/// let now = Timestamp::ZERO;
+///
+/// // GET /socket.io/?EIO=4&transport=polling
+/// let query = "EIO=4&transport=polling";
+/// let head =
+///     RequestHead { method: Method::Get, query, upgrade: false, origin: None, binary: false };
+/// pool.handle_input(now, Input::Request { wire: WireId(1), head, body: None }, &mut entropy);
+/// while let Some(output) = pool.poll_output() {
+///     match output {
+///         Output::Request { from, request } => hub.handle_request(now, from, request),
+///         Output::Respond { response, .. } => assert_eq!(response.status, 200),
+///         _ => {} // write to a WebSocket, or tell the application
+///     }
+/// }
+/// while let Some(output) = hub.poll_output() {
+///     match output {
+///         hub::Output::Reply { to, reply } => pool.handle_reply(now, to, reply),
+///         hub::Output::Deliver(delivery) => {
+///             pool.deliver(&delivery);
+///         }
+///         _ => {} // tell the application
+///     }
+/// }
+/// assert_eq!(pool.connections(), 1);
+/// # Ok::<(), socketio_proto::ConfigError>(())
+/// ```
 pub struct Pool<D = ()> {
     number: u8,
     config: Arc<ServerConfig>,
@@ -51,16 +90,17 @@ pub struct Pool<D = ()> {
     answers: VecDeque<engine::Output>,
     now: Timestamp,
     handshakes: Bucket,
-    /// What the hub does not know of.
+    /// Counters of decisions that the hub does not see.
     totals: Totals,
 }
 
 impl<D> Pool<D> {
-    /// Makes a pool without connections. Each pool of one hub has a number of its own.
+    /// Creates a pool without connections. Each pool of a hub needs a different number.
     ///
     /// The limits on [connections](crate::Limits::connections) and
-    /// [handshakes](crate::Limits::handshakes_per_second) are those of one pool: a program with
-    /// several divides what it can bear by their number. A pool has at most 2^24 connections.
+    /// [handshakes](crate::Limits::handshakes_per_second) apply to each pool separately. A program
+    /// with several pools divides its total limits by the number of pools. A pool has at most 2^24
+    /// connections.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -97,10 +137,10 @@ impl<D> Pool<D> {
         }
     }
 
-    /// Takes what happened on a wire, or that it is time. A handshake draws its id from `entropy`.
+    /// Handles an input from a wire, or a timeout. A handshake draws its session id from `entropy`.
     ///
-    /// A `now` earlier than before counts as that. A wire that is not known, or that is still in use
-    /// where a new one is meant, is ignored and counted.
+    /// If `now` is earlier than in a previous call, the previous time is used. An input for an
+    /// unknown wire, or a new wire with an id that is still in use, is ignored and counted.
     #[inline]
     pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>, entropy: &mut dyn Entropy) {
         let now = self.advance(now);
@@ -134,7 +174,7 @@ impl<D> Pool<D> {
         }
     }
 
-    /// [`Input::Timeout`] of an owner whose timers are late by `lateness`.
+    /// Handles [`Input::Timeout`] when the timers of the owner are late by `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         while let Some(connection) = self.links.pop_due(now) {
             self.with_link(connection, |link| link.handle_timeout(now, lateness));
@@ -148,7 +188,7 @@ impl<D> Pool<D> {
         }
     }
 
-    /// Takes a reply of the hub to one connection.
+    /// Handles a reply of the hub to one connection.
     pub fn handle_reply(&mut self, now: Timestamp, to: ConnectionId, reply: Reply) {
         let now = self.advance(now);
         self.with_link(to, |link| link.handle_reply(now, reply));
@@ -159,8 +199,8 @@ impl<D> Pool<D> {
         slots::number_of(connection)
     }
 
-    /// Queues a packet on those of its recipients that are in this pool. Returns what has become of
-    /// it there.
+    /// Queues a packet for those of its recipients that are in this pool. Returns how many of them
+    /// accepted, dropped or refused it.
     pub fn deliver(&mut self, delivery: &Delivery) -> Reach {
         let mut reach = Reach::default();
         self.deliver_into(delivery, &mut reach);
@@ -184,7 +224,7 @@ impl<D> Pool<D> {
                     reach.closed = reach.closed.saturating_add(1);
                     self.with_link(*to, |_| ());
                 }
-                // Only here it costs nothing to look at whose it is.
+                // Check the pool's number only here, where it does not slow down the usual case.
                 None if slots::number_of(*to) != self.number => {
                     reach.sockets = reach.sockets.saturating_sub(1);
                 }
@@ -193,8 +233,8 @@ impl<D> Pool<D> {
         }
     }
 
-    /// Refuses an event for a connection that has no room for it. One that is replayed need not fit
-    /// if its client does not read.
+    /// Refuses an event if the queue of the connection has no room for it. Accepts an event that
+    /// recovery replays even if it does not fit, when the client does not read.
     pub(crate) fn check_room(
         &mut self,
         to: ConnectionId,
@@ -215,7 +255,7 @@ impl<D> Pool<D> {
         Err(EmitError::QueueFull)
     }
 
-    /// Takes the next thing to do. `None` until the next call that changes something.
+    /// Returns the next output to carry out. `None` until the next call that causes output.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<D>> {
         if let Some(said) = self.said.pop_front() {
@@ -239,14 +279,14 @@ impl<D> Pool<D> {
         self.answers.pop_front()
     }
 
-    /// The next thing to do with a wire of a connection.
+    /// The next output for a wire of a connection.
     #[inline]
     pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {
         self.links.poll_wire()
     }
 
-    /// When [`Input::Timeout`] is due: in the past while there is output, `None` while nothing is
-    /// to be waited for.
+    /// Returns when [`Input::Timeout`] is due. The time is in the past while there is output.
+    /// `None` means that no timer is set.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let has_output = !self.said.is_empty() || self.has_wire_output();
@@ -257,7 +297,7 @@ impl<D> Pool<D> {
         !self.answers.is_empty() || self.links.has_wire_output()
     }
 
-    /// The moment that the connections wait for, whatever is to be drained.
+    /// The earliest timer of the connections, whether or not there is output.
     pub(crate) fn timer(&self) -> Timestamp {
         self.links.deadline()
     }
@@ -272,22 +312,22 @@ impl<D> Pool<D> {
         self.links.len()
     }
 
-    /// Stops sending on a WebSocket that does not take frames at present.
+    /// Stops sending on a WebSocket that accepts no more frames for now.
     pub fn pause(&mut self, wire: WireId) {
         if let Some(connection) = self.links.connection_of(wire) {
             self.with_link(connection, |link| link.pause(wire));
         }
     }
 
-    /// Goes on sending on a WebSocket.
+    /// Resumes sending on a WebSocket.
     pub fn resume(&mut self, wire: WireId) {
         if let Some(connection) = self.links.connection_of(wire) {
             self.with_link(connection, |link| link.resume(wire));
         }
     }
 
-    /// Closes a connection as if its link had failed: its sockets are parked, and their clients
-    /// come back by themselves. Returns false if it is over already.
+    /// Closes a connection as if its link had failed: its sockets are parked, and the client
+    /// reconnects by itself. Returns false if the connection is already closed.
     pub fn close_connection(&mut self, now: Timestamp, connection: ConnectionId) -> bool {
         let now = self.advance(now);
         let is_known = self.links.get(connection).is_some();
@@ -297,8 +337,8 @@ impl<D> Pool<D> {
         is_known
     }
 
-    /// Closes all connections at once. Sessions are parked, and clients come back by themselves:
-    /// to another process, or to this one.
+    /// Closes all connections at once. Sessions are parked, and clients reconnect by themselves: to
+    /// another process, or to this one.
     pub fn shutdown(&mut self, now: Timestamp) {
         let now = self.advance(now);
         let connections: Vec<ConnectionId> = self.links.ids().collect();
@@ -307,12 +347,12 @@ impl<D> Pool<D> {
         }
     }
 
-    /// What was counted here and not by the hub.
+    /// Counters of the pool, which the hub does not have.
     pub(crate) fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// Runs `f` on a link, takes what it has to say and sees to its timer.
+    /// Runs `f` on a link, then takes its requests and events and updates its timer.
     fn with_link(&mut self, connection: ConnectionId, f: impl FnOnce(&mut Link)) {
         let Some(link) = self.links.get_mut(connection) else {
             increment(&mut self.totals.stale);
@@ -345,7 +385,7 @@ impl<D> Pool<D> {
     }
 }
 
-/// The event of a link for whoever has many.
+/// Adds the connection to the event of a link.
 fn named<D>(connection: ConnectionId, event: link::Event) -> Output<D> {
     Output::Event(match event {
         link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },

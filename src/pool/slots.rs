@@ -1,4 +1,4 @@
-//! Places in a table whose names are never used twice.
+//! A table of values whose ids are never used twice.
 
 use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
@@ -8,22 +8,22 @@ use crate::{
     shrink::{self, Shrink as _},
 };
 
-/// A table of values by names, each of them the number of a place and how many values that place has
-/// had before.
+/// A table of values by id. An id consists of the index of a slot and its generation, which counts
+/// the earlier values of the slot.
 ///
-/// A place that has had as many as can be counted is not used any more, so that no name comes again,
-/// however many values come and go. That costs one empty place (about 150 bytes) for every 2^31
-/// values or more. The end of the table is given back when the rest would do with a quarter of its
-/// room, and where the table grows again, places begin behind all that were given back. Only those that
-/// have had 2^31 values are kept, which are never more than were in use at a time.
+/// A slot whose generation cannot increase any more is retired, so no id is used twice. This costs
+/// one empty slot (about 150 bytes) per 2^31 values or more. The end of the table is freed when a
+/// quarter of the table would be enough for the values in it. When the table grows again, new slots
+/// start after the highest generation that was freed. Only slots that have had 2^31 values are not
+/// freed. There are never more of them than were in use at the same time.
 pub(super) struct Slots<T> {
     table: Vec<Slot<T>>,
-    /// Places that are free, and some that were given back.
+    /// Free slots. Some of them may no longer exist, because the end of the table was freed.
     free: BinaryHeap<Reverse<u32>>,
     len: usize,
-    /// Where the generations of new places begin.
+    /// The first generation of new slots.
     floor: u32,
-    /// What the numbers of places are combined with in names: the number of the table.
+    /// The number of the table, shifted. It is combined with the index in each id.
     base: u32,
 }
 
@@ -32,21 +32,21 @@ struct Slot<T> {
     generation: u32,
 }
 
-/// Bits of the number of a place. Those above it number the table.
+/// The number of bits of an index. The bits above contain the number of the table.
 const PLACE_BITS: u32 = 24;
-/// A place of this generation is worn out.
+/// A slot with this generation is retired.
 const WORN_OUT: u32 = u32::MAX;
-/// A place of a higher generation is not given back.
+/// A slot with a higher generation is not freed.
 const GIVEN_BACK_MAX: u32 = u32::MAX / 2;
 
 impl<T> Slots<T> {
-    /// Makes an empty table. Names of tables with other numbers are misses.
+    /// Creates an empty table. Ids of tables with other numbers are not found in it.
     pub(super) const fn new(number: u8) -> Self {
         let base = (number as u32) << PLACE_BITS;
         Self { table: Vec::new(), free: BinaryHeap::new(), len: 0, floor: 0, base }
     }
 
-    /// Whether there is no place for one more.
+    /// Whether there is no free slot and no room for a new one.
     pub(super) fn is_full(&self) -> bool {
         self.free.is_empty() && self.table.len() >> PLACE_BITS > 0
     }
@@ -104,7 +104,8 @@ impl<T> Slots<T> {
         slots.map(|(index, slot): (u32, _)| pack(index ^ self.base, slot.generation))
     }
 
-    /// The place and its generation. That of another table is behind the end of this one.
+    /// The index and the generation. The index of an id from another table is beyond the end of
+    /// this table.
     fn unpack(&self, id: ConnectionId) -> (u32, u32) {
         let raw = id.as_raw();
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of what was packed")]
@@ -112,7 +113,8 @@ impl<T> Slots<T> {
         (index ^ self.base, generation)
     }
 
-    /// The first free place. If it was given back, so were all that are free.
+    /// The free slot with the lowest index. If that slot no longer exists, no other free slot
+    /// exists.
     fn take_free(&mut self) -> Option<u32> {
         let Reverse(index) = self.free.pop()?;
         if (index as usize) < self.table.len() {
@@ -140,7 +142,7 @@ impl<T> Slots<T> {
     }
 }
 
-/// The number of the table that a name is from.
+/// The number of the table that an id is from.
 pub(super) fn number_of(id: ConnectionId) -> u8 {
     (id.as_raw() >> (32 + PLACE_BITS)) as u8
 }
@@ -159,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// A table whose next place has the generation `floor`.
+    /// A table whose next slot has the generation `floor`.
     fn worn(floor: u32) -> Slots<u32> {
         Slots { floor, ..Slots::new(0) }
     }
@@ -209,7 +211,7 @@ mod tests {
         for _ in 0..20 {
             let round: Vec<_> = (0..1_000).map(|value| slots.insert(value)).collect();
             assert!(round.iter().all(|name| names.insert(*name)), "a name came again");
-            // Some leave and others come before all leave.
+            // Some values are removed and others inserted before all are removed.
             for name in round.iter().rev().take(10) {
                 slots.remove(*name);
             }
