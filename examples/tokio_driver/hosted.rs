@@ -85,7 +85,7 @@ impl<A: App> Machine for Hosted<A> {
         loop {
             return Some(match self.server.poll_output()? {
                 Output::Event(event) => {
-                    if let Event::ConnectionOpened { connection } = event
+                    if let Event::ConnectionOpened { connection, .. } = event
                         && let Some(request) = request
                     {
                         self.app.handle_handshake(connection, request);

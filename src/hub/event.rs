@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause, RoomNames};
 use crate::{
     engine::CloseReason,
-    id::{AckId, ConnectionId, SocketId, SocketKey},
+    id::{AckId, ConnectionId, SocketId, SocketKey, WireId},
     recovery::RecoveryOutcome,
     socket::{self, Args, Json, NamespaceName},
 };
@@ -20,9 +20,15 @@ use crate::{
 #[non_exhaustive]
 pub enum Event<D> {
     /// A client has opened an Engine.IO session.
+    ///
+    /// It comes out before anything else about the connection, and within the input that made it: so
+    /// an embedder that keeps what it knows of a request (headers, cookies, address, query) under its
+    /// wire finds it for each [`ConnectRequested`](Self::ConnectRequested) by the connection.
     ConnectionOpened {
         /// The connection.
         connection: ConnectionId,
+        /// The wire of the handshake.
+        wire: WireId,
     },
     /// A connection has moved from HTTP long-polling to WebSocket.
     ConnectionUpgraded {

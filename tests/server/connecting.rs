@@ -536,3 +536,25 @@ fn a_ping_is_due_although_nothing_was_drained() {
     assert_eq!(frames.len(), 2, "{frames:?}");
     assert!(frames[0].starts_with("0{") && frames[1] == "2", "{frames:?}");
 }
+
+/// What an embedder knows of a request, it finds for the CONNECT that the application decides about.
+#[test]
+fn a_connect_leads_to_the_request_of_its_connection() {
+    let mut world = world();
+    world.auto_accept = false;
+    let clients = [world.open(), world.open()];
+    world.send(clients[1], "40");
+    let mut requests = std::collections::BTreeMap::new();
+    let mut asked = Vec::new();
+    for event in world.events.drain(..) {
+        match event {
+            Event::ConnectionOpened { connection, wire } => {
+                requests.insert(connection, wire);
+            }
+            Event::ConnectRequested { connection, .. } => asked.push(requests[&connection]),
+            _ => {}
+        }
+    }
+    assert_eq!(asked, [clients[1].wire]);
+    assert_eq!(requests.len(), 2);
+}

@@ -90,7 +90,7 @@ impl World {
     fn handle_event(&mut self, event: Event<Data>) {
         self.tell(|| format!("server: {event:?}"));
         match event {
-            Event::ConnectionOpened { connection } => {
+            Event::ConnectionOpened { connection, .. } => {
                 let client = self.sender.expect("somebody opened it");
                 let state = Connection { client, is_open: true, is_left: false };
                 assert!(self.connections.insert(connection, state).is_none(), "a new one");

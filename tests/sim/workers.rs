@@ -159,7 +159,7 @@ impl Workers {
         self.wires.insert(wire, connection);
         let slot = Slot { link, up_at: self.now, down_at: self.now };
         self.links.insert(connection, slot);
-        self.out.push_back(Output::Event(Event::ConnectionOpened { connection }));
+        self.out.push_back(Output::Event(Event::ConnectionOpened { connection, wire }));
         self.collect(connection);
     }
 

@@ -201,7 +201,7 @@ impl<'a> World<'a> {
 
     fn handle_event(&mut self, event: Event<u32>) {
         match event {
-            Event::ConnectionOpened { connection } => {
+            Event::ConnectionOpened { connection, .. } => {
                 assert!(self.connections.insert(connection), "a new one");
             }
             Event::ConnectionUpgraded { connection } => {
