@@ -1,4 +1,4 @@
-//! How claims are paced: what they cost, and what is held for them while they wait.
+//! Pacing of claims: what they cost, and which sessions are held for them while they wait.
 
 use super::{
     Hub,
@@ -12,24 +12,24 @@ use crate::{
     engine::CloseReason, id::SocketKey, recovery::Refusal, stats::increment, time::Timestamp,
 };
 
-/// A session that does not expire, because it was claimed in time.
+/// A session that is held, so that it does not expire: it was claimed in time.
 #[derive(Clone, Copy)]
 pub(super) struct Held {
     pub(super) socket: SocketKey,
-    /// What the client has processed, if its offset is one of the session: from there on the log
-    /// keeps what it has.
+    /// The position up to which the client has processed everything, if its offset is valid for the
+    /// session. The log keeps the packets after it.
     pub(super) position: Result<u64, Refusal>,
-    /// When it is let go of, whether the application has answered or not.
+    /// When the session is released, even if the application has not answered.
     pub(super) until: Timestamp,
 }
 
-/// Packets to look at that cost as much as the claim itself.
+/// The number of packets to examine that costs one token.
 const PACKETS_PER_TOKEN: usize = 256;
-/// Rooms to look at that cost as much.
+/// The number of rooms to examine that costs one token.
 const ROOMS_PER_TOKEN: usize = 32;
 
 impl<D: Default> Hub<D> {
-    /// Looks at the claims that have had to wait, as far as their rate allows.
+    /// Serves waiting claims, as far as their rate allows.
     pub(super) fn serve_claims(&mut self, now: Timestamp) {
         while let Some(Paid { session, request, stage, tokens }) =
             self.connects.turns.next_paid(now)
@@ -50,13 +50,16 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Queues the claim of a session and keeps the session for it until the claim is decided, since
-    /// it came in time. Returns false if the claim need not wait.
+    /// Queues a claim, and holds its session until the claim is decided, because the claim came in
+    /// time. Returns false if the claim need not wait.
     ///
-    /// A newer claim replaces one that waits: it is as if that had been let in and the session had
-    /// then been taken over. One whose client has asked anew (`is_anew`) after its turn had come,
-    /// and before it was answered, has made nothing of that turn: so the newer one has it, but only
-    /// once, and if it costs no more. Without that, a client that asks in step with the rate would miss its turn each time.
+    /// A newer claim replaces a waiting claim, as if the older one had been accepted and the
+    /// session had then been taken over.
+    ///
+    /// If a client sends a new CONNECT (`is_anew`) after the turn of its claim and before the
+    /// answer, that turn had no result. Then the new claim uses the turn, but only once, and only
+    /// if it costs no more. Otherwise a client that sends CONNECT in step with the rate would miss
+    /// its turn each time.
     pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
         let (now, Held { socket, position, .. }) = (self.now, held);
         let held = self.with_namespace(socket.namespace, |namespace, _| {
@@ -83,7 +86,7 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    /// Looks at the claims after one has come.
+    /// Serves waiting claims after a new one has arrived.
     pub(super) fn serve_newest(&mut self, now: Timestamp, request: ConnectRequest) {
         self.serve_claims(now);
         let held = self.connects.held(request);
@@ -92,14 +95,14 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// What the claim of a session costs at the least, in tokens.
+    /// The minimum cost of a claim of a session, in tokens.
     fn base_cost(&self, socket: SocketKey) -> u64 {
         let namespace = self.namespaces.get(&socket.namespace);
         let rooms = namespace.map_or(0, |it| it.sessions.rooms_to_look_at(socket.index));
         (rooms / ROOMS_PER_TOKEN).saturating_add(1) as u64
     }
 
-    /// What it costs in all.
+    /// The whole cost of a claim, in tokens.
     fn cost(&self, socket: SocketKey, request: ConnectRequest) -> u64 {
         let held = self.connects.held(request);
         let position = held.and_then(|held| held.position.ok());
@@ -124,7 +127,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Lets go of the session that was held for a request, at the end of this step.
+    /// Releases the session that was held for a request, at the end of this step.
     pub(super) fn release(&mut self, request: ConnectRequest, held: Option<Held>) {
         if let Some(held) = held {
             self.connects.overdue.remove(&(held.until, request));
@@ -133,8 +136,8 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Lets go of the sessions of claims that the application has not answered for too long. It may
-    /// answer yet: then the session is given back if it is still there.
+    /// Releases the sessions of claims that the application has not answered in time. It may still
+    /// answer: then the session is recovered if it still exists.
     pub(super) fn release_overdue(&mut self, now: Timestamp) {
         while let Some((_, request)) = self.connects.pop_overdue(now) {
             let held = self.connects.take_held(request);
@@ -143,14 +146,14 @@ impl<D: Default> Hub<D> {
         self.end_released(now);
     }
 
-    /// Ends sessions that nothing but claims has kept, when these were decided against them. To be
-    /// called at the end of each step, so that no timer is due in the past.
+    /// Ends sessions that only claims have kept, when these claims did not recover them. Call this
+    /// at the end of each step, so that no timer is due in the past.
     pub(super) fn end_released(&mut self, now: Timestamp) {
         for Held { socket, position, .. } in core::mem::take(&mut self.connects.released) {
             let Some(namespace) = self.namespaces.get_mut(&socket.namespace) else {
                 continue;
             };
-            // The timer is seen to when the session is over, since its time may be long past.
+            // Update the timer only after the session has ended, since its expiry may be long past.
             let SocketKey { index, generation, .. } = socket;
             let position = position.ok();
             namespace.sessions.apply(now, Change::Release { index, generation, position });

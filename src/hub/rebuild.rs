@@ -1,4 +1,5 @@
-//! The changes of a hub, made again, give the same sessions and the same logs, byte for byte.
+//! If the recorded changes of a hub are applied again, they produce the same sessions and the same
+//! logs, byte for byte.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +26,7 @@ use crate::{
     socket::{self, Args, Json, NamespaceName},
 };
 
-/// One step of a tape: what is done, and three choices for it.
+/// One step of a tape: an action and three parameters.
 type Step = [u8; 4];
 
 const NAMESPACES: [&str; 4] = ["/", "/static", "/dynamic-1", "/dynamic-2"];
@@ -75,7 +76,7 @@ fn record(hub: &mut Hub<u32>) -> Entries<u32> {
 
 type Rebuilt = BTreeMap<NamespaceName, Sessions<u32>>;
 
-/// Makes what was recorded happen again.
+/// Applies the recorded changes again.
 fn replay(rebuilt: &mut Rebuilt, config: &Arc<ServerConfig>, entries: &Entries<u32>) {
     for entry in entries.lock().unwrap().iter().cloned() {
         match entry {
@@ -94,7 +95,7 @@ fn replay(rebuilt: &mut Rebuilt, config: &Arc<ServerConfig>, entries: &Entries<u
     }
 }
 
-/// All that there is of sessions and logs.
+/// Dumps the whole state of sessions and logs.
 fn dump<'a>(all: impl Iterator<Item = &'a Sessions<u32>>, now: Timestamp) -> Vec<[String; 2]> {
     let mut dumps: Vec<[String; 2]> = all
         .map(|sessions| {
@@ -119,7 +120,8 @@ fn assert_rebuilt(tape: &Tape, rebuilt: &Rebuilt) {
     assert_eq!(with_keys.collect::<BTreeSet<_>>(), indexed, "the index of private ids");
 }
 
-/// Plays a tape, goes on after a restart, and makes both happen again. Returns the kinds of changes.
+/// Plays a tape, restarts, plays a second tape, and applies the recorded changes of both again.
+/// Returns the kinds of changes.
 fn play(flags: u8, steps: &[Step], after_restart: &[Step]) -> BTreeSet<&'static str> {
     let config = config(flags);
     let mut tape = Tape::new(hub(&config));
@@ -156,7 +158,7 @@ fn play(flags: u8, steps: &[Step], after_restart: &[Step]) -> BTreeSet<&'static 
     kinds.collect()
 }
 
-/// A hub and what its clients and its application hold.
+/// A hub, and the state of its clients and its application.
 struct Tape {
     hub: Hub<u32>,
     now: Timestamp,
@@ -236,7 +238,7 @@ impl Tape {
         self.request(connection, kind);
     }
 
-    /// The application answers, or the client takes back what it has asked for.
+    /// The application answers a request, or the client withdraws it.
     fn decide(&mut self, a: u8, b: u8) {
         let Some(request) = pick(&self.requests, b) else {
             return;
@@ -281,7 +283,7 @@ impl Tape {
             }
             5 => drop(self.hub.at(self.now).set_data(key, u32::from(c))),
             6 => drop(self.hub.at(self.now).update_data(key, |data| *data += u32::from(c))),
-            // Rooms of the names of sessions.
+            // Rooms named after sessions.
             _ => {
                 let id = self.hub.socket_id(key).map(|id| id.to_string());
                 let everyone = Audience::all();
@@ -317,7 +319,7 @@ impl Tape {
         }
     }
 
-    /// Something from a client, or the application's answer to it.
+    /// A message from a client, or the application's answer to it.
     fn receive(&mut self, socket: Attached, b: u8, c: u8) {
         let from = self.hub.connection(socket.key).unwrap_or(ConnectionId::from_raw(9));
         let args = Args::new(&(c,)).unwrap();

@@ -1,21 +1,23 @@
-//! How often in a row a client has refused the same replay.
+//! Counts how many times in a row a client has refused the same replay.
 
 use super::{Effect, Sessions};
 use crate::{socket::Encoded, time::Timestamp};
 
-/// The replays that a session was sent from one position. Forgotten when it has got on.
+/// The replays from one position that a session was sent. Forgotten when the client has processed
+/// more.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    /// What the client had processed.
+    /// The position up to which the client had processed everything.
     position: u64,
     /// When the latest replay was sent.
     at: Timestamp,
-    /// How many of them the client has refused.
+    /// How many of the replays the client has refused.
     refused: u32,
 }
 
 impl<D> Sessions<D> {
-    /// The client is sent what it has missed since `position`, if that is anything.
+    /// Records that the client is sent the packets that it has missed since `position`, if there
+    /// are any.
     pub(super) fn begin_attempt(
         &mut self,
         now: Timestamp,
@@ -32,8 +34,8 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// The client has closed its link after the replay had begun to leave. If it
-    /// was not soon, that says nothing: a client whose network is bad closes when it misses pings.
+    /// Records that the client has closed its link after the replay had begun to leave. A late
+    /// close is ignored: a client with a bad network closes when it misses pings.
     pub(super) fn note_left(&mut self, now: Timestamp, index: u32) -> Effect<D> {
         let soon = self.config.ping_interval.saturating_add(self.config.ping_timeout);
         if let Some(attempts) = self.attempts.get_mut(&index)
@@ -56,8 +58,8 @@ impl<D> Sessions<D> {
         self.missed(index, position).ok()?.into_iter().next()
     }
 
-    /// Whether a client that has processed what it missed comes back with another offset. Events
-    /// that ask for an acknowledgement have none.
+    /// Whether the client would come back with another offset after it has processed the replay.
+    /// Events that ask for an acknowledgement have no offset.
     fn moves_on(&self, index: u32, position: u64) -> bool {
         let asks = self.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
         let Some(member) = self.members.get(index as usize).filter(|_| asks) else {

@@ -1,4 +1,4 @@
-//! What can happen to the sessions and the log of a namespace, as values.
+//! Changes of the sessions and the log of a namespace, as values.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -10,39 +10,39 @@ use crate::{
     socket::{Args, Encoded, Event},
 };
 
-/// One change. It takes effect between two packets of the log, and says all that it depends on:
-/// what is drawn at random or counted elsewhere is part of it. So the same changes at the same times
-/// make the same sessions.
+/// One change. It takes effect between two packets of the log, and contains everything that it
+/// depends on, also random values and counters from elsewhere. So the same changes at the same
+/// times produce the same sessions.
 ///
-/// It borrows what is large; [`Change::into_owned`] makes a value to keep.
+/// It borrows large values. [`Change::into_owned`] converts it to a value that borrows nothing.
 #[derive(Clone, Debug)]
 pub(in crate::hub) enum Change<'a, D> {
-    /// A session begins: connected, in the room named after its id.
+    /// A session begins. It is connected, and in the room named after its id.
     Open(Birth<D>),
-    /// A session gets a link, a new one if it has one.
+    /// A session gets a link, which replaces the link that it has.
     Attach {
         index: u32,
         connection: ConnectionId,
-        /// The request that is given the session.
+        /// The request that gets the session.
         claimed: u64,
     },
-    /// A session has lost its link and is kept.
+    /// A session has lost its link and is parked.
     Park { index: u32 },
-    /// A session is over.
+    /// A session ends.
     End { index: u32, cause: EndCause },
     /// A session joins a room from the next packet on.
     Join { index: u32, room: Cow<'a, str> },
     /// A session leaves a room from the next packet on. It stays in the one named after its id.
     Leave { index: u32, room: Cow<'a, str> },
-    /// The application's data of a session are these.
+    /// The application replaces its data of a session.
     SetData { index: u32, data: D },
-    /// The server takes the id of an acknowledgement that it will ask for.
+    /// The server reserves the id of an acknowledgement that it will ask for.
     TakeAckId { id: u64 },
-    /// The server emits an event, which is logged or not.
+    /// The server emits an event, logged or not logged.
     Publish {
         to: Cow<'a, Addressees>,
         event: Cow<'a, Event>,
-        /// The acknowledgement that the event asks for.
+        /// The id of the acknowledgement that the event asks for.
         ack: Option<u64>,
         is_logged: bool,
     },
@@ -52,59 +52,61 @@ pub(in crate::hub) enum Change<'a, D> {
     ExpireLog,
     /// A client that counts its events has sent one.
     Count { index: u32 },
-    /// The application accepts an event by its offset, if it is new.
+    /// The application accepts an event with a client offset, if it is new.
     Accept {
         index: u32,
         offset: Cow<'a, str>,
-        /// The try that asks for an acknowledgement.
+        /// The attempt that asks for an acknowledgement.
         waiting: Option<Waiting>,
     },
     /// The application answers an event.
     Answer { index: u32, key: AnswerKey, args: Cow<'a, Args> },
-    /// The application could not handle an event, which is known by a number, an offset, or both.
+    /// The application could not handle an event, which has an id, an offset, or both.
     Withdraw { index: u32, id: Option<u64>, offset: Option<Cow<'a, str>> },
-    /// A client that counts its events asks how many have arrived, and for these answers.
+    /// A client that counts its events asks how many have arrived, and asks for the answers to
+    /// these.
     Question { index: u32, ids: Vec<u64> },
-    /// A claim of a session waits: the session, and what the log has after `position`, is kept.
+    /// A claim of a session waits. The session and the packets in the log after `position` are
+    /// kept.
     Hold { index: u32, position: Option<u64> },
-    /// The claim is decided. The session may be over.
+    /// The claim is decided. The session may have ended.
     Release { index: u32, generation: Generation, position: Option<u64> },
-    /// The claims of a session have got that far in the virtual time of their queue.
+    /// The virtual time of a session in the queue of claims is now `reached`.
     Reach { index: u32, generation: Generation, reached: u64 },
-    /// A claim has had its turn, for which it has paid so many tokens, and nothing is known to have
-    /// come of it. None if another one makes up for it.
+    /// A claim has had its turn, for which it has paid `paid` tokens, and the turn is not known to
+    /// have had a result. `paid` is 0 if another claim uses the turn.
     SpareTurn { index: u32, generation: Generation, paid: u64 },
-    /// The client is sent what it has missed since `position`.
+    /// The client is sent the packets that it has missed since `position`.
     Replay { index: u32, position: u64, is_empty: bool },
     /// The client has closed its link after the replay had begun to leave.
     Refuse { index: u32 },
 }
 
-/// What a change has led to.
+/// The result of a change.
 #[derive(Debug)]
 pub(in crate::hub) enum Effect<D> {
-    /// Nothing: the session is not known, or was so before.
+    /// Nothing has changed: the session does not exist, or was already in that state.
     None,
-    /// What the change says.
+    /// The change was made.
     Done,
-    /// A session has begun, at this place.
+    /// A session has begun, at this index.
     Opened(u32),
-    /// What is left of a session that is over.
+    /// The remains of a session that has ended.
     Ended(Ended<D>),
-    /// The former data.
+    /// The old data.
     Replaced(D),
-    /// The packet that is to be sent to those addressed.
+    /// The packet to send to the addressees.
     Published(Encoded),
-    /// What was known of the event.
+    /// What the session knows of the event.
     Accepted(Known),
-    /// A later try waits for the same answer.
+    /// A later attempt waits for the same answer.
     Answered(Waiting),
     /// The packets that answer a question.
     Told(Vec<Encoded>),
 }
 
 impl<D> Change<'_, D> {
-    /// The same change as a value that borrows nothing.
+    /// Converts the change to a value that borrows nothing.
     #[cfg(test)]
     pub(in crate::hub) fn into_owned(self) -> Change<'static, D> {
         fn owned<T: alloc::borrow::ToOwned + ?Sized>(value: Cow<'_, T>) -> Cow<'static, T> {
@@ -154,7 +156,7 @@ impl<D> Change<'_, D> {
 }
 
 impl<D> Effect<D> {
-    /// Whether something has changed that could have been so before.
+    /// Whether the change had an effect.
     pub(in crate::hub) fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }

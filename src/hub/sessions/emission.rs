@@ -1,4 +1,4 @@
-//! What the server emits, and how long it is kept.
+//! Emitting events: encoding, positions and ids of acknowledgements.
 
 use super::{Effect, Sessions};
 use crate::{
@@ -7,13 +7,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// Ids are exact in JavaScript up to here.
+/// The highest id that JavaScript represents exactly.
 pub(super) const ACK_ID_MAX: u64 = (1 << 53) - 1;
 
 impl<D> Sessions<D> {
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
     ///
-    /// This is the one place where an emission takes its position.
+    /// Only this function assigns positions to emissions.
     pub(super) fn publish(
         &mut self,
         now: Timestamp,
@@ -24,21 +24,21 @@ impl<D> Sessions<D> {
     ) -> Encoded {
         let name = &self.name;
         if !is_logged {
-            // The official client takes any trailing string of an event for its offset.
+            // The official client treats any trailing string of an event as its offset.
             let is_mistakable =
                 self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
             let marker = is_mistakable.then(|| parts(self.log.head_offset()));
             return Encoded::event_at(name, event, ack, marker);
         }
         let encoded = self.log.append(now, to, ack, |offset| {
-            // Nor does it look at the offset of an event that asks for an acknowledgement.
+            // The official client ignores the offset of an event that asks for an acknowledgement.
             Encoded::event_at(name, event, ack, ack.is_none().then(|| parts(offset)))
         });
         self.free_released();
         encoded
     }
 
-    /// Takes the id of an acknowledgement.
+    /// Reserves the id of an acknowledgement.
     pub(super) fn take_ack_id(&mut self, id: u64) -> Effect<D> {
         self.next_ack = if id >= ACK_ID_MAX { 0 } else { id + 1 };
         Effect::Done
@@ -50,7 +50,7 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// Drops packets that are too old from the log.
+    /// Evicts packets that are too old from the log.
     pub(super) fn expire_log(&mut self, now: Timestamp) -> Effect<D> {
         self.log.expire(now);
         self.free_released();

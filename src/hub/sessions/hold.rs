@@ -1,4 +1,4 @@
-//! Sessions that are kept because they were claimed in time, and what their claims cost.
+//! Sessions that are held because they were claimed in time, and the cost of their claims.
 
 use super::{Effect, Sessions};
 use crate::{id::Generation, time::Timestamp};
@@ -6,18 +6,19 @@ use crate::{id::Generation, time::Timestamp};
 /// The claims of a session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Claims {
-    /// Those that are not decided: the session does not expire meanwhile.
+    /// The number of undecided claims. The session does not expire while there are any.
     undecided: u32,
-    /// How far they have got in the virtual time of their queue.
+    /// The virtual time of the session in the queue of claims.
     reached: u64,
-    /// What one has paid for its turn, if nothing is known to have come of that.
+    /// What a claim has paid for its turn, if the turn is not known to have had a result. Otherwise
+    /// 0.
     spare_turn: u64,
 }
 
 impl<D> Sessions<D> {
-    /// Keeps a session, and what the log has after `position`, until it is released.
+    /// Holds a session, and the packets in the log after `position`, until it is released.
     ///
-    /// The bounds of the log on count and bytes go on.
+    /// The bounds of the log on count and bytes still apply.
     pub(super) fn hold(&mut self, index: u32, position: Option<u64>) -> Effect<D> {
         if let Some(position) = position {
             self.log.hold(position);
@@ -26,13 +27,13 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// How far the claims of a session have got in the virtual time of their queue.
+    /// The virtual time of a session in the queue of claims.
     pub(in crate::hub) fn reached(&self, index: u32) -> u64 {
         self.claims.get(&index).map_or(0, |claims| claims.reached)
     }
 
-    /// Lets go of a session that was held with the same position, even if it is over by now, and of
-    /// what has got too old meanwhile.
+    /// Releases a session that was held with the same position, even if it has ended. Evicts the
+    /// packets that have become too old meanwhile.
     pub(super) fn release(
         &mut self,
         now: Timestamp,
@@ -52,12 +53,12 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// Whether a claim of the session is not decided.
+    /// Whether the session has an undecided claim.
     pub(super) fn is_held(&self, index: u32) -> bool {
         self.claims.get(&index).is_some_and(|claims| claims.undecided > 0)
     }
 
-    /// Notes how far the claims of a session have got in the virtual time of their queue.
+    /// Sets the virtual time of a session in the queue of claims.
     pub(super) fn note_reached(
         &mut self,
         index: u32,
@@ -70,7 +71,7 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// Notes what was paid for a turn that another claim of the session can make up for.
+    /// Records what was paid for a turn that a later claim of the session may use.
     pub(super) fn note_turn(&mut self, index: u32, generation: Generation, paid: u64) -> Effect<D> {
         if self.get(index, generation).is_some() {
             self.claims.entry(index).or_default().spare_turn = paid;
@@ -78,19 +79,19 @@ impl<D> Sessions<D> {
         Effect::Done
     }
 
-    /// The tokens that a claim of a session has paid for a turn of which nothing is known to have
-    /// come.
+    /// The tokens that a claim of a session has paid for a turn that is not known to have had a
+    /// result.
     pub(in crate::hub) fn spare_turn(&self, index: u32) -> u64 {
         self.claims.get(&index).map_or(0, |claims| claims.spare_turn)
     }
 
-    /// How many rooms a claim of the session concerns.
+    /// The number of rooms that a claim of the session has to examine.
     pub(in crate::hub) fn rooms_to_look_at(&self, index: u32) -> usize {
         self.members.get(index as usize).map_or(0, |member| member.memberships.rooms())
     }
 
-    /// How many packets a claim of the session concerns, those that were withheld from it included.
-    /// Takes O(rooms · log n).
+    /// The number of packets that a claim of the session has to examine, including those that were
+    /// withheld from it. Takes O(rooms · log n).
     pub(in crate::hub) fn packets_to_look_at(&self, index: u32, position: u64) -> usize {
         let member = self.members.get(index as usize);
         member.map_or(0, |member| member.memberships.packets(&self.log, position))

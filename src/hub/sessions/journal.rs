@@ -1,4 +1,4 @@
-//! Records changes, and shows all that they have made, for tests.
+//! For tests: records changes, and dumps the state that they produce.
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::fmt;
@@ -7,20 +7,20 @@ use std::sync::Mutex;
 use super::{Change, Sessions};
 use crate::{id::Generation, socket::NamespaceName, time::Timestamp};
 
-/// What has happened to the namespaces of a hub, in order.
+/// The changes of the namespaces of a hub, in order.
 pub(in crate::hub) type Entries<D> = Arc<Mutex<Vec<Entry<D>>>>;
 
 #[derive(Clone, Debug)]
 pub(in crate::hub) enum Entry<D> {
-    /// A namespace was made.
+    /// A namespace was created.
     Made { name: NamespaceName, epoch: u64, next_ack: u64 },
-    /// A namespace has gone.
+    /// A namespace was removed.
     Gone { name: NamespaceName },
     /// Its sessions or its log have changed.
     Changed { name: NamespaceName, now: Timestamp, change: Change<'static, D> },
 }
 
-/// Where changes are recorded; nowhere by default.
+/// Records changes. Does nothing by default.
 pub(in crate::hub) struct Journal<D>(Option<Recorder<D>>);
 
 struct Recorder<D> {
@@ -64,7 +64,7 @@ impl<D> Default for Journal<D> {
 }
 
 impl<D> Entry<D> {
-    /// All that [`Entry::kind`] can be.
+    /// All values that [`Entry::kind`] can return.
     pub(in crate::hub) const KINDS: [&'static str; 24] = [
         "Made",
         "Gone",
@@ -124,7 +124,7 @@ impl<D> Entry<D> {
 }
 
 impl<D: fmt::Debug> Sessions<D> {
-    /// All that there is of them.
+    /// Dumps the whole state of the sessions.
     pub(in crate::hub) fn dump(&self) -> String {
         let members: Vec<_> = self.members.iter().collect();
         format!(
@@ -140,7 +140,7 @@ impl<D: fmt::Debug> Sessions<D> {
 }
 
 impl<D> Sessions<D> {
-    /// The same, new in a log of this epoch, with its changes recorded.
+    /// Records the creation of a namespace with this epoch, and its changes from now on.
     pub(in crate::hub) fn recorded(mut self, journal: &Journal<D>, epoch: u64) -> Self {
         let (name, next_ack) = (self.name.clone(), self.next_ack);
         journal.note(Entry::Made { name, epoch, next_ack });
@@ -148,7 +148,7 @@ impl<D> Sessions<D> {
         self
     }
 
-    /// Places and generations of the sessions that have private ids.
+    /// Indices and generations of the sessions that have private ids.
     pub(in crate::hub) fn with_keys(&self) -> impl Iterator<Item = (u32, Generation)> {
         let members = self.members.iter().filter(|(_, member)| member.key.is_some());
         members.map(|(index, member)| (u32::try_from(index).unwrap(), member.generation))

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// Starts a session whose floor is the present position, in the room named after its id.
+    /// Starts a session in the room named after its id. Its floor is the current position.
     pub(super) fn open(&mut self, birth: Birth<D>) -> Effect<D> {
         let floor = self.log.head();
         let entry = self.members.vacant_entry();
@@ -36,7 +36,7 @@ impl<D> Sessions<D> {
         self.enter(index, RoomId::ALL);
         self.enter(index, own_room);
         match self.rooms.find(id.as_str()) {
-            // Somebody was there before.
+            // Another session has already joined the room of this name.
             Some(shared) => self.enter(index, shared),
             None => {
                 self.alone.insert(id, index);
@@ -45,7 +45,7 @@ impl<D> Sessions<D> {
         Effect::Opened(index)
     }
 
-    /// Keeps a session without its link, if it has one and sessions are kept.
+    /// Parks a session, if it has a link and recovery is on.
     pub(super) fn park(&mut self, now: Timestamp, index: u32) -> Effect<D> {
         let Some(recovery) = &self.config.recovery else {
             return Effect::None;
@@ -58,7 +58,7 @@ impl<D> Sessions<D> {
         Effect::done(is_live)
     }
 
-    /// Gives a session a link, a new one if it has one.
+    /// Gives a session a link, which replaces the link that it has.
     pub(super) fn attach(
         &mut self,
         index: u32,
@@ -85,8 +85,8 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// Takes the application's data of a session out, to be changed outside: the first half of a
-    /// [`Change::SetData`](super::Change::SetData), which must follow.
+    /// Takes out the application's data of a session so that the caller can change it. The caller
+    /// must put it back with [`Change::SetData`](super::Change::SetData).
     pub(in crate::hub) fn take_data(&mut self, index: u32) -> Option<D>
     where
         D: Default,
@@ -94,7 +94,7 @@ impl<D> Sessions<D> {
         self.members.get_mut(index as usize).map(|member| mem::take(&mut member.data))
     }
 
-    /// Ends a session for good.
+    /// Ends a session permanently.
     pub(super) fn end(&mut self, index: u32, cause: EndCause) -> Effect<D> {
         Effect::of(self.take(index, cause), Effect::Ended)
     }

@@ -16,22 +16,22 @@ pub(in crate::hub) struct Member<D> {
     pub(in crate::hub) id: SocketId,
     pub(in crate::hub) key: Option<RecoveryKey>,
     pub(in crate::hub) generation: Generation,
-    /// Counts the links that the session has had, so that word from an old one is recognised. At
-    /// the end of the count the session cannot move to another link any more.
+    /// Counts the links that the session has had, so that a message from an old link is recognised.
+    /// At the maximum, the session cannot move to another link any more.
     pub(in crate::hub) attachment: u32,
-    /// The latest request that was given the session: one that arrived earlier is not any more.
+    /// The latest request that got the session. A request that arrived earlier no longer gets it.
     pub(in crate::hub) claimed: u64,
     pub(in crate::hub) data: D,
     pub(super) place: Place,
     pub(super) floor: u64,
-    /// Whether an earlier process began it.
+    /// Whether the session began in an earlier process.
     pub(super) is_restored: bool,
     pub(super) memberships: Memberships,
     /// `None` until there is something to remember.
     pub(super) receipts: Option<Box<Receipts>>,
 }
 
-/// What a new session is made of.
+/// The values that a new session is created from.
 #[derive(Clone, Debug)]
 pub(in crate::hub) struct Birth<D> {
     pub(in crate::hub) id: SocketId,
@@ -42,7 +42,7 @@ pub(in crate::hub) struct Birth<D> {
     pub(in crate::hub) data: D,
 }
 
-/// What is left of a session that is over.
+/// The remains of a session that has ended.
 #[derive(Debug)]
 pub(in crate::hub) struct Ended<D> {
     pub(in crate::hub) id: SocketId,
@@ -74,7 +74,7 @@ impl<D> Member<D> {
         self.receipts.as_ref().map_or(0, |receipts| receipts.received())
     }
 
-    /// When a parked session expires, which one that is held does not.
+    /// When a parked session expires. A held session does not expire.
     pub(super) fn expiry(&self, is_held: bool) -> Option<Timestamp> {
         match self.place {
             Place::Live(_) => None,

@@ -1,8 +1,8 @@
 //! The sessions of one namespace: their rooms, their links, their log.
 //!
-//! Every change of a session or of the log is a [`Change`], a value, and [`Sessions::apply`] makes
-//! it. Nothing else can: outside of this module sessions are only looked at. So the changes of a
-//! namespace, recorded and made again at the same times, give the same sessions and the same log.
+//! Every change of a session or of the log is a value, a [`Change`], and only [`Sessions::apply`]
+//! makes it. Code outside this module can only read sessions. So if the changes of a namespace are
+//! recorded and applied again at the same times, they produce the same sessions and the same log.
 
 mod attempts;
 mod change;
@@ -53,17 +53,18 @@ pub(in crate::hub) struct Sessions<D> {
     members: Slab<Member<D>>,
     member_cuts: Cuts,
     rooms: Rooms,
-    /// Sessions that are alone in the room of their name, by id.
+    /// Sessions that are alone in the room named after them, by id.
     alone: BTreeMap<SocketId, u32>,
     log: RecoveryBuffer,
-    /// Sessions that were claimed. Not in snapshots: the links of the claims are gone.
+    /// The claims of sessions. Not in snapshots: the links of the claims are gone.
     claims: BTreeMap<u32, Claims>,
-    /// Parked sessions by the moment they expire, those that are held behind all others.
+    /// Parked sessions by expiry. Held sessions come after all others.
     expiries: BTreeSet<(Timestamp, u32)>,
-    /// Sessions that were sent a replay and are not known to have got on since. Not in snapshots:
-    /// the next process begins to count anew.
+    /// Sessions that were sent a replay, and whose clients are not known to have processed more
+    /// since. Not in snapshots: the next process starts counting at zero.
     attempts: BTreeMap<u32, Attempts>,
-    /// Ids of acknowledgements go on, so that a late answer is taken for no other.
+    /// The ids of acknowledgements are not reused, so that a late answer does not match another
+    /// one.
     next_ack: u64,
     marks: Marks,
     #[cfg(test)]
@@ -90,7 +91,7 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// The same with ids of acknowledgements from `next` on, or from a later one.
+    /// Makes the ids of acknowledgements start at `next` or later.
     pub(in crate::hub) fn asking_from(mut self, next: u64) -> Self {
         self.next_ack = self.next_ack.max(next.min(ACK_ID_MAX));
         self
@@ -145,7 +146,7 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// A session that has expired, or that is one too many.
+    /// The next session that has expired, or that exceeds the limit.
     pub(in crate::hub) fn next_expired(&self, now: Timestamp) -> Option<(u32, bool)> {
         let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.parked_sessions);
         let (expires, index) = self.expiries.first()?;
@@ -158,7 +159,7 @@ impl<D> Sessions<D> {
         expiry.min(self.log.deadline())
     }
 
-    /// The id of the next acknowledgement: those before it may have been asked for.
+    /// The id of the next acknowledgement. Earlier ids may have been used.
     pub(in crate::hub) fn next_ack(&self) -> u64 {
         self.next_ack
     }
@@ -206,7 +207,7 @@ impl<D> Sessions<D> {
         &self.log
     }
 
-    /// The same as [`Sessions::room_names`] of a session with this id, to keep.
+    /// As [`Sessions::room_names`] of the session with this id, as an owned value.
     pub(in crate::hub) fn names_of(&self, index: u32, id: SocketId) -> RoomNames {
         let member = self.members.get(index as usize);
         let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
@@ -214,7 +215,7 @@ impl<D> Sessions<D> {
         RoomNames::new(id, others.filter(|name| **name != *id.as_str()))
     }
 
-    /// Names of the rooms that a session is in, its own included.
+    /// Names of the rooms that a session is in, including its own room.
     pub(in crate::hub) fn room_names(&self, index: u32) -> impl Iterator<Item = &str> {
         let member = self.members.get(index as usize);
         let own = member.map(|member| member.id.as_str());

@@ -1,5 +1,5 @@
-//! Which rooms sessions are in, where they stand in the lists of these, and when a room is used no
-//! more.
+//! The rooms of sessions: joining, leaving, places in the lists of sockets, and freeing unused
+//! rooms.
 
 use smallvec::SmallVec;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// Whether a session may join a room; false if it is in it already.
+    /// Checks whether a session may join a room. Returns false if it is already in the room.
     pub(in crate::hub) fn check_join(&self, index: u32, name: &str) -> Result<bool, RoomError> {
         let limits = &self.config.limits;
         let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
@@ -86,8 +86,7 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// Moves a session from the lists of connected sockets to those of parked ones, or back, or
-    /// to another link.
+    /// Moves a session between the lists of connected and of parked sockets, or to another link.
     pub(super) fn relocate(&mut self, index: u32, place: Place) {
         let is_held = self.is_held(index);
         let Some(member) = self.members.get_mut(index as usize) else {
@@ -129,7 +128,7 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// Frees a room that nothing knows any more.
+    /// Frees a room that nothing refers to any more.
     pub(super) fn free_if_unused(&mut self, room: RoomId) {
         let is_unused = match room.owner() {
             Some(owner) => !self.members.contains(owner as usize),
@@ -144,17 +143,17 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// Frees rooms that were known to the log alone.
+    /// Frees rooms that only the log referred to.
     pub(super) fn free_released(&mut self) {
         for room in self.log.take_released() {
             self.free_if_unused(room);
         }
     }
 
-    /// The rooms of a session that the limit applies to, its own included.
+    /// The number of rooms of a session that count towards the limit, including its own room.
     fn counted_rooms(&self, member: &Member<D>) -> usize {
-        // The room of everyone is a membership, and so is the session's own room a second time
-        // once somebody else has joined it.
+        // The room of everyone is a membership that does not count. Once another session has joined
+        // the session's own room, that room has a second membership, which does not count either.
         let uncounted = if self.alone.contains_key(&member.id) { 1 } else { 2 };
         member.memberships.current().len().saturating_sub(uncounted)
     }
@@ -167,7 +166,7 @@ impl<D> Sessions<D> {
     }
 }
 
-/// Puts a session into a list of a room. Returns its place there.
+/// Adds a session to a list of a room. Returns its place there.
 fn place_in(rooms: &mut Rooms, room: RoomId, index: u32, place: Place) -> u32 {
     match place {
         Place::Live(connection) => rooms.enter(room, Occupant { connection, socket: index }),

@@ -1,4 +1,4 @@
-//! What sessions remember of their clients' events.
+//! What sessions remember about their clients' events.
 
 use alloc::vec::Vec;
 
@@ -6,7 +6,7 @@ use super::{AnswerKey, Effect, Member, Sessions, Waiting, receipts::Receipts};
 use crate::{config::Limits, socket::Args};
 
 impl<D> Sessions<D> {
-    /// Counts an event of a client that counts them, too.
+    /// Counts an event of a client that also counts its events.
     pub(super) fn count_received(&mut self, index: u32) -> Effect<D> {
         self.with_receipts(index, |receipts, _| {
             receipts.count();
@@ -14,7 +14,7 @@ impl<D> Sessions<D> {
         })
     }
 
-    /// Accepts a client offset, or tells that it was accepted before.
+    /// Accepts a client offset, or reports that it was accepted before.
     pub(super) fn accept_offset(
         &mut self,
         index: u32,
@@ -26,7 +26,7 @@ impl<D> Sessions<D> {
         })
     }
 
-    /// Keeps the answer to an event. Tells the later try that waits for it.
+    /// Stores the answer to an event. Returns the later attempt that waits for it.
     pub(super) fn keep_answer(&mut self, index: u32, key: AnswerKey, args: &Args) -> Effect<D> {
         let member = self.members.get(index as usize);
         let is_sent = member.is_some_and(Member::is_live);
@@ -35,7 +35,7 @@ impl<D> Sessions<D> {
         })
     }
 
-    /// Forgets that an event was accepted, if it was.
+    /// Forgets that an event was accepted.
     pub(super) fn withdraw(
         &mut self,
         index: u32,
@@ -47,7 +47,7 @@ impl<D> Sessions<D> {
         Effect::done(receipts.is_some_and(|receipts| receipts.withdraw(id, offset, limits)))
     }
 
-    /// A client that counts its events asks for these answers. Tells what to send.
+    /// Handles a question of a client that counts its events. Returns the packets to send.
     pub(super) fn take_question(&mut self, index: u32, ids: Vec<u64>) -> Effect<D> {
         let name = self.name.clone();
         self.with_receipts(index, |receipts, _| Effect::Told(receipts.question(&name, ids)))

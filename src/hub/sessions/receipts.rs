@@ -1,9 +1,10 @@
-//! What a session remembers of its client's events, so that none is handled twice.
+//! What a session remembers about its client's events, so that no event is handled twice.
 //!
-//! There are two ways to recognise an event. A client of this crate and the server both count the
-//! events of a session, so nothing is added to them: after a recovery the server says how many it
-//! has, and the client sends the rest. The application of any other client gives each event an
-//! offset of its own, and a window of these is kept. In both cases the answers are kept as well.
+//! There are two ways to recognise a repeated event. A client of this crate counts the events of a
+//! session, and so does the server. Nothing is added to the events: after a recovery the server
+//! says how many it has received, and the client sends the rest. With any other client, the
+//! application adds a unique offset to each event, and the session remembers the latest offsets. In
+//! both cases the session also stores the answers.
 
 mod snapshot;
 
@@ -24,35 +25,37 @@ use crate::{
     socket::{Args, Encoded, Kind, NamespaceName, Packet},
 };
 
-/// Longest client offset in bytes.
+/// The maximum length of a client offset in bytes.
 pub(in crate::hub) const OFFSET_LEN_MAX: usize = 255;
 
-/// What a session remembers of its client's events.
+/// What a session remembers about its client's events.
 ///
-/// Each step takes O(log n + what it forgets), and what is forgotten was remembered in a step of its
-/// own.
+/// Each step takes O(log n + entries that it forgets). Each entry was added by an earlier step, so
+/// this is amortised O(log n).
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    /// Events of a client that counts them.
+    /// The number of events received from a client that counts its events.
     received: u64,
-    /// Offsets that were accepted.
+    /// Accepted offsets.
     offsets: BTreeMap<Arc<str>, Accepted>,
-    /// The same, oldest first.
+    /// The same offsets, oldest first.
     accepted: BTreeMap<u64, Arc<str>>,
     /// Answers to events of a client that counts them, by id.
     answers: BTreeMap<u64, Answer>,
-    /// All answers, those to events with an offset included, oldest first.
+    /// All answers, including answers to events with an offset, oldest first.
     answered: BTreeMap<u64, Event>,
     answer_bytes: usize,
-    /// Answers by id that were sent, with how many questions had been asked by then.
+    /// Answers by id that were sent, each with the number of questions that had been asked by then.
     sent: BTreeSet<(u64, u64)>,
-    /// Events of a client that counts them which were not handled: it is to send them again.
+    /// Events of a client that counts its events which were not handled. The client must send them
+    /// again.
     withdrawn: BTreeSet<u64>,
-    /// Counts what a client that counts has asked.
+    /// The number of questions of a client that counts its events.
     questions: u64,
-    /// What was sent before so many questions was sent on an earlier link.
+    /// The number of questions that had been asked when the current link was attached. Answers that
+    /// were sent before went to an earlier link.
     linked_at: u64,
-    /// Counts what is remembered, so that the oldest is known.
+    /// Numbers the entries, so that the oldest is known.
     next: u64,
 }
 
@@ -61,7 +64,7 @@ pub(super) struct Receipts {
 struct Accepted {
     /// Its key in `accepted`.
     order: u64,
-    /// The try that waits for the answer to an earlier one.
+    /// The attempt that waits for the answer to an earlier one.
     waiting: Option<Waiting>,
     answer: Option<Answer>,
 }
@@ -75,7 +78,7 @@ struct Answer {
     sent: Option<u64>,
 }
 
-/// Names an event that was answered.
+/// Identifies an event that was answered.
 #[derive(Clone, Debug)]
 enum Event {
     Id(u64),
@@ -86,25 +89,25 @@ enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::hub) enum AnswerKey {
-    /// The one with this id, of a client that counts.
+    /// The event with this id, of a client that counts its events.
     Id(u64),
-    /// The one with this offset.
+    /// The event with this offset.
     Offset(Box<str>),
 }
 
-/// A try that asked for an acknowledgement.
+/// An attempt that asked for an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::hub) struct Waiting {
     pub(in crate::hub) socket: Attached,
     pub(in crate::hub) id: u64,
 }
 
-/// What is known of an offset.
+/// Whether an offset is new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::hub) enum Known {
-    /// Nothing until now.
+    /// It was not accepted before.
     Fresh,
-    /// It was accepted before, and this was the answer if there is one.
+    /// It was accepted before. Contains the answer, if there is one.
     Duplicate(Option<Args>),
 }
 
@@ -117,7 +120,7 @@ impl Receipts {
         self.received = self.received.saturating_add(1);
     }
 
-    /// Accepts an offset, or notes who waits for the answer now.
+    /// Accepts an offset, or records which attempt now waits for the answer.
     pub(super) fn accept(
         &mut self,
         offset: &str,
@@ -139,7 +142,7 @@ impl Receipts {
         Known::Fresh
     }
 
-    /// Keeps an answer. Returns the later try that waits for it.
+    /// Stores an answer. Returns the later attempt that waits for it.
     pub(super) fn answer(
         &mut self,
         key: AnswerKey,
@@ -149,7 +152,7 @@ impl Receipts {
     ) -> Option<Waiting> {
         let (event, waiting) = match key {
             AnswerKey::Id(id) => (Event::Id(id), None),
-            // One that has left the window is recognised no more, so its answer is of no use.
+            // An offset that was forgotten is not recognised any more, so its answer is useless.
             AnswerKey::Offset(offset) => {
                 let waiting = self.offsets.get_mut(&*offset)?.waiting.take();
                 let (offset, _) = self.offsets.get_key_value(&*offset)?;
@@ -171,10 +174,10 @@ impl Receipts {
         waiting
     }
 
-    /// Forgets that an event was accepted: the one that a client that counts calls `id`, the one
-    /// with this offset. Returns whether there was something to forget.
+    /// Forgets that an event was accepted. `id` is its number if the client counts its events,
+    /// `offset` is its client offset. Returns whether there was something to forget.
     ///
-    /// A later try that waits for the answer will get none, and is followed by another one.
+    /// A later attempt that waits for the answer gets none, and the client tries again.
     pub(super) fn withdraw(
         &mut self,
         id: Option<u64>,
@@ -194,11 +197,12 @@ impl Receipts {
         is_known
     }
 
-    /// Takes a question, and returns what to send: the number of events and those among `ids` that
-    /// were withdrawn, then the answers to the others, as far as they are kept, each once.
+    /// Handles a question and returns the packets to send. The first has the number of received
+    /// events and those of `ids` that were withdrawn. Then follow the stored answers to the others,
+    /// each once.
     ///
-    /// A client asks without ids when it has read the answer to each question before: what was sent
-    /// ahead of the last one has arrived.
+    /// A client asks without ids when it has read the answers to all earlier questions. So
+    /// everything that was sent before the last of these answers has arrived.
     pub(super) fn question(&mut self, name: &NamespaceName, mut ids: Vec<u64>) -> Vec<Encoded> {
         if ids.is_empty() {
             self.forget_arrived();
@@ -223,7 +227,7 @@ impl Receipts {
         packets
     }
 
-    /// The session has another link, and what was sent on the former one may not have arrived.
+    /// The session has a new link. Packets that were sent on the old link may not have arrived.
     pub(super) fn relink(&mut self) {
         self.questions = self.questions.saturating_add(1);
         self.linked_at = self.questions;
@@ -236,7 +240,7 @@ impl Receipts {
         }
     }
 
-    /// Keeps an answer to an event that has none.
+    /// Stores an answer to an event that has none.
     fn keep(&mut self, event: Event, args: &Args, is_sent: bool) {
         let order = self.take_next();
         let mut answer = Answer { args: args.detached(), order, sent: None };

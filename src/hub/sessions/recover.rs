@@ -1,4 +1,4 @@
-//! Whether a session can be recovered at an offset, and what it missed. Changes nothing.
+//! Finds out whether a session can be recovered at an offset, and what it missed. Changes nothing.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// Whether a session that has not expired can be recovered at a position.
+    /// Checks whether a session that has not expired can be recovered at a position.
     pub(in crate::hub) fn check(&self, index: u32, position: u64) -> Result<(), Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
         if member.attachment == u32::MAX {
@@ -30,14 +30,14 @@ impl<D> Sessions<D> {
         Ok(())
     }
 
-    /// Whether a parked session has been away for too long. One that is held was claimed in time.
+    /// Whether a parked session has expired. A held session was claimed in time, so it has not.
     pub(in crate::hub) fn has_expired(&self, now: Timestamp, index: u32) -> bool {
         let member = self.members.get(index as usize);
         let expiry = member.and_then(|member| member.expiry(self.is_held(index)));
         expiry.is_some_and(|expiry| expiry <= now)
     }
 
-    /// The position that an offset of this session stands for.
+    /// The position of an offset of this session.
     pub(in crate::hub) fn resume_from(
         &self,
         index: u32,
@@ -47,8 +47,8 @@ impl<D> Sessions<D> {
         offset.map_or(Ok(member.floor), |text| self.position(member, text))
     }
 
-    /// The packets after `position` that were addressed to a session, in order. An event that asks
-    /// for an acknowledgement is among them while that is awaited.
+    /// The packets after `position` that were addressed to a session, in order. This includes
+    /// events that ask for an acknowledgement which is still awaited.
     pub(in crate::hub) fn missed(
         &self,
         index: u32,
@@ -60,12 +60,12 @@ impl<D> Sessions<D> {
         Ok(packets)
     }
 
-    /// How many there are. Collects none of them.
+    /// The number of missed packets. Does not collect them.
     pub(in crate::hub) fn missed_len(&self, index: u32, position: u64) -> Result<usize, Refusal> {
         Ok(self.missed_sequences(index, position)?.len())
     }
 
-    /// Where they are in the log, if they are not too large together.
+    /// The sequences of the missed packets, if their total size is within the limit.
     fn missed_sequences(&self, index: u32, position: u64) -> Result<Vec<u64>, Refusal> {
         let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
         let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.replay_bytes);
@@ -80,16 +80,17 @@ impl<D> Sessions<D> {
         if bytes > limit { Err(Refusal::Limit) } else { Ok(sequences) }
     }
 
-    /// The position that an offset stands for, or the floor if it is of an earlier session: the
-    /// official client keeps its last offset when it gets a new session, so one from before the
-    /// session proves that the client has processed nothing of it.
+    /// The position of an offset, or the floor if the offset is from an earlier session. The
+    /// official client keeps its last offset when it gets a new session. So an offset from before
+    /// the session proves that the client has processed nothing of the session.
     fn position(&self, member: &Member<D>, text: &str) -> Result<u64, Refusal> {
         let offset: Offset = text.parse().map_err(|_| Refusal::InvalidOffset)?;
         if let Some(sequence) = self.log.sequence_of(offset) {
             return Ok(sequence.max(member.floor));
         }
-        // All that was emitted to a session of this process carries the present epoch. One that was
-        // restored may have got what was emitted after the snapshot, and nobody knows what that was.
+        // Every packet to a session that began in this process carries the current epoch. A
+        // restored session may have received packets that were emitted after the snapshot, and
+        // these are unknown.
         let is_earlier = !member.is_restored && self.log.is_of_past_epoch(offset);
         if is_earlier { Ok(member.floor) } else { Err(Refusal::InvalidOffset) }
     }

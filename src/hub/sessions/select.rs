@@ -1,4 +1,4 @@
-//! Who an audience is.
+//! Resolves audiences to sessions.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
-    /// Room ids of an audience; `None` if nobody is in any of its rooms. `namespace` is the number of
-    /// this one.
+    /// The room ids of an audience; `None` if all its rooms are empty. `namespace` is the id of
+    /// this namespace.
     pub(in crate::hub) fn resolve(
         &self,
         namespace: u32,
@@ -47,13 +47,13 @@ impl<D> Sessions<D> {
         }
     }
 
-    /// How many connected sessions are addressed at the most.
+    /// An upper bound for the number of connected sessions that are addressed.
     pub(in crate::hub) fn reach(&self, to: &Addressees) -> usize {
         let lives = to.targets.iter().map(|room| self.rooms.live(*room).len().max(1));
         lives.fold(0, usize::saturating_add).min(self.members.len())
     }
 
-    /// Visits the connected sessions that are addressed, each once.
+    /// Calls `visit` for each addressed session that is connected, once.
     pub(in crate::hub) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
         if let ([room], []) = (&*to.targets, &*to.except) {
             return self.live(*room).for_each(visit);
@@ -75,7 +75,7 @@ impl<D> Sessions<D> {
         self.marks = marks;
     }
 
-    /// Sessions that are addressed, parked ones included, each once.
+    /// The addressed sessions, parked sessions included, each once.
     pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
         let mut marks = self.start_marks();
         let count =
@@ -103,7 +103,7 @@ impl<D> Sessions<D> {
         member.is_some_and(|it| rooms.iter().any(|room| it.memberships.is_in(*room)))
     }
 
-    /// Takes the marks out, so that rooms can be looked at meanwhile.
+    /// Takes out the marks, so that the caller can borrow the rooms meanwhile.
     fn start_marks(&mut self) -> Marks {
         let mut marks = mem::take(&mut self.marks);
         marks.start(self.members.capacity());
@@ -115,8 +115,8 @@ impl<D> Sessions<D> {
     }
 }
 
-/// Whether so many more are left out than are addressed that it takes less to look at the rooms of
-/// each of the latter.
+/// Whether the excepted rooms are so much larger than the target rooms that it is cheaper to check
+/// the rooms of each addressed socket than to mark all excepted sockets.
 fn is_crowded(to: &Addressees, count: impl Fn(RoomId) -> usize) -> bool {
     let sum = |rooms: &[RoomId]| {
         rooms.iter().map(|room| count(*room).max(1)).fold(0, usize::saturating_add)
@@ -124,10 +124,11 @@ fn is_crowded(to: &Addressees, count: impl Fn(RoomId) -> usize) -> bool {
     sum(&to.except) > sum(&to.targets).saturating_mul(LOOKUP.saturating_mul(to.except.len()))
 }
 
-/// What it takes to look for a room among those of a socket, in sockets that are marked.
+/// The cost of finding a room among the rooms of a socket. The unit is the cost of marking one
+/// socket.
 const LOOKUP: usize = 8;
 
-/// Marks sockets so that each is visited once, without clearing anything between broadcasts.
+/// Marks sockets so that each is visited once. Nothing has to be cleared between broadcasts.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     marks: Vec<u32>,
@@ -149,7 +150,7 @@ impl Marks {
         }
     }
 
-    /// Returns whether the socket was not marked yet.
+    /// Marks a socket. Returns whether it was unmarked.
     fn set(&mut self, socket: u32) -> bool {
         let Some(mark) = self.marks.get_mut(socket as usize) else {
             return false;

@@ -32,14 +32,14 @@ use crate::{
 pub(in crate::hub) struct SessionsSnapshot<D> {
     name: NamespaceName,
     next_ack: u64,
-    /// Names of rooms, ascending. Elsewhere a room is its place in a row: that of everyone, these,
-    /// and then the own ones of the sessions.
+    /// Names of rooms, ascending. Other parts of the snapshot refer to a room by its place in one
+    /// list: first the room of everyone, then these rooms, then the own rooms of the sessions.
     rooms: Vec<Box<str>>,
     log: LogSnapshot,
     sessions: Vec<SessionSnapshot<D>>,
 }
 
-/// One session. It is parked: no link outlives its process.
+/// One session. It is parked, because no link outlives its process.
 #[derive(Clone, Serialize, Deserialize)]
 struct SessionSnapshot<D> {
     sid: SocketId,
@@ -53,11 +53,11 @@ struct SessionSnapshot<D> {
     receipts: Option<ReceiptsSnapshot>,
 }
 
-/// What the sessions of a namespace are restored with.
+/// The values that are needed to restore the sessions of a namespace.
 pub(in crate::hub) struct SessionsContext {
     pub(in crate::hub) config: Arc<ServerConfig>,
     pub(in crate::hub) resumption: Resumption,
-    /// How much later the epoch of the log is.
+    /// How many epochs to skip for the log.
     pub(in crate::hub) jump: u32,
 }
 
@@ -66,14 +66,14 @@ impl<D> SessionsSnapshot<D> {
         &self.name
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub(in crate::hub) fn len(&self) -> usize {
         self.sessions.len()
     }
 }
 
 impl<D: Clone> Sessions<D> {
-    /// The sessions as plain data; `None` if none can be recovered, and so nothing is of use.
+    /// The sessions as plain data; `None` if no session can be recovered.
     pub(in crate::hub) fn snapshot(&self, now: Timestamp) -> Option<SessionsSnapshot<D>> {
         let places = self.places();
         let place = |room: RoomId| places.get(&room).copied();
@@ -90,7 +90,7 @@ impl<D: Clone> Sessions<D> {
         })
     }
 
-    /// Where rooms stand in a snapshot.
+    /// The places of rooms in a snapshot.
     fn places(&self) -> BTreeMap<RoomId, RoomPlace> {
         let everyone = core::iter::once(RoomId::ALL);
         let named = self.rooms.iter().map(|(_, room)| room);
@@ -123,7 +123,7 @@ impl<D: Clone> Sessions<D> {
 }
 
 impl<D> Sessions<D> {
-    /// Makes the sessions that a snapshot describes, with generations from `generation` on.
+    /// Restores the sessions from a snapshot, with generations from `generation` on.
     pub(in crate::hub) fn restore(
         snapshot: SessionsSnapshot<D>,
         context: SessionsContext,
@@ -151,7 +151,8 @@ impl<D> Sessions<D> {
             restored.forget_past(index);
         }
         for name in &rooms {
-            // Known to the log alone, or to nothing if the snapshot names more than it needs.
+            // Only the log refers to this room, or nothing does if the snapshot contains unneeded
+            // rooms.
             if let Some(room) = restored.rooms.find(name) {
                 restored.free_if_unused(room);
             }
@@ -183,7 +184,7 @@ impl<D> Sessions<D> {
         };
         let memberships = Memberships::restore(memberships, &memberships_context)?;
         match self.rooms.find(sid.as_str()) {
-            // Others are in the room of its name, and it is, too.
+            // Other sessions are in the room named after it, so the session must be in it, too.
             Some(shared) => require(memberships.is_in(shared), "sessions.memberships.rooms")?,
             None => {
                 self.alone.insert(sid, index);
@@ -224,7 +225,7 @@ impl<D> Sessions<D> {
         })
     }
 
-    /// How long a session is kept without a link.
+    /// How long a session stays parked.
     fn max_disconnection(&self) -> Duration {
         self.config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection)
     }
@@ -234,7 +235,7 @@ fn own_room(index: usize) -> RoomId {
     RoomId::own(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-/// The one place where a private id is written, on purpose.
+/// The only code that serializes a private id. It does so on purpose.
 mod private_id {
     use alloc::borrow::Cow;
 

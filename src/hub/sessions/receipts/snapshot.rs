@@ -1,4 +1,4 @@
-//! What a session remembers of its client's events, in a snapshot.
+//! What a session remembers about its client's events, in a snapshot.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -11,15 +11,16 @@ use crate::{
     socket::ArgsSnapshot,
 };
 
-/// What a session remembers, as plain data. Nothing waits for an answer: the links are gone.
+/// What a session remembers, as plain data. No attempt waits for an answer, because the links are
+/// gone.
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::hub) struct ReceiptsSnapshot {
     received: u64,
-    /// Offsets that were accepted, oldest first.
+    /// Accepted offsets, oldest first.
     offsets: Vec<Box<str>>,
     /// Answers, oldest first.
     answers: Vec<(AnswerKey, ArgsSnapshot)>,
-    /// Events that the client is to send again, ascending.
+    /// Events that the client must send again, ascending.
     withdrawn: Vec<u64>,
 }
 
@@ -43,7 +44,7 @@ impl Receipts {
         }
     }
 
-    /// Remembers again what is in a snapshot, as far as the limits allow.
+    /// Restores what is in a snapshot, as far as the limits allow.
     pub(in crate::hub::sessions) fn restore(
         snapshot: ReceiptsSnapshot,
         limits: &Limits,
