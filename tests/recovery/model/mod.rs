@@ -76,7 +76,8 @@ proptest! {
 proptest! {
     #![proptest_config(crate::random::cases(40))]
 
-    /// Nobody is refused because of what was withheld from it, by however many different sets.
+    /// Nobody is refused because of what was withheld from it for one room, by however many
+    /// different sets.
     #[test]
     fn recovery_is_exact_with_any_number_of_exceptions(
         capacity in 1_usize..12,
