@@ -1,5 +1,5 @@
-//! Drivers whose process is stopped while data waits in its sockets: both server drivers and the
-//! pongs of their clients, and the client driver and the pings of its server.
+//! The process of a driver is stopped while data waits in its sockets. For both server drivers the
+//! data is the pongs of their clients, and for the client driver the pings of its server.
 #![cfg(unix)]
 
 #[path = "interop/example.rs"]

@@ -1,5 +1,6 @@
-//! Exactly once from the client to the server, and in order: with the client of this crate without
-//! anybody doing anything, with official clients by an offset that the application adds.
+//! Events from the client to the server arrive exactly once and in order. With the client of this
+//! crate, the application need not do anything. With official clients, the application adds an
+//! offset to each event.
 
 /// A client and a server of this crate.
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Packets of an earlier session, and snapshots of an earlier process, are not mistaken for current ones.
+//! The client does not mistake packets of an earlier session, or snapshots of an earlier process,
+//! for current ones.
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! The process of a client did not run for a while, and what the server sent meanwhile waits in
-//! sockets.
+//! The process of a client did not run for a while. What the server sent meanwhile waits in the
+//! sockets of the operating system.
 
 #[cfg(test)]
 mod tests {

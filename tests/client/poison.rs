@@ -1,5 +1,5 @@
-//! Events that the server is known not to take: refused at the emit, or reported when they are to be
-//! sent. `refusals` has what is found out.
+//! Events that the server is known to refuse. They are refused when they are emitted, or reported
+//! when they would be sent. `refusals` tests what the client has to find out itself.
 
 #[cfg(test)]
 mod tests {

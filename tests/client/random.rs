@@ -1,5 +1,5 @@
-//! Whatever a server sends, and whatever the application does meanwhile: no panic, honest
-//! deadlines, wires that are finished once, and every acknowledgement settles.
+//! A server sends random packets, and the application makes random calls. The client never panics,
+//! its deadlines are correct, each wire is finished once, and each acknowledgement is settled.
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Reconnection: when, how often, and not everybody at once.
+//! Reconnection: when, how often, and with delays that differ between clients.
 
 #[cfg(test)]
 mod tests {

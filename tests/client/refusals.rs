@@ -1,5 +1,6 @@
-//! What one side does not take and nobody has said: it is found out and given up, and nothing behind
-//! it waits for ever. An honest event on a bad link is never given up.
+//! One side refuses a packet, and the other side does not know the reason. The sender finds this
+//! out and gives the packet up, so that later packets do not wait for ever. It never gives up a
+//! valid event because of a bad link.
 
 #[cfg(test)]
 mod tests {

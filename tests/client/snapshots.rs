@@ -1,4 +1,4 @@
-//! The snapshot that a client gives to its next process: sessions continue, and events that had not
+//! A client passes a snapshot to its next process. Its sessions continue, and events that had not
 //! arrived arrive once and in order.
 
 #[cfg(test)]

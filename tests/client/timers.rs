@@ -1,5 +1,5 @@
-//! Every timer of a client is its deadline: it is known to the microsecond, nothing happens before
-//! it, and it happens at it. Protocol facts 6.1.
+//! Every timer of a client is visible in its deadline, to the microsecond. Nothing happens before
+//! the deadline, and the timer fires at the deadline. Protocol facts 6.1.
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! An event that was accepted and could not be handled comes again.
+//! The client sends an event again if the server had accepted it but could not handle it.
 
 /// Official clients, with an offset of the application's.
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The tables of `SECURITY.md` say what the tests and the code say.
+//! The tables of `SECURITY.md` match the tests and the code.
 //!
 //! The attacks are the doc lines of the tests in `tests/hostile`: `UPDATE_ATTACKS=1 cargo test
 //! --test documents attacks` writes them, and without that the test compares.

@@ -1,4 +1,5 @@
-//! Every hole of the reference has a test that is named after it, or a reason why it cannot be here.
+//! Every hole of the reference has a test that is named after it, or a reason why it cannot exist
+//! in this crate.
 //!
 //! The table in the documentation of `recovery` is made from the tests: `UPDATE_HOLES=1 cargo test
 //! --test documents holes` writes it, and without that the test compares.

@@ -1,4 +1,4 @@
-//! The documentation says what the code and its tests say.
+//! The documentation matches the code and its tests.
 
 mod attacks;
 mod driving;

@@ -1,5 +1,6 @@
-//! Every deliberate mistake of `tests/mutations/mutations.toml` can still be made: code that moves
-//! must take its mistakes along. `tests/mutations/run` makes them, and takes hours.
+//! Every mutation in `tests/mutations/mutations.toml` still applies to the code. If code moves, its
+//! mutations must be updated. `tests/mutations/run` applies them and runs the tests, which takes
+//! hours.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The server of the benchmarks, with both drivers: what is measured also does what it should.
+//! The server of the benchmarks, with both drivers, behaves correctly.
 
 use serde_json::{Value, json};
 use tungstenite::Message;

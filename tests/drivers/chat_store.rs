@@ -1,5 +1,5 @@
-//! `examples/chat` when its database fails: a message that was accepted comes again, and is stored
-//! once.
+//! The database of `examples/chat` fails. The client sends an accepted message again, and it is
+//! stored once.
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! `examples/client` against `examples/chat`, driven through its lines.
+//! `examples/client` against `examples/chat`, controlled through its input and output lines.
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Pages of other origins, over real sockets and with each driver.
+//! Web pages of other origins, over real sockets and with each driver.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! The event loop example from outside: HTTP and WebSocket over TCP, with the bytes of a client.
+//! The event loop example, tested from outside: HTTP and WebSocket over TCP, byte by byte.
 
 use std::{io::Write as _, thread, time::Duration};
 

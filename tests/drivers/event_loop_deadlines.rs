@@ -1,5 +1,5 @@
-//! One connection of the event loop example, with a real stream and a time of our own: whoever
-//! takes too long is not waited for.
+//! One connection of the event loop example, with a real stream and simulated time: the server does
+//! not wait for a client that takes too long.
 
 #[path = "../../examples/event_loop/driver/mod.rs"]
 mod driver;

@@ -1,5 +1,5 @@
-//! The drivers of the examples over real sockets. Each test has processes and ports of its own; what
-//! needs an official client or server is in `interop` and `official_server`.
+//! The drivers of the examples over real sockets. Each test has its own processes and ports. Tests
+//! that need an official client or server are in `interop` and `official_server`.
 
 #![expect(clippy::duplicate_mod, reason = "the drivers of the examples share modules")]
 

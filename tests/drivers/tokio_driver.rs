@@ -1,4 +1,4 @@
-//! Hostile peers of the tokio driver, over real sockets: what only an embedder can see.
+//! Hostile peers of the tokio driver, over real sockets: attacks that only an embedder can see.
 //!
 //! Each test is one attack; its doc line is a row of the table in `SECURITY.md`, see `tests/hostile`.
 

@@ -1,5 +1,5 @@
-//! Control frames over real sockets, with each driver: they cost what packets do, and are limited
-//! like them.
+//! Control frames over real sockets, with each driver: they count like packets, and the same limits
+//! apply.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,5 @@
-//! WebSocket handshakes over real sockets, with each driver: what is wrong is answered in words, with
-//! a status, and never with 101 or with nothing.
+//! WebSocket handshakes over real sockets, with each driver. An invalid handshake always gets an
+//! error status and a text, never status 101 and never no answer.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,5 @@
-//! The server on several threads: clients of different threads are in the same rooms, and what
-//! belongs to a session finds its thread.
+//! The server on several threads: clients of different threads share rooms, and the packets of a
+//! session reach its thread.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Pages of other origins: which of them may read answers (CORS), and which may use a server at all.
+//! Web pages of other origins: which of them may read answers (CORS), and which may use the server
+//! at all.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Handshake, and the whole table of refusals.
+//! The handshake, and every row of the table of refusals.
 
 use alloc::sync::Arc;
 

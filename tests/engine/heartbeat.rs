@@ -1,4 +1,4 @@
-//! Pings, pongs and what happens without them.
+//! Pings and pongs, and what happens if they are missing.
 
 use socketio_proto::engine::{CloseReason, Event, Input, Output};
 use socketio_proto::{Timestamp, WireId};

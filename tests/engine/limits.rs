@@ -1,4 +1,4 @@
-//! Everything that a peer can make a session hold is bounded.
+//! All memory that a peer can make a session use is bounded.
 
 use socketio_proto::engine::{
     CloseReason, Event, Frame, Output, Payload, SendError, ServerConnection, Transport,

@@ -1,4 +1,4 @@
-//! Any sequence of inputs and calls keeps the promises of the module documentation.
+//! The promises in the module documentation hold for any sequence of inputs and calls.
 
 #[cfg(test)]
 mod tests {

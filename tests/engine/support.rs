@@ -1,4 +1,4 @@
-//! A session with its clock, driven by one line per step, its outputs as one line each.
+//! A session with its clock. Each step is one line of text, and so is each output.
 
 use alloc::sync::Arc;
 use core::{fmt::Write as _, time::Duration};

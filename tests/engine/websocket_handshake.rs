@@ -1,4 +1,4 @@
-//! WebSocket handshakes: what RFC 6455 asks of one, and how one that is wrong is answered.
+//! WebSocket handshakes: the requirements of RFC 6455, and the answers to invalid handshakes.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use socketio_proto::engine::{Method, Response, WebSocketRequest};

@@ -1,7 +1,7 @@
-//! Packets with what parsers stumble over.
+//! Packets with content that is difficult for parsers.
 //!
-//! Each test is one attack; see `peers.rs`. What is no packet ends the session; what is one, however
-//! odd, reaches the application as it was sent, and goes out again as it came.
+//! Each test is one attack; see `peers.rs`. An invalid packet ends the session. A valid packet,
+//! however unusual, reaches the application unchanged, and the server can send it back unchanged.
 
 use bytes::Bytes;
 use socketio_proto::{

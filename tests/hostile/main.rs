@@ -1,4 +1,4 @@
-//! Attacks on the core. `tests/drivers/tokio_driver.rs` has those on a driver.
+//! Attacks on the core. Attacks on a driver are in `tests/drivers/tokio_driver.rs`.
 
 mod content;
 mod peers;

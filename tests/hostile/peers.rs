@@ -1,8 +1,9 @@
-//! Clients that flood, and clients that hold on to what they can get.
+//! Clients that flood the server, and clients that occupy its resources.
 //!
-//! Each test is one attack; its doc line is a row of the table in `SECURITY.md` (`documents` makes
-//! it): attack, limit, reaction, counter. Another client is served all the while. Attacks by what
-//! packets contain are in `content.rs`, those on sessions in `sessions.rs`.
+//! Each test is one attack. Its doc line is a row of the table in `SECURITY.md`, which `documents`
+//! generates: attack, limit, reaction, counter. During the attack, another client is served as
+//! usual. Attacks with the content of packets are in `content.rs`, attacks on sessions in
+//! `sessions.rs`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Requests that should not be let in.
+//! Requests that the server must refuse.
 //!
 //! Each test is one attack; see `peers.rs`.
 

@@ -1,4 +1,4 @@
-//! Clients that are after the sessions of others, or after the work that recoveries make.
+//! Clients that try to steal the sessions of others, or to overload the server with recoveries.
 //!
 //! Each test is one attack; see `peers.rs`.
 

@@ -1,4 +1,4 @@
-//! Damaged and made-up snapshots: an error, or a server that keeps its invariants.
+//! Damaged and forged snapshots: restoring returns an error, or the server keeps its invariants.
 
 use std::time::Duration;
 

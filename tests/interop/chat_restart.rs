@@ -1,4 +1,4 @@
-//! `examples/chat` is restarted under its clients: ours, and the official one.
+//! `examples/chat` restarts while clients are connected: ours, and the official one.
 
 #[cfg(test)]
 #[expect(clippy::await_holding_lock, reason = "each test is alone on its runtime")]

@@ -1,4 +1,4 @@
-//! Official clients, and those of others, against the examples of this crate.
+//! Official clients, and a client by others, against the examples of this crate.
 
 mod browser;
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! What tests need of Node.js and npm.
+//! Finds Node.js and npm for the tests.
 
 use std::{
     fs,

@@ -1,8 +1,8 @@
-//! How a program has ended.
+//! Checks how a program has ended.
 
 use std::process::Output;
 
-/// Fails with what was printed.
+/// Fails with the output of the program if it did not succeed.
 pub(crate) fn assert_success(what: &str, output: &Output) {
     assert!(
         output.status.success(),

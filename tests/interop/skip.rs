@@ -1,4 +1,4 @@
-//! What tests do where a program that they need is missing.
+//! Skips tests if a program that they need is missing.
 
 use std::env;
 

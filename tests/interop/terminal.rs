@@ -1,4 +1,4 @@
-//! `examples/client`, driven through its lines.
+//! Controls `examples/client` through its input and output lines.
 
 use std::{
     io::{BufRead as _, BufReader, Lines, Write as _},

@@ -1,17 +1,17 @@
-//! Real clients have timers of their own, and a browser takes every core: what runs beside them is
-//! kept small.
+//! Decides which tests run alone and which may run at the same time: real clients have their own
+//! timers, and a browser uses every core.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 static TURN: RwLock<()> = RwLock::new(());
 
-/// Runs beside others that share, until the guard is dropped.
+/// Allows other tests with a shared guard to run at the same time, until the guard is dropped.
 pub(crate) fn shared() -> RwLockReadGuard<'static, ()> {
-    // One that failed holds up no other.
+    // A failed test must not block the others.
     TURN.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs alone, until the guard is dropped.
+/// Lets no other test run, until the guard is dropped.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     TURN.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What one connection can make a server hold, against the table in SECURITY.md.
+//! Compares the memory that one connection can make a server use with the table in SECURITY.md.
 
 use std::{fs, path::Path, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the server costs in memory, and that none of it stays.
+//! How much memory the server uses, and that it frees all of it.
 
 use std::time::Duration;
 

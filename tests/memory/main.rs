@@ -1,4 +1,4 @@
-//! What peers can make a server hold is as much as SECURITY.md says, and what is over leaves nothing.
+//! The memory that peers can make a server use is as SECURITY.md says, and is freed afterwards.
 
 mod bounds;
 mod footprint;

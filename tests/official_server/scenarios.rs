@@ -1,5 +1,5 @@
-//! What the client does with a server, over real sockets: the same with the official one and with
-//! this crate's.
+//! How the client behaves with a server, over real sockets: the same with the official server and
+//! with the server of this crate.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Claims that have to wait: nobody loses a session by it, and nobody waits for a greedy one.
+//! Claims that have to wait. No client loses its session because of this, and no client has to wait
+//! for a greedy one.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Holes of the reference in which a recovered client has lost events, or got some twice, or got
-//! what was not for it (protocol facts 3.10 B).
+//! Holes of the reference in which a recovered client loses events, gets events twice, or gets
+//! events that were not for it (protocol facts 3.10 B).
 //!
-//! Each test is named after its hole. The doc line says what the reference does; the test, what we
-//! promise.
+//! Each test is named after its hole. The doc line says what the reference does. The test shows
+//! what this crate promises.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! Links around a hub, where word of a former link arrives after the session has moved on.
+//! Links around a hub: a message from an old link arrives after the session has moved to another
+//! link.
 //!
-//! `Server` closes the former link before it can say more, so nothing of this can happen there;
-//! links on other threads have more to say before they hear that they are over.
+//! With `Server`, this cannot happen: it closes the old link before the link can send another
+//! message. But a link on another thread can send messages before it learns that it is closed.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Connection state recovery: what is promised, and each hole of the reference.
+//! Connection state recovery: the promise, and each hole of the reference.
 
 mod claim_queue;
 mod exact;

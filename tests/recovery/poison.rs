@@ -1,5 +1,5 @@
-//! Poison events: what a client refuses whenever it is replayed ends its session after some attempts,
-//! and what a bad network does never.
+//! Poison events: if a client refuses the same event each time it is replayed, its session is given
+//! up after several attempts. A bad network never causes this.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Planned restarts: what a snapshot carries from one process to the next, and what it does not.
+//! Planned restarts: what a snapshot contains, and what it does not.
 
 use std::time::Duration;
 

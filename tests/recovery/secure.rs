@@ -1,8 +1,8 @@
 //! Holes of the reference that concern security, resources and operation (protocol facts 3.10 C
 //! and D).
 //!
-//! Each test is named after its hole. The doc line says what the reference does; the test, what we
-//! promise.
+//! Each test is named after its hole. The doc line says what the reference does. The test shows
+//! what this crate promises.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Claims that the application takes its time to decide: who has come in time has come in time, and
-//! nothing is held for ever.
+//! The application decides slowly about claims. A claim that came in time keeps its session, but no
+//! session is held for ever.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Holes of the reference in which recovery fails although it should work (protocol facts 3.10 A).
 //!
-//! Each test is named after its hole. The doc line says what the reference does; the test, what we
-//! promise.
+//! Each test is named after its hole. The doc line says what the reference does. The test shows
+//! what this crate promises.
 
 use std::time::Duration;
 

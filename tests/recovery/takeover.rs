@@ -1,5 +1,5 @@
-//! A session is claimed while its former link lives: what happens to the acknowledgements that were
-//! asked for on that.
+//! A session is claimed while its old link is still open: what happens to the acknowledgements that
+//! were requested on the old link.
 
 use std::time::Duration;
 

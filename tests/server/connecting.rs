@@ -1,4 +1,5 @@
-//! How clients join namespaces, and what each packet does where (protocol facts 2.5 to 2.8).
+//! How clients join namespaces, and the effect of each packet in each state (protocol facts 2.5 to
+//! 2.8).
 
 use std::time::Duration;
 

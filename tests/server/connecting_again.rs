@@ -1,6 +1,6 @@
-//! A second CONNECT for a namespace, and packets for a namespace that the client is not in: what
-//! the official client sends when its public methods are called in any order. The table is in the
-//! documentation of the module `link`.
+//! A second CONNECT for a namespace, and packets for a namespace that the client is not in. The
+//! official client sends these when its public methods are called in an unusual order. The table is
+//! in the documentation of the module `link`.
 
 use socketio_proto::{
     ServerConfig,

@@ -1,5 +1,5 @@
-//! The calls of Socket.IO's emit cheat sheet, as `server.at(now)` spells them: who gets the event.
-//! The same verbs are those of a hub whose links are elsewhere.
+//! The calls of Socket.IO's emit cheat sheet, written with `server.at(now)`: which sockets get the
+//! event. A hub whose links run on other threads has the same methods.
 
 use std::{sync::Arc, time::Duration};
 

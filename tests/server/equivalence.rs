@@ -1,8 +1,9 @@
-//! `Server` is no more than links around a hub: one tape, two compositions, the same on every wire.
+//! `Server` behaves like links around a hub: one tape is played on both, and every wire must carry
+//! the same packets.
 //!
-//! The second composition carries messages between the hub and the links in an order of its own:
-//! only the order from the hub to one link, and from one link to the hub, is kept. So whatever is
-//! true of `Server` is true of links on many threads around one hub.
+//! The links around a hub exchange messages with the hub in another order. Only the order from the
+//! hub to one link, and from one link to the hub, is kept. So everything that is true of `Server`
+//! is also true of links on many threads around one hub.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,4 +1,4 @@
-//! How messages are grouped on their way makes no difference: one WebSocket frame each, or in
+//! The grouping of messages on the wire makes no difference: one message per WebSocket frame, or
 //! polling bodies of any size.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -1,5 +1,5 @@
-//! What an application can make the unmodified official client send, and no packet can be made of: it
-//! costs nobody a session. The table is in the documentation of the module `link`.
+//! Invalid packets that an application can make the unmodified official client send. No client
+//! loses its session because of them. The table is in the documentation of the module `link`.
 
 use socketio_proto::{
     Limits, ServerConfig,

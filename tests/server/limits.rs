@@ -1,5 +1,5 @@
-//! Every limit of the configuration is reached, with the documented consequence, while another
-//! client is served as before.
+//! A test reaches every limit of the configuration and checks the documented consequence.
+//! Meanwhile, another client is served as before.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What clients are known to refuse is refused at the emit, before anything is logged or sent.
+//! A packet that clients are known to refuse is refused when it is emitted, before anything is
+//! logged or sent.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The rooms that are named after sockets: nobody else is in one, until somebody joins it.
+//! The rooms that are named after sockets. Each contains only its own socket, until another socket
+//! joins it.
 
 use socketio_proto::{
     Limits, SocketKey,

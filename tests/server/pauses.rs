@@ -1,6 +1,6 @@
 //! The process did not run for a while: it was stopped, its machine was suspended, a handler
-//! blocked, or the clock jumped forward. What peers sent meanwhile waits in sockets and is handed in
-//! after the timers.
+//! blocked, or the clock jumped forward. What peers sent meanwhile waits in the sockets of the
+//! operating system and is handed in after the timers.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! An application tells the rooms of a socket that it has gone.
+//! When a socket is gone, the application can still notify the rooms that it was in.
 
 use socketio_proto::{SocketKey, server::Event};
 

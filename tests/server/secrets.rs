@@ -1,5 +1,5 @@
-//! The ids that are worth a session: how much chance is in them, and that nothing shows them which
-//! an application would log by habit.
+//! The secret ids, which give access to a session: how random they are, and that no value which an
+//! application is likely to log shows them.
 
 use std::{fmt::Write as _, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! What is queued for a client: what the application emits at once is not held against it, and one
-//! that does not read is not waited for.
+//! The send queue of a client. A burst of events from the application does not count against the
+//! client, and the server does not wait for a client that does not read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every decision has a counter: each one is driven here, and a new one has to be.
+//! Every decision has a counter. A test here reaches each counter, and a new counter needs a test.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The application on top of the server: lets clients in, answers them, and holds what it is told
-//! against the model.
+//! The application on top of the server: it accepts clients, answers them, and compares the events
+//! that it gets with the model.
 
 use socketio_proto::{
     AckId, ConnectionId, SocketKey, WireId,

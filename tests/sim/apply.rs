@@ -1,4 +1,4 @@
-//! Carries operations out.
+//! Carries out operations.
 
 use socketio_proto::{ReplayOrder, WireId};
 

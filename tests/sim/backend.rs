@@ -1,5 +1,5 @@
-//! The server of a run: a `Server`, or links on workers around one hub. Deadlines are checked for
-//! honesty here, where each machine is at hand.
+//! The server of a run: a `Server`, or links on workers around one hub. The correctness of
+//! deadlines is checked here, where each state machine is accessible.
 
 use std::{sync::Arc, time::Duration};
 

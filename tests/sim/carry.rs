@@ -1,4 +1,4 @@
-//! How things get from one side to the other, and what stands in their way.
+//! Carries data from one side to the other, with the faults of the network.
 
 use std::time::Duration;
 

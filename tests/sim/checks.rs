@@ -1,4 +1,4 @@
-//! What holds at every moment.
+//! Invariants that hold at all times.
 
 use crate::{model::Place, world::World};
 

@@ -1,5 +1,5 @@
-//! A namespace that is made for its first client and goes with its last session. Made again, it has
-//! another log.
+//! A namespace that is created for its first client and removed with its last session. When it is
+//! created again, it has another log.
 
 use socketio_proto::{SocketKey, hub::EmitError};
 

@@ -1,5 +1,5 @@
-//! The end of a run. The faults are off: everybody comes back, what was emitted arrives, and when
-//! all have gone nothing is left.
+//! The end of a run. The faults are off: all clients come back, all emitted events arrive, and when
+//! all clients are gone, nothing is left.
 
 use crate::{
     model::{Place, Sort},

@@ -1,5 +1,5 @@
-//! Where each kind of trouble is drawn. The runs of every `cargo test` must have seen each of them:
-//! a kind that is never drawn tests nothing.
+//! Where each kind of fault is drawn. The runs of every `cargo test` must contain each kind: a kind
+//! that is never drawn tests nothing.
 //!
 //! | kind | drawn by | held against the model in |
 //! | --- | --- | --- |

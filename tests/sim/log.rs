@@ -1,4 +1,4 @@
-//! What the log of a namespace holds, as far as the settings say.
+//! What the log of a namespace must contain according to the settings.
 
 use std::{collections::VecDeque, time::Duration};
 

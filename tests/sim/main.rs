@@ -1,9 +1,9 @@
 //! A simulated world: servers, clients, a network that fails, an application, virtual time. A run
-//! is drawn from its seed and held against a model; one that fails is shrunk and printed.
+//! is drawn from its seed and compared with a model. A failing run is shrunk and printed.
 //!
-//! What a run may be made of, and where each kind of trouble is drawn, is listed in `kinds`.
+//! `kinds` lists the kinds of faults that a run can contain, and where each is drawn.
 //!
-//! `SIM_SEED=7 cargo test --test sim` plays one run and tells what happened in it.
+//! `SIM_SEED=7 cargo test --test sim` plays one run and prints what happened in it.
 //! `SIM_SECONDS=600 SIM_START=1000 cargo test --release --test sim -- --ignored --nocapture` plays
 //! fresh ones for as long as that.
 

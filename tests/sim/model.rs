@@ -1,8 +1,9 @@
-//! The reference: who was addressed by what, and what a client must get for it.
+//! The reference model: which sessions each packet was addressed to, and what each client must
+//! receive.
 //!
-//! At each emission it is written down who is addressed. From this follows, for each claim of a
-//! session, whether it must be recovered, what must follow, or which refusals are true; and for
-//! each event that a client gets, that it is the next one that it must get.
+//! The model records the addressees of each emission. From this it derives, for each claim of a
+//! session, whether it must be recovered, which packets must follow, or which refusals are correct.
+//! It also checks that each event which a client receives is the next one that it must receive.
 
 mod restart;
 

@@ -1,8 +1,8 @@
 //! The network: HTTP exchanges and WebSockets between clients and the server.
 //!
-//! A wire keeps its order and takes its time, so that a GET and a POST overtake each other. A wire
-//! that was cut carries nothing any more, and whoever is to notice is told in its own time: if
-//! nobody is, it is half-open.
+//! A wire keeps its order and has a random delay, so a GET and a POST can overtake each other. A
+//! wire that was cut carries nothing any more. Each side learns of the cut after its own delay, or
+//! never: then the wire is half-open.
 
 use std::collections::BTreeMap;
 

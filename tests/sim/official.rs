@@ -1,5 +1,5 @@
-//! A small faithful model of the official client: what its manager and its sockets do that recovery
-//! depends on (protocol facts 3.7 and 4.2 to 4.7), its defects included.
+//! A small but exact model of the official client: the behaviour of its manager and its sockets
+//! that recovery depends on, including its defects (protocol facts 3.7 and 4.2 to 4.7).
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The operations of a run. Each can be taken out of the list without a change to the others.
+//! The operations of a run. Each can be removed from the list without a change to the others.
 
 pub const ROOMS: [&str; 3] = ["red", "green", "blue"];
 pub const SPACES: [&str; 2] = ["/", "/b"];

@@ -1,4 +1,4 @@
-//! What both kinds of clients have in common.
+//! Code that both kinds of clients share.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a run is like: drawn from its seed, so that each run has other faults, sizes and settings.
+//! The plan of a run: its faults, sizes and settings, drawn from its seed.
 
 use std::{fmt, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Plays runs, and says what one that failed was about.
+//! Plays runs, and reports failing runs.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,4 +1,4 @@
-//! Makes a failing list of operations short: parts are taken out as long as it still fails.
+//! Shrinks a failing list of operations: it removes parts as long as the list still fails.
 
 use crate::op::Step;
 

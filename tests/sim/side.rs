@@ -1,4 +1,4 @@
-//! What the clients notice, held against the model.
+//! Compares the events of the clients with the model.
 
 use socketio_proto::{engine::ClientOutput, engine::Frame, socket::Event};
 

@@ -1,4 +1,4 @@
-//! Strangers: who presents what belongs to somebody else, or to nobody.
+//! Strangers: clients that present secret ids of others, or forged ids.
 
 use socketio_proto::{
     ByteString, WireId,

@@ -1,4 +1,4 @@
-//! What the runs of a simulation have been through.
+//! Counts what happened in the runs of a simulation.
 
 use std::{collections::BTreeMap, fmt};
 

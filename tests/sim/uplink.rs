@@ -1,5 +1,5 @@
-//! The other direction: what clients emit arrives at most once, and exactly once where both sides
-//! count it or the application asks.
+//! The other direction: events that clients emit arrive at most once. They arrive exactly once if
+//! both sides count them or the application asks whether they are new.
 
 use std::collections::BTreeMap;
 

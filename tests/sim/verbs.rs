@@ -1,4 +1,4 @@
-//! What the application wants of the server, and what must come of it.
+//! The calls of the application on the server, and their expected results.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Links on many workers around one hub, with messages between them that take their time. Only the
-//! order from the hub to one link, and from one link to the hub, is kept.
+//! Links on many workers around one hub. Messages between them have delays. Only the order from the
+//! hub to one link, and from one link to the hub, is kept.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,5 +1,5 @@
 //! The world of a run: the server, the clients, the network, the application, the time. Everything
-//! happens in one thread, one thing at a time, and everything is drawn from the seed.
+//! runs on one thread, one step at a time, and all random values come from the seed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

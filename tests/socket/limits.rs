@@ -1,4 +1,4 @@
-//! Bounds, sizes and what is held in memory.
+//! Bounds, sizes and memory use.
 
 #[cfg(test)]
 mod tests {

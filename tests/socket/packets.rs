@@ -1,4 +1,4 @@
-//! Plain packets: the vectors of the protocol in both directions.
+//! Packets without attachments: the test vectors of the protocol in both directions.
 
 #[cfg(test)]
 mod tests {

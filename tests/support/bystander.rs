@@ -1,4 +1,4 @@
-//! A client that must not notice what others do.
+//! A client that must not be affected by what others do.
 
 use socketio_proto::socket;
 

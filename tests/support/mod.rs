@@ -1,4 +1,4 @@
-//! A server in virtual time with clients that speak raw packets: what tests of the whole core use.
+//! A server in virtual time, and clients that send raw packets. Tests of the whole core use it.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

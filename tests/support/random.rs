@@ -1,10 +1,10 @@
-//! How often a property is tried.
+//! The number of random cases per property.
 
 use std::env;
 
 use proptest::test_runner::Config;
 
-/// So many random cases, or as many as `PROPTEST_CASES` says.
+/// Runs `count` random cases, or as many as `PROPTEST_CASES` says.
 pub fn cases(count: u32) -> Config {
     let default = Config::default();
     let is_set = env::var_os("PROPTEST_CASES").is_some();

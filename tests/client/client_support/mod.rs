@@ -1,4 +1,4 @@
-//! A client and a server in virtual time, with a network between them that can lose everything.
+//! A client and a server in virtual time, connected by a network that can lose anything.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

@@ -1,4 +1,4 @@
-//! What drives the servers of the examples.
+//! The drivers of the example servers.
 
 #![allow(dead_code, unused_imports, reason = "shared with the examples")]
 

@@ -1,4 +1,4 @@
-//! A running server of this crate, on a runtime of its own, with the handlers of
+//! A running server of this crate, on its own runtime, with the handlers of
 //! `tests/official_server/server.mjs`.
 
 use std::{

@@ -1,5 +1,5 @@
-//! The client against this crate's server, over real sockets: what it does with the official one,
-//! and exactly once in both directions whatever happens to the bytes in between.
+//! The client against this crate's server, over real sockets. It behaves as with the official
+//! server, and events arrive exactly once in both directions, wherever the network breaks.
 
 mod driven;
 mod host;

@@ -1,4 +1,4 @@
-//! A network that breaks anywhere: bytes are passed on, up to a certain one.
+//! A network that can break anywhere: it forwards bytes up to a given position.
 
 use std::{
     net::Ipv4Addr,

@@ -1,12 +1,13 @@
-//! Recovery against a model that is written from the promise, and knows nothing of the log's
-//! indexes, of watermarks or of windows.
+//! Recovery is compared with a model. The model implements only the promise: it has no indexes of
+//! the log, no watermarks and no windows.
 //!
-//! The promise has two sides. Sound: a recovered client has received exactly what was addressed to
-//! its session, each once, in order. Complete: it is refused only if a packet that was addressed to
-//! its session, and that would be replayed, is really gone, or the session itself. A failing list
-//! of operations is printed shrunk, and `proptest-regressions` replays it.
+//! The promise has two sides. Sound: a recovered client has received exactly the packets that were
+//! addressed to its session, each once, in order. Complete: it is refused only if its session is
+//! gone, or if a packet that was addressed to its session, and that would be replayed, is really
+//! gone. A failing list of operations is printed in its shrunk form, and `proptest-regressions`
+//! replays it.
 //!
-//! The fuzz target `recovery` draws its operations from bytes, and holds them against the same model.
+//! The fuzz target `recovery` draws its operations from bytes, and uses the same model.
 
 mod op;
 mod peer;

@@ -1,4 +1,4 @@
-//! What may happen, one step at a time.
+//! The operations of the model, one step each.
 
 /// Clients of the model.
 pub const CLIENTS: usize = 4;

@@ -1,4 +1,4 @@
-//! A client: what it has processed, and what it may present for it.
+//! A client: the events that it has processed, and the offset that it may present.
 
 use std::collections::{BTreeSet, VecDeque};
 

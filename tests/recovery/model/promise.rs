@@ -1,4 +1,5 @@
-//! The promise, as the documentation gives it: who is recovered, with what, and who is not.
+//! The promise, as in the documentation: which sessions are recovered, with which packets, and
+//! which are refused.
 
 use socketio_proto::recovery::Refusal;
 

@@ -1,4 +1,4 @@
-//! The server and its clients, step by step, held against the promise.
+//! Runs the server and its clients step by step, and checks each step against the promise.
 
 use std::{collections::BTreeMap, time::Duration};
 

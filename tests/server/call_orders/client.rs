@@ -1,6 +1,6 @@
-//! The state of the official client, as far as the order of its public calls matters
-//! (socket.io-client, `lib/manager.ts` and `lib/socket.ts`): what it puts on the wire and what it
-//! does with what it gets.
+//! A model of the state of the official client (socket.io-client, `lib/manager.ts` and
+//! `lib/socket.ts`), as far as the order of its public calls matters: what it sends, and how it
+//! reacts to what it receives.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Nothing that the official client sends, in whatever order an application calls its public
-//! methods, costs a session: random calls on a model of its state, with delays in both directions.
+//! An application can call the public methods of the official client in any order without losing a
+//! session. The test makes random calls on a model of the client, with delays in both directions.
 
 mod client;
 

@@ -1,4 +1,5 @@
-//! What restarts change: those of the server, and those of clients that go on from what they knew.
+//! The effect of restarts on the model: of the server, and of clients that continue from their
+//! saved state.
 
 use std::collections::BTreeMap;
 
