@@ -66,17 +66,17 @@ pub struct RecoveryConfig {
     /// it the oldest are forgotten. A recovery may then be refused if the client has missed an event
     /// from before the changes that are still known.
     pub memberships: usize,
-    /// Recoveries served in one burst; further ones queue. Default 4,096. What a recovery has to
-    /// look at counts as well: one more for each 256 packets of the session's rooms, whether they
-    /// are replayed or not, and for each 32 rooms. Refused recoveries count, except those that name
-    /// no session.
+    /// Recoveries served in one burst; further ones queue. Default 4,096. A recovery that has to
+    /// examine more costs more: one more for each 256 packets of the session's rooms, whether they
+    /// are replayed or not, and one more for each 32 rooms. Refused recoveries count, except those
+    /// that name no session.
     ///
     /// A session has one place in the queue. A newer recovery takes the place of the older one,
-    /// whose connection is closed as if the session had been taken over, unless it is the same one. A
-    /// client that asks anew after its turn has come, and before the answer, has that turn for the
-    /// newer recovery, once, if it costs no more. The session that has been
-    /// served least comes first, so a client that recovers again and again delays only itself. A
-    /// session in the queue does not expire, and neither do its packets in the log.
+    /// whose connection is closed as if the session had been taken over, unless it is the same one.
+    /// If a client sends a new CONNECT after the turn of its recovery and before the answer, the
+    /// newer recovery uses that turn, once, if it costs no more. The session that has been served
+    /// least comes first, so a client that recovers again and again delays only itself. A session
+    /// in the queue does not expire, and neither do its packets in the log.
     pub claim_burst: u32,
     /// Recoveries served per second once the burst is used up. Default 4,096.
     pub claims_per_second: u32,

@@ -21,9 +21,10 @@ use crate::{
 pub enum Event<D> {
     /// A client has opened an Engine.IO session.
     ///
-    /// It comes out before anything else about the connection, and within the input that made it: so
-    /// an embedder that keeps what it knows of a request (headers, cookies, address, query) under its
-    /// wire finds it for each [`ConnectRequested`](Self::ConnectRequested) by the connection.
+    /// This is the first event of the connection, and the input of the handshake causes it. Use it
+    /// to associate the request (headers, cookies, address, query) with the connection: the
+    /// embedder stores the request by its wire, and each
+    /// [`ConnectRequested`](Self::ConnectRequested) contains the connection.
     ConnectionOpened {
         /// The connection.
         connection: ConnectionId,

@@ -480,14 +480,14 @@ mod tests {
         }
         let evicted = log.evicted();
         assert_eq!(evicted, 89);
-        // The latest ones are told apart, the oldest are not.
+        // The latest sets are distinguished, the oldest are not.
         assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(98)), evicted - 1);
         assert_eq!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)), 58);
         let all = log.last_evicted(ROOM, |room| room.0 >= 10);
         assert!((1..=evicted - 32).contains(&all), "conservative, never too low: {all}");
     }
 
-    /// Everyone who talks in a room, except for those who are muted, is a set of its own.
+    /// Each sender in a room, together with the room of muted sockets, is a different set.
     #[test]
     fn a_room_that_all_sets_have_in_common_is_excepted_however_many_there_are() {
         const MUTED: RoomId = RoomId(3);
@@ -509,8 +509,8 @@ mod tests {
         assert!(log.tracks.get(RoomId(500)).is_none_or(|track| track.named_by.is_empty()));
     }
 
-    /// No answer is too early, whatever was narrowed; and it is exact for whoever got one of the
-    /// packets with the latest sets.
+    /// After sets were narrowed, no answer is too early. The answer is exact for each session that
+    /// got one of the packets with the latest sets.
     #[test]
     fn answers_are_never_too_early_and_mostly_exact() {
         let mut random = 1_u32;

@@ -8,7 +8,7 @@
 //! window closes, the session records the last packet in it that was addressed to the session.
 //! After all packets of the window were evicted, this number alone tells whether a client at some
 //! offset missed one of them. Only the window whose packets are partly evicted needs its rooms
-//! again, so their intervals are kept until then.
+//! again. So their intervals are kept until all its packets are evicted.
 
 mod snapshot;
 
@@ -28,7 +28,7 @@ pub(crate) struct Memberships {
     current: SmallVec<[Membership; 2]>,
     /// Where the current window begins.
     window_from: u64,
-    /// `None` while the session has never changed its rooms.
+    /// `None` until there is something to remember.
     history: Option<Box<History>>,
 }
 
@@ -110,7 +110,7 @@ impl Memberships {
         };
         self.close_window(log, limit);
         let since = log.head();
-        // Most sessions stay in few rooms, so do not reserve room for more.
+        // Most sessions stay in few rooms, so reserve no extra capacity.
         if self.current.len() < 8 {
             self.current.reserve_exact(1);
         }
@@ -155,7 +155,7 @@ impl Memberships {
         self.past().iter().map(|past| past.room)
     }
 
-    /// The number of rooms that a claim has to look at.
+    /// The number of rooms that a claim has to examine.
     pub(crate) fn rooms(&self) -> usize {
         self.current.len().saturating_add(self.past().len())
     }

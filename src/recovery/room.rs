@@ -59,13 +59,13 @@ pub(super) struct RoomTrack {
     evicted_except: Vec<(Excepted, u64)>,
     /// Rooms whose sets of excepted rooms contain this one.
     pub(super) named_by: BTreeSet<RoomId>,
-    /// Log entries that name the room.
+    /// The number of log entries that refer to the room.
     pub(super) references: u32,
     /// No session is in the room, or was in it at any position that is still in the log.
     pub(super) is_vacant: bool,
 }
 
-/// The tracks of the rooms that packets have named.
+/// The tracks of the rooms that packets refer to.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     shared: Vec<Option<Box<RoomTrack>>>,
