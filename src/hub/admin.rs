@@ -11,6 +11,15 @@ use crate::{
 
 impl<D: Default> Hub<D> {
     /// Returns the rooms of a socket, including the room named after its own id.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn is_in_lobby(server: &Server, socket: SocketKey) -> bool {
+    ///     server.rooms(socket).any(|room| room == "lobby")
+    /// }
+    /// ```
     pub fn rooms(&self, socket: SocketKey) -> impl Iterator<Item = &str> {
         let namespace = self.namespaces.get(&socket.namespace);
         let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
@@ -34,11 +43,29 @@ impl<D: Default> Hub<D> {
     }
 
     /// Returns whether a socket is connected, rather than parked or ended.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn is_parked(server: &Server, socket: SocketKey) -> bool {
+    ///     server.data(socket).is_some() && !server.is_connected(socket)
+    /// }
+    /// ```
     pub fn is_connected(&self, socket: SocketKey) -> bool {
         self.connection(socket).is_some()
     }
 
     /// Returns the application's data of a socket, connected or parked.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn user_name(server: &Server<String>, socket: SocketKey) -> Option<&str> {
+    ///     server.data(socket).map(String::as_str)
+    /// }
+    /// ```
     pub fn data(&self, socket: SocketKey) -> Option<&D> {
         Some(&self.namespaces.get(&socket.namespace)?.member(socket)?.data)
     }

@@ -106,6 +106,26 @@ use crate::{
 ///
 /// Use it directly when the links run on other threads, as [`pool`](crate::pool) describes.
 /// Otherwise [`Server`](crate::server::Server) is simpler, and has the same methods.
+///
+/// ```
+/// use std::sync::Arc;
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::hub::{Event, Hub, Output};
+///
+/// let mut hub = Hub::<()>::new(Arc::default(), |dest: &mut [u8]| dest.fill(7))?;
+/// let now = Timestamp::ZERO;
+/// hub.at(now).add_namespace("/")?;
+/// // After each request of a link, and after each timeout:
+/// while let Some(output) = hub.poll_output() {
+///     match output {
+///         Output::Event(Event::ConnectRequested { request, .. }) => {
+///             hub.at(now).accept(request);
+///         }
+///         _ => {} // hand replies and deliveries to the links
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Hub<D> {
     config: Arc<ServerConfig>,
     entropy: Box<dyn Entropy>,

@@ -199,6 +199,20 @@ impl<D: Default> Server<D> {
     }
 
     /// Stops sending on a WebSocket that accepts no more frames for now.
+    ///
+    /// ```
+    /// use socketio_proto::WireId;
+    /// use socketio_proto::server::Server;
+    ///
+    /// /// Call this when the WebSocket starts or stops to accept frames.
+    /// fn set_writable(server: &mut Server, wire: WireId, is_writable: bool) {
+    ///     if is_writable {
+    ///         server.resume(wire);
+    ///     } else {
+    ///         server.pause(wire);
+    ///     }
+    /// }
+    /// ```
     pub fn pause(&mut self, wire: WireId) {
         self.outside.pool.pause(wire);
     }
