@@ -93,7 +93,7 @@ mod counted {
             }
         }
 
-        /// Another process goes on with what the former one has left behind.
+        /// Another process continues from the snapshot of the earlier one.
         fn restart(&mut self) {
             let state = serde_json::to_string(&self.pair.client.snapshot()).unwrap();
             self.pair.cut();
@@ -517,7 +517,7 @@ mod raw {
         world.texts(client)
     }
 
-    /// Whoever compares the answer with the reference's finds no difference.
+    /// The answer does not differ from the answer of the reference.
     #[test]
     fn without_counting_the_connect_answer_is_that_of_the_reference() {
         let mut world = World::with_recovery();
@@ -542,7 +542,7 @@ mod raw {
         assert_eq!(accept(&mut world), Once::Duplicate);
         assert_eq!(sent(&mut world, client), [r#"431["first"]"#, r#"432["first"]"#]);
 
-        // Recovered, and taken over while the former link is thought to be alive.
+        // Recovered, and taken over while the server still considers the old link alive.
         world.cut(client);
         let (client, session) = world.claim(&session, None);
         world.send(client, r#"423["m","x","o-1"]"#);
@@ -553,7 +553,7 @@ mod raw {
         assert_eq!(accept(&mut world), Once::Duplicate);
         assert_eq!(sent(&mut world, client), [r#"430["first"]"#]);
 
-        // Another session has a window of its own.
+        // Another session has its own window.
         let (client, _) = world.connect();
         world.send(client, r#"421["m","x","o-1"]"#);
         fresh(&mut world);

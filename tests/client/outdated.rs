@@ -32,7 +32,8 @@ mod tests {
         |pair| assert!(pair.client.disconnect(pair.now, "/b")),
     ];
 
-    /// Sends packets that cross the DISCONNECT of the client. The application is told nothing of them.
+    /// Sends packets that cross the DISCONNECT of the client. The application gets no event for
+    /// them.
     fn crossed(send: impl Fn(&mut Pair)) {
         for leave in WAYS {
             // Back at once, or after the rest of what was on its way.

@@ -28,7 +28,7 @@ mod tests {
         socket::Event::new("files", &files).unwrap()
     }
 
-    /// An event whose packet, as `42["e","…"]`, has so many bytes.
+    /// An event whose packet, as `42["e","…"]`, has the given number of bytes.
     fn text(len: usize) -> socket::Event {
         socket::Event::new("e", &("x".repeat(len - r#"42["e",""]"#.len()),)).unwrap()
     }
@@ -37,7 +37,7 @@ mod tests {
         socket::Event::new("e", &(Bytes::from(vec![0; len]),)).unwrap()
     }
 
-    /// What the client is told of events that do not arrive.
+    /// What the client reports about events that do not arrive.
     fn words(pair: &mut Pair) -> Vec<String> {
         pair.pick(|event| match event {
             Event::Undeliverable { event, cause, .. } => {
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(emit_all_ways(&mut pair, &attached(10)), [Ok(()); 3]);
     }
 
-    /// What was buffered before anything was known is taken out, and what stands behind it goes on.
+    /// Events that were buffered before the limit was known are removed, and later events are sent.
     #[test]
     fn what_was_buffered_and_is_too_large_is_reported() {
         for config in [websocket(), polling(), ClientConfig::new()] {

@@ -315,7 +315,7 @@ mod tests {
             }
         }
 
-        /// Whoever waits long enough has everything settled.
+        /// After a long enough wait, everything is settled.
         fn finish(&mut self) {
             self.drain();
             self.client.close(self.now);

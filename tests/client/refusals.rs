@@ -23,7 +23,7 @@ mod tests {
         socket::Event::new("files", &files).unwrap()
     }
 
-    /// What the client is told of events that do not arrive.
+    /// What the client reports about events that do not arrive.
     fn words(pair: &mut Pair) -> Vec<String> {
         pair.pick(|event| match event {
             Event::Undeliverable { event, cause, .. } => {
@@ -43,7 +43,7 @@ mod tests {
         })
     }
 
-    /// The client is told that the server takes 20 attachments; it takes 10.
+    /// The client believes that the server accepts 20 attachments, but the limit is 10.
     fn generous(config: ClientConfig) -> ClientConfig {
         let mut limits = ClientLimits::default();
         limits.sent_attachments = 20;
@@ -286,8 +286,8 @@ mod tests {
         }
     }
 
-    /// Emits events over a proxy that takes so many bytes at once. Returns the sizes of the bodies, and
-    /// what has arrived.
+    /// Emits events over a proxy that accepts bodies of at most `limit` bytes. Returns the sizes of
+    /// the bodies, and the events that have arrived.
     fn through_a_proxy(limit: usize, events: u64) -> (Vec<usize>, Vec<u64>) {
         let mut client = Client::new(polling(), entropy(1)).unwrap();
         let mut now = Timestamp::from_millis(1_000);

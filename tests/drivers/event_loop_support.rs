@@ -209,7 +209,7 @@ impl Ws {
         event(&self.receive())
     }
 
-    /// The link fails: nobody is told.
+    /// The link fails, and neither side is notified.
     pub fn cut(self) {
         drop(self.0.into_inner());
     }

@@ -107,8 +107,8 @@ fn a_flood_of_control_frames_is_stopped() {
     }
 }
 
-/// What answers pings does not grow with them: whoever does not read the answers is not read from, or
-/// is dropped.
+/// The memory for answers to pings is bounded. If a client does not read the answers, the server
+/// stops reading from it, or drops it.
 #[test]
 fn pings_whose_pongs_are_not_read_pile_nothing_up() {
     for mut server in servers() {

@@ -140,8 +140,8 @@ fn good_requests_are_let_in() {
     assert_eq!(check(&legal), Ok(Verified::Session(1)));
 }
 
-/// The reference completes such a handshake and closes the WebSocket at once, without a word: its
-/// old clients try again for ever, and nobody is told why.
+/// The reference completes such a handshake and closes the WebSocket immediately, without a reason.
+/// So old clients retry for ever, and the reason is never reported.
 #[test]
 fn an_upgrade_that_would_be_closed_at_once_is_refused_instead() {
     let polling = format!("EIO=4&transport=polling&sid={SID}");

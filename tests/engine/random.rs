@@ -154,7 +154,7 @@ mod tests {
                     self.now = self.now.saturating_add(Duration::from_millis(*millis));
                 }
                 Op::Send(len) => {
-                    // Numbered, so that each is told from the others.
+                    // Numbered, so that they can be distinguished.
                     let text = format!("{:04}{}", self.sent.len(), "x".repeat(*len));
                     let payload = if len % 3 == 0 {
                         Payload::Binary(text.into())

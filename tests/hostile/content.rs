@@ -42,7 +42,7 @@ fn body(world: &mut World, wire: WireId) -> String {
     String::from_utf8(response.body.to_vec()).unwrap()
 }
 
-/// Sends packets, each on a connection of its own, that have to end it and the session.
+/// Sends each packet on a separate connection. Each must end its connection and its session.
 fn assert_violations<'a>(packets: impl IntoIterator<Item = &'a str>) {
     let (mut world, mut bystander) = world();
     for (number, packet) in (1..).zip(packets) {

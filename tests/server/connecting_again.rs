@@ -126,8 +126,8 @@ fn answers_to_repeated_connects_do_not_pile_up() {
     assert_eq!(shared.texts().len(), 1);
 }
 
-/// The client has left before the answer came and comes back later: it has ignored what it was
-/// sent meanwhile, so its session cannot go on.
+/// The client has left before the answer came, and comes back later. It has ignored the packets
+/// that it was sent meanwhile, so its session cannot continue.
 #[test]
 fn a_connect_after_events_replaces_the_session() {
     for config in configs() {
@@ -180,7 +180,7 @@ fn a_connect_with_other_auth_replaces_the_session() {
     }
 }
 
-/// Until the application has decided, the client is in its former session.
+/// Until the application has decided, the client keeps its old session.
 #[test]
 fn the_former_session_goes_on_until_the_new_one_is_decided() {
     for is_accepted in [true, false] {

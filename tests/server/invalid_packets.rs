@@ -54,7 +54,7 @@ impl Shared {
         self.world.server.stats().total
     }
 
-    /// The main namespace still hears what the client emits and is told what is broadcast.
+    /// In the main namespace, the client can still emit and still receives broadcasts.
     fn assert_alive(&mut self) {
         self.send("42[\"alive\"]");
         let heard = self.world.pick(|event| match event {

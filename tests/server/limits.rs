@@ -423,7 +423,7 @@ fn memberships() {
     world.cut(client);
     world.claim(&session, None);
     assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Limit));
-    // Whoever needs only the latest memberships is recovered.
+    // A client that needs only the latest memberships is recovered.
     let (_, _, offset) = crate::support::parse_event(&frames[16]);
     let (client, again) = world.claim(&session, offset.as_deref());
     assert_eq!(again, session);

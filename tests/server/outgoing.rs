@@ -24,7 +24,7 @@ fn text(bytes: usize) -> socket::Event {
     socket::Event::new("m", &("x".repeat(bytes), 0)).unwrap()
 }
 
-/// An event with so many attachments.
+/// An event with `count` attachments.
 fn attached(count: usize, bytes: usize) -> socket::Event {
     socket::Event::new("m", &vec![Bytes::from(vec![7; bytes]); count]).unwrap()
 }

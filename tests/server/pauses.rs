@@ -242,7 +242,7 @@ fn an_acknowledgement_that_waits_in_its_socket_is_in_time() {
     assert_eq!(settled, [None, Some(AckFailure::Timeout)]);
 }
 
-/// Links and a hub, each with a timer of its own.
+/// Links and a hub, each with its own timer.
 #[test]
 fn links_and_a_hub_on_threads_of_their_own_wait_as_well() {
     let mut recovery = RecoveryConfig::default();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::support::{Client, World, recovery_config};
 
-/// A client in two rooms and in that of another socket, whose names it is told by the end.
+/// A client in two named rooms and in the own room of another socket. Returns the names that the
+/// end event must report.
 fn member(world: &mut World) -> (Client, SocketKey, Vec<String>) {
     let (client, _) = world.connect();
     let (socket, _) = world.connected();

@@ -242,8 +242,9 @@ fn without_recovery_there_is_no_private_id() {
     assert_eq!(session.pid, "");
 }
 
-/// A session that can be recovered, and what the application sees of a CONNECT that claims it: the
-/// authentication data when it is asked and when the client is let in, and whether the claim is good.
+/// Claims a session that can be recovered. Returns what the application sees of the CONNECT: the
+/// authentication data in the request and after it was accepted, and whether the session was
+/// recovered.
 fn seen(auth: impl FnOnce(&str) -> String) -> (String, bool) {
     let mut world = recovering(|recovery| recovery.skip_authorization = false);
     let (first, session) = world.connect();

@@ -34,7 +34,7 @@ impl Dice {
         usize::try_from(self.below(count as u64)).unwrap()
     }
 
-    /// True so many times out of a thousand.
+    /// True with this probability, in thousandths.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }

@@ -29,7 +29,7 @@ impl World {
             self.clients[client].duplicates_next = false;
             self.net.slow[client] = (0, 0);
         }
-        // Whoever is not read or does not write goes on.
+        // Clients that do not read or do not write continue.
         let wires: Vec<_> = self.net.wires.keys().copied().collect();
         for wire in wires {
             self.backend.set_paused(wire, false);

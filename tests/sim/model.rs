@@ -69,7 +69,7 @@ pub struct Session {
     pub place: Place,
     /// Its time was over.
     pub has_timed_out: bool,
-    /// Where its client has asked anew, which has ended it.
+    /// Where its client has sent a new CONNECT, which has ended it.
     pub replaced_on: Option<ConnectionId>,
     /// Which one the latest recovery was.
     recovered: u64,
@@ -77,7 +77,7 @@ pub struct Session {
     pub rooms: u8,
     /// Rooms named after the ids of these sessions.
     pub owns: BTreeSet<SocketKey>,
-    /// Whether somebody else was in the room of its own name.
+    /// Whether another session was in the room named after it.
     is_shared: bool,
     floor: u64,
     log: Vec<Number>,
@@ -293,7 +293,7 @@ impl Model {
             _ if session.space != space => return refused(Refusal::OtherNamespace),
             Place::Live(_) | Place::Parked { .. } => {}
         }
-        // It goes on if it was claimed in time.
+        // It continues if it was claimed in time.
         let is_late = matches!(session.place, Place::Parked { expires } if expires <= now);
         let space = &self.spaces[space];
         let has_made_room = session.place == Place::Ended;
@@ -444,8 +444,8 @@ impl Model {
         self.spaces[space].evict(now, &self.rules, count);
     }
 
-    /// Whether nobody is in a namespace, not even absent: so it is gone if it is a dynamic one, or
-    /// waits for somebody to be let in.
+    /// Whether a namespace has no sessions, not even parked ones. If it is dynamic, it is gone, or
+    /// it waits for a client to be accepted.
     pub fn is_deserted(&self, space: usize) -> bool {
         self.sessions.values().all(|it| it.space != space || it.place == Place::Ended)
     }

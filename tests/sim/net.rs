@@ -160,7 +160,7 @@ impl Net {
             return;
         };
         if !wire.client_open && !wire.server_open {
-            // A client that was restarted names its wires anew.
+            // A restarted client starts to number its wires again.
             if let Some(local) = wire.local
                 && self.names.get(&(wire.client, local)) == Some(&id)
             {

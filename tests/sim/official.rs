@@ -288,7 +288,7 @@ impl Peer for Official {
             self.send(&event_text('1', space, None, ""));
         }
         let socket = self.sockets.entry(space).or_default();
-        // It asks anew each time until it is answered.
+        // It asks again each time until it is answered.
         socket.is_active = true;
         match &self.engine {
             Some(engine) if engine.is_open() => self.send_connect(space),

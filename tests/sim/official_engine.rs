@@ -354,7 +354,7 @@ impl Engine {
         if let Some(wire) = self.websocket.take() {
             self.wires.push_back(ClientOutput::Close { wire });
         } else if was_open && self.transport == Transport::Polling {
-            // It leaves a GET that waits to itself and says goodbye with a POST of its own.
+            // It does not abort a waiting GET, and sends the close packet with a separate POST.
             self.post("1".into());
         }
         self.events.push_back(EngineEvent::Closed(reason, is_nonsense));

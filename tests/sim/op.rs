@@ -49,7 +49,7 @@ pub struct Notice {
     pub server: Option<u64>,
 }
 
-/// What a stranger presents on a connection of its own.
+/// What a stranger presents on its own connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Forgery {
     /// A private id that was made up.

@@ -243,7 +243,7 @@ fn limits(dice: &mut Dice, is_calm: bool) -> Limits {
     limits
 }
 
-/// From a stream of its own, so that the rest of the plan stays what it is.
+/// From a separate random stream, so that the rest of the plan does not change.
 fn bound_emissions(seed: u64, is_calm: bool, limits: &mut Limits) {
     let mut dice = Dice::keyed(seed, &[0xb025]);
     if is_calm {

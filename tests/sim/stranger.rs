@@ -33,7 +33,7 @@ impl World {
         self.clients[client].saved = views;
     }
 
-    /// A client goes on from what it knew when it wrote its state down.
+    /// A client continues from the state that it has saved.
     pub fn restore_view(&mut self, client: usize) {
         let saved = self.clients[client].saved.clone();
         for view in saved.iter().flatten() {

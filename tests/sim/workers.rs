@@ -81,7 +81,7 @@ impl Workers {
         self.now = self.now.max(now);
     }
 
-    /// A word of the application to the hub.
+    /// A message of the application to the hub.
     pub fn call<T>(&mut self, verb: impl FnOnce(&mut Hub<Data>) -> T) -> T {
         let result = verb(&mut self.hub);
         self.collect_hub();

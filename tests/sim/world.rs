@@ -92,7 +92,7 @@ pub enum Sabotage {
 pub struct Connection {
     pub client: usize,
     pub is_open: bool,
-    /// A session has moved from it to another connection, so it is told to close.
+    /// A session has moved from this connection to another one, so the server closes it.
     pub is_left: bool,
 }
 
@@ -106,7 +106,7 @@ pub struct ClientState {
     pub latest: [u64; 2],
     /// All sessions that it has had, by namespace.
     pub keys: [Vec<SocketKey>; 2],
-    /// Until when new wires fail, and whether nobody is told.
+    /// Until when new wires fail, and whether the failures are silent.
     pub down: (u64, bool),
     pub duplicates_next: bool,
     /// The network has sent something twice that must not be: repetitions and violations have a
@@ -142,7 +142,7 @@ pub enum Task {
     ClientAnswer(usize, Token, Number),
     Connect(usize, usize),
     Join(SocketKey),
-    /// A stranger that does not read goes on, after so long.
+    /// A stranger that does not read takes its next step.
     NonReader(WireId, u64),
 }
 
@@ -406,7 +406,7 @@ impl World {
     }
 }
 
-/// The random numbers of 32 bits that a server has drawn: epochs, and how they go on.
+/// The random 32-bit numbers that a server has drawn: epochs and their increments.
 pub type Drawn = Arc<Mutex<Vec<u32>>>;
 
 /// Starts a server. Tells the epochs of its namespaces' logs.

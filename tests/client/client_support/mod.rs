@@ -72,7 +72,7 @@ pub struct Pair {
     pub auto_accept: bool,
     /// Acknowledge what the client emits, with its first argument.
     pub auto_ack: bool,
-    /// Nothing gets through, and nobody is told.
+    /// Nothing arrives, and neither side is notified.
     pub is_silent: bool,
     /// New requests fail.
     pub is_down: bool,

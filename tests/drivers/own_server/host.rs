@@ -202,7 +202,7 @@ async fn run(
 struct Handlers {
     counts: Arc<Mutex<Counts>>,
     stored: BTreeSet<u64>,
-    /// Who is told of the answer to a question.
+    /// The socket that gets the answer to a question.
     questions: BTreeMap<AckId, SocketKey>,
 }
 
@@ -300,7 +300,7 @@ impl Handlers {
         }
     }
 
-    /// Tells whoever was asked what was heard.
+    /// Sends the answer to the socket that waits for it.
     fn tell(&mut self, cx: &mut Context<'_, ()>, ack: AckId, args: Option<&Args>) {
         let Some(socket) = self.questions.remove(&ack) else {
             return;

@@ -48,8 +48,8 @@ impl Proxy {
         self.port
     }
 
-    /// Breaks every connection as soon as so many bytes have passed, most likely within a message.
-    /// If `hides` holds the server does not learn of it.
+    /// Breaks every connection after a given number of bytes, most likely within a message. If
+    /// `hides` holds the server does not learn of it.
     pub(crate) fn cut_after(&mut self, bytes: u64, hides: bool) {
         let mut shared = lock(&self.shared);
         (shared.left, shared.hides) = (bytes, hides);

@@ -19,7 +19,7 @@ pub enum Op {
     Direct {
         to: usize,
     },
-    /// Emit an event that asks for an acknowledgement within so many seconds.
+    /// Emit an event that asks for an acknowledgement within the given number of seconds.
     Ask {
         to: usize,
         timeout: u64,
@@ -44,8 +44,8 @@ pub enum Op {
     Cut {
         who: usize,
     },
-    /// Come back with the last offset of so many events ago, as a client does that was restored
-    /// from an older state; takes a link over that was not cut.
+    /// Come back with an offset from the given number of events ago, like a client that was
+    /// restored from an older state. Takes over a link that was not cut.
     Return {
         who: usize,
         rewind: usize,

@@ -88,7 +88,7 @@ impl Peer {
         self.states.last().unwrap().offset.as_ref()
     }
 
-    /// The client is restored from what it knew so many events ago.
+    /// The client is restored from its state of some events ago.
     pub fn rewind(&mut self, events: usize) {
         let left = self.states.len().saturating_sub(events).max(1);
         self.states.truncate(left);

@@ -44,7 +44,7 @@ pub struct Life {
 /// What the promise says of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The session goes on, and these positions are replayed.
+    /// The session continues, and these positions are replayed.
     Recovered(Vec<u64>),
     /// A new session begins, for one of these reasons: all of them are true.
     Refused(Vec<Refusal>),

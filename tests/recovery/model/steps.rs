@@ -228,7 +228,7 @@ impl Model {
         }
         self.asked.clear();
         if self.peers.iter().all(|peer| peer.is_over) {
-            // Nobody is left who knows a position, and the log begins anew.
+            // No client is left that knows a position, so the log starts again.
             self.log = Log::default();
             self.log_number += 1;
             self.emitted.clear();

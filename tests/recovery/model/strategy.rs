@@ -21,8 +21,8 @@ fn step(crowd: usize, common: usize) -> impl Strategy<Value = Op> {
             let except = common.into_iter().chain(except).collect();
             Op::Broadcast { rooms, except, but: None }
         });
-    // The crowd does not come back after a restart. A client that so many sets except for several
-    // rooms in turn may be refused, so there is one such room.
+    // The crowd does not come back after a restart. A client that many sets except, because of
+    // several rooms in turn, may be refused. So there is only one such room.
     let other = op().prop_filter("no restart, no other exceptions", |op| match op {
         Op::Restart { .. } | Op::Wait { .. } => false,
         Op::Broadcast { except, but, .. } => except.is_empty() && but.is_none(),

@@ -25,7 +25,7 @@ impl Model {
         self.give_up_acks();
     }
 
-    /// The server was restarted with nothing. Its logs begin anew.
+    /// The server was restarted without a snapshot. Its logs start again.
     pub fn crash(&mut self, epochs: &[u64]) {
         for (space, epoch) in self.spaces.iter_mut().zip(epochs) {
             *space = Space::new(space.name.clone(), *epoch);
@@ -39,7 +39,7 @@ impl Model {
         self.emissions.iter_mut().for_each(|emission| emission.is_awaited = false);
     }
 
-    /// The log of a namespace begins anew: whoever was in it is not any more.
+    /// The log of a namespace starts again, without any sessions.
     pub fn renew(&mut self, space: usize, epoch: u64) {
         assert!(self.is_deserted(space), "somebody is in it");
         let Space { name, acks, .. } = &self.spaces[space];
@@ -74,7 +74,8 @@ impl Model {
         View { key, due: session.due.clone(), logged: session.log.len() }
     }
 
-    /// A client goes on from what it knew earlier: it has not got what it got since.
+    /// A client continues from an earlier state. It does not know the events that it received
+    /// since.
     pub fn restore_view(&mut self, view: &View) {
         let session = self.sessions.get_mut(&view.key).unwrap();
         session.due.clone_from(&view.due);
