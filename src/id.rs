@@ -279,9 +279,10 @@ impl Generation {
         present
     }
 
-    /// The number of sessions before it.
+    /// The number of sessions before it, at most what [`Generation::from_raw`] reads: a damaged
+    /// snapshot can put a process close to that bound.
     pub(crate) fn as_raw(self) -> u64 {
-        { self.0 }.get().saturating_sub(1)
+        { self.0 }.get().saturating_sub(1).min(Self::RESTORED_MAX)
     }
 
     /// Reads the number in a snapshot. `None` if no server can have written it.

@@ -37,7 +37,7 @@ use crate::{
     config::{ConfigError, ServerConfig},
     engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
     entropy::Entropy,
-    hub::{self, At, Carrier, EmitError, Hub},
+    hub::{self, At, Carrier, EmitError, Hub, Snapshot},
     id::{ConnectionId, WireId},
     pool::{self, Pool},
     shrink, socket,
@@ -292,6 +292,16 @@ impl<D: Default> Carrier<D> for Outside<D> {
                 return reach;
             }
         }
+    }
+}
+
+impl<D: Clone> Server<D> {
+    /// Returns everything that the next process needs to continue the sessions. See
+    /// [`Hub::snapshot`].
+    #[must_use]
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot<D> {
+        // The hub does not see the time of every input.
+        self.hub.snapshot(self.outside.pool.now().max(now))
     }
 }
 

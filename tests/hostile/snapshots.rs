@@ -237,6 +237,14 @@ fn the_snapshot_itself_is_restored() {
     assert!(survives(&base()));
 }
 
+/// Found by the property test below.
+#[test]
+fn the_largest_number_of_a_session_can_be_restored_again() {
+    let mut value = base();
+    value["next_generation"] = json!(u64::MAX / 2);
+    assert!(survives(&value));
+}
+
 #[test]
 fn what_contradicts_itself_is_refused() {
     let field = |change: &dyn Fn(&mut Value)| {

@@ -49,6 +49,18 @@ fn refusal(world: &mut World, session: &Session, offset: Option<&str>) -> Option
     }
 }
 
+/// Found by the simulator: a clock that was set back made a session expire early in the next process,
+/// since the snapshot was taken at the last moment that the hub had heard of.
+#[test]
+fn a_snapshot_is_taken_at_the_latest_moment_of_the_server() {
+    let mut world = World::with_recovery();
+    let (client, _) = world.connect();
+    let before = world.now;
+    world.now = before.saturating_add(SECOND);
+    world.send(client, "3");
+    assert_eq!(world.server.snapshot(before).taken_at(), world.now);
+}
+
 /// In the reference a restart loses everything that is in memory, and what is in a store is there
 /// only if it was written in time. Here the next process goes on: same id, rooms, data, and exactly
 /// what was missed, whether the session was connected or parked when the process ended.
