@@ -185,7 +185,7 @@ impl Memberships {
         if position >= evicted {
             return Ok(());
         }
-        let former = FormerRooms::default();
+        let past_rooms = PastRooms::default();
         let windows = self.history.as_ref().map_or(&[][..], |history| &history.windows);
         let present = Window { from: self.window_from, to: u64::MAX, last: 0 };
         for window in windows.iter().chain([&present]) {
@@ -193,7 +193,7 @@ impl Memberships {
             let is_missing = if window.to <= evicted {
                 window.last > after
             } else if window.from < evicted {
-                self.has_lost(log, *window, after, &former)
+                self.has_lost(log, *window, after, &past_rooms)
             } else {
                 break;
             };
@@ -217,9 +217,9 @@ impl Memberships {
         }
         sequences.sort_unstable();
         sequences.dedup();
-        let former = FormerRooms::default();
+        let past_rooms = PastRooms::default();
         sequences.retain(|sequence| {
-            let withheld = |room: &RoomId| self.was_in(*room, *sequence, &former);
+            let withheld = |room: &RoomId| self.was_in(*room, *sequence, &past_rooms);
             !log.except(*sequence).iter().any(withheld)
         });
         sequences
@@ -275,19 +275,19 @@ impl Memberships {
         log: &RecoveryBuffer,
         window: Window,
         after: u64,
-        former: &FormerRooms,
+        past_rooms: &PastRooms,
     ) -> bool {
         let probe = window.to;
-        let was_in = |room| self.was_in(room, probe, former);
+        let was_in = |room| self.was_in(room, probe, past_rooms);
         let mut rooms = self.intervals().filter(|(_, from, to)| *from < probe && probe <= *to);
         rooms.any(|(room, ..)| log.has_evicted_after(room, after, was_in))
     }
 
     /// Takes O(log rooms), once the past memberships are sorted.
-    fn was_in(&self, room: RoomId, sequence: u64, former: &FormerRooms) -> bool {
+    fn was_in(&self, room: RoomId, sequence: u64, past_rooms: &PastRooms) -> bool {
         let present = self.find(room).ok().and_then(|index| self.current.get(index));
         present.is_some_and(|present| present.since < sequence)
-            || former.were_of(self.past(), room, sequence)
+            || past_rooms.contained(self.past(), room, sequence)
     }
 
     fn intervals(&self) -> impl Iterator<Item = (RoomId, u64, u64)> {
@@ -306,10 +306,10 @@ impl Memberships {
 
 /// Past memberships sorted for lookup. The first lookup sorts them.
 #[derive(Default)]
-struct FormerRooms(OnceCell<Vec<Past>>);
+struct PastRooms(OnceCell<Vec<Past>>);
 
-impl FormerRooms {
-    fn were_of(&self, past: &[Past], room: RoomId, sequence: u64) -> bool {
+impl PastRooms {
+    fn contained(&self, past: &[Past], room: RoomId, sequence: u64) -> bool {
         if past.is_empty() {
             return false;
         }
