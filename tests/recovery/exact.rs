@@ -16,7 +16,8 @@ use socketio_proto::{
 
 use crate::support::{World, broadcast, claim_packet, event, numbers, parse_event, recovering};
 
-/// The reference computes the replay before the socket is live; what is emitted in between is lost.
+/// The reference computes the replay before the socket is live. Events that are emitted in between
+/// are lost.
 #[test]
 fn h20_nothing_falls_between_replay_and_live() {
     let mut world = recovering(|recovery| recovery.skip_authorization = false);
@@ -37,7 +38,8 @@ fn h20_nothing_falls_between_replay_and_live() {
     assert_eq!(numbers(&world.texts(client)).0, [2, 3, 4]);
 }
 
-/// The reference goes by the rooms at the time of the disconnection.
+/// The reference uses the rooms at the time of the disconnection, not those at the time of each
+/// event.
 #[test]
 fn h23_rooms_are_those_of_the_moment_of_emission() {
     let mut world = World::with_recovery();
@@ -63,8 +65,9 @@ fn h23_rooms_are_those_of_the_moment_of_emission() {
     assert_eq!(numbers(&world.texts(client)).0, [1, 4]);
 }
 
-/// The official client keeps what it got before CONNECT and processes it twice if the link breaks
-/// there. So CONNECT comes first, and every replayed event advances the client's offset at once.
+/// The official client buffers events that arrive before CONNECT, and processes them twice if the
+/// link breaks then. So CONNECT comes first, and every replayed event advances the client's offset
+/// at once.
 #[test]
 fn h24_the_replay_follows_connect() {
     let mut world = World::with_recovery();
@@ -99,8 +102,8 @@ fn h24_the_order_of_the_reference_is_an_option() {
     assert!(packets[1].starts_with("40{"), "{packets:?}");
 }
 
-/// The official client presents the offset of a former session with a new private id; the
-/// reference replays events from before that session.
+/// The official client presents the offset of an earlier session with a new private id. The
+/// reference then replays events from before the new session.
 #[test]
 fn h25_an_offset_from_before_the_session_means_its_floor() {
     let mut world = World::with_recovery();
@@ -156,8 +159,8 @@ fn a_session_of_a_namespace_that_has_gone_is_unknown_in_the_one_that_is_made_aga
     }
 }
 
-/// In the reference the same private id works any number of times at once: two live sockets with
-/// one id, and the older one's end makes the newer one deaf (H28).
+/// In the reference, the same private id can be used several times at once. Then two live sockets
+/// have one id, and when the older one ends, the newer one receives nothing more (H28).
 #[test]
 fn h26_h28_a_session_has_one_link_at_a_time() {
     let mut world = World::with_recovery();
@@ -193,8 +196,8 @@ fn h27_a_recovery_finds_the_present_rooms() {
     }
 }
 
-/// In the reference events that ask for an acknowledgement are not replayed, and the emitter waits
-/// for ever. Here they fail at once, or are replayed with their id.
+/// In the reference, events that ask for an acknowledgement are not replayed, and the emitter waits
+/// for ever. Here the acknowledgement fails immediately, or the event is replayed with its id.
 #[test]
 fn h29_acknowledgements_settle_when_the_link_is_lost() {
     let mut world = World::with_recovery();
@@ -316,8 +319,8 @@ fn h36_what_was_emitted_before_a_kick_arrives() {
     assert_eq!(packets[1], "41");
 }
 
-/// In the reference an event emitted by a middleware is logged though nobody can receive it, and
-/// turns up in a later recovery. Here there is no socket to emit to before it is accepted.
+/// In the reference, an event that a middleware emits is logged although no client can receive it,
+/// and is replayed in a later recovery. Here there is no socket to emit to before it is accepted.
 #[test]
 fn h39_there_is_no_socket_before_it_is_accepted() {
     let mut world = World::with_recovery();

@@ -61,9 +61,10 @@ fn a_snapshot_is_taken_at_the_latest_moment_of_the_server() {
     assert_eq!(world.server.snapshot(before).taken_at(), world.now);
 }
 
-/// In the reference a restart loses everything that is in memory, and what is in a store is there
-/// only if it was written in time. Here the next process goes on: same id, rooms, data, and exactly
-/// what was missed, whether the session was connected or parked when the process ended.
+/// In the reference, a restart loses everything that is in memory, and a store has only what was
+/// written in time. Here the session continues in the next process with the same id, rooms and
+/// data, and gets exactly the events that it missed, whether it was connected or parked when the
+/// process ended.
 #[test]
 fn h06_a_restart_loses_nothing() {
     for is_graceful in [true, false] {

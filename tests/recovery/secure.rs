@@ -47,8 +47,8 @@ fn h51_the_application_is_asked_at_each_recovery() {
     assert_eq!(world.text(client), r#"44{"message":"blocked"}"#);
 }
 
-/// A claim is looked up when it arrives: an offset that was not given out by then is none, also if
-/// an event gets that position while the application decides.
+/// A claim is looked up when it arrives. An offset that was not assigned by then is invalid, even
+/// if an event gets that position while the application decides.
 #[test]
 fn h51_an_offset_from_the_future_is_none_when_the_application_takes_its_time() {
     let start = || {
@@ -89,7 +89,7 @@ fn h51_the_application_is_not_asked_if_it_does_not_want_to_be() {
     assert!(world.texts(client).is_empty(), "a new session is the application's to decide");
 }
 
-/// In the reference a kick or a logout is not final: the private id goes on working.
+/// In the reference, a kick or a logout is not final: the private id still works.
 #[test]
 fn h52_a_kick_and_a_logout_are_final() {
     for is_kick in [true, false] {
@@ -112,7 +112,7 @@ fn h52_a_kick_and_a_logout_are_final() {
     }
 }
 
-/// The reference ignores rooms and kicks of an absent socket.
+/// The reference ignores joins, leaves and kicks while a client is away.
 #[test]
 fn h53_rooms_and_kicks_work_while_parked() {
     let mut world = World::with_recovery();
@@ -156,7 +156,7 @@ fn h54_nothing_is_replayed_before_authorisation() {
     assert_eq!(world.texts(client), [r#"44{"message":"no"}"#]);
 }
 
-/// In the reference the private id is in `handshake.auth`, and so in whatever prints that.
+/// In the reference, the private id is in `handshake.auth`, and so in every log that contains it.
 #[test]
 fn h55_the_private_id_is_shown_to_nobody() {
     let mut world = World::with_recovery();
@@ -233,7 +233,7 @@ fn h60_the_log_is_bounded_by_count_and_bytes() {
     assert!(world.server.stats().log_packets > 10);
 }
 
-/// When something that was missed is gone, the refusal says so (H64: the reference is silent).
+/// If a missed event is gone, the refusal says so (H64: the reference does not).
 #[test]
 fn h64_every_refusal_has_a_reason_and_every_session_an_end() {
     let mut world = recovering(|recovery| recovery.buffer_packets = 2);
@@ -257,7 +257,8 @@ fn h64_every_refusal_has_a_reason_and_every_session_an_end() {
     assert_eq!((refused.gap, refused.unknown), (1, 1));
 }
 
-/// Expiry is exact: one microsecond before its time a session is recovered, at it it is not.
+/// Expiry is exact: a session is recovered one microsecond before its expiry, but not at its
+/// expiry.
 #[test]
 fn h67_a_session_expires_exactly_when_its_time_is_up() {
     for (late, is_recovered) in [(0, true), (1, false)] {
@@ -276,7 +277,7 @@ fn h67_a_session_expires_exactly_when_its_time_is_up() {
     }
 }
 
-/// Once recovered, a session does not expire with the time that it was given while parked.
+/// After a recovery, a session does not expire at the time that was set while it was parked.
 #[test]
 fn h67_a_recovered_session_does_not_expire() {
     let mut world = World::with_recovery();
@@ -295,7 +296,7 @@ fn h67_a_recovered_session_does_not_expire() {
     assert!(world.texts(client).iter().any(|packet| packet.starts_with("42[\"m\",1,")));
 }
 
-/// The reference writes the replay in one burst whatever the client can take.
+/// The reference writes the replay in one burst, even if the client cannot read it as fast.
 #[test]
 fn h65_the_replay_waits_for_a_wire_that_is_paused() {
     let mut world = World::with_recovery();
@@ -315,7 +316,7 @@ fn h65_the_replay_waits_for_a_wire_that_is_paused() {
     assert_eq!(numbers(&packets[1..]).0, (0..100).collect::<Vec<_>>());
 }
 
-/// Nothing bounds the work of a storm of reconnections in the reference.
+/// The reference does not limit the work that many simultaneous reconnections cause.
 #[test]
 fn h68_a_storm_of_reconnections_is_paced() {
     let mut world = recovering(|recovery| {

@@ -16,7 +16,8 @@ use crate::support::{
     World, broadcast, claim_packet, event, numbers, parse_event, recovering, recovery_config,
 };
 
-/// The reference has no offset to give before the first event, so id, rooms and data are lost.
+/// The reference sends no offset before the first event. So a client that loses its link before
+/// then loses its id, rooms and data.
 #[test]
 fn h01_a_session_without_events_is_recovered() {
     let mut world = World::with_recovery();
@@ -37,7 +38,7 @@ fn h01_a_session_without_events_is_recovered() {
     assert_eq!(again, session);
 }
 
-/// The reference refuses whoever's last event was pruned, though nothing was missed.
+/// The reference refuses a client if its last event was pruned, even if the client missed nothing.
 #[test]
 fn h02_silence_however_long_loses_nothing() {
     let mut world = recovering(|recovery| recovery.buffer_packets = 3);
@@ -59,8 +60,8 @@ fn h02_silence_however_long_loses_nothing() {
     assert_eq!(numbers(&world.texts(client)).0, [2]);
 }
 
-/// The reference makes a new identity; what is emitted to the old one until its ping timeout is
-/// lost.
+/// The reference creates a new session. Events that are emitted to the old one until its ping
+/// timeout are lost.
 #[test]
 fn h03_a_half_open_link_is_taken_over() {
     let mut world = World::with_recovery();
@@ -140,7 +141,7 @@ fn h08_two_losses_in_a_row_are_no_loss() {
     assert_eq!(again, session);
 }
 
-/// The reference deletes a dynamic namespace with its sessions when its last socket goes.
+/// The reference deletes a dynamic namespace and its sessions when its last socket disconnects.
 #[test]
 fn h09_a_dynamic_namespace_outlives_its_last_link() {
     let mut world = World::with_recovery();
