@@ -413,8 +413,9 @@ impl World {
             Place::Live(_) | Place::Ended => None,
         });
         let parked: Vec<_> = parked.collect();
+        let now = self.server_now;
         match cause {
-            ExpiryCause::TimedOut => assert!(expires <= self.server_now, "too early"),
+            ExpiryCause::TimedOut => assert!(expires <= now, "too early"),
             ExpiryCause::Evicted => {
                 assert!(parked.len() > self.plan.recovery.parked_sessions, "there was room");
                 let longer = parked.iter().filter(|other| **other < expires).count();
@@ -429,7 +430,8 @@ impl World {
         }
         let session = self.model.sessions.get_mut(&socket).unwrap();
         session.place = Place::Ended;
-        session.has_timed_out = cause == ExpiryCause::TimedOut;
+        // One that is evicted may have been out of time as well.
+        session.has_timed_out = cause == ExpiryCause::TimedOut || expires <= now;
     }
 
     /// The stream of random numbers of one thing.
