@@ -1,6 +1,6 @@
 //! The rarer operations: mistakes of applications, control frames, bursts.
 
-use socketio_proto::server::Input;
+use socketio_proto::{ReplayOrder, server::Input};
 
 use crate::{
     net::WireKind,
@@ -15,7 +15,15 @@ impl World {
     /// A client sends what is not taken. It may lose its connection by that, and no session.
     pub fn make_mistake(&mut self, client: usize, space: usize, what: Mistake) {
         let (now, max_payload) = (self.time(), self.plan.max_payload);
-        let is_possible = what != Mistake::TooLarge || max_payload < LONGEST;
+        let is_possible = match what {
+            Mistake::TooLarge => max_payload < LONGEST,
+            // With the reference's order it would miss what comes before the answer, or get it twice.
+            Mistake::NoObject => {
+                let is_risky = self.plan.recovery.replay_order == ReplayOrder::BeforeConnect;
+                !is_risky || self.peers[client].is_connected(space)
+            }
+            Mistake::TooManyAttachments | Mistake::LongName => true,
+        };
         if is_possible && self.peers[client].blunder(now, space, what, max_payload) {
             self.tally.fault(match what {
                 Mistake::TooManyAttachments => "too many attachments",
