@@ -56,7 +56,7 @@ impl<D: Default> Hub<D> {
             let (sessions, position) = self.check(held)?;
             let Held { socket, .. } = held;
             let missed = sessions.missed(socket.index, position)?;
-            self.check_order(request, socket, missed.is_empty())?;
+            self.check_order(request, socket, position, missed.is_empty())?;
             Ok(Replay { socket, position, missed })
         }))
     }
@@ -66,7 +66,7 @@ impl<D: Default> Hub<D> {
         let held = self.connects.get(request)?.claimed?.ok()?;
         let (sessions, position) = self.check(held).ok()?;
         let missed = sessions.missed_len(held.socket.index, position).ok()?;
-        self.check_order(request, held.socket, missed == 0).ok()?;
+        self.check_order(request, held.socket, position, missed == 0).ok()?;
         Some(held.socket)
     }
 
@@ -88,6 +88,7 @@ impl<D: Default> Hub<D> {
         &self,
         request: ConnectRequest,
         socket: SocketKey,
+        position: u64,
         is_complete: bool,
     ) -> Result<(), Refusal> {
         let namespace = self.namespaces.get(&socket.namespace).ok_or(Refusal::Unknown)?;
@@ -99,7 +100,9 @@ impl<D: Default> Hub<D> {
         let replaced = self.connects.get(request).and_then(|waiting| waiting.asked.replaced);
         let is_own = member.connection() == Some(request.connection)
             && replaced == Some(Attached { key: socket, attachment: member.attachment });
-        if is_own && !is_complete { Err(Refusal::SameConnection) } else { Ok(()) }
+        let may_repeat = is_own && !is_complete
+            || namespace.sessions.may_repeat(socket.index, position, request.connection);
+        if may_repeat { Err(Refusal::SameConnection) } else { Ok(()) }
     }
 
     /// The session with the private id of a claim.

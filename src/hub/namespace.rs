@@ -202,7 +202,9 @@ impl<D> Namespace<D> {
         let Some(id) = self.member(socket).map(|member| member.id) else {
             return false;
         };
-        if !self.sessions.apply(now, Change::Park { index: socket.index }).is_done() {
+        // The link continues if it has refused a CONNECT.
+        let is_open = reason == DisconnectReason::InvalidPacket;
+        if !self.sessions.apply(now, Change::Park { index: socket.index, is_open }).is_done() {
             return false;
         }
         self.give_up_acks(now, out, socket, true);

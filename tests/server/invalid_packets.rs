@@ -4,7 +4,7 @@
 use socketio_proto::{
     Limits, ServerConfig,
     hub::{Audience, DisconnectReason},
-    recovery::RecoveryOutcome,
+    recovery::{RecoveryOutcome, Refusal},
     server::{Event, Totals},
     socket::NamespaceName,
 };
@@ -243,6 +243,28 @@ fn a_member_whose_authentication_data_is_refused_is_parked() {
     assert_eq!(shared.world.connected().1, RecoveryOutcome::Recovered { replayed: 1 });
     assert_eq!(numbers(&shared.world.texts(shared.client)).0, [1]);
     assert_eq!(DisconnectReason::InvalidPacket.as_str(), "forced close");
+}
+
+/// Found by the simulator: the client asks again before it has received what was sent to it on the
+/// same connection, so a replay from its offset would bring the same event twice.
+#[test]
+fn a_member_that_comes_back_on_the_same_connection_gets_nothing_twice() {
+    for has_processed in [false, true] {
+        let mut shared = Shared::new(recovery_config());
+        broadcast(&mut shared.world, &Audience::all(), 1);
+        let (events, offset) = numbers(&shared.world.texts(shared.client));
+        assert_eq!(events, [1]);
+        shared.send("40\"token\"");
+        broadcast(&mut shared.world, &Audience::all(), 2);
+        let claim = claim_packet(&shared.main, offset.as_deref().filter(|_| has_processed));
+        shared.send(&claim);
+        let (_, outcome) = shared.world.connected();
+        if has_processed {
+            assert_eq!(outcome, RecoveryOutcome::Recovered { replayed: 1 });
+        } else {
+            assert_eq!(outcome, RecoveryOutcome::Refused(Refusal::SameConnection));
+        }
+    }
 }
 
 /// The same while the application decides: it is asked no more.

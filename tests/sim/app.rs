@@ -391,6 +391,12 @@ impl World {
         if let (DisconnectReason::Replaced, Place::Live(connection)) = (reason, session.place) {
             session.replaced_on = Some(connection);
         }
+        session.left_open = match session.place {
+            Place::Live(connection) if reason == DisconnectReason::InvalidPacket => {
+                Some(connection)
+            }
+            _ => None,
+        };
         session.place = match data {
             None => Place::Parked { expires },
             Some(data) => {

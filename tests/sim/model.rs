@@ -71,6 +71,8 @@ pub struct Session {
     pub has_timed_out: bool,
     /// Where its client has sent a new CONNECT, which has ended it.
     pub replaced_on: Option<ConnectionId>,
+    /// The connection that it was parked on while that continued.
+    pub left_open: Option<ConnectionId>,
     /// Which one the latest recovery was.
     recovered: u64,
     /// As bits.
@@ -154,6 +156,7 @@ impl Model {
             place: Place::Ended,
             has_timed_out: false,
             replaced_on: None,
+            left_open: None,
             recovered: 0,
             rooms: 0,
             owns: BTreeSet::new(),
@@ -333,7 +336,8 @@ impl Model {
             expected.refusals.push(Refusal::Limit);
         }
         // Whether the client will process what it was sent there, nobody knows.
-        let is_open = session.place == Place::Live(connection) && !replay.is_empty();
+        let is_on = session.place == Place::Live(connection);
+        let is_open = (is_on || session.left_open == Some(connection)) && !replay.is_empty();
         if is_open {
             expected.refusals.push(Refusal::SameConnection);
         }

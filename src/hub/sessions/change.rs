@@ -27,7 +27,11 @@ pub(in crate::hub) enum Change<'a, D> {
         claimed: u64,
     },
     /// A session has lost its link and is parked.
-    Park { index: u32 },
+    Park {
+        index: u32,
+        /// The connection continues, so its client may still receive what was sent there.
+        is_open: bool,
+    },
     /// A session ends.
     End { index: u32, cause: EndCause },
     /// A session joins a room from the next packet on.
@@ -117,7 +121,7 @@ impl<D> Change<'_, D> {
             Self::Attach { index, connection, claimed } => {
                 Change::Attach { index, connection, claimed }
             }
-            Self::Park { index } => Change::Park { index },
+            Self::Park { index, is_open } => Change::Park { index, is_open },
             Self::End { index, cause } => Change::End { index, cause },
             Self::Join { index, room } => Change::Join { index, room: owned(room) },
             Self::Leave { index, room } => Change::Leave { index, room: owned(room) },

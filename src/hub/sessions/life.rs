@@ -46,16 +46,19 @@ impl<D> Sessions<D> {
     }
 
     /// Parks a session, if it has a link and recovery is on.
-    pub(super) fn park(&mut self, now: Timestamp, index: u32) -> Effect<D> {
+    pub(super) fn park(&mut self, now: Timestamp, index: u32, is_open: bool) -> Effect<D> {
         let Some(recovery) = &self.config.recovery else {
             return Effect::None;
         };
         let expires = now.saturating_add(recovery.max_disconnection);
-        let is_live = self.members.get(index as usize).is_some_and(Member::is_live);
-        if is_live {
-            self.relocate(index, Place::Parked { expires });
+        let Some(connection) = self.members.get(index as usize).and_then(Member::connection) else {
+            return Effect::None;
+        };
+        self.relocate(index, Place::Parked { expires });
+        if is_open {
+            self.left_open.insert(index, (connection, self.log.head()));
         }
-        Effect::done(is_live)
+        Effect::Done
     }
 
     /// Gives a session a link, which replaces the link that it has.
@@ -66,6 +69,7 @@ impl<D> Sessions<D> {
         claimed: u64,
     ) -> Effect<D> {
         self.relocate(index, Place::Live(connection));
+        self.left_open.remove(&index);
         let Some(member) = self.members.get_mut(index as usize) else {
             return Effect::None;
         };
@@ -109,6 +113,7 @@ impl<D> Sessions<D> {
         }
         self.claims.remove(&index);
         self.attempts.remove(&index);
+        self.left_open.remove(&index);
         self.alone.remove(&member.id);
         for membership in member.memberships.current() {
             self.vacate(membership.room, membership.slot, member.is_live());

@@ -39,7 +39,7 @@ pub(in crate::hub) use self::{
 use super::{room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
-    id::{Generation, SocketId},
+    id::{ConnectionId, Generation, SocketId},
     recovery::RecoveryBuffer,
     shrink::Cuts,
     socket::NamespaceName,
@@ -63,6 +63,9 @@ pub(in crate::hub) struct Sessions<D> {
     /// Sessions that were sent a replay, and whose clients are not known to have processed more
     /// since. Not in snapshots: the next process starts counting at zero.
     attempts: BTreeMap<u32, Attempts>,
+    /// Parked sessions whose last connection continues: the connection, and the head of the log when
+    /// they were parked. Not in snapshots: the connections are gone.
+    left_open: BTreeMap<u32, (ConnectionId, u64)>,
     /// The ids of acknowledgements are not reused, so that a late answer does not match another
     /// one.
     next_ack: u64,
@@ -84,6 +87,7 @@ impl<D> Sessions<D> {
             claims: BTreeMap::new(),
             expiries: BTreeSet::new(),
             attempts: BTreeMap::new(),
+            left_open: BTreeMap::new(),
             next_ack: 0,
             marks: Marks::default(),
             #[cfg(test)]
@@ -111,7 +115,7 @@ impl<D> Sessions<D> {
             Change::Attach { index, connection, claimed } => {
                 self.attach(index, connection, claimed)
             }
-            Change::Park { index } => self.park(now, index),
+            Change::Park { index, is_open } => self.park(now, index, is_open),
             Change::End { index, cause } => self.end(index, cause),
             Change::Join { index, room } => self.join(index, &room),
             Change::Leave { index, room } => self.leave(index, &room),

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Member, Sessions};
 use crate::{
+    id::ConnectionId,
     recovery::{Missing, Offset, Refusal, RoomId},
     socket::Encoded,
     time::Timestamp,
@@ -63,6 +64,21 @@ impl<D> Sessions<D> {
     /// The number of missed packets. Does not collect them.
     pub(in crate::hub) fn missed_len(&self, index: u32, position: u64) -> Result<usize, Refusal> {
         Ok(self.missed_sequences(index, position)?.len())
+    }
+
+    /// Whether a client that resumes at `position` could receive a packet twice: its session was
+    /// parked while this connection continued, and the packet was sent there before.
+    pub(in crate::hub) fn may_repeat(
+        &self,
+        index: u32,
+        position: u64,
+        connection: ConnectionId,
+    ) -> bool {
+        let left = self.left_open.get(&index).filter(|(open, _)| *open == connection);
+        left.is_some_and(|(_, head)| {
+            let missed = self.missed_sequences(index, position);
+            missed.is_ok_and(|missed| missed.first().is_some_and(|first| first <= head))
+        })
     }
 
     /// The sequences of the missed packets, if their total size is within the limit.
