@@ -60,8 +60,7 @@ impl BufferedEvent {
 
     /// The size of its text and its attachments, in bytes.
     pub(super) fn size(&self) -> usize {
-        let attachments = self.event.attachments().iter().map(Bytes::len);
-        attachments.fold(self.event.json().len(), usize::saturating_add)
+        self.event.wire_len()
     }
 }
 

@@ -2,8 +2,6 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use bytes::Bytes;
-
 use crate::{id::SocketKey, socket::Args};
 
 /// The answers to one broadcast in the order in which they arrived; `None` for a dropped answer.
@@ -77,8 +75,7 @@ impl AnswerBytes {
 }
 
 fn size(args: &Args) -> usize {
-    let attachments = args.attachments().iter().map(Bytes::len);
-    attachments.fold(args.json().len().saturating_add(ANSWER_BYTES), usize::saturating_add)
+    args.wire_len().saturating_add(ANSWER_BYTES)
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! A client that refuses a packet closes its connection. If the packet were replayed, the client
 //! would refuse it again each time it comes back.
 
-use bytes::Bytes;
-
 use super::error::EmitError;
 use crate::{
     config::ServerConfig,
@@ -20,25 +18,25 @@ impl ServerConfig {
             self.recovery.as_ref().filter(|_| is_logged).map_or(limit, |recovery| {
                 limit.min(recovery.buffer_bytes).min(recovery.replay_bytes)
             });
-        self.check_packet(event.json(), event.attachments(), limit)
+        self.check_packet(event.attachments().len(), event.wire_len(), limit)
     }
 
     /// Checks that clients can accept an answer.
     pub(super) fn check_answer(&self, args: &Args) -> Result<(), EmitError> {
-        self.check_packet(args.json(), args.attachments(), self.limits.outgoing_bytes)
+        let limit = self.limits.outgoing_bytes;
+        self.check_packet(args.attachments().len(), args.wire_len(), limit)
     }
 
     fn check_packet(
         &self,
-        json: &str,
-        attachments: &[Bytes],
+        attachments: usize,
+        bytes: usize,
         bytes_max: usize,
     ) -> Result<(), EmitError> {
         let limit = self.limits.outgoing_attachments;
-        if attachments.len() > limit {
+        if attachments > limit {
             return Err(EmitError::TooManyAttachments { limit });
         }
-        let bytes = attachments.iter().fold(json.len(), |sum, it| sum.saturating_add(it.len()));
         if bytes > bytes_max {
             return Err(EmitError::TooLarge { limit: bytes_max });
         }

@@ -60,6 +60,11 @@ impl Args {
         Self(self.0.detached())
     }
 
+    /// Bytes of the text and of all attachments.
+    pub(crate) fn wire_len(&self) -> usize {
+        self.0.wire_len()
+    }
+
     pub(super) fn from_list(list: List) -> Self {
         Self(list)
     }

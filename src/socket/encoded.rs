@@ -6,7 +6,11 @@ use core::fmt;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Args, Event, Json, Kind, NamespaceName, Packet, list::Attachments, text};
+use super::{
+    Args, Event, Json, Kind, NamespaceName, Packet,
+    list::{self, Attachments},
+    text,
+};
 use crate::{RecoveryKey, SocketId};
 
 /// An encoded packet. It is encoded once for any number of recipients; cloning only counts
@@ -242,8 +246,7 @@ impl Encoded {
 
     /// Returns the bytes of the text and of all attachments.
     pub fn wire_len(&self) -> usize {
-        let lengths = self.attachments().iter().map(Bytes::len);
-        lengths.fold(self.head.len(), usize::saturating_add)
+        list::wire_len(&self.head, self.attachments())
     }
 }
 

@@ -180,13 +180,12 @@ impl Event {
         self.list.json()
     }
 
-    /// Tells whether the last argument is a string, which the official client takes for an offset.
     /// Bytes of the text and of all attachments.
     pub(crate) fn wire_len(&self) -> usize {
-        let lengths = self.attachments().iter().map(Bytes::len);
-        lengths.fold(self.json().len(), usize::saturating_add)
+        self.list.wire_len()
     }
 
+    /// Tells whether the last argument is a string, which the official client takes for an offset.
     pub(crate) fn ends_with_string(&self) -> bool {
         let last = self.elements().and_then(|elements| elements.strip_suffix(']'));
         last.is_some_and(|last| last.trim_end_matches(text::is_space).ends_with('"'))

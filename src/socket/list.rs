@@ -21,6 +21,11 @@ pub(super) fn share(attachments: Vec<Bytes>) -> Attachments {
     (!attachments.is_empty()).then(|| attachments.into())
 }
 
+/// The bytes of a text and of the attachments that follow it.
+pub(super) fn wire_len(text: &str, attachments: &[Bytes]) -> usize {
+    attachments.iter().map(Bytes::len).fold(text.len(), usize::saturating_add)
+}
+
 /// A valid JSON array, without white space around it, and the attachments of its placeholders.
 #[derive(Clone)]
 pub(super) struct List {
@@ -69,6 +74,10 @@ impl List {
 
     pub(super) fn attachments(&self) -> &[Bytes] {
         self.attachments.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn wire_len(&self) -> usize {
+        wire_len(self.json(), self.attachments())
     }
 
     pub(super) fn share_attachments(&self) -> Attachments {

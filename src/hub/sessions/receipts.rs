@@ -15,7 +15,6 @@ use alloc::{
     vec::Vec,
 };
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(in crate::hub) use self::snapshot::ReceiptsSnapshot;
@@ -160,7 +159,7 @@ impl Receipts {
             }
         };
         self.forget(&event);
-        if size(args) <= limits.client_ack_bytes {
+        if args.wire_len() <= limits.client_ack_bytes {
             self.keep(event, args, is_sent);
         }
         while self.answered.len() > limits.client_offsets
@@ -258,7 +257,7 @@ impl Receipts {
                 }
             }
         }
-        self.answer_bytes = self.answer_bytes.saturating_add(size(args));
+        self.answer_bytes = self.answer_bytes.saturating_add(args.wire_len());
         self.answered.insert(order, event);
     }
 
@@ -270,25 +269,29 @@ impl Receipts {
                 self.offsets.get_mut(offset).and_then(|accepted| accepted.answer.take())
             }
         };
-        let Some(Answer { args, order, sent }) = answer else {
+        let Some(answer) = answer else {
             return;
         };
-        if let (Event::Id(id), Some(sent)) = (event, sent) {
+        if let (Event::Id(id), Some(sent)) = (event, answer.sent) {
             self.sent.remove(&(sent, *id));
         }
-        self.answered.remove(&order);
-        self.answer_bytes = self.answer_bytes.saturating_sub(size(&args));
+        self.discount(&answer);
     }
 
     /// Forgets that an offset was accepted, and the answer to its event.
     fn forget_offset(&mut self, offset: &str) -> Option<Accepted> {
         let mut accepted = self.offsets.remove(offset)?;
         self.accepted.remove(&accepted.order);
-        if let Some(Answer { args, order, .. }) = accepted.answer.take() {
-            self.answered.remove(&order);
-            self.answer_bytes = self.answer_bytes.saturating_sub(size(&args));
+        if let Some(answer) = accepted.answer.take() {
+            self.discount(&answer);
         }
         Some(accepted)
+    }
+
+    /// An answer is not kept any more.
+    fn discount(&mut self, answer: &Answer) {
+        self.answered.remove(&answer.order);
+        self.answer_bytes = self.answer_bytes.saturating_sub(answer.args.wire_len());
     }
 
     fn take_next(&mut self) -> u64 {
@@ -296,11 +299,6 @@ impl Receipts {
         self.next = next.saturating_add(1);
         next
     }
-}
-
-fn size(args: &Args) -> usize {
-    let attachments = args.attachments().iter().map(Bytes::len);
-    attachments.fold(args.json().len(), usize::saturating_add)
 }
 
 #[cfg(test)]
@@ -353,7 +351,7 @@ mod tests {
             assert!(
                 receipts.answered.len() <= 2 && receipts.answered.len() == kept(&receipts).count()
             );
-            let bytes: usize = kept(&receipts).map(|answer| size(&answer.args)).sum();
+            let bytes: usize = kept(&receipts).map(|answer| answer.args.wire_len()).sum();
             assert_eq!(receipts.answer_bytes, bytes);
         }
         let answers = receipts.question(&NamespaceName::ROOT, [99, 99, 5].into());
@@ -388,7 +386,7 @@ mod tests {
         }
         assert!(receipts.withdraw(None, Some("b"), &limits));
         assert_eq!((receipts.offsets.len(), receipts.accepted.len()), (1, 1));
-        assert_eq!((receipts.answered.len(), receipts.answer_bytes), (1, size(&args("ok"))));
+        assert_eq!((receipts.answered.len(), receipts.answer_bytes), (1, args("ok").wire_len()));
     }
 
     #[test]
@@ -410,6 +408,6 @@ mod tests {
             receipts.question(&NamespaceName::ROOT, Vec::new());
         }
         assert_eq!(receipts.answered.len(), 1, "on another link nothing has arrived");
-        assert_eq!(receipts.answer_bytes, size(&args("ok")));
+        assert_eq!(receipts.answer_bytes, args("ok").wire_len());
     }
 }
