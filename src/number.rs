@@ -17,6 +17,11 @@ const EXACT: u64 = 1_000_000_000_000_000;
 /// The largest whole number that JavaScript represents exactly, and with it every smaller one.
 pub(crate) const INTEGER_MAX: u64 = (1 << 53) - 1;
 
+/// The id behind another one. It begins again at zero where JavaScript would lose count.
+pub(crate) const fn next_id(id: u64) -> u64 {
+    if id >= INTEGER_MAX { 0 } else { id.saturating_add(1) }
+}
+
 /// A value in a place where a number is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Number {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{AckFailure, BufferedEvent, Event, context::Context, socket::Socket};
 use crate::{
     id::AckId,
-    number::{INTEGER_MAX, whole_numbers},
+    number::{next_id, whole_numbers},
     socket::Args,
 };
 
@@ -138,7 +138,7 @@ impl Socket {
     pub(super) fn next_name(&mut self) -> u64 {
         let name = self.next_ack;
         // No acknowledgement is pending for that long.
-        self.next_ack = if name >= INTEGER_MAX { 0 } else { name.saturating_add(1) };
+        self.next_ack = next_id(name);
         name
     }
 

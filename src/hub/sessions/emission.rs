@@ -2,13 +2,11 @@
 
 use super::{Effect, Sessions};
 use crate::{
+    number::next_id,
     recovery::{Addressees, Offset},
     socket::{Encoded, Event},
     time::Timestamp,
 };
-
-/// The highest id that JavaScript represents exactly.
-pub(super) const ACK_ID_MAX: u64 = (1 << 53) - 1;
 
 impl<D> Sessions<D> {
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
@@ -40,7 +38,7 @@ impl<D> Sessions<D> {
 
     /// Reserves the id of an acknowledgement.
     pub(super) fn take_ack_id(&mut self, id: u64) -> Effect<D> {
-        self.next_ack = if id >= ACK_ID_MAX { 0 } else { id + 1 };
+        self.next_ack = next_id(id);
         Effect::Done
     }
 

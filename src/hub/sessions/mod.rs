@@ -29,7 +29,7 @@ use slab::Slab;
 
 #[cfg(test)]
 pub(in crate::hub) use self::journal::{Entries, Entry, Journal};
-use self::{attempts::Attempts, emission::ACK_ID_MAX, hold::Claims, select::Marks};
+use self::{attempts::Attempts, hold::Claims, select::Marks};
 pub(in crate::hub) use self::{
     change::{Change, Effect},
     member::{Birth, Ended, Member},
@@ -40,6 +40,7 @@ use super::{room_names::RoomNames, rooms::Rooms};
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, Generation, SocketId},
+    number::INTEGER_MAX,
     recovery::RecoveryBuffer,
     shrink::Cuts,
     socket::NamespaceName,
@@ -97,7 +98,7 @@ impl<D> Sessions<D> {
 
     /// Makes the ids of acknowledgements start at `next` or later.
     pub(in crate::hub) fn asking_from(mut self, next: u64) -> Self {
-        self.next_ack = self.next_ack.max(next.min(ACK_ID_MAX));
+        self.next_ack = self.next_ack.max(next.min(INTEGER_MAX));
         self
     }
 

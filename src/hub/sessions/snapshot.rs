@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Member, Sessions,
-    emission::ACK_ID_MAX,
     member::Place,
     receipts::{Receipts, ReceiptsSnapshot},
 };
 use crate::{
     config::ServerConfig,
     id::{Generation, RecoveryKey, SocketId},
+    number::INTEGER_MAX,
     recovery::{
         Inconsistent, LogContext, LogSnapshot, Memberships, MembershipsContext,
         MembershipsSnapshot, Places, RecoveryBuffer, Resumption, RoomId, RoomPlace, require,
@@ -136,7 +136,7 @@ impl<D> Sessions<D> {
         let log_context =
             LogContext { config: &config, name: &name, resumption, places, next_ack, jump };
         let log = RecoveryBuffer::restore(log, log_context)?;
-        let next_ack = next_ack.min(ACK_ID_MAX);
+        let next_ack = next_ack.min(INTEGER_MAX);
         let mut restored = Self { log, next_ack, ..Self::new(name, config, 0) };
         for name in &rooms {
             restored.rooms.find_or_create(name);
