@@ -17,6 +17,7 @@ mod output;
 mod requests;
 mod slots;
 
+pub(crate) use self::output::Said;
 pub use self::{input::Input, output::Output, requests::Admission};
 
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
@@ -85,7 +86,7 @@ pub struct Pool<D = ()> {
     config: Arc<ServerConfig>,
     links: Links,
     /// Requests and events, in order.
-    said: VecDeque<Output<D>>,
+    said: VecDeque<Said<D>>,
     /// Answers to requests that belong to no connection.
     answers: VecDeque<engine::Output>,
     now: Timestamp,
@@ -259,7 +260,7 @@ impl<D> Pool<D> {
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<D>> {
         if let Some(said) = self.said.pop_front() {
-            return Some(said);
+            return Some(said.into());
         }
         if let Some(answer) = self.poll_answer() {
             return Output::from_wire(answer);
@@ -269,7 +270,7 @@ impl<D> Pool<D> {
 
     /// The next request or event.
     #[inline]
-    pub(crate) fn poll_said(&mut self) -> Option<Output<D>> {
+    pub(crate) fn poll_said(&mut self) -> Option<Said<D>> {
         self.said.pop_front()
     }
 
@@ -361,12 +362,12 @@ impl<D> Pool<D> {
         f(link);
         while let Some(output) = link.poll_local() {
             let said = match output {
-                link::Output::Hub(request) => Output::Request { from: connection, request },
+                link::Output::Hub(request) => Said::Request { from: connection, request },
                 link::Output::Event(event) => {
                     if let link::Event::Closed { reason } = &event {
                         self.totals.connections_closed.count(*reason);
                     }
-                    named(connection, event)
+                    Said::Event(named(connection, event))
                 }
                 link::Output::Wire(_) => continue,
             };
@@ -386,12 +387,12 @@ impl<D> Pool<D> {
 }
 
 /// Adds the connection to the event of a link.
-fn named<D>(connection: ConnectionId, event: link::Event) -> Output<D> {
-    Output::Event(match event {
+fn named<D>(connection: ConnectionId, event: link::Event) -> Event<D> {
+    match event {
         link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
         link::Event::Upgraded => Event::ConnectionUpgraded { connection },
         link::Event::Closed { reason } => Event::ConnectionClosed { connection, reason },
-    })
+    }
 }
 
 impl<D> fmt::Debug for Pool<D> {

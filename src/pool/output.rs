@@ -44,6 +44,24 @@ pub enum Output<D> {
     Event(Event<D>),
 }
 
+/// What the links of a pool say to others than their wires.
+#[derive(Debug)]
+pub(crate) enum Said<D> {
+    /// See [`Output::Request`].
+    Request { from: ConnectionId, request: Request },
+    /// See [`Output::Event`].
+    Event(Event<D>),
+}
+
+impl<D> From<Said<D>> for Output<D> {
+    fn from(said: Said<D>) -> Self {
+        match said {
+            Said::Request { from, request } => Self::Request { from, request },
+            Said::Event(event) => Self::Event(event),
+        }
+    }
+}
+
 impl<D> Output<D> {
     pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
         match output {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Output, Pool};
+use super::{Pool, Said};
 use crate::{
     engine::{
         self, Method, Refusal, RequestHead, TRY_AGAIN_LATER, Transport, Verified, WebSocketRequest,
@@ -144,7 +144,7 @@ impl<D> Pool<D> {
         self.links.add_wire(wire, connection);
         // Cheaper here than after each input.
         shrink::empty_if_large(&mut self.said);
-        self.said.push_back(Output::Event(Event::ConnectionOpened { connection, wire }));
+        self.said.push_back(Said::Event(Event::ConnectionOpened { connection, wire }));
         self.with_link(connection, |_| ());
     }
 

@@ -39,7 +39,7 @@ use crate::{
     entropy::Entropy,
     hub::{self, At, Carrier, EmitError, Hub, Snapshot},
     id::{ConnectionId, WireId},
-    pool::{self, Pool},
+    pool::{Pool, Said},
     shrink, socket,
     time::Timestamp,
 };
@@ -282,11 +282,8 @@ impl<D: Default> Carrier<D> for Outside<D> {
                 }
             } else if let Some(said) = self.pool.poll_said() {
                 match said {
-                    pool::Output::Request { from, request } => {
-                        hub.handle_request(now, from, request);
-                    }
-                    pool::Output::Event(event) => self.events.push_back(event),
-                    _ => {}
+                    Said::Request { from, request } => hub.handle_request(now, from, request),
+                    Said::Event(event) => self.events.push_back(event),
                 }
             } else {
                 return reach;
