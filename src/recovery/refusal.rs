@@ -46,8 +46,9 @@ pub enum Refusal {
     /// A later claim of the same session was accepted before this one.
     #[error("a later claim of the session was accepted first")]
     Superseded,
-    /// The client already has the session, on the same connection and in the same namespace. It was
-    /// sent packets there, and the server cannot know whether it will process them.
+    /// The client already has the session, on the same connection and in the same namespace. Or it
+    /// had the session there until a CONNECT with invalid authentication data parked it. It was sent
+    /// packets there, and the server cannot know whether it will process them.
     #[error("the client has the session on the same connection")]
     SameConnection,
 }
