@@ -1,18 +1,19 @@
 //! One Engine.IO session under arbitrary inputs.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use socketio_proto::{
     EngineId, Limits, ServerConfig, Timestamp, WireId,
     engine::{
-        CloseReason, Event, Frame, Input, Output, Packet, Payload, PayloadReader, Response,
+        CloseReason, Event, Frame, Input, Output, Packet, PayloadReader, Response,
         ServerConnection, Transport,
     },
 };
 
 use super::{
+    draw,
+    messages::Messages,
     source::Source,
     wires::{Wire, Wires},
 };
@@ -46,10 +47,7 @@ struct Run<'a> {
     wires: Wires,
     /// The WebSocket on which a probe was answered.
     probe: Option<WireId>,
-    /// Messages of the peer that the session has not passed on.
-    incoming: VecDeque<Payload>,
-    /// Messages that the session took and the peer has not got.
-    outgoing: VecDeque<Payload>,
+    messages: Messages,
     sent: u32,
     is_over: bool,
 }
@@ -88,8 +86,7 @@ impl<'a> Run<'a> {
             now,
             wires,
             probe: None,
-            incoming: VecDeque::new(),
-            outgoing: VecDeque::new(),
+            messages: Messages::default(),
             sent: 0,
             is_over: false,
         }
@@ -155,8 +152,8 @@ impl<'a> Run<'a> {
         let is_websocket = |kind| matches!(kind, Wire::WebSocket | Wire::Paused);
         let open: Vec<_> = self.wires.iter().filter(|(_, kind)| is_websocket(*kind)).collect();
         if let Some((wire, _)) = self.source.pick(&open).copied() {
-            let frame = self.draw_frame();
-            self.note(Packet::decode(frame.clone()).ok());
+            let frame = draw_frame(&mut self.source);
+            self.messages.note(Packet::decode(frame.clone()).ok());
             self.input(Input::Frame { wire, frame });
         }
     }
@@ -184,15 +181,9 @@ impl<'a> Run<'a> {
 
     fn send(&mut self) {
         self.sent += 1;
-        let payload = if self.source.flag() {
-            Payload::Text(format!("{}", self.sent).into())
-        } else {
-            let mut bytes = self.source.bytes().to_vec();
-            bytes.extend(self.sent.to_le_bytes());
-            Payload::Binary(bytes.into())
-        };
+        let payload = draw::payload(&mut self.source, self.sent);
         if self.session.send(payload.clone()).is_ok() {
-            self.outgoing.push_back(payload);
+            self.messages.take(payload);
         }
         // Beyond the limit there are the packets of the session itself.
         let most = 2 * QUEUED_BYTES;
@@ -263,7 +254,7 @@ impl<'a> Run<'a> {
                 let Ok(packet) = packet else {
                     unreachable!("bodies are well formed: {packet:?}");
                 };
-                self.handle_packet(packet);
+                self.messages.arrive(packet);
             }
         }
     }
@@ -271,64 +262,35 @@ impl<'a> Run<'a> {
     fn handle_frame(&mut self, wire: WireId, frame: Frame) {
         match Packet::decode(frame) {
             Ok(Packet::Pong { probe: true }) => self.probe = Some(wire),
-            Ok(packet) => self.handle_packet(packet),
+            Ok(packet) => self.messages.arrive(packet),
             Err(error) => unreachable!("frames are well formed: {error}"),
-        }
-    }
-
-    fn handle_packet(&mut self, packet: Packet) {
-        if let Packet::Message(payload) = packet {
-            assert_eq!(self.outgoing.pop_front(), Some(payload), "in order, none lost");
         }
     }
 
     fn handle_event(&mut self, event: Event) {
         assert!(!self.is_over, "nothing comes after the end: {event:?}");
         match event {
-            Event::Message(payload) => {
-                let position = self.incoming.iter().position(|sent| *sent == payload);
-                assert!(position.is_some(), "{payload:?} was not sent, or came out of order");
-                self.incoming.drain(..=position.unwrap_or_default());
-            }
+            Event::Message(payload) => self.messages.pass_on(&payload),
             Event::Upgraded => self.probe = None,
             Event::Closed { .. } => self.is_over = true,
             other => unreachable!("nothing is checked of {other:?}"),
         }
     }
 
-    /// Remembers a message that the peer has sent.
-    fn note(&mut self, packet: Option<Packet>) {
-        if let Some(Packet::Message(payload)) = packet {
-            self.incoming.push_back(payload);
-        }
-    }
-
     fn draw_body(&mut self) -> Bytes {
-        let mut body = Vec::new();
-        for index in 0..=self.source.below(3) {
-            if index > 0 {
-                body.push(0x1e);
-            }
-            match self.draw_frame() {
-                Frame::Text(text) => body.extend_from_slice(text.as_bytes()),
-                Frame::Binary(bytes) => body.extend_from_slice(&bytes),
-            }
-        }
+        let body = draw::body(self.source.below(3), || draw_frame(&mut self.source));
         // An open packet means nothing from a client, so that its JSON may be anything.
-        for record in body.split(|byte| *byte == 0x1e) {
-            let text = ByteString::try_from(record).ok();
-            self.note(text.and_then(|text| Packet::decode(Frame::Text(text)).ok()));
-        }
-        body.into()
+        self.messages.note_body(&body);
+        body
     }
+}
 
-    fn draw_frame(&mut self) -> Frame {
-        const PACKETS: [&str; 10] = ["3", "2probe", "5", "4a", "4b", "bAQID", "1", "2", "6", "0{}"];
-        let choice = usize::from(self.source.below(14));
-        match PACKETS.get(choice) {
-            Some(packet) => Frame::Text((*packet).into()),
-            None if choice == 10 => Frame::Binary(Bytes::copy_from_slice(self.source.bytes())),
-            None => Frame::Text(self.source.text().into()),
-        }
+fn draw_frame(source: &mut Source<'_>) -> Frame {
+    const PACKETS: [&str; 10] = ["3", "2probe", "5", "4a", "4b", "bAQID", "1", "2", "6", "0{}"];
+    let choice = usize::from(source.below(14));
+    match PACKETS.get(choice) {
+        Some(packet) => Frame::Text((*packet).into()),
+        None if choice == 10 => Frame::Binary(Bytes::copy_from_slice(source.bytes())),
+        None => Frame::Text(source.text().into()),
     }
 }

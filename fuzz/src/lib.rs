@@ -7,8 +7,10 @@
 
 mod client;
 mod connection;
+mod draw;
 mod engine;
 mod history;
+mod messages;
 mod model;
 mod packets;
 mod recovery;

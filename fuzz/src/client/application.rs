@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use socketio_proto::{
     client::{Auth, BufferedEvent, ClientSnapshot, EmitError, JoinError},
-    socket::{Args, Event, Json},
+    socket::{Args, Json},
 };
 
 use super::world::{NAMESPACES, World};
+use crate::draw;
 
 impl World<'_> {
     pub(super) fn act_as_application(&mut self) {
@@ -61,7 +61,7 @@ impl World<'_> {
 
     fn emit(&mut self) {
         let namespace = self.draw_namespace();
-        let event = self.draw_event();
+        let event = draw::event(&mut self.source);
         let result = match self.source.below(4) {
             0 => self.client.emit(self.now, namespace, &event),
             1 => {
@@ -126,18 +126,6 @@ impl World<'_> {
         // Mostly the main one, where something is going on.
         let index = usize::from(self.source.below(8)).saturating_sub(4);
         NAMESPACES.get(index).copied().unwrap_or("/")
-    }
-
-    fn draw_event(&mut self) -> Event {
-        let event = match self.source.below(4) {
-            0 => Event::new("text", &(&*self.source.text(),)),
-            1 => Event::new("file", &(Bytes::copy_from_slice(self.source.bytes()),)),
-            _ => Event::new("number", &(self.source.byte(),)),
-        };
-        let Ok(event) = event else {
-            unreachable!("plain values are JSON");
-        };
-        event
     }
 }
 

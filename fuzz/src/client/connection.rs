@@ -1,15 +1,14 @@
 //! The client's half of one Engine.IO session under arbitrary inputs.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use socketio_proto::{
     Timestamp, WireId,
     client::{ClientConfig, ClientLimits},
     engine::{
         ClientCloseReason, ClientConnection, ClientEvent, ClientInput, ClientOutput, ClientStart,
-        Frame, Packet, Payload, PayloadReader, Transport,
+        Packet, PayloadReader, Transport,
     },
 };
 
@@ -17,7 +16,7 @@ use super::{
     peer::{draw_body, draw_frame},
     wires::{Wire, Wires},
 };
-use crate::source::Source;
+use crate::{draw, messages::Messages, source::Source};
 
 /// One final news for every wire, one GET while it is open over polling, one POST at a time and none
 /// too large, honest deadlines, a bounded queue, messages in order and none made up, nothing after
@@ -48,10 +47,7 @@ struct Run<'a> {
     wires: Wires,
     /// Whether a probe was answered: no GET is due then.
     is_pausing: bool,
-    /// Messages of the server that the connection has not passed on.
-    incoming: VecDeque<Payload>,
-    /// Messages that the connection took and the server has not got.
-    outgoing: VecDeque<Payload>,
+    messages: Messages,
     sent: u32,
     is_over: bool,
 }
@@ -84,8 +80,7 @@ impl<'a> Run<'a> {
             now,
             wires: Wires::default(),
             is_pausing: false,
-            incoming: VecDeque::new(),
-            outgoing: VecDeque::new(),
+            messages: Messages::default(),
             sent: 0,
             is_over: false,
         }
@@ -132,10 +127,7 @@ impl<'a> Run<'a> {
         };
         let status = if self.source.below(16) == 1 { self.source.any() } else { 200 };
         let body = draw_body(&mut self.source);
-        for record in body.split(|byte| *byte == 0x1e) {
-            let text = ByteString::try_from(record).ok();
-            self.note(text.and_then(|text| Packet::decode(Frame::Text(text)).ok()));
-        }
+        self.messages.note_body(&body);
         self.wires.finish(wire);
         self.input(ClientInput::Response { wire, status, body });
     }
@@ -152,7 +144,7 @@ impl<'a> Run<'a> {
             let frame = draw_frame(&mut self.source);
             let packet = Packet::decode(frame.clone()).ok();
             self.is_pausing |= packet == Some(Packet::Pong { probe: true });
-            self.note(packet);
+            self.messages.note(packet);
             self.input(ClientInput::Frame { wire, frame });
         }
     }
@@ -177,15 +169,9 @@ impl<'a> Run<'a> {
 
     fn send(&mut self) {
         self.sent += 1;
-        let payload = if self.source.flag() {
-            Payload::Text(format!("{}", self.sent).into())
-        } else {
-            let mut bytes = self.source.bytes().to_vec();
-            bytes.extend(self.sent.to_le_bytes());
-            Payload::Binary(Bytes::from(bytes))
-        };
+        let payload = draw::payload(&mut self.source, self.sent);
         if self.connection.send(payload.clone()).is_ok() {
-            self.outgoing.push_back(payload);
+            self.messages.take(payload);
         }
         // Beyond the limit there are the packets of the connection itself.
         assert!(self.connection.queued_bytes() <= QUEUED_BYTES + 16);
@@ -214,7 +200,7 @@ impl<'a> Run<'a> {
             match output {
                 ClientOutput::Post { body, .. } => self.handle_post(body),
                 ClientOutput::Send { frame, .. } => match Packet::decode(frame) {
-                    Ok(packet) => self.handle_packet(packet),
+                    Ok(packet) => self.messages.arrive(packet),
                     Err(error) => unreachable!("frames are well formed: {error}"),
                 },
                 ClientOutput::Event(event) => self.handle_event(event),
@@ -240,36 +226,19 @@ impl<'a> Run<'a> {
             let Ok(packet) = packet else {
                 unreachable!("bodies are well formed: {packet:?}");
             };
-            self.handle_packet(packet);
+            self.messages.arrive(packet);
         }
         assert!(count == 1 || len <= self.connection.max_payload(), "{count} packets, {len} bytes");
-    }
-
-    fn handle_packet(&mut self, packet: Packet) {
-        if let Packet::Message(payload) = packet {
-            assert_eq!(self.outgoing.pop_front(), Some(payload), "in order, none lost");
-        }
     }
 
     fn handle_event(&mut self, event: ClientEvent) {
         assert!(!self.is_over, "nothing comes after the end: {event:?}");
         match event {
-            ClientEvent::Message(payload) => {
-                let position = self.incoming.iter().position(|sent| *sent == payload);
-                assert!(position.is_some(), "{payload:?} was not sent, or came out of order");
-                self.incoming.drain(..=position.unwrap_or_default());
-            }
+            ClientEvent::Message(payload) => self.messages.pass_on(&payload),
             ClientEvent::Upgraded | ClientEvent::UpgradeFailed => self.is_pausing = false,
             ClientEvent::Opened { .. } | ClientEvent::TransportFailed { .. } => {}
             ClientEvent::Closed { .. } => self.is_over = true,
             other => unreachable!("nothing is checked of {other:?}"),
-        }
-    }
-
-    /// Remembers a message that the server has sent.
-    fn note(&mut self, packet: Option<Packet>) {
-        if let Some(Packet::Message(payload)) = packet {
-            self.incoming.push_back(payload);
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use socketio_proto::{
     SocketKey,
     hub::{Audience, EmitError, Once, Rejection},
-    socket::{Args, Event},
+    socket::Args,
 };
 
 use super::world::World;
+use crate::draw;
 
 const NAMESPACES: [&str; 4] = ["/", "/d1", "/d2", "/none"];
 const ROOMS: [&str; 5] = ["red", "green", "blue", "white", "black"];
@@ -44,7 +44,7 @@ impl World<'_> {
         let Some(socket) = self.draw_socket() else {
             return;
         };
-        let event = self.draw_event();
+        let event = draw::event(&mut self.source);
         let timeout = self.draw_timeout();
         // Afterwards it may have gone: the event may be the one too many for its connection.
         let is_known = self.server.socket_id(socket).is_some();
@@ -64,7 +64,7 @@ impl World<'_> {
     fn broadcast(&mut self) {
         let namespace = self.draw_namespace();
         let audience = self.draw_audience();
-        let event = self.draw_event();
+        let event = draw::event(&mut self.source);
         let timeout = self.draw_timeout();
         if self.source.below(4) == 1 {
             let ack =
@@ -182,18 +182,6 @@ impl World<'_> {
 
     fn draw_timeout(&mut self) -> Duration {
         Duration::from_millis(u64::from(self.source.byte()) * 4)
-    }
-
-    fn draw_event(&mut self) -> Event {
-        let event = match self.source.below(4) {
-            0 => Event::new("text", &(&*self.source.text(),)),
-            1 => Event::new("file", &(Bytes::copy_from_slice(self.source.bytes()),)),
-            _ => Event::new("number", &(self.source.byte(),)),
-        };
-        let Ok(event) = event else {
-            unreachable!("plain values are JSON");
-        };
-        event
     }
 }
 

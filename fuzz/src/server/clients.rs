@@ -8,7 +8,7 @@ use socketio_proto::{
 };
 
 use super::{knowledge::head, world::World};
-use crate::wires::Wire;
+use crate::{draw, wires::Wire};
 
 impl World<'_> {
     pub(super) fn act_as_client(&mut self, choice: u8) {
@@ -105,17 +105,7 @@ impl World<'_> {
     }
 
     fn draw_body(&mut self) -> Bytes {
-        let mut body = Vec::new();
-        for index in 0..=self.source.below(3) {
-            if index > 0 {
-                body.push(0x1e);
-            }
-            match self.draw_frame() {
-                Frame::Text(text) => body.extend_from_slice(text.as_bytes()),
-                Frame::Binary(bytes) => body.extend_from_slice(&bytes),
-            }
-        }
-        body.into()
+        draw::body(self.source.below(3), || self.draw_frame())
     }
 
     fn draw_frame(&mut self) -> Frame {
