@@ -10,22 +10,16 @@ mod tests {
         ServerConfig,
         client::{Auth, ClientConfig, EmitError, Event},
         engine::Transport,
-        server,
         socket::{self, Args, Json},
     };
 
-    use crate::client_support::{Pair, Scripted, event, polling, recovering, websocket};
+    use crate::client_support::{Pair, Scripted, attached, event, polling, recovering, websocket};
 
     const MINUTE: Duration = Duration::from_mins(1);
     const MAX_PAYLOAD: usize = 1_000;
 
     fn small() -> ServerConfig {
         recovering().max_payload(MAX_PAYLOAD)
-    }
-
-    fn attached(count: usize) -> socket::Event {
-        let files: Vec<Bytes> = (0..count).map(|_| Bytes::from_static(b"x")).collect();
-        socket::Event::new("files", &files).unwrap()
     }
 
     /// An event whose packet, as `42["e","…"]`, has the given number of bytes.
@@ -35,26 +29,6 @@ mod tests {
 
     fn binary(len: usize) -> socket::Event {
         socket::Event::new("e", &(Bytes::from(vec![0; len]),)).unwrap()
-    }
-
-    /// What the client reports about events that do not arrive.
-    fn words(pair: &mut Pair) -> Vec<String> {
-        pair.pick(|event| match event {
-            Event::Undeliverable { event, cause, .. } => {
-                Some(format!("{} {cause:?}", event.event().name()))
-            }
-            Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
-            Event::Unconfirmed { .. } => Some("unconfirmed".to_owned()),
-            Event::ConnectionClosed { reason, .. } => Some(format!("closed: {reason}")),
-            _ => None,
-        })
-    }
-
-    fn names(pair: &mut Pair) -> Vec<String> {
-        pair.pick_server(|event| match event {
-            server::Event::Received { event, .. } => Some(event.name().to_owned()),
-            _ => None,
-        })
     }
 
     fn emit_all_ways(pair: &mut Pair, event: &socket::Event) -> [Result<(), EmitError>; 3] {
@@ -87,8 +61,8 @@ mod tests {
                 pair.client.emit(pair.now, "/", &event).unwrap();
                 pair.settle();
             }
-            assert_eq!(names(&mut pair), ["e", "e", "files"]);
-            assert_eq!(words(&mut pair), [""; 0]);
+            assert_eq!(pair.server_names(), ["e", "e", "files"]);
+            assert_eq!(pair.undelivered(), [""; 0]);
         }
     }
 
@@ -103,7 +77,7 @@ mod tests {
         let [_, with_ack, _] = emit_all_ways(&mut pair, &text(MAX_PAYLOAD - 2));
         assert_eq!(with_ack, Ok(()));
         pair.settle();
-        assert_eq!(words(&mut pair), [""; 0]);
+        assert_eq!(pair.undelivered(), [""; 0]);
     }
 
     #[test]
@@ -131,8 +105,8 @@ mod tests {
             pair.events.clear();
             pair.reconnect();
             pair.settle();
-            assert_eq!(names(&mut pair), ["after", "retried"]);
-            let words = words(&mut pair);
+            assert_eq!(pair.server_names(), ["after", "retried"]);
+            let words = pair.undelivered();
             let told = |word: &str| words.iter().filter(|it| it.starts_with(word)).count();
             assert_eq!((told("e TooLarge"), told("failed Undeliverable")), (3, 2), "{words:?}");
             let closed = words.iter().filter(|word| word.starts_with("closed")).count();
@@ -155,16 +129,16 @@ mod tests {
         pair.settle();
         assert_eq!(pair.client.transport(), Some(Transport::WebSocket));
         pair.advance(MINUTE);
-        assert_eq!(names(&mut pair), ["e", "e", "e", "after"]);
-        assert_eq!(words(&mut pair), [""; 0]);
+        assert_eq!(pair.server_names(), ["e", "e", "e", "after"]);
+        assert_eq!(pair.undelivered(), [""; 0]);
         // And again, from polling on, after a link that was lost.
         pair.client.emit(pair.now, "/", &binary(MAX_PAYLOAD)).unwrap();
         pair.cut();
         pair.events.clear();
         pair.reconnect();
         pair.settle();
-        assert_eq!(names(&mut pair), ["e"]);
-        assert_eq!(words(&mut pair), [""; 0]);
+        assert_eq!(pair.server_names(), ["e"]);
+        assert_eq!(pair.undelivered(), [""; 0]);
     }
 
     #[test]

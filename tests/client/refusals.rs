@@ -11,37 +11,13 @@ mod tests {
         ServerConfig, Timestamp, WireId,
         client::{Auth, Client, ClientConfig, ClientLimits, Event, Output, Undeliverable},
         engine::{ClientInput, ClientOutput, Frame, Transport},
-        server, socket,
     };
 
-    use crate::client_support::{Pair, Scripted, entropy, event, polling, recovering, websocket};
+    use crate::client_support::{
+        Pair, Scripted, attached, entropy, event, polling, recovering, websocket,
+    };
 
     const MINUTE: Duration = Duration::from_mins(1);
-
-    fn attached(count: usize) -> socket::Event {
-        let files: Vec<Bytes> = (0..count).map(|_| Bytes::from_static(b"x")).collect();
-        socket::Event::new("files", &files).unwrap()
-    }
-
-    /// What the client reports about events that do not arrive.
-    fn words(pair: &mut Pair) -> Vec<String> {
-        pair.pick(|event| match event {
-            Event::Undeliverable { event, cause, .. } => {
-                Some(format!("{} {cause:?}", event.event().name()))
-            }
-            Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
-            Event::Unconfirmed { .. } => Some("unconfirmed".to_owned()),
-            Event::ConnectionClosed { reason, .. } => Some(format!("closed: {reason}")),
-            _ => None,
-        })
-    }
-
-    fn names(pair: &mut Pair) -> Vec<String> {
-        pair.pick_server(|event| match event {
-            server::Event::Received { event, .. } => Some(event.name().to_owned()),
-            _ => None,
-        })
-    }
 
     /// The client believes that the server accepts 20 attachments, but the limit is 10.
     fn generous(config: ClientConfig) -> ClientConfig {
@@ -69,8 +45,8 @@ mod tests {
                     }
                     pair.client.emit_with_retries(now, "/", &event("after", 1)).unwrap();
                     pair.advance(2 * MINUTE);
-                    assert_eq!(names(&mut pair), ["after"], "{is_counted} {way}");
-                    let words = words(&mut pair);
+                    assert_eq!(pair.server_names(), ["after"], "{is_counted} {way}");
+                    let words = pair.undelivered();
                     let closed = words.iter().filter(|word| word.starts_with("closed")).count();
                     assert!((1..=4).contains(&closed), "{is_counted} {way} {words:?}");
                     if way == 2 {
@@ -280,9 +256,9 @@ mod tests {
             pair.reconnect();
             pair.advance(MINUTE);
             let words: Vec<String> =
-                words(&mut pair).into_iter().filter(|word| !word.starts_with("closed")).collect();
+                pair.undelivered().into_iter().filter(|word| !word.starts_with("closed")).collect();
             assert_eq!(words, [""; 0]);
-            assert_eq!(names(&mut pair), ["plain", "retried"]);
+            assert_eq!(pair.server_names(), ["plain", "retried"]);
         }
     }
 

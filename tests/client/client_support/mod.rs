@@ -51,6 +51,12 @@ pub fn event(name: &str, number: u64) -> socket::Event {
     socket::Event::new(name, &(number,)).unwrap()
 }
 
+/// An event with so many attachments.
+pub fn attached(count: usize) -> socket::Event {
+    let files: Vec<Bytes> = (0..count).map(|_| Bytes::from_static(b"x")).collect();
+    socket::Event::new("files", &files).unwrap()
+}
+
 /// What is on its way.
 #[derive(Debug)]
 enum ToServer {
@@ -219,6 +225,27 @@ impl Pair {
     pub fn server_numbers(&mut self) -> Vec<u64> {
         self.pick_server(|event| match event {
             server::Event::Received { event, .. } => Some(event.get::<u64>(0).unwrap()),
+            _ => None,
+        })
+    }
+
+    /// Takes the names of the events that the server has received.
+    pub fn server_names(&mut self) -> Vec<String> {
+        self.pick_server(|event| match event {
+            server::Event::Received { event, .. } => Some(event.name().to_owned()),
+            _ => None,
+        })
+    }
+
+    /// Takes what the client reports about events that do not arrive.
+    pub fn undelivered(&mut self) -> Vec<String> {
+        self.pick(|event| match event {
+            client::Event::Undeliverable { event, cause, .. } => {
+                Some(format!("{} {cause:?}", event.event().name()))
+            }
+            client::Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
+            client::Event::Unconfirmed { .. } => Some("unconfirmed".to_owned()),
+            client::Event::ConnectionClosed { reason, .. } => Some(format!("closed: {reason}")),
             _ => None,
         })
     }
