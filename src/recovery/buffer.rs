@@ -2,15 +2,16 @@
 
 mod eras;
 mod questions;
+mod rooms;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
-use core::{mem, time::Duration};
-
-use smallvec::SmallVec;
+use core::time::Duration;
 
 pub(crate) use self::snapshot::{LogContext, LogSnapshot};
 use self::{eras::Eras, questions::Questions};
@@ -18,7 +19,7 @@ use super::{
     addressees::Addressees,
     entry::{Blocks, Entry, Extra},
     offset::Offset,
-    room::{Excepted, RoomId, RoomTrack, Tracks},
+    room::{Excepted, RoomId, Tracks},
 };
 use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
 
@@ -281,44 +282,6 @@ impl RecoveryBuffer {
         self.tracks.get(room).is_some_and(|track| track.has_evicted_after(after, is_in))
     }
 
-    /// Whether a packet in the log names `room`.
-    pub(crate) fn refers_to(&self, room: RoomId) -> bool {
-        self.tracks.get(room).is_some_and(|track| track.references > 0)
-    }
-
-    /// A session joins `room`.
-    pub(crate) fn occupy(&mut self, room: RoomId) {
-        if let Some(track) = self.tracks.get_mut(room) {
-            track.is_vacant = false;
-        }
-    }
-
-    /// No session is in `room` any more, or was in it at any position that is still in the log. So
-    /// evictions from it, and exceptions for it, no longer concern any session.
-    pub(crate) fn vacate(&mut self, room: RoomId) {
-        let Some(track) = self.tracks.get_mut(room) else { return };
-        track.is_vacant = true;
-        let named_by = mem::take(&mut track.named_by);
-        let classes: SmallVec<[Excepted; 2]> = track.take_classes().collect();
-        for target in named_by {
-            self.track(target).disregard(room);
-        }
-        for except in classes.iter().flatten() {
-            self.track(*except).named_by.remove(&room);
-        }
-    }
-
-    /// Forgets everything about `room`, whose id will be reused for another room.
-    pub(crate) fn remove_room(&mut self, room: RoomId) {
-        debug_assert!(!self.refers_to(room), "a room that is referred to keeps its id");
-        self.tracks.remove(room);
-    }
-
-    /// Rooms that the log has stopped referring to since the last call.
-    pub(crate) fn take_released(&mut self) -> Vec<RoomId> {
-        mem::take(&mut self.released)
-    }
-
     /// Stores a packet at the next position. Returns it with its text in the log's memory.
     fn push(
         &mut self,
@@ -404,193 +367,9 @@ impl RecoveryBuffer {
         let entry = self.entries.get(usize::try_from(index).ok()?)?;
         Some((entry, if entry.has_extra() { self.extras.get(&sequence) } else { None }))
     }
-
-    fn track(&mut self, room: RoomId) -> &mut RoomTrack {
-        self.tracks.get_or_create(room)
-    }
-
-    fn retain(&mut self, room: RoomId) {
-        let track = self.track(room);
-        track.references = track.references.saturating_add(1);
-    }
-
-    fn release(&mut self, rooms: &[RoomId]) {
-        for room in rooms {
-            let track = self.track(*room);
-            track.references = track.references.saturating_sub(1);
-            if track.references == 0 && *room != RoomId::ALL {
-                self.released.push(*room);
-            }
-        }
-    }
 }
 
 fn cost(entry: &Entry, extra: Option<&Extra>) -> usize {
     let extra_bytes = extra.map_or(0, |_| size_of::<Extra>());
     entry.wire_len(extra).saturating_add(ENTRY_BYTES).saturating_add(extra_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::string::ToString as _;
-
-    use super::*;
-    use crate::{
-        config::RecoveryConfig,
-        socket::{Event, NamespaceName},
-    };
-
-    use crate::recovery::room::CLASSES_MAX;
-
-    const ROOM: RoomId = RoomId(1);
-    const OTHER: RoomId = RoomId(2);
-
-    fn log(packets: usize) -> RecoveryBuffer {
-        let recovery = RecoveryConfig { buffer_packets: packets, ..RecoveryConfig::default() };
-        RecoveryBuffer::new(&ServerConfig::new().recovery(recovery), 7)
-    }
-
-    fn append(log: &mut RecoveryBuffer, targets: &[RoomId], except: &[RoomId]) {
-        let to = Addressees { targets: targets.into(), except: except.into() };
-        log.append(Timestamp::ZERO, &to, None, |offset| {
-            let event = Event::new("m", &()).unwrap();
-            Encoded::event(&NamespaceName::ROOT, &event, None, Some(&offset.to_string()))
-        });
-    }
-
-    #[test]
-    fn an_eviction_is_remembered_by_room_and_exception() {
-        let mut log = log(2);
-        append(&mut log, &[ROOM], &[OTHER]);
-        append(&mut log, &[ROOM], &[]);
-        append(&mut log, &[OTHER], &[]);
-        assert_eq!(log.last_evicted(ROOM, |_| false), 1);
-        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 0, "it was excepted");
-        append(&mut log, &[OTHER], &[]);
-        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 2);
-        assert_eq!(log.last_evicted(OTHER, |_| false), 0);
-        assert_eq!(log.held(OTHER, 0, u64::MAX).collect::<Vec<_>>(), [3, 4]);
-    }
-
-    #[test]
-    fn exceptions_beyond_the_limit_count_as_none() {
-        let mut log = log(1);
-        for room in 10..100 {
-            append(&mut log, &[ROOM], &[RoomId(room)]);
-        }
-        let evicted = log.evicted();
-        assert_eq!(evicted, 89);
-        // The latest sets are distinguished, the oldest are not.
-        assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(98)), evicted - 1);
-        assert_eq!(log.last_evicted(ROOM, |room| (68..=98).contains(&room.0)), 58);
-        let all = log.last_evicted(ROOM, |room| room.0 >= 10);
-        assert!((1..=evicted - 32).contains(&all), "conservative, never too low: {all}");
-    }
-
-    /// Each sender in a room, together with the room of muted sockets, is a different set.
-    #[test]
-    fn a_room_that_all_sets_have_in_common_is_excepted_however_many_there_are() {
-        const MUTED: RoomId = RoomId(3);
-        let mut log = log(1);
-        append(&mut log, &[ROOM], &[]);
-        for sender in 10..1_000 {
-            append(&mut log, &[ROOM], &[MUTED, RoomId(sender)]);
-        }
-        append(&mut log, &[OTHER], &[]);
-        let evicted = log.evicted();
-        assert_eq!(log.last_evicted(ROOM, |room| room == MUTED), 1);
-        assert_eq!(log.last_evicted(ROOM, |room| room == RoomId(999)), evicted - 1);
-        assert_eq!(log.last_evicted(ROOM, |room| room.0 >= 999 - 31), evicted - 32);
-        assert_eq!(log.last_evicted(ROOM, |_| false), evicted);
-        append(&mut log, &[ROOM], &[MUTED]);
-        append(&mut log, &[ROOM], &[]);
-        let track = log.tracks.get(ROOM).unwrap();
-        assert_eq!(track.classes().count(), 1, "one set that covers all others");
-        assert!(log.tracks.get(RoomId(500)).is_none_or(|track| track.named_by.is_empty()));
-    }
-
-    /// After sets were narrowed, no answer is too early. The answer is exact for each session that
-    /// got one of the packets with the latest sets.
-    #[test]
-    fn answers_are_never_too_early_and_mostly_exact() {
-        let mut random = 1_u32;
-        let mut draw = move |below: u32| {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (random >> 16) % below
-        };
-        let (mut exact, mut late) = (0, 0);
-        for _ in 0..20 {
-            let mut log = log(1);
-            let mut packets: Vec<Vec<RoomId>> = Vec::new();
-            for _ in 0..400 {
-                let count = draw(4);
-                let mut except: Vec<RoomId> = (0..count).map(|_| RoomId(10 + draw(60))).collect();
-                except.sort_unstable();
-                except.dedup();
-                append(&mut log, &[ROOM], &except);
-                packets.push(except);
-                let joined: Vec<RoomId> = (0..draw(50)).map(|_| RoomId(10 + draw(60))).collect();
-                let is_in = |room: RoomId| joined.contains(&room);
-                let evicted = packets.get(..packets.len() - 1).unwrap_or_default();
-                let is_addressed = |set: &Vec<RoomId>| !set.iter().any(|room| is_in(*room));
-                let truth = evicted.iter().rposition(is_addressed).map_or(0, |at| at as u64 + 1);
-                let told = log.last_evicted(ROOM, is_in);
-                assert!(told >= truth, "{told} before {truth}");
-                let latest = evicted.len().saturating_sub(32) as u64;
-                assert!(truth <= latest || told == truth, "{told} is not {truth}");
-                if told == truth { exact += 1 } else { late += 1 }
-            }
-            let sets = log.tracks.get(ROOM).map_or(0, |track| track.classes().count());
-            assert!(sets <= CLASSES_MAX);
-        }
-        assert!(exact > 100 * late, "{late} of {exact}");
-    }
-
-    #[test]
-    fn what_is_held_does_not_get_too_old() {
-        let mut log = log(2);
-        append(&mut log, &[ROOM], &[]);
-        append(&mut log, &[ROOM], &[]);
-        let due = log.deadline();
-        log.hold(1);
-        log.hold(1);
-        log.release_hold(1);
-        assert_eq!(log.deadline(), Timestamp::NEVER);
-        log.expire(due);
-        assert_eq!(log.len(), 2, "they expire together, and one of them is held");
-        append(&mut log, &[ROOM], &[]);
-        assert_eq!(log.len(), 2, "the bound on the count goes on");
-        log.release_hold(1);
-        assert_eq!(log.deadline(), due);
-        log.expire(due);
-        assert_eq!(log.len(), 0);
-    }
-
-    #[test]
-    fn evictions_from_a_room_that_nobody_was_in_concern_nobody() {
-        let mut log = log(2);
-        append(&mut log, &[ROOM], &[OTHER]);
-        append(&mut log, &[ROOM], &[]);
-        log.vacate(ROOM);
-        append(&mut log, &[RoomId::ALL], &[]);
-        append(&mut log, &[RoomId::ALL], &[]);
-        assert_eq!(log.evicted(), 2);
-        assert_eq!(log.last_evicted(ROOM, |_| false), 0);
-        assert!(!log.refers_to(ROOM) && !log.refers_to(OTHER));
-        assert_eq!(log.take_released(), [OTHER, ROOM]);
-        log.remove_room(ROOM);
-    }
-
-    #[test]
-    fn an_exception_for_a_room_that_nobody_was_in_is_none() {
-        let mut log = log(1);
-        append(&mut log, &[ROOM], &[OTHER]);
-        append(&mut log, &[ROOM], &[OTHER]);
-        append(&mut log, &[ROOM], &[OTHER]);
-        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 0);
-        log.vacate(OTHER);
-        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 2, "its id may name another room");
-        append(&mut log, &[ROOM], &[]);
-        assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 3);
-    }
 }
