@@ -7,12 +7,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    CloseReason, Event, Frame, Input, Open, Output, Packet, Payload, Response, SendError,
-    Transport,
+    CloseReason, Event, Frame, Input, Open, Output, Packet, Response, Transport,
+    fifo::{Fifo, Rare},
     heartbeat::Heartbeat,
-    queue::{Account, Fifo, Rare, SendQueue},
+    queue::{Account, SendQueue},
     state::{LastClose, State},
-    upgrade::Probe,
 };
 use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Grace};
 
@@ -59,8 +58,8 @@ pub(super) struct Rest {
     /// The latest moment seen.
     pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
-    grace: Grace,
-    events: Fifo<Event>,
+    pub(super) grace: Grace,
+    pub(super) events: Fifo<Event>,
 }
 
 /// The text of a ping. No other packet of a server starts with it.
@@ -131,143 +130,6 @@ impl ServerConnection {
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.advance(now);
         self.handle_timeout(lateness);
-    }
-
-    /// Sends a message.
-    ///
-    /// A text must not contain U+001E: polling would split it there. JSON never contains it.
-    ///
-    /// # Errors
-    ///
-    /// The same as [`send_frame`](Self::send_frame).
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// session.send(Payload::Binary(vec![1, 2, 3].into()))?;
-    /// let frame = Frame::Binary(vec![1, 2, 3].into());
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
-        let frame = match payload {
-            Payload::Binary(bytes) => Frame::Binary(bytes),
-            text @ Payload::Text(_) => Packet::Message(text).encode(),
-        };
-        self.send_frame(frame)
-    }
-
-    /// Sends an encoded message. A broadcast encodes a message once for all its recipients.
-    ///
-    /// # Errors
-    ///
-    /// * [`SendError::Closed`] if the session is not open.
-    /// * [`SendError::Full`] if the peer reads, but more than
-    ///   [`queue_burst_bytes`](crate::Limits#structfield.queue_burst_bytes) or
-    ///   [`queue_burst_packets`](crate::Limits#structfield.queue_burst_packets) would wait for it.
-    ///   Nothing has changed then.
-    /// * [`SendError::Overflow`] if the peer does not read, and more than
-    ///   [`queued_bytes`](crate::Limits#structfield.queued_bytes) or
-    ///   [`queued_packets`](crate::Limits#structfield.queued_packets) would wait for it. The session
-    ///   has closed itself then.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// let frame = Packet::Message(Payload::Text("to everyone".into())).encode();
-    /// for session in [&mut session] {
-    ///     session.send_frame(frame.clone())?; // Cloning does not copy the text.
-    /// }
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
-        let sent = self.send_message(frame.len(), core::iter::once(frame));
-        if sent == Err(SendError::Overflow) {
-            self.end(CloseReason::Overflow);
-        }
-        sent
-    }
-
-    /// Sends the frames of one message, which have this many bytes in total: all of them, or none
-    /// if there is no room. The session continues in any case.
-    pub(crate) fn send_message(
-        &mut self,
-        bytes: usize,
-        frames: impl ExactSizeIterator<Item = Frame>,
-    ) -> Result<(), SendError> {
-        let account = self.find_room(frames.len(), bytes)?;
-        for frame in frames {
-            self.queue.push(frame, account);
-        }
-        self.answer_get();
-        Ok(())
-    }
-
-    /// Like [`send_frame`](Self::send_frame), for answers to the peer: however many requests it
-    /// sends at once, the answers kept for it are bounded.
-    pub(crate) fn send_answer(&mut self, frame: Frame) {
-        if !self.is_open() {
-            return;
-        }
-        if !self.queue.fits(1, frame.len(), Account::Backlog, &self.config.limits) {
-            return self.end(CloseReason::Overflow);
-        }
-        self.queue.push(frame, Account::Backlog);
-        self.answer_get();
-    }
-
-    /// Like [`send_frame`](Self::send_frame), for replays, which have their own limit.
-    pub(crate) fn send_exempt(&mut self, frame: Frame) {
-        if self.is_open() {
-            self.queue.push(frame, Account::Exempt);
-            self.answer_get();
-        }
-    }
-
-    /// Whether a message of this many frames and bytes can be sent now.
-    pub(crate) fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
-        self.find_room(packets, bytes).map(|_| ())
-    }
-
-    /// The account of a message of this many frames and bytes, if there is room for it.
-    ///
-    /// What is queued while the peer reads says nothing about the peer. Only what is added while it
-    /// does not read counts against it.
-    #[inline]
-    fn find_room(&self, packets: usize, bytes: usize) -> Result<Account, SendError> {
-        if !self.is_open() {
-            return Err(SendError::Closed);
-        }
-        let (account, error) = if self.is_behind() {
-            (Account::Backlog, SendError::Overflow)
-        } else {
-            (Account::Burst, SendError::Full)
-        };
-        let is_room = self.queue.fits(packets, bytes, account, &self.config.limits);
-        if is_room { Ok(account) } else { Err(error) }
-    }
-
-    /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for
-    /// `ping_timeout`.
-    #[inline]
-    fn is_behind(&self) -> bool {
-        match self.state.idle_since() {
-            None => self.state.is_paused(),
-            Some(since) => since.saturating_add(self.config.ping_timeout) <= self.rest.now,
-        }
     }
 
     /// Closes the session as soon as the peer has taken what is queued for it, or after
@@ -401,76 +263,6 @@ impl ServerConnection {
     pub(crate) fn has_wire_output(&self) -> bool {
         let frames = !self.queue.is_empty() && self.state.writable_websocket().is_some();
         frames || !self.wires.is_empty() || self.state.has_last_close()
-    }
-
-    /// Returns when [`Input::Timeout`] is due. While there is output, the deadline is in the past.
-    /// After a timeout at the deadline, and with no output left, it is in the future, or `None`.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// let ping = session.deadline().ok_or("a session always waits for something")?;
-    /// session.handle_input(ping, Input::Timeout);
-    /// let frame = Frame::Text("2".into());
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
-    /// assert!(session.deadline() > Some(ping), "the pong");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.rest.events.is_empty() || self.has_wire_output() {
-            return Some(self.rest.now);
-        }
-        self.timer().finite()
-    }
-
-    /// The deadline of the session itself, without regard to output.
-    pub(crate) fn timer(&self) -> Timestamp {
-        if self.is_closed() {
-            return Timestamp::NEVER;
-        }
-        let life = match self.life_deadline() {
-            Some(deadline) => self.postpone(deadline),
-            None => self.rest.heartbeat.deadline(),
-        };
-        let Some(probe) = self.state.probe() else {
-            return life;
-        };
-        let noop_at = probe.noop_at().filter(|_| self.state.has_get());
-        let probe = self.postpone(probe.deadline()).min(noop_at.unwrap_or(Timestamp::NEVER));
-        probe.min(life)
-    }
-
-    /// The earliest deadline for something that the peer must do.
-    pub(super) fn peer_deadline(&self) -> Timestamp {
-        let probe = self.state.probe().map_or(Timestamp::NEVER, Probe::deadline);
-        probe.min(self.life_deadline().unwrap_or(Timestamp::NEVER))
-    }
-
-    /// When the session ends if its peer does nothing. While it is closing, the heartbeat does not
-    /// apply.
-    fn life_deadline(&self) -> Option<Timestamp> {
-        let closing = self.state.closing().map(|closing| closing.deadline);
-        closing.or_else(|| self.rest.heartbeat.pong_deadline())
-    }
-
-    /// Whether a peer that had time until `deadline` can be judged now, if the timers of the owner
-    /// are late by `lateness`. See [`grace`](crate::grace).
-    #[inline]
-    pub(crate) fn may_judge(&mut self, lateness: Duration, deadline: Timestamp) -> bool {
-        let longest = self.config.ping_timeout;
-        self.rest.grace.may_judge_after(lateness, self.rest.now, deadline, longest)
-    }
-
-    /// When a deadline for the peer is judged.
-    pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
-        self.rest.grace.postpone(deadline)
     }
 
     /// Returns the id of the session.
@@ -654,43 +446,6 @@ pub(super) fn encoded(packet: &Packet) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Limits;
-
-    #[test]
-    fn replays_do_not_count_against_the_limits() {
-        let limits = Limits { queued_bytes: 8, queued_packets: 2, ..Limits::default() };
-        let config = Arc::new(ServerConfig::new().limits(limits));
-        let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
-        let (now, wire) = (Timestamp::ZERO, WireId(1));
-        let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-        session.pause(wire);
-        let replay = Frame::Text(ByteString::from_static("4a long one"));
-        for _ in 0..10 {
-            session.send_exempt(replay.clone());
-        }
-        assert_eq!(session.queued_packets(), 11);
-        assert_eq!(session.send(Payload::Text("a".into())), Ok(()));
-        session.send_answer(Frame::Text(ByteString::from_static("4b")));
-        assert!(session.is_open());
-        assert_eq!(session.send(Payload::Text("c".into())), Err(SendError::Overflow));
-        session.send_exempt(replay);
-        assert_eq!(session.queued_packets(), 0);
-    }
-
-    #[test]
-    fn answers_are_bounded_also_while_the_peer_reads() {
-        let limits = Limits { queued_packets: 2, ..Limits::default() };
-        let config = Arc::new(ServerConfig::new().limits(limits));
-        let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
-        let (now, wire) = (Timestamp::ZERO, WireId(1));
-        let mut session = ServerConnection::new(now, config, id, Transport::Polling, wire);
-        let answer = Frame::Text(ByteString::from_static("44/nope,"));
-        session.send_answer(answer.clone());
-        session.send_answer(answer.clone());
-        assert!(session.is_open());
-        session.send_answer(answer);
-        assert_eq!(session.poll_event(), Some(Event::Closed { reason: CloseReason::Overflow }));
-    }
 
     #[test]
     fn events_and_wires_are_polled_apart() {

@@ -1,10 +1,12 @@
 //! The client side of a session: the methods for the layer above and the embedder.
 
+mod deadlines;
 mod error;
 mod input;
 mod output;
 mod receive;
 mod requests;
+mod sending;
 mod state;
 
 pub use self::{
@@ -21,9 +23,9 @@ use smallvec::SmallVec;
 
 use self::{requests::pong, state::State};
 use super::{
-    Frame, Packet, Payload, SendError, Transport,
-    packet::base64_len,
-    queue::{Account, Fifo, SendQueue},
+    Packet, Transport,
+    fifo::Fifo,
+    queue::{Account, SendQueue},
 };
 use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 
@@ -184,89 +186,6 @@ impl ClientConnection {
         }
     }
 
-    /// Sends a message.
-    ///
-    /// A text must not contain U+001E: polling would split it there. JSON never contains it.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`] if the connection is not open. [`SendError::Overflow`] if more would
-    /// be queued than [`ClientLimits`](crate::client::ClientLimits) allow; nothing is sent then,
-    /// and the connection continues.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::Timestamp;
-    /// # use socketio_proto::client::ClientConfig;
-    /// # use socketio_proto::engine::*;
-    /// # let now = Timestamp::ZERO;
-    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
-    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
-    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
-    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    /// # let frame = Frame::Text(open.into());
-    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
-    /// # connection.poll_output();
-    /// connection.send(Payload::Text("hello".into()))?;
-    /// let frame = Frame::Text("4hello".into());
-    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Send { wire, frame }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
-        let frame = match payload {
-            Payload::Binary(bytes) => Frame::Binary(bytes),
-            text @ Payload::Text(_) => Packet::Message(text).encode(),
-        };
-        if self.is_open() && !self.has_room(1, frame.len()) {
-            return Err(SendError::Overflow);
-        }
-        self.send_frames(core::iter::once(frame))
-    }
-
-    /// Sends encoded messages without checking the limits.
-    pub(crate) fn send_frames(
-        &mut self,
-        frames: impl Iterator<Item = Frame>,
-    ) -> Result<(), SendError> {
-        if !self.is_open() {
-            return Err(SendError::Closed);
-        }
-        for frame in frames {
-            self.queue.push(frame, Account::Burst);
-        }
-        self.pump();
-        Ok(())
-    }
-
-    /// Whether this many messages, with this many bytes in total, can be queued.
-    pub(crate) fn has_room(&self, packets: usize, bytes: usize) -> bool {
-        let limits = &self.config.limits;
-        self.queue.has_room(packets, bytes, limits.queued_packets, limits.queued_bytes)
-    }
-
-    /// Whether the server accepts a text and attachments of these sizes, each as a separate
-    /// message, on the current transport. During an upgrade that is WebSocket: see
-    /// [`pump`](Self::pump).
-    pub(crate) fn takes(&self, text: usize, mut attachments: impl Iterator<Item = usize>) -> bool {
-        let is_base64 = self.transport() == Transport::Polling && !self.state.is_probing();
-        text <= self.max_payload
-            && attachments.all(|len| {
-                let len = if is_base64 { base64_len(len) } else { len };
-                len <= self.max_payload
-            })
-    }
-
-    /// Limits the size of a body, except for a single larger packet.
-    pub(crate) fn limit_bodies(&mut self, max_body: usize) {
-        self.max_body = max_body;
-    }
-
-    /// The size limit of a body, as far as it is known.
-    pub(crate) fn max_body(&self) -> usize {
-        self.max_body
-    }
-
     /// Whether the server has ended the connection on purpose: with a close packet, with a close
     /// frame, or by refusing a request that it has read. A server that goes away or is too busy
     /// does not count.
@@ -415,61 +334,6 @@ impl ClientConnection {
         !self.wires.is_empty()
             || (has_frames && self.state.writable_websocket().is_some())
             || self.state.has_last_close()
-    }
-
-    /// Returns when [`ClientInput::Timeout`] is due. While there is output, the deadline is in the
-    /// past. After a timeout at the deadline, and with no output left, it is in the future, or
-    /// `None`.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::Timestamp;
-    /// # use socketio_proto::client::ClientConfig;
-    /// # use socketio_proto::engine::*;
-    /// # let now = Timestamp::ZERO;
-    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
-    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
-    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
-    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    /// # let frame = Frame::Text(open.into());
-    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
-    /// # connection.poll_output();
-    /// let overdue = connection.deadline().ok_or("an open connection waits for a ping")?;
-    /// connection.handle_input(overdue, ClientInput::Timeout);
-    /// let reason = ClientCloseReason::PingTimeout;
-    /// let closed = ClientOutput::Event(ClientEvent::Closed { reason });
-    /// assert_eq!(connection.poll_output(), Some(closed));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.events.is_empty() || self.has_wire_output() {
-            return Some(self.now);
-        }
-        self.timer().finite()
-    }
-
-    /// The deadline of the connection itself, without regard to output.
-    pub(crate) fn timer(&self) -> Timestamp {
-        self.grace.postpone(self.peer_deadline())
-    }
-
-    /// The earliest deadline for something that the server must do.
-    fn peer_deadline(&self) -> Timestamp {
-        let ping_by = if self.is_open() { self.ping_by } else { Timestamp::NEVER };
-        ping_by.min(self.state.deadline())
-    }
-
-    /// Whether the next ping of the server is overdue at `now`. Either the connection is dead, or
-    /// the ping has arrived and was not given yet.
-    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
-        self.is_open() && self.ping_by <= now
-    }
-
-    /// The longest grace period for the server.
-    pub(crate) fn longest_grace(&self) -> core::time::Duration {
-        self.longest_grace
     }
 
     /// Returns the current transport, or the last one after the end.
