@@ -36,6 +36,7 @@ class Peer:
         self.client = socketio.Client(
             reconnection_delay=0.02, reconnection_delay_max=0.05, handle_sigint=False, **options)
         test.addCleanup(self.client.shutdown)
+        handle_in_order(self.client.eio)
         self.events = {name: [] for name in namespaces}
         self.connections = queue.Queue()
         self.disconnections = queue.Queue()
@@ -80,6 +81,17 @@ class Peer:
                     return event[1:-1]
             time.sleep(0.005)
         raise AssertionError(f"waited in vain for {name} after {self.events}")
+
+
+def handle_in_order(connection):
+    """python-engineio starts a thread for each message. On a busy machine a handler can overtake
+    the one before it, so the record of a test would not be the order on the wire."""
+    trigger = connection._trigger_event
+
+    def trigger_in_order(event, *args, run_async=False, **options):
+        return trigger(event, *args, run_async=False, **options)
+
+    connection._trigger_event = trigger_in_order
 
 
 class OverEachTransport:
