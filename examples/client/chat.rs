@@ -9,12 +9,13 @@ use socketio_proto::{
     client::{AckToken, Client, Event},
     socket::{self, Args, Json},
 };
+use socketio_proto_tokio_client::Driver;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 
-use crate::{driver::Driver, entropy::entropy, view};
+use crate::{entropy::entropy, view};
 
 /// How long the program waits at its end for messages to be acknowledged.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);

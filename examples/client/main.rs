@@ -7,7 +7,6 @@
 //! `/offline 30`, and see what is delivered afterwards.
 
 mod chat;
-mod driver;
 mod entropy;
 mod view;
 
@@ -18,11 +17,11 @@ use socketio_proto::{
     client::{Auth, Client, ClientConfig},
     engine::Transport,
 };
+use socketio_proto_tokio_client::{Driver, Site};
 use tokio::sync::mpsc;
 
 use self::{
     chat::{Chat, End},
-    driver::{Driver, Site},
     entropy::entropy,
 };
 

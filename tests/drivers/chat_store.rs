@@ -12,11 +12,9 @@ mod tests {
         engine::Transport,
         socket,
     };
+    use socketio_proto_tokio_client::{Driver, Site};
 
-    use crate::{
-        driver::{Driver, Site},
-        example::Example,
-    };
+    use crate::example::Example;
 
     /// Every message is refused by the database, and the attempts are counted.
     const FAIL: &str = "

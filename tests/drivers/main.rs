@@ -7,8 +7,6 @@ mod bench_server;
 mod chat_store;
 mod client_example;
 mod cross_origin;
-#[path = "../../examples/client/driver/mod.rs"]
-mod driver;
 mod event_loop;
 mod event_loop_deadlines;
 mod event_loop_support;

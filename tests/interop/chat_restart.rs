@@ -18,9 +18,9 @@ mod tests {
         engine::Transport,
         socket,
     };
+    use socketio_proto_tokio_client::{Driver, Site};
 
     use crate::{
-        driver::{Driver, Site},
         example::Example,
         npm::{have, install},
         turn,

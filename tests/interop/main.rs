@@ -3,10 +3,6 @@
 mod browser;
 #[cfg(unix)]
 mod chat_restart;
-#[cfg(unix)]
-#[path = "../../examples/client/driver/mod.rs"]
-#[expect(dead_code, reason = "shared with the example")]
-mod driver;
 mod example;
 mod javascript;
 mod node;

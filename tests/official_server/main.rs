@@ -1,8 +1,6 @@
 //! The client against the official Node.js server, over real sockets; the server is
 //! `tests/official_server/server.mjs`.
 
-#[path = "../../examples/client/driver/mod.rs"]
-mod driver;
 #[path = "../interop/example.rs"]
 #[expect(dead_code, reason = "there is no example that serves here")]
 mod example;

@@ -10,10 +10,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use socketio_proto_tokio_client::Site;
 use tokio::sync::mpsc;
 
 use crate::{
-    driver::Site,
     npm::{have, install},
     peer::in_time,
 };

@@ -9,8 +9,7 @@ use socketio_proto::{
     engine::Transport,
     socket::{self, Args},
 };
-
-use crate::driver::{Driver, Site};
+use socketio_proto_tokio_client::{Driver, Site};
 
 /// Far longer than anything takes: for a failure instead of a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);

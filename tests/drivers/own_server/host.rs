@@ -14,6 +14,7 @@ use socketio_proto::{
     server::{Event, Server},
     socket::{self, Args, Binary},
 };
+use socketio_proto_tokio_client::Site;
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot, watch},
@@ -26,7 +27,6 @@ use super::{
     },
     peer::in_time,
 };
-use crate::driver::Site;
 
 const MAX_PAYLOAD: usize = 1_000_000;
 

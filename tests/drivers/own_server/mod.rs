@@ -21,6 +21,7 @@ mod tests {
         engine::Transport::{self, Polling, WebSocket},
         socket,
     };
+    use socketio_proto_tokio_client::Site;
 
     use super::{
         host::Host,
@@ -28,7 +29,6 @@ mod tests {
         proxy::Proxy,
         random::Random,
     };
-    use crate::driver::Site;
 
     /// Cuts for each way to connect, a thousand in all; `CUTS=1000` for more.
     fn cuts() -> u64 {

@@ -18,10 +18,10 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, Utf8Bytes, protocol::WebSocketConfig},
 };
 
-use super::http::Site;
+use crate::http::Site;
 
 /// How long the server may take for its part of the closing handshake.
-pub(super) const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The status code for a close frame without one.
 const NO_STATUS: u16 = 1005;
 
@@ -29,7 +29,7 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a WebSocket and passes frames until one side closes it. This side closes it when `outgoing`
 /// ends. Returns the last input for the client.
-pub(super) async fn run(
+pub(crate) async fn run(
     site: &Site,
     query: &str,
     wire: WireId,

@@ -27,12 +27,12 @@ impl Site {
         Self { authority: authority.to_owned(), path: path.to_owned() }
     }
 
-    pub(super) fn url(&self, scheme: &str, query: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str, query: &str) -> String {
         format!("{scheme}://{}{}?{query}", self.authority, self.path)
     }
 
     /// The host and the port.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let has_port = self
             .authority
             .rsplit_once(':')
@@ -42,21 +42,21 @@ impl Site {
 }
 
 /// Makes requests over reusable connections.
-pub(super) struct Http {
+pub(crate) struct Http {
     site: Arc<Site>,
     client: legacy::Client<HttpConnector, Full<Bytes>>,
     body_limit: usize,
 }
 
 impl Http {
-    pub(super) fn new(site: Arc<Site>) -> Self {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Self { site, client, body_limit: ClientLimits::default().max_payload }
     }
 
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         wire: WireId,
         query: &str,
@@ -64,7 +64,7 @@ impl Http {
         self.exchange(wire, Method::GET, query, Bytes::new())
     }
 
-    pub(super) fn post(
+    pub(crate) fn post(
         &self,
         wire: WireId,
         query: &str,

@@ -10,13 +10,6 @@
 //! The caller of [`Driver::next`] owns the client. Between two calls only the tasks of the links run.
 //! Dropping the driver breaks its links.
 
-#[path = "../../tokio_driver/clock.rs"]
-mod clock;
-mod http;
-mod websocket;
-
-pub use self::http::Site;
-
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -31,7 +24,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::{clock::Clock, http::Http, websocket::LINGER};
+use crate::{
+    clock::Clock,
+    http::{Http, Site},
+    websocket::{self, LINGER},
+};
 
 /// The most inputs that wait for the client. Beyond it, links wait.
 const INBOX: usize = 64;
