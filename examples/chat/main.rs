@@ -17,12 +17,14 @@ mod page;
 mod room;
 mod state;
 mod store;
-#[path = "../tokio_driver/mod.rs"]
-mod tokio_driver;
 
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp, server::Server};
+use socketio_proto_tokio::{
+    Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, entropy, serve,
+    shutdown_on_signal, spawn,
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use self::{
@@ -30,10 +32,6 @@ use self::{
     room::Room,
     state::State,
     store::{Answer, Place, Store},
-    tokio_driver::{
-        Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, entropy, serve,
-        shutdown_on_signal, spawn,
-    },
 };
 
 const MAX_PAYLOAD: usize = 100_000;

@@ -14,8 +14,7 @@ use hyper::{
     header::{self, HeaderValue},
     http::request::Parts,
 };
-
-use crate::tokio_driver::plain;
+use socketio_proto_tokio::plain;
 
 /// Where the official client's files are served.
 const CLIENT: &str = "/socket.io-client/";

@@ -11,11 +11,11 @@ use socketio_proto::{
     server::Event,
     socket::{self, Args, Json},
 };
+use socketio_proto_tokio::{App, Context};
 
 use crate::{
     state::{State, Visitor},
     store::{Answer, Draft, Job, Missed},
-    tokio_driver::{App, Context},
 };
 
 /// The room of the sockets that have caught up. They get each new message.

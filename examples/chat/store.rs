@@ -14,9 +14,8 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 use serde::Serialize;
 use socketio_proto::{SocketKey, hub::AckToken};
+use socketio_proto_tokio::entropy;
 use tokio::sync::mpsc::Sender;
-
-use crate::tokio_driver::entropy;
 
 /// The most messages that a catch-up delivers, the newest.
 const CATCH_UP: u32 = 500;

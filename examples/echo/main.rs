@@ -1,16 +1,11 @@
 //! A whole Socket.IO server, which sends everything back: `cargo run --release --example echo`.
-//! The sockets, HTTP and the clock are in `examples/tokio_driver`; this is what is left to write.
-
-#[path = "../tokio_driver/run.rs"]
-mod run;
-#[path = "../tokio_driver/mod.rs"]
-mod tokio_driver;
+//! The sockets, HTTP and the clock are in `socketio-proto-tokio`; this is what is left to write.
 
 use std::{convert::Infallible, error::Error};
 
 use socketio_proto::server::{Event, Server};
 use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
-use tokio_driver::{App, Context, entropy};
+use socketio_proto_tokio::{App, Context, entropy, run};
 
 struct Echo;
 impl App for Echo {
@@ -46,5 +41,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
     let mut server = Server::new(config, entropy)?;
     server.at(Timestamp::ZERO).add_namespace("/")?;
-    run::run(port, server, Echo).await
+    run(port, server, Echo).await
 }

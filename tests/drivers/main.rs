@@ -1,8 +1,6 @@
 //! The drivers of the examples over real sockets. Each test has its own processes and ports. Tests
 //! that need an official client or server are in `interop` and `official_server`.
 
-#![expect(clippy::duplicate_mod, reason = "the drivers of the examples share modules")]
-
 mod bench_server;
 mod chat_store;
 mod client_example;

@@ -2,19 +2,18 @@
 //!
 //! Each test is one attack; its doc line is a row of the table in `SECURITY.md`, see `tests/hostile`.
 
-#[expect(dead_code, reason = "the rest is the driver's")]
-#[path = "../../examples/tokio_driver/peer_limits.rs"]
-mod peer_limits;
-
 use std::{
-    io::{self, ErrorKind, Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    sync::Arc,
+    thread,
     time::Duration,
 };
 
-use peer_limits::{LimitedStream, PeerLimits};
-use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::Semaphore};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use socketio_proto_tokio::{Listeners, PeerLimits, Site, serve};
+use tokio::sync::watch;
 use tungstenite::{Message, WebSocket};
 
 use crate::example::Example;
@@ -232,22 +231,29 @@ fn more_tcp_connections_than_there_are_places() {
 /// An HTTP response that is not read | driver: `PeerLimits::write` | dropped | -
 #[test]
 fn a_response_that_is_not_read() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let places = Arc::new(Semaphore::new(PeerLimits::default().connections));
-        let place = places.clone().acquire_owned().await.unwrap();
-        let mut stream = LimitedStream::new(stream, place, Duration::from_millis(100));
-        let error: io::Error = loop {
-            if let Err(error) = stream.write_all(&[0; 10_000]).await {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        drop(stream);
-        assert_eq!(places.available_permits(), PeerLimits::default().connections);
-        drop(peer);
-    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (_running, shutdown) = watch::channel(());
+    let peer_limits =
+        PeerLimits { connections: 1, write: Duration::from_millis(100), ..PeerLimits::default() };
+    let page = Bytes::from(vec![b'x'; 64 << 20]);
+    let fallback = Box::new(move |_: &_| Response::new(Full::new(page.clone())));
+    let site = Site { routes: Vec::new(), fallback, peer_limits };
+    let listeners = runtime.block_on(async { Listeners::bind(0) }).unwrap();
+    let port = listeners.port();
+    runtime.spawn(serve(listeners, site, Vec::new(), shutdown));
+    let connect = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.set_read_timeout(Some(WAIT)).unwrap();
+        stream
+    };
+    let mut slow = connect();
+    // It does not read, and hears of the end when it writes.
+    while slow.write_all(b"x").is_ok() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    // Its place is free again.
+    let mut head = [0; 12];
+    connect().read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
 }

@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 use mio::{event::Event, net::TcpStream};
 
-pub use super::websocket::Buffers;
+pub use socketio_proto_websocket::Buffers;
 
 /// Bytes taken from a stream at a time.
 const CHUNK: usize = 32 * 1024;

@@ -23,12 +23,12 @@ use socketio_proto::{
     engine::{Fields, Response, WebSocketResponse},
     server::Input,
 };
+use socketio_proto_websocket::{Received, WebSocket, close_frame, write_message};
 
 use super::{
     buffers::{self, Broken, Buffers, Chunk, Stream},
     http::{self, MAX_HEAD, Request},
     machine::Outgoing,
-    websocket::{self, Received, WebSocket},
 };
 
 /// Time that the first request, or the rest of a later one, may take.
@@ -238,7 +238,7 @@ impl Connection {
         match outgoing {
             Outgoing::Send(frame) => {
                 if let Stage::WebSocket(_) = &self.stage {
-                    websocket::write_message(&mut self.buffers.output, frame);
+                    write_message(&mut self.buffers.output, frame);
                 }
             }
             Outgoing::Respond(response) => self.respond(now, &response),
@@ -271,7 +271,7 @@ impl Connection {
         self.wire = None;
         match &mut self.stage {
             Stage::WebSocket(stream) => {
-                stream.close(&mut self.buffers, code.map(websocket::close_frame));
+                stream.close(&mut self.buffers, code.map(close_frame));
                 self.close(now);
             }
             Stage::Body { .. } | Stage::Answer => self.stage = Stage::Gone,

@@ -7,7 +7,7 @@
 //!   machine    what is driven: a server with its application
 //!   conn       one TCP connection: exchange after exchange, or a WebSocket; its deadlines
 //!   http       heads of requests, responses          ┐
-//!   websocket  messages                              ├ in memory
+//!   (socketio-proto-websocket: messages)             ├ in memory
 //!   buffers    bytes between them and the stream     ┘
 //!   handle     the way to a loop from other threads
 //! ```
@@ -28,8 +28,6 @@ mod handle;
 pub mod http;
 mod listen;
 mod machine;
-#[path = "../../websocket/mod.rs"]
-mod websocket;
 
 pub use self::{
     handle::{Arrival, Handle},

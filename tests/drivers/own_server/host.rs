@@ -14,19 +14,17 @@ use socketio_proto::{
     server::{Event, Server},
     socket::{self, Args, Binary},
 };
+use socketio_proto_tokio::{
+    App, Context, Hosted, Listeners, PeerLimits, Route, Site as Served, entropy, plain, serve,
+    spawn,
+};
 use socketio_proto_tokio_client::Site;
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot, watch},
 };
 
-use super::{
-    driven::{
-        App, Context, Hosted, Listeners, PeerLimits, Route, Site as Served, entropy, plain, serve,
-        spawn,
-    },
-    peer::in_time,
-};
+use super::peer::in_time;
 
 const MAX_PAYLOAD: usize = 1_000_000;
 

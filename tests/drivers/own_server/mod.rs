@@ -1,7 +1,6 @@
 //! The client against this crate's server, over real sockets. It behaves as with the official
 //! server, and events arrive exactly once in both directions, wherever the network breaks.
 
-mod driven;
 mod host;
 #[path = "../../official_server/peer.rs"]
 mod peer;

@@ -6,12 +6,18 @@ use hyper::StatusCode;
 use socketio_proto::server::Server;
 use tokio::sync::mpsc;
 
-use crate::tokio_driver::{
-    App, Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, plain, serve,
-    shutdown_on_signal, spawn,
+use crate::{
+    actor::spawn,
+    endpoint::Endpoint,
+    hosted::{App, Hosted},
+    listen::{Listeners, serve},
+    peer_limits::PeerLimits,
+    signal::{Shutdown, shutdown_on_signal},
+    site::{Route, Site, plain},
 };
 
-/// Serves an application at `/socket.io`, until Ctrl-C or SIGTERM.
+/// Serves an application at `/socket.io` on the loopback addresses, until Ctrl-C or SIGTERM. Prints
+/// `listening` and the port.
 ///
 /// # Errors
 ///

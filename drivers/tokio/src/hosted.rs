@@ -7,7 +7,7 @@ use socketio_proto::{
     server::{Event, Input, Output, Server},
 };
 
-use super::{Machine, Outgoing};
+use crate::machine::{Machine, Outgoing};
 
 /// An application: its handlers for events and for messages from its own tasks.
 pub trait App: Send + 'static {
@@ -50,6 +50,7 @@ pub struct Hosted<A: App> {
 }
 
 impl<A: App> Hosted<A> {
+    /// A server whose events the application handles.
     pub fn new(server: Server<A::Data>, app: A) -> Self {
         Self { server, app }
     }

@@ -13,7 +13,7 @@ use socketio_proto::engine::{self, RequestHead};
 pub type Body = Full<Bytes>;
 
 /// What the protocol looks at of a request, and whether that asks for a WebSocket.
-pub(super) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
+pub(crate) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
     let content_type = parts.headers.get(hyper::header::CONTENT_TYPE);
     RequestHead {
         method: method(&parts.method),
@@ -24,7 +24,7 @@ pub(super) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
     }
 }
 
-pub(super) fn method(method: &Method) -> engine::Method {
+pub(crate) fn method(method: &Method) -> engine::Method {
     match *method {
         Method::GET => engine::Method::Get,
         Method::POST => engine::Method::Post,
@@ -32,7 +32,7 @@ pub(super) fn method(method: &Method) -> engine::Method {
     }
 }
 
-pub(super) fn to_http(response: engine::Response) -> Response<Body> {
+pub(crate) fn to_http(response: engine::Response) -> Response<Body> {
     let engine::Response { status, headers, body } = response;
     let mut response = Response::new(Full::new(body));
     *response.status_mut() =

@@ -19,19 +19,19 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::peer::Peer;
+use crate::peer::Peer;
 
 /// A handle for sending commands to a machine.
 #[derive(Clone)]
-pub struct Endpoint(pub(super) mpsc::Sender<Command>);
+pub struct Endpoint(pub(crate) mpsc::Sender<Command>);
 
 impl Endpoint {
-    pub(super) async fn send(&self, command: Command) -> Result<(), Dropped> {
+    pub(crate) async fn send(&self, command: Command) -> Result<(), Dropped> {
         self.0.send(command).await.map_err(|_| Dropped)
     }
 
     /// Reports a wire as lost, from code that cannot wait.
-    pub(super) fn report_lost(&self, wire: WireId) {
+    pub(crate) fn report_lost(&self, wire: WireId) {
         if let Err(TrySendError::Full(command)) =
             self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -44,7 +44,7 @@ impl Endpoint {
 }
 
 /// The commands of connections to the machine.
-pub(super) enum Command {
+pub(crate) enum Command {
     /// A plain HTTP request.
     Request { wire: WireId, parts: Box<Parts>, answer: oneshot::Sender<Response> },
     /// The body of a POST.
@@ -71,7 +71,7 @@ pub(super) enum Command {
 
 /// There is no response: the connection has to be dropped.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dropped;
+pub(crate) struct Dropped;
 
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +82,7 @@ impl fmt::Display for Dropped {
 impl error::Error for Dropped {}
 
 /// Names an exchange or a WebSocket.
-pub(super) fn next_wire() -> WireId {
+pub(crate) fn next_wire() -> WireId {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     WireId(NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -8,14 +8,14 @@ use hyper::{Method, Request, Response, body::Incoming};
 use socketio_proto::WireId;
 use tokio::sync::oneshot;
 
-use super::{
+use crate::{
     endpoint::{Command, Dropped, Endpoint, next_wire},
     http::{Body, to_http},
 };
 
 /// Gives a request to the machine and waits for the response. A POST is announced before its body
 /// is read, so that overlapping and aborted ones are recognised.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     endpoint: &Endpoint,
     request: Request<Incoming>,
     max_payload: usize,

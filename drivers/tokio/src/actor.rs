@@ -10,20 +10,20 @@ use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
 use socketio_proto::{Timestamp, WireId, engine::Response, server::Input};
+use socketio_proto_websocket::write_message;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, yield_now},
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{
+use crate::{
     clock::Clock,
     endpoint::{Command, Endpoint},
     http::head,
     machine::{Machine, Outgoing},
     peer::{Peer, Written},
     signal::{Shutdown, requested},
-    wire_format::write_message,
 };
 
 /// Commands that wait for the machine. When the inbox is full, connections wait, and each gets a
@@ -55,6 +55,8 @@ const FAR: Duration = Duration::from_hours(24);
 
 /// Starts a machine in a task of its own. The task ends when the program has to end and all
 /// connections are gone.
+///
+/// `messages` are handed to [`Machine::handle_message`]. Call this within a runtime.
 pub fn spawn<M: Machine>(
     machine: M,
     messages: mpsc::Receiver<M::Message>,

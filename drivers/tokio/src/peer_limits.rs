@@ -38,16 +38,16 @@ impl Default for PeerLimits {
 
 /// A stream whose writes fail when the peer has not read for too long. It counts as a connection
 /// until it is dropped.
-pub(super) struct LimitedStream {
-    pub(super) stream: TcpStream,
-    pub(super) permit: OwnedSemaphorePermit,
+pub(crate) struct LimitedStream {
+    pub(crate) stream: TcpStream,
+    pub(crate) permit: OwnedSemaphorePermit,
     write_timeout: Duration,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl LimitedStream {
-    pub(super) fn new(
+    pub(crate) fn new(
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
         write_timeout: Duration,

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
+use crate::{
     peer_limits::LimitedStream,
     signal::{Shutdown, requested},
     site::Site,
@@ -42,6 +42,10 @@ pub struct Listeners {
 
 impl Listeners {
     /// Listens on 127.0.0.1 and `::1`. Port 0 chooses a free one.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, or may not be used.
     pub fn bind(port: u16) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on port {port}: {error}"))
@@ -49,6 +53,7 @@ impl Listeners {
         Self::try_bind(port).map_err(named)
     }
 
+    /// Returns the port, which is the same for both addresses.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -98,7 +103,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts connections and serves them until the program has to end. Then it waits until the
-/// connections and the `tasks` of the machines have ended, or until [`END_TIMEOUT`] has passed.
+/// connections and the `tasks` of the machines have ended, for five seconds at most.
 pub async fn serve(
     listeners: Listeners,
     site: Site,

@@ -5,25 +5,25 @@ use tokio::time::{Duration, Instant};
 
 /// The UNIX epoch, read once, plus monotonic time elapsed since.
 #[derive(Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     start: Instant,
     origin: Timestamp,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one place where the world is asked")]
         let now = std::time::SystemTime::now();
         let since_epoch = now.duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self { start: Instant::now(), origin: Timestamp::ZERO.saturating_add(since_epoch) }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.origin.saturating_add(self.start.elapsed())
     }
 
     /// The moment of a timestamp; `None` if it is too far away to be waited for.
-    pub(super) fn instant(&self, timestamp: Timestamp) -> Option<Instant> {
+    pub(crate) fn instant(&self, timestamp: Timestamp) -> Option<Instant> {
         self.start.checked_add(timestamp.saturating_since(self.origin))
     }
 }

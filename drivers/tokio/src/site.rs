@@ -11,7 +11,7 @@ use hyper::{
 };
 use socketio_proto::engine::{Cors, Fields, Query};
 
-use super::{
+use crate::{
     endpoint::{Dropped, Endpoint},
     exchange,
     http::Body,
@@ -48,7 +48,7 @@ pub struct Route {
 
 impl Site {
     /// Answers a request. `Err` drops the connection without an answer.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Dropped> {

@@ -24,6 +24,7 @@ use socketio_proto::{
     WireId,
     engine::{WebSocketRequest, WebSocketResponse},
 };
+use socketio_proto_websocket::{Buffers, Received, WebSocket};
 use tokio::{
     io::{AsyncRead as _, ReadBuf},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -33,12 +34,11 @@ use tokio::{
 };
 use tungstenite::handshake::derive_accept_key;
 
-use super::{
+use crate::{
     endpoint::{Command, Dropped, Endpoint, next_wire},
     http::{Body, method, to_http},
     peer::{Farewell, Peer},
     peer_limits::LimitedStream,
-    wire_format::{Buffers, Received, WebSocket},
 };
 
 /// How long a peer may take to complete the close.
@@ -55,14 +55,14 @@ thread_local! {
 }
 
 /// The header fields of a request that asks for a WebSocket; `None` for any other request.
-pub(super) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest> {
+pub(crate) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest> {
     let is_http11 = request.version() >= Version::HTTP_11;
     let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     WebSocketRequest::read(method(request.method()), is_http11, fields)
 }
 
 /// Answers a WebSocket handshake, after the machine has decided about it.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     endpoint: Endpoint,
     mut request: Request<Incoming>,
     asked: WebSocketRequest,

@@ -4,9 +4,8 @@ use std::{io, sync::Arc};
 
 use bytes::{Buf as _, BytesMut};
 use socketio_proto::WireId;
+use socketio_proto_websocket::write_close;
 use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
-
-use super::wire_format::write_close;
 
 /// Bytes that may wait for a stream: more than one message and what is written together with it.
 const MUCH: usize = 4 << 20;
@@ -15,7 +14,7 @@ const MUCH: usize = 4 << 20;
 ///
 /// The actor writes itself. Waking a task for each frame would cost more than the system call that
 /// writes it.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     writer: Arc<OwnedWriteHalf>,
     /// The bytes that the stream did not take. While there are some, the machine holds frames back.
     rest: BytesMut,
@@ -25,14 +24,14 @@ pub(super) struct Peer {
 }
 
 /// What the task of a WebSocket has to finish at the end.
-pub(super) struct Farewell {
-    pub(super) writer: Arc<OwnedWriteHalf>,
+pub(crate) struct Farewell {
+    pub(crate) writer: Arc<OwnedWriteHalf>,
     /// Still to be written, the close frame included.
-    pub(super) rest: BytesMut,
+    pub(crate) rest: BytesMut,
 }
 
 /// The result of a write.
-pub(super) enum Written {
+pub(crate) enum Written {
     /// They are written, or wait behind others.
     Done,
     /// The stream does not take more now.
@@ -43,14 +42,14 @@ pub(super) enum Written {
 
 impl Peer {
     /// A WebSocket, and how its task hears of its end: by an error if there is nothing to be said.
-    pub(super) fn new(writer: OwnedWriteHalf) -> (Self, oneshot::Receiver<Farewell>) {
+    pub(crate) fn new(writer: OwnedWriteHalf) -> (Self, oneshot::Receiver<Farewell>) {
         let (close, closed) = oneshot::channel();
         let writer = Arc::new(writer);
         (Self { writer, rest: BytesMut::new(), stalled: None, close }, closed)
     }
 
     /// Writes all of `bytes`, or keeps what the stream does not take.
-    pub(super) fn write(&mut self, bytes: &mut BytesMut) -> Written {
+    pub(crate) fn write(&mut self, bytes: &mut BytesMut) -> Written {
         if !self.rest.is_empty() {
             // Not for long: the machine holds frames back, except on one that only probes.
             self.rest.extend_from_slice(bytes);
@@ -70,7 +69,7 @@ impl Peer {
     }
 
     /// Writes the rest.
-    pub(super) fn write_rest(&mut self) -> Written {
+    pub(crate) fn write_rest(&mut self) -> Written {
         match write(&self.writer, &mut self.rest) {
             Ok(true) => {
                 self.rest = BytesMut::new();
@@ -82,7 +81,7 @@ impl Peer {
     }
 
     /// Waits until the stream takes bytes again, or the peer is dropped.
-    pub(super) fn wait(&mut self, wire: WireId) -> impl Future<Output = WireId> + Send + use<> {
+    pub(crate) fn wait(&mut self, wire: WireId) -> impl Future<Output = WireId> + Send + use<> {
         let (guard, dropped) = oneshot::channel();
         self.stalled = Some(guard);
         let writer = self.writer.clone();
@@ -96,7 +95,7 @@ impl Peer {
     }
 
     /// Ends the WebSocket with a close frame behind all that was written.
-    pub(super) fn close(mut self, code: Option<u16>) {
+    pub(crate) fn close(mut self, code: Option<u16>) {
         write_close(&mut self.rest, code);
         self.close.send(Farewell { writer: self.writer, rest: self.rest }).ok();
     }

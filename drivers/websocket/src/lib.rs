@@ -1,8 +1,17 @@
-//! A WebSocket in memory: bytes in [`Buffers`] on one side, whole messages on the other. Part of
-//! both drivers.
+//! A WebSocket in memory: bytes in [`Buffers`] on one side, whole messages on the other. Drivers on
+//! any runtime can use it, and so can an event loop without one.
 //!
 //! What comes in is read by tungstenite, which unmasks it, puts it together and answers pings. What
 //! goes out is written here.
+
+#![forbid(unsafe_code)]
+#![deny(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use std::io::{self, Read, Write};
 

@@ -16,6 +16,10 @@ pub trait Machine: Send + 'static {
     fn start(&mut self, _now: Timestamp) {}
 
     /// Verifies a WebSocket handshake before it is completed.
+    ///
+    /// # Errors
+    ///
+    /// The refusal to answer with.
     fn verify_websocket(
         &mut self,
         now: Timestamp,
@@ -51,11 +55,26 @@ pub trait Machine: Send + 'static {
 /// An output of a machine for a wire.
 pub enum Outgoing {
     /// Answer an HTTP exchange.
-    Respond { wire: WireId, response: Response },
+    Respond {
+        /// The exchange.
+        wire: WireId,
+        /// The answer.
+        response: Response,
+    },
     /// Send a message on a WebSocket.
-    Send { wire: WireId, frame: Frame },
+    Send {
+        /// The WebSocket.
+        wire: WireId,
+        /// The message.
+        frame: Frame,
+    },
     /// Close a WebSocket, or drop an HTTP exchange without an answer.
-    Close { wire: WireId, code: Option<u16> },
+    Close {
+        /// The WebSocket or the exchange.
+        wire: WireId,
+        /// The status code of the close frame.
+        code: Option<u16>,
+    },
 }
 
 impl Outgoing {

@@ -17,7 +17,7 @@ pub fn shutdown_on_signal() -> Shutdown {
 }
 
 /// Waits for the request.
-pub(super) async fn requested(shutdown: &mut Shutdown) {
+pub(crate) async fn requested(shutdown: &mut Shutdown) {
     while shutdown.changed().await.is_ok() {}
 }
 
