@@ -1,7 +1,8 @@
 //! The log of one namespace: the emitted packets and their addressees, until eviction.
 
-mod eras;
+mod epochs;
 mod questions;
+mod resolution;
 mod rooms;
 mod snapshot;
 #[cfg(test)]
@@ -13,12 +14,15 @@ use alloc::{
 };
 use core::time::Duration;
 
-pub(crate) use self::snapshot::{LogContext, LogSnapshot};
-use self::{eras::Eras, questions::Questions};
+use self::{epochs::Epochs, questions::Questions};
+pub(crate) use self::{
+    resolution::Resolution,
+    snapshot::{LogContext, LogSnapshot},
+};
 use super::{
     addressees::Addressees,
     entry::{Blocks, Entry, Extra},
-    offset::Offset,
+    offset::{Form, Offset},
     room::{Excepted, RoomId, Tracks},
 };
 use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
@@ -30,7 +34,7 @@ use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Ti
 /// amortised O(1). Finding the packets of a room after a position takes O(log n + packets found).
 #[derive(Debug)]
 pub(crate) struct RecoveryBuffer {
-    eras: Eras,
+    epochs: Epochs,
     bounds: Bounds,
     entries: VecDeque<Entry>,
     /// The parts that only a few packets have, by sequence.
@@ -92,7 +96,7 @@ impl RecoveryBuffer {
             },
         );
         Self {
-            eras: Eras::new(epoch),
+            epochs: Epochs::new(epoch),
             bounds,
             entries: VecDeque::new(),
             extras: BTreeMap::new(),
@@ -118,7 +122,7 @@ impl RecoveryBuffer {
         encode: impl FnOnce(Offset) -> Encoded,
     ) -> Encoded {
         let sequence = self.head().saturating_add(1);
-        let packet = encode(Offset::new(self.eras.epoch(), sequence));
+        let packet = encode(self.position(sequence));
         let packet = self.push(now, to, ack, packet);
         if let (Some(id), Some(room)) = (ack, to.targets.first()) {
             self.questions.insert(id, *room, sequence);
@@ -186,17 +190,12 @@ impl RecoveryBuffer {
         self.batches.front().map_or(Timestamp::NEVER, |batch| self.expiry(batch))
     }
 
-    /// The sequence of an offset, if this log assigned it.
-    pub(crate) fn sequence_of(&self, offset: Offset) -> Option<u64> {
-        let sequence = offset.sequence();
-        let is_ours = sequence <= self.head() && self.eras.epoch_at(sequence) == offset.epoch();
-        is_ours.then_some(sequence)
-    }
-
-    /// Whether this log assigned an offset before the current epoch began. The position itself may
-    /// be unknown: an earlier process may have assigned more positions than its snapshot contains.
-    pub(crate) fn is_of_past_epoch(&self, offset: Offset) -> bool {
-        self.eras.is_past(offset.epoch())
+    /// Where an offset stands in this log. Takes O(log epochs).
+    pub(crate) fn resolve(&self, offset: Offset) -> Resolution {
+        match offset.form() {
+            Form::Pair => self.epochs.resolve(offset.key(), self.head()),
+            Form::ObjectId => Resolution::Foreign,
+        }
     }
 
     /// The sequence of the latest packet.
@@ -206,8 +205,7 @@ impl RecoveryBuffer {
 
     /// The position of the latest packet.
     pub(crate) fn head_offset(&self) -> Offset {
-        let head = self.head();
-        Offset::new(self.eras.epoch_at(head), head)
+        self.position(self.head())
     }
 
     /// The number of packets that were evicted before they were too old.
@@ -280,6 +278,11 @@ impl RecoveryBuffer {
         is_in: impl Fn(RoomId) -> bool,
     ) -> bool {
         self.tracks.get(room).is_some_and(|track| track.has_evicted_after(after, is_in))
+    }
+
+    /// The position of the packet with this sequence.
+    fn position(&self, sequence: u64) -> Offset {
+        Offset::from_key(Form::Pair, self.epochs.position(sequence))
     }
 
     /// Stores a packet at the next position. Returns it with its text in the log's memory.

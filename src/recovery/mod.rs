@@ -60,7 +60,7 @@ mod snapshot;
 
 pub(crate) use self::{
     addressees::Addressees,
-    buffer::{LogContext, LogSnapshot, RecoveryBuffer},
+    buffer::{LogContext, LogSnapshot, RecoveryBuffer, Resolution},
     memberships::{Memberships, MembershipsContext, MembershipsSnapshot, Missing},
     room::RoomId,
     snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},

@@ -1,52 +1,119 @@
-//! Positions in the log of a namespace.
+//! Offsets: positions in the log of a namespace, as clients present them.
 
+use alloc::borrow::Cow;
 use core::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A position in the log of one namespace; totally ordered within one log.
+/// A position in the log of one namespace.
 ///
-/// On the wire it is `<epoch>-<sequence>` in decimal, like the id of a Redis stream, and is
-/// appended as the last element of an event. The epoch is drawn at random when a log is created. So
-/// the log recognises a position of another log (of an earlier process, or of another namespace) as
-/// foreign. A log that is restored from a [`Snapshot`](crate::hub::Snapshot) continues with a later
-/// epoch and remembers its earlier epochs. A position that was assigned after the snapshot was
-/// taken is foreign, too.
+/// On the wire it is a text that the server appends to an event as its last argument. The client
+/// presents the last one that it has processed when it reconnects. The text has one of two forms:
+///
+/// | form | example | assigned by |
+/// | --- | --- | --- |
+/// | two decimal numbers | `7-42`, `1716999999999-3` | this server, Redis Streams, and databases that number their rows |
+/// | 24 lowercase hexadecimal digits | `6774d5c0a1b2c3d4e5f60718` | `MongoDB` |
+///
+/// An offset is opaque: only the log that assigned it knows what its parts mean. Every position has
+/// one text. Offsets of one log are totally ordered, but need not be consecutive. Offsets of
+/// different logs can be compared as well, but the result means nothing.
+///
+/// A server that numbers its events itself writes `<epoch>-<sequence>`. The epoch is drawn at
+/// random when the log is created. So the log recognises an offset of another log (of an earlier
+/// process, or of another namespace) as foreign. A log that is restored from a
+/// [`Snapshot`](crate::hub::Snapshot) continues with a later epoch. So it also recognises an offset
+/// that the earlier process assigned after it had taken the snapshot.
 ///
 /// ```
 /// use socketio_proto::recovery::Offset;
 ///
 /// let offset: Offset = "7-42".parse().unwrap();
-/// assert_eq!((offset.epoch(), offset.sequence()), (7, 42));
+/// assert_eq!(offset, Offset::pair(7, 42));
 /// assert_eq!(offset.to_string(), "7-42");
-/// assert!("7-042".parse::<Offset>().is_err(), "one spelling per position");
+/// assert!(offset < Offset::pair(7, 43) && offset < Offset::pair(8, 0));
+/// assert!("7-042".parse::<Offset>().is_err(), "every position has one text");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset {
-    epoch: u64,
-    sequence: u64,
+    form: Form,
+    key: Key,
 }
 
+/// The form of the text. All offsets of one log have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Form {
+    /// Two decimal numbers.
+    Pair,
+    /// 24 hexadecimal digits.
+    ObjectId,
+}
+
+/// An offset without its form: two numbers, the more significant first. A log stores this for each
+/// packet. Of an object id, the second number contains the last four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key(pub(super) u64, pub(super) u64);
+
 impl Offset {
-    /// Makes the position `sequence` of the log `epoch`.
-    pub const fn new(epoch: u64, sequence: u64) -> Self {
-        Self { epoch, sequence }
+    /// Makes the offset `<first>-<second>`. The first number is the more significant one.
+    ///
+    /// ```
+    /// use socketio_proto::recovery::Offset;
+    ///
+    /// assert_eq!(Offset::pair(1_716_999_999_999, 3).to_string(), "1716999999999-3");
+    /// ```
+    pub const fn pair(first: u64, second: u64) -> Self {
+        Self { form: Form::Pair, key: Key(first, second) }
     }
 
-    /// Returns the epoch, which identifies the log that the position belongs to.
-    pub const fn epoch(self) -> u64 {
-        self.epoch
+    /// Makes the offset of 24 hexadecimal digits that these bytes stand for. The first byte is the
+    /// most significant one.
+    ///
+    /// ```
+    /// use socketio_proto::recovery::Offset;
+    ///
+    /// let offset = Offset::object_id([0x67, 0x74, 0xd5, 0xc0, 0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 7, 24]);
+    /// assert_eq!(offset.to_string(), "6774d5c0a1b2c3d4e5f60718");
+    /// ```
+    pub fn object_id(bytes: [u8; 12]) -> Self {
+        let (first, second) = bytes.split_at(8);
+        let number = |part: &[u8]| part.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        Self { form: Form::ObjectId, key: Key(number(first), number(second)) }
     }
 
-    /// Returns the number of positions assigned in the log up to and including this one.
-    pub const fn sequence(self) -> u64 {
-        self.sequence
+    /// The two numbers of an offset of that form.
+    pub(crate) fn numbers(self) -> Option<(u64, u64)> {
+        let Key(first, second) = self.key;
+        (self.form == Form::Pair).then_some((first, second))
+    }
+
+    /// The offset with this form and key.
+    pub(super) const fn from_key(form: Form, key: Key) -> Self {
+        Self { form, key }
+    }
+
+    pub(super) const fn form(self) -> Form {
+        self.form
+    }
+
+    pub(super) const fn key(self) -> Key {
+        self.key
     }
 }
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch, self.sequence)
+        let Key(first, second) = self.key;
+        match self.form {
+            Form::Pair => write!(f, "{first}-{second}"),
+            Form::ObjectId => write!(f, "{first:016x}{second:08x}"),
+        }
+    }
+}
+
+impl fmt::Debug for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offset({self})")
     }
 }
 
@@ -54,45 +121,101 @@ impl FromStr for Offset {
     type Err = InvalidOffset;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (epoch, sequence) = text.split_once('-').ok_or(InvalidOffset)?;
-        Ok(Self {
-            epoch: canonical(epoch)?.parse().map_err(|_| InvalidOffset)?,
-            sequence: canonical(sequence)?.parse().map_err(|_| InvalidOffset)?,
-        })
+        let offset = match text.split_once('-') {
+            Some((first, second)) => {
+                decimal(first).zip(decimal(second)).map(|(first, second)| Self::pair(first, second))
+            }
+            None => object_id(text),
+        };
+        offset.ok_or(InvalidOffset)
     }
 }
 
-/// The text is not an offset of this crate.
+impl Serialize for Offset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Offset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The text is not an [`Offset`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an offset of the form <epoch>-<sequence>")]
+#[error("not two decimal numbers with a dash between them, and not 24 hexadecimal digits")]
 pub struct InvalidOffset;
 
-/// Only digits, and no leading zero: every position has one spelling.
-fn canonical(digits: &str) -> Result<&str, InvalidOffset> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let leading_zero = digits.len() > 1 && digits.starts_with('0');
-    if plain && !leading_zero { Ok(digits) } else { Err(InvalidOffset) }
+/// Only digits, and no leading zero: every position has one text.
+fn decimal(digits: &str) -> Option<u64> {
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let has_leading_zero = digits.len() > 1 && digits.starts_with('0');
+    if is_plain && !has_leading_zero { digits.parse().ok() } else { None }
+}
+
+fn object_id(text: &str) -> Option<Offset> {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 24 || !text.bytes().all(is_digit) {
+        return None;
+    }
+    let (first, second) = text.split_at_checked(16)?;
+    let number = |digits| u64::from_str_radix(digits, 16).ok();
+    Some(Offset { form: Form::ObjectId, key: Key(number(first)?, number(second)?) })
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString as _;
+    use alloc::{format, string::ToString as _};
 
     use super::*;
 
     #[test]
     fn every_offset_survives_its_text() {
-        for offset in [Offset::new(0, 0), Offset::new(1, 9), Offset::new(u64::MAX, u64::MAX)] {
-            assert_eq!(offset.to_string().parse(), Ok(offset));
+        let pairs = [(0, 0), (1, 9), (u64::MAX, u64::MAX)];
+        let pairs = pairs.map(|(first, second)| Offset::pair(first, second));
+        let ids = [[0; 12], [0xff; 12], *b"\0\x01\x02abc\xf0\0\0\0\0\x09"].map(Offset::object_id);
+        for offset in pairs.into_iter().chain(ids) {
+            let text = offset.to_string();
+            assert_eq!(text.parse(), Ok(offset));
+            let json = serde_json::to_string(&offset).unwrap();
+            assert_eq!(json, format!("{text:?}"));
+            assert_eq!(serde_json::from_str::<Offset>(&json).unwrap(), offset);
+            assert_eq!(format!("{offset:?}"), format!("Offset({text})"));
+        }
+        assert!(serde_json::from_str::<Offset>("\"7\"").is_err());
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "-", "1-", "-1", "+1-2", "1-+2", "1-2-3", "01-2", "1-02", "a-1", "1 -2"] {
+            assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
+        }
+        assert!("18446744073709551616-1".parse::<Offset>().is_err(), "a number has 64 bits");
+        assert!("1-18446744073709551616".parse::<Offset>().is_err(), "a number has 64 bits");
+        for text in [
+            "6774d5c0a1b2c3d4e5f6071",
+            "6774d5c0a1b2c3d4e5f607180",
+            "6774D5C0A1B2C3D4E5F60718",
+            "6774d5c0a1b2c3d4e5f6071g",
+            "6774d5c0a1b2c3d+e5f60718",
+            "6774d5c0a1b2c3dé5f60718",
+        ] {
+            assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
         }
     }
 
     #[test]
-    fn foreign_texts_are_refused() {
-        for text in ["", "-", "1-", "-1", "+1-2", "1-+2", "1-2-3", "01-2", "1-02", "a-1", "1 -2"] {
-            assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
-        }
-        assert!("18446744073709551616-1".parse::<Offset>().is_err(), "an epoch has 64 bits");
-        assert!("1-18446744073709551616".parse::<Offset>().is_err(), "a sequence has 64 bits");
+    fn offsets_have_the_order_of_their_parts() {
+        assert!(Offset::pair(7, u64::MAX) < Offset::pair(8, 0));
+        assert!(Offset::pair(9, 0) < Offset::pair(10, 0), "by number, not by text");
+        let ids = ["00000000000000ffffffffff", "000000000000010000000000"];
+        let ids = ids.map(|text| text.parse::<Offset>().unwrap());
+        assert!(ids.is_sorted());
+        let mut bytes = [0; 12];
+        bytes[7] = 1;
+        assert!(Offset::object_id(bytes) > Offset::object_id(*b"\0\0\0\0\0\0\0\0\xff\xff\xff\xff"));
     }
 }

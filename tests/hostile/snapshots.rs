@@ -275,7 +275,7 @@ fn what_contradicts_itself_is_refused() {
     assert_eq!(field(&|it| it["sessions"][0]["parked_at"] = json!(u64::MAX)), "sessions.parked_at");
     assert_eq!(field(&|it| it["log"]["evicted"] = json!(u64::MAX)), "log.evicted");
     assert_eq!(field(&|it| it["log"]["evicted"] = json!(u64::MAX / 2)), "log.evicted");
-    assert_eq!(field(&|it| it["log"]["eras"]["epoch"] = json!(u64::MAX)), "log.eras.epoch");
+    assert_eq!(field(&|it| it["log"]["epochs"]["current"] = json!(u64::MAX)), "log.epochs.current");
     assert_eq!(field(&|it| it["log"]["packets"][0]["at"] = json!(u64::MAX)), "log.packets.at");
     assert_eq!(field(&|it| it["log"]["packets"][1]["at"] = json!(1)), "log.packets.at");
     assert_eq!(field(&|it| it["log"]["packets"][0]["to"] = json!([99])), "log.packets.to");

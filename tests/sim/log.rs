@@ -46,7 +46,7 @@ impl Space {
         let mut epochs = self.epochs.iter().rev();
         // Position 0 was there from the start.
         let epoch = epochs.find(|(before, _)| seq > *before).unwrap_or(&self.epochs[0]);
-        Offset::new(epoch.1, seq)
+        Offset::pair(epoch.1, seq)
     }
 
     pub fn append(&mut self, now: Timestamp, wire_len: usize) {
@@ -68,11 +68,11 @@ impl Space {
         let Some(offset) = offset.filter(|offset| !offset.is_empty()) else {
             return Some(floor);
         };
-        let offset: Offset = offset.parse().ok()?;
-        let is_ours = offset == self.offset(offset.sequence());
+        let (_, sequence) = offset.split_once('-')?;
+        let sequence: u64 = sequence.parse().ok()?;
+        let is_ours = offset == self.offset(sequence).to_string();
         // One from before the session tells that nothing of it was processed.
-        let position = offset.sequence().max(floor);
-        (is_ours && offset.sequence() <= self.head).then_some(position)
+        (is_ours && sequence <= self.head).then_some(sequence.max(floor))
     }
 
     /// So many packets were evicted to make room for the last one. That must have been necessary;

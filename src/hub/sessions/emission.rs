@@ -1,10 +1,12 @@
 //! Emitting events: encoding, positions and ids of acknowledgements.
 
+use alloc::string::ToString as _;
+
 use super::{Effect, Sessions};
 use crate::{
     number::next_id,
     recovery::{Addressees, Offset},
-    socket::{Encoded, Event},
+    socket::{Encoded, Event, NamespaceName},
     time::Timestamp,
 };
 
@@ -25,12 +27,12 @@ impl<D> Sessions<D> {
             // The official client treats any trailing string of an event as its offset.
             let is_mistakable =
                 self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
-            let marker = is_mistakable.then(|| parts(self.log.head_offset()));
-            return Encoded::event_at(name, event, ack, marker);
+            let marker = is_mistakable.then(|| self.log.head_offset());
+            return encode(name, event, ack, marker);
         }
         let encoded = self.log.append(now, to, ack, |offset| {
             // The official client ignores the offset of an event that asks for an acknowledgement.
-            Encoded::event_at(name, event, ack, ack.is_none().then(|| parts(offset)))
+            encode(name, event, ack, ack.is_none().then_some(offset))
         });
         self.free_released();
         encoded
@@ -56,6 +58,15 @@ impl<D> Sessions<D> {
     }
 }
 
-fn parts(offset: Offset) -> (u64, u64) {
-    (offset.epoch(), offset.sequence())
+fn encode(
+    name: &NamespaceName,
+    event: &Event,
+    ack: Option<u64>,
+    offset: Option<Offset>,
+) -> Encoded {
+    match offset.map(|offset| offset.numbers().ok_or(offset)) {
+        Some(Err(offset)) => Encoded::event(name, event, ack, Some(&offset.to_string())),
+        Some(Ok(numbers)) => Encoded::event_at(name, event, ack, Some(numbers)),
+        None => Encoded::event(name, event, ack, None),
+    }
 }

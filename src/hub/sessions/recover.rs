@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Member, Sessions};
 use crate::{
     id::ConnectionId,
-    recovery::{Missing, Offset, Refusal, RoomId},
+    recovery::{Missing, Offset, Refusal, Resolution, RoomId},
     socket::Encoded,
     time::Timestamp,
 };
@@ -101,13 +101,16 @@ impl<D> Sessions<D> {
     /// the session proves that the client has processed nothing of the session.
     fn position(&self, member: &Member<D>, text: &str) -> Result<u64, Refusal> {
         let offset: Offset = text.parse().map_err(|_| Refusal::InvalidOffset)?;
-        if let Some(sequence) = self.log.sequence_of(offset) {
-            return Ok(sequence.max(member.floor));
+        match self.log.resolve(offset) {
+            Resolution::After(sequence) => Ok(sequence.max(member.floor)),
+            // Every packet to a session that began in this process carries the current epoch, so
+            // the offset is from before the session.
+            Resolution::Lost if !member.is_restored => Ok(member.floor),
+            // A restored session may have received packets that were emitted after the snapshot,
+            // and these are unknown.
+            Resolution::Lost | Resolution::Future | Resolution::Foreign => {
+                Err(Refusal::InvalidOffset)
+            }
         }
-        // Every packet to a session that began in this process carries the current epoch. A
-        // restored session may have received packets that were emitted after the snapshot, and
-        // these are unknown.
-        let is_earlier = !member.is_restored && self.log.is_of_past_epoch(offset);
-        if is_earlier { Ok(member.floor) } else { Err(Refusal::InvalidOffset) }
     }
 }

@@ -5,11 +5,10 @@ use core::mem;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PACKETS_MAX, RecoveryBuffer, eras::Eras};
+use super::{PACKETS_MAX, RecoveryBuffer, epochs::Epochs};
 use crate::{
     config::ServerConfig,
     recovery::{
-        Offset,
         addressees::Addressees,
         room::{CLASSES_MAX, Excepted, RoomId, RoomTrack},
         snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
@@ -21,7 +20,7 @@ use crate::{
 /// A log as plain data.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct LogSnapshot {
-    eras: Eras,
+    epochs: Epochs,
     /// The sequence of the latest evicted packet.
     evicted: u64,
     packets: Vec<PacketSnapshot>,
@@ -103,7 +102,7 @@ impl RecoveryBuffer {
             self.tracks.iter().filter_map(eviction).collect();
         evictions.sort_unstable_by_key(|eviction| eviction.room);
         LogSnapshot {
-            eras: self.eras.clone(),
+            epochs: self.epochs.clone(),
             evicted: self.evicted,
             packets: packets.collect(),
             evictions,
@@ -124,12 +123,12 @@ impl RecoveryBuffer {
         snapshot: LogSnapshot,
         context: LogContext<'_>,
     ) -> Result<Self, Inconsistent> {
-        let LogSnapshot { eras, evicted, packets, evictions } = snapshot;
+        let LogSnapshot { epochs, evicted, packets, evictions } = snapshot;
         let head = evicted.checked_add(packets.len() as u64);
         let head = head.filter(|head| *head <= SEQUENCE_MAX).ok_or(Inconsistent("log.evicted"))?;
         require(packets.len() <= PACKETS_MAX, "log.packets")?;
-        eras.check(head)?;
-        let mut log = Self { eras, evicted, ..Self::new(context.config, 0) };
+        epochs.check(head)?;
+        let mut log = Self { epochs, evicted, ..Self::new(context.config, 0) };
         for packet in packets {
             log.restore_packet(packet, context)?;
         }
@@ -138,7 +137,7 @@ impl RecoveryBuffer {
         for eviction in evictions {
             log.restore_eviction(&eviction, context.places)?;
         }
-        log.eras.begin(head, context.jump);
+        log.epochs.begin(head, context.jump);
         Ok(log)
     }
 
@@ -155,8 +154,7 @@ impl RecoveryBuffer {
         let targets = places.rooms(&to).ok_or(Inconsistent("log.packets.to"))?;
         let except = excepted(places, &except).ok_or(Inconsistent("log.packets.except"))?;
         let sequence = self.head().saturating_add(1);
-        let offset = Offset::new(self.eras.epoch_at(sequence), sequence);
-        let restored = packet.restore(name, &offset.to_string());
+        let restored = packet.restore(name, &self.position(sequence).to_string());
         let (packet, ack) = restored.ok_or(Inconsistent("log.packets.packet"))?;
         require(ack.is_none_or(|id| id < next_ack), "log.packets.packet")?;
         self.push(at, &Addressees { targets, except }, ack, packet);
