@@ -52,7 +52,6 @@ mod rejection;
 mod replace;
 mod request;
 mod room_names;
-mod rooms;
 mod sessions;
 mod snapshot;
 mod turns;

@@ -195,6 +195,7 @@ impl Tape {
             while let Some(output) = self.hub.poll_output() {
                 self.take(output);
             }
+            self.hub.namespaces.values().for_each(|namespace| namespace.sessions.audit());
             let logs = self.hub.namespaces.values().map(|it| it.sessions.log());
             self.offsets = logs.map(|log| log.head_offset().to_string()).collect();
         }

@@ -1,17 +1,15 @@
 //! The log of one namespace: the emitted packets and their addressees, until eviction.
 
+#[cfg(test)]
+mod audit;
 mod epochs;
 mod questions;
 mod resolution;
-mod rooms;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
 use self::{epochs::Epochs, questions::Questions};
@@ -23,7 +21,8 @@ use super::{
     addressees::Addressees,
     entry::{Blocks, Entry, Extra},
     offset::{Form, Offset},
-    room::{Excepted, RoomId, Tracks},
+    room::RoomId,
+    rooms::Rooms,
 };
 use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
 
@@ -49,10 +48,9 @@ pub(crate) struct RecoveryBuffer {
     /// How many of them were evicted to make room for others.
     made_room: u64,
     bytes: usize,
-    tracks: Tracks,
-    /// Packets that ask for an acknowledgement. The tracks do not contain them.
+    rooms: Rooms,
+    /// Packets that ask for an acknowledgement. They are not found by their rooms.
     questions: Questions,
-    released: Vec<RoomId>,
 }
 
 #[derive(Debug)]
@@ -106,9 +104,8 @@ impl RecoveryBuffer {
             evicted: 0,
             made_room: 0,
             bytes: 0,
-            tracks: Tracks::default(),
+            rooms: Rooms::default(),
             questions: Questions::default(),
-            released: Vec::new(),
         }
     }
 
@@ -218,6 +215,16 @@ impl RecoveryBuffer {
         self.evicted
     }
 
+    /// The rooms that packets can be logged for.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// The rooms, to change who is in them.
+    pub(crate) fn rooms_mut(&mut self) -> &mut Rooms {
+        &mut self.rooms
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -255,19 +262,19 @@ impl RecoveryBuffer {
         after: u64,
         up_to: u64,
     ) -> impl DoubleEndedIterator<Item = u64> {
-        let track = self.tracks.get(room);
-        track.map(|track| track.held(self.evicted, after, up_to)).into_iter().flatten()
+        let log = self.rooms.log(room);
+        log.map(|log| log.held(self.evicted, after, up_to)).into_iter().flatten()
     }
 
     /// How many packets [`RecoveryBuffer::held`] finds.
     pub(crate) fn held_len(&self, room: RoomId, after: u64, up_to: u64) -> usize {
-        self.tracks.get(room).map_or(0, |track| track.held_len(self.evicted, after, up_to))
+        self.rooms.log(room).map_or(0, |log| log.held_len(self.evicted, after, up_to))
     }
 
     /// The latest evicted packet of `room` that was not withheld from a session whose rooms are
     /// those for which `is_in` returns true; 0 if there is none.
     pub(crate) fn last_evicted(&self, room: RoomId, is_in: impl Fn(RoomId) -> bool) -> u64 {
-        self.tracks.get(room).map_or(0, |track| track.last_evicted(is_in))
+        self.rooms.log(room).map_or(0, |log| log.evictions.last(is_in))
     }
 
     /// Whether there is such a packet after `after`.
@@ -277,7 +284,7 @@ impl RecoveryBuffer {
         after: u64,
         is_in: impl Fn(RoomId) -> bool,
     ) -> bool {
-        self.tracks.get(room).is_some_and(|track| track.has_evicted_after(after, is_in))
+        self.rooms.log(room).is_some_and(|log| log.evictions.has_after(after, is_in))
     }
 
     /// The position of the packet with this sequence.
@@ -297,14 +304,7 @@ impl RecoveryBuffer {
         let (text, attachments) = packet.into_parts();
         let text = self.blocks.place(text, self.bytes);
         let packet = Encoded::from_parts(text.clone(), attachments.clone());
-        if ack.is_none() {
-            for room in &to.targets {
-                self.track(*room).append(sequence);
-            }
-        }
-        for room in to.targets.iter().chain(&to.except) {
-            self.retain(*room);
-        }
+        self.rooms.append(sequence, to, ack.is_some());
         let (entry, extra) = Entry::new(text, attachments, to, ack);
         self.bytes = self.bytes.saturating_add(cost(&entry, extra.as_ref()));
         self.entries.push_back(entry);
@@ -326,26 +326,8 @@ impl RecoveryBuffer {
         let extra = extra.as_ref();
         self.bytes = self.bytes.saturating_sub(cost(&entry, extra));
         self.batches.pop_front_if(|batch| batch.last <= sequence);
-        if extra.is_some_and(Extra::asks) {
-            self.release(&entry.rooms(extra));
-            return;
-        }
-        let except = entry.except(extra).iter().copied();
-        let except: Excepted = except.filter(|room| !self.track(*room).is_vacant).collect();
-        for target in entry.targets(extra) {
-            let forgotten = self.track(*target).evict(sequence, &except);
-            for room in &except {
-                if self.track(*target).names(*room) {
-                    self.track(*room).named_by.insert(*target);
-                }
-            }
-            for room in forgotten {
-                if !self.track(*target).names(room) {
-                    self.track(room).named_by.remove(target);
-                }
-            }
-        }
-        self.release(&entry.rooms(extra));
+        let asks = extra.is_some_and(Extra::asks);
+        self.rooms.evict(sequence, entry.targets(extra), entry.except(extra), asks);
     }
 
     fn enter_batch(&mut self, now: Timestamp, sequence: u64) {

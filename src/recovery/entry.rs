@@ -4,7 +4,6 @@ use core::num::NonZeroU64;
 
 use bytes::BytesMut;
 use bytestring::ByteString;
-use smallvec::SmallVec;
 
 use super::{addressees::Addressees, room::RoomId};
 use crate::socket::{Attachments, Encoded};
@@ -84,11 +83,6 @@ impl Entry {
             None if self.except == RoomId::NOWHERE => &[],
             None => core::slice::from_ref(&self.except),
         }
-    }
-
-    /// All rooms that the packet names.
-    pub(super) fn rooms(&self, extra: Option<&Extra>) -> SmallVec<[RoomId; 4]> {
-        self.targets(extra).iter().chain(self.except(extra)).copied().collect()
     }
 
     /// The packet and the id of the acknowledgement that it asks for.

@@ -52,17 +52,23 @@
 mod addressees;
 mod buffer;
 mod entry;
+mod evictions;
 mod memberships;
 mod offset;
 mod refusal;
 mod room;
+mod room_log;
+mod rooms;
 mod snapshot;
 
+#[cfg(test)]
+pub(crate) use self::rooms::Expected;
 pub(crate) use self::{
     addressees::Addressees,
     buffer::{LogContext, LogSnapshot, RecoveryBuffer, Resolution},
-    memberships::{Memberships, MembershipsContext, MembershipsSnapshot, Missing},
+    memberships::{Membership, Memberships, MembershipsContext, MembershipsSnapshot, Missing},
     room::RoomId,
+    rooms::{Occupant, Rooms},
     snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
 };
 pub use self::{

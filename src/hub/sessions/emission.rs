@@ -30,12 +30,10 @@ impl<D> Sessions<D> {
             let marker = is_mistakable.then(|| self.log.head_offset());
             return encode(name, event, ack, marker);
         }
-        let encoded = self.log.append(now, to, ack, |offset| {
+        self.log.append(now, to, ack, |offset| {
             // The official client ignores the offset of an event that asks for an acknowledgement.
             encode(name, event, ack, ack.is_none().then_some(offset))
-        });
-        self.free_released();
-        encoded
+        })
     }
 
     /// Reserves the id of an acknowledgement.
@@ -53,7 +51,6 @@ impl<D> Sessions<D> {
     /// Evicts packets that are too old from the log.
     pub(super) fn expire_log(&mut self, now: Timestamp) -> Effect<D> {
         self.log.expire(now);
-        self.free_released();
         Effect::Done
     }
 }

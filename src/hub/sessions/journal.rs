@@ -132,7 +132,7 @@ impl<D: fmt::Debug> Sessions<D> {
             (
                 &self.name,
                 (members, self.members.vacant_key(), &self.member_cuts),
-                (&self.rooms, &self.alone, &self.log),
+                &self.log,
                 (&self.claims, &self.expiries, &self.attempts, &self.left_open, self.next_ack),
             )
         )

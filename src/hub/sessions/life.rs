@@ -9,7 +9,7 @@ use super::{
 use crate::{
     hub::reason::EndCause,
     id::ConnectionId,
-    recovery::{Memberships, RoomId},
+    recovery::{Membership, Memberships, RoomId},
     time::Timestamp,
 };
 
@@ -35,12 +35,9 @@ impl<D> Sessions<D> {
         });
         self.enter(index, RoomId::ALL);
         self.enter(index, own_room);
-        match self.rooms.find(id.as_str()) {
-            // Another session has already joined the room of this name.
-            Some(shared) => self.enter(index, shared),
-            None => {
-                self.alone.insert(id, index);
-            }
+        // Another session may have joined the room of this name already.
+        if let Some(shared) = self.log.rooms_mut().open_own(id, index) {
+            self.enter(index, shared);
         }
         Effect::Opened(index)
     }
@@ -114,16 +111,14 @@ impl<D> Sessions<D> {
         self.claims.remove(&index);
         self.attempts.remove(&index);
         self.left_open.remove(&index);
-        self.alone.remove(&member.id);
-        for membership in member.memberships.current() {
-            self.vacate(membership.room, membership.slot, member.is_live());
-            self.free_if_unused(membership.room);
+        for Membership { room, slot, .. } in member.memberships.current() {
+            let moved = self.log.rooms_mut().leave(*room, (*slot, member.is_live()), false);
+            self.set_slot(moved, *room, *slot);
         }
         for room in member.memberships.past_rooms() {
-            self.rooms.release_past(room);
-            self.free_if_unused(room);
+            self.log.rooms_mut().release_past(room);
         }
-        self.free_if_unused(RoomId::own(index));
+        self.log.rooms_mut().close_own(member.id, index);
         let Member { id, key, data, .. } = member;
         Some(Ended { id, key, data, rooms, cause })
     }

@@ -5,6 +5,8 @@
 //! recorded and applied again at the same times, they produce the same sessions and the same log.
 
 mod attempts;
+#[cfg(test)]
+mod audit;
 mod change;
 mod emission;
 mod hold;
@@ -36,7 +38,7 @@ pub(in crate::hub) use self::{
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
     snapshot::{SessionsContext, SessionsSnapshot},
 };
-use super::{room_names::RoomNames, rooms::Rooms};
+use super::room_names::RoomNames;
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, Generation, SocketId},
@@ -53,9 +55,7 @@ pub(in crate::hub) struct Sessions<D> {
     config: Arc<ServerConfig>,
     members: Slab<Member<D>>,
     member_cuts: Cuts,
-    rooms: Rooms,
-    /// Sessions that are alone in the room named after them, by id.
-    alone: BTreeMap<SocketId, u32>,
+    /// The log, and the rooms that it is indexed by.
     log: RecoveryBuffer,
     /// The claims of sessions. Not in snapshots: the links of the claims are gone.
     claims: BTreeMap<u32, Claims>,
@@ -83,8 +83,6 @@ impl<D> Sessions<D> {
             config,
             members: Slab::new(),
             member_cuts: Cuts::default(),
-            rooms: Rooms::new(),
-            alone: BTreeMap::new(),
             claims: BTreeMap::new(),
             expiries: BTreeSet::new(),
             attempts: BTreeMap::new(),
@@ -201,11 +199,11 @@ impl<D> Sessions<D> {
     }
 
     pub(in crate::hub) fn room_count(&self) -> usize {
-        self.rooms.len().saturating_add(self.alone.len())
+        self.log.rooms().len()
     }
 
     pub(in crate::hub) fn has_room(&self, name: &str) -> bool {
-        self.find_room(name).is_some()
+        self.log.rooms().find(name).is_some()
     }
 
     pub(in crate::hub) fn log(&self) -> &RecoveryBuffer {
@@ -216,7 +214,7 @@ impl<D> Sessions<D> {
     pub(in crate::hub) fn names_of(&self, index: u32, id: SocketId) -> RoomNames {
         let member = self.members.get(index as usize);
         let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
-        let others = rooms.iter().filter_map(|membership| self.rooms.shared_name(membership.room));
+        let others = rooms.iter().filter_map(|it| self.log.rooms().name(it.room).cloned());
         RoomNames::new(id, others.filter(|name| **name != *id.as_str()))
     }
 
@@ -225,7 +223,8 @@ impl<D> Sessions<D> {
         let member = self.members.get(index as usize);
         let own = member.map(|member| member.id.as_str());
         let rooms = member.map(|member| member.memberships.current()).unwrap_or_default();
-        let others = rooms.iter().filter_map(|membership| self.rooms.name(membership.room));
+        let others =
+            rooms.iter().filter_map(|it| self.log.rooms().name(it.room).map(|name| &**name));
         own.into_iter().chain(others.filter(move |name| Some(*name) != own))
     }
 }

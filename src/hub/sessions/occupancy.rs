@@ -1,23 +1,16 @@
-//! The rooms of sessions: joining, leaving, places in the lists of sockets, and freeing unused
-//! rooms.
+//! The rooms of sessions: joining, leaving, and slots in the lists of sockets.
 
 use smallvec::SmallVec;
 
 use super::{Effect, Member, Sessions, member::Place};
-use crate::{
-    hub::{
-        error::RoomError,
-        rooms::{Occupant, Rooms},
-    },
-    recovery::RoomId,
-};
+use crate::{hub::error::RoomError, recovery::RoomId};
 
 impl<D> Sessions<D> {
     /// Checks whether a session may join a room. Returns false if it is already in the room.
     pub(in crate::hub) fn check_join(&self, index: u32, name: &str) -> Result<bool, RoomError> {
         let limits = &self.config.limits;
         let member = self.members.get(index as usize).ok_or(RoomError::UnknownSocket)?;
-        if self.find_room(name).is_some_and(|room| member.memberships.is_in(room)) {
+        if self.log.rooms().find(name).is_some_and(|room| member.memberships.is_in(room)) {
             return Ok(false);
         }
         if name.len() > limits.room_name_bytes {
@@ -34,10 +27,10 @@ impl<D> Sessions<D> {
         let Some(member) = self.members.get(index as usize) else {
             return Effect::None;
         };
-        let room = match self.find_room(name) {
+        let room = match self.log.rooms().find(name) {
             Some(room) if member.memberships.is_in(room) => return Effect::None,
             Some(room) => self.share(room),
-            None => self.rooms.find_or_create(name),
+            None => self.log.rooms_mut().find_or_create(name),
         };
         self.enter(index, room);
         self.forget_past(index);
@@ -46,7 +39,7 @@ impl<D> Sessions<D> {
 
     /// Leaves a room from the next packet on, unless it is the one named after the session's id.
     pub(super) fn leave(&mut self, index: u32, name: &str) -> Effect<D> {
-        let Some(room) = self.find_room(name) else {
+        let Some(room) = self.log.rooms().find(name) else {
             return Effect::None;
         };
         let limit = self.memberships_limit();
@@ -60,12 +53,9 @@ impl<D> Sessions<D> {
         let Some((membership, is_kept)) = member.memberships.leave(&self.log, room, limit) else {
             return Effect::None;
         };
-        self.vacate(room, membership.slot, is_live);
-        if is_kept {
-            self.rooms.retain_past(room);
-        }
+        let moved = self.log.rooms_mut().leave(room, (membership.slot, is_live), is_kept);
+        self.set_slot(moved, room, membership.slot);
         self.forget_past(index);
-        self.free_if_unused(room);
         Effect::Done
     }
 
@@ -79,8 +69,7 @@ impl<D> Sessions<D> {
             return;
         };
         member.memberships.join(&self.log, room, limit);
-        self.log.occupy(room);
-        let slot = place_in(&mut self.rooms, room, index, member.place);
+        let slot = self.log.rooms_mut().enter(room, index, member.connection());
         if let Some(membership) = member.memberships.get_mut(room) {
             membership.slot = slot;
         }
@@ -97,23 +86,17 @@ impl<D> Sessions<D> {
             self.expiries.remove(&(expiry, index));
         }
         member.place = place;
+        let connection = member.connection();
         if let Some(expiry) = member.expiry(is_held) {
             self.expiries.insert((expiry, index));
         }
         let rooms: SmallVec<[(RoomId, u32); 8]> =
             member.memberships.current().iter().map(|entry| (entry.room, entry.slot)).collect();
         for (room, slot) in rooms {
-            self.vacate(room, slot, was_live);
-            let slot = place_in(&mut self.rooms, room, index, place);
-            self.set_slot(index, room, slot);
-        }
-    }
-
-    pub(super) fn vacate(&mut self, room: RoomId, slot: u32, is_live: bool) {
-        let moved =
-            if is_live { self.rooms.exit(room, slot) } else { self.rooms.exit_parked(room, slot) };
-        if let Some(moved) = moved {
+            let rooms = self.log.rooms_mut();
+            let (new, moved) = rooms.relocate(room, (slot, was_live), index, connection);
             self.set_slot(moved, room, slot);
+            self.set_slot(Some(index), room, new);
         }
     }
 
@@ -123,30 +106,15 @@ impl<D> Sessions<D> {
             return;
         };
         for room in member.memberships.forget(&self.log, limit) {
-            self.rooms.release_past(room);
-            self.free_if_unused(room);
+            self.log.rooms_mut().release_past(room);
         }
     }
 
-    /// Frees a room that nothing refers to any more.
-    pub(super) fn free_if_unused(&mut self, room: RoomId) {
-        let is_unused = match room.owner() {
-            Some(owner) => !self.members.contains(owner as usize),
-            None => self.rooms.is_unused(room),
-        };
-        if is_unused {
-            self.log.vacate(room);
-            if !self.log.refers_to(room) {
-                self.log.remove_room(room);
-                self.rooms.remove(room);
-            }
-        }
-    }
-
-    /// Frees rooms that only the log referred to.
-    pub(super) fn free_released(&mut self) {
-        for room in self.log.take_released() {
-            self.free_if_unused(room);
+    /// Records that a session now has this slot in the list of a room.
+    pub(super) fn set_slot(&mut self, index: Option<u32>, room: RoomId, slot: u32) {
+        let member = index.and_then(|index| self.members.get_mut(index as usize));
+        if let Some(membership) = member.and_then(|member| member.memberships.get_mut(room)) {
+            membership.slot = slot;
         }
     }
 
@@ -154,22 +122,7 @@ impl<D> Sessions<D> {
     fn counted_rooms(&self, member: &Member<D>) -> usize {
         // The room of everyone is a membership that does not count. Once another session has joined
         // the session's own room, that room has a second membership, which does not count either.
-        let uncounted = if self.alone.contains_key(&member.id) { 1 } else { 2 };
+        let uncounted = if self.log.rooms().is_alone(member.id) { 1 } else { 2 };
         member.memberships.current().len().saturating_sub(uncounted)
-    }
-
-    fn set_slot(&mut self, index: u32, room: RoomId, slot: u32) {
-        let member = self.members.get_mut(index as usize);
-        if let Some(membership) = member.and_then(|member| member.memberships.get_mut(room)) {
-            membership.slot = slot;
-        }
-    }
-}
-
-/// Adds a session to a list of a room. Returns its place there.
-fn place_in(rooms: &mut Rooms, room: RoomId, index: u32, place: Place) -> u32 {
-    match place {
-        Place::Live(connection) => rooms.enter(room, Occupant { connection, socket: index }),
-        Place::Parked { .. } => rooms.enter_parked(room, index),
     }
 }

@@ -1,26 +1,16 @@
-//! The own rooms: each is named after the id of a session.
-//!
-//! Every session has a private address, [`RoomId::own`], for events that are emitted to it alone.
-//! The room that is named after the session uses the same address until another session joins it,
-//! which is rare. This saves memory: 37 bytes per session for the index by id, instead of 167 for a
-//! room. When another session joins, the room becomes an ordinary room with the session in it.
+//! The own rooms: each is named after the id of a session. See
+//! [`Rooms`](crate::recovery::Rooms).
 
 use super::{Member, Sessions};
-use crate::{hub::rooms::Occupant, id::SocketId, recovery::RoomId};
+use crate::recovery::{Occupant, RoomId};
 
 impl<D> Sessions<D> {
-    /// The room with that name. Also finds a room that contains only its own session.
-    pub(super) fn find_room(&self, name: &str) -> Option<RoomId> {
-        let own = || self.alone.get(&SocketId::parse(name)?).map(|index| RoomId::own(*index));
-        self.rooms.find(name).or_else(own)
-    }
-
     /// The connected sessions in a room.
     pub(super) fn live(&self, room: RoomId) -> impl Iterator<Item = Occupant> {
         let alone = self.owner(room).and_then(|(socket, member)| {
             member.connection().map(|connection| Occupant { connection, socket })
         });
-        alone.into_iter().chain(self.rooms.live(room).iter().copied())
+        alone.into_iter().chain(self.log.rooms().live(room).iter().copied())
     }
 
     /// All sessions in a room, parked sessions included.
@@ -30,7 +20,7 @@ impl<D> Sessions<D> {
         self.live(room)
             .map(|occupant| occupant.socket)
             .chain(parked)
-            .chain(self.rooms.parked(room).iter().copied())
+            .chain(self.log.rooms().parked(room).iter().copied())
     }
 
     /// Converts a session's own room to an ordinary room, so that another session can join it.
@@ -39,8 +29,7 @@ impl<D> Sessions<D> {
             return room;
         };
         let id = member.id;
-        self.alone.remove(&id);
-        let shared = self.rooms.find_or_create(id.as_str());
+        let shared = self.log.rooms_mut().share_own(id);
         self.enter(index, shared);
         shared
     }

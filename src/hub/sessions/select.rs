@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::Sessions;
 use crate::{
-    hub::{audience::Audience, rooms::Occupant},
-    recovery::{Addressees, RoomId},
+    hub::audience::Audience,
+    recovery::{Addressees, Occupant, RoomId},
     shrink,
 };
 
@@ -21,7 +21,7 @@ impl<D> Sessions<D> {
         audience: &Audience,
     ) -> Option<Addressees> {
         let mut targets: SmallVec<[RoomId; 2]> =
-            audience.rooms().filter_map(|name| self.find_room(name)).collect();
+            audience.rooms().filter_map(|name| self.log.rooms().find(name)).collect();
         if audience.rooms().next().is_none() {
             targets.push(RoomId::ALL);
         }
@@ -29,7 +29,7 @@ impl<D> Sessions<D> {
         targets.dedup();
         targets.retain(|room| self.is_inhabited(*room));
         let mut except: SmallVec<[RoomId; 2]> =
-            audience.excepted().filter_map(|name| self.find_room(name)).collect();
+            audience.excepted().filter_map(|name| self.log.rooms().find(name)).collect();
         let excepted = audience.excepted_sockets().filter(|socket| socket.namespace == namespace);
         let excepted =
             excepted.filter(|socket| self.get(socket.index, socket.generation).is_some());
@@ -49,7 +49,8 @@ impl<D> Sessions<D> {
 
     /// An upper bound for the number of connected sessions that are addressed.
     pub(in crate::hub) fn reach(&self, to: &Addressees) -> usize {
-        let lives = to.targets.iter().map(|room| self.rooms.live(*room).len().max(1));
+        let rooms = self.log.rooms();
+        let lives = to.targets.iter().map(|room| rooms.live(*room).len().max(1));
         lives.fold(0, usize::saturating_add).min(self.members.len())
     }
 
@@ -59,7 +60,7 @@ impl<D> Sessions<D> {
             return self.live(*room).for_each(visit);
         }
         let mut marks = self.start_marks();
-        let is_crowded = is_crowded(to, |room| self.rooms.live(room).len());
+        let is_crowded = is_crowded(to, |room| self.log.rooms().live(room).len());
         if !is_crowded {
             for room in &to.except {
                 self.live(*room).for_each(|occupant| {
@@ -78,8 +79,8 @@ impl<D> Sessions<D> {
     /// The addressed sessions, parked sessions included, each once.
     pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
         let mut marks = self.start_marks();
-        let count =
-            |room| self.rooms.live(room).len().saturating_add(self.rooms.parked(room).len());
+        let rooms = self.log.rooms();
+        let count = |room| rooms.live(room).len().saturating_add(rooms.parked(room).len());
         let is_crowded = is_crowded(to, count);
         if !is_crowded {
             for room in &to.except {

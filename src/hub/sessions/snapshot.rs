@@ -21,7 +21,7 @@ use crate::{
     number::INTEGER_MAX,
     recovery::{
         Inconsistent, LogContext, LogSnapshot, Memberships, MembershipsContext,
-        MembershipsSnapshot, Places, RecoveryBuffer, Resumption, RoomId, RoomPlace, require,
+        MembershipsSnapshot, Places, RecoveryBuffer, Resumption, RoomId, RoomPlace, Rooms, require,
     },
     socket::NamespaceName,
     time::Timestamp,
@@ -84,7 +84,7 @@ impl<D: Clone> Sessions<D> {
         (!sessions.is_empty()).then(|| SessionsSnapshot {
             name: self.name.clone(),
             next_ack: self.next_ack,
-            rooms: self.rooms.iter().map(|(name, _)| name.into()).collect(),
+            rooms: self.log.rooms().iter().map(|(name, _)| name.into()).collect(),
             log: self.log.snapshot(place),
             sessions,
         })
@@ -93,7 +93,7 @@ impl<D: Clone> Sessions<D> {
     /// The places of rooms in a snapshot.
     fn places(&self) -> BTreeMap<RoomId, RoomPlace> {
         let everyone = core::iter::once(RoomId::ALL);
-        let named = self.rooms.iter().map(|(_, room)| room);
+        let named = self.log.rooms().iter().map(|(_, room)| room);
         let members = self.members.iter().filter(|(_, member)| member.key.is_some());
         let own = members.map(|(index, _)| own_room(index));
         everyone.chain(named).chain(own).zip(0..).collect()
@@ -135,12 +135,10 @@ impl<D> Sessions<D> {
         let places = Places::new(rooms.len(), sessions.len()).ok_or(Inconsistent("rooms"))?;
         let log_context =
             LogContext { config: &config, name: &name, resumption, places, next_ack, jump };
-        let log = RecoveryBuffer::restore(log, log_context)?;
+        let names = rooms.iter().map(|name| &**name);
+        let log = RecoveryBuffer::restore(log, Rooms::restore(names), log_context)?;
         let next_ack = next_ack.min(INTEGER_MAX);
         let mut restored = Self { log, next_ack, ..Self::new(name, config, 0) };
-        for name in &rooms {
-            restored.rooms.find_or_create(name);
-        }
         let mut ids = BTreeSet::new();
         for session in sessions {
             require(ids.insert(session.sid), "sessions.sid")?;
@@ -150,15 +148,8 @@ impl<D> Sessions<D> {
         for index in indices {
             restored.forget_past(index);
         }
-        for name in &rooms {
-            // Only the log refers to this room, or nothing does if the snapshot contains unneeded
-            // rooms.
-            if let Some(room) = restored.rooms.find(name) {
-                restored.free_if_unused(room);
-            }
-        }
+        restored.log.rooms_mut().free_unused();
         restored.log.enforce_bounds();
-        restored.free_released();
         Ok(restored)
     }
 
@@ -183,12 +174,9 @@ impl<D> Sessions<D> {
             limit: self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships),
         };
         let memberships = Memberships::restore(memberships, &memberships_context)?;
-        match self.rooms.find(sid.as_str()) {
+        if let Some(shared) = self.log.rooms_mut().open_own(sid, index) {
             // Other sessions are in the room named after it, so the session must be in it, too.
-            Some(shared) => require(memberships.is_in(shared), "sessions.memberships.rooms")?,
-            None => {
-                self.alone.insert(sid, index);
-            }
+            require(memberships.is_in(shared), "sessions.memberships.rooms")?;
         }
         let restore = |receipts| Receipts::restore(receipts, &self.config.limits).map(Box::new);
         let receipts = receipts.map(restore).transpose()?;
@@ -206,11 +194,10 @@ impl<D> Sessions<D> {
             receipts,
         });
         for membership in member.memberships.current_mut() {
-            self.log.occupy(membership.room);
-            membership.slot = self.rooms.enter_parked(membership.room, index);
+            membership.slot = self.log.rooms_mut().enter(membership.room, index, None);
         }
         for room in member.memberships.past_rooms() {
-            self.rooms.retain_past(room);
+            self.log.rooms_mut().retain_past(room);
         }
         self.expiries.insert((expires, index));
         Ok(())

@@ -10,7 +10,10 @@ use crate::{
     config::ServerConfig,
     recovery::{
         addressees::Addressees,
-        room::{CLASSES_MAX, Excepted, RoomId, RoomTrack},
+        evictions::SETS_MAX,
+        room::{Excepted, RoomId},
+        room_log::RoomLog,
+        rooms::Rooms,
         snapshot::{Inconsistent, Places, Resumption, RoomPlace, require},
     },
     socket::{EncodedSnapshot, NamespaceName},
@@ -86,20 +89,19 @@ impl RecoveryBuffer {
                 packet: EncodedSnapshot::of(&entry.packet(extra).0),
             })
         });
-        let eviction = |(room, track): (RoomId, &RoomTrack)| {
+        let eviction = |(room, log): (RoomId, &RoomLog)| {
             let mut except: BTreeMap<Vec<RoomPlace>, u64> = BTreeMap::new();
-            for (set, last) in track.classes() {
+            for (set, last) in log.evictions.excepted() {
                 let known = except.entry(places(set)).or_default();
                 *known = last.max(*known);
             }
             // If all rooms of a set are gone, the set excepts no session.
-            let last = except.remove(&[][..]).unwrap_or_default().max(track.last_unexcepted());
-            let is_known = (last > 0 || !except.is_empty()) && !track.is_vacant;
+            let last = except.remove(&[][..]).unwrap_or_default().max(log.evictions.unexcepted());
+            let is_known = last > 0 || !except.is_empty();
             let except = except.into_iter().collect();
             is_known.then_some(EvictionSnapshot { room: place(room)?, last, except })
         };
-        let mut evictions: Vec<EvictionSnapshot> =
-            self.tracks.iter().filter_map(eviction).collect();
+        let mut evictions: Vec<EvictionSnapshot> = self.rooms.logs().filter_map(eviction).collect();
         evictions.sort_unstable_by_key(|eviction| eviction.room);
         LogSnapshot {
             epochs: self.epochs.clone(),
@@ -117,10 +119,11 @@ impl RecoveryBuffer {
         batches.flat_map(|(from, count)| (0..count).map(move |_| from))
     }
 
-    /// Restores the log from a snapshot. Its bounds are enforced later, when the members of each
-    /// room are known.
+    /// Restores the log of these rooms from a snapshot. Its bounds are enforced later, when the
+    /// members of each room are known.
     pub(crate) fn restore(
         snapshot: LogSnapshot,
+        rooms: Rooms,
         context: LogContext<'_>,
     ) -> Result<Self, Inconsistent> {
         let LogSnapshot { epochs, evicted, packets, evictions } = snapshot;
@@ -128,7 +131,7 @@ impl RecoveryBuffer {
         let head = head.filter(|head| *head <= SEQUENCE_MAX).ok_or(Inconsistent("log.evicted"))?;
         require(packets.len() <= PACKETS_MAX, "log.packets")?;
         epochs.check(head)?;
-        let mut log = Self { epochs, evicted, ..Self::new(context.config, 0) };
+        let mut log = Self { epochs, evicted, rooms, ..Self::new(context.config, 0) };
         for packet in packets {
             log.restore_packet(packet, context)?;
         }
@@ -170,20 +173,14 @@ impl RecoveryBuffer {
         let room = places.room(*room).ok_or(Inconsistent("log.evictions.room"))?;
         let lasts = except.iter().map(|(_, last)| *last).chain([*last]);
         require(lasts.max() <= Some(self.evicted), "log.evictions.last")?;
-        let are_unique = except.is_sorted_by(|a, b| a.0 < b.0) && except.len() <= CLASSES_MAX;
+        let are_unique = except.is_sorted_by(|a, b| a.0 < b.0) && except.len() <= SETS_MAX;
         let set = |(set, last): &(Vec<RoomPlace>, u64)| {
             let set = excepted(places, set).filter(|set| !set.is_empty());
             set.map(|set| (set, *last)).filter(|_| are_unique)
         };
         let sets: Option<Vec<(Excepted, u64)>> = except.iter().map(set).collect();
         let sets = sets.ok_or(Inconsistent("log.evictions.except"))?;
-        let named: Excepted = sets.iter().flat_map(|(set, _)| set).copied().collect();
-        self.track(room).restore(*last, sets);
-        for except in named {
-            if self.track(room).names(except) {
-                self.track(except).named_by.insert(room);
-            }
-        }
+        self.rooms.restore_evictions(room, *last, sets);
         Ok(())
     }
 }

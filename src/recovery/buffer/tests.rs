@@ -1,6 +1,6 @@
 //! Evictions and what is remembered of them.
 
-use alloc::string::ToString as _;
+use alloc::{string::ToString as _, vec::Vec};
 
 use super::*;
 use crate::{
@@ -8,14 +8,25 @@ use crate::{
     socket::{Event, NamespaceName},
 };
 
-use crate::recovery::room::CLASSES_MAX;
+use crate::recovery::evictions::SETS_MAX;
 
 const ROOM: RoomId = RoomId(1);
 const OTHER: RoomId = RoomId(2);
 
 fn log(packets: usize) -> RecoveryBuffer {
     let recovery = RecoveryConfig { buffer_packets: packets, ..RecoveryConfig::default() };
-    RecoveryBuffer::new(&ServerConfig::new().recovery(recovery), 7)
+    let mut log = RecoveryBuffer::new(&ServerConfig::new().recovery(recovery), 7);
+    for room in 1..1_000 {
+        let created = log.rooms_mut().find_or_create(&room.to_string());
+        assert_eq!(created, RoomId(room));
+        log.rooms_mut().enter(created, 0, None);
+    }
+    log
+}
+
+/// The only session in a room leaves it.
+fn vacate(log: &mut RecoveryBuffer, room: RoomId) {
+    log.rooms_mut().leave(room, (0, false), false);
 }
 
 fn append(log: &mut RecoveryBuffer, targets: &[RoomId], except: &[RoomId]) {
@@ -72,9 +83,9 @@ fn a_room_that_all_sets_have_in_common_is_excepted_however_many_there_are() {
     assert_eq!(log.last_evicted(ROOM, |_| false), evicted);
     append(&mut log, &[ROOM], &[MUTED]);
     append(&mut log, &[ROOM], &[]);
-    let track = log.tracks.get(ROOM).unwrap();
-    assert_eq!(track.classes().count(), 1, "one set that covers all others");
-    assert!(log.tracks.get(RoomId(500)).is_none_or(|track| track.named_by.is_empty()));
+    let sets = log.rooms.log(ROOM).unwrap().evictions.excepted();
+    assert_eq!(sets.count(), 1, "one set that covers all others");
+    assert!(log.rooms.log(RoomId(500)).is_none_or(|log| log.excepted_by.is_empty()));
 }
 
 /// After sets were narrowed, no answer is too early. The answer is exact for each session that
@@ -108,8 +119,8 @@ fn answers_are_never_too_early_and_mostly_exact() {
             assert!(truth <= latest || told == truth, "{told} is not {truth}");
             if told == truth { exact += 1 } else { late += 1 }
         }
-        let sets = log.tracks.get(ROOM).map_or(0, |track| track.classes().count());
-        assert!(sets <= CLASSES_MAX);
+        let sets = log.rooms.log(ROOM).map_or(0, |log| log.evictions.excepted().count());
+        assert!(sets <= SETS_MAX);
     }
     assert!(exact > 100 * late, "{late} of {exact}");
 }
@@ -139,14 +150,15 @@ fn evictions_from_a_room_that_nobody_was_in_concern_nobody() {
     let mut log = log(2);
     append(&mut log, &[ROOM], &[OTHER]);
     append(&mut log, &[ROOM], &[]);
-    log.vacate(ROOM);
+    vacate(&mut log, ROOM);
     append(&mut log, &[RoomId::ALL], &[]);
     append(&mut log, &[RoomId::ALL], &[]);
     assert_eq!(log.evicted(), 2);
     assert_eq!(log.last_evicted(ROOM, |_| false), 0);
-    assert!(!log.refers_to(ROOM) && !log.refers_to(OTHER));
-    assert_eq!(log.take_released(), [OTHER, ROOM]);
-    log.remove_room(ROOM);
+    assert_eq!(log.rooms().find("1"), None, "nothing refers to it any more");
+    assert_eq!(log.rooms().find("2"), Some(OTHER), "a session is in it");
+    vacate(&mut log, OTHER);
+    assert_eq!(log.rooms().find("2"), None, "the log does not refer to it");
 }
 
 #[test]
@@ -156,7 +168,7 @@ fn an_exception_for_a_room_that_nobody_was_in_is_none() {
     append(&mut log, &[ROOM], &[OTHER]);
     append(&mut log, &[ROOM], &[OTHER]);
     assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 0);
-    log.vacate(OTHER);
+    vacate(&mut log, OTHER);
     assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 2, "its id may name another room");
     append(&mut log, &[ROOM], &[]);
     assert_eq!(log.last_evicted(ROOM, |room| room == OTHER), 3);
