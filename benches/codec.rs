@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use socketio_proto::{
     ByteString, Limits,
-    engine::{Frame, Packet, Payload, PayloadReader, PayloadWriter},
+    engine::{EnginePacket, Frame, Payload, PayloadReader, PayloadWriter},
     socket::{Binary, Decoder, DecoderLimits, Encoded, Event, Kind, NamespaceName},
 };
 use support::{
@@ -141,11 +141,11 @@ fn payload(bench: &Bench) {
 fn decode(text: &[u8], attachments: &[&[u8]]) -> Event {
     // As a WebSocket library does: one copy out of its buffer, and a check for UTF-8.
     let text = ByteString::try_from(Bytes::copy_from_slice(text)).expect("text");
-    event_of(Packet::decode(Frame::Text(text)).expect("a packet"), attachments)
+    event_of(EnginePacket::decode(Frame::Text(text)).expect("a packet"), attachments)
 }
 
-fn event_of(packet: Packet, attachments: &[&[u8]]) -> Event {
-    let Packet::Message(Payload::Text(text)) = packet else {
+fn event_of(packet: EnginePacket, attachments: &[&[u8]]) -> Event {
+    let EnginePacket::Message(Payload::Text(text)) = packet else {
         unreachable!("all are messages");
     };
     let mut decoder = Decoder::new(DecoderLimits::from(&Limits::default()));

@@ -13,7 +13,7 @@ mod support;
 
 use socketio_proto::{
     WireId,
-    server::{Event, Output},
+    server::{ServerEvent, ServerOutput},
     socket::Args,
 };
 use support::{
@@ -72,10 +72,10 @@ fn answer(fleet: &mut Fleet, wire: WireId) -> bool {
     let mut is_answered = false;
     while let Some(output) = fleet.server.poll_output() {
         match output {
-            Output::Event(Event::Received { ack: Some(token), .. }) => {
+            ServerOutput::Event(ServerEvent::Received { ack: Some(token), .. }) => {
                 fleet.server.at(fleet.now).ack(token, &Args::empty());
             }
-            Output::Send { wire: to, .. } => is_answered |= to == wire,
+            ServerOutput::Send { wire: to, .. } => is_answered |= to == wire,
             _ => {}
         }
     }

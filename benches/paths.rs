@@ -12,9 +12,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use socketio_proto::{
     Limits, WireId,
-    engine::{Frame, Method, Packet, Payload, RequestHead},
+    engine::{EnginePacket, Frame, Method, Payload, RequestHead},
     hub::Audience,
-    server::{Event, Input, Output},
+    server::{ServerEvent, ServerInput, ServerOutput},
     socket::{self, Args, Decoder, DecoderLimits, Encoded, Kind, NamespaceName},
 };
 use support::{
@@ -67,7 +67,8 @@ fn decode(wire: &[u8]) -> socket::Event {
     // As a WebSocket library does: one copy out of its buffer, and a check for UTF-8.
     let text = Bytes::copy_from_slice(wire);
     let frame = Frame::Text(text.try_into().expect("text"));
-    let Packet::Message(Payload::Text(text)) = Packet::decode(frame).expect("a packet") else {
+    let EnginePacket::Message(Payload::Text(text)) = EnginePacket::decode(frame).expect("a packet")
+    else {
         unreachable!("it is a message");
     };
     let mut decoder = Decoder::new(DecoderLimits::from(&Limits::default()));
@@ -136,7 +137,8 @@ fn emit_with_ack() -> Box<dyn FnMut()> {
         assert_eq!(fleet.count_frames(), 1);
         fleet.send(client.wire, &format!("43{id}[]"));
         id += 1;
-        let Some(Output::Event(Event::Acked { .. })) = fleet.server.poll_output() else {
+        let Some(ServerOutput::Event(ServerEvent::Acked { .. })) = fleet.server.poll_output()
+        else {
             unreachable!("the acknowledgement");
         };
     })
@@ -148,7 +150,7 @@ fn echo() -> Box<dyn FnMut()> {
     let request = format!(r#"427["echo","{}"]"#, "x".repeat(100));
     Box::new(move || {
         fleet.send(client.wire, &request);
-        let Some(Output::Event(Event::Received { ack: Some(token), .. })) =
+        let Some(ServerOutput::Event(ServerEvent::Received { ack: Some(token), .. })) =
             fleet.server.poll_output()
         else {
             unreachable!("the event");
@@ -192,7 +194,7 @@ impl Poller {
         let head =
             RequestHead { method, query: &self.query, upgrade: false, origin: None, binary: false };
         let body = body.map(|body| Bytes::copy_from_slice(body.as_bytes()));
-        let input = Input::Request { wire, head, body };
+        let input = ServerInput::Request { wire, head, body };
         self.fleet.server.handle_input(self.fleet.now, input);
         wire
     }
@@ -203,10 +205,10 @@ impl Poller {
         let mut answer = None;
         while let Some(output) = self.fleet.server.poll_output() {
             match output {
-                Output::Respond { wire, response } if wire == sent => {
+                ServerOutput::Respond { wire, response } if wire == sent => {
                     answer = String::from_utf8(response.body.to_vec()).ok();
                 }
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.fleet.server.at(self.fleet.now).accept(request);
                 }
                 _ => {}
@@ -219,8 +221,8 @@ impl Poller {
         let (mut events, mut bytes) = (0, 0);
         while let Some(output) = self.fleet.server.poll_output() {
             match output {
-                Output::Respond { response, .. } => bytes += response.body.len(),
-                Output::Event(_) => events += 1,
+                ServerOutput::Respond { response, .. } => bytes += response.body.len(),
+                ServerOutput::Event(_) => events += 1,
                 _ => {}
             }
         }

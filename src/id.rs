@@ -10,7 +10,7 @@
 //! | --- | --- | --- |
 //! | connections ([`ConnectionId`] of a server) | 32 bits for the place in the table, 32 for the number of connections it has had | the place is not used again: 150 bytes for at least 2^31 connections |
 //! | sessions ([`SocketKey`]) | 64 bits, continued by the next process | never; a snapshot beyond 2^63 is refused as damaged |
-//! | links that one session has had | 32 bits | the session keeps its link, and the next claim is refused with [`Limit`](crate::recovery::Refusal::Limit). That takes 2^32 recoveries of one session: 12 days at the default `claims_per_second`, if nobody else recovers |
+//! | links that one session has had | 32 bits | the session keeps its link, and the next claim is refused with [`Limit`](crate::recovery::RecoveryRefusal::Limit). That takes 2^32 recoveries of one session: 12 days at the default `claims_per_second`, if nobody else recovers |
 //! | namespaces | 32 bits | ids are used again, after all others. Sockets, requests and acknowledgements of an earlier namespace are not mistaken for those of a later one, because their own numbers continue |
 //! | requests to join ([`ConnectRequest`](crate::hub::ConnectRequest)); CONNECTs of one connection | 64 bits | never |
 //! | acknowledgements ([`AckId`], ids on the wire), of the server and of the client | 53 bits, exact in JavaScript; they continue in a namespace that is made again | start again at 0, after 285 years of a million per second |
@@ -18,7 +18,7 @@
 //! | epochs of a log | 64 bits; each restart adds at most 2^32 | never |
 //! | rooms, places of sessions | 32 bits (rooms 31) | used again when nothing refers to them; that many at a time would need more memory than there is |
 //! | marks of a broadcast (the sockets that it has visited) | 32 bits | all marks are cleared |
-//! | namespaces that a client has joined, its sessions there (`client::AckToken`) | 64 bits | never |
+//! | namespaces that a client has joined, its sessions there (`ClientAckToken`) | 64 bits | never |
 //! | WebSockets and requests of a client ([`WireId`]) | 64 bits | never |
 //! | counters of [`Stats`](crate::server::Stats) | 64 bits | wrap; nothing depends on them |
 

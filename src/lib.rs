@@ -4,6 +4,7 @@
 #![deny(
     unreachable_pub,
     clippy::alloc_instead_of_core,
+    clippy::exhaustive_enums,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

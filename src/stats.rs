@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    engine::{self, CloseReason, ErrorCode},
-    recovery::Refusal,
+    engine::{CloseReason, ErrorCode, RequestRefusal},
+    recovery::RecoveryRefusal,
 };
 
 /// What a server currently holds, and what it has decided so far.
@@ -190,23 +190,23 @@ pub struct RequestRefusals {
 }
 
 impl RequestRefusals {
-    pub(crate) fn count(&mut self, refusal: &engine::Refusal) {
+    pub(crate) fn count(&mut self, refusal: &RequestRefusal) {
         let counter = match refusal.code {
             ErrorCode::UnknownTransport => &mut self.unknown_transport,
             ErrorCode::UnknownSession => &mut self.unknown_session,
             ErrorCode::BadHandshakeMethod => &mut self.bad_handshake_method,
             ErrorCode::UnsupportedVersion => &mut self.unsupported_version,
             ErrorCode::Forbidden => match refusal.context {
-                engine::Refusal::ORIGIN_NOT_ALLOWED => &mut self.origin_not_allowed,
+                RequestRefusal::ORIGIN_NOT_ALLOWED => &mut self.origin_not_allowed,
                 // The application counts its own refusals.
                 _ => return,
             },
             ErrorCode::BadRequest => match refusal.context {
-                engine::Refusal::TOO_MANY_CONNECTIONS => &mut self.too_many_connections,
-                engine::Refusal::TOO_MANY_HANDSHAKES => &mut self.too_many_handshakes,
-                engine::Refusal::WEBSOCKET_METHOD
-                | engine::Refusal::WEBSOCKET_REQUEST
-                | engine::Refusal::WEBSOCKET_VERSION => &mut self.websocket_handshake,
+                RequestRefusal::TOO_MANY_CONNECTIONS => &mut self.too_many_connections,
+                RequestRefusal::TOO_MANY_HANDSHAKES => &mut self.too_many_handshakes,
+                RequestRefusal::WEBSOCKET_METHOD
+                | RequestRefusal::WEBSOCKET_REQUEST
+                | RequestRefusal::WEBSOCKET_VERSION => &mut self.websocket_handshake,
                 _ => &mut self.bad_request,
             },
         };
@@ -237,38 +237,38 @@ pub struct ConnectRefusals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refusals {
-    /// [`Refusal::Unknown`].
+    /// [`RecoveryRefusal::Unknown`].
     pub unknown: u64,
-    /// [`Refusal::OtherNamespace`].
+    /// [`RecoveryRefusal::OtherNamespace`].
     pub other_namespace: u64,
-    /// [`Refusal::Expired`].
+    /// [`RecoveryRefusal::Expired`].
     pub expired: u64,
-    /// [`Refusal::Gap`].
+    /// [`RecoveryRefusal::Gap`].
     pub gap: u64,
-    /// [`Refusal::InvalidOffset`].
+    /// [`RecoveryRefusal::InvalidOffset`].
     pub invalid_offset: u64,
-    /// [`Refusal::Limit`].
+    /// [`RecoveryRefusal::Limit`].
     pub limit: u64,
-    /// [`Refusal::PoisonEvent`].
+    /// [`RecoveryRefusal::PoisonEvent`].
     pub poison_event: u64,
-    /// [`Refusal::Superseded`].
+    /// [`RecoveryRefusal::Superseded`].
     pub superseded: u64,
-    /// [`Refusal::SameConnection`].
+    /// [`RecoveryRefusal::SameConnection`].
     pub same_connection: u64,
 }
 
 impl Refusals {
-    pub(crate) fn count(&mut self, refusal: Refusal) {
+    pub(crate) fn count(&mut self, refusal: RecoveryRefusal) {
         let counter = match refusal {
-            Refusal::Unknown => &mut self.unknown,
-            Refusal::OtherNamespace => &mut self.other_namespace,
-            Refusal::Expired => &mut self.expired,
-            Refusal::Gap => &mut self.gap,
-            Refusal::InvalidOffset => &mut self.invalid_offset,
-            Refusal::Limit => &mut self.limit,
-            Refusal::PoisonEvent => &mut self.poison_event,
-            Refusal::Superseded => &mut self.superseded,
-            Refusal::SameConnection => &mut self.same_connection,
+            RecoveryRefusal::Unknown => &mut self.unknown,
+            RecoveryRefusal::OtherNamespace => &mut self.other_namespace,
+            RecoveryRefusal::Expired => &mut self.expired,
+            RecoveryRefusal::Gap => &mut self.gap,
+            RecoveryRefusal::InvalidOffset => &mut self.invalid_offset,
+            RecoveryRefusal::Limit => &mut self.limit,
+            RecoveryRefusal::PoisonEvent => &mut self.poison_event,
+            RecoveryRefusal::Superseded => &mut self.superseded,
+            RecoveryRefusal::SameConnection => &mut self.same_connection,
         };
         increment(counter);
     }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// How packets travel.
 ///
+/// The set is closed: these are the transports of the revision that this crate implements.
+///
 /// ```
 /// use socketio_proto::engine::Transport;
 ///
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "closed: the transports that this crate implements")]
 pub enum Transport {
     /// HTTP long-polling: GET receives, POST sends.
     Polling,

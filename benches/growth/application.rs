@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::{Audience, Once},
-    server::{Event, Output},
+    server::{ServerEvent, ServerOutput},
     socket::Args,
 };
 
@@ -128,7 +128,7 @@ fn ends(fleet: &mut Fleet, meter: &mut Meter) {
         fleet.lose(client.wire);
         assert!(!fleet.server.at(fleet.now).ack(token, &Args::empty()));
         while let Some(output) = fleet.server.poll_output() {
-            assert!(!matches!(output, Output::Event(Event::Acked { .. })));
+            assert!(!matches!(output, ServerOutput::Event(ServerEvent::Acked { .. })));
         }
     });
     fleet.remove(&client);

@@ -4,8 +4,8 @@ use socketio_proto::{
     ByteString, WireId,
     engine::{Frame, Method, RequestHead},
     hub::{Audience, Rejection},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input, Output},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerInput, ServerOutput},
     socket::Args,
 };
 
@@ -104,7 +104,7 @@ fn talk(fleet: &mut Fleet, meter: &mut Meter) {
     meter.count("BINARY_EVENT", || {
         fleet.send(wire, r#"451-["m",{"_placeholder":true,"num":0}]"#);
         let frame = Frame::Binary(vec![1, 2, 3].into());
-        fleet.server.handle_input(fleet.now, Input::Frame { wire, frame });
+        fleet.server.handle_input(fleet.now, ServerInput::Frame { wire, frame });
         assert_eq!(received(fleet), 1);
     });
     let id = acknowledged(fleet, &client);
@@ -155,7 +155,7 @@ fn acknowledged(fleet: &mut Fleet, client: &Client) -> u64 {
 fn received(fleet: &mut Fleet) -> usize {
     let mut count = 0;
     while let Some(output) = fleet.server.poll_output() {
-        count += usize::from(matches!(output, Output::Event(Event::Received { .. })));
+        count += usize::from(matches!(output, ServerOutput::Event(ServerEvent::Received { .. })));
     }
     count
 }
@@ -163,7 +163,7 @@ fn received(fleet: &mut Fleet) -> usize {
 fn acked(fleet: &mut Fleet) -> usize {
     let mut count = 0;
     while let Some(output) = fleet.server.poll_output() {
-        count += usize::from(matches!(output, Output::Event(Event::Acked { .. })));
+        count += usize::from(matches!(output, ServerOutput::Event(ServerEvent::Acked { .. })));
     }
     count
 }
@@ -189,7 +189,7 @@ fn come_back(fleet: &mut Fleet, meter: &mut Meter) {
     fleet.remove(&client);
     client.wire = fleet.open();
     let outcome = meter.count("CONNECT with an unknown session", || fleet.claim(&mut client));
-    assert_eq!(outcome, RecoveryOutcome::Refused(Refusal::Unknown));
+    assert_eq!(outcome, RecoveryOutcome::Refused(RecoveryRefusal::Unknown));
     fleet.lose(client.wire);
     fleet.drain();
 }
@@ -206,7 +206,7 @@ fn poll(fleet: &mut Fleet, meter: &mut Meter) {
     let query = poller.query.replace("polling", "websocket");
     meter.count("upgrade", || {
         let head = RequestHead { upgrade: true, ..head(Method::Get, &query) };
-        fleet.server.handle_input(fleet.now, Input::WebSocketOpened { wire, head });
+        fleet.server.handle_input(fleet.now, ServerInput::WebSocketOpened { wire, head });
         fleet.send(wire, "2probe");
         fleet.drain();
         fleet.send(wire, "5");
@@ -245,15 +245,15 @@ impl Poller {
         let wire = WireId(self.next_wire);
         self.next_wire += 1;
         let body = body.map(|body| ByteString::from(body).into_bytes());
-        let input = Input::Request { wire, head: head(method, &self.query), body };
+        let input = ServerInput::Request { wire, head: head(method, &self.query), body };
         fleet.server.handle_input(fleet.now, input);
         let mut answer = None;
         while let Some(output) = fleet.server.poll_output() {
             match output {
-                Output::Respond { wire: to, response } if to == wire => {
+                ServerOutput::Respond { wire: to, response } if to == wire => {
                     answer = String::from_utf8(response.body.to_vec()).ok();
                 }
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     assert!(fleet.server.at(fleet.now).accept(request).is_some());
                 }
                 _ => {}

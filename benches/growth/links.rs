@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use socketio_proto::{
     ConnectionId, EngineId, ServerConfig, Timestamp, WireId,
-    engine::{Frame, Input, Transport},
-    hub::{self, Event, Hub, Reply},
-    link::{self, Link},
+    engine::{EngineInput, Frame, Transport},
+    hub::{Hub, HubOutput, Reply, ServerEvent},
+    link::{Link, LinkOutput},
 };
 
 use crate::{count::Meter, world};
@@ -32,11 +32,11 @@ pub fn gone_unheard(count: usize, meter: &mut Meter) {
     }
     for place in meter.rounds().map(|round| (count + round) as u64) {
         let (mut link, _) = let_in(&mut hub, &config, place);
-        link.handle_input(NOW, Input::WireClosed { wire: WireId(place) });
+        link.handle_input(NOW, EngineInput::WireClosed { wire: WireId(place) });
         let was_told = meter.count("a link is lost before it hears that its client is in", || {
             tell(&mut hub, &mut link, place);
             let output = hub.poll_output();
-            matches!(output, Some(hub::Output::Event(Event::Disconnected { .. })))
+            matches!(output, Some(HubOutput::Event(ServerEvent::Disconnected { .. })))
         });
         assert!(was_told);
     }
@@ -47,13 +47,13 @@ fn let_in(hub: &mut Hub<()>, config: &Arc<ServerConfig>, place: u64) -> (Link, R
     let wire = WireId(place);
     let id = EngineId::parse(&format!("{place:020}")).expect("20 characters");
     let mut link = Link::new(NOW, config.clone(), id, Transport::WebSocket, wire);
-    link.handle_input(NOW, Input::Frame { wire, frame: Frame::Text("40".into()) });
+    link.handle_input(NOW, EngineInput::Frame { wire, frame: Frame::Text("40".into()) });
     tell(hub, &mut link, place);
     let mut word = None;
     while let Some(output) = hub.poll_output() {
         match output {
-            hub::Output::Reply { reply, .. } => word = Some(reply),
-            hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+            HubOutput::Reply { reply, .. } => word = Some(reply),
+            HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                 assert!(hub.at(NOW).accept(request).is_some());
             }
             _ => {}
@@ -65,7 +65,7 @@ fn let_in(hub: &mut Hub<()>, config: &Arc<ServerConfig>, place: u64) -> (Link, R
 /// Passes on what a link asks.
 fn tell(hub: &mut Hub<()>, link: &mut Link, place: u64) {
     while let Some(output) = link.poll_output() {
-        if let link::Output::Hub(request) = output {
+        if let LinkOutput::Hub(request) = output {
             hub.handle_request(NOW, ConnectionId::from_raw(place), request);
         }
     }

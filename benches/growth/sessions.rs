@@ -2,8 +2,8 @@
 
 use socketio_proto::{
     hub::{Audience, Once},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Output},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerOutput},
     socket::Args,
 };
 
@@ -175,7 +175,10 @@ pub fn questions(count: usize, meter: &mut Meter) {
         meter.count("ACK", || {
             fleet.send(client.wire, &format!("43{round}[]"));
             let acked = fleet.server.poll_output();
-            assert!(matches!(acked, Some(Output::Event(Event::Acked { .. }))), "{acked:?}");
+            assert!(
+                matches!(acked, Some(ServerOutput::Event(ServerEvent::Acked { .. }))),
+                "{acked:?}"
+            );
         });
     }
 }
@@ -258,7 +261,7 @@ pub fn evicted(count: usize, meter: &mut Meter) {
         meter.count("CONNECT, refused since a packet is gone", || {
             fleet.send(wire, &claim);
             let joined = fleet.drain().joined.expect("let in");
-            assert_eq!(joined.1, RecoveryOutcome::Refused(Refusal::Gap));
+            assert_eq!(joined.1, RecoveryOutcome::Refused(RecoveryRefusal::Gap));
         });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::Audience,
-    recovery::{RecoveryOutcome, Refusal},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
 };
 
 use crate::{
@@ -62,7 +62,7 @@ pub fn of_rooms(count: usize, meter: &mut Meter) {
             fleet.send(wire, &claim);
             fleet.drain().joined
         });
-        assert_eq!(joined.expect("let in").1, RecoveryOutcome::Refused(Refusal::Gap));
+        assert_eq!(joined.expect("let in").1, RecoveryOutcome::Refused(RecoveryRefusal::Gap));
     }
     meter.count_each("disconnect, a room", count, || {
         assert!(fleet.server.at(fleet.now).disconnect(client.socket, true));

@@ -6,7 +6,7 @@ use socketio_proto::{
     Limits, RecoveryConfig, ServerConfig, SocketKey, WireId,
     hub::{AckToken, Audience, ConnectRequest},
     recovery::RecoveryOutcome,
-    server::{Event, Output},
+    server::{ServerEvent, ServerOutput},
     socket,
 };
 
@@ -94,7 +94,7 @@ impl Steps for Fleet {
     fn request(&mut self) -> Option<ConnectRequest> {
         let mut found = None;
         while let Some(output) = self.server.poll_output() {
-            if let Output::Event(Event::ConnectRequested { request, .. }) = output {
+            if let ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) = output {
                 found = Some(request);
             }
         }
@@ -105,7 +105,7 @@ impl Steps for Fleet {
         self.send(wire, &format!("42{id}[\"m\"]"));
         let mut token = None;
         while let Some(output) = self.server.poll_output() {
-            if let Output::Event(Event::Received { ack, .. }) = output {
+            if let ServerOutput::Event(ServerEvent::Received { ack, .. }) = output {
                 token = ack;
             }
         }

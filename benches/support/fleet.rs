@@ -6,7 +6,7 @@ use socketio_proto::{
     ByteString, Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
     recovery::RecoveryOutcome,
-    server::{Event, Input, Output, Server},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
 };
 
 /// A server and its clients, all on WebSockets.
@@ -61,7 +61,7 @@ impl Fleet {
             origin: None,
             binary: false,
         };
-        self.server.handle_input(self.now, Input::WebSocketOpened { wire, head });
+        self.server.handle_input(self.now, ServerInput::WebSocketOpened { wire, head });
         let drained = self.drain();
         assert_eq!(drained.frames, 1, "the open packet");
         wire
@@ -91,18 +91,18 @@ impl Fleet {
 
     pub fn send(&mut self, wire: WireId, text: &str) {
         let frame = Frame::Text(text.into());
-        self.server.handle_input(self.now, Input::Frame { wire, frame });
+        self.server.handle_input(self.now, ServerInput::Frame { wire, frame });
     }
 
     /// The client answers a ping.
     fn pong(&mut self, wire: WireId) {
         let frame = Frame::Text(ByteString::from_static("3"));
-        self.server.handle_input(self.now, Input::Frame { wire, frame });
+        self.server.handle_input(self.now, ServerInput::Frame { wire, frame });
     }
 
     /// The client's link is lost.
     pub fn lose(&mut self, wire: WireId) {
-        self.server.handle_input(self.now, Input::WireClosed { wire });
+        self.server.handle_input(self.now, ServerInput::WireClosed { wire });
     }
 
     /// Lets time pass, meeting every deadline on the way.
@@ -117,7 +117,7 @@ impl Fleet {
 
     /// It is time. Takes all output and answers pings.
     pub fn time_out(&mut self) -> Drained {
-        self.server.handle_input(self.now, Input::Timeout);
+        self.server.handle_input(self.now, ServerInput::Timeout);
         self.drain()
     }
 
@@ -126,7 +126,7 @@ impl Fleet {
         let mut drained = Drained::default();
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Send { wire, frame } => {
+                ServerOutput::Send { wire, frame } => {
                     drained.frames += 1;
                     drained.bytes += frame.len();
                     match frame {
@@ -137,14 +137,15 @@ impl Fleet {
                         Frame::Text(_) | Frame::Binary(_) => {}
                     }
                 }
-                Output::Close { .. } => drained.closed += 1,
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Close { .. } => drained.closed += 1,
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.server.at(self.now).accept(request);
                 }
-                Output::Event(Event::Connected { socket, recovery, .. }) => {
+                ServerOutput::Event(ServerEvent::Connected { socket, recovery, .. }) => {
                     drained.joined = Some((socket, recovery));
                 }
-                Output::Respond { .. } | Output::Event(_) => {}
+                ServerOutput::Respond { .. } | ServerOutput::Event(_) => {}
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         drained
@@ -154,7 +155,7 @@ impl Fleet {
     pub fn texts(&mut self) -> Vec<String> {
         let mut texts = Vec::new();
         while let Some(output) = self.server.poll_output() {
-            if let Output::Send { frame: Frame::Text(text), .. } = output {
+            if let ServerOutput::Send { frame: Frame::Text(text), .. } = output {
                 texts.push(text.to_string());
             }
         }
@@ -165,7 +166,7 @@ impl Fleet {
     pub fn count_frames(&mut self) -> usize {
         let mut frames = 0;
         while let Some(output) = self.server.poll_output() {
-            frames += usize::from(matches!(output, Output::Send { .. }));
+            frames += usize::from(matches!(output, ServerOutput::Send { .. }));
         }
         frames
     }

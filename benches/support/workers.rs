@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use socketio_proto::{
     ConnectionId, EngineId, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{Frame, Input, Transport},
-    hub::{self, Audience, Event, Hub},
-    link::{self, Delivered, Link},
+    engine::{EngineInput, Frame, Transport},
+    hub::{Audience, Hub, HubOutput, ServerEvent},
+    link::{Delivered, Link, LinkOutput},
     socket,
 };
 
@@ -40,31 +40,31 @@ impl Workers {
         let id = EngineId::parse(&format!("{place:020}")).expect("20 characters");
         let mut link = Link::new(self.now, self.config.clone(), id, Transport::WebSocket, wire);
         let frame = Frame::Text("40".into());
-        link.handle_input(self.now, Input::Frame { wire, frame });
+        link.handle_input(self.now, EngineInput::Frame { wire, frame });
         self.links.push(link);
         let mut socket = None;
         while let Some(output) = self.links[place].poll_output() {
-            if let link::Output::Hub(request) = output {
+            if let LinkOutput::Hub(request) = output {
                 let from = ConnectionId::from_raw(place as u64);
                 self.hub.handle_request(self.now, from, request);
             }
         }
         while let Some(output) = self.hub.poll_output() {
             match output {
-                hub::Output::Reply { reply, .. } => {
+                HubOutput::Reply { reply, .. } => {
                     let link = &mut self.links[place];
                     link.handle_reply(self.now, reply);
                     while let Some(output) = link.poll_output() {
-                        if let link::Output::Hub(request) = output {
+                        if let LinkOutput::Hub(request) = output {
                             let from = ConnectionId::from_raw(place as u64);
                             self.hub.handle_request(self.now, from, request);
                         }
                     }
                 }
-                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     socket = self.hub.at(self.now).accept(request);
                 }
-                hub::Output::Event(_) | hub::Output::Deliver(_) => {}
+                HubOutput::Event(_) | HubOutput::Deliver(_) => {}
                 _ => unreachable!("there is nothing else"),
             }
         }
@@ -80,7 +80,7 @@ impl Workers {
         self.hub.at(self.now).broadcast("/", audience, event).expect("it exists");
         let mut queued = 0;
         while let Some(output) = self.hub.poll_output() {
-            let hub::Output::Deliver(delivery) = output else { continue };
+            let HubOutput::Deliver(delivery) = output else { continue };
             for to in delivery.recipients() {
                 let link = &mut self.links[usize::try_from(to.as_raw()).expect("a place")];
                 queued += usize::from(link.deliver(&delivery) == Delivered::Queued);
@@ -94,7 +94,7 @@ impl Workers {
         let mut frames = 0;
         for link in &mut self.links {
             while let Some(output) = link.poll_output() {
-                frames += usize::from(matches!(output, link::Output::Wire(_)));
+                frames += usize::from(matches!(output, LinkOutput::Wire(_)));
             }
         }
         frames

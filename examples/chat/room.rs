@@ -8,7 +8,7 @@ use socketio_proto::{
     SocketId, SocketKey,
     hub::{AckToken, Audience, Once},
     recovery::RecoveryOutcome,
-    server::Event,
+    server::ServerEvent,
     socket::{self, Args, Json},
 };
 use socketio_proto_tokio::{App, Context};
@@ -66,12 +66,12 @@ impl App for Room {
         }
     }
 
-    fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: Event<Visitor>) {
+    fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: ServerEvent<Visitor>) {
         match event {
-            Event::ConnectRequested { request, .. } => {
+            ServerEvent::ConnectRequested { request, .. } => {
                 cx.server.at(cx.now).accept(request);
             }
-            Event::Connected { socket, auth, recovery, .. } => {
+            ServerEvent::Connected { socket, auth, recovery, .. } => {
                 match recovery {
                     RecoveryOutcome::Recovered { replayed } => welcome_back(cx, socket, replayed),
                     RecoveryOutcome::New | RecoveryOutcome::Refused(_) => {
@@ -80,8 +80,8 @@ impl App for Room {
                 }
                 tell_online(cx);
             }
-            Event::Disconnected { .. } => tell_online(cx),
-            Event::Received { socket, event, ack } => match event.name() {
+            ServerEvent::Disconnected { .. } => tell_online(cx),
+            ServerEvent::Received { socket, event, ack, .. } => match event.name() {
                 "chat message" => self.handle_chat_message(cx, socket, &event, ack),
                 "name" => handle_name(cx, socket, &event, ack),
                 _ => {}

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use socketio_proto::{
-    client::{AckToken, Client, Event},
+    client::{Client, ClientAckToken, ClientEvent},
     socket::{self, Args, Json},
 };
 use socketio_proto_tokio_client::Driver;
@@ -153,9 +153,9 @@ impl Chat {
     }
 
     /// Shows and answers an event. Returns whether and why the program ends.
-    fn handle_event(&mut self, event: Event) -> Option<End> {
+    fn handle_event(&mut self, event: ClientEvent) -> Option<End> {
         match event {
-            Event::AuthRequested { request, .. } => {
+            ClientEvent::AuthRequested { request, .. } => {
                 let auth = json!({ "serverOffset": self.last_id, "name": self.name });
                 if let Ok(auth) = Json::new(&auth) {
                     let provide =
@@ -163,14 +163,14 @@ impl Chat {
                     self.driver.client(provide).ok();
                 }
             }
-            Event::Connected { recovered, .. } => return self.handle_connected(recovered),
-            Event::Received { event, ack, .. } => self.handle_received(&event, ack),
-            Event::ConnectError { error, .. } => {
+            ClientEvent::Connected { recovered, .. } => return self.handle_connected(recovered),
+            ClientEvent::Received { event, ack, .. } => self.handle_received(&event, ack),
+            ClientEvent::ConnectError { error, .. } => {
                 println!("* {}", view::connect_error(&error));
                 let is_active = self.driver.client(|client, _| client.is_active(&self.namespace));
                 return (!is_active).then_some(End::Refused);
             }
-            Event::Disconnected { reason, rejoins, .. } => {
+            ClientEvent::Disconnected { reason, rejoins, .. } => {
                 println!("* disconnected: {reason}");
                 return (!rejoins).then_some(End::Left);
             }
@@ -205,7 +205,7 @@ impl Chat {
         println!("* {state}");
     }
 
-    fn handle_received(&mut self, event: &socket::Event, token: Option<AckToken>) {
+    fn handle_received(&mut self, event: &socket::Event, token: Option<ClientAckToken>) {
         match event.name() {
             "chat message" => self.show_message(event),
             "recovered" => println!("* missed events in all: {}", event.get(0).unwrap_or(0)),
@@ -231,8 +231,8 @@ impl Chat {
 
 /// Whether the server can replay an event: `online` is volatile, and events that ask for an
 /// acknowledgement are not replayed.
-fn is_replayable(event: &Event) -> bool {
-    matches!(event, Event::Received { event, ack: None, .. } if event.name() != "online")
+fn is_replayable(event: &ClientEvent) -> bool {
+    matches!(event, ClientEvent::Received { event, ack: None, .. } if event.name() != "online")
 }
 
 async fn at(instant: Option<Instant>) {

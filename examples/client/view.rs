@@ -1,6 +1,6 @@
 //! The texts that the program shows.
 
-use socketio_proto::client::{Client, ConnectError, Event};
+use socketio_proto::client::{Client, ClientEvent, ConnectError};
 
 /// Describes the connection.
 pub fn state(client: &Client, namespace: &str) -> String {
@@ -18,24 +18,28 @@ pub fn state(client: &Client, namespace: &str) -> String {
 }
 
 /// Describes an event of the connection. Returns `None` if it is not shown.
-pub fn describe(event: &Event) -> Option<String> {
+pub fn describe(event: &ClientEvent) -> Option<String> {
     match event {
-        Event::ConnectionUpgraded => Some("transport websocket".to_owned()),
-        Event::UpgradeFailed => Some("no upgrade, transport polling".to_owned()),
-        Event::ConnectionClosed { reason, was_open: false } => {
+        ClientEvent::ConnectionUpgraded => Some("transport websocket".to_owned()),
+        ClientEvent::UpgradeFailed => Some("no upgrade, transport polling".to_owned()),
+        ClientEvent::ConnectionClosed { reason, was_open: false } => {
             Some(format!("no connection: {reason}"))
         }
-        Event::Reconnecting { attempt, .. } => Some(format!("reconnecting, attempt {attempt}")),
-        Event::ReconnectionFailed => Some("no further attempt".to_owned()),
-        Event::Acked { args, .. } => Some(format!("delivered: {}", args.json())),
-        Event::AckFailed { cause, .. } => Some(format!("not delivered: {cause:?}")),
-        Event::Undeliverable { cause, .. } => {
+        ClientEvent::Reconnecting { attempt, .. } => {
+            Some(format!("reconnecting, attempt {attempt}"))
+        }
+        ClientEvent::ReconnectionFailed => Some("no further attempt".to_owned()),
+        ClientEvent::Acked { args, .. } => Some(format!("delivered: {}", args.json())),
+        ClientEvent::AckFailed { cause, .. } => Some(format!("not delivered: {cause:?}")),
+        ClientEvent::Undeliverable { cause, .. } => {
             Some(format!("the server does not accept it: {cause}"))
         }
-        Event::SnapshotOutOfDate { .. } => Some("another process has used the session".to_owned()),
-        Event::BufferExpired { .. }
-        | Event::ReplayOverflow { .. }
-        | Event::ReplayUnreadable { .. } => {
+        ClientEvent::SnapshotOutOfDate { .. } => {
+            Some("another process has used the session".to_owned())
+        }
+        ClientEvent::BufferExpired { .. }
+        | ClientEvent::ReplayOverflow { .. }
+        | ClientEvent::ReplayUnreadable { .. } => {
             Some("events were lost: too many, or too old".to_owned())
         }
         _ => None,

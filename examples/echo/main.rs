@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, error::Error};
 
-use socketio_proto::server::{Event, Server};
+use socketio_proto::server::{Server, ServerEvent};
 use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
 use socketio_proto_tokio::{App, Context, entropy, run};
 
@@ -12,18 +12,18 @@ impl App for Echo {
     type Data = ();
     type Message = Infallible;
 
-    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: Event<()>) {
+    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
         match event {
             // Look at `auth` here, and `reject` whom you do not know.
-            Event::ConnectRequested { request, .. } => {
+            ServerEvent::ConnectRequested { request, .. } => {
                 cx.server.at(cx.now).accept(request);
             }
             // socket.emit("name", 1, 2, callback)
-            Event::Received { event, ack: Some(token), .. } => {
+            ServerEvent::Received { event, ack: Some(token), .. } => {
                 cx.server.at(cx.now).ack(token, &event.args());
             }
             // socket.emit("name", 1, 2)
-            Event::Received { socket, event, ack: None } => {
+            ServerEvent::Received { socket, event, ack: None, .. } => {
                 cx.server.at(cx.now).emit(socket, &event).ok();
             }
             _ => {}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use socketio_proto::{
     Limits, Origins, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{AckToken, Audience},
-    server::{self, Event},
+    server::{self, ServerEvent},
     socket::{self, Args},
 };
 
@@ -69,18 +69,20 @@ pub fn new_server(settings: Settings) -> Result<Server, Box<dyn Error>> {
 }
 
 /// Deals with one event. Errors are the fault of what the client has sent, or it has gone.
-pub fn handle_event(server: &mut Server, now: Timestamp, event: Event<Data>) {
+pub fn handle_event(server: &mut Server, now: Timestamp, event: ServerEvent<Data>) {
     let result = match event {
-        Event::ConnectRequested { request, .. } => {
+        ServerEvent::ConnectRequested { request, .. } => {
             server.at(now).accept(request);
             Ok(())
         }
-        Event::Connected { socket, namespace, auth, recovery, .. } => {
+        ServerEvent::Connected { socket, namespace, auth, recovery, .. } => {
             let data = server.data(socket).cloned().unwrap_or_default();
             server.at(now).set_data(socket, Data { recovered: recovery.is_recovered(), ..data });
             if namespace.as_str() == "/quiet" { Ok(()) } else { greet(server, now, socket, &auth) }
         }
-        Event::Received { socket, event, ack } => handle_message(server, now, socket, &event, ack),
+        ServerEvent::Received { socket, event, ack, .. } => {
+            handle_message(server, now, socket, &event, ack)
+        }
         _ => Ok(()),
     };
     if let Err(error) = result {

@@ -7,7 +7,7 @@ use socketio_proto::{
     Limits, RecoveryConfig, ServerConfig, SocketKey,
     engine::{Query, QuerySid, RequestHead},
     hub::{At, Audience},
-    server::Event,
+    server::ServerEvent,
     socket::{self, Args},
 };
 
@@ -54,20 +54,22 @@ pub struct Relay {
 }
 
 /// Handles one event. Returns what the other servers have to broadcast as well.
-pub fn handle_event(at: &mut At<'_, ()>, event: Event<()>) -> Option<Relay> {
+pub fn handle_event(at: &mut At<'_, ()>, event: ServerEvent<()>) -> Option<Relay> {
     match event {
-        Event::ConnectRequested { request, .. } => {
+        ServerEvent::ConnectRequested { request, .. } => {
             at.accept(request);
         }
-        Event::Received { socket, event, ack } => match handle_message(at, socket, &event) {
-            Ok((answer, relay)) => {
-                if let Some(token) = ack {
-                    at.ack(token, &answer);
+        ServerEvent::Received { socket, event, ack, .. } => {
+            match handle_message(at, socket, &event) {
+                Ok((answer, relay)) => {
+                    if let Some(token) = ack {
+                        at.ack(token, &answer);
+                    }
+                    return relay;
                 }
-                return relay;
+                Err(error) => eprintln!("ignored {}: {error}", event.name()),
             }
-            Err(error) => eprintln!("ignored {}: {error}", event.name()),
-        },
+        }
         _ => {}
     }
     None

@@ -8,8 +8,8 @@ use std::{
 
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
-    server::{Input, Output, Server},
+    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
+    server::{Server, ServerInput, ServerOutput},
 };
 
 use crate::{
@@ -64,26 +64,27 @@ impl Machine for Whole {
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         self.server.verify_websocket(now, head, request)
     }
 
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         self.server.handle_input(now, input);
     }
 
     fn poll_outgoing(&mut self, now: Timestamp) -> Option<(WireId, Outgoing)> {
         loop {
             return Some(match self.server.poll_output()? {
-                Output::Event(event) => {
+                ServerOutput::Event(event) => {
                     if let Some(relay) = app::handle_event(&mut self.server.at(now), event) {
                         self.relay(&relay);
                     }
                     continue;
                 }
-                Output::Respond { wire, response } => (wire, Outgoing::Respond(response)),
-                Output::Send { wire, frame } => (wire, Outgoing::Send(frame)),
-                Output::Close { wire, code } => (wire, Outgoing::Close(code)),
+                ServerOutput::Respond { wire, response } => (wire, Outgoing::Respond(response)),
+                ServerOutput::Send { wire, frame } => (wire, Outgoing::Send(frame)),
+                ServerOutput::Close { wire, code } => (wire, Outgoing::Close(code)),
+                _ => unreachable!("an output that this driver does not know"),
             });
         }
     }

@@ -11,9 +11,9 @@ use std::{
 
 use socketio_proto::{
     ConnectionId, ServerConfig, Timestamp,
-    hub::{Delivery, Hub, Output, Reply, Request},
+    hub::{Delivery, Hub, HubOutput, Reply, Request},
     pool::Pool,
-    server::Event,
+    server::ServerEvent,
 };
 
 use crate::{app, handles::Handles};
@@ -44,7 +44,7 @@ pub enum Mail {
 /// From the links of a thread to the hub and the application.
 pub enum Word {
     Request(ConnectionId, Request),
-    Event(Event<()>),
+    Event(ServerEvent<()>),
 }
 
 impl Shared {
@@ -133,12 +133,12 @@ fn thread_of(connection: ConnectionId) -> usize {
 fn sort(hub: &mut Hub<()>, now: Timestamp, mails: &mut [Vec<Mail>]) {
     while let Some(output) = hub.poll_output() {
         match output {
-            Output::Reply { to, reply } => {
+            HubOutput::Reply { to, reply } => {
                 if let Some(mails) = mails.get_mut(thread_of(to)) {
                     mails.push(Mail::Reply { to, reply });
                 }
             }
-            Output::Deliver(delivery) => {
+            HubOutput::Deliver(delivery) => {
                 let delivery = Arc::new(delivery);
                 for (thread, mails) in mails.iter_mut().enumerate() {
                     if delivery.recipients().iter().any(|to| thread_of(*to) == thread) {
@@ -146,7 +146,7 @@ fn sort(hub: &mut Hub<()>, now: Timestamp, mails: &mut [Vec<Mail>]) {
                     }
                 }
             }
-            Output::Event(event) => {
+            HubOutput::Event(event) => {
                 app::handle_event(&mut hub.at(now), event);
             }
             _ => {}

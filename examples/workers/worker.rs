@@ -4,9 +4,9 @@ use std::{error::Error, sync::Arc};
 
 use socketio_proto::{
     Entropy, Timestamp, WireId,
-    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
-    pool::{Output, Pool},
-    server::{Event, Input},
+    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
+    pool::{Pool, PoolOutput},
+    server::{ServerEvent, ServerInput},
 };
 
 use crate::{
@@ -64,11 +64,11 @@ impl Machine for Worker {
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         self.pool.verify_websocket(now, head, request)
     }
 
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         self.pool.handle_input(now, input, &mut *self.entropy);
     }
 
@@ -82,14 +82,14 @@ impl Machine for Worker {
                 return None;
             };
             return Some(match output {
-                Output::Respond { wire, response } => (wire, Outgoing::Respond(response)),
-                Output::Send { wire, frame } => (wire, Outgoing::Send(frame)),
-                Output::Close { wire, code } => (wire, Outgoing::Close(code)),
-                Output::Request { from, request } => {
+                PoolOutput::Respond { wire, response } => (wire, Outgoing::Respond(response)),
+                PoolOutput::Send { wire, frame } => (wire, Outgoing::Send(frame)),
+                PoolOutput::Close { wire, code } => (wire, Outgoing::Close(code)),
+                PoolOutput::Request { from, request } => {
                     self.words.push(Word::Request(from, request));
                     continue;
                 }
-                Output::Event(event @ Event::Received { .. }) => {
+                PoolOutput::Event(event @ ServerEvent::Received { .. }) => {
                     self.words.push(Word::Event(event));
                     continue;
                 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use socketio_proto::{
     EngineId, Limits, ServerConfig, Timestamp, WireId,
     engine::{
-        CloseReason, Event, Frame, Input, Output, Packet, PayloadReader, Response,
-        ServerConnection, Transport,
+        CloseReason, EngineEvent, EngineInput, EngineOutput, EnginePacket, Frame, PayloadReader,
+        Response, ServerConnection, Transport,
     },
 };
 
@@ -97,24 +97,24 @@ impl<'a> Run<'a> {
         match choice & 0x0f {
             0 => {
                 let wire = self.wires.open(Wire::Get);
-                self.input(Input::Poll { wire });
+                self.input(EngineInput::Poll { wire });
             }
             1..=3 => self.post(),
             4 => self.body(),
             5 => {
                 let wire = self.wires.open(Wire::Other);
-                self.input(Input::OtherMethod { wire });
+                self.input(EngineInput::OtherMethod { wire });
             }
             6 => {
                 let wire = self.wires.open(Wire::WebSocket);
-                self.input(Input::WebSocketOpened { wire });
+                self.input(EngineInput::WebSocketOpened { wire });
             }
             7 | 8 => self.frame(),
             9 => self.lose(),
             10 => self.wait(),
             11 | 12 => self.send(),
             13 => self.pause(),
-            14 => self.input(Input::Timeout),
+            14 => self.input(EngineInput::Timeout),
             _ => match self.source.below(8) {
                 0 => self.session.close(self.now, CloseReason::ForcedClose),
                 1 => self.session.abort(CloseReason::TakenOver),
@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn input(&mut self, input: Input) {
+    fn input(&mut self, input: EngineInput) {
         // Time may seem to run backwards.
         let now = if self.source.below(16) == 1 { Timestamp::ZERO } else { self.now };
         self.session.handle_input(now, input);
@@ -137,14 +137,14 @@ impl<'a> Run<'a> {
         let wire = self.wires.open(Wire::Other);
         let body = if self.source.below(4) == 1 { None } else { Some(self.draw_body()) };
         let binary = self.source.below(32) == 1;
-        self.input(Input::Post { wire, body, binary });
+        self.input(EngineInput::Post { wire, body, binary });
     }
 
     fn body(&mut self) {
         let held: Vec<_> = self.wires.iter().filter(|(_, kind)| *kind == Wire::Other).collect();
         if let Some((wire, _)) = self.source.pick(&held).copied() {
             let body = self.draw_body();
-            self.input(Input::Body { wire, body });
+            self.input(EngineInput::Body { wire, body });
         }
     }
 
@@ -153,8 +153,8 @@ impl<'a> Run<'a> {
         let open: Vec<_> = self.wires.iter().filter(|(_, kind)| is_websocket(*kind)).collect();
         if let Some((wire, _)) = self.source.pick(&open).copied() {
             let frame = draw_frame(&mut self.source);
-            self.messages.note(Packet::decode(frame.clone()).ok());
-            self.input(Input::Frame { wire, frame });
+            self.messages.note(EnginePacket::decode(frame.clone()).ok());
+            self.input(EngineInput::Frame { wire, frame });
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
             self.drain();
             self.wires.lose(wire);
             self.probe.take_if(|probe| *probe == wire);
-            self.input(Input::WireClosed { wire });
+            self.input(EngineInput::WireClosed { wire });
         }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         let later = self.now.saturating_add(Duration::from_millis(self.source.byte().into()));
         self.drain();
         self.now = if at_deadline { self.session.deadline().unwrap_or(later) } else { later };
-        self.session.handle_input(self.now, Input::Timeout);
+        self.session.handle_input(self.now, EngineInput::Timeout);
         self.drain();
         let next = self.session.deadline();
         assert!(next.is_none_or(|next| next > self.now), "{next:?} at {:?}", self.now);
@@ -221,16 +221,17 @@ impl<'a> Run<'a> {
             };
             assert!(deadline.is_some_and(|due| due <= self.now), "output is due at once");
             match output {
-                Output::Respond { wire, response } => self.handle_response(wire, &response),
-                Output::Send { wire, frame } => {
+                EngineOutput::Respond { wire, response } => self.handle_response(wire, &response),
+                EngineOutput::Send { wire, frame } => {
                     self.wires.send(wire);
                     self.handle_frame(wire, frame);
                 }
-                Output::Close { wire, .. } => {
+                EngineOutput::Close { wire, .. } => {
                     self.wires.close(wire);
                     self.probe.take_if(|probe| *probe == wire);
                 }
-                Output::Event(event) => self.handle_event(event),
+                EngineOutput::Event(event) => self.handle_event(event),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         assert_eq!(self.session.poll_output(), None, "over-polling is free");
@@ -260,19 +261,19 @@ impl<'a> Run<'a> {
     }
 
     fn handle_frame(&mut self, wire: WireId, frame: Frame) {
-        match Packet::decode(frame) {
-            Ok(Packet::Pong { probe: true }) => self.probe = Some(wire),
+        match EnginePacket::decode(frame) {
+            Ok(EnginePacket::Pong { probe: true }) => self.probe = Some(wire),
             Ok(packet) => self.messages.arrive(packet),
             Err(error) => unreachable!("frames are well formed: {error}"),
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
+    fn handle_event(&mut self, event: EngineEvent) {
         assert!(!self.is_over, "nothing comes after the end: {event:?}");
         match event {
-            Event::Message(payload) => self.messages.pass_on(&payload),
-            Event::Upgraded => self.probe = None,
-            Event::Closed { .. } => self.is_over = true,
+            EngineEvent::Message(payload) => self.messages.pass_on(&payload),
+            EngineEvent::Upgraded => self.probe = None,
+            EngineEvent::Closed { .. } => self.is_over = true,
             other => unreachable!("nothing is checked of {other:?}"),
         }
     }

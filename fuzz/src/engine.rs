@@ -7,8 +7,8 @@ use bytestring::ByteString;
 use socketio_proto::{
     EngineId, ServerConfig, Transports,
     engine::{
-        DecodeError, ErrorCode, Frame, Method, Packet, PayloadReader, PayloadWriter, Query,
-        QuerySid, RequestHead, Transport, Verified, verify,
+        EngineDecodeError, EnginePacket, ErrorCode, Frame, Method, PayloadReader, PayloadWriter,
+        Query, QuerySid, RequestHead, Transport, Verified, verify,
     },
 };
 
@@ -28,18 +28,18 @@ pub fn engine_codec(data: &[u8]) {
 /// Decoding, encoding and decoding again gives the same packet, from text and from binary frames.
 fn packet(data: &[u8]) {
     let binary = Frame::Binary(Bytes::copy_from_slice(data));
-    let packet = Packet::decode(binary.clone());
+    let packet = EnginePacket::decode(binary.clone());
     assert_eq!(packet.map(|packet| packet.encode()), Ok(binary), "bytes are a message");
     if let Ok(text) = str::from_utf8(data)
-        && let Ok(packet) = Packet::decode(Frame::Text(text.into()))
+        && let Ok(packet) = EnginePacket::decode(Frame::Text(text.into()))
     {
         check_packet(&packet);
     }
 }
 
-fn check_packet(packet: &Packet) {
+fn check_packet(packet: &EnginePacket) {
     let encoded = packet.encode();
-    assert_eq!(Packet::decode(encoded.clone()).as_ref(), Ok(packet));
+    assert_eq!(EnginePacket::decode(encoded.clone()).as_ref(), Ok(packet));
     let mut body = PayloadWriter::new(0);
     assert!(body.push(&encoded), "the first packet fits");
     if !matches!(&encoded, Frame::Text(text) if text.contains('\u{1e}')) {
@@ -55,8 +55,8 @@ fn payload(data: &[u8]) {
     let mut expected = Vec::new();
     for record in data.split(|byte| *byte == 0x1e) {
         let packet = match ByteString::try_from(record) {
-            Ok(text) => Packet::decode(Frame::Text(text)),
-            Err(_) => Err(DecodeError::InvalidUtf8),
+            Ok(text) => EnginePacket::decode(Frame::Text(text)),
+            Err(_) => Err(EngineDecodeError::InvalidUtf8),
         };
         let is_bad = packet.is_err();
         expected.push(packet);
@@ -65,14 +65,14 @@ fn payload(data: &[u8]) {
         }
     }
     assert_eq!(read, expected);
-    let packets: Vec<Packet> = read.into_iter().flatten().collect();
+    let packets: Vec<EnginePacket> = read.into_iter().flatten().collect();
     for limit in [0, 16, usize::MAX] {
         assert_eq!(rewritten(&packets, limit), packets);
     }
 }
 
 /// Writes packets into bodies of that size and reads them again.
-fn rewritten(packets: &[Packet], limit: usize) -> Vec<Packet> {
+fn rewritten(packets: &[EnginePacket], limit: usize) -> Vec<EnginePacket> {
     let mut read = Vec::new();
     let mut rest = packets.iter().peekable();
     while rest.peek().is_some() {
@@ -155,7 +155,7 @@ fn check_query(parsed: &Query) {
     assert_eq!(Query::parse(&canonical), *parsed, "{canonical}");
 }
 
-fn check_refusal(refusal: &socketio_proto::engine::Refusal) {
+fn check_refusal(refusal: &socketio_proto::engine::RequestRefusal) {
     assert_ne!(refusal.code, ErrorCode::Forbidden, "that is for the application to say");
     let response = refusal.response(false);
     let body: Result<serde_json::Value, _> = serde_json::from_slice(&response.body);

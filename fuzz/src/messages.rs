@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytestring::ByteString;
-use socketio_proto::engine::{Frame, Packet, Payload};
+use socketio_proto::engine::{EnginePacket, Frame, Payload};
 
 #[derive(Debug, Default)]
 pub(super) struct Messages {
@@ -20,15 +20,15 @@ impl Messages {
     }
 
     /// A packet of the session has arrived.
-    pub(super) fn arrive(&mut self, packet: Packet) {
-        if let Packet::Message(payload) = packet {
+    pub(super) fn arrive(&mut self, packet: EnginePacket) {
+        if let EnginePacket::Message(payload) = packet {
             assert_eq!(self.outgoing.pop_front(), Some(payload), "in order, none lost");
         }
     }
 
     /// The peer has sent a packet.
-    pub(super) fn note(&mut self, packet: Option<Packet>) {
-        if let Some(Packet::Message(payload)) = packet {
+    pub(super) fn note(&mut self, packet: Option<EnginePacket>) {
+        if let Some(EnginePacket::Message(payload)) = packet {
             self.incoming.push_back(payload);
         }
     }
@@ -37,7 +37,7 @@ impl Messages {
     pub(super) fn note_body(&mut self, body: &[u8]) {
         for record in body.split(|byte| *byte == 0x1e) {
             let text = ByteString::try_from(record).ok();
-            self.note(text.and_then(|text| Packet::decode(Frame::Text(text)).ok()));
+            self.note(text.and_then(|text| EnginePacket::decode(Frame::Text(text)).ok()));
         }
     }
 

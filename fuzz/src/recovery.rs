@@ -6,7 +6,7 @@ use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{Frame, Method, RequestHead},
     recovery::{Offset, RecoveryOutcome},
-    server::{Event, Input, Output, Server},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::{self, Json},
 };
 
@@ -142,7 +142,7 @@ impl World {
         };
         let floor = format!("{epoch}-0");
         offsets.insert(0, floor);
-        self.input(|wire| Input::WireClosed { wire });
+        self.input(|wire| ServerInput::WireClosed { wire });
         assert_eq!(self.server.stats().parked_sessions, 1);
         (socket, pid, offsets)
     }
@@ -157,12 +157,12 @@ impl World {
             origin: None,
             binary: false,
         };
-        self.input(|wire| Input::WebSocketOpened { wire, head });
+        self.input(|wire| ServerInput::WebSocketOpened { wire, head });
         let frame = Frame::Text(format!("40{auth}").into());
-        self.input(|wire| Input::Frame { wire, frame })
+        self.input(|wire| ServerInput::Frame { wire, frame })
     }
 
-    fn input<'a>(&mut self, input: impl FnOnce(WireId) -> Input<'a>) -> Answer {
+    fn input<'a>(&mut self, input: impl FnOnce(WireId) -> ServerInput<'a>) -> Answer {
         self.server.handle_input(self.now, input(WireId(self.wire)));
         self.drain()
     }
@@ -171,19 +171,22 @@ impl World {
         let mut answer = Answer::default();
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Send { wire, frame: Frame::Text(text) } if wire.0 == self.wire => {
+                ServerOutput::Send { wire, frame: Frame::Text(text) } if wire.0 == self.wire => {
                     answer.frames.push(text.to_string());
                 }
-                Output::Close { wire, .. } => answer.is_closed |= wire.0 == self.wire,
-                Output::Event(Event::ConnectRequested { request, auth, .. }) => {
+                ServerOutput::Close { wire, .. } => answer.is_closed |= wire.0 == self.wire,
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, auth, .. }) => {
                     check_auth(&auth);
                     assert!(self.server.at(self.now).accept(request).is_some());
                 }
-                Output::Event(Event::Connected { socket, auth, recovery, .. }) => {
+                ServerOutput::Event(ServerEvent::Connected { socket, auth, recovery, .. }) => {
                     check_auth(&auth);
                     answer.outcome = Some((socket, recovery));
                 }
-                Output::Send { .. } | Output::Respond { .. } | Output::Event(_) => {}
+                ServerOutput::Send { .. }
+                | ServerOutput::Respond { .. }
+                | ServerOutput::Event(_) => {}
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         answer

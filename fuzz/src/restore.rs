@@ -3,7 +3,7 @@
 use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{Audience, RestoreError, Snapshot},
-    server::{Event, Input, Output, Server},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket,
 };
 
@@ -77,7 +77,7 @@ fn exercise(mut server: Server<u8>, now: Timestamp, sockets: &[SocketKey]) {
         let Some(due) = server.deadline() else {
             break;
         };
-        server.handle_input(due, Input::Timeout);
+        server.handle_input(due, ServerInput::Timeout);
         ended += drain(&mut server);
     }
     assert_eq!(ended, sockets.len(), "every session has an end");
@@ -93,7 +93,7 @@ fn drain(server: &mut Server<u8>) -> usize {
     let mut ended = 0;
     while let Some(output) = server.poll_output() {
         assert!(
-            matches!(output, Output::Event(Event::SessionExpired { .. })),
+            matches!(output, ServerOutput::Event(ServerEvent::SessionExpired { .. })),
             "nobody is connected: {output:?}"
         );
         ended += 1;

@@ -17,6 +17,7 @@ use crate::socket::Json;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Auth {
     /// Without credentials.
     #[default]
@@ -24,7 +25,7 @@ pub enum Auth {
     /// With these credentials, a JSON object, at each attempt.
     Value(Json),
     /// With new credentials at each attempt. The application is asked for them by
-    /// [`Event::AuthRequested`](super::Event::AuthRequested).
+    /// [`ClientEvent::AuthRequested`](super::ClientEvent::AuthRequested).
     Ask,
 }
 

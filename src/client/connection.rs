@@ -1,12 +1,12 @@
 //! How a client uses its connection: opens it, reads what comes over it, and handles its end.
 
 use super::{
-    Client, DisconnectReason, Event,
+    Client, ClientDisconnectReason, ClientEvent,
     socket::{Effect, Socket},
     state::Ended,
 };
 use crate::{
-    engine::{ClientCloseReason, ClientConnection, ClientEvent, ClientFault, Payload},
+    engine::{ClientCloseReason, ClientConnection, ClientFault, EngineClientEvent, Payload},
     socket::{self, Kind, NamespaceName, Packet},
     time::Timestamp,
 };
@@ -33,21 +33,21 @@ impl Client {
             self.cx.state.connection_mut().and_then(ClientConnection::poll_event)
         {
             match event {
-                ClientEvent::Opened { transport } => {
+                EngineClientEvent::Opened { transport } => {
                     self.cx.state.opened();
-                    self.cx.emit(Event::ConnectionOpened { transport });
+                    self.cx.emit(ClientEvent::ConnectionOpened { transport });
                     for socket in self.sockets.values_mut() {
                         socket.join(&mut self.cx);
                     }
                     self.close_if_unused();
                 }
-                ClientEvent::TransportFailed { transport, fault } => {
-                    self.cx.emit(Event::TransportFailed { transport, fault });
+                EngineClientEvent::TransportFailed { transport, fault } => {
+                    self.cx.emit(ClientEvent::TransportFailed { transport, fault });
                 }
-                ClientEvent::Upgraded => self.cx.emit(Event::ConnectionUpgraded),
-                ClientEvent::UpgradeFailed => self.cx.emit(Event::UpgradeFailed),
-                ClientEvent::Message(payload) => self.handle_payload(payload),
-                ClientEvent::Closed { reason } => self.handle_closed(reason),
+                EngineClientEvent::Upgraded => self.cx.emit(ClientEvent::ConnectionUpgraded),
+                EngineClientEvent::UpgradeFailed => self.cx.emit(ClientEvent::UpgradeFailed),
+                EngineClientEvent::Message(payload) => self.handle_payload(payload),
+                EngineClientEvent::Closed { reason } => self.handle_closed(reason),
             }
         }
         self.drop_forgotten();
@@ -193,9 +193,9 @@ impl Client {
             socket.suspect(&mut self.cx, connection.is_closed_by_server());
         }
         for socket in self.sockets.values_mut() {
-            socket.handle_closed(&mut self.cx, DisconnectReason::from(reason));
+            socket.handle_closed(&mut self.cx, ClientDisconnectReason::from(reason));
         }
-        self.cx.emit(Event::ConnectionClosed { reason, was_open });
+        self.cx.emit(ClientEvent::ConnectionClosed { reason, was_open });
         if !self.is_needed() {
             return;
         }
@@ -210,11 +210,11 @@ impl Client {
     fn schedule(&mut self) {
         let Some((attempt, delay)) = self.backoff.next(&self.cx.config, &mut *self.entropy) else {
             self.backoff.reset();
-            self.cx.emit(Event::ReconnectionFailed);
+            self.cx.emit(ClientEvent::ReconnectionFailed);
             return;
         };
         let at = self.cx.now.saturating_add(delay);
         self.cx.state.wait(at);
-        self.cx.emit(Event::Reconnecting { attempt, at });
+        self.cx.emit(ClientEvent::Reconnecting { attempt, at });
     }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use bytestring::ByteString;
 
-use super::{ClientConfig, Event, Undeliverable, left::LeftNamespaces, state::State};
+use super::{ClientConfig, ClientEvent, Undeliverable, left::LeftNamespaces, state::State};
 use crate::{
     engine::{ClientConnection, Frame},
     grace::Grace,
@@ -42,7 +42,7 @@ pub(super) struct Context {
 /// the event, the offset becomes part of what is exported.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) event: Event,
+    pub(super) event: ClientEvent,
     pub(super) offset: Option<(u64, ByteString)>,
 }
 
@@ -63,12 +63,12 @@ impl Context {
         }
     }
 
-    pub(super) fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: ClientEvent) {
         self.events.push_back(Queued { event, offset: None });
     }
 
     /// Queues an event of the server, with the generation of its session and its offset.
-    pub(super) fn deliver(&mut self, event: Event, offset: Option<(u64, ByteString)>) {
+    pub(super) fn deliver(&mut self, event: ClientEvent, offset: Option<(u64, ByteString)>) {
         self.events.push_back(Queued { event, offset });
     }
 

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
-    AckToken, BufferedEvent, Client, EmitError, context::Context, socket::Socket, verbs::find,
+    BufferedEvent, Client, ClientAckToken, ClientEmitError, context::Context, socket::Socket,
+    verbs::find,
 };
 use crate::{
     id::AckId,
@@ -17,10 +18,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`], [`EmitError::Full`] at a limit, and [`EmitError::TooLarge`] or
-    /// [`EmitError::TooManyAttachments`] if the server is known not to accept the event. Its
+    /// [`ClientEmitError::UnknownNamespace`], [`ClientEmitError::Full`] at a limit, and [`ClientEmitError::TooLarge`] or
+    /// [`ClientEmitError::TooManyAttachments`] if the server is known not to accept the event. Its
     /// `maxPayload` is known while there is a connection. A buffered event that turns out to be too
-    /// large is reported as [`Undeliverable`](super::Event::Undeliverable).
+    /// large is reported as [`Undeliverable`](super::ClientEvent::Undeliverable).
     ///
     /// ```
     /// # use socketio_proto::Timestamp;
@@ -37,7 +38,7 @@ impl Client {
         now: Timestamp,
         namespace: &str,
         event: &socket::Event,
-    ) -> Result<(), EmitError> {
+    ) -> Result<(), ClientEmitError> {
         self.advance(now);
         self.send_or_buffer(namespace, event, None)
     }
@@ -81,16 +82,16 @@ impl Client {
     }
 
     /// Emits an event and asks for an acknowledgement. It completes with
-    /// [`Event::Acked`](super::Event::Acked) or [`Event::AckFailed`](super::Event::AckFailed), at the
+    /// [`ClientEvent::Acked`](super::ClientEvent::Acked) or [`ClientEvent::AckFailed`](super::ClientEvent::AckFailed), at the
     /// latest when `timeout` has passed from now. An event that was not sent by then is dropped.
     ///
     /// # Errors
     ///
-    /// As [`emit`](Self::emit), and [`EmitError::TooManyAcks`] at the limit.
+    /// As [`emit`](Self::emit), and [`ClientEmitError::TooManyAcks`] at the limit.
     ///
     /// ```
     /// use core::time::Duration;
-    /// use socketio_proto::client::{AckFailure, Event as Report, Output};
+    /// use socketio_proto::client::{ClientAckFailure, ClientEvent, ClientOutput};
     /// use socketio_proto::engine::ClientInput;
     /// # use socketio_proto::Timestamp;
     /// # use socketio_proto::client::{Auth, Client, ClientConfig};
@@ -105,7 +106,7 @@ impl Client {
     /// let mut outputs = std::iter::from_fn(|| client.poll_output());
     /// assert!(outputs.any(|output| matches!(
     ///     output,
-    ///     Output::Event(Report::AckFailed { ack, cause: AckFailure::Timeout, .. }) if ack == id
+    ///     ClientOutput::Event(ClientEvent::AckFailed { ack, cause: ClientAckFailure::Timeout, .. }) if ack == id
     /// )));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -115,12 +116,12 @@ impl Client {
         namespace: &str,
         event: &socket::Event,
         timeout: Duration,
-    ) -> Result<AckId, EmitError> {
+    ) -> Result<AckId, ClientEmitError> {
         self.advance(now);
         let limit = self.cx.config.limits.pending_acks;
-        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(ClientEmitError::UnknownNamespace)?;
         if socket.acks.len() >= limit {
-            return Err(EmitError::TooManyAcks { limit });
+            return Err(ClientEmitError::TooManyAcks { limit });
         }
         let name = socket.next_name();
         socket.acks.expect(name, self.cx.now.saturating_add(timeout));
@@ -166,16 +167,16 @@ impl Client {
         now: Timestamp,
         namespace: &str,
         event: &socket::Event,
-    ) -> Result<AckId, EmitError> {
+    ) -> Result<AckId, ClientEmitError> {
         self.advance(now);
         let at = self.cx.now;
-        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
+        let socket = find(&mut self.sockets, namespace).ok_or(ClientEmitError::UnknownNamespace)?;
         let mut event = BufferedEvent { event: event.clone(), at, ack: None };
         let name = socket.next_name();
         event.ack = Some(name);
         check_event(socket, &self.cx, &event)?;
         if !socket.retries.events().has_room(&event, (0, 0), &self.cx.config.limits) {
-            return Err(EmitError::Full);
+            return Err(ClientEmitError::Full);
         }
         socket.retries.push(event);
         socket.send_retry(&mut self.cx);
@@ -186,16 +187,16 @@ impl Client {
     /// session, or if the answer is larger or has more attachments than the server accepts.
     ///
     /// ```
-    /// # use socketio_proto::{Timestamp, client::{Client, Event}, socket::Args};
-    /// fn handle_event(client: &mut Client, now: Timestamp, event: Event) {
-    ///     if let Event::Received { ack: Some(token), .. } = event {
+    /// # use socketio_proto::{Timestamp, client::{Client, ClientEvent}, socket::Args};
+    /// fn handle_event(client: &mut Client, now: Timestamp, event: ClientEvent) {
+    ///     if let ClientEvent::Received { ack: Some(token), .. } = event {
     ///         let answer = Args::new(&("ok",)).expect("a string is valid JSON");
     ///         client.ack(now, token, &answer);
     ///     }
     /// }
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a token allows one answer")]
-    pub fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args) -> bool {
+    pub fn ack(&mut self, now: Timestamp, token: ClientAckToken, args: &Args) -> bool {
         self.advance(now);
         let socket = self.sockets.values().find(|socket| socket.slot == token.slot);
         let socket = socket.filter(|socket| {
@@ -271,12 +272,12 @@ impl Client {
         namespace: &str,
         event: &socket::Event,
         ack: Option<u64>,
-    ) -> Result<(), EmitError> {
-        let socket = find(&mut self.sockets, namespace).ok_or(EmitError::UnknownNamespace)?;
+    ) -> Result<(), ClientEmitError> {
+        let socket = find(&mut self.sockets, namespace).ok_or(ClientEmitError::UnknownNamespace)?;
         let event = BufferedEvent { event: event.clone(), at: self.cx.now, ack };
         check_event(socket, &self.cx, &event)?;
         if !socket.has_room(&event, &self.cx.config.limits) {
-            return Err(EmitError::Full);
+            return Err(ClientEmitError::Full);
         }
         let is_held_back = socket.is_held_back(&self.cx);
         if !socket.is_connected() || is_held_back {
@@ -286,7 +287,7 @@ impl Client {
         }
         let (packet, id) = socket.encode(&event);
         if !self.cx.is_open() || !self.cx.has_room(&packet) {
-            return Err(EmitError::Full);
+            return Err(ClientEmitError::Full);
         }
         socket.send_encoded(&mut self.cx, event, &packet, id);
         Ok(())
@@ -294,6 +295,10 @@ impl Client {
 }
 
 /// Refuses an event that the server is known not to accept.
-fn check_event(socket: &Socket, cx: &Context, event: &BufferedEvent) -> Result<(), EmitError> {
+fn check_event(
+    socket: &Socket,
+    cx: &Context,
+    event: &BufferedEvent,
+) -> Result<(), ClientEmitError> {
     socket.undeliverable(cx, event).map_or(Ok(()), |cause| Err(cause.into()))
 }

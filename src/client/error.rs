@@ -68,7 +68,7 @@ impl ConnectError {
 /// (protocol facts 2.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum DisconnectReason {
+pub enum ClientDisconnectReason {
     /// The server disconnected the socket. Its session is over.
     ServerDisconnect,
     /// [`Client::disconnect`](super::Client::disconnect) was called. The session is over.
@@ -89,13 +89,13 @@ pub enum DisconnectReason {
     SessionReplaced,
 }
 
-impl DisconnectReason {
+impl ClientDisconnectReason {
     /// Returns the text of the reference.
     ///
     /// ```
-    /// use socketio_proto::client::DisconnectReason;
+    /// use socketio_proto::client::ClientDisconnectReason;
     ///
-    /// assert_eq!(DisconnectReason::PingTimeout.as_str(), "ping timeout");
+    /// assert_eq!(ClientDisconnectReason::PingTimeout.as_str(), "ping timeout");
     /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,13 +111,13 @@ impl DisconnectReason {
     }
 }
 
-impl fmt::Display for DisconnectReason {
+impl fmt::Display for ClientDisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl From<ClientCloseReason> for DisconnectReason {
+impl From<ClientCloseReason> for ClientDisconnectReason {
     fn from(reason: ClientCloseReason) -> Self {
         match reason {
             ClientCloseReason::TransportError(_) => Self::TransportError,
@@ -132,7 +132,7 @@ impl From<ClientCloseReason> for DisconnectReason {
 /// Why an acknowledgement failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AckFailure {
+pub enum ClientAckFailure {
     /// The server did not answer in time, or did not answer the last try in time.
     Timeout,
     /// The client was disconnected before the server answered.
@@ -142,7 +142,7 @@ pub enum AckFailure {
     Expired,
     /// The application took the event back.
     Withdrawn,
-    /// The server does not accept the event: see [`Event::Undeliverable`](super::Event::Undeliverable).
+    /// The server does not accept the event: see [`ClientEvent::Undeliverable`](super::ClientEvent::Undeliverable).
     Undeliverable,
 }
 
@@ -173,7 +173,7 @@ pub enum Undeliverable {
     },
 }
 
-impl From<Undeliverable> for EmitError {
+impl From<Undeliverable> for ClientEmitError {
     fn from(cause: Undeliverable) -> Self {
         match cause {
             Undeliverable::TooLarge { limit } => Self::TooLarge { limit },
@@ -205,7 +205,7 @@ pub enum JoinError {
 /// Why an event was not emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum EmitError {
+pub enum ClientEmitError {
     /// [`Client::connect`](super::Client::connect) was never called for this namespace.
     #[error("there is no such namespace")]
     UnknownNamespace,

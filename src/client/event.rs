@@ -2,9 +2,9 @@
 
 use bytestring::ByteString;
 
-use super::{AckFailure, BufferedEvent, ConnectError, DisconnectReason, Undeliverable};
+use super::{BufferedEvent, ClientAckFailure, ClientDisconnectReason, ConnectError, Undeliverable};
 use crate::{
-    engine::{ClientCloseReason, ClientFault, ClientOutput, Transport},
+    engine::{ClientCloseReason, ClientFault, EngineClientOutput, Transport},
     id::AckId,
     socket::{self, Args, NamespaceName},
     time::Timestamp,
@@ -12,18 +12,19 @@ use crate::{
 
 /// Something for the driver to do.
 #[derive(Debug)]
-pub enum Output {
+#[non_exhaustive]
+pub enum ClientOutput {
     /// Start a request, open a WebSocket, send a frame, or close a wire. Never
-    /// [`ClientOutput::Event`].
-    Wire(ClientOutput),
+    /// [`EngineClientOutput::Event`].
+    Wire(EngineClientOutput),
     /// Pass an event to the application.
-    Event(Event),
+    Event(ClientEvent),
 }
 
 /// What the client reports to the application or asks it.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ClientEvent {
     /// The Engine.IO connection is open.
     ConnectionOpened {
         /// The first transport.
@@ -91,7 +92,7 @@ pub enum Event {
         /// The event. With recovery, its last argument may be the offset that the server appended.
         event: socket::Event,
         /// If the server asks for an acknowledgement: pass it to [`Client::ack`](super::Client::ack).
-        ack: Option<AckToken>,
+        ack: Option<ClientAckToken>,
     },
     /// The server has acknowledged an event.
     Acked {
@@ -109,7 +110,7 @@ pub enum Event {
         /// The id that the emitting verb returned.
         ack: AckId,
         /// The reason.
-        cause: AckFailure,
+        cause: ClientAckFailure,
     },
     /// A buffered event was dropped because it had waited for
     /// [`buffered_age`](super::ClientLimits::buffered_age).
@@ -123,7 +124,7 @@ pub enum Event {
     /// arrived. It is not sent again.
     ///
     /// Only servers that count events confirm them. Events whose acknowledgement is pending fail as
-    /// [`Disconnected`](AckFailure::Disconnected) instead. Also reported for events of a snapshot that
+    /// [`Disconnected`](ClientAckFailure::Disconnected) instead. Also reported for events of a snapshot that
     /// is [out of date](Self::SnapshotOutOfDate).
     Unconfirmed {
         /// The namespace.
@@ -132,7 +133,7 @@ pub enum Event {
         event: BufferedEvent,
     },
     /// The server does not accept an event. It is not sent, or not sent again, and later events are
-    /// not blocked. Its acknowledgement fails as [`Undeliverable`](AckFailure::Undeliverable).
+    /// not blocked. Its acknowledgement fails as [`Undeliverable`](ClientAckFailure::Undeliverable).
     Undeliverable {
         /// The namespace.
         namespace: NamespaceName,
@@ -174,14 +175,14 @@ pub enum Event {
         /// The namespace.
         namespace: NamespaceName,
         /// The reason.
-        reason: DisconnectReason,
+        reason: ClientDisconnectReason,
         /// Whether it is joined again automatically: on the next connection, or at once if the reason is
-        /// [`SessionReplaced`](DisconnectReason::SessionReplaced).
+        /// [`SessionReplaced`](ClientDisconnectReason::SessionReplaced).
         rejoins: bool,
     },
 }
 
-/// Identifies an [`Event::AuthRequested`]. The answer to an outdated request is ignored.
+/// Identifies an [`ClientEvent::AuthRequested`]. The answer to an outdated request is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     pub(super) slot: u64,
@@ -191,7 +192,7 @@ pub struct AuthRequest {
 /// Allows one acknowledgement of one event of the server. [`Client::ack`](super::Client::ack) consumes
 /// it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct AckToken {
+pub struct ClientAckToken {
     pub(super) slot: u64,
     pub(super) generation: u64,
     pub(super) id: u64,

@@ -2,7 +2,7 @@
 //!
 //! [`Client`] has the same shape as [`Server`](crate::server::Server): one input, plain verbs, one
 //! output queue, one deadline. It uses no socket and no clock. The crate names the wires: carry out
-//! each [`ClientOutput`], and report the result as a [`ClientInput`].
+//! each [`EngineClientOutput`], and report the result as a [`ClientInput`].
 //!
 //! The connection:
 //!
@@ -50,7 +50,7 @@
 //! holds while the session is recovered. Client and server count the events of a session. After a
 //! recovery the client sends the missing events again, in order. If the session is not recovered,
 //! nobody knows whether an unconfirmed event has arrived. The client reports it
-//! ([`Event::Unconfirmed`], or the failure of its acknowledgement) and sends it again only if it was
+//! ([`ClientEvent::Unconfirmed`], or the failure of its acknowledgement) and sends it again only if it was
 //! emitted with retries.
 //!
 //! On the wire, such a server adds the number of events that it has to its CONNECT answer
@@ -66,19 +66,19 @@
 //! An event that the server does not accept does not block later events:
 //!
 //! * An event that is larger than `maxPayload`, or has more attachments than
-//!   [configured](ClientLimits::sent_attachments), is an [`EmitError`]. If it was buffered before the
-//!   limit was known, it is removed and reported ([`Event::Undeliverable`]).
+//!   [configured](ClientLimits::sent_attachments), is an [`ClientEmitError`]. If it was buffered before the
+//!   limit was known, it is removed and reported ([`ClientEvent::Undeliverable`]).
 //! * Other limits of the server can only be found out. If the server closes the connection because of
 //!   the same event three times in a row, the event is removed and reported in the same way.
 //! * If the client cannot read what the server replays, it gives the session up
-//!   ([`Event::ReplayUnreadable`]).
+//!   ([`ClientEvent::ReplayUnreadable`]).
 //!
 //! Lost links never count as a refusal.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]). The application can inspect them and
-//! take events back. Every acknowledgement completes: with [`Event::Acked`] or [`Event::AckFailed`].
+//! take events back. Every acknowledgement completes: with [`ClientEvent::Acked`] or [`ClientEvent::AckFailed`].
 //!
-//! With recovery, the events of the server that were missed follow after [`Event::Connected`]. The
+//! With recovery, the events of the server that were missed follow after [`ClientEvent::Connected`]. The
 //! client keeps the private id and the offset of each session and presents them with the next
 //! CONNECT. Both are in the [snapshot](Client::snapshot), with the events that have not arrived. The
 //! next process continues from there, as after a lost link.
@@ -101,7 +101,7 @@
 //!   that never came are dropped (H24). A string that cannot be an offset is not taken for one (H04).
 //! * `Connected` comes before the missed events, whatever their order on the wire was.
 //! * A second CONNECT answer with another id is reported as
-//!   [`SessionReplaced`](DisconnectReason::SessionReplaced) and `Connected`, not only as `Connected`.
+//!   [`SessionReplaced`](ClientDisconnectReason::SessionReplaced) and `Connected`, not only as `Connected`.
 
 mod acks;
 mod answer;
@@ -133,9 +133,12 @@ mod verbs;
 pub use self::{
     auth::Auth,
     buffer::BufferedEvent,
-    error::{AckFailure, ConnectError, DisconnectReason, EmitError, JoinError, Undeliverable},
-    event::{AckToken, AuthRequest, Event, Output},
-    snapshot::{ClientSnapshot, RestoreError, SessionSnapshot},
+    error::{
+        ClientAckFailure, ClientDisconnectReason, ClientEmitError, ConnectError, JoinError,
+        Undeliverable,
+    },
+    event::{AuthRequest, ClientAckToken, ClientEvent, ClientOutput},
+    snapshot::{ClientRestoreError, ClientSnapshot, SessionSnapshot},
 };
 
 pub use crate::config::{ClientConfig, ClientLimits};
@@ -146,7 +149,7 @@ use core::fmt;
 use self::{backoff::Backoff, context::Context, socket::Socket};
 use crate::{
     config::ConfigError,
-    engine::{ClientConnection, ClientInput, ClientOutput, ClientStart},
+    engine::{ClientConnection, ClientInput, ClientStart, EngineClientOutput},
     entropy::Entropy,
     id::WireId,
     socket::{Decoder, DecoderLimits, NamespaceName},
@@ -157,8 +160,8 @@ use crate::{
 ///
 /// ```
 /// use socketio_proto::Timestamp;
-/// use socketio_proto::client::{Auth, Client, ClientConfig, Output};
-/// use socketio_proto::engine::ClientOutput;
+/// use socketio_proto::client::{Auth, Client, ClientConfig, ClientOutput};
+/// use socketio_proto::engine::EngineClientOutput;
 /// use socketio_proto::socket::Event;
 ///
 /// let entropy = |dest: &mut [u8]| dest.fill(7);
@@ -170,10 +173,10 @@ use crate::{
 ///
 /// while let Some(output) = client.poll_output() {
 ///     match output {
-///         Output::Wire(ClientOutput::Get { wire: _, query }) => {
+///         ClientOutput::Wire(EngineClientOutput::Get { wire: _, query }) => {
 ///             assert!(query.starts_with("EIO=4&transport=polling"));
 ///         }
-///         Output::Wire(_) | Output::Event(_) => {}
+///         other => println!("later: {other:?}"),
 ///     }
 /// }
 /// assert!(client.deadline().is_some(), "the handshake may take 20 s");
@@ -188,7 +191,7 @@ pub struct Client {
     /// What the next connection takes over from the last one.
     start: ClientStart,
     /// Outputs of connections that have ended.
-    wires: VecDeque<ClientOutput>,
+    wires: VecDeque<EngineClientOutput>,
     next_slot: u64,
     /// Greater than every acknowledgement name that a forgotten namespace has used.
     first_ack: u64,
@@ -242,21 +245,21 @@ impl Client {
     ///
     /// ```
     /// use socketio_proto::Timestamp;
-    /// use socketio_proto::client::{Auth, Client, ClientConfig, Event, Output};
-    /// use socketio_proto::engine::{ClientInput, ClientOutput, Transport};
+    /// use socketio_proto::client::{Auth, Client, ClientConfig, ClientEvent, ClientOutput};
+    /// use socketio_proto::engine::{ClientInput, EngineClientOutput, Transport};
     ///
     /// let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// let mut client = Client::new(config, |dest: &mut [u8]| dest.fill(7))?;
     /// let now = Timestamp::ZERO;
     /// client.connect(now, "/", Auth::None)?;
-    /// let Some(Output::Wire(ClientOutput::OpenWebSocket { wire, .. })) = client.poll_output() else {
+    /// let Some(ClientOutput::Wire(EngineClientOutput::OpenWebSocket { wire, .. })) = client.poll_output() else {
     ///     unreachable!("the handshake");
     /// };
     ///
     /// // The WebSocket could not be opened: the client tries again later.
     /// client.handle_input(now, ClientInput::WireClosed { wire });
     /// let mut events = std::iter::from_fn(|| client.poll_output());
-    /// assert!(events.any(|it| matches!(it, Output::Event(Event::Reconnecting { attempt: 1, .. }))));
+    /// assert!(events.any(|it| matches!(it, ClientOutput::Event(ClientEvent::Reconnecting { attempt: 1, .. }))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
@@ -276,30 +279,31 @@ impl Client {
     /// Returns the next output, events first. `None` until the next call that changes something.
     ///
     /// ```
-    /// # use socketio_proto::client::{Client, Output};
+    /// # use socketio_proto::client::{Client, ClientOutput};
     /// fn drain(client: &mut Client) {
     ///     while let Some(output) = client.poll_output() {
     ///         match output {
-    ///             Output::Wire(output) => println!("carry out {output:?}"),
-    ///             Output::Event(event) => println!("tell the application {event:?}"),
+    ///             ClientOutput::Wire(output) => println!("carry out {output:?}"),
+    ///             ClientOutput::Event(event) => println!("tell the application {event:?}"),
+    ///             other => unreachable!("not in this version: {other:?}"),
     ///         }
     ///     }
     /// }
     /// ```
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<ClientOutput> {
         if let Some(context::Queued { event, offset }) = self.cx.pop_event() {
-            if let (Event::Received { namespace, .. }, Some((generation, offset))) =
+            if let (ClientEvent::Received { namespace, .. }, Some((generation, offset))) =
                 (&event, offset)
                 && let Some(socket) = self.sockets.get_mut(namespace)
             {
                 socket.session.note_polled(generation, offset);
             }
-            return Some(Output::Event(event));
+            return Some(ClientOutput::Event(event));
         }
         let earlier = self.wires.pop_front();
         let output = earlier.or_else(|| self.cx.state.connection_mut()?.poll_wire());
-        output.map(Output::Wire)
+        output.map(ClientOutput::Wire)
     }
 
     /// Returns when [`ClientInput::Timeout`] is due: at once while there is output, `None` while the

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{AckFailure, BufferedEvent, Event, context::Context, socket::Socket};
+use super::{BufferedEvent, ClientAckFailure, ClientEvent, context::Context, socket::Socket};
 use crate::{
     id::AckId,
     number::{next_id, whole_numbers},
@@ -15,7 +15,7 @@ impl Socket {
         let now = cx.now;
         while let Some(id) = self.acks.pop_due(now) {
             self.buffer.withdraw(id);
-            self.report_failed(cx, id, AckFailure::Timeout);
+            self.report_failed(cx, id, ClientAckFailure::Timeout);
         }
         if self.unconfirmed.is_counted() {
             let deadline = now.saturating_add(cx.config.ack_timeout);
@@ -24,20 +24,20 @@ impl Socket {
             }
         }
         if let Some(event) = self.retries.time_out(now, cx.config.retries) {
-            self.report_retry_failed(cx, &event, AckFailure::Timeout);
+            self.report_retry_failed(cx, &event, ClientAckFailure::Timeout);
         }
         let age = cx.config.limits.buffered_age;
         while let Some(event) = self.buffer.pop_expired(now, age) {
             if let Some(id) = event.ack
                 && self.acks.remove(id)
             {
-                self.report_failed(cx, id, AckFailure::Expired);
+                self.report_failed(cx, id, ClientAckFailure::Expired);
             }
-            cx.emit(Event::BufferExpired { namespace: self.name.clone(), event });
+            cx.emit(ClientEvent::BufferExpired { namespace: self.name.clone(), event });
         }
         while let Some(event) = self.retries.pop_expired(now, age) {
-            self.report_retry_failed(cx, &event, AckFailure::Expired);
-            cx.emit(Event::BufferExpired { namespace: self.name.clone(), event });
+            self.report_retry_failed(cx, &event, ClientAckFailure::Expired);
+            cx.emit(ClientEvent::BufferExpired { namespace: self.name.clone(), event });
         }
         self.send_retry(cx);
         self.time_out_connect(cx)
@@ -48,7 +48,7 @@ impl Socket {
         let name = event.map_or_else(|| self.acks.remove_sent(id), |event| event.ack);
         if let Some(name) = name {
             let ack = self.ack_id(name);
-            cx.emit(Event::Acked { namespace: self.name.clone(), ack, args });
+            cx.emit(ClientEvent::Acked { namespace: self.name.clone(), ack, args });
         }
         self.send_retry(cx);
     }
@@ -73,7 +73,7 @@ impl Socket {
     /// The link was lost, and the session may be recovered.
     pub(super) fn suspend(&mut self, cx: &mut Context) {
         if let Some(event) = self.retries.suspend(cx.config.retries) {
-            self.report_retry_failed(cx, &event, AckFailure::Disconnected);
+            self.report_retry_failed(cx, &event, ClientAckFailure::Disconnected);
         }
     }
 
@@ -83,14 +83,17 @@ impl Socket {
         let sent: Vec<u64> = self.acks.sent_ids().map(|(_, name)| name).collect();
         for name in sent {
             self.acks.remove(name);
-            self.report_failed(cx, name, AckFailure::Disconnected);
+            self.report_failed(cx, name, ClientAckFailure::Disconnected);
         }
         for event in self.unconfirmed.iter().filter(|event| event.ack.is_none()) {
-            cx.emit(Event::Unconfirmed { namespace: self.name.clone(), event: event.clone() });
+            cx.emit(ClientEvent::Unconfirmed {
+                namespace: self.name.clone(),
+                event: event.clone(),
+            });
         }
         self.unconfirmed.begin(None);
         if let Some(event) = self.retries.lose(cx.config.retries) {
-            self.report_retry_failed(cx, &event, AckFailure::Disconnected);
+            self.report_retry_failed(cx, &event, ClientAckFailure::Disconnected);
         }
     }
 
@@ -101,7 +104,7 @@ impl Socket {
             if let Some(id) = event.ack
                 && self.acks.remove(id)
             {
-                self.report_failed(cx, id, AckFailure::Withdrawn);
+                self.report_failed(cx, id, ClientAckFailure::Withdrawn);
             }
             taken.push(event);
         }
@@ -112,22 +115,22 @@ impl Socket {
     pub(super) fn take_retrying(&mut self, cx: &mut Context) -> Vec<BufferedEvent> {
         let mut taken = Vec::new();
         while let Some(event) = self.retries.pop() {
-            self.report_retry_failed(cx, &event, AckFailure::Withdrawn);
+            self.report_retry_failed(cx, &event, ClientAckFailure::Withdrawn);
             taken.push(event);
         }
         taken
     }
 
-    pub(super) fn report_failed(&self, cx: &mut Context, id: u64, cause: AckFailure) {
+    pub(super) fn report_failed(&self, cx: &mut Context, id: u64, cause: ClientAckFailure) {
         let ack = self.ack_id(id);
-        cx.emit(Event::AckFailed { namespace: self.name.clone(), ack, cause });
+        cx.emit(ClientEvent::AckFailed { namespace: self.name.clone(), ack, cause });
     }
 
     pub(super) fn report_retry_failed(
         &self,
         cx: &mut Context,
         event: &BufferedEvent,
-        cause: AckFailure,
+        cause: ClientAckFailure,
     ) {
         if let Some(id) = event.ack {
             self.report_failed(cx, id, cause);

@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{BufferedEvent, Event, context::Context, socket::Socket};
+use super::{BufferedEvent, ClientEvent, context::Context, socket::Socket};
 use crate::socket::{Args, Encoded, Kind, Packet};
 
 /// The most acknowledgements that one packet asks for.
@@ -105,9 +105,9 @@ impl Socket {
     /// The session was recovered, and another process has sent events in it. It may also have sent the
     /// events that this process has restored and not sent.
     pub(super) fn drop_restored(&mut self, cx: &mut Context, unknown: u64) {
-        cx.emit(Event::SnapshotOutOfDate { namespace: self.name.clone(), unknown });
+        cx.emit(ClientEvent::SnapshotOutOfDate { namespace: self.name.clone(), unknown });
         while let Some(event) = self.buffer.pop_restored() {
-            cx.emit(Event::Unconfirmed { namespace: self.name.clone(), event });
+            cx.emit(ClientEvent::Unconfirmed { namespace: self.name.clone(), event });
         }
     }
 

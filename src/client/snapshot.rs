@@ -217,7 +217,7 @@ impl fmt::Debug for SessionSnapshot {
 /// Why a snapshot was not restored. The client is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RestoreError {
+pub enum ClientRestoreError {
     /// The client already has namespaces.
     #[error("the client already has namespaces")]
     InUse,
@@ -235,13 +235,13 @@ impl Client {
     ///
     /// What the client does later is not in it. So take the snapshot last, when there is no output
     /// left, or store a new one before you carry out each output. A server that counts events notices
-    /// an old snapshot. Then the client reports it ([`Event::SnapshotOutOfDate`]): it does not send
+    /// an old snapshot. Then the client reports it ([`ClientEvent::SnapshotOutOfDate`]): it does not send
     /// events again that may have arrived, and it takes no answer to an unknown event for the answer to
     /// another.
     ///
     /// Takes O(events). The contents of events are shared, not copied.
     ///
-    /// [`Event::SnapshotOutOfDate`]: super::Event::SnapshotOutOfDate
+    /// [`ClientEvent::SnapshotOutOfDate`]: super::ClientEvent::SnapshotOutOfDate
     pub fn snapshot(&self) -> ClientSnapshot {
         let config = &self.cx.config;
         let sessions = self.sockets.values().filter_map(|it| SessionSnapshot::of(it, config));
@@ -284,28 +284,28 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] if the client is in use, if the snapshot is inconsistent, or at a limit. The
+    /// [`ClientRestoreError`] if the client is in use, if the snapshot is inconsistent, or at a limit. The
     /// client is unchanged then.
     pub fn restore(
         &mut self,
         now: Timestamp,
         snapshot: ClientSnapshot,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), ClientRestoreError> {
         self.advance(now);
         if !self.sockets.is_empty() {
-            return Err(RestoreError::InUse);
+            return Err(ClientRestoreError::InUse);
         }
         let config = self.cx.config.clone();
         if snapshot.sessions.len() > config.limits.namespaces {
-            return Err(RestoreError::OverLimits);
+            return Err(ClientRestoreError::OverLimits);
         }
         let mut sockets = BTreeMap::new();
         for session in snapshot.sessions {
             if !session.is_consistent() || sockets.contains_key(&session.namespace) {
-                return Err(RestoreError::Inconsistent);
+                return Err(ClientRestoreError::Inconsistent);
             }
             if !session.respects(&config.limits) {
-                return Err(RestoreError::OverLimits);
+                return Err(ClientRestoreError::OverLimits);
             }
             let name = session.namespace.clone();
             let slot = sockets.len() as u64;

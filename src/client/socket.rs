@@ -4,8 +4,8 @@
 //! connection; any other waits for [`Client::connect`](super::Client::connect).
 
 use super::{
-    AckToken, Auth, AuthRequest, BufferedEvent, ClientLimits, ConnectError, DisconnectReason,
-    Event,
+    Auth, AuthRequest, BufferedEvent, ClientAckToken, ClientDisconnectReason, ClientEvent,
+    ClientLimits, ConnectError,
     acks::AckTable,
     answer::ConnectAnswer,
     buffer::SendBuffer,
@@ -87,7 +87,7 @@ impl Socket {
                 let serial = cx.next_serial();
                 self.state.ask(serial, cx.connect_deadline());
                 let request = AuthRequest { slot: self.slot, serial };
-                cx.emit(Event::AuthRequested { namespace: self.name.clone(), request });
+                cx.emit(ClientEvent::AuthRequested { namespace: self.name.clone(), request });
             }
         }
     }
@@ -125,7 +125,7 @@ impl Socket {
             (Kind::Disconnect, Stage::Joined) => {
                 self.demand.deactivate();
                 self.session.reset();
-                self.leave(cx, DisconnectReason::ServerDisconnect);
+                self.leave(cx, ClientDisconnectReason::ServerDisconnect);
                 Effect::Left
             }
             (Kind::Event { event, ack }, Stage::Joined) => {
@@ -153,7 +153,7 @@ impl Socket {
     }
 
     /// The connection has ended.
-    pub(super) fn handle_closed(&mut self, cx: &mut Context, reason: DisconnectReason) {
+    pub(super) fn handle_closed(&mut self, cx: &mut Context, reason: ClientDisconnectReason) {
         if self.is_connected() {
             self.leave(cx, reason);
         }
@@ -167,7 +167,7 @@ impl Socket {
         match self.state.stage() {
             Stage::Joined => {
                 self.send_disconnect(cx);
-                self.leave(cx, DisconnectReason::ClientDisconnect);
+                self.leave(cx, ClientDisconnectReason::ClientDisconnect);
             }
             Stage::Asking => self.state.reset(),
             Stage::Idle | Stage::Joining | Stage::Leaving => {
@@ -234,12 +234,15 @@ impl Socket {
             return;
         }
         if self.unreadable.note(self.session.received(), cx.config.limits.refusals) {
-            self.give_up_session(cx, Event::ReplayUnreadable { namespace: self.name.clone() });
+            self.give_up_session(
+                cx,
+                ClientEvent::ReplayUnreadable { namespace: self.name.clone() },
+            );
         }
     }
 
     /// Gives the session up and reports it: the next CONNECT asks for a new one.
-    pub(super) fn give_up_session(&mut self, cx: &mut Context, event: Event) {
+    pub(super) fn give_up_session(&mut self, cx: &mut Context, event: ClientEvent) {
         self.session.reset();
         self.state.drop_replay();
         cx.emit(event);
@@ -253,7 +256,7 @@ impl Socket {
         match self.state.time_out(cx.now) {
             Some(Unanswered::Asking | Unanswered::Joining) => {
                 let error = ConnectError::Timeout;
-                cx.emit(Event::ConnectError { namespace: self.name.clone(), error });
+                cx.emit(ClientEvent::ConnectError { namespace: self.name.clone(), error });
                 true
             }
             Some(Unanswered::Leaving) => self.is_active(),
@@ -298,7 +301,7 @@ impl Socket {
         };
         let is_counted = self.unconfirmed.is_counted() || answer.received.is_some();
         self.state.reset();
-        self.report_left(cx, DisconnectReason::SessionReplaced);
+        self.report_left(cx, ClientDisconnectReason::SessionReplaced);
         // Where events are not counted, acknowledgements still come on this connection.
         self.enter(cx, answer, is_counted);
         Effect::Answered
@@ -313,7 +316,7 @@ impl Socket {
         if is_other {
             self.resume(cx, received);
         }
-        cx.emit(Event::Connected { namespace: self.name.clone(), id, recovered });
+        cx.emit(ClientEvent::Connected { namespace: self.name.clone(), id, recovered });
         for (event, ack) in replay.events {
             self.deliver(cx, event, ack);
         }
@@ -332,8 +335,8 @@ impl Socket {
     fn deliver(&mut self, cx: &mut Context, event: socket::Event, ack: Option<u64>) {
         let offset = self.session.advance(&event);
         let generation = self.session.generation();
-        let ack = ack.map(|id| AckToken { slot: self.slot, generation, id });
-        let event = Event::Received { namespace: self.name.clone(), event, ack };
+        let ack = ack.map(|id| ClientAckToken { slot: self.slot, generation, id });
+        let event = ClientEvent::Received { namespace: self.name.clone(), event, ack };
         cx.deliver(event, offset.map(|offset| (generation, offset)));
     }
 
@@ -347,7 +350,7 @@ impl Socket {
         };
         let bytes = replay.bytes.saturating_add(size);
         if replay.events.len() >= limits.replayed_events || bytes > limits.replayed_bytes {
-            self.give_up_session(cx, Event::ReplayOverflow { namespace: self.name.clone() });
+            self.give_up_session(cx, ClientEvent::ReplayOverflow { namespace: self.name.clone() });
             return Effect::Abort;
         }
         replay.bytes = bytes;
@@ -358,7 +361,7 @@ impl Socket {
     fn fail(&mut self, cx: &mut Context, error: ConnectError) -> Effect {
         self.demand.deactivate();
         self.state.reset();
-        cx.emit(Event::ConnectError { namespace: self.name.clone(), error });
+        cx.emit(ClientEvent::ConnectError { namespace: self.name.clone(), error });
         Effect::Left
     }
 
@@ -371,7 +374,7 @@ impl Socket {
 
     /// The namespace is not joined any more. What was not sent is kept. What was sent and not
     /// answered has failed (C7), unless a server that counts events may still recover the session.
-    fn leave(&mut self, cx: &mut Context, reason: DisconnectReason) {
+    fn leave(&mut self, cx: &mut Context, reason: ClientDisconnectReason) {
         self.state.reset();
         self.report_left(cx, reason);
         if self.session.is_recoverable() && self.unconfirmed.is_counted() {
@@ -381,8 +384,8 @@ impl Socket {
         }
     }
 
-    fn report_left(&self, cx: &mut Context, reason: DisconnectReason) {
+    fn report_left(&self, cx: &mut Context, reason: ClientDisconnectReason) {
         let (namespace, rejoins) = (self.name.clone(), self.is_active());
-        cx.emit(Event::Disconnected { namespace, reason, rejoins });
+        cx.emit(ClientEvent::Disconnected { namespace, reason, rejoins });
     }
 }

@@ -12,7 +12,7 @@
 //! event on the connection.
 
 use super::{
-    AckFailure, BufferedEvent, Event, Undeliverable, context::Context, socket::Socket,
+    BufferedEvent, ClientAckFailure, ClientEvent, Undeliverable, context::Context, socket::Socket,
     suspect::Suspect,
 };
 use crate::socket::{Encoded, NamespaceName};
@@ -102,17 +102,17 @@ impl Socket {
                 return self.give_up_retry(cx, cause);
             }
             if self.acks.remove(name) {
-                self.report_failed(cx, name, AckFailure::Undeliverable);
+                self.report_failed(cx, name, ClientAckFailure::Undeliverable);
             }
         }
-        cx.emit(Event::Undeliverable { namespace: self.name.clone(), event, cause });
+        cx.emit(ClientEvent::Undeliverable { namespace: self.name.clone(), event, cause });
     }
 
     /// Gives up the head of the retry queue.
     pub(super) fn give_up_retry(&mut self, cx: &mut Context, cause: Undeliverable) {
         if let Some(event) = self.retries.pop() {
-            self.report_retry_failed(cx, &event, AckFailure::Undeliverable);
-            cx.emit(Event::Undeliverable { namespace: self.name.clone(), event, cause });
+            self.report_retry_failed(cx, &event, ClientAckFailure::Undeliverable);
+            cx.emit(ClientEvent::Undeliverable { namespace: self.name.clone(), event, cause });
         }
     }
 }

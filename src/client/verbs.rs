@@ -57,7 +57,7 @@ impl Client {
         Ok(name)
     }
 
-    /// Answers [`Event::AuthRequested`](super::Event::AuthRequested). Returns false if the connection was
+    /// Answers [`ClientEvent::AuthRequested`](super::ClientEvent::AuthRequested). Returns false if the connection was
     /// lost in the meantime. Then there will be another request.
     ///
     /// # Errors
@@ -65,9 +65,9 @@ impl Client {
     /// [`JoinError::AuthNotAnObject`] if `auth` is not an object. The request can still be answered.
     ///
     /// ```
-    /// # use socketio_proto::{Timestamp, client::{Client, Event}, socket::Json};
-    /// fn handle_event(client: &mut Client, now: Timestamp, event: Event) {
-    ///     if let Event::AuthRequested { request, .. } = event {
+    /// # use socketio_proto::{Timestamp, client::{Client, ClientEvent}, socket::Json};
+    /// fn handle_event(client: &mut Client, now: Timestamp, event: ClientEvent) {
+    ///     if let ClientEvent::AuthRequested { request, .. } = event {
     ///         let auth = Json::from_text(r#"{"token":"new"}"#).expect("valid JSON");
     ///         client.provide_auth(now, request, &auth).expect("an object");
     ///     }
@@ -166,7 +166,7 @@ impl Client {
             socket.demand.deactivate();
         }
         self.close_if_unused();
-        let reason = super::DisconnectReason::ForcedClose;
+        let reason = super::ClientDisconnectReason::ForcedClose;
         for socket in self.sockets.values_mut() {
             // The connection may still be sending what is queued.
             socket.handle_closed(&mut self.cx, reason);

@@ -126,7 +126,7 @@ impl ClientConfig {
     }
 
     /// Time that the server has to answer a CONNECT, and the application to answer
-    /// [`Event::AuthRequested`](crate::client::Event::AuthRequested). Default 20 s. The reference waits
+    /// [`ClientEvent::AuthRequested`](crate::client::ClientEvent::AuthRequested). Default 20 s. The reference waits
     /// forever (C5).
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
@@ -272,13 +272,13 @@ pub struct ClientLimits {
     /// Binary attachments in one event or acknowledgement that the client sends. Default 10, which
     /// is what servers of this crate and official servers with socket.io-parser 4.2.6 or later
     /// accept. The emit is refused
-    /// ([`EmitError::TooManyAttachments`](crate::client::EmitError::TooManyAttachments)). If it is
+    /// ([`ClientEmitError::TooManyAttachments`](crate::client::ClientEmitError::TooManyAttachments)). If it is
     /// higher than the limit of the server, the server closes the connection: see `refusals`.
     pub sent_attachments: usize,
     /// How often in a row the server may close the connection because of the same event before that
-    /// event is given up ([`Undeliverable`](crate::client::Event::Undeliverable)), and how often in
+    /// event is given up ([`Undeliverable`](crate::client::ClientEvent::Undeliverable)), and how often in
     /// a row the client may fail to read what a session continues with before it gives the session
-    /// up ([`ReplayUnreadable`](crate::client::Event::ReplayUnreadable)). Default 3. The higher it
+    /// up ([`ReplayUnreadable`](crate::client::ClientEvent::ReplayUnreadable)). Default 3. The higher it
     /// is, the longer the events behind that one wait.
     pub refusals: u32,
     /// Binary attachments in one incoming packet. Default 10. More are a parse error.

@@ -83,6 +83,7 @@ pub struct ServerConfig {
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: every selection of the two transports")]
 pub enum Transports {
     /// HTTP long-polling and WebSocket: the default.
     Both,

@@ -23,7 +23,7 @@ pub struct RecoveryConfig {
     /// How long a session is kept after it has lost its connection. Default 2 minutes.
     pub max_disconnection: Duration,
     /// Whether a recovering client is accepted without a
-    /// [`ConnectRequested`](crate::hub::Event::ConnectRequested). Default false: the application
+    /// [`ConnectRequested`](crate::hub::ServerEvent::ConnectRequested). Default false: the application
     /// decides about every CONNECT, and nothing is replayed before it has accepted.
     ///
     /// With `true` a user whom the application has blocked meanwhile, and whose parked session it
@@ -54,7 +54,7 @@ pub struct RecoveryConfig {
     /// more is refused.
     pub replay_bytes: usize,
     /// How often in a row a client may close its connection right after the same replay before its
-    /// session is given up ([`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent)).
+    /// session is given up ([`RecoveryRefusal::PoisonEvent`](crate::recovery::RecoveryRefusal::PoisonEvent)).
     /// Default 5. Such a client rejects an event of the replay. Without a bound it would do so
     /// forever, and the events behind that one would never arrive.
     ///
@@ -142,6 +142,7 @@ impl RecoveryConfig {
 
 /// The order of the CONNECT answer and the missed packets in a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReplayOrder {
     /// CONNECT, then the missed packets, then live ones. A connection that breaks in the middle of
     /// the replay causes neither loss nor duplicates.

@@ -6,7 +6,7 @@ use super::{ServerConnection, upgrade::Probe};
 use crate::Timestamp;
 
 impl ServerConnection {
-    /// Returns when [`Input::Timeout`](super::Input::Timeout) is due. While there is output, the deadline is in the past.
+    /// Returns when [`EngineInput::Timeout`](super::EngineInput::Timeout) is due. While there is output, the deadline is in the past.
     /// After a timeout at the deadline, and with no output left, it is in the future, or `None`.
     ///
     /// ```
@@ -19,9 +19,9 @@ impl ServerConnection {
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
     /// let ping = session.deadline().ok_or("a session always waits for something")?;
-    /// session.handle_input(ping, Input::Timeout);
+    /// session.handle_input(ping, EngineInput::Timeout);
     /// let frame = Frame::Text("2".into());
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// assert!(session.deadline() > Some(ping), "the pong");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

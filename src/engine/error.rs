@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Text or bytes that are not an Engine.IO packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum DecodeError {
+pub enum EngineDecodeError {
     /// The input is empty. Even a packet without a payload has a type.
     #[error("empty packet")]
     Empty,
@@ -88,7 +88,7 @@ pub enum CloseReason {
     ForcedClose,
     /// The peer sent something that is not a packet.
     #[error("parse error: {0}")]
-    ParseError(DecodeError),
+    ParseError(EngineDecodeError),
     /// The peer reads more slowly than the server sends, and its queue is full.
     #[error("send queue over its limit: the peer reads too slowly, or the limits are too low")]
     Overflow,

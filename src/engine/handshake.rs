@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::DecodeError;
+use super::EngineDecodeError;
 use crate::{EngineId, ServerConfig, Transports, transport::Transport};
 
 /// The JSON of the open packet: what the server tells the client about the session.
@@ -15,14 +15,14 @@ use crate::{EngineId, ServerConfig, Transports, transport::Transport};
 /// Durations are in milliseconds, `max_payload` in bytes.
 ///
 /// ```
-/// use socketio_proto::engine::{Frame, Open, Packet, Transport};
+/// use socketio_proto::engine::{EnginePacket, Frame, Open, Transport};
 ///
 /// let json = r#"{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}"#;
-/// let Packet::Open(open) = Packet::decode(Frame::Text(format!("0{json}").into()))? else {
+/// let EnginePacket::Open(open) = EnginePacket::decode(Frame::Text(format!("0{json}").into()))? else {
 ///     unreachable!("it begins with 0");
 /// };
 /// assert_eq!((open.ping_interval, open.upgrades.as_slice()), (25_000, &[Transport::WebSocket][..]));
-/// # Ok::<(), socketio_proto::engine::DecodeError>(())
+/// # Ok::<(), socketio_proto::engine::EngineDecodeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,8 +69,8 @@ impl Open {
         }
     }
 
-    pub(super) fn decode(json: &str) -> Result<Self, DecodeError> {
-        serde_json::from_str(json).map_err(|_| DecodeError::InvalidOpen)
+    pub(super) fn decode(json: &str) -> Result<Self, EngineDecodeError> {
+        serde_json::from_str(json).map_err(|_| EngineDecodeError::InvalidOpen)
     }
 
     pub(super) fn encode(&self) -> ByteString {
@@ -110,6 +110,7 @@ pub struct Query {
 
 /// The `sid` of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: an id has the form of one, or not")]
 pub enum QuerySid {
     /// It has the form of an id.
     Id(EngineId),

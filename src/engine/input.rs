@@ -12,7 +12,8 @@ use crate::{WireId, redacted};
 /// An input for a wire that the session does not hold is ignored, so late inputs for finished wires
 /// do no harm.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Input {
+#[non_exhaustive]
+pub enum EngineInput {
     /// A GET arrived.
     Poll {
         /// The exchange.
@@ -22,8 +23,8 @@ pub enum Input {
     Post {
         /// The exchange.
         wire: WireId,
-        /// The body, or `None` if it is still being received: then [`Input::Body`] or
-        /// [`Input::WireClosed`] follows.
+        /// The body, or `None` if it is still being received: then [`EngineInput::Body`] or
+        /// [`EngineInput::WireClosed`] follows.
         body: Option<Bytes>,
         /// Whether its `Content-Type` is exactly `application/octet-stream`.
         binary: bool,
@@ -60,7 +61,7 @@ pub enum Input {
         wire: WireId,
     },
     /// A close frame of the WebSocket protocol arrived: the peer has closed the WebSocket on
-    /// purpose; it was not lost with the network. [`Input::WireClosed`] follows.
+    /// purpose; it was not lost with the network. [`EngineInput::WireClosed`] follows.
     CloseFrame {
         /// The WebSocket.
         wire: WireId,
@@ -75,7 +76,7 @@ pub enum Input {
     Timeout,
 }
 
-impl fmt::Debug for Input {
+impl fmt::Debug for EngineInput {
     /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {

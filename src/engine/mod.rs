@@ -1,6 +1,6 @@
 //! Engine.IO v4: one session over HTTP long-polling and WebSocket, either side.
 //!
-//! This layer handles the handshake, the [packets](Packet) and their two encodings, the heartbeat,
+//! This layer handles the handshake, the [packets](EnginePacket) and their two encodings, the heartbeat,
 //! the upgrade from polling to WebSocket, the close sequence, and the queue of packets that the
 //! peer has not taken yet. It never sees a socket or a clock, and it does not know what its
 //! messages mean.
@@ -27,30 +27,30 @@
 //!        Ended ◀────────────────────────────────────────┘
 //! ```
 //!
-//! An arrow is an [`Input`], a frame (`5`) or a call (`close()`). *Something left* means a close
+//! An arrow is an [`EngineInput`], a frame (`5`) or a call (`close()`). *Something left* means a close
 //! packet for a peer without a waiting GET, or packets for a paused WebSocket. Closing keeps the
 //! transport. Everything that leads to Ended from another state leads there from Closing as well.
 //!
 //! # Driving it
 //!
 //! 1. [`verify`] every request. A handshake becomes a [`ServerConnection::new`]; a request of a
-//!    session becomes an [`Input`] to it.
+//!    session becomes an [`EngineInput`] to it.
 //! 2. After any number of calls, take outputs with [`ServerConnection::poll_output`] until there
 //!    are none, and carry them out. When you do that does not change what is sent, with two
 //!    intended exceptions: packets that were not taken count against the [limits](crate::Limits),
 //!    and [`pause`](ServerConnection::pause) holds them back.
-//! 3. Give [`Input::Timeout`] at [`ServerConnection::deadline`]. Every call may change the
+//! 3. Give [`EngineInput::Timeout`] at [`ServerConnection::deadline`]. Every call may change the
 //!    deadline.
-//! 4. The session is over when you have taken [`Event::Closed`]. Drop it when no output is left.
+//! 4. The session is over when you have taken [`EngineEvent::Closed`]. Drop it when no output is left.
 //!    Answer a request that still arrives for it with code 1.
 //!
-//! Each wire of the session gets exactly one final output, [`Output::Respond`] or
-//! [`Output::Close`], unless the peer closes it first. See the [rules of
+//! Each wire of the session gets exactly one final output, [`EngineOutput::Respond`] or
+//! [`EngineOutput::Close`], unless the peer closes it first. See the [rules of
 //! driving](crate::guide#rules-of-driving) for the rest.
 //!
 //! # Time
 //!
-//! A session sees no socket. So give it what has arrived before you give [`Input::Timeout`]: read
+//! A session sees no socket. So give it what has arrived before you give [`EngineInput::Timeout`]: read
 //! the clock, read the sockets once more, and pass that moment with the data and with the timeout.
 //! Then whatever a peer sent in time counts, however busy the process was.
 //!
@@ -112,20 +112,20 @@ mod websocket;
 
 pub use crate::transport::Transport;
 pub use client::{
-    ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientInput, ClientOutput,
-    ClientStart,
+    ClientCloseReason, ClientConnection, ClientFault, ClientInput, ClientStart, EngineClientEvent,
+    EngineClientOutput,
 };
 pub(crate) use close_code::TRY_AGAIN_LATER;
 pub use close_code::close_text;
 pub use cors::{Cors, Fields};
-pub use error::{CloseReason, DecodeError, SendError, TransportFault};
+pub use error::{CloseReason, EngineDecodeError, SendError, TransportFault};
 pub(crate) use fifo::Rare;
 pub use handshake::{Open, Query, QuerySid};
-pub use input::Input;
-pub use output::{Event, Output};
-pub use packet::{Frame, Packet, Payload};
+pub use input::EngineInput;
+pub use output::{EngineEvent, EngineOutput};
+pub use packet::{EnginePacket, Frame, Payload};
 pub use payload::{PayloadReader, PayloadWriter};
 pub use response::Response;
 pub use server::ServerConnection;
-pub use verify::{ErrorCode, Method, Refusal, RequestHead, Verified, verify};
+pub use verify::{ErrorCode, Method, RequestHead, RequestRefusal, Verified, verify};
 pub use websocket::{WebSocketRequest, WebSocketResponse};

@@ -5,7 +5,8 @@ use crate::WireId;
 
 /// Something to do. The order is binding for each wire, and among events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
+#[non_exhaustive]
+pub enum EngineOutput {
     /// Answer the HTTP exchange. The wire is finished.
     Respond {
         /// The exchange.
@@ -29,13 +30,13 @@ pub enum Output {
         code: Option<u16>,
     },
     /// Report an event to the layer above.
-    Event(Event),
+    Event(EngineEvent),
 }
 
 /// What a session reports to the layer above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum EngineEvent {
     /// The session moved from polling to WebSocket.
     Upgraded,
     /// A message arrived. A text may be a slice of the frame or POST body that carried it.

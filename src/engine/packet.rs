@@ -10,11 +10,12 @@ use base64::{
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{DecodeError, Open};
+use super::{EngineDecodeError, Open};
 use crate::redacted;
 
 /// The content of a message packet, for the layer above.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: the two kinds of messages")]
 pub enum Payload {
     /// Text.
     Text(ByteString),
@@ -25,6 +26,7 @@ pub enum Payload {
 /// An encoded packet, as one WebSocket message. Cloning it does not copy its bytes, so a broadcast
 /// is encoded only once.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: the two kinds of WebSocket messages")]
 pub enum Frame {
     /// A text frame: the type of the packet as a digit, then its payload.
     Text(ByteString),
@@ -75,16 +77,19 @@ impl Frame {
 
 /// An Engine.IO packet, revision 4.
 ///
-/// ```
-/// use socketio_proto::engine::{Frame, Packet, Payload};
+/// The set of packet types is closed: a revision that adds one is another protocol.
 ///
-/// let packet = Packet::decode(Frame::Text("4hello".into()))?;
-/// assert_eq!(packet, Packet::Message(Payload::Text("hello".into())));
+/// ```
+/// use socketio_proto::engine::{EnginePacket, Frame, Payload};
+///
+/// let packet = EnginePacket::decode(Frame::Text("4hello".into()))?;
+/// assert_eq!(packet, EnginePacket::Message(Payload::Text("hello".into())));
 /// assert_eq!(packet.encode(), Frame::Text("4hello".into()));
-/// # Ok::<(), socketio_proto::engine::DecodeError>(())
+/// # Ok::<(), socketio_proto::engine::EngineDecodeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet {
+#[expect(clippy::exhaustive_enums, reason = "closed: the packet types of the revision")]
+pub enum EnginePacket {
     /// `0`: the handshake, server to client.
     Open(Open),
     /// `1`: the sender closes the session.
@@ -107,7 +112,7 @@ pub enum Packet {
     Noop,
 }
 
-impl Packet {
+impl EnginePacket {
     /// Decodes one WebSocket frame. A text message is a slice of the frame, not a copy.
     ///
     /// A text frame that starts with `b` is a binary message in base64. A payload of a packet type
@@ -115,8 +120,8 @@ impl Packet {
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if the frame is not a packet.
-    pub fn decode(frame: Frame) -> Result<Self, DecodeError> {
+    /// [`EngineDecodeError`] if the frame is not a packet.
+    pub fn decode(frame: Frame) -> Result<Self, EngineDecodeError> {
         match frame {
             Frame::Text(text) => Self::decode_text(&text),
             Frame::Binary(bytes) => Ok(Self::Message(Payload::Binary(bytes))),
@@ -146,10 +151,10 @@ impl Packet {
     }
 
     /// Decodes one text frame or one record of a polling body.
-    pub(super) fn decode_text(text: &ByteString) -> Result<Self, DecodeError> {
+    pub(super) fn decode_text(text: &ByteString) -> Result<Self, EngineDecodeError> {
         let mut rest = text.chars();
         let Some(kind) = rest.next() else {
-            return Err(DecodeError::Empty);
+            return Err(EngineDecodeError::Empty);
         };
         let rest = rest.as_str();
         Ok(match kind {
@@ -161,7 +166,7 @@ impl Packet {
             '5' => Self::Upgrade,
             '6' => Self::Noop,
             'b' => Self::Message(Payload::Binary(decode_base64(rest)?)),
-            unknown => return Err(DecodeError::UnknownType(unknown)),
+            unknown => return Err(EngineDecodeError::UnknownType(unknown)),
         })
     }
 }
@@ -180,8 +185,8 @@ pub(super) fn push_base64(bytes: &[u8], body: &mut Vec<u8>) {
     debug_assert!(matches!(written, Some(Ok(_))), "the space was made to measure");
 }
 
-fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
-    let bytes = BASE64.decode(text).map_err(|_| DecodeError::InvalidBase64)?;
+fn decode_base64(text: &str) -> Result<Bytes, EngineDecodeError> {
+    let bytes = BASE64.decode(text).map_err(|_| EngineDecodeError::InvalidBase64)?;
     // The decoder over-estimates; what is kept must be exactly sized.
     Ok(Bytes::from(bytes.into_boxed_slice()))
 }

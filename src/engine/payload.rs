@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    DecodeError, Frame, Packet,
+    EngineDecodeError, EnginePacket, Frame,
     packet::{base64_len, push_base64},
 };
 
@@ -19,17 +19,17 @@ const SEPARATOR: u8 = 0x1e;
 /// be trusted. An empty body counts as one invalid packet.
 ///
 /// ```
-/// use socketio_proto::engine::{Packet, Payload, PayloadReader};
+/// use socketio_proto::engine::{EnginePacket, Payload, PayloadReader};
 ///
 /// let body = "4hello\u{1e}bAQID\u{1e}3".into();
 /// let packets: Result<Vec<_>, _> = PayloadReader::new(body).collect();
 /// let expected = vec![
-///     Packet::Message(Payload::Text("hello".into())),
-///     Packet::Message(Payload::Binary(vec![1, 2, 3].into())),
-///     Packet::Pong { probe: false },
+///     EnginePacket::Message(Payload::Text("hello".into())),
+///     EnginePacket::Message(Payload::Binary(vec![1, 2, 3].into())),
+///     EnginePacket::Pong { probe: false },
 /// ];
 /// assert_eq!(packets?, expected);
-/// # Ok::<(), socketio_proto::engine::DecodeError>(())
+/// # Ok::<(), socketio_proto::engine::EngineDecodeError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PayloadReader {
@@ -43,14 +43,14 @@ impl PayloadReader {
     }
 
     /// Takes the next packet without decoding it. The iteration ends after one that is not UTF-8.
-    pub(super) fn next_text(&mut self) -> Option<Result<ByteString, DecodeError>> {
+    pub(super) fn next_text(&mut self) -> Option<Result<ByteString, EngineDecodeError>> {
         let mut record = self.rest.take()?;
         if let Some(end) = find_separator(&record) {
             let mut rest = record.split_off(end);
             bytes::Buf::advance(&mut rest, 1);
             self.rest = Some(rest);
         }
-        let text = ByteString::try_from(record).map_err(|_| DecodeError::InvalidUtf8);
+        let text = ByteString::try_from(record).map_err(|_| EngineDecodeError::InvalidUtf8);
         if text.is_err() {
             self.rest = None;
         }
@@ -69,10 +69,10 @@ fn find_separator(bytes: &[u8]) -> Option<usize> {
 }
 
 impl Iterator for PayloadReader {
-    type Item = Result<Packet, DecodeError>;
+    type Item = Result<EnginePacket, EngineDecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let packet = self.next_text()?.and_then(|text| Packet::decode_text(&text));
+        let packet = self.next_text()?.and_then(|text| EnginePacket::decode_text(&text));
         if packet.is_err() {
             self.rest = None;
         }

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Frame, Packet, PayloadWriter, packet::base64_len, payload::len_with};
+use super::{EnginePacket, Frame, PayloadWriter, packet::base64_len, payload::len_with};
 use crate::Limits;
 
 /// Packets that the peer has not taken yet, in order.
@@ -62,7 +62,7 @@ impl Entry {
         match self {
             Self::Text { text, account } => (Frame::Text(text), account),
             Self::Binary { bytes, account } => (Frame::Binary(bytes), account),
-            Self::Ping { .. } => (Packet::Ping { probe: false }.encode(), Account::Exempt),
+            Self::Ping { .. } => (EnginePacket::Ping { probe: false }.encode(), Account::Exempt),
         }
     }
 

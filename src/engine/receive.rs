@@ -5,8 +5,8 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    CloseReason, DecodeError, Event, Frame, Packet, PayloadReader, Refusal, Response,
-    ServerConnection, TransportFault,
+    CloseReason, EngineDecodeError, EngineEvent, EnginePacket, Frame, PayloadReader,
+    RequestRefusal, Response, ServerConnection, TransportFault,
     close_code::TOO_FAST,
     handshake::upgradable,
     heartbeat::Beat,
@@ -24,7 +24,7 @@ const TOO_MANY_REQUESTS: u16 = 429;
 impl ServerConnection {
     pub(super) fn handle_poll(&mut self, wire: WireId) {
         if self.is_closed() {
-            return self.refuse(wire, &Refusal::unknown_session());
+            return self.refuse(wire, &RequestRefusal::unknown_session());
         }
         if !self.charge(0) {
             return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
@@ -32,13 +32,13 @@ impl ServerConnection {
         match self.state.hold_get(wire) {
             Hold::Held => self.answer_get(),
             Hold::Overlap => self.reject(wire, 400, TransportFault::OverlappingPoll),
-            Hold::NotPolling => self.refuse(wire, &Refusal::bad_request()),
+            Hold::NotPolling => self.refuse(wire, &RequestRefusal::bad_request()),
         }
     }
 
     pub(super) fn handle_post(&mut self, wire: WireId, body: Option<Bytes>, binary: bool) {
         if self.is_closed() {
-            return self.refuse(wire, &Refusal::unknown_session());
+            return self.refuse(wire, &RequestRefusal::unknown_session());
         }
         if !self.charge(0) {
             return self.respond(wire, Response::empty(TOO_MANY_REQUESTS));
@@ -48,7 +48,7 @@ impl ServerConnection {
             Hold::Overlap => {
                 return self.reject(wire, 400, TransportFault::OverlappingPost);
             }
-            Hold::NotPolling => return self.refuse(wire, &Refusal::bad_request()),
+            Hold::NotPolling => return self.refuse(wire, &RequestRefusal::bad_request()),
         }
         if binary {
             self.state.take_post(wire);
@@ -85,7 +85,7 @@ impl ServerConnection {
 
     pub(super) fn handle_other_method(&mut self, wire: WireId) {
         if self.is_closed() {
-            return self.refuse(wire, &Refusal::unknown_session());
+            return self.refuse(wire, &RequestRefusal::unknown_session());
         }
         let status = if self.charge(0) { 500 } else { TOO_MANY_REQUESTS };
         self.respond(wire, Response::empty(status));
@@ -133,7 +133,7 @@ impl ServerConnection {
             return;
         };
         match probe.handle_frame(self.rest.now, frame, max_payload) {
-            ProbeStep::Answer => self.send_aside(wire, &Packet::Pong { probe: true }),
+            ProbeStep::Answer => self.send_aside(wire, &EnginePacket::Pong { probe: true }),
             ProbeStep::Upgrade => self.upgrade(),
             ProbeStep::Fail { code } => self.drop_probe(code),
         }
@@ -207,10 +207,10 @@ impl ServerConnection {
     }
 
     /// Handles one packet; `None` stands for an open packet.
-    fn receive(&mut self, packet: Result<Option<Packet>, DecodeError>) {
+    fn receive(&mut self, packet: Result<Option<EnginePacket>, EngineDecodeError>) {
         if !self.is_open() {
             // If the peer closes as well, there is nothing to wait for.
-            if packet == Ok(Some(Packet::Close)) {
+            if packet == Ok(Some(EnginePacket::Close)) {
                 self.end(CloseReason::TransportClose);
             }
             return;
@@ -219,32 +219,37 @@ impl ServerConnection {
             Ok(packet) => packet,
             Err(error) => return self.end(CloseReason::ParseError(error)),
         };
-        if let Some(Packet::Pong { .. }) = packet {
+        if let Some(EnginePacket::Pong { .. }) = packet {
             return self.rest.heartbeat.handle_pong(self.rest.now, &self.config);
         }
         self.rest.heartbeat.handle_packet(self.rest.now, &self.config);
         match packet {
-            Some(Packet::Message(payload)) => self.emit(Event::Message(payload)),
-            Some(Packet::Close) => {
+            Some(EnginePacket::Message(payload)) => self.emit(EngineEvent::Message(payload)),
+            Some(EnginePacket::Close) => {
                 self.state.leave();
                 self.end(CloseReason::TransportClose);
             }
-            Some(Packet::Ping { .. }) => {
+            Some(EnginePacket::Ping { .. }) => {
                 self.end(CloseReason::TransportError(TransportFault::HeartbeatDirection));
             }
             // The reference ignores them as well.
-            Some(Packet::Open(_) | Packet::Pong { .. } | Packet::Upgrade | Packet::Noop) | None => {
-            }
+            Some(
+                EnginePacket::Open(_)
+                | EnginePacket::Pong { .. }
+                | EnginePacket::Upgrade
+                | EnginePacket::Noop,
+            )
+            | None => {}
         }
     }
 
     fn upgrade(&mut self) {
         // A well-behaved client has no GET left: it waited for the last one to complete.
         if let Some(wire) = self.state.upgrade() {
-            self.respond(wire, Response::packets(encoded(&Packet::Close)));
+            self.respond(wire, Response::packets(encoded(&EnginePacket::Close)));
         }
         let Some(closing) = self.state.closing() else {
-            return self.emit(Event::Upgraded);
+            return self.emit(EngineEvent::Upgraded);
         };
         // The client does not poll any more. It gets the rest over the WebSocket, which is then
         // closed; that replaces the close packet.
@@ -264,16 +269,16 @@ impl ServerConnection {
     }
 
     /// Answers a request that does not fit the session. The session continues.
-    fn refuse(&mut self, wire: WireId, refusal: &Refusal) {
+    fn refuse(&mut self, wire: WireId, refusal: &RequestRefusal) {
         self.respond(wire, refusal.response(false));
     }
 }
 
 /// Decodes a packet of a client. Returns `None` for an open packet, which means nothing when a
 /// client sends it, so its JSON is not read.
-fn decode(frame: Frame) -> Result<Option<Packet>, DecodeError> {
+fn decode(frame: Frame) -> Result<Option<EnginePacket>, EngineDecodeError> {
     match &frame {
         Frame::Text(text) if text.starts_with('0') => Ok(None),
-        Frame::Text(_) | Frame::Binary(_) => Packet::decode(frame).map(Some),
+        Frame::Text(_) | Frame::Binary(_) => EnginePacket::decode(frame).map(Some),
     }
 }

@@ -12,9 +12,9 @@ use crate::redacted;
 /// header fields of CORS.
 ///
 /// ```
-/// use socketio_proto::engine::Refusal;
+/// use socketio_proto::engine::RequestRefusal;
 ///
-/// let response = Refusal::unknown_session().response(false);
+/// let response = RequestRefusal::unknown_session().response(false);
 /// assert_eq!(response.status, 400);
 /// assert_eq!(response.body, r#"{"code":1,"message":"Session ID unknown"}"#);
 /// ```

@@ -1,6 +1,8 @@
 //! Sending to the peer of a session, and the limits on what waits for it.
 
-use super::{CloseReason, Frame, Packet, Payload, SendError, ServerConnection, queue::Account};
+use super::{
+    CloseReason, EnginePacket, Frame, Payload, SendError, ServerConnection, queue::Account,
+};
 
 impl ServerConnection {
     /// Sends a message.
@@ -22,11 +24,11 @@ impl ServerConnection {
     /// # session.poll_output();
     /// session.send(Payload::Binary(vec![1, 2, 3].into()))?;
     /// let frame = Frame::Binary(vec![1, 2, 3].into());
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
-        self.send_frame(Packet::Message(payload).encode())
+        self.send_frame(EnginePacket::Message(payload).encode())
     }
 
     /// Sends an encoded message. A broadcast encodes a message once for all its recipients.
@@ -52,11 +54,11 @@ impl ServerConnection {
     /// # let config = Arc::new(ServerConfig::new());
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
-    /// let frame = Packet::Message(Payload::Text("to everyone".into())).encode();
+    /// let frame = EnginePacket::Message(Payload::Text("to everyone".into())).encode();
     /// for session in [&mut session] {
     ///     session.send_frame(frame.clone())?; // Cloning does not copy the text.
     /// }
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
     use crate::{
         EngineId, Limits, ServerConfig, Timestamp, WireId,
-        engine::{Event, Transport},
+        engine::{EngineEvent, Transport},
     };
 
     #[test]
@@ -182,6 +184,9 @@ mod tests {
         session.send_answer(answer.clone());
         assert!(session.is_open());
         session.send_answer(answer);
-        assert_eq!(session.poll_event(), Some(Event::Closed { reason: CloseReason::Overflow }));
+        assert_eq!(
+            session.poll_event(),
+            Some(EngineEvent::Closed { reason: CloseReason::Overflow })
+        );
     }
 }

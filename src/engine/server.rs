@@ -7,7 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    CloseReason, Event, Frame, Input, Open, Output, Packet, Response, Transport,
+    CloseReason, EngineEvent, EngineInput, EngineOutput, EnginePacket, Frame, Open, Response,
+    Transport,
     fifo::{Fifo, Rare},
     heartbeat::Heartbeat,
     queue::{Account, SendQueue},
@@ -21,22 +22,22 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Gr
 ///
 /// ```
 /// use std::sync::Arc;
-/// use socketio_proto::engine::{Event, Frame, Input, Output, Payload, ServerConnection, Transport};
+/// use socketio_proto::engine::{EngineEvent, EngineInput, EngineOutput, Frame, Payload, ServerConnection, Transport};
 /// use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
 ///
 /// let config = Arc::new(ServerConfig::new());
 /// let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
 /// let (now, wire) = (Timestamp::ZERO, WireId(1));
 /// let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-/// assert!(matches!(session.poll_output(), Some(Output::Send { .. })), "the open packet");
+/// assert!(matches!(session.poll_output(), Some(EngineOutput::Send { .. })), "the open packet");
 ///
-/// session.handle_input(now, Input::Frame { wire, frame: Frame::Text("4ping?".into()) });
-/// let message = Event::Message(Payload::Text("ping?".into()));
-/// assert_eq!(session.poll_output(), Some(Output::Event(message)));
+/// session.handle_input(now, EngineInput::Frame { wire, frame: Frame::Text("4ping?".into()) });
+/// let message = EngineEvent::Message(Payload::Text("ping?".into()));
+/// assert_eq!(session.poll_output(), Some(EngineOutput::Event(message)));
 ///
 /// session.send(Payload::Text("pong!".into()))?;
 /// let frame = Frame::Text("4pong!".into());
-/// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+/// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
 /// assert_eq!(session.poll_output(), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -46,7 +47,7 @@ pub struct ServerConnection {
     pub(super) state: State,
     pub(super) queue: SendQueue,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
-    wires: Rare<Output>,
+    wires: Rare<EngineOutput>,
     pub(super) rest: Box<Rest>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Rest {
     pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
     pub(super) grace: Grace,
-    pub(super) events: Fifo<Event>,
+    pub(super) events: Fifo<EngineEvent>,
 }
 
 /// The text of a ping. No other packet of a server starts with it.
@@ -78,7 +79,7 @@ impl ServerConnection {
         wire: WireId,
     ) -> Self {
         let mut queue = SendQueue::default();
-        let open = Packet::Open(Open::new(&id, &config, transport)).encode();
+        let open = EnginePacket::Open(Open::new(&id, &config, transport)).encode();
         queue.push(open, Account::Exempt);
         let rest = Rest {
             id,
@@ -105,28 +106,28 @@ impl ServerConnection {
     /// # let config = Arc::new(ServerConfig::new());
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
-    /// session.handle_input(now, Input::Frame { wire, frame: Frame::Text("4hello".into()) });
+    /// session.handle_input(now, EngineInput::Frame { wire, frame: Frame::Text("4hello".into()) });
     /// let hello = Payload::Text("hello".into());
-    /// assert_eq!(session.poll_output(), Some(Output::Event(Event::Message(hello))));
+    /// assert_eq!(session.poll_output(), Some(EngineOutput::Event(EngineEvent::Message(hello))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+    pub fn handle_input(&mut self, now: Timestamp, input: EngineInput) {
         self.advance(now);
         match input {
-            Input::Poll { wire } => self.handle_poll(wire),
-            Input::Post { wire, body, binary } => self.handle_post(wire, body, binary),
-            Input::Body { wire, body } => self.handle_body(wire, body),
-            Input::OtherMethod { wire } => self.handle_other_method(wire),
-            Input::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
-            Input::Frame { wire, frame } => self.handle_frame(wire, frame),
-            Input::ControlFrame { wire } => self.handle_control_frame(wire),
-            Input::CloseFrame { wire } => self.handle_close_frame(wire),
-            Input::WireClosed { wire } => self.handle_wire_closed(wire),
-            Input::Timeout => self.handle_timeout(Duration::ZERO),
+            EngineInput::Poll { wire } => self.handle_poll(wire),
+            EngineInput::Post { wire, body, binary } => self.handle_post(wire, body, binary),
+            EngineInput::Body { wire, body } => self.handle_body(wire, body),
+            EngineInput::OtherMethod { wire } => self.handle_other_method(wire),
+            EngineInput::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
+            EngineInput::Frame { wire, frame } => self.handle_frame(wire, frame),
+            EngineInput::ControlFrame { wire } => self.handle_control_frame(wire),
+            EngineInput::CloseFrame { wire } => self.handle_close_frame(wire),
+            EngineInput::WireClosed { wire } => self.handle_wire_closed(wire),
+            EngineInput::Timeout => self.handle_timeout(Duration::ZERO),
         }
     }
 
-    /// [`Input::Timeout`] from an owner of many sessions, whose timers are late by `lateness`.
+    /// [`EngineInput::Timeout`] from an owner of many sessions, whose timers are late by `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.advance(now);
         self.handle_timeout(lateness);
@@ -148,9 +149,9 @@ impl ServerConnection {
     /// session.close(now, CloseReason::ForcedClose);
     /// let outputs: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
     /// let reason = CloseReason::ForcedClose;
-    /// assert_eq!(outputs[0], Output::Event(Event::Closed { reason }));
-    /// assert_eq!(outputs[1], Output::Send { wire, frame: Frame::Text("4goodbye".into()) });
-    /// assert_eq!(outputs[2], Output::Close { wire, code: None });
+    /// assert_eq!(outputs[0], EngineOutput::Event(EngineEvent::Closed { reason }));
+    /// assert_eq!(outputs[1], EngineOutput::Send { wire, frame: Frame::Text("4goodbye".into()) });
+    /// assert_eq!(outputs[2], EngineOutput::Close { wire, code: None });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
@@ -213,7 +214,7 @@ impl ServerConnection {
     ///
     /// session.resume(wire);
     /// let frame = Frame::Text("4later".into());
-    /// assert_eq!(session.poll_output(), Some(Output::Send { wire, frame }));
+    /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pause(&mut self, wire: WireId) {
@@ -231,19 +232,19 @@ impl ServerConnection {
 
     /// Takes the next output, events first.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.poll_event().map(Output::Event).or_else(|| self.poll_wire())
+    pub fn poll_output(&mut self) -> Option<EngineOutput> {
+        self.poll_event().map(EngineOutput::Event).or_else(|| self.poll_wire())
     }
 
     /// Takes the next event.
     #[must_use]
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<EngineEvent> {
         self.rest.events.pop()
     }
 
     /// Takes the next output for a wire.
     #[must_use]
-    pub(crate) fn poll_wire(&mut self) -> Option<Output> {
+    pub(crate) fn poll_wire(&mut self) -> Option<EngineOutput> {
         if let Some(output) = self.wires.pop() {
             return Some(output);
         }
@@ -253,10 +254,10 @@ impl ServerConnection {
             if is_ping(&frame) {
                 self.rest.heartbeat.handle_ping_taken();
             }
-            return Some(Output::Send { wire, frame });
+            return Some(EngineOutput::Send { wire, frame });
         }
         let LastClose { wire, code } = self.state.take_last_close()?;
-        Some(Output::Close { wire, code })
+        Some(EngineOutput::Close { wire, code })
     }
 
     /// Whether [`poll_wire`](Self::poll_wire) would return something.
@@ -340,7 +341,7 @@ impl ServerConnection {
             // the same body, and would mistake a DISCONNECT among them for a lost connection.
             return self.end(closing.reason);
         } else if self.state.take_noop(self.rest.now) {
-            encoded(&Packet::Noop)
+            encoded(&EnginePacket::Noop)
         } else {
             return;
         };
@@ -360,13 +361,13 @@ impl ServerConnection {
         if let Some(wire) = released.get {
             // A close packet of the peer is not answered with another one.
             let by_peer = reason == CloseReason::TransportClose;
-            let packet = if by_peer { Packet::Noop } else { Packet::Close };
+            let packet = if by_peer { EnginePacket::Noop } else { EnginePacket::Close };
             self.respond(wire, Response::packets(encoded(&packet)));
         }
         for wire in [released.post, released.probe].into_iter().flatten() {
             self.finish(wire, None);
         }
-        self.emit(Event::Closed { reason });
+        self.emit(EngineEvent::Closed { reason });
     }
 
     /// Updates the time, which never runs backwards.
@@ -400,22 +401,22 @@ impl ServerConnection {
         &self.config
     }
 
-    pub(super) fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: EngineEvent) {
         self.rest.events.push(event);
     }
 
     pub(super) fn respond(&mut self, wire: WireId, response: Response) {
-        self.wires.push(Output::Respond { wire, response });
+        self.wires.push(EngineOutput::Respond { wire, response });
     }
 
     /// Sends on a WebSocket that is not the current one.
-    pub(super) fn send_aside(&mut self, wire: WireId, packet: &Packet) {
-        self.wires.push(Output::Send { wire, frame: packet.encode() });
+    pub(super) fn send_aside(&mut self, wire: WireId, packet: &EnginePacket) {
+        self.wires.push(EngineOutput::Send { wire, frame: packet.encode() });
     }
 
     /// Closes a wire that is not the current WebSocket.
     pub(super) fn finish(&mut self, wire: WireId, code: Option<u16>) {
-        self.wires.push(Output::Close { wire, code });
+        self.wires.push(EngineOutput::Close { wire, code });
     }
 }
 
@@ -436,7 +437,7 @@ fn is_ping(frame: &Frame) -> bool {
 }
 
 /// A packet without binary payload as a polling body.
-pub(super) fn encoded(packet: &Packet) -> Bytes {
+pub(super) fn encoded(packet: &EnginePacket) -> Bytes {
     match packet.encode() {
         Frame::Text(text) => ByteString::into_bytes(text),
         Frame::Binary(bytes) => bytes,
@@ -454,13 +455,13 @@ mod tests {
         let (now, wire) = (Timestamp::ZERO, WireId(1));
         let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
         assert!(session.has_wire_output());
-        assert!(matches!(session.poll_wire(), Some(Output::Send { .. })));
+        assert!(matches!(session.poll_wire(), Some(EngineOutput::Send { .. })));
         assert!(!session.has_wire_output());
         session.abort(CloseReason::ForcedClose);
         let reason = CloseReason::ForcedClose;
-        assert_eq!(session.poll_event(), Some(Event::Closed { reason }));
+        assert_eq!(session.poll_event(), Some(EngineEvent::Closed { reason }));
         assert!(session.has_wire_output());
-        assert_eq!(session.poll_wire(), Some(Output::Close { wire, code: None }));
+        assert_eq!(session.poll_wire(), Some(EngineOutput::Close { wire, code: None }));
         assert_eq!((session.poll_wire(), session.has_wire_output()), (None, false));
     }
 }

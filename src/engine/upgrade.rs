@@ -17,7 +17,7 @@
 
 use core::time::Duration;
 
-use super::{Frame, Packet, close_code::TOO_BIG};
+use super::{EnginePacket, Frame, close_code::TOO_BIG};
 use crate::{ServerConfig, Timestamp, WireId};
 
 /// The time from `3probe` to the first NOOP packet, so that the NOOP does not overtake `3probe`.
@@ -59,20 +59,20 @@ impl Probe {
         if frame.len() > max_payload {
             return ProbeStep::Fail { code: Some(TOO_BIG) };
         }
-        match Packet::decode(frame) {
-            Ok(Packet::Ping { probe: true }) => {
+        match EnginePacket::decode(frame) {
+            Ok(EnginePacket::Ping { probe: true }) => {
                 self.noop_at.get_or_insert_with(|| now.saturating_add(NOOP_DELAY));
                 ProbeStep::Answer
             }
             // The reference does not require a probe before it.
-            Ok(Packet::Upgrade) => ProbeStep::Upgrade,
+            Ok(EnginePacket::Upgrade) => ProbeStep::Upgrade,
             Ok(
-                Packet::Open(_)
-                | Packet::Close
-                | Packet::Ping { probe: false }
-                | Packet::Pong { .. }
-                | Packet::Message(_)
-                | Packet::Noop,
+                EnginePacket::Open(_)
+                | EnginePacket::Close
+                | EnginePacket::Ping { probe: false }
+                | EnginePacket::Pong { .. }
+                | EnginePacket::Message(_)
+                | EnginePacket::Noop,
             )
             | Err(_) => ProbeStep::Fail { code: None },
         }

@@ -40,6 +40,7 @@ impl fmt::Debug for RequestHead<'_> {
 
 /// The methods that the protocol distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "closed: `Other` covers the rest")]
 pub enum Method {
     /// GET.
     Get,
@@ -51,9 +52,10 @@ pub enum Method {
 
 /// A request that passed verification. `T` is what the look-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: a request opens a session or belongs to one")]
 pub enum Verified<T> {
     /// It opens a session. If the application decides who may open one, it decides now, and refuses
-    /// with [`Refusal::forbidden`].
+    /// with [`RequestRefusal::forbidden`].
     Handshake {
         /// The transport that the session starts with.
         transport: Transport,
@@ -85,7 +87,7 @@ pub enum Verified<T> {
 ///
 /// # Errors
 ///
-/// The [`Refusal`] to send as the response.
+/// The [`RequestRefusal`] to send as the response.
 ///
 /// ```
 /// use socketio_proto::ServerConfig;
@@ -111,16 +113,16 @@ pub fn verify<T>(
     head: &RequestHead<'_>,
     config: &ServerConfig,
     find: impl FnOnce(&EngineId) -> Option<(T, Transport)>,
-) -> Result<Verified<T>, Refusal> {
+) -> Result<Verified<T>, RequestRefusal> {
     let query = Query::parse(head.query);
     let Some(transport) = query.transport.filter(|&transport| enabled(config, transport)) else {
-        return Err(Refusal::new(ErrorCode::UnknownTransport, "TRANSPORT_UNKNOWN"));
+        return Err(RequestRefusal::new(ErrorCode::UnknownTransport, "TRANSPORT_UNKNOWN"));
     };
     if head.origin.is_some_and(|origin| !is_legal_header_value(origin)) {
-        return Err(Refusal::new(ErrorCode::BadRequest, "INVALID_ORIGIN"));
+        return Err(RequestRefusal::new(ErrorCode::BadRequest, "INVALID_ORIGIN"));
     }
     if head.origin.is_some_and(|origin| !config.origins.allows(origin)) {
-        return Err(Refusal::origin_not_allowed());
+        return Err(RequestRefusal::origin_not_allowed());
     }
     match query.sid {
         Some(sid) => verify_session(head, query.version4, transport, find_sid(sid, find)),
@@ -143,19 +145,19 @@ fn verify_session<T>(
     version4: bool,
     transport: Transport,
     found: Option<(T, Transport)>,
-) -> Result<Verified<T>, Refusal> {
+) -> Result<Verified<T>, RequestRefusal> {
     let Some((session, current)) = found else {
-        return Err(Refusal::unknown_session());
+        return Err(RequestRefusal::unknown_session());
     };
     if !head.upgrade && transport != current {
-        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH"));
+        return Err(RequestRefusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH"));
     }
     if !version4 {
-        return Err(Refusal::new(ErrorCode::BadRequest, "PROTOCOL_MISMATCH"));
+        return Err(RequestRefusal::new(ErrorCode::BadRequest, "PROTOCOL_MISMATCH"));
     }
     // A session on WebSocket cannot answer a plain request.
     if !head.upgrade && current == Transport::WebSocket {
-        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
+        return Err(RequestRefusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
         return Err(not_a_websocket());
@@ -167,24 +169,27 @@ fn verify_handshake<T>(
     head: &RequestHead<'_>,
     version4: bool,
     transport: Transport,
-) -> Result<Verified<T>, Refusal> {
+) -> Result<Verified<T>, RequestRefusal> {
     if head.method != Method::Get {
-        return Err(Refusal::new(ErrorCode::BadHandshakeMethod, "BAD_HANDSHAKE_METHOD"));
+        return Err(RequestRefusal::new(ErrorCode::BadHandshakeMethod, "BAD_HANDSHAKE_METHOD"));
     }
     if !head.upgrade && transport == Transport::WebSocket {
-        return Err(Refusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
+        return Err(RequestRefusal::new(ErrorCode::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
     }
     if head.upgrade && transport == Transport::Polling {
         return Err(not_a_websocket());
     }
     if !version4 {
-        return Err(Refusal::new(ErrorCode::UnsupportedVersion, "UNSUPPORTED_PROTOCOL_VERSION"));
+        return Err(RequestRefusal::new(
+            ErrorCode::UnsupportedVersion,
+            "UNSUPPORTED_PROTOCOL_VERSION",
+        ));
     }
     Ok(Verified::Handshake { transport })
 }
 
-fn not_a_websocket() -> Refusal {
-    Refusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH")
+fn not_a_websocket() -> RequestRefusal {
+    RequestRefusal::new(ErrorCode::BadRequest, "TRANSPORT_MISMATCH")
 }
 
 fn enabled(config: &ServerConfig, transport: Transport) -> bool {
@@ -201,8 +206,11 @@ fn is_legal_header_value(value: &[u8]) -> bool {
 }
 
 /// The error codes of Engine.IO, as numbers on the wire.
+///
+/// The set is closed: a revision that adds one is another protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[expect(clippy::exhaustive_enums, reason = "closed: the error codes of the revision")]
 pub enum ErrorCode {
     /// 0: the transport is missing, unknown or not enabled.
     UnknownTransport = 0,
@@ -240,7 +248,7 @@ impl ErrorCode {
 /// A request that failed verification.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message} (code {code}, {context})", code = .code.as_u8())]
-pub struct Refusal {
+pub struct RequestRefusal {
     /// The error code that the client gets.
     pub code: ErrorCode,
     /// The message that the client gets.
@@ -250,7 +258,7 @@ pub struct Refusal {
     pub context: &'static str,
 }
 
-impl Refusal {
+impl RequestRefusal {
     pub(crate) const ORIGIN_NOT_ALLOWED: &str = "ORIGIN_NOT_ALLOWED";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "TOO_MANY_CONNECTIONS";
     pub(crate) const TOO_MANY_HANDSHAKES: &str = "TOO_MANY_HANDSHAKES";
@@ -261,9 +269,9 @@ impl Refusal {
     /// The application refuses this client (code 4). The client gets the message.
     ///
     /// ```
-    /// use socketio_proto::engine::{ErrorCode, Refusal};
+    /// use socketio_proto::engine::{ErrorCode, RequestRefusal};
     ///
-    /// let refusal = Refusal::forbidden("come back tomorrow");
+    /// let refusal = RequestRefusal::forbidden("come back tomorrow");
     /// assert_eq!((refusal.code, refusal.code.as_u8()), (ErrorCode::Forbidden, 4));
     /// assert_eq!(&*refusal.message, "come back tomorrow");
     /// ```
@@ -301,9 +309,9 @@ impl Refusal {
     /// A request for another revision of Engine.IO always gets JSON.
     ///
     /// ```
-    /// use socketio_proto::engine::Refusal;
+    /// use socketio_proto::engine::RequestRefusal;
     ///
-    /// let response = Refusal::forbidden("not you").response(false);
+    /// let response = RequestRefusal::forbidden("not you").response(false);
     /// assert_eq!(response.status, 403);
     /// assert_eq!(response.body, r#"{"code":4,"message":"not you"}"#);
     /// ```

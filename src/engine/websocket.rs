@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytestring::ByteString;
 
-use super::{ErrorCode, Method, Refusal};
+use super::{ErrorCode, Method, RequestRefusal};
 use crate::ServerConfig;
 
 /// A request that asks for a WebSocket: the header fields that RFC 6455 (4.2.1) uses.
@@ -96,39 +96,42 @@ impl WebSocketRequest {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to send as the response: status 405 unless it is a GET, 400 over HTTP/1.0,
+    /// The [`RequestRefusal`] to send as the response: status 405 unless it is a GET, 400 over HTTP/1.0,
     /// 426 for a version of the WebSocket protocol other than 13, and 400 for a malformed key or
     /// list of sub-protocols.
-    pub fn answer(&self, config: &ServerConfig) -> Result<WebSocketResponse, Refusal> {
+    pub fn answer(&self, config: &ServerConfig) -> Result<WebSocketResponse, RequestRefusal> {
         if !self.is_get {
-            return Err(refusal(Refusal::WEBSOCKET_METHOD, "A WebSocket handshake is a GET"));
+            return Err(refusal(
+                RequestRefusal::WEBSOCKET_METHOD,
+                "A WebSocket handshake is a GET",
+            ));
         }
         if !self.is_http11 {
             return Err(refusal(
-                Refusal::WEBSOCKET_REQUEST,
+                RequestRefusal::WEBSOCKET_REQUEST,
                 "A WebSocket needs HTTP/1.1, and the client or a proxy before it uses HTTP/1.0",
             ));
         }
         if !self.is_version13 {
             let text = "Sec-WebSocket-Version must be 13";
-            return Err(refusal(Refusal::WEBSOCKET_VERSION, text));
+            return Err(refusal(RequestRefusal::WEBSOCKET_VERSION, text));
         }
         let Some(key) = self.key.clone() else {
             let text = "Sec-WebSocket-Key must be 16 bytes in base64";
-            return Err(refusal(Refusal::WEBSOCKET_REQUEST, text));
+            return Err(refusal(RequestRefusal::WEBSOCKET_REQUEST, text));
         };
         let Some(protocols) = &self.protocols else {
             let text = "Sec-WebSocket-Protocol must be a list of different tokens";
-            return Err(refusal(Refusal::WEBSOCKET_REQUEST, text));
+            return Err(refusal(RequestRefusal::WEBSOCKET_REQUEST, text));
         };
         let protocol = config.subprotocols.choose(protocols);
         Ok(WebSocketResponse { key, protocol: protocol.cloned() })
     }
 }
 
-fn refusal(context: &'static str, text: &'static str) -> Refusal {
+fn refusal(context: &'static str, text: &'static str) -> RequestRefusal {
     let message = ByteString::from_static(text);
-    Refusal { code: ErrorCode::BadRequest, message, context }
+    RequestRefusal { code: ErrorCode::BadRequest, message, context }
 }
 
 /// A field that may occur only once.

@@ -42,6 +42,7 @@ pub(super) enum Settled {
 
 /// Why an acknowledgement failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AckFailure {
     /// The client did not answer in time.
     Timeout,

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use super::{
     Hub,
     connect::Waiting,
-    event::Event,
+    event::ServerEvent,
     lookup::Replay,
     message::{Attached, ReplyKind},
-    output::Output,
+    output::HubOutput,
     reason::DisconnectReason,
     request::ConnectRequest,
     sessions::{Birth, Change},
@@ -17,7 +17,7 @@ use crate::{
     config::ReplayOrder,
     engine::CloseReason,
     id::{ConnectionId, SocketKey},
-    recovery::{RecoveryOutcome, Refusal},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
     socket::Encoded,
     stats::increment,
 };
@@ -28,7 +28,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn admit(
         &mut self,
         request: ConnectRequest,
-        replay: Option<Result<Replay, Refusal>>,
+        replay: Option<Result<Replay, RecoveryRefusal>>,
     ) -> Option<SocketKey> {
         let Waiting { auth, asked, claimed, .. } = self.take_waiting(request)?;
         let goes_on = replay.as_ref().and_then(|replay| replay.as_ref().ok()).map(|it| it.socket);
@@ -37,7 +37,7 @@ impl<D: Default> Hub<D> {
             Some(Ok(replay)) => self.recover(request, replay),
             Some(Err(refusal)) => {
                 self.totals.refused.count(refusal);
-                if let (Some(Ok(held)), Refusal::PoisonEvent) = (claimed, refusal) {
+                if let (Some(Ok(held)), RecoveryRefusal::PoisonEvent) = (claimed, refusal) {
                     self.report_poison(held.socket);
                 }
                 self.open(request, RecoveryOutcome::Refused(refusal))
@@ -59,7 +59,7 @@ impl<D: Default> Hub<D> {
                 packets,
             },
         );
-        self.out.push_back(Output::Event(Event::Connected {
+        self.out.push_back(HubOutput::Event(ServerEvent::Connected {
             socket,
             id,
             connection: request.connection,
@@ -108,7 +108,7 @@ impl<D: Default> Hub<D> {
         let Some(member) = namespace.member(socket) else {
             return;
         };
-        let event = Event::Disconnected {
+        let event = ServerEvent::Disconnected {
             socket,
             id: member.id,
             namespace: namespace.sessions.name().clone(),
@@ -116,7 +116,7 @@ impl<D: Default> Hub<D> {
             rooms: namespace.sessions.names_of(socket.index, member.id),
             data: None,
         };
-        self.out.push_back(Output::Event(event));
+        self.out.push_back(HubOutput::Event(event));
         if former != to {
             self.reply(former, ReplyKind::Close { reason: CloseReason::TakenOver });
         }

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{recovery::Refusal, socket::Json};
+use crate::{recovery::RecoveryRefusal, socket::Json};
 
 /// The private id and the offset that a client presents. Neither is trusted.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,11 +54,11 @@ impl Claim {
     }
 
     /// The text of the offset; `None` if the client has processed nothing.
-    pub(super) fn offset(&self) -> Result<Option<&str>, Refusal> {
+    pub(super) fn offset(&self) -> Result<Option<&str>, RecoveryRefusal> {
         match &self.offset {
             ClaimedOffset::Nothing => Ok(None),
             ClaimedOffset::Text(text) => Ok(Some(text)),
-            ClaimedOffset::WrongType => Err(Refusal::InvalidOffset),
+            ClaimedOffset::WrongType => Err(RecoveryRefusal::InvalidOffset),
         }
     }
 }

@@ -8,9 +8,9 @@ use alloc::{
 use super::{
     Hub,
     claim::Claim,
-    event::Event,
+    event::ServerEvent,
     message::{Attached, ConnectSerial, Reply, ReplyKind},
-    output::Output,
+    output::HubOutput,
     pacing::Held,
     reason::DisconnectReason,
     rejection::Rejection,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, SocketKey},
-    recovery::Refusal,
+    recovery::RecoveryRefusal,
     socket::{Json, NamespaceName},
     stats::increment,
     time::Timestamp,
@@ -45,7 +45,7 @@ pub(super) struct Waiting {
     pub(super) asked: Asked,
     pub(super) auth: Json,
     /// The session that the client claims, as looked up when the request arrived.
-    pub(super) claimed: Option<Result<Held, Refusal>>,
+    pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
     is_held: bool,
 }
 
@@ -221,7 +221,7 @@ impl<D: Default> Hub<D> {
         };
         let until = self.now.saturating_add(self.config.connect_timeout);
         self.connects.hold_until(request, until);
-        self.out.push_back(Output::Event(Event::ConnectRequested {
+        self.out.push_back(HubOutput::Event(ServerEvent::ConnectRequested {
             request,
             connection: request.connection,
             namespace: namespace.sessions.name().clone(),
@@ -326,7 +326,7 @@ impl<D: Default> Hub<D> {
     }
 
     pub(super) fn reply(&mut self, to: ConnectionId, reply: ReplyKind) {
-        self.out.push_back(Output::Reply { to, reply: Reply(reply) });
+        self.out.push_back(HubOutput::Reply { to, reply: Reply(reply) });
     }
 
     pub(super) fn take_waiting(&mut self, request: ConnectRequest) -> Option<Waiting> {

@@ -1,8 +1,8 @@
 //! How sessions lose their links, and how they end.
 
 use super::{
-    Hub, Output,
-    event::Event,
+    Hub, HubOutput,
+    event::ServerEvent,
     message::{Attached, ReplyKind},
     namespace::Namespace,
     reason::{DisconnectReason, EndCause, ExpiryCause},
@@ -97,7 +97,7 @@ impl<D: Default> Hub<D> {
                     increment(&mut self.totals.sessions_replaced);
                 }
                 let data = Some(data);
-                Event::Disconnected { socket, id, namespace, reason, rooms, data }
+                ServerEvent::Disconnected { socket, id, namespace, reason, rooms, data }
             }
             EndCause::Expired(cause) => {
                 match cause {
@@ -105,10 +105,10 @@ impl<D: Default> Hub<D> {
                     ExpiryCause::Evicted => increment(&mut self.totals.sessions_evicted),
                     ExpiryCause::Disconnected => {}
                 }
-                Event::SessionExpired { socket, id, namespace, rooms, data, cause }
+                ServerEvent::SessionExpired { socket, id, namespace, rooms, data, cause }
             }
         };
-        self.out.push_back(Output::Event(event));
+        self.out.push_back(HubOutput::Event(event));
         true
     }
 

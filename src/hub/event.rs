@@ -15,10 +15,10 @@ use crate::{
 ///
 /// Links report the events about connections and the events that clients emit. (A
 /// [`Link`](crate::link::Link) that is used directly has its own, smaller
-/// [`Event`](crate::link::Event).) The hub reports the others.
+/// [`ServerEvent`](crate::link::LinkEvent).) The hub reports the others.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<D> {
+pub enum ServerEvent<D> {
     /// A client has opened an Engine.IO session.
     ///
     /// This is the first event of the connection, and the input of the handshake causes it. Use it
@@ -79,7 +79,7 @@ pub enum Event<D> {
         recovery: RecoveryOutcome,
     },
     /// A client has refused the same replay repeatedly. Its session is given up, and the client
-    /// connects with a new one: [`Refusal::PoisonEvent`](crate::recovery::Refusal::PoisonEvent).
+    /// connects with a new one: [`RecoveryRefusal::PoisonEvent`](crate::recovery::RecoveryRefusal::PoisonEvent).
     ReplayRefused {
         /// The session that is given up. It stays parked until it expires.
         socket: SocketKey,
@@ -95,6 +95,8 @@ pub enum Event<D> {
     Received {
         /// Its socket.
         socket: SocketKey,
+        /// The namespace.
+        namespace: NamespaceName,
         /// The event.
         event: socket::Event,
         /// What to pass to [`At::ack`](crate::hub::At::ack) if the client asked for an
@@ -105,6 +107,8 @@ pub enum Event<D> {
     Acked {
         /// The socket.
         socket: SocketKey,
+        /// The namespace.
+        namespace: NamespaceName,
         /// Identifies the acknowledgement.
         ack: AckId,
         /// The client's answer.
@@ -114,6 +118,8 @@ pub enum Event<D> {
     AckFailed {
         /// The socket.
         socket: SocketKey,
+        /// The namespace.
+        namespace: NamespaceName,
         /// Identifies the acknowledgement.
         ack: AckId,
         /// The reason.
@@ -121,6 +127,8 @@ pub enum Event<D> {
     },
     /// A broadcast with acknowledgements is complete.
     BroadcastAcked {
+        /// The namespace.
+        namespace: NamespaceName,
         /// Identifies the acknowledgement.
         ack: AckId,
         /// The answers in the order in which they arrived.

@@ -82,9 +82,11 @@ mod tests {
     use super::*;
     use crate::{
         ConnectionId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
-        hub::{Attached, ConnectSerial, DisconnectReason, Event, Output, Request, RequestKind},
+        hub::{
+            Attached, ConnectSerial, DisconnectReason, HubOutput, Request, RequestKind, ServerEvent,
+        },
         id::Generation,
-        recovery::{RecoveryOutcome, Refusal},
+        recovery::{RecoveryOutcome, RecoveryRefusal},
         socket::{self, Json, NamespaceName},
     };
 
@@ -124,10 +126,10 @@ mod tests {
         hub.handle_request(NOW, LINK, Request(kind));
         while let Some(output) = hub.poll_output() {
             match output {
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     hub.at(NOW).accept(request).unwrap();
                 }
-                Output::Event(Event::Connected { socket, recovery, .. }) => {
+                HubOutput::Event(ServerEvent::Connected { socket, recovery, .. }) => {
                     return (socket, recovery);
                 }
                 _ => {}
@@ -224,7 +226,7 @@ mod tests {
         namespace.sessions.member_mut(socket.index).unwrap().attachment = u32::MAX - 1;
         let recovered = RecoveryOutcome::Recovered { replayed: 0 };
         assert_eq!(connect_to(&mut hub, "/", Some(socket)), (socket, recovered));
-        let refused = RecoveryOutcome::Refused(Refusal::Limit);
+        let refused = RecoveryOutcome::Refused(RecoveryRefusal::Limit);
         let (another, outcome) = connect_to(&mut hub, "/", Some(socket));
         assert_eq!(outcome, refused);
         assert!(another != socket && hub.is_connected(another));

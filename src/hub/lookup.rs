@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::{RecoveryKey, SocketKey},
-    recovery::Refusal,
+    recovery::RecoveryRefusal,
     socket::Encoded,
     time::Timestamp,
 };
@@ -34,15 +34,15 @@ impl<D: Default> Hub<D> {
         now: Timestamp,
         namespace: u32,
         claim: &Claim,
-    ) -> Result<Held, Refusal> {
-        let socket = self.claimed(claim).ok_or(Refusal::Unknown)?;
+    ) -> Result<Held, RecoveryRefusal> {
+        let socket = self.claimed(claim).ok_or(RecoveryRefusal::Unknown)?;
         if socket.namespace != namespace {
-            return Err(Refusal::OtherNamespace);
+            return Err(RecoveryRefusal::OtherNamespace);
         }
-        let sessions = &self.namespaces.get(&namespace).ok_or(Refusal::Unknown)?.sessions;
+        let sessions = &self.namespaces.get(&namespace).ok_or(RecoveryRefusal::Unknown)?.sessions;
         let offset = claim.offset();
         if sessions.has_expired(self.expired_by(now), socket.index) {
-            return Err(offset.err().unwrap_or(Refusal::Expired));
+            return Err(offset.err().unwrap_or(RecoveryRefusal::Expired));
         }
         let position = offset.and_then(|offset| sessions.resume_from(socket.index, offset));
         Ok(Held { socket, position, until: Timestamp::NEVER })
@@ -50,7 +50,10 @@ impl<D: Default> Hub<D> {
 
     /// The replay if a request is accepted now, with the session that it claims. `None` if it
     /// claims no session.
-    pub(super) fn replay(&self, request: ConnectRequest) -> Option<Result<Replay, Refusal>> {
+    pub(super) fn replay(
+        &self,
+        request: ConnectRequest,
+    ) -> Option<Result<Replay, RecoveryRefusal>> {
         let claimed = self.connects.get(request)?.claimed?;
         Some(claimed.and_then(|held| {
             let (sessions, position) = self.check(held)?;
@@ -71,12 +74,12 @@ impl<D: Default> Hub<D> {
     }
 
     /// Whether a claimed session can still be recovered.
-    fn check(&self, held: Held) -> Result<(&Sessions<D>, u64), Refusal> {
+    fn check(&self, held: Held) -> Result<(&Sessions<D>, u64), RecoveryRefusal> {
         let Held { socket, position, .. } = held;
-        let namespace = self.namespaces.get(&socket.namespace).ok_or(Refusal::Unknown)?;
-        namespace.member(socket).ok_or(Refusal::Unknown)?;
+        let namespace = self.namespaces.get(&socket.namespace).ok_or(RecoveryRefusal::Unknown)?;
+        namespace.member(socket).ok_or(RecoveryRefusal::Unknown)?;
         if namespace.has_expired(self.expired_by(self.now), socket) {
-            return Err(Refusal::Expired);
+            return Err(RecoveryRefusal::Expired);
         }
         let position = position?;
         namespace.sessions.check(socket.index, position)?;
@@ -90,11 +93,11 @@ impl<D: Default> Hub<D> {
         socket: SocketKey,
         position: u64,
         is_complete: bool,
-    ) -> Result<(), Refusal> {
-        let namespace = self.namespaces.get(&socket.namespace).ok_or(Refusal::Unknown)?;
-        let member = namespace.member(socket).ok_or(Refusal::Unknown)?;
+    ) -> Result<(), RecoveryRefusal> {
+        let namespace = self.namespaces.get(&socket.namespace).ok_or(RecoveryRefusal::Unknown)?;
+        let member = namespace.member(socket).ok_or(RecoveryRefusal::Unknown)?;
         if member.claimed > request.serial {
-            return Err(Refusal::Superseded);
+            return Err(RecoveryRefusal::Superseded);
         }
         // If the link has not reported that the client has the session, the answer was never sent.
         let replaced = self.connects.get(request).and_then(|waiting| waiting.asked.replaced);
@@ -102,7 +105,7 @@ impl<D: Default> Hub<D> {
             && replaced == Some(Attached { key: socket, attachment: member.attachment });
         let may_repeat = is_own && !is_complete
             || namespace.sessions.may_repeat(socket.index, position, request.connection);
-        if may_repeat { Err(Refusal::SameConnection) } else { Ok(()) }
+        if may_repeat { Err(RecoveryRefusal::SameConnection) } else { Ok(()) }
     }
 
     /// The session with the private id of a claim.

@@ -175,6 +175,7 @@ impl AckToken {
 /// Whether to handle an event. See [`At::accept_once`](crate::hub::At::accept_once).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a duplicate is not to be handled"]
+#[expect(clippy::exhaustive_enums, reason = "closed: an event is new or not")]
 pub enum Once {
     /// The event is new. Handle it, and acknowledge it with this token if the client asked for an
     /// acknowledgement.

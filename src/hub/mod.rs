@@ -71,9 +71,9 @@ pub use self::{
     at::{At, Broadcast, ToSocket},
     audience::Audience,
     error::{AckError, EmitError, NamespaceError, OnceError, RoomError},
-    event::Event,
+    event::ServerEvent,
     message::{AckToken, Delivery, Once, Reply, Request},
-    output::Output,
+    output::HubOutput,
     reach::Reach,
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
@@ -109,7 +109,7 @@ use crate::{
 /// ```
 /// use std::sync::Arc;
 /// use socketio_proto::Timestamp;
-/// use socketio_proto::hub::{Event, Hub, Output};
+/// use socketio_proto::hub::{Hub, HubOutput, ServerEvent};
 ///
 /// let mut hub = Hub::<()>::new(Arc::default(), |dest: &mut [u8]| dest.fill(7))?;
 /// let now = Timestamp::ZERO;
@@ -117,7 +117,7 @@ use crate::{
 /// // After each request of a link, and after each timeout:
 /// while let Some(output) = hub.poll_output() {
 ///     match output {
-///         Output::Event(Event::ConnectRequested { request, .. }) => {
+///         HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
 ///             hub.at(now).accept(request);
 ///         }
 ///         _ => {} // hand replies and deliveries to the links
@@ -270,7 +270,7 @@ impl<D: Default> Hub<D> {
 
     /// Returns the next output to carry out. You need not drain the outputs between calls.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output<D>> {
+    pub fn poll_output(&mut self) -> Option<HubOutput<D>> {
         let output = self.out.pop_front();
         if output.is_none() {
             shrink::empty_if_large(&mut self.out);

@@ -9,9 +9,9 @@ use super::{
     acks::{AckTable, Settled},
     audience::Audience,
     error::EmitError,
-    event::Event,
+    event::ServerEvent,
     message::{Attached, Delivery, Reliability},
-    output::Output,
+    output::HubOutput,
     reason::{DisconnectReason, EndCause, ExpiryCause},
     sessions::{Change, Ended, Member, Sessions},
 };
@@ -19,7 +19,7 @@ use crate::{
     config::ServerConfig,
     id::{AckId, ConnectionId, SocketKey},
     recovery::Addressees,
-    socket::{self, Args, Encoded},
+    socket::{self, Args, Encoded, NamespaceName},
     time::Timestamp,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Namespace<D> {
 }
 
 /// Where a namespace writes its outputs.
-pub(super) type Outbox<D> = VecDeque<Output<D>>;
+pub(super) type Outbox<D> = VecDeque<HubOutput<D>>;
 
 impl<D> Namespace<D> {
     pub(super) fn new(
@@ -133,7 +133,7 @@ impl<D> Namespace<D> {
         if let Some(packet) = packet.filter(|_| count > 0) {
             let namespace = self.id;
             let reliability = Reliability::of_event(is_volatile, is_logged);
-            out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
+            out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
         }
         Ok(count)
     }
@@ -166,7 +166,7 @@ impl<D> Namespace<D> {
         if let Some(packet) = self.publish(now, &addressees, event, Some(id), false) {
             let namespace = self.id;
             let reliability = Reliability::of_event(audience.is_volatile(), false);
-            out.push_back(Output::Deliver(Delivery { namespace, packet, reliability, to }));
+            out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
         }
         Ok(ack)
     }
@@ -208,7 +208,7 @@ impl<D> Namespace<D> {
             return false;
         }
         self.give_up_acks(now, out, socket, true);
-        out.push_back(Output::Event(Event::Disconnected {
+        out.push_back(HubOutput::Event(ServerEvent::Disconnected {
             socket,
             id,
             namespace: self.sessions.name().clone(),
@@ -330,10 +330,10 @@ impl<D> Namespace<D> {
         socket: SocketKey,
         goes_on: bool,
     ) {
-        let namespace = self.id.into();
+        let (namespace, name) = (self.id.into(), self.sessions.name().clone());
         self.acks.give_up(socket, goes_on, |id, outcome| {
             self.sessions.apply(now, Change::SettleAck { id });
-            out.push_back(settled(AckId { namespace, id }, outcome));
+            out.push_back(settled(name.clone(), AckId { namespace, id }, outcome));
         });
     }
 
@@ -342,8 +342,9 @@ impl<D> Namespace<D> {
         if self.acks.len() < limit { Ok(()) } else { Err(EmitError::TooManyAcks { limit }) }
     }
 
-    fn settled(&self, id: u64, outcome: Settled) -> Output<D> {
-        settled(AckId { namespace: self.id.into(), id }, outcome)
+    fn settled(&self, id: u64, outcome: Settled) -> HubOutput<D> {
+        let name = self.sessions.name().clone();
+        settled(name, AckId { namespace: self.id.into(), id }, outcome)
     }
 
     pub(super) fn deliver_one(
@@ -351,18 +352,22 @@ impl<D> Namespace<D> {
         to: ConnectionId,
         packet: Encoded,
         reliability: Reliability,
-    ) -> Output<D> {
+    ) -> HubOutput<D> {
         let to = core::iter::once(to).collect();
-        Output::Deliver(Delivery { namespace: self.id, packet, reliability, to })
+        HubOutput::Deliver(Delivery { namespace: self.id, packet, reliability, to })
     }
 }
 
-fn settled<D>(ack: AckId, outcome: Settled) -> Output<D> {
-    Output::Event(match outcome {
-        Settled::One { socket, outcome: Ok(args) } => Event::Acked { socket, ack, args },
-        Settled::One { socket, outcome: Err(cause) } => Event::AckFailed { socket, ack, cause },
+fn settled<D>(namespace: NamespaceName, ack: AckId, outcome: Settled) -> HubOutput<D> {
+    HubOutput::Event(match outcome {
+        Settled::One { socket, outcome: Ok(args) } => {
+            ServerEvent::Acked { socket, namespace, ack, args }
+        }
+        Settled::One { socket, outcome: Err(cause) } => {
+            ServerEvent::AckFailed { socket, namespace, ack, cause }
+        }
         Settled::Many { responses, missing, timed_out } => {
-            Event::BroadcastAcked { ack, responses, missing, timed_out }
+            ServerEvent::BroadcastAcked { namespace, ack, responses, missing, timed_out }
         }
     })
 }

@@ -3,9 +3,9 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
-    Output,
+    HubOutput,
     error::OnceError,
-    event::Event,
+    event::ServerEvent,
     message::{AckToken, Attached, Once, Reliability},
     namespace::{Namespace, Outbox},
     sessions::{AnswerKey, Change, Known, Member, OFFSET_LEN_MAX, Waiting},
@@ -102,7 +102,9 @@ impl<D> Namespace<D> {
         if is_current {
             self.sessions.apply(now, Change::Count { index: socket.key.index });
             let ack = ack.map(|id| AckToken { is_counted: true, ..AckToken::new(socket, id) });
-            out.push_back(Output::Event(Event::Received { socket: socket.key, event, ack }));
+            let namespace = self.sessions.name().clone();
+            let received = ServerEvent::Received { socket: socket.key, namespace, event, ack };
+            out.push_back(HubOutput::Event(received));
         }
         is_current
     }

@@ -1,7 +1,7 @@
 //! The outputs of a hub.
 
 use super::{
-    event::Event,
+    event::ServerEvent,
     message::{Delivery, Reply},
 };
 use crate::id::ConnectionId;
@@ -9,7 +9,7 @@ use crate::id::ConnectionId;
 /// An output that the owner of the links must carry out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Output<D> {
+pub enum HubOutput<D> {
     /// Hand a reply to one link: [`Link::handle_reply`](crate::link::Link::handle_reply).
     Reply {
         /// The link.
@@ -20,5 +20,5 @@ pub enum Output<D> {
     /// Hand a packet to each recipient: [`Link::deliver`](crate::link::Link::deliver).
     Deliver(Delivery),
     /// Report an event to the application.
-    Event(Event<D>),
+    Event(ServerEvent<D>),
 }

@@ -9,7 +9,8 @@ use super::{
     turns::{Paid, Stage},
 };
 use crate::{
-    engine::CloseReason, id::SocketKey, recovery::Refusal, stats::increment, time::Timestamp,
+    engine::CloseReason, id::SocketKey, recovery::RecoveryRefusal, stats::increment,
+    time::Timestamp,
 };
 
 /// A session that is held, so that it does not expire: it was claimed in time.
@@ -18,7 +19,7 @@ pub(super) struct Held {
     pub(super) socket: SocketKey,
     /// The position up to which the client has processed everything, if its offset is valid for the
     /// session. The log keeps the packets after it.
-    pub(super) position: Result<u64, Refusal>,
+    pub(super) position: Result<u64, RecoveryRefusal>,
     /// When the session is released, even if the application has not answered.
     pub(super) until: Timestamp,
 }

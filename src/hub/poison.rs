@@ -4,7 +4,7 @@
 //! again. It differs from a client with a bad network: it *closes* the connection in an orderly
 //! way, and it has processed nothing of the replay.
 
-use super::{Hub, Output, event::Event, message::Attached, sessions::Change};
+use super::{Hub, HubOutput, event::ServerEvent, message::Attached, sessions::Change};
 use crate::{
     id::SocketKey,
     socket::{self, Decoder, DecoderLimits, Encoded, Kind},
@@ -30,7 +30,7 @@ impl<D: Default> Hub<D> {
         let member = namespace.member(socket);
         if let (Some(event), Some(member)) = (packet.and_then(|it| decode(&it)), member) {
             let (id, namespace) = (member.id, namespace.sessions.name().clone());
-            self.out.push_back(Output::Event(Event::ReplayRefused {
+            self.out.push_back(HubOutput::Event(ServerEvent::ReplayRefused {
                 socket,
                 id,
                 namespace,

@@ -129,6 +129,7 @@ impl fmt::Display for DisconnectReason {
 
 /// Why a parked session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExpiryCause {
     /// The client did not come back within
     /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).

@@ -17,8 +17,8 @@ use proptest::{
 };
 
 use super::{
-    AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Event, Hub,
-    Once, Output, Rejection, ReplyKind, Request, RequestKind,
+    AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub, HubOutput,
+    Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
     sessions::{Entries, Entry, Journal, Sessions},
 };
 use crate::{
@@ -365,9 +365,9 @@ impl Tape {
         self.hub.handle_request(self.now, from, Request(kind));
     }
 
-    fn take(&mut self, output: Output<u32>) {
+    fn take(&mut self, output: HubOutput<u32>) {
         match output {
-            Output::Reply { reply, .. } => {
+            HubOutput::Reply { reply, .. } => {
                 if let ReplyKind::Connected { socket, .. } = reply.0 {
                     self.sockets.push(socket);
                     let namespace = &self.hub.namespaces[&socket.key.namespace];
@@ -375,9 +375,11 @@ impl Tape {
                     self.keys.extend(key.map(|key| key.expose().to_string()));
                 }
             }
-            Output::Event(Event::ConnectRequested { request, .. }) => self.requests.push(request),
-            Output::Event(Event::Received { ack, .. }) => self.tokens.extend(ack),
-            Output::Event(_) | Output::Deliver(_) => {}
+            HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
+                self.requests.push(request);
+            }
+            HubOutput::Event(ServerEvent::Received { ack, .. }) => self.tokens.extend(ack),
+            HubOutput::Event(_) | HubOutput::Deliver(_) => {}
         }
     }
 }

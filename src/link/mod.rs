@@ -65,7 +65,7 @@
 //! * More has left the queue: the session cannot continue exactly, so a new one replaces it.
 //!
 //! The old session continues until the hub has decided. Then
-//! [`Disconnected`](crate::hub::Event::Disconnected) with the reason
+//! [`Disconnected`](crate::hub::ServerEvent::Disconnected) with the reason
 //! [`Replaced`](crate::hub::DisconnectReason::Replaced) comes before the `Connected` of the new
 //! session. A repetition is recognised by a hash of its payload.
 //!
@@ -106,7 +106,7 @@ mod output;
 mod packets;
 mod unreadable;
 
-pub use self::output::{Delivered, Event, Output};
+pub use self::output::{Delivered, LinkEvent, LinkOutput};
 
 use alloc::{boxed::Box, sync::Arc};
 use core::time::Duration;
@@ -114,7 +114,9 @@ use core::time::Duration;
 use self::joins::Joins;
 use crate::{
     config::ServerConfig,
-    engine::{self, CloseReason, Input, Rare, SendError, ServerConnection, Transport},
+    engine::{
+        CloseReason, EngineInput, EngineOutput, Rare, SendError, ServerConnection, Transport,
+    },
     hub::{ConnectSerial, Delivery, Reliability, Reply, ReplyKind},
     id::{EngineId, WireId},
     socket::Decoder,
@@ -125,9 +127,9 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use socketio_proto::engine::{self, Frame, Transport};
-/// use socketio_proto::hub::{self, Hub};
-/// use socketio_proto::link::{Link, Output};
+/// use socketio_proto::engine::{EngineInput, Frame, Transport};
+/// use socketio_proto::hub::{Hub, HubOutput};
+/// use socketio_proto::link::{Link, LinkOutput};
 /// use socketio_proto::{ConnectionId, EngineId, ServerConfig, Timestamp, WireId};
 ///
 /// let (config, now) = (Arc::new(ServerConfig::new()), Timestamp::ZERO);
@@ -141,15 +143,15 @@ use crate::{
 ///
 /// // The client asks to join the main namespace, which the hub decides.
 /// let frame = Frame::Text("40".into());
-/// link.handle_input(now, engine::Input::Frame { wire, frame });
+/// link.handle_input(now, EngineInput::Frame { wire, frame });
 /// while let Some(output) = link.poll_output() {
 ///     match output {
-///         Output::Wire(_to_do) => {}
-///         Output::Hub(request) => hub.handle_request(now, connection, request),
+///         LinkOutput::Wire(_to_do) => {}
+///         LinkOutput::Hub(request) => hub.handle_request(now, connection, request),
 ///         _ => {}
 ///     }
 /// }
-/// assert!(matches!(hub.poll_output(), Some(hub::Output::Event(_))), "the application is asked");
+/// assert!(matches!(hub.poll_output(), Some(HubOutput::Event(_))), "the application is asked");
 /// # Ok::<(), socketio_proto::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -177,7 +179,7 @@ struct Rest {
     /// The entry of this link among the timers of its owner, which uses it together with the
     /// deadline.
     armed: Timestamp,
-    out: Rare<Output>,
+    out: Rare<LinkOutput>,
 }
 
 /// No namespace has this number.
@@ -230,15 +232,15 @@ impl Link {
     }
 
     /// Handles something that happened on a wire of the connection, or a timeout.
-    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
-        if matches!(input, Input::Timeout) {
+    pub fn handle_input(&mut self, now: Timestamp, input: EngineInput) {
+        if matches!(input, EngineInput::Timeout) {
             return self.handle_timeout(now, Duration::ZERO);
         }
         self.connection.handle_input(now, input);
         self.handle_engine();
     }
 
-    /// [`Input::Timeout`] from an owner of many links, whose timers are late by `lateness`.
+    /// [`EngineInput::Timeout`] from an owner of many links, whose timers are late by `lateness`.
     pub(crate) fn handle_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.connection.handle_late_timeout(now, lateness);
         self.handle_engine();
@@ -327,11 +329,11 @@ impl Link {
 
     /// Takes the next output.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.poll_local().or_else(|| self.poll_wire().map(Output::Wire))
+    pub fn poll_output(&mut self) -> Option<LinkOutput> {
+        self.poll_local().or_else(|| self.poll_wire().map(LinkOutput::Wire))
     }
 
-    /// Returns when [`Input::Timeout`] is due. While there is output, the deadline is in the past.
+    /// Returns when [`EngineInput::Timeout`] is due. While there is output, the deadline is in the past.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.out.is_empty() {
@@ -378,7 +380,7 @@ impl Link {
     }
 
     /// Requests and events, in order.
-    pub(crate) fn poll_local(&mut self) -> Option<Output> {
+    pub(crate) fn poll_local(&mut self) -> Option<LinkOutput> {
         self.rest.out.pop()
     }
 
@@ -395,7 +397,7 @@ impl Link {
         self.is_listed = is_listed;
     }
 
-    pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {
+    pub(crate) fn poll_wire(&mut self) -> Option<EngineOutput> {
         self.connection.poll_wire()
     }
 

@@ -1,33 +1,35 @@
 //! The outputs of a link.
 
 use crate::{
-    engine::{self, CloseReason},
+    engine::{CloseReason, EngineOutput},
     hub::{AckToken, Request},
     id::SocketKey,
-    socket,
+    socket::{self, NamespaceName},
 };
 
 /// Something that the owner of a link has to do.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Output {
+pub enum LinkOutput {
     /// Answer an HTTP exchange, send a frame, or close a WebSocket.
-    Wire(engine::Output),
+    Wire(EngineOutput),
     /// Pass a request to the hub: [`Hub::handle_request`](crate::hub::Hub::handle_request).
     Hub(Request),
     /// Report an event to the application.
-    Event(Event),
+    Event(LinkEvent),
 }
 
 /// Something that happened on the connection.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum LinkEvent {
     /// A client has emitted an event. The events of a client that counts them, such as the client
     /// of this crate, come from the hub instead, which knows the current link of the session.
     Received {
         /// Its socket.
         socket: SocketKey,
+        /// The namespace.
+        namespace: NamespaceName,
         /// The event.
         event: socket::Event,
         /// The token for the answer, if the client asked for an acknowledgement.
@@ -44,6 +46,7 @@ pub enum Event {
 
 /// The result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delivered {
     /// The packet was queued.
     Queued,

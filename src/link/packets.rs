@@ -4,11 +4,11 @@ use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    Awaited, Event, Link, Output,
+    Awaited, Link, LinkEvent, LinkOutput,
     joins::{Join, Stage},
 };
 use crate::{
-    engine::{self, CloseReason, Frame, Payload, SendError},
+    engine::{CloseReason, EngineEvent, Frame, Payload, SendError},
     hub::{AckToken, Attached, DisconnectReason, Request, RequestKind},
     number,
     socket::{Args, Decoder, DecoderLimits, Encoded, Kind, Packet},
@@ -19,9 +19,9 @@ impl Link {
     pub(super) fn handle_engine(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match event {
-                engine::Event::Upgraded => self.rest.out.push(Output::Event(Event::Upgraded)),
-                engine::Event::Message(payload) => self.handle_payload(payload),
-                engine::Event::Closed { reason } => self.handle_closed(reason),
+                EngineEvent::Upgraded => self.rest.out.push(LinkOutput::Event(LinkEvent::Upgraded)),
+                EngineEvent::Message(payload) => self.handle_payload(payload),
+                EngineEvent::Closed { reason } => self.handle_closed(reason),
             }
         }
     }
@@ -89,8 +89,8 @@ impl Link {
             }
             (Kind::Event { event, ack }, Some(socket)) => {
                 let ack = ack.map(|id| AckToken::new(socket, id));
-                let event = Event::Received { socket: socket.key, event, ack };
-                self.rest.out.push(Output::Event(event));
+                let event = LinkEvent::Received { socket: socket.key, namespace, event, ack };
+                self.rest.out.push(LinkOutput::Event(event));
             }
             (Kind::Ack { id: Some(id), args }, Some(socket)) => {
                 self.request(RequestKind::Ack { socket, id, args });
@@ -130,7 +130,7 @@ impl Link {
         }
         self.rest.decoder = None;
         self.rest.awaited = Awaited::Nothing;
-        self.rest.out.push(Output::Event(Event::Closed { reason }));
+        self.rest.out.push(LinkOutput::Event(LinkEvent::Closed { reason }));
     }
 
     /// Whether the client has closed the connection on purpose, after at least one packet behind
@@ -152,7 +152,7 @@ impl Link {
     }
 
     pub(super) fn request(&mut self, request: RequestKind) {
-        self.rest.out.push(Output::Hub(Request(request)));
+        self.rest.out.push(LinkOutput::Hub(Request(request)));
     }
 
     pub(super) fn send(&mut self, packet: &Encoded) -> Result<(), SendError> {

@@ -12,7 +12,8 @@ use crate::{
 
 /// An input: something that happened on a wire, or a timeout.
 #[derive(Clone)]
-pub enum Input<'a> {
+#[non_exhaustive]
+pub enum ServerInput<'a> {
     /// A plain HTTP request arrived.
     Request {
         /// The id of the exchange, chosen by the embedder.
@@ -20,7 +21,7 @@ pub enum Input<'a> {
         /// The parts of the request that the protocol needs.
         head: RequestHead<'a>,
         /// The body of a POST. `None` announces that the body is still being received and
-        /// [`Input::Body`] will follow. Without this announcement, overlapping and aborted requests
+        /// [`ServerInput::Body`] will follow. Without this announcement, overlapping and aborted requests
         /// cannot be detected.
         body: Option<Bytes>,
     },
@@ -55,7 +56,7 @@ pub enum Input<'a> {
         wire: WireId,
     },
     /// A close frame of the WebSocket protocol arrived, with any code. So the client closed the
-    /// WebSocket itself, and the network did not fail. [`Input::WireClosed`] follows.
+    /// WebSocket itself, and the network did not fail. [`ServerInput::WireClosed`] follows.
     ///
     /// A client that repeatedly closes right after it was sent the same packets refuses one of
     /// them: see [`replay_attempts`](crate::RecoveryConfig::replay_attempts). If the embedder does
@@ -75,7 +76,7 @@ pub enum Input<'a> {
     Timeout,
 }
 
-impl fmt::Debug for Input<'_> {
+impl fmt::Debug for ServerInput<'_> {
     /// Hides packets, since they can carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use super::slots::Slots;
 use crate::{
-    engine::{self, Transport},
+    engine::{EngineOutput, Transport},
     hub::Delivery,
     id::{ConnectionId, EngineId, WireId},
     link::{Delivered, Link},
@@ -122,7 +122,7 @@ impl Links {
         self.ready.iter().any(|id| self.slots.get(*id).is_some_and(Link::has_wire_output))
     }
 
-    pub(super) fn poll_wire(&mut self) -> Option<engine::Output> {
+    pub(super) fn poll_wire(&mut self) -> Option<EngineOutput> {
         while let Some(id) = self.ready.front().copied() {
             let Some(link) = self.slots.get_mut(id) else {
                 self.ready.pop_front();
@@ -138,7 +138,7 @@ impl Links {
                 }
             }
             if let Some(output) = output {
-                if let engine::Output::Respond { wire, .. } | engine::Output::Close { wire, .. } =
+                if let EngineOutput::Respond { wire, .. } | EngineOutput::Close { wire, .. } =
                     &output
                 {
                     self.forget_wire(*wire);

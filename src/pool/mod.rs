@@ -4,10 +4,10 @@
 //! program with several threads has one pool per thread and one hub for all of them:
 //!
 //! * Give each input from a wire of the thread to [`Pool::handle_input`].
-//! * Give each [`Output::Request`] to [`Hub::handle_request`](crate::hub::Hub::handle_request), in
-//!   order. Give each [`Output::Event`] to the application, which answers through the hub.
-//! * Give each [`hub::Output::Reply`](crate::hub::Output::Reply) to [`Pool::handle_reply`] of the
-//!   pool that has the connection. Give each [`hub::Output::Deliver`](crate::hub::Output::Deliver)
+//! * Give each [`PoolOutput::Request`] to [`Hub::handle_request`](crate::hub::Hub::handle_request), in
+//!   order. Give each [`PoolOutput::Event`] to the application, which answers through the hub.
+//! * Give each [`hub::HubOutput::Reply`](crate::hub::HubOutput::Reply) to [`Pool::handle_reply`] of the
+//!   pool that has the connection. Give each [`hub::HubOutput::Deliver`](crate::hub::HubOutput::Deliver)
 //!   to [`Pool::deliver`] of every pool that has one of the recipients. Keep the order in which the
 //!   hub outputs them. [`Pool::number_of`] returns the pool of a connection.
 
@@ -18,7 +18,7 @@ mod requests;
 mod slots;
 
 pub(crate) use self::output::Said;
-pub use self::{input::Input, output::Output, requests::Admission};
+pub use self::{input::ServerInput, output::PoolOutput, requests::Admission};
 
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
@@ -27,11 +27,11 @@ use self::links::Links;
 use crate::{
     bucket::Bucket,
     config::{ConfigError, ServerConfig},
-    engine::{self, CloseReason, SendError},
+    engine::{CloseReason, EngineInput, EngineOutput, SendError},
     entropy::Entropy,
-    hub::{Delivery, EmitError, Event, Reach, Reply},
+    hub::{Delivery, EmitError, Reach, Reply, ServerEvent},
     id::{ConnectionId, WireId},
-    link::{self, Delivered, Link},
+    link::{Delivered, Link, LinkEvent, LinkOutput},
     secret_index::Seed,
     socket,
     stats::{Totals, increment},
@@ -47,8 +47,8 @@ const ENVELOPE_BYTES: usize = 512;
 /// use std::sync::Arc;
 ///
 /// use socketio_proto::engine::{Method, RequestHead};
-/// use socketio_proto::hub::{self, Hub};
-/// use socketio_proto::pool::{Input, Output, Pool};
+/// use socketio_proto::hub::{Hub, HubOutput};
+/// use socketio_proto::pool::{Pool, PoolOutput, ServerInput};
 /// use socketio_proto::{ServerConfig, Timestamp, WireId};
 ///
 /// let config = Arc::new(ServerConfig::new());
@@ -61,18 +61,18 @@ const ENVELOPE_BYTES: usize = 512;
 /// let query = "EIO=4&transport=polling";
 /// let head =
 ///     RequestHead { method: Method::Get, query, upgrade: false, origin: None, binary: false };
-/// pool.handle_input(now, Input::Request { wire: WireId(1), head, body: None }, &mut entropy);
+/// pool.handle_input(now, ServerInput::Request { wire: WireId(1), head, body: None }, &mut entropy);
 /// while let Some(output) = pool.poll_output() {
 ///     match output {
-///         Output::Request { from, request } => hub.handle_request(now, from, request),
-///         Output::Respond { response, .. } => assert_eq!(response.status, 200),
+///         PoolOutput::Request { from, request } => hub.handle_request(now, from, request),
+///         PoolOutput::Respond { response, .. } => assert_eq!(response.status, 200),
 ///         _ => {} // write to a WebSocket, or tell the application
 ///     }
 /// }
 /// while let Some(output) = hub.poll_output() {
 ///     match output {
-///         hub::Output::Reply { to, reply } => pool.handle_reply(now, to, reply),
-///         hub::Output::Deliver(delivery) => {
+///         HubOutput::Reply { to, reply } => pool.handle_reply(now, to, reply),
+///         HubOutput::Deliver(delivery) => {
 ///             pool.deliver(&delivery);
 ///         }
 ///         _ => {} // tell the application
@@ -88,7 +88,7 @@ pub struct Pool<D = ()> {
     /// Requests and events, in order.
     said: VecDeque<Said<D>>,
     /// Answers to requests that belong to no connection.
-    answers: VecDeque<engine::Output>,
+    answers: VecDeque<EngineOutput>,
     now: Timestamp,
     handshakes: Bucket,
     /// Counters of decisions that the hub does not see.
@@ -143,46 +143,51 @@ impl<D> Pool<D> {
     /// If `now` is earlier than in a previous call, the previous time is used. An input for an
     /// unknown wire, or a new wire with an id that is still in use, is ignored and counted.
     #[inline]
-    pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>, entropy: &mut dyn Entropy) {
+    pub fn handle_input(
+        &mut self,
+        now: Timestamp,
+        input: ServerInput<'_>,
+        entropy: &mut dyn Entropy,
+    ) {
         let now = self.advance(now);
         match input {
-            Input::Request { wire, head, body } => {
+            ServerInput::Request { wire, head, body } => {
                 self.handle_request(now, wire, &head, body, entropy);
             }
-            Input::WebSocketOpened { wire, head } => {
+            ServerInput::WebSocketOpened { wire, head } => {
                 self.handle_websocket(now, wire, &head, entropy);
             }
-            Input::Body { wire, body } => {
-                self.handle_wire(now, wire, engine::Input::Body { wire, body });
+            ServerInput::Body { wire, body } => {
+                self.handle_wire(now, wire, EngineInput::Body { wire, body });
             }
-            Input::Frame { wire, frame } => {
-                self.handle_wire(now, wire, engine::Input::Frame { wire, frame });
+            ServerInput::Frame { wire, frame } => {
+                self.handle_wire(now, wire, EngineInput::Frame { wire, frame });
             }
-            Input::ControlFrame { wire } => {
-                self.handle_wire(now, wire, engine::Input::ControlFrame { wire });
+            ServerInput::ControlFrame { wire } => {
+                self.handle_wire(now, wire, EngineInput::ControlFrame { wire });
             }
-            Input::CloseFrame { wire } => {
-                self.handle_wire(now, wire, engine::Input::CloseFrame { wire });
+            ServerInput::CloseFrame { wire } => {
+                self.handle_wire(now, wire, EngineInput::CloseFrame { wire });
             }
-            Input::WireClosed { wire } => {
-                self.handle_wire(now, wire, engine::Input::WireClosed { wire });
+            ServerInput::WireClosed { wire } => {
+                self.handle_wire(now, wire, EngineInput::WireClosed { wire });
                 self.links.forget_wire(wire);
             }
-            Input::Timeout => {
+            ServerInput::Timeout => {
                 let lateness = now.saturating_since(self.links.deadline());
                 self.handle_late_timeout(now, lateness);
             }
         }
     }
 
-    /// Handles [`Input::Timeout`] when the timers of the owner are late by `lateness`.
+    /// Handles [`ServerInput::Timeout`] when the timers of the owner are late by `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         while let Some(connection) = self.links.pop_due(now) {
             self.with_link(connection, |link| link.handle_timeout(now, lateness));
         }
     }
 
-    fn handle_wire(&mut self, now: Timestamp, wire: WireId, input: engine::Input) {
+    fn handle_wire(&mut self, now: Timestamp, wire: WireId, input: EngineInput) {
         match self.links.connection_of(wire) {
             Some(connection) => self.with_link(connection, |link| link.handle_input(now, input)),
             None => increment(&mut self.totals.stale),
@@ -258,14 +263,14 @@ impl<D> Pool<D> {
 
     /// Returns the next output to carry out. `None` until the next call that causes output.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output<D>> {
+    pub fn poll_output(&mut self) -> Option<PoolOutput<D>> {
         if let Some(said) = self.said.pop_front() {
             return Some(said.into());
         }
         if let Some(answer) = self.poll_answer() {
-            return Output::from_wire(answer);
+            return PoolOutput::from_wire(answer);
         }
-        self.poll_wire().and_then(Output::from_wire)
+        self.poll_wire().and_then(PoolOutput::from_wire)
     }
 
     /// The next request or event.
@@ -276,17 +281,17 @@ impl<D> Pool<D> {
 
     /// The next answer to a request that belongs to no connection.
     #[inline]
-    pub(crate) fn poll_answer(&mut self) -> Option<engine::Output> {
+    pub(crate) fn poll_answer(&mut self) -> Option<EngineOutput> {
         self.answers.pop_front()
     }
 
     /// The next output for a wire of a connection.
     #[inline]
-    pub(crate) fn poll_wire(&mut self) -> Option<engine::Output> {
+    pub(crate) fn poll_wire(&mut self) -> Option<EngineOutput> {
         self.links.poll_wire()
     }
 
-    /// Returns when [`Input::Timeout`] is due. The time is in the past while there is output.
+    /// Returns when [`ServerInput::Timeout`] is due. The time is in the past while there is output.
     /// `None` means that no timer is set.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
@@ -362,14 +367,14 @@ impl<D> Pool<D> {
         f(link);
         while let Some(output) = link.poll_local() {
             let said = match output {
-                link::Output::Hub(request) => Said::Request { from: connection, request },
-                link::Output::Event(event) => {
-                    if let link::Event::Closed { reason } = &event {
+                LinkOutput::Hub(request) => Said::Request { from: connection, request },
+                LinkOutput::Event(event) => {
+                    if let LinkEvent::Closed { reason } = &event {
                         self.totals.connections_closed.count(*reason);
                     }
                     Said::Event(named(connection, event))
                 }
-                link::Output::Wire(_) => continue,
+                LinkOutput::Wire(_) => continue,
             };
             self.said.push_back(said);
         }
@@ -387,11 +392,13 @@ impl<D> Pool<D> {
 }
 
 /// Adds the connection to the event of a link.
-fn named<D>(connection: ConnectionId, event: link::Event) -> Event<D> {
+fn named<D>(connection: ConnectionId, event: LinkEvent) -> ServerEvent<D> {
     match event {
-        link::Event::Received { socket, event, ack } => Event::Received { socket, event, ack },
-        link::Event::Upgraded => Event::ConnectionUpgraded { connection },
-        link::Event::Closed { reason } => Event::ConnectionClosed { connection, reason },
+        LinkEvent::Received { socket, namespace, event, ack } => {
+            ServerEvent::Received { socket, namespace, event, ack }
+        }
+        LinkEvent::Upgraded => ServerEvent::ConnectionUpgraded { connection },
+        LinkEvent::Closed { reason } => ServerEvent::ConnectionClosed { connection, reason },
     }
 }
 

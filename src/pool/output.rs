@@ -1,15 +1,15 @@
 //! The outputs of a pool.
 
 use crate::{
-    engine::{self, Frame, Response},
-    hub::{Event, Request},
+    engine::{EngineOutput, Frame, Response},
+    hub::{Request, ServerEvent},
     id::{ConnectionId, WireId},
 };
 
 /// An output that the owner of a pool must carry out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Output<D> {
+pub enum PoolOutput<D> {
     /// Answer an HTTP exchange. The wire is then finished.
     Respond {
         /// The exchange.
@@ -41,19 +41,19 @@ pub enum Output<D> {
         request: Request,
     },
     /// Report an event to the application.
-    Event(Event<D>),
+    Event(ServerEvent<D>),
 }
 
 /// What the links of a pool say to others than their wires.
 #[derive(Debug)]
 pub(crate) enum Said<D> {
-    /// See [`Output::Request`].
+    /// See [`PoolOutput::Request`].
     Request { from: ConnectionId, request: Request },
-    /// See [`Output::Event`].
-    Event(Event<D>),
+    /// See [`PoolOutput::Event`].
+    Event(ServerEvent<D>),
 }
 
-impl<D> From<Said<D>> for Output<D> {
+impl<D> From<Said<D>> for PoolOutput<D> {
     fn from(said: Said<D>) -> Self {
         match said {
             Said::Request { from, request } => Self::Request { from, request },
@@ -62,13 +62,13 @@ impl<D> From<Said<D>> for Output<D> {
     }
 }
 
-impl<D> Output<D> {
-    pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
+impl<D> PoolOutput<D> {
+    pub(super) fn from_wire(output: EngineOutput) -> Option<Self> {
         match output {
-            engine::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
-            engine::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
-            engine::Output::Close { wire, code } => Some(Self::Close { wire, code }),
-            engine::Output::Event(_) => None,
+            EngineOutput::Respond { wire, response } => Some(Self::Respond { wire, response }),
+            EngineOutput::Send { wire, frame } => Some(Self::Send { wire, frame }),
+            EngineOutput::Close { wire, code } => Some(Self::Close { wire, code }),
+            EngineOutput::Event(_) => None,
         }
     }
 }

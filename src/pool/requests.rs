@@ -6,11 +6,11 @@ use bytes::Bytes;
 use super::{Pool, Said};
 use crate::{
     engine::{
-        self, Method, Refusal, RequestHead, TRY_AGAIN_LATER, Transport, Verified, WebSocketRequest,
-        WebSocketResponse,
+        self, EngineInput, EngineOutput, Method, RequestHead, RequestRefusal, TRY_AGAIN_LATER,
+        Transport, Verified, WebSocketRequest, WebSocketResponse,
     },
     entropy::Entropy,
-    hub::Event,
+    hub::ServerEvent,
     id::{ConnectionId, EngineId, WireId},
     link::Link,
     shrink,
@@ -20,9 +20,10 @@ use crate::{
 
 /// The purpose of a verified request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: a request opens a session or belongs to one")]
 pub enum Admission {
     /// It opens a session. The application can refuse it now for its own reasons, with
-    /// [`Refusal::forbidden`].
+    /// [`RequestRefusal::forbidden`].
     Handshake,
     /// It belongs to this connection.
     Session(ConnectionId),
@@ -35,8 +36,12 @@ impl<D> Pool<D> {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with.
-    pub fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
+    /// The [`RequestRefusal`] to answer with.
+    pub fn verify(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+    ) -> Result<Admission, RequestRefusal> {
         let now = self.advance(now);
         let admission = match self.verify_head(head) {
             Ok(Verified::Handshake { .. }) => self.check_limits(now).map(|()| Admission::Handshake),
@@ -49,17 +54,17 @@ impl<D> Pool<D> {
     /// Verifies a request for a WebSocket before its handshake is completed: first the handshake
     /// itself, then the request as in [`verify`](Self::verify). The caller sends the answer. After
     /// an answer with status 101, it hands in
-    /// [`Input::WebSocketOpened`](super::Input::WebSocketOpened).
+    /// [`ServerInput::WebSocketOpened`](super::ServerInput::WebSocketOpened).
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with.
+    /// The [`RequestRefusal`] to answer with.
     pub fn verify_websocket(
         &mut self,
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         let response = request.answer(&self.config);
         let response =
             response.inspect_err(|refusal| self.totals.requests_refused.count(refusal))?;
@@ -85,9 +90,9 @@ impl<D> Pool<D> {
             Ok(Verified::Session(connection)) => {
                 self.links.add_wire(wire, connection);
                 let input = match head.method {
-                    Method::Get => engine::Input::Poll { wire },
-                    Method::Post => engine::Input::Post { wire, body, binary: head.binary },
-                    Method::Other => engine::Input::OtherMethod { wire },
+                    Method::Get => EngineInput::Poll { wire },
+                    Method::Post => EngineInput::Post { wire, body, binary: head.binary },
+                    Method::Other => EngineInput::OtherMethod { wire },
                 };
                 self.with_link(connection, |link| {
                     link.handle_input(now, input);
@@ -113,7 +118,7 @@ impl<D> Pool<D> {
             Ok(Verified::Handshake { transport }) => self.open(now, transport, wire, entropy),
             Ok(Verified::Session(connection)) => {
                 self.links.add_wire(wire, connection);
-                let input = engine::Input::WebSocketOpened { wire };
+                let input = EngineInput::WebSocketOpened { wire };
                 self.with_link(connection, |link| {
                     link.handle_input(now, input);
                 });
@@ -144,39 +149,43 @@ impl<D> Pool<D> {
         self.links.add_wire(wire, connection);
         // Cheaper here than after each input.
         shrink::empty_if_large(&mut self.said);
-        self.said.push_back(Said::Event(Event::ConnectionOpened { connection, wire }));
+        self.said.push_back(Said::Event(ServerEvent::ConnectionOpened { connection, wire }));
         self.with_link(connection, |_| ());
     }
 
     /// Checks whether one more connection may be opened now.
-    fn check_limits(&self, now: Timestamp) -> Result<(), Refusal> {
+    fn check_limits(&self, now: Timestamp) -> Result<(), RequestRefusal> {
         let limits = &self.config.limits;
         if self.links.len() >= limits.connections || self.links.is_full() {
-            return Err(Refusal::too_many_connections());
+            return Err(RequestRefusal::too_many_connections());
         }
         if self.handshakes.next_at(limits.handshake_rate()) > now {
-            return Err(Refusal::too_many_handshakes());
+            return Err(RequestRefusal::too_many_handshakes());
         }
         Ok(())
     }
 
     /// Closes a WebSocket that is refused after its handshake. An HTTP answer is no longer
     /// possible.
-    fn close_unopened(&mut self, wire: WireId, refusal: &Refusal) {
+    fn close_unopened(&mut self, wire: WireId, refusal: &RequestRefusal) {
         self.totals.requests_refused.count(refusal);
-        let is_limited = [Refusal::TOO_MANY_CONNECTIONS, Refusal::TOO_MANY_HANDSHAKES]
-            .contains(&refusal.context);
+        let is_limited =
+            [RequestRefusal::TOO_MANY_CONNECTIONS, RequestRefusal::TOO_MANY_HANDSHAKES]
+                .contains(&refusal.context);
         let code = is_limited.then_some(TRY_AGAIN_LATER);
-        self.answers.push_back(engine::Output::Close { wire, code });
+        self.answers.push_back(EngineOutput::Close { wire, code });
     }
 
-    fn refuse(&mut self, wire: WireId, refusal: &Refusal, is_upgrade: bool) {
+    fn refuse(&mut self, wire: WireId, refusal: &RequestRefusal, is_upgrade: bool) {
         self.totals.requests_refused.count(refusal);
         let response = refusal.response(is_upgrade);
-        self.answers.push_back(engine::Output::Respond { wire, response });
+        self.answers.push_back(EngineOutput::Respond { wire, response });
     }
 
-    fn verify_head(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, Refusal> {
+    fn verify_head(
+        &self,
+        head: &RequestHead<'_>,
+    ) -> Result<Verified<ConnectionId>, RequestRefusal> {
         engine::verify(head, &self.config, |id| self.links.find(id))
     }
 }

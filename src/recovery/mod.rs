@@ -4,7 +4,7 @@
 //!
 //! After a recovery, the client has received exactly the recoverable events that were addressed to
 //! its session, each once, in the order in which they were emitted. If the server cannot prove
-//! this, the client gets a new session and the application gets the [`Refusal`]. There is no third
+//! this, the client gets a new session and the application gets the [`RecoveryRefusal`]. There is no third
 //! outcome.
 //!
 //! # How
@@ -29,7 +29,7 @@
 //!   was in a target room and in no excepted room.
 //! * The log is bounded by age, count and bytes. A session is refused for a gap only if a packet
 //!   *addressed to it* was evicted after its offset. A long silence loses nothing, and neither does
-//!   the eviction of packets that were withheld from the session ([`Gap`](Refusal::Gap) describes
+//!   the eviction of packets that were withheld from the session ([`Gap`](RecoveryRefusal::Gap) describes
 //!   the one exception).
 //! * A session that lost its link is *parked*. It can still join and leave rooms, be disconnected,
 //!   and be emitted to. When it expires, the application gets an event.
@@ -37,7 +37,7 @@
 //!   session moves, and CONNECT, the missed packets and then the live packets are written.
 //! * An event that the client cannot accept is refused when it is emitted, as far as the server can
 //!   know this. If a client closes its connection after each replay of the same event, its session
-//!   is given up after several attempts ([`Refusal::PoisonEvent`]). Otherwise no later event would
+//!   is given up after several attempts ([`RecoveryRefusal::PoisonEvent`]). Otherwise no later event would
 //!   reach it. Only an orderly close by the client counts as an attempt; a lost network never does.
 //! * A planned restart loses nothing: a [`Snapshot`](crate::hub::Snapshot) contains all of this,
 //!   and the next process is restored from it.
@@ -73,5 +73,5 @@ pub(crate) use self::{
 };
 pub use self::{
     offset::{InvalidOffset, Offset},
-    refusal::{RecoveryOutcome, Refusal},
+    refusal::{RecoveryOutcome, RecoveryRefusal},
 };

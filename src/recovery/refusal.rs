@@ -8,7 +8,7 @@ use thiserror::Error;
 /// [`Stats`](crate::server::Stats) counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum RecoveryRefusal {
     /// No session has this private id. The session ended for good (maybe with its dynamic
     /// namespace, which was then created again), or it was evicted, or the server was restarted
     /// without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
@@ -40,7 +40,7 @@ pub enum Refusal {
     /// The client has closed its connection
     /// [`replay_attempts`](crate::RecoveryConfig::replay_attempts) times in a row, each time right
     /// after it was sent the same packets. So it refuses one of them;
-    /// [`Event::ReplayRefused`](crate::hub::Event::ReplayRefused) reports which.
+    /// [`ServerEvent::ReplayRefused`](crate::hub::ServerEvent::ReplayRefused) reports which.
     #[error("the client has refused the same replay again and again")]
     PoisonEvent,
     /// A later claim of the same session was accepted before this one.
@@ -55,6 +55,10 @@ pub enum Refusal {
 
 /// Whether a connected socket is a new session or a recovered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "closed: new, recovered, or refused with a reason that can grow"
+)]
 pub enum RecoveryOutcome {
     /// A new session. The client did not ask for an earlier one.
     New,
@@ -65,7 +69,7 @@ pub enum RecoveryOutcome {
         replayed: usize,
     },
     /// A new session, because the session that the client asked for could not be recovered.
-    Refused(Refusal),
+    Refused(RecoveryRefusal),
 }
 
 impl RecoveryOutcome {

@@ -10,7 +10,7 @@
 //! * Carry out each output of [`Server::poll_output`]. You need not drain it between calls: several
 //!   calls before a drain are legal and give the same packets on each wire. The outputs of one wire
 //!   are in the order of their causes, and so are the events. Between wires there is no order.
-//! * [`Server::deadline`] says when [`Input::Timeout`] is due. It is in the past while there is
+//! * [`Server::deadline`] says when [`ServerInput::Timeout`] is due. It is in the past while there is
 //!   output. So a driver that only watches the deadline also drains the output.
 //! * Before a timeout, hand in all input that has arrived by then, or at least soon after it: see
 //!   [time](crate::engine#time).
@@ -23,10 +23,10 @@
 
 mod output;
 
-pub use self::output::Output;
+pub use self::output::ServerOutput;
 pub use crate::{
-    hub::{Event, Reach},
-    pool::{Admission, Input},
+    hub::{HubOutput, Reach, ServerEvent},
+    pool::{Admission, ServerInput},
     stats::{Closed, ConnectRefusals, Refusals, RequestRefusals, Stats, Totals},
 };
 
@@ -35,9 +35,9 @@ use core::{fmt, ops::Deref};
 
 use crate::{
     config::{ConfigError, ServerConfig},
-    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
+    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
     entropy::Entropy,
-    hub::{self, At, Carrier, EmitError, Hub, Snapshot},
+    hub::{At, Carrier, EmitError, Hub, Snapshot},
     id::{ConnectionId, WireId},
     pool::{Pool, Said},
     shrink, socket,
@@ -49,7 +49,7 @@ use crate::{
 ///
 /// ```
 /// use socketio_proto::engine::{Method, RequestHead};
-/// use socketio_proto::server::{Input, Output, Server};
+/// use socketio_proto::server::{Server, ServerInput, ServerOutput};
 /// use socketio_proto::{ServerConfig, Timestamp, WireId};
 ///
 /// let mut counter = 0_u8;
@@ -68,14 +68,14 @@ use crate::{
 ///     origin: None,
 ///     binary: false,
 /// };
-/// server.handle_input(Timestamp::ZERO, Input::Request { wire: WireId(1), head, body: None });
+/// server.handle_input(Timestamp::ZERO, ServerInput::Request { wire: WireId(1), head, body: None });
 /// while let Some(output) = server.poll_output() {
 ///     match output {
-///         Output::Respond { wire, response } => {
+///         ServerOutput::Respond { wire, response } => {
 ///             assert_eq!((wire, response.status), (WireId(1), 200));
 ///             assert!(response.body.starts_with(b"0{\"sid\":"));
 ///         }
-///         Output::Send { .. } | Output::Close { .. } | Output::Event(_) => {}
+///         other => println!("later: {other:?}"),
 ///     }
 /// }
 /// assert!(server.deadline().is_some(), "the next ping");
@@ -92,7 +92,7 @@ pub struct Server<D = ()> {
 /// The connections, and the events that the application has not polled yet.
 struct Outside<D> {
     pool: Pool<D>,
-    events: VecDeque<Event<D>>,
+    events: VecDeque<ServerEvent<D>>,
 }
 
 impl<D: Default> Server<D> {
@@ -126,17 +126,17 @@ impl<D: Default> Server<D> {
     }
 
     /// Handles an input from a wire, or a timeout. See [`Pool::handle_input`].
-    pub fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+    pub fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         let Self { hub, outside } = self;
         let now = outside.pool.advance(now);
-        if matches!(input, Input::Timeout) {
+        if matches!(input, ServerInput::Timeout) {
             // The lateness for the earliest timer applies to all timers.
             let earliest = outside.pool.timer().min(hub.timer());
             let lateness = now.saturating_since(earliest);
             outside.pool.handle_late_timeout(now, lateness);
             hub.handle_late_timeout(now, lateness);
         } else {
-            if matches!(input, Input::Request { .. } | Input::WebSocketOpened { .. }) {
+            if matches!(input, ServerInput::Request { .. } | ServerInput::WebSocketOpened { .. }) {
                 // Cheaper here than after each input.
                 shrink::empty_if_large(&mut outside.events);
             }
@@ -147,17 +147,17 @@ impl<D: Default> Server<D> {
 
     /// Returns the next output to carry out. `None` until the next call that causes output.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output<D>> {
+    pub fn poll_output(&mut self) -> Option<ServerOutput<D>> {
         if let Some(event) = self.outside.events.pop_front() {
-            return Some(Output::Event(event));
+            return Some(ServerOutput::Event(event));
         }
         if let Some(answer) = self.outside.pool.poll_answer() {
-            return Output::from_wire(answer);
+            return ServerOutput::from_wire(answer);
         }
-        self.outside.pool.poll_wire().and_then(Output::from_wire)
+        self.outside.pool.poll_wire().and_then(ServerOutput::from_wire)
     }
 
-    /// Returns when [`Input::Timeout`] is due. The time is in the past while there is output.
+    /// Returns when [`ServerInput::Timeout`] is due. The time is in the past while there is output.
     /// `None` means that no timer is set.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
@@ -173,8 +173,12 @@ impl<D: Default> Server<D> {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with.
-    pub fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Result<Admission, Refusal> {
+    /// The [`RequestRefusal`] to answer with.
+    pub fn verify(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+    ) -> Result<Admission, RequestRefusal> {
         self.outside.pool.verify(now, head)
     }
 
@@ -182,13 +186,13 @@ impl<D: Default> Server<D> {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with.
+    /// The [`RequestRefusal`] to answer with.
     pub fn verify_websocket(
         &mut self,
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         self.outside.pool.verify_websocket(now, head, request)
     }
 
@@ -274,11 +278,11 @@ impl<D: Default> Carrier<D> for Outside<D> {
         loop {
             if let Some(output) = hub.poll_output() {
                 match output {
-                    hub::Output::Reply { to, reply } => self.pool.handle_reply(now, to, reply),
-                    hub::Output::Deliver(delivery) => {
+                    HubOutput::Reply { to, reply } => self.pool.handle_reply(now, to, reply),
+                    HubOutput::Deliver(delivery) => {
                         self.pool.deliver_into(&delivery, &mut reach);
                     }
-                    hub::Output::Event(event) => self.events.push_back(event),
+                    HubOutput::Event(event) => self.events.push_back(event),
                 }
             } else if let Some(said) = self.pool.poll_said() {
                 match said {

@@ -1,14 +1,15 @@
 //! The outputs of a server.
 
 use crate::{
-    engine::{self, Frame, Response},
-    hub::Event,
+    engine::{EngineOutput, Frame, Response},
+    hub::ServerEvent,
     id::WireId,
 };
 
 /// An output that the embedder must carry out.
 #[derive(Debug)]
-pub enum Output<D> {
+#[non_exhaustive]
+pub enum ServerOutput<D> {
     /// Answer an HTTP exchange. The wire is then finished.
     Respond {
         /// The exchange.
@@ -33,16 +34,16 @@ pub enum Output<D> {
         code: Option<u16>,
     },
     /// Report an event to the application.
-    Event(Event<D>),
+    Event(ServerEvent<D>),
 }
 
-impl<D> Output<D> {
-    pub(super) fn from_wire(output: engine::Output) -> Option<Self> {
+impl<D> ServerOutput<D> {
+    pub(super) fn from_wire(output: EngineOutput) -> Option<Self> {
         match output {
-            engine::Output::Respond { wire, response } => Some(Self::Respond { wire, response }),
-            engine::Output::Send { wire, frame } => Some(Self::Send { wire, frame }),
-            engine::Output::Close { wire, code } => Some(Self::Close { wire, code }),
-            engine::Output::Event(_) => None,
+            EngineOutput::Respond { wire, response } => Some(Self::Respond { wire, response }),
+            EngineOutput::Send { wire, frame } => Some(Self::Send { wire, frame }),
+            EngineOutput::Close { wire, code } => Some(Self::Close { wire, code }),
+            EngineOutput::Event(_) => None,
         }
     }
 }

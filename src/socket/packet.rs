@@ -26,7 +26,10 @@ pub struct Packet {
 
 /// The type and the content of a packet. The binary types 5 and 6 are events and acknowledgements
 /// with attachments.
+///
+/// The set is closed: a revision that adds a type is another protocol.
 #[derive(Clone, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "closed: the packet types of the revision")]
 pub enum Kind {
     /// Asks to join a namespace (client), or confirms it (server).
     Connect {

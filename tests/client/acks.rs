@@ -5,9 +5,9 @@ mod tests {
     use std::time::Duration;
 
     use socketio_proto::{
-        client::{ClientConfig, ClientLimits, EmitError, Event},
+        client::{ClientConfig, ClientEmitError, ClientEvent, ClientLimits},
         engine::ClientInput,
-        server,
+        server::ServerEvent,
         socket::Args,
     };
 
@@ -22,13 +22,13 @@ mod tests {
             let ack = pair.client.emit_with_ack(pair.now, "/", &event("m", 7), SECOND).unwrap();
             pair.settle();
             let acked = pair.pick(|event| match event {
-                Event::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
+                ClientEvent::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
                 _ => None,
             });
             assert_eq!(acked, [(ack, "[7]".to_owned())]);
             pair.advance(2 * SECOND);
             assert!(
-                pair.pick(|event| matches!(event, Event::AckFailed { .. }).then_some(()))
+                pair.pick(|event| matches!(event, ClientEvent::AckFailed { .. }).then_some(()))
                     .is_empty()
             );
         }
@@ -41,14 +41,14 @@ mod tests {
         pair.server.at(pair.now).emit_with_ack(socket, &event("m", 1), SECOND).unwrap();
         pair.settle();
         let token = pair.events.drain(..).find_map(|event| match event {
-            Event::Received { ack, .. } => ack,
+            ClientEvent::Received { ack, .. } => ack,
             _ => None,
         });
         let answer = Args::new(&("yes",)).unwrap();
         assert!(pair.client.ack(pair.now, token.unwrap(), &answer));
         pair.settle();
         let acked = pair.pick_server(|event| match event {
-            server::Event::Acked { args, .. } => Some(args.json().to_owned()),
+            ServerEvent::Acked { args, .. } => Some(args.json().to_owned()),
             _ => None,
         });
         assert_eq!(acked, [r#"["yes"]"#]);
@@ -122,7 +122,7 @@ mod tests {
         let token = |scripted: &mut Scripted| {
             scripted.text(r#"425["m",1]"#);
             let token = scripted.events.drain(..).find_map(|event| match event {
-                Event::Received { ack, .. } => ack,
+                ClientEvent::Received { ack, .. } => ack,
                 _ => None,
             });
             token.unwrap()
@@ -148,6 +148,6 @@ mod tests {
         let mut scripted = Scripted::connected(ClientConfig::new().limits(limits));
         scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), SECOND).unwrap();
         let refused = scripted.client.emit_with_ack(scripted.now, "/", &event("m", 2), SECOND);
-        assert_eq!(refused, Err(EmitError::TooManyAcks { limit: 1 }));
+        assert_eq!(refused, Err(ClientEmitError::TooManyAcks { limit: 1 }));
     }
 }

@@ -6,7 +6,7 @@ mod tests {
 
     use socketio_proto::{
         ServerConfig,
-        client::{Auth, BufferedEvent, Client, ClientConfig, ClientLimits, EmitError},
+        client::{Auth, BufferedEvent, Client, ClientConfig, ClientEmitError, ClientLimits},
         engine::ClientInput,
         socket,
     };
@@ -44,10 +44,10 @@ mod tests {
             |scripted: &mut Scripted| scripted.client.emit(scripted.now, "/", &event("m", 1));
         assert_eq!(emit(&mut scripted), Ok(()));
         assert_eq!(emit(&mut scripted), Ok(()));
-        assert_eq!(emit(&mut scripted), Err(EmitError::Full));
+        assert_eq!(emit(&mut scripted), Err(ClientEmitError::Full));
         let timeout = Duration::from_secs(1);
         let result = scripted.client.emit_with_ack(scripted.now, "/", &event("m", 1), timeout);
-        assert_eq!(result, Err(EmitError::Full));
+        assert_eq!(result, Err(ClientEmitError::Full));
         scripted.expire();
         assert_eq!(scripted.client.buffered("/").count(), 2);
 
@@ -55,7 +55,7 @@ mod tests {
         scripted.client.connect(scripted.now, "/", Auth::None).unwrap();
         let large = socket::Event::new("m", &("x".repeat(20),)).unwrap();
         let result = scripted.client.emit(scripted.now, "/", &large);
-        assert_eq!(result, Err(EmitError::Full));
+        assert_eq!(result, Err(ClientEmitError::Full));
         assert_eq!(emit(&mut scripted), Ok(()));
     }
 
@@ -124,7 +124,7 @@ mod tests {
             scripted.client.emit(scripted.now, "/", &event("m", 1)).unwrap();
         }
         let refused = scripted.client.emit(scripted.now, "/", &event("m", 2));
-        assert_eq!(refused, Err(EmitError::Full));
+        assert_eq!(refused, Err(ClientEmitError::Full));
         scripted.client.resume(scripted.wire);
         assert_eq!(scripted.take_sent().len(), 2);
         assert!(scripted.client.emit(scripted.now, "/", &event("m", 3)).is_ok());

@@ -7,12 +7,12 @@ mod tests {
     use socketio_proto::{
         ServerConfig, Timestamp, Transports,
         client::{
-            Auth, Client, ClientConfig, ClientLimits, ConnectError, DisconnectReason, EmitError,
-            Event, JoinError, Output,
+            Auth, Client, ClientConfig, ClientDisconnectReason, ClientEmitError, ClientEvent,
+            ClientLimits, ClientOutput, ConnectError, JoinError,
         },
-        engine::{ClientInput, ClientOutput, Transport},
+        engine::{ClientInput, EngineClientOutput, Transport},
         hub::Rejection,
-        server,
+        server::ServerEvent,
         socket::{self, Json},
     };
 
@@ -40,7 +40,7 @@ mod tests {
         scripted.text("41/b,");
         let error = ConnectError::Disconnected;
         let errors = scripted.events.iter().filter(
-            |event| matches!(event, Event::ConnectError { error: other, .. } if *other == error),
+            |event| matches!(event, ClientEvent::ConnectError { error: other, .. } if *other == error),
         );
         assert_eq!(errors.count(), 1, "in the place of an answer");
     }
@@ -83,7 +83,7 @@ mod tests {
             pair.client.emit(pair.now, "/", &file).unwrap();
             pair.settle();
             let received = pair.pick_server(|event| match event {
-                server::Event::Received { event, .. } => Some(event.attachments().to_vec()),
+                ServerEvent::Received { event, .. } => Some(event.attachments().to_vec()),
                 _ => None,
             });
             assert_eq!(received, [vec![bytes.clone()]]);
@@ -91,7 +91,7 @@ mod tests {
             pair.server.at(pair.now).emit(socket, &file).unwrap();
             pair.settle();
             let received = pair.pick(|event| match event {
-                Event::Received { event, .. } => Some(event.attachments().to_vec()),
+                ClientEvent::Received { event, .. } => Some(event.attachments().to_vec()),
                 _ => None,
             });
             assert_eq!(received, [vec![bytes]]);
@@ -122,14 +122,14 @@ mod tests {
         pair.auto_accept = false;
         pair.connect();
         let request = pair.pick_server(|event| match event {
-            server::Event::ConnectRequested { request, .. } => Some(*request),
+            ServerEvent::ConnectRequested { request, .. } => Some(*request),
             _ => None,
         });
         let rejection = Rejection::new("not authorized").data(&("code", 7)).unwrap();
         pair.server.at(pair.now).reject(request[0], &rejection);
         pair.settle();
         let errors = pair.pick(|event| match event {
-            Event::ConnectError { error, .. } => Some(error.clone()),
+            ClientEvent::ConnectError { error, .. } => Some(error.clone()),
             _ => None,
         });
         let data = Some(Json::from_text(r#"["code",7]"#).unwrap());
@@ -161,7 +161,7 @@ mod tests {
         for attempt in 1..=2 {
             scripted.open();
             let request = scripted.events.drain(..).find_map(|event| match event {
-                Event::AuthRequested { request, .. } => Some(request),
+                ClientEvent::AuthRequested { request, .. } => Some(request),
                 _ => None,
             });
             requests.push(request.unwrap());
@@ -251,7 +251,7 @@ mod tests {
             act(&mut scripted);
             scripted.drain();
             let reasons = scripted.events.iter().filter_map(|event| match event {
-                Event::Disconnected { reason, rejoins, .. } => Some((*reason, *rejoins)),
+                ClientEvent::Disconnected { reason, rejoins, .. } => Some((*reason, *rejoins)),
                 _ => None,
             });
             let reasons: Vec<_> = reasons.collect();
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(reason_of(&|s| s.text("x")), ("transport error", true));
         assert_eq!(reason_of(&|s| s.text("4x")), ("parse error", true));
         assert_eq!(reason_of(&|s| s.client.close(s.now)), ("forced close", false));
-        assert_eq!(DisconnectReason::PingTimeout.to_string(), "ping timeout");
+        assert_eq!(ClientDisconnectReason::PingTimeout.to_string(), "ping timeout");
     }
 
     #[test]
@@ -332,14 +332,15 @@ mod tests {
         let mut words = Vec::new();
         while let Some(output) = client.poll_output() {
             match output {
-                Output::Event(event) => words.push(word(&event)),
-                Output::Wire(ClientOutput::Get { wire, .. }) => {
+                ClientOutput::Event(event) => words.push(word(&event)),
+                ClientOutput::Wire(EngineClientOutput::Get { wire, .. }) => {
                     if let Some(body) = answers.next() {
                         let (status, body) = (200, body.into());
                         client.handle_input(now, ClientInput::Response { wire, status, body });
                     }
                 }
-                Output::Wire(_) => {}
+                ClientOutput::Wire(_) => {}
+                other => unreachable!("not known to this code: {other:?}"),
             }
         }
         let expected = [
@@ -382,7 +383,7 @@ mod tests {
         let result = scripted.client.connect(scripted.now, "a,b", Auth::None);
         assert_eq!(result, Err(JoinError::InvalidName));
         let result = scripted.client.emit(scripted.now, "/b", &event("e", 1));
-        assert_eq!(result, Err(EmitError::UnknownNamespace));
+        assert_eq!(result, Err(ClientEmitError::UnknownNamespace));
     }
 
     #[test]
@@ -401,7 +402,7 @@ mod tests {
 
         // This one's CONNECT is not answered yet, so it has to be left when it is.
         assert!(scripted.client.forget(now, "/b"));
-        let unknown = Err(EmitError::UnknownNamespace);
+        let unknown = Err(ClientEmitError::UnknownNamespace);
         assert_eq!(scripted.client.emit(now, "/b", &event("e", 1)), unknown);
         assert!(scripted.client.connect(now, "/c", connect.clone()).is_err());
         scripted.text(r#"40/b,{"sid":"b1"}"#);

@@ -6,8 +6,8 @@ use socketio_proto::{
     Timestamp, WireId,
     client::{ClientConfig, ClientLimits},
     engine::{
-        ClientConnection, ClientEvent, ClientInput, ClientOutput, ClientStart, Frame, Payload,
-        SendError, Transport,
+        ClientConnection, ClientInput, ClientStart, EngineClientEvent, EngineClientOutput, Frame,
+        Payload, SendError, Transport,
     },
 };
 
@@ -108,30 +108,37 @@ impl Driver {
 }
 
 /// One line per output. Query strings are checked apart.
-fn line(output: &ClientOutput) -> String {
+fn line(output: &EngineClientOutput) -> String {
     match output {
-        ClientOutput::Get { wire, .. } => format!("get {}", wire.0),
-        ClientOutput::Post { wire, body, .. } => {
+        EngineClientOutput::Get { wire, .. } => format!("get {}", wire.0),
+        EngineClientOutput::Post { wire, body, .. } => {
             format!("post {} {}", wire.0, std::str::from_utf8(body).expect("text"))
         }
-        ClientOutput::OpenWebSocket { wire, .. } => format!("open {}", wire.0),
-        ClientOutput::Send { wire, frame: Frame::Text(text) } => format!("send {} {text}", wire.0),
-        ClientOutput::Send { wire, frame: Frame::Binary(bytes) } => {
+        EngineClientOutput::OpenWebSocket { wire, .. } => format!("open {}", wire.0),
+        EngineClientOutput::Send { wire, frame: Frame::Text(text) } => {
+            format!("send {} {text}", wire.0)
+        }
+        EngineClientOutput::Send { wire, frame: Frame::Binary(bytes) } => {
             format!("send {} {bytes:?}", wire.0)
         }
-        ClientOutput::Close { wire } => format!("close {}", wire.0),
-        ClientOutput::Event(ClientEvent::Opened { transport }) => format!("opened {transport}"),
-        ClientOutput::Event(ClientEvent::TransportFailed { transport, .. }) => {
+        EngineClientOutput::Close { wire } => format!("close {}", wire.0),
+        EngineClientOutput::Event(EngineClientEvent::Opened { transport }) => {
+            format!("opened {transport}")
+        }
+        EngineClientOutput::Event(EngineClientEvent::TransportFailed { transport, .. }) => {
             format!("failed {transport}")
         }
-        ClientOutput::Event(ClientEvent::Message(Payload::Text(text))) => format!("message {text}"),
-        ClientOutput::Event(ClientEvent::Message(Payload::Binary(bytes))) => {
+        EngineClientOutput::Event(EngineClientEvent::Message(Payload::Text(text))) => {
+            format!("message {text}")
+        }
+        EngineClientOutput::Event(EngineClientEvent::Message(Payload::Binary(bytes))) => {
             format!("message {bytes:?}")
         }
-        ClientOutput::Event(ClientEvent::Closed { reason }) => {
+        EngineClientOutput::Event(EngineClientEvent::Closed { reason }) => {
             format!("closed {}", reason.as_str())
         }
-        ClientOutput::Event(event) => format!("{event:?}").to_lowercase(),
+        EngineClientOutput::Event(event) => format!("{event:?}").to_lowercase(),
+        other => unreachable!("unknown: {other:?}"),
     }
 }
 
@@ -140,7 +147,8 @@ fn requests_name_the_session_and_keep_caches_away() {
     let config = ClientConfig::new().query_parameter("token", "a&b");
     let start = ClientStart { first_wire: 7, nonce: 0xabc0, websocket_worked: false };
     let mut driver = Driver::starting(config, start);
-    let Some(ClientOutput::Get { wire: WireId(7), query }) = driver.connection.poll_output() else {
+    let Some(EngineClientOutput::Get { wire: WireId(7), query }) = driver.connection.poll_output()
+    else {
         panic!("no handshake");
     };
     assert_eq!(query, "EIO=4&transport=polling&t=abc8&token=a%26b");
@@ -149,9 +157,8 @@ fn requests_name_the_session_and_keep_caches_away() {
     driver.connection.handle_input(driver.now, response);
     let queries: Vec<String> = std::iter::from_fn(|| driver.connection.poll_output())
         .filter_map(|output| match output {
-            ClientOutput::Get { query, .. } | ClientOutput::OpenWebSocket { query, .. } => {
-                Some(query)
-            }
+            EngineClientOutput::Get { query, .. }
+            | EngineClientOutput::OpenWebSocket { query, .. } => Some(query),
             _ => None,
         })
         .collect();

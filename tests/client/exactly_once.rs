@@ -10,9 +10,9 @@ mod counted {
     use proptest::prelude::*;
     use socketio_proto::{
         AckId, RecoveryConfig, ServerConfig,
-        client::{AckFailure, Auth, Client, ClientConfig, Event},
+        client::{Auth, Client, ClientAckFailure, ClientConfig, ClientEvent},
         hub::AckToken,
-        server,
+        server::ServerEvent,
         socket::Args,
     };
 
@@ -126,7 +126,7 @@ mod counted {
 
         fn count(&mut self) {
             for event in self.pair.server_events.drain(..) {
-                if let server::Event::Received { event, .. } = event
+                if let ServerEvent::Received { event, .. } = event
                     && event.name() != "volatile"
                 {
                     let (number, order) = event.parse::<(u64, u64)>().unwrap();
@@ -138,12 +138,16 @@ mod counted {
             }
             for event in self.pair.events.drain(..) {
                 match event {
-                    Event::Received { event, .. } => self.replayed.push(event.get(0).unwrap()),
-                    Event::Acked { ack, args, .. } => {
+                    ClientEvent::Received { event, .. } => {
+                        self.replayed.push(event.get(0).unwrap());
+                    }
+                    ClientEvent::Acked { ack, args, .. } => {
                         assert_eq!(self.acks.remove(&ack).as_deref(), Some(args.json()), "once");
                     }
-                    Event::AckFailed { .. } | Event::Unconfirmed { .. } => panic!("{event:?}"),
-                    Event::Connected { recovered, .. } => {
+                    ClientEvent::AckFailed { .. } | ClientEvent::Unconfirmed { .. } => {
+                        panic!("{event:?}")
+                    }
+                    ClientEvent::Connected { recovered, .. } => {
                         assert!(recovered || self.replayed.is_empty(), "a test of recoveries");
                     }
                     _ => {}
@@ -204,7 +208,7 @@ mod counted {
     /// The token of the first event that the server received.
     fn token(pair: &mut Pair) -> AckToken {
         let token = pair.server_events.drain(..).find_map(|event| match event {
-            server::Event::Received { ack, .. } => ack,
+            ServerEvent::Received { ack, .. } => ack,
             _ => None,
         });
         token.expect("an acknowledgement was asked for")
@@ -255,7 +259,7 @@ mod counted {
         pair.advance(Duration::from_millis(2_500));
         assert_eq!(pair.outcomes(), []);
         pair.advance(Duration::from_millis(600));
-        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)], "after three times a second");
+        assert_eq!(pair.outcomes(), [Err(ClientAckFailure::Timeout)], "after three times a second");
         assert_eq!(pair.server_numbers(), [1]);
     }
 
@@ -276,12 +280,12 @@ mod counted {
         pair.reconnect();
         assert_eq!(pair.outcomes(), [Ok("[1]".to_owned()), Ok("[2]".to_owned())]);
         pair.advance(MINUTE);
-        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)], "settled, though");
+        assert_eq!(pair.outcomes(), [Err(ClientAckFailure::Timeout)], "settled, though");
         assert_eq!(pair.server_numbers(), [0, 1, 2]);
     }
 
-    fn is_received(event: &server::Event<u32>) -> bool {
-        matches!(event, server::Event::Received { .. })
+    fn is_received(event: &ServerEvent<u32>) -> bool {
+        matches!(event, ServerEvent::Received { .. })
     }
 
     /// What was sent on a link that swallows it, and then the session is over.
@@ -305,9 +309,9 @@ mod counted {
         pair.client.emit_with_retries(pair.now, "/", &event("m", 5)).unwrap();
         lose_session(&mut pair);
         let words = pair.pick(|event| match event {
-            Event::Unconfirmed { event, .. } => Some(event.event().json().to_owned()),
-            Event::AckFailed { cause, .. } => Some(format!("{cause:?}")),
-            Event::Acked { args, .. } => Some(args.json().to_owned()),
+            ClientEvent::Unconfirmed { event, .. } => Some(event.event().json().to_owned()),
+            ClientEvent::AckFailed { cause, .. } => Some(format!("{cause:?}")),
+            ClientEvent::Acked { args, .. } => Some(args.json().to_owned()),
             _ => None,
         });
         assert_eq!(words, ["Disconnected", r#"["m",2]"#, "[5]"]);
@@ -322,7 +326,8 @@ mod counted {
         pair.reconnect();
         pair.settle();
         lose_session(&mut pair);
-        let reported = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        let reported =
+            pair.pick(|event| matches!(event, ClientEvent::Unconfirmed { .. }).then_some(()));
         assert!(reported.is_empty() && pair.server_numbers() == [1]);
     }
 
@@ -333,7 +338,8 @@ mod counted {
         pair.cut();
         pair.client.disconnect(pair.now, "/");
         pair.collect();
-        let count = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        let count =
+            pair.pick(|event| matches!(event, ClientEvent::Unconfirmed { .. }).then_some(()));
         assert_eq!(count.len(), 1);
     }
 
@@ -420,7 +426,8 @@ mod counted {
         pair.client.emit(pair.now, "/", &event("m", 1)).unwrap();
         pair.cut();
         pair.reconnect();
-        let reported = pair.pick(|event| matches!(event, Event::Unconfirmed { .. }).then_some(()));
+        let reported =
+            pair.pick(|event| matches!(event, ClientEvent::Unconfirmed { .. }).then_some(()));
         assert!(reported.is_empty() && pair.server_numbers().is_empty(), "at most once");
     }
 
@@ -477,7 +484,7 @@ mod raw {
     use socketio_proto::{
         Limits, SocketKey,
         hub::{AckToken, Once, OnceError},
-        server::Event,
+        server::ServerEvent,
         socket::Args,
     };
 
@@ -486,7 +493,9 @@ mod raw {
     /// Takes the event that was received: the socket, the offset and the token.
     fn received(world: &mut World) -> (SocketKey, String, Option<AckToken>) {
         let found = world.events.drain(..).find_map(|event| match event {
-            Event::Received { socket, event, ack } => Some((socket, event.get(1).unwrap(), ack)),
+            ServerEvent::Received { socket, event, ack, .. } => {
+                Some((socket, event.get(1).unwrap(), ack))
+            }
             _ => None,
         });
         found.expect("an event")

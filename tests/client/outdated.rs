@@ -6,9 +6,10 @@ mod tests {
     use std::time::Duration;
 
     use socketio_proto::{
-        client::{Auth, Client, ClientConfig, Event},
+        client::{Auth, Client, ClientConfig, ClientEvent},
         hub::Audience,
-        server, socket,
+        server::ServerEvent,
+        socket,
     };
 
     use crate::client_support::{Pair, Scripted, entropy, event, recovering, websocket};
@@ -49,14 +50,14 @@ mod tests {
                 pair.settle();
                 assert!(pair.client.is_connected("/b"));
                 let ends = pair.pick_server(|event| match event {
-                    server::Event::ConnectionClosed { reason, .. } => Some(*reason),
+                    ServerEvent::ConnectionClosed { reason, .. } => Some(*reason),
                     _ => None,
                 });
                 assert!(ends.is_empty(), "{ends:?}");
                 let news = pair.pick(|event| match event {
-                    Event::ConnectError { .. } | Event::Received { .. } | Event::Acked { .. } => {
-                        Some(format!("{event:?}"))
-                    }
+                    ClientEvent::ConnectError { .. }
+                    | ClientEvent::Received { .. }
+                    | ClientEvent::Acked { .. } => Some(format!("{event:?}")),
                     _ => None,
                 });
                 assert!(news.is_empty(), "{news:?}");
@@ -138,12 +139,14 @@ mod tests {
 
     fn words(pair: &mut Pair) -> Vec<String> {
         pair.pick(|event| match event {
-            Event::Acked { args, .. } => Some(format!("acked {}", args.json())),
-            Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
-            Event::Unconfirmed { event, .. } => {
+            ClientEvent::Acked { args, .. } => Some(format!("acked {}", args.json())),
+            ClientEvent::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
+            ClientEvent::Unconfirmed { event, .. } => {
                 Some(format!("unconfirmed {}", event.event().json()))
             }
-            Event::SnapshotOutOfDate { unknown, .. } => Some(format!("out of date by {unknown}")),
+            ClientEvent::SnapshotOutOfDate { unknown, .. } => {
+                Some(format!("out of date by {unknown}"))
+            }
             _ => None,
         })
     }
@@ -152,7 +155,7 @@ mod tests {
     fn answer(pair: &mut Pair, text: &str) {
         let events: Vec<_> = pair.server_events.drain(..).collect();
         for it in events {
-            if let server::Event::Received { event, ack: Some(token), .. } = it {
+            if let ServerEvent::Received { event, ack: Some(token), .. } = it {
                 let number: u64 = event.get(0).unwrap();
                 let args = socket::Args::new(&(format!("{text} {number}"),)).unwrap();
                 pair.server.at(pair.now).ack(token, &args);

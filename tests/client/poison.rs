@@ -8,7 +8,7 @@ mod tests {
     use bytes::Bytes;
     use socketio_proto::{
         ServerConfig,
-        client::{Auth, ClientConfig, EmitError, Event},
+        client::{Auth, ClientConfig, ClientEmitError, ClientEvent},
         engine::Transport,
         socket::{self, Args, Json},
     };
@@ -31,7 +31,7 @@ mod tests {
         socket::Event::new("e", &(Bytes::from(vec![0; len]),)).unwrap()
     }
 
-    fn emit_all_ways(pair: &mut Pair, event: &socket::Event) -> [Result<(), EmitError>; 3] {
+    fn emit_all_ways(pair: &mut Pair, event: &socket::Event) -> [Result<(), ClientEmitError>; 3] {
         let now = pair.now;
         [
             pair.client.emit(now, "/", event),
@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn what_the_server_is_known_not_to_take_is_refused_at_the_emit() {
-        let too_large = Err(EmitError::TooLarge { limit: MAX_PAYLOAD });
-        let too_many = Err(EmitError::TooManyAttachments { limit: 10 });
+        let too_large = Err(ClientEmitError::TooLarge { limit: MAX_PAYLOAD });
+        let too_many = Err(ClientEmitError::TooManyAttachments { limit: 10 });
         for (config, largest) in [(websocket(), MAX_PAYLOAD), (polling(), 747)] {
             let mut pair = Pair::connected(config, small());
             let table = [
@@ -85,7 +85,7 @@ mod tests {
         let mut pair = Pair::new(websocket(), small());
         pair.is_down = true;
         pair.connect();
-        let too_many = Err(EmitError::TooManyAttachments { limit: 10 });
+        let too_many = Err(ClientEmitError::TooManyAttachments { limit: 10 });
         assert_eq!(emit_all_ways(&mut pair, &attached(11)), [too_many; 3]);
         assert_eq!(emit_all_ways(&mut pair, &attached(10)), [Ok(()); 3]);
     }
@@ -148,7 +148,7 @@ mod tests {
         pair.client.connect(pair.now, "/", Auth::Value(auth)).unwrap();
         pair.settle();
         let errors = pair.pick(|event| match event {
-            Event::ConnectError { error, .. } => Some(format!("{error:?}")),
+            ClientEvent::ConnectError { error, .. } => Some(format!("{error:?}")),
             _ => None,
         });
         assert_eq!(errors, ["TooLarge"]);
@@ -164,7 +164,7 @@ mod tests {
         pair.server.at(pair.now).emit_with_ack(socket, &question, MINUTE).unwrap();
         pair.settle();
         let token = pair.events.drain(..).find_map(|event| match event {
-            Event::Received { ack, .. } => ack,
+            ClientEvent::Received { ack, .. } => ack,
             _ => None,
         });
         let args = Args::new(&("x".repeat(2 * MAX_PAYLOAD),)).unwrap();
@@ -178,7 +178,7 @@ mod tests {
         let mut scripted = Scripted::connected(ClientConfig::new());
         scripted.client.emit(scripted.now, "/", &text(2_000_000)).unwrap();
         assert_eq!(scripted.take_sent()[0].len(), 2_000_000);
-        let too_many = Err(EmitError::TooManyAttachments { limit: 10 });
+        let too_many = Err(ClientEmitError::TooManyAttachments { limit: 10 });
         assert_eq!(scripted.client.emit(scripted.now, "/", &attached(11)), too_many);
     }
 }

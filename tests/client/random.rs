@@ -11,8 +11,8 @@ mod tests {
     use proptest::prelude::*;
     use socketio_proto::{
         Timestamp, WireId,
-        client::{Auth, Client, ClientConfig, ClientLimits, Event, Output},
-        engine::{ClientInput, ClientOutput, Frame, Transport},
+        client::{Auth, Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput},
+        engine::{ClientInput, EngineClientOutput, Frame, Transport},
         socket,
     };
 
@@ -172,25 +172,29 @@ mod tests {
             while let Some(output) = self.client.poll_output() {
                 self.log.push(format!("{output:?}"));
                 match output {
-                    Output::Wire(
-                        ClientOutput::Get { wire, .. } | ClientOutput::Post { wire, .. },
+                    ClientOutput::Wire(
+                        EngineClientOutput::Get { wire, .. }
+                        | EngineClientOutput::Post { wire, .. },
                     ) => assert!(self.wires.insert(wire, false).is_none(), "a name is used once"),
-                    Output::Wire(ClientOutput::OpenWebSocket { wire, .. }) => {
+                    ClientOutput::Wire(EngineClientOutput::OpenWebSocket { wire, .. }) => {
                         assert!(self.wires.insert(wire, true).is_none(), "a name is used once");
                     }
-                    Output::Wire(ClientOutput::Send { wire, .. }) => {
+                    ClientOutput::Wire(EngineClientOutput::Send { wire, .. }) => {
                         assert!(self.wires.contains_key(&wire), "nothing after the end of a wire");
                     }
-                    Output::Wire(ClientOutput::Close { wire }) => {
+                    ClientOutput::Wire(EngineClientOutput::Close { wire }) => {
                         assert!(self.wires.remove(&wire).is_some(), "finished once");
                     }
-                    Output::Wire(ClientOutput::Event(event)) => panic!("{event:?}"),
-                    Output::Event(Event::Acked { ack, .. } | Event::AckFailed { ack, .. }) => {
+                    ClientOutput::Wire(EngineClientOutput::Event(event)) => panic!("{event:?}"),
+                    ClientOutput::Event(
+                        ClientEvent::Acked { ack, .. } | ClientEvent::AckFailed { ack, .. },
+                    ) => {
                         if !self.pending.remove(&ack) {
                             self.settled_early.push(ack);
                         }
                     }
-                    Output::Event(_) => {}
+                    ClientOutput::Event(_) => {}
+                    other => unreachable!("unknown: {other:?}"),
                 }
             }
         }

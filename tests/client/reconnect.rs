@@ -6,8 +6,8 @@ mod tests {
 
     use socketio_proto::{
         ServerConfig, Timestamp,
-        client::{Auth, Client, ClientConfig, Event, Output},
-        engine::{ClientInput, ClientOutput},
+        client::{Auth, Client, ClientConfig, ClientEvent, ClientOutput},
+        engine::{ClientInput, EngineClientOutput},
     };
 
     use crate::client_support::{Pair, Scripted, entropy, polling, websocket};
@@ -22,10 +22,10 @@ mod tests {
         client.connect(now, "/", Auth::None).unwrap();
         while delays.len() < attempts {
             match client.poll_output() {
-                Some(Output::Wire(ClientOutput::OpenWebSocket { wire, .. })) => {
+                Some(ClientOutput::Wire(EngineClientOutput::OpenWebSocket { wire, .. })) => {
                     client.handle_input(now, ClientInput::WireClosed { wire });
                 }
-                Some(Output::Event(Event::Reconnecting { at, attempt })) => {
+                Some(ClientOutput::Event(ClientEvent::Reconnecting { at, attempt })) => {
                     assert_eq!(usize::try_from(attempt).unwrap(), delays.len() + 1);
                     delays.push(at.saturating_since(now));
                 }
@@ -81,8 +81,8 @@ mod tests {
         pair.connect();
         pair.advance(60 * SECOND);
         let attempts = pair.pick(|event| match event {
-            Event::Reconnecting { attempt, .. } => Some(i64::from(*attempt)),
-            Event::ReconnectionFailed => Some(-1),
+            ClientEvent::Reconnecting { attempt, .. } => Some(i64::from(*attempt)),
+            ClientEvent::ReconnectionFailed => Some(-1),
             _ => None,
         });
         assert_eq!(attempts, [1, 2, -1]);
@@ -152,7 +152,7 @@ mod tests {
         pair.cut();
         pair.reconnect();
         let transports = pair.pick(|event| match event {
-            Event::ConnectionOpened { transport } => Some(transport.as_str()),
+            ClientEvent::ConnectionOpened { transport } => Some(transport.as_str()),
             _ => None,
         });
         assert_eq!(transports, ["websocket"]);

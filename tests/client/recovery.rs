@@ -7,7 +7,7 @@ mod tests {
 
     use socketio_proto::{
         RecoveryConfig, ReplayOrder, ServerConfig,
-        client::{Auth, Client, ClientConfig, ClientSnapshot, Event},
+        client::{Auth, Client, ClientConfig, ClientEvent, ClientSnapshot},
         engine::ClientInput,
         socket,
     };
@@ -41,8 +41,8 @@ mod tests {
                 assert!(pair.client.is_recovered("/"));
                 assert_eq!(pair.client.socket_id("/").map(str::to_owned), id);
                 let order = pair.pick(|event| match event {
-                    Event::Connected { recovered, .. } => Some(u64::from(*recovered)),
-                    Event::Received { event, .. } => Some(event.get::<u64>(0).unwrap() * 10),
+                    ClientEvent::Connected { recovered, .. } => Some(u64::from(*recovered)),
+                    ClientEvent::Received { event, .. } => Some(event.get::<u64>(0).unwrap() * 10),
                     _ => None,
                 });
                 assert_eq!(order, [1, 20, 30, 40]);
@@ -103,10 +103,9 @@ mod tests {
                     }
                 }
                 pair.reconnect();
-                let sessions = pair
-                    .events
-                    .iter()
-                    .filter(|event| matches!(event, Event::Connected { recovered: false, .. }));
+                let sessions = pair.events.iter().filter(|event| {
+                    matches!(event, ClientEvent::Connected { recovered: false, .. })
+                });
                 assert_eq!(sessions.count(), 1, "one session throughout");
                 assert_eq!(pair.numbers(), (0..number).collect::<Vec<_>>(), "{order:?}");
             }

@@ -9,8 +9,10 @@ mod tests {
     use bytes::Bytes;
     use socketio_proto::{
         ServerConfig, Timestamp, WireId,
-        client::{Auth, Client, ClientConfig, ClientLimits, Event, Output, Undeliverable},
-        engine::{ClientInput, ClientOutput, Frame, Transport},
+        client::{
+            Auth, Client, ClientConfig, ClientEvent, ClientLimits, ClientOutput, Undeliverable,
+        },
+        engine::{ClientInput, EngineClientOutput, Frame, Transport},
     };
 
     use crate::client_support::{
@@ -96,7 +98,7 @@ mod tests {
         scripted.drain();
         let events = scripted.events.drain(..);
         let given_up = events.filter_map(|event| match event {
-            Event::Undeliverable { event, cause, .. } => {
+            ClientEvent::Undeliverable { event, cause, .. } => {
                 Some((event.event().json().to_owned(), cause))
             }
             _ => None,
@@ -143,7 +145,7 @@ mod tests {
             let websocket = upgrade(&mut client, now);
             client.handle_input(now, ClientInput::WebSocketClosed { wire: websocket, code: 1005 });
             while let Some(output) = client.poll_output() {
-                assert!(!matches!(output, Output::Event(Event::Undeliverable { .. })));
+                assert!(!matches!(output, ClientOutput::Event(ClientEvent::Undeliverable { .. })));
             }
             now = now.max(client.deadline().unwrap());
             client.handle_input(now, ClientInput::Timeout);
@@ -161,25 +163,27 @@ mod tests {
         let mut is_upgraded = false;
         while !is_upgraded {
             let output = client.poll_output().expect("it moves on");
-            let Output::Wire(output) = output else {
+            let ClientOutput::Wire(output) = output else {
                 continue;
             };
             match output {
-                ClientOutput::Get { wire, .. } => {
+                EngineClientOutput::Get { wire, .. } => {
                     let body = answers.pop_front().unwrap_or("6").into();
                     client.handle_input(now, ClientInput::Response { wire, status: 200, body });
                 }
-                ClientOutput::Post { wire, .. } => {
+                EngineClientOutput::Post { wire, .. } => {
                     let body = "ok".into();
                     client.handle_input(now, ClientInput::Response { wire, status: 200, body });
                 }
-                ClientOutput::OpenWebSocket { wire, .. } => {
+                EngineClientOutput::OpenWebSocket { wire, .. } => {
                     websocket = Some(wire);
                     client.handle_input(now, ClientInput::WebSocketOpened { wire });
                     let frame = Frame::Text("3probe".into());
                     client.handle_input(now, ClientInput::Frame { wire, frame });
                 }
-                ClientOutput::Send { frame, .. } => is_upgraded = frame == Frame::Text("5".into()),
+                EngineClientOutput::Send { frame, .. } => {
+                    is_upgraded = frame == Frame::Text("5".into());
+                }
                 _ => {}
             }
         }
@@ -286,7 +290,7 @@ mod tests {
                 continue;
             };
             match output {
-                Output::Wire(ClientOutput::Get { wire, query }) => {
+                ClientOutput::Wire(EngineClientOutput::Get { wire, query }) => {
                     get = Some(wire);
                     if !query.contains("sid=") {
                         answers = vec![
@@ -295,7 +299,7 @@ mod tests {
                         ];
                     }
                 }
-                Output::Wire(ClientOutput::Post { wire, body, .. }) => {
+                ClientOutput::Wire(EngineClientOutput::Post { wire, body, .. }) => {
                     sizes.push(body.len());
                     let status = if body.len() > limit { 413 } else { 200 };
                     let text = String::from_utf8(body.to_vec()).unwrap();
@@ -313,13 +317,15 @@ mod tests {
                     let body = Bytes::from_static(b"ok");
                     client.handle_input(now, ClientInput::Response { wire, status, body });
                 }
-                Output::Wire(ClientOutput::Close { wire }) => drop(get.take_if(|it| *it == wire)),
-                Output::Event(Event::Connected { recovered: false, .. }) => {
+                ClientOutput::Wire(EngineClientOutput::Close { wire }) => {
+                    get = get.filter(|it| *it != wire);
+                }
+                ClientOutput::Event(ClientEvent::Connected { recovered: false, .. }) => {
                     for number in 0..events {
                         client.emit(now, "/", &event("m", number)).unwrap();
                     }
                 }
-                Output::Event(Event::Undeliverable { .. }) => panic!("an honest event"),
+                ClientOutput::Event(ClientEvent::Undeliverable { .. }) => panic!("an honest event"),
                 _ => {}
             }
         }
@@ -351,16 +357,20 @@ mod tests {
             assert!(pair.client.is_connected("/"));
             pair.broadcast(3);
             pair.settle();
-            let events: Vec<Event> = pair.events.drain(..).collect();
-            let closed =
-                events.iter().filter(|it| matches!(it, Event::ConnectionClosed { .. })).count();
+            let events: Vec<ClientEvent> = pair.events.drain(..).collect();
+            let closed = events
+                .iter()
+                .filter(|it| matches!(it, ClientEvent::ConnectionClosed { .. }))
+                .count();
             assert!((1..=3).contains(&closed), "{closed}");
-            let told =
-                events.iter().filter(|it| matches!(it, Event::ReplayUnreadable { .. })).count();
+            let told = events
+                .iter()
+                .filter(|it| matches!(it, ClientEvent::ReplayUnreadable { .. }))
+                .count();
             let numbers: Vec<u64> = events
                 .iter()
                 .filter_map(|event| match event {
-                    Event::Received { event, .. } => event.get(0).ok(),
+                    ClientEvent::Received { event, .. } => event.get(0).ok(),
                     _ => None,
                 })
                 .collect();
@@ -379,7 +389,7 @@ mod tests {
             scripted.text(r#"4511-/a,["files"]"#);
             scripted.drain();
             let told = scripted.events.drain(..).filter_map(|event| match event {
-                Event::ReplayUnreadable { namespace } => Some(namespace.as_str().to_owned()),
+                ClientEvent::ReplayUnreadable { namespace } => Some(namespace.as_str().to_owned()),
                 _ => None,
             });
             let told: Vec<String> = told.collect();

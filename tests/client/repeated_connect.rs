@@ -7,7 +7,7 @@ mod tests {
 
     use socketio_proto::{
         RecoveryConfig, ServerConfig,
-        client::{ClientConfig, Event},
+        client::{ClientConfig, ClientEvent},
         socket::Args,
     };
 
@@ -59,7 +59,7 @@ mod tests {
         let mut scripted = Scripted::connected(ClientConfig::new());
         scripted.text(r#"420["question","7-1"]"#);
         let token = scripted.events.drain(..).find_map(|event| match event {
-            Event::Received { ack, .. } => ack,
+            ClientEvent::Received { ack, .. } => ack,
             _ => None,
         });
         let timeout = Duration::from_secs(60);

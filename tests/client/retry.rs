@@ -6,7 +6,7 @@ mod tests {
 
     use socketio_proto::{
         ServerConfig,
-        client::{ClientConfig, ClientLimits, EmitError, Event},
+        client::{ClientConfig, ClientEmitError, ClientEvent, ClientLimits},
     };
 
     use crate::client_support::{Pair, Scripted, event, polling, websocket};
@@ -105,7 +105,7 @@ mod tests {
             scripted.client.emit_with_retries(scripted.now, "/", &event("m", number)).unwrap();
         }
         let refused = scripted.client.emit_with_retries(scripted.now, "/", &event("m", 3));
-        assert_eq!(refused, Err(EmitError::Full));
+        assert_eq!(refused, Err(ClientEmitError::Full));
         assert_eq!(scripted.expire(), Duration::from_secs(5));
         assert_eq!(
             scripted.words(),
@@ -149,7 +149,7 @@ mod tests {
             }
             pair.reconnect();
             pair.advance(Duration::from_secs(120));
-            let acked = pair.pick(|event| matches!(event, Event::Acked { .. }).then_some(()));
+            let acked = pair.pick(|event| matches!(event, ClientEvent::Acked { .. }).then_some(()));
             assert_eq!(acked.len(), usize::try_from(emitted).unwrap());
             let mut received = pair.server_numbers();
             let total = received.len();

@@ -8,7 +8,10 @@ mod tests {
     use serde_json::{Value, json};
     use socketio_proto::{
         Timestamp,
-        client::{Auth, Client, ClientConfig, ClientLimits, ClientSnapshot, Event, RestoreError},
+        client::{
+            Auth, Client, ClientConfig, ClientEvent, ClientLimits, ClientRestoreError,
+            ClientSnapshot,
+        },
     };
 
     use crate::client_support::{Pair, Scripted, entropy, event, polling, recovering, websocket};
@@ -30,9 +33,9 @@ mod tests {
 
     fn words(pair: &mut Pair) -> Vec<String> {
         pair.pick(|event| match event {
-            Event::Acked { args, .. } => Some(format!("acked {}", args.json())),
-            Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
-            Event::Unconfirmed { event, .. } => {
+            ClientEvent::Acked { args, .. } => Some(format!("acked {}", args.json())),
+            ClientEvent::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
+            ClientEvent::Unconfirmed { event, .. } => {
                 Some(format!("unconfirmed {}", event.event().json()))
             }
             _ => None,
@@ -68,7 +71,7 @@ mod tests {
                 pair.advance(60 * SECOND);
 
                 numbers.extend(pair.events.iter().filter_map(|event| match event {
-                    Event::Received { event, .. } => event.get::<u64>(0).ok(),
+                    ClientEvent::Received { event, .. } => event.get::<u64>(0).ok(),
                     _ => None,
                 }));
                 assert_eq!(numbers, [7], "after {steps}");
@@ -77,7 +80,7 @@ mod tests {
                 let words = words(&mut pair);
                 assert!(words.iter().all(|word| word.starts_with("acked [1")), "{words:?}");
                 let received = pair.pick_server(|event| match event {
-                    socketio_proto::server::Event::Received { event, .. } => {
+                    socketio_proto::server::ServerEvent::Received { event, .. } => {
                         Some((event.name().to_owned(), event.get::<u64>(0).unwrap()))
                     }
                     _ => None,
@@ -103,7 +106,7 @@ mod tests {
         let names: Vec<_> = pair.client.retrying("/").map(|(ack, _)| ack).collect();
         pair.settle();
         let acked = pair.pick(|event| match event {
-            Event::Acked { ack, .. } => Some(*ack),
+            ClientEvent::Acked { ack, .. } => Some(*ack),
             _ => None,
         });
         assert_eq!(acked, names, "nobody waits for the other one any more");
@@ -167,7 +170,7 @@ mod tests {
         assert!(events[0].ends_with(r#"["m",2]"#) && !events[0].starts_with("421["), "a new id");
     }
 
-    fn restored(state: &Value, config: ClientConfig) -> Result<Client, RestoreError> {
+    fn restored(state: &Value, config: ClientConfig) -> Result<Client, ClientRestoreError> {
         let state: ClientSnapshot = serde_json::from_value(state.clone()).expect("a state");
         let mut client = Client::new(config, entropy(1)).unwrap();
         client.restore(Timestamp::from_millis(5), state)?;
@@ -225,10 +228,10 @@ mod tests {
             let mut session = session();
             session[key] = value.clone();
             let result = restored(&state(&[session]), ClientConfig::new());
-            assert_eq!(result.err(), Some(RestoreError::Inconsistent), "{key}: {value}");
+            assert_eq!(result.err(), Some(ClientRestoreError::Inconsistent), "{key}: {value}");
         }
         let twice = restored(&state(&[session(), session()]), ClientConfig::new());
-        assert_eq!(twice.err(), Some(RestoreError::Inconsistent));
+        assert_eq!(twice.err(), Some(ClientRestoreError::Inconsistent));
     }
 
     #[test]
@@ -243,19 +246,19 @@ mod tests {
         let one = state(&[session()]);
         assert!(restored(&one, with(4, 100, 1)).is_ok());
         for config in [with(3, 100, 1), with(4, 20, 1)] {
-            assert_eq!(restored(&one, config).err(), Some(RestoreError::OverLimits));
+            assert_eq!(restored(&one, config).err(), Some(ClientRestoreError::OverLimits));
         }
         let mut other = session();
         other["namespace"] = json!("/b");
         let two = restored(&state(&[session(), other]), with(4, 100, 1));
-        assert_eq!(two.err(), Some(RestoreError::OverLimits));
+        assert_eq!(two.err(), Some(ClientRestoreError::OverLimits));
     }
 
     #[test]
     fn a_client_in_use_restores_no_snapshot() {
         let mut pair = Pair::connected(websocket(), recovering());
         let state = pair.client.snapshot();
-        assert_eq!(pair.client.restore(pair.now, state), Err(RestoreError::InUse));
+        assert_eq!(pair.client.restore(pair.now, state), Err(ClientRestoreError::InUse));
         assert!(pair.client.is_connected("/"));
     }
 

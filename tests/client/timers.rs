@@ -7,8 +7,8 @@ mod tests {
 
     use socketio_proto::{
         Timestamp, WireId,
-        client::{Auth, Client, ClientConfig, Output},
-        engine::{ClientInput, ClientOutput},
+        client::{Auth, Client, ClientConfig, ClientOutput},
+        engine::{ClientInput, EngineClientOutput},
     };
 
     use crate::client_support::{Scripted, entropy, event, scripted::word};
@@ -26,11 +26,12 @@ mod tests {
         let mut seen = Vec::new();
         while let Some(output) = client.poll_output() {
             seen.push(match output {
-                Output::Event(event) => word(&event),
-                Output::Wire(ClientOutput::OpenWebSocket { .. }) => "open".into(),
-                Output::Wire(ClientOutput::Get { .. }) => "get".into(),
-                Output::Wire(ClientOutput::Close { .. }) => "close".into(),
-                Output::Wire(output) => format!("{output:?}"),
+                ClientOutput::Event(event) => word(&event),
+                ClientOutput::Wire(EngineClientOutput::OpenWebSocket { .. }) => "open".into(),
+                ClientOutput::Wire(EngineClientOutput::Get { .. }) => "get".into(),
+                ClientOutput::Wire(EngineClientOutput::Close { .. }) => "close".into(),
+                ClientOutput::Wire(output) => format!("{output:?}"),
+                other => unreachable!("not known to this code: {other:?}"),
             });
         }
         assert!(seen.iter().any(|word| word.contains(effect)), "{effect}: {seen:?}");

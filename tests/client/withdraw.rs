@@ -6,7 +6,7 @@ mod offsets {
     use socketio_proto::{
         Limits, SocketKey,
         hub::{AckToken, Once},
-        server::Event,
+        server::ServerEvent,
         socket::Args,
     };
 
@@ -17,7 +17,7 @@ mod offsets {
             .events
             .drain(..)
             .find_map(|event| match event {
-                Event::Received { socket, event, ack } => {
+                ServerEvent::Received { socket, event, ack, .. } => {
                     Some((socket, event.get(0).unwrap(), ack))
                 }
                 _ => None,
@@ -116,9 +116,9 @@ mod counted {
     use std::time::Duration;
 
     use socketio_proto::{
-        client::{AckFailure, ClientConfig},
+        client::{ClientAckFailure, ClientConfig},
         hub::AckToken,
-        server,
+        server::ServerEvent,
         socket::Args,
     };
 
@@ -139,7 +139,7 @@ mod counted {
         let events = pair.server_events.drain(..);
         events
             .filter_map(|event| match event {
-                server::Event::Received { event, ack, .. } => Some((event.get(0).unwrap(), ack?)),
+                ServerEvent::Received { event, ack, .. } => Some((event.get(0).unwrap(), ack?)),
                 _ => None,
             })
             .collect()
@@ -181,7 +181,7 @@ mod counted {
             }
             pair.advance(SECOND);
         }
-        assert_eq!((times, pair.outcomes()), (3, vec![Err(AckFailure::Timeout)]));
+        assert_eq!((times, pair.outcomes()), (3, vec![Err(ClientAckFailure::Timeout)]));
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod counted {
         pair.reconnect();
         pair.advance(5 * SECOND);
         assert!(received(&mut pair).is_empty());
-        assert_eq!(pair.outcomes(), [Err(AckFailure::Timeout)]);
+        assert_eq!(pair.outcomes(), [Err(ClientAckFailure::Timeout)]);
     }
 
     /// Otherwise a server could have an event sent for ever.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use socketio_proto::server::{Event, Input, Output};
+use socketio_proto::server::{ServerEvent, ServerInput, ServerOutput};
 use socketio_proto::{engine::Frame, socket};
 
 use crate::support::World;
@@ -85,18 +85,18 @@ fn what_a_verb_causes_while_draining_comes_out_in_the_same_drain() {
     let (socket, _) = world.connected();
     for number in 1..=3 {
         let frame = Frame::Text(format!(r#"42["m",{number}]"#).into());
-        world.server.handle_input(world.now, Input::Frame { wire: client.wire, frame });
+        world.server.handle_input(world.now, ServerInput::Frame { wire: client.wire, frame });
     }
     let mut received = 0;
     let mut sent = 0;
     while let Some(output) = world.server.poll_output() {
         match output {
-            Output::Event(Event::Received { .. }) => {
+            ServerOutput::Event(ServerEvent::Received { .. }) => {
                 received += 1;
                 let event = socket::Event::new("told", &(received,)).unwrap();
                 world.server.at(world.now).emit(socket, &event).unwrap();
             }
-            Output::Send { wire, frame: Frame::Text(text) } => {
+            ServerOutput::Send { wire, frame: Frame::Text(text) } => {
                 sent += 1;
                 assert_eq!(wire, client.wire);
                 assert!(text.starts_with(&format!(r#"42["told",{sent},"#)), "{text}");
@@ -129,7 +129,7 @@ fn names_of_tests() -> BTreeSet<String> {
 
 /// The sources and documents in these folders of the project, whatever is built or installed there
 /// excepted.
-fn files(folders: &[&str]) -> Vec<PathBuf> {
+pub fn files(folders: &[&str]) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     let mut folders: Vec<(PathBuf, bool)> =

@@ -4,5 +4,6 @@ mod attacks;
 mod driving;
 mod holes;
 mod mutations;
+mod names;
 #[path = "../support/mod.rs"]
 mod support;

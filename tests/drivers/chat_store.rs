@@ -8,7 +8,7 @@ mod tests {
     use rusqlite::Connection;
     use serde::Deserialize;
     use socketio_proto::{
-        client::{Auth, Client, ClientConfig, Event},
+        client::{Auth, Client, ClientConfig, ClientEvent},
         engine::Transport,
         socket,
     };
@@ -87,8 +87,8 @@ mod tests {
 
         let stored = loop {
             match driver.next().await {
-                Event::Acked { args, .. } => break args.get::<Stored>(0).unwrap(),
-                event @ Event::AckFailed { .. } => panic!("{event:?}"),
+                ClientEvent::Acked { args, .. } => break args.get::<Stored>(0).unwrap(),
+                event @ ClientEvent::AckFailed { .. } => panic!("{event:?}"),
                 _ => {}
             }
         };

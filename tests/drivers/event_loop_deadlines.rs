@@ -21,8 +21,8 @@ use driver::{
 use mio::{Events, Interest, Poll, Token};
 use socketio_proto::{
     ServerConfig, Timestamp, WireId,
-    engine::{Frame, Method, Refusal},
-    server::Input,
+    engine::{Frame, Method, RequestRefusal},
+    server::ServerInput,
 };
 
 const WIRE: WireId = WireId(1);
@@ -103,7 +103,10 @@ impl Pair {
     fn loss(&mut self, now: u64) {
         self.until(now, |_, incoming| {
             incoming.map(|incoming| {
-                assert!(matches!(incoming, Incoming::Input(Input::WireClosed { wire: WIRE })));
+                assert!(matches!(
+                    incoming,
+                    Incoming::Input(ServerInput::WireClosed { wire: WIRE })
+                ));
             })
         });
     }
@@ -151,7 +154,7 @@ fn a_body_that_does_not_come() {
     pair.connection.handle_timeout(seconds(31));
     pair.loss(31);
     assert!(pair.received().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
-    let late = Refusal::bad_request().response(false);
+    let late = RequestRefusal::bad_request().response(false);
     pair.connection.respond(seconds(31), &late);
     assert_eq!(pair.connection.deadline(), Some(seconds(36)), "an answer that is too late");
 }
@@ -162,7 +165,7 @@ fn a_connection_without_requests() {
     let request = pair.request(0, b"GET /socket.io/ HTTP/1.1\r\n\r\n");
     pair.connection.begin(seconds(0), WIRE, &request, MAX_PAYLOAD);
     assert_eq!(pair.connection.deadline(), None, "the core has its own");
-    pair.connection.respond(seconds(40), &Refusal::bad_request().response(false));
+    pair.connection.respond(seconds(40), &RequestRefusal::bad_request().response(false));
     pair.advance(40);
     assert_eq!(pair.connection.deadline(), Some(seconds(100)));
     pair.connection.handle_timeout(seconds(99));

@@ -2,7 +2,7 @@
 
 use socketio_proto::WireId;
 use socketio_proto::engine::{
-    CloseReason, DecodeError, Input, Payload, SendError, Transport, TransportFault,
+    CloseReason, EngineDecodeError, EngineInput, Payload, SendError, Transport, TransportFault,
 };
 
 use crate::support::Driver;
@@ -146,7 +146,7 @@ fn the_end_is_final() {
     driver.close();
     assert!(driver.text(0, "4a").is_empty());
     assert!(driver.lost(0).is_empty());
-    assert!(driver.input(Input::Timeout).is_empty());
+    assert!(driver.input(EngineInput::Timeout).is_empty());
     driver.session.pause(WireId(0));
     driver.session.resume(WireId(0));
     assert!(driver.close().is_empty());
@@ -162,7 +162,7 @@ fn what_comes_after_the_end_is_answered() {
     driver.drain();
     assert_eq!(driver.get(1), [format!("respond 1 400 {UNKNOWN}")]);
     assert_eq!(driver.post(2, "4a"), [format!("respond 2 400 {UNKNOWN}")]);
-    let other = driver.input(Input::OtherMethod { wire: WireId(3) });
+    let other = driver.input(EngineInput::OtherMethod { wire: WireId(3) });
     assert_eq!(other, [format!("respond 3 400 {UNKNOWN}")]);
     assert_eq!(driver.opened(4), ["close 4"]);
 }
@@ -174,7 +174,7 @@ fn reasons_have_the_texts_of_the_reference() {
         (CloseReason::TransportClose, "transport close"),
         (CloseReason::PingTimeout, "ping timeout"),
         (CloseReason::ForcedClose, "forced close"),
-        (CloseReason::ParseError(DecodeError::Empty), "parse error"),
+        (CloseReason::ParseError(EngineDecodeError::Empty), "parse error"),
         (CloseReason::Overflow, "forced close"),
         (CloseReason::ServerShutdown, "forced close"),
         (CloseReason::ProtocolViolation, "forced close"),
@@ -184,6 +184,6 @@ fn reasons_have_the_texts_of_the_reference() {
     for (reason, text) in table {
         assert_eq!(reason.as_str(), text);
     }
-    let reason = CloseReason::ParseError(DecodeError::UnknownType('x'));
+    let reason = CloseReason::ParseError(EngineDecodeError::UnknownType('x'));
     assert_eq!(reason.to_string(), "parse error: unknown packet type 'x'");
 }

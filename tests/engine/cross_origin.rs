@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use socketio_proto::engine::{
-    Cors, Fields, Method, Refusal, RequestHead, Transport, Verified, verify,
+    Cors, Fields, Method, RequestHead, RequestRefusal, Transport, Verified, verify,
 };
 use socketio_proto::{ConfigError, EngineId, Origins, ServerConfig};
 
@@ -119,7 +119,7 @@ fn a_preflight_request_is_told_methods_headers_and_for_how_long() {
     assert_eq!(value(&any, "vary"), Some("Access-Control-Request-Headers"));
 }
 
-fn check(config: &ServerConfig, head: RequestHead<'_>) -> Result<Verified<()>, Refusal> {
+fn check(config: &ServerConfig, head: RequestHead<'_>) -> Result<Verified<()>, RequestRefusal> {
     verify(&head, config, |_: &EngineId| Some(((), Transport::Polling)))
 }
 

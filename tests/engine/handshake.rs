@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 
 use socketio_proto::engine::{
-    Frame, Method, Output, Query, QuerySid, Refusal, RequestHead, Response, ServerConnection,
-    Transport, Verified, verify,
+    EngineOutput, Frame, Method, Query, QuerySid, RequestHead, RequestRefusal, Response,
+    ServerConnection, Transport, Verified, verify,
 };
 use socketio_proto::{EngineId, ServerConfig, Timestamp, Transports, WireId};
 
@@ -28,7 +28,7 @@ fn find(id: &EngineId) -> Option<(u8, Transport)> {
     }
 }
 
-fn check(head: &RequestHead<'_>) -> Result<Verified<u8>, Refusal> {
+fn check(head: &RequestHead<'_>) -> Result<Verified<u8>, RequestRefusal> {
     verify(head, &ServerConfig::new(), find)
 }
 
@@ -195,7 +195,7 @@ fn plain_requests_are_refused_in_json() {
 
 #[test]
 fn application_refuses_with_its_own_words() {
-    let refusal = Refusal::forbidden("no \"entry\"");
+    let refusal = RequestRefusal::forbidden("no \"entry\"");
     let response = refusal.response(false);
     assert_eq!(response.status, 403);
     assert_eq!(response.body, r#"{"code":4,"message":"no \"entry\""}"#);
@@ -214,12 +214,12 @@ fn upgrades_are_refused_with_the_bare_message() {
 
 #[test]
 fn other_refusals_have_their_codes() {
-    assert_eq!(Refusal::bad_request().code.as_u8(), 3);
-    assert_eq!(Refusal::too_many_connections().code.as_u8(), 3);
-    assert_eq!(Refusal::unknown_session().code.as_u8(), 1);
+    assert_eq!(RequestRefusal::bad_request().code.as_u8(), 3);
+    assert_eq!(RequestRefusal::too_many_connections().code.as_u8(), 3);
+    assert_eq!(RequestRefusal::unknown_session().code.as_u8(), 1);
 }
 
-fn first_output(config: ServerConfig, transport: Transport) -> Option<Output> {
+fn first_output(config: ServerConfig, transport: Transport) -> Option<EngineOutput> {
     let id = EngineId::parse(SID)?;
     let config = Arc::new(config);
     let mut session = ServerConnection::new(Timestamp::ZERO, config, id, transport, WireId(7));
@@ -234,14 +234,14 @@ fn polling_handshake_is_answered_with_the_open_packet() {
     let headers: &[_] =
         &[("content-type", "text/plain; charset=UTF-8"), ("cache-control", "no-store")];
     let response = Response { status: 200, headers, body: body.into() };
-    let expected = Output::Respond { wire: WireId(7), response };
+    let expected = EngineOutput::Respond { wire: WireId(7), response };
     assert_eq!(first_output(ServerConfig::new(), Transport::Polling), Some(expected));
 }
 
 #[test]
 fn websocket_handshake_is_answered_with_the_open_packet() {
     let text = r#"0{"sid":"abcdefghijklmnopqrst","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-    let expected = Output::Send { wire: WireId(7), frame: Frame::Text(text.into()) };
+    let expected = EngineOutput::Send { wire: WireId(7), frame: Frame::Text(text.into()) };
     assert_eq!(first_output(ServerConfig::new(), Transport::WebSocket), Some(expected));
 }
 
@@ -251,7 +251,7 @@ fn no_upgrade_is_offered_where_none_is_possible() {
         ServerConfig::new().allow_upgrades(false),
         ServerConfig::new().transports(Transports::PollingOnly),
     ] {
-        let Some(Output::Respond { response, .. }) = first_output(config, Transport::Polling)
+        let Some(EngineOutput::Respond { response, .. }) = first_output(config, Transport::Polling)
         else {
             panic!("no answer");
         };

@@ -1,6 +1,6 @@
 //! Pings and pongs, and what happens if they are missing.
 
-use socketio_proto::engine::{CloseReason, Event, Input, Output};
+use socketio_proto::engine::{CloseReason, EngineEvent, EngineInput, EngineOutput};
 use socketio_proto::{Timestamp, WireId};
 
 use crate::support::Driver;
@@ -54,7 +54,7 @@ fn waiting_get_is_told_about_the_timeout() {
 fn timeout_before_the_deadline_does_nothing() {
     let mut driver = Driver::websocket();
     driver.wait(299);
-    assert!(driver.input(Input::Timeout).is_empty());
+    assert!(driver.input(EngineInput::Timeout).is_empty());
     assert_eq!(driver.due(), Some(1));
 }
 
@@ -63,7 +63,7 @@ fn late_ping_leaves_at_least_half_of_the_time() {
     for (late, left) in [(0, 200), (1, 199), (99, 101), (100, 100), (101, 100), (5_000, 100)] {
         let mut driver = Driver::websocket();
         driver.wait(300 + late);
-        assert_eq!(driver.input(Input::Timeout), ["send 0 2"], "one ping, however late");
+        assert_eq!(driver.input(EngineInput::Timeout), ["send 0 2"], "one ping, however late");
         assert_eq!(driver.due(), Some(left), "{late} ms late");
     }
 }
@@ -159,7 +159,7 @@ fn time_does_not_run_backwards() {
     driver.wait(100);
     driver.text(0, "3");
     let deadline = driver.session.deadline();
-    driver.session.handle_input(Timestamp::ZERO, Input::Timeout);
+    driver.session.handle_input(Timestamp::ZERO, EngineInput::Timeout);
     driver.session.close(Timestamp::ZERO, CloseReason::ForcedClose);
     assert_eq!(driver.session.deadline(), Some(driver.now), "output is due at the latest now");
     assert!(deadline > Some(driver.now));
@@ -168,10 +168,12 @@ fn time_does_not_run_backwards() {
 #[test]
 fn output_is_due_at_once() {
     let mut driver = Driver::websocket();
-    driver.session.handle_input(driver.now, Input::Frame { wire: WireId(0), frame: bad_frame() });
+    driver
+        .session
+        .handle_input(driver.now, EngineInput::Frame { wire: WireId(0), frame: bad_frame() });
     assert_eq!(driver.due(), Some(0));
     let event = driver.session.poll_output();
-    assert!(matches!(event, Some(Output::Event(Event::Closed { .. }))));
+    assert!(matches!(event, Some(EngineOutput::Event(EngineEvent::Closed { .. }))));
     assert_eq!(driver.due(), Some(0), "the WebSocket is still to be closed");
     assert_eq!(driver.drain(), ["close 0"]);
     assert_eq!(driver.due(), None);

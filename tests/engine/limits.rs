@@ -1,7 +1,7 @@
 //! All memory that a peer can make a session use is bounded.
 
 use socketio_proto::engine::{
-    CloseReason, Event, Frame, Output, Payload, SendError, ServerConnection, Transport,
+    CloseReason, EngineEvent, EngineOutput, Frame, Payload, SendError, ServerConnection, Transport,
 };
 use socketio_proto::{Limits, ServerConfig, WireId};
 
@@ -36,8 +36,8 @@ fn e4_queued_bytes_are_bounded() {
     assert_eq!(send(&mut driver, 40), Ok(()));
     assert_eq!(send(&mut driver, 1), Err(SendError::Overflow));
     assert_eq!(driver.session.queued_bytes(), 0, "the queue was dropped");
-    let closed = Event::Closed { reason: CloseReason::Overflow };
-    assert_eq!(driver.session.poll_output(), Some(Output::Event(closed)));
+    let closed = EngineEvent::Closed { reason: CloseReason::Overflow };
+    assert_eq!(driver.session.poll_output(), Some(EngineOutput::Event(closed)));
     assert_eq!(send(&mut driver, 1), Err(SendError::Closed));
 }
 

@@ -4,18 +4,18 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use proptest::prelude::*;
 use socketio_proto::engine::{
-    DecodeError, Frame, Open, Packet, Payload, PayloadReader, PayloadWriter, Transport,
+    EngineDecodeError, EnginePacket, Frame, Open, Payload, PayloadReader, PayloadWriter, Transport,
 };
 
 fn text(text: &str) -> Frame {
     Frame::Text(text.into())
 }
 
-fn message(text: &str) -> Packet {
-    Packet::Message(Payload::Text(text.into()))
+fn message(text: &str) -> EnginePacket {
+    EnginePacket::Message(Payload::Text(text.into()))
 }
 
-fn read(body: &[u8]) -> Vec<Result<Packet, DecodeError>> {
+fn read(body: &[u8]) -> Vec<Result<EnginePacket, EngineDecodeError>> {
     PayloadReader::new(Bytes::copy_from_slice(body)).collect()
 }
 
@@ -25,7 +25,7 @@ fn packets_of_every_length_are_told_apart() {
     for len in 0..50 {
         let (first, second) = ("x".repeat(len), "y".repeat(50 - len));
         let body = format!("4{first}\u{1e}4{second}\u{1e}2");
-        let expected = [message(&first), message(&second), Packet::Ping { probe: false }];
+        let expected = [message(&first), message(&second), EnginePacket::Ping { probe: false }];
         assert_eq!(read(body.as_bytes()), expected.map(Ok), "{len}");
     }
 }
@@ -33,18 +33,18 @@ fn packets_of_every_length_are_told_apart() {
 #[test]
 fn every_packet_type_has_its_digit() {
     let table = [
-        ("1", Packet::Close),
-        ("2", Packet::Ping { probe: false }),
-        ("2probe", Packet::Ping { probe: true }),
-        ("3", Packet::Pong { probe: false }),
-        ("3probe", Packet::Pong { probe: true }),
+        ("1", EnginePacket::Close),
+        ("2", EnginePacket::Ping { probe: false }),
+        ("2probe", EnginePacket::Ping { probe: true }),
+        ("3", EnginePacket::Pong { probe: false }),
+        ("3probe", EnginePacket::Pong { probe: true }),
         ("4", message("")),
         ("4hello €", message("hello €")),
-        ("5", Packet::Upgrade),
-        ("6", Packet::Noop),
+        ("5", EnginePacket::Upgrade),
+        ("6", EnginePacket::Noop),
     ];
     for (encoded, packet) in table {
-        assert_eq!(Packet::decode(text(encoded)), Ok(packet.clone()), "{encoded}");
+        assert_eq!(EnginePacket::decode(text(encoded)), Ok(packet.clone()), "{encoded}");
         assert_eq!(packet.encode(), text(encoded));
     }
 }
@@ -59,51 +59,57 @@ fn open_packet_has_its_keys_in_order() {
         max_payload: 1_000_000,
     };
     let encoded = r#"0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-    assert_eq!(Packet::Open(open.clone()).encode(), text(encoded));
-    assert_eq!(Packet::decode(text(encoded)), Ok(Packet::Open(open)));
+    assert_eq!(EnginePacket::Open(open.clone()).encode(), text(encoded));
+    assert_eq!(EnginePacket::decode(text(encoded)), Ok(EnginePacket::Open(open)));
 }
 
 #[test]
 fn open_packets_of_other_servers_are_read() {
     let encoded = r#"0{"sid":"x","upgrades":["webtransport","websocket"],"pingInterval":1,"pingTimeout":2,"more":{}}"#;
-    let Ok(Packet::Open(open)) = Packet::decode(text(encoded)) else {
+    let Ok(EnginePacket::Open(open)) = EnginePacket::decode(text(encoded)) else {
         panic!("not read");
     };
     assert_eq!(open.upgrades.as_slice(), [Transport::WebSocket]);
     assert_eq!(open.max_payload, u64::MAX);
-    assert_eq!(Packet::decode(text("0")), Err(DecodeError::InvalidOpen));
-    assert_eq!(Packet::decode(text("0{}")), Err(DecodeError::InvalidOpen));
+    assert_eq!(EnginePacket::decode(text("0")), Err(EngineDecodeError::InvalidOpen));
+    assert_eq!(EnginePacket::decode(text("0{}")), Err(EngineDecodeError::InvalidOpen));
 }
 
 #[test]
 fn other_payloads_of_a_ping_are_no_probe() {
-    assert_eq!(Packet::decode(text("2x")), Ok(Packet::Ping { probe: false }));
-    assert_eq!(Packet::decode(text("3probes")), Ok(Packet::Pong { probe: false }));
+    assert_eq!(EnginePacket::decode(text("2x")), Ok(EnginePacket::Ping { probe: false }));
+    assert_eq!(EnginePacket::decode(text("3probes")), Ok(EnginePacket::Pong { probe: false }));
 }
 
 #[test]
 fn what_is_no_packet_is_an_error() {
-    assert_eq!(Packet::decode(text("")), Err(DecodeError::Empty));
-    assert_eq!(Packet::decode(text("7")), Err(DecodeError::UnknownType('7')));
-    assert_eq!(Packet::decode(text("é")), Err(DecodeError::UnknownType('é')));
-    assert_eq!(Packet::decode(text("b?")), Err(DecodeError::InvalidBase64));
-    assert_eq!(Packet::decode(text("b_-_-")), Err(DecodeError::InvalidBase64));
+    assert_eq!(EnginePacket::decode(text("")), Err(EngineDecodeError::Empty));
+    assert_eq!(EnginePacket::decode(text("7")), Err(EngineDecodeError::UnknownType('7')));
+    assert_eq!(EnginePacket::decode(text("é")), Err(EngineDecodeError::UnknownType('é')));
+    assert_eq!(EnginePacket::decode(text("b?")), Err(EngineDecodeError::InvalidBase64));
+    assert_eq!(EnginePacket::decode(text("b_-_-")), Err(EngineDecodeError::InvalidBase64));
 }
 
 #[test]
 fn binary_is_a_frame_of_its_own_or_base64() {
-    let binary = |bytes: &[u8]| Packet::Message(Payload::Binary(Bytes::copy_from_slice(bytes)));
+    let binary =
+        |bytes: &[u8]| EnginePacket::Message(Payload::Binary(Bytes::copy_from_slice(bytes)));
     assert_eq!(binary(&[1, 2]).encode(), Frame::Binary(Bytes::from_static(&[1, 2])));
-    assert_eq!(Packet::decode(Frame::Binary(Bytes::new())), Ok(binary(&[])));
-    assert_eq!(Packet::decode(text("bAQIDBA==")), Ok(binary(&[1, 2, 3, 4])));
-    assert_eq!(Packet::decode(text("bAQIDBA")), Ok(binary(&[1, 2, 3, 4])), "padding is optional");
-    assert_eq!(Packet::decode(text("b")), Ok(binary(&[])));
+    assert_eq!(EnginePacket::decode(Frame::Binary(Bytes::new())), Ok(binary(&[])));
+    assert_eq!(EnginePacket::decode(text("bAQIDBA==")), Ok(binary(&[1, 2, 3, 4])));
+    assert_eq!(
+        EnginePacket::decode(text("bAQIDBA")),
+        Ok(binary(&[1, 2, 3, 4])),
+        "padding is optional"
+    );
+    assert_eq!(EnginePacket::decode(text("b")), Ok(binary(&[])));
 }
 
 #[test]
 fn text_message_is_a_slice_of_its_frame() {
     let frame = ByteString::from(String::from("4hello"));
-    let Ok(Packet::Message(Payload::Text(payload))) = Packet::decode(Frame::Text(frame.clone()))
+    let Ok(EnginePacket::Message(Payload::Text(payload))) =
+        EnginePacket::decode(Frame::Text(frame.clone()))
     else {
         panic!("not read");
     };
@@ -113,17 +119,20 @@ fn text_message_is_a_slice_of_its_frame() {
 #[test]
 fn body_is_split_at_separators() {
     let packets = read(b"4a\x1ebAQID\x1e2");
-    let binary = Packet::Message(Payload::Binary(Bytes::from_static(&[1, 2, 3])));
-    assert_eq!(packets, [Ok(message("a")), Ok(binary), Ok(Packet::Ping { probe: false })]);
+    let binary = EnginePacket::Message(Payload::Binary(Bytes::from_static(&[1, 2, 3])));
+    assert_eq!(packets, [Ok(message("a")), Ok(binary), Ok(EnginePacket::Ping { probe: false })]);
 }
 
 #[test]
 fn body_ends_at_its_first_bad_packet() {
-    assert_eq!(read(b""), [Err(DecodeError::Empty)]);
-    assert_eq!(read(b"4a\x1e\x1e4b"), [Ok(message("a")), Err(DecodeError::Empty)]);
-    assert_eq!(read(b"4a\x1e"), [Ok(message("a")), Err(DecodeError::Empty)]);
-    assert_eq!(read(b"4a\x1eabc\x1e4b"), [Ok(message("a")), Err(DecodeError::UnknownType('a'))]);
-    assert_eq!(read(b"4a\x1e4\xff\x1e4b"), [Ok(message("a")), Err(DecodeError::InvalidUtf8)]);
+    assert_eq!(read(b""), [Err(EngineDecodeError::Empty)]);
+    assert_eq!(read(b"4a\x1e\x1e4b"), [Ok(message("a")), Err(EngineDecodeError::Empty)]);
+    assert_eq!(read(b"4a\x1e"), [Ok(message("a")), Err(EngineDecodeError::Empty)]);
+    assert_eq!(
+        read(b"4a\x1eabc\x1e4b"),
+        [Ok(message("a")), Err(EngineDecodeError::UnknownType('a'))]
+    );
+    assert_eq!(read(b"4a\x1e4\xff\x1e4b"), [Ok(message("a")), Err(EngineDecodeError::InvalidUtf8)]);
 }
 
 #[test]
@@ -140,21 +149,21 @@ fn body_is_limited_but_takes_one_packet() {
     assert_eq!(PayloadWriter::new(10).finish(), "");
 }
 
-fn any_packet() -> impl Strategy<Value = Packet> {
+fn any_packet() -> impl Strategy<Value = EnginePacket> {
     let bytes = proptest::collection::vec(any::<u8>(), 0..20);
     let open = ("[a-z\"\\\\]{0,20}", any::<[u64; 3]>(), any::<bool>());
     prop_oneof![
-        Just(Packet::Close),
-        any::<bool>().prop_map(|probe| Packet::Ping { probe }),
-        any::<bool>().prop_map(|probe| Packet::Pong { probe }),
-        Just(Packet::Upgrade),
-        Just(Packet::Noop),
+        Just(EnginePacket::Close),
+        any::<bool>().prop_map(|probe| EnginePacket::Ping { probe }),
+        any::<bool>().prop_map(|probe| EnginePacket::Pong { probe }),
+        Just(EnginePacket::Upgrade),
+        Just(EnginePacket::Noop),
         "[^\u{1e}]{0,20}".prop_map(|text| message(&text)),
-        bytes.prop_map(|bytes| Packet::Message(Payload::Binary(bytes.into()))),
+        bytes.prop_map(|bytes| EnginePacket::Message(Payload::Binary(bytes.into()))),
         open.prop_map(|(sid, [ping_interval, ping_timeout, max_payload], upgrade)| {
             let upgrades = upgrade.then_some(Transport::WebSocket).into_iter().collect();
             let sid = sid.into();
-            Packet::Open(Open { sid, upgrades, ping_interval, ping_timeout, max_payload })
+            EnginePacket::Open(Open { sid, upgrades, ping_interval, ping_timeout, max_payload })
         }),
     ]
 }
@@ -162,7 +171,7 @@ fn any_packet() -> impl Strategy<Value = Packet> {
 proptest! {
     #[test]
     fn frames_round_trip(packet in any_packet()) {
-        prop_assert_eq!(Packet::decode(packet.encode()), Ok(packet));
+        prop_assert_eq!(EnginePacket::decode(packet.encode()), Ok(packet));
     }
 
     #[test]

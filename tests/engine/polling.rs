@@ -1,7 +1,7 @@
 //! GET and POST of an established session.
 
 use socketio_proto::WireId;
-use socketio_proto::engine::{Frame, Input, Output, Payload, Transport};
+use socketio_proto::engine::{EngineInput, EngineOutput, Frame, Payload, Transport};
 
 use crate::support::{Driver, config};
 
@@ -34,18 +34,20 @@ fn post_delivers_packets_in_order() {
 fn answers_have_the_headers_of_the_reference() {
     let mut driver = Driver::polling();
     let headers = |driver: &mut Driver| match driver.session.poll_output() {
-        Some(Output::Respond { response, .. }) => response.headers.to_vec(),
+        Some(EngineOutput::Respond { response, .. }) => response.headers.to_vec(),
         other => panic!("no answer: {other:?}"),
     };
     let body = Some("3".into());
-    driver.session.handle_input(driver.now, Input::Post { wire: WireId(1), body, binary: false });
+    driver
+        .session
+        .handle_input(driver.now, EngineInput::Post { wire: WireId(1), body, binary: false });
     let expected = [("content-type", "text/html"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
-    driver.session.handle_input(driver.now, Input::Poll { wire: WireId(2) });
+    driver.session.handle_input(driver.now, EngineInput::Poll { wire: WireId(2) });
     driver.session.send_frame(Frame::Text("4a".into())).unwrap();
     let expected = [("content-type", "text/plain; charset=UTF-8"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
-    driver.session.handle_input(driver.now, Input::OtherMethod { wire: WireId(3) });
+    driver.session.handle_input(driver.now, EngineInput::OtherMethod { wire: WireId(3) });
     assert_eq!(headers(&mut driver), []);
 }
 
@@ -101,7 +103,7 @@ fn a_wire_that_was_answered_may_go_away() {
 fn binary_post_ends_the_session() {
     for body in [None, Some("4a".into())] {
         let mut driver = Driver::polling();
-        let input = Input::Post { wire: WireId(1), body, binary: true };
+        let input = EngineInput::Post { wire: WireId(1), body, binary: true };
         assert_eq!(driver.input(input), ["closed transport error", "respond 1 400"]);
     }
 }
@@ -110,7 +112,7 @@ fn binary_post_ends_the_session() {
 fn other_methods_leave_the_session_alone() {
     let mut driver = Driver::polling();
     driver.get(1);
-    assert_eq!(driver.input(Input::OtherMethod { wire: WireId(2) }), ["respond 2 500"]);
+    assert_eq!(driver.input(EngineInput::OtherMethod { wire: WireId(2) }), ["respond 2 500"]);
     assert_eq!(driver.send("a"), ["respond 1 200 4a"]);
 }
 

@@ -8,8 +8,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
     use socketio_proto::engine::{
-        CloseReason, Event, Frame, Input, Output, Packet, Payload, PayloadReader, SendError,
-        ServerConnection, Transport,
+        CloseReason, EngineEvent, EngineInput, EngineOutput, EnginePacket, Frame, Payload,
+        PayloadReader, SendError, ServerConnection, Transport,
     };
     use socketio_proto::{Limits, ServerConfig, Timestamp, WireId};
 
@@ -70,7 +70,7 @@ mod tests {
         now: Timestamp,
         /// By wire: whether the peer gave it up, and the outputs.
         wires: Vec<Wire>,
-        events: Vec<Event>,
+        events: Vec<EngineEvent>,
         /// Messages that the session took, and those that came out, in order.
         sent: Vec<Payload>,
         arrived: Vec<Payload>,
@@ -80,7 +80,7 @@ mod tests {
     struct Wire {
         websocket: bool,
         lost: bool,
-        outputs: Vec<Output>,
+        outputs: Vec<EngineOutput>,
     }
 
     impl World {
@@ -107,20 +107,21 @@ mod tests {
 
         fn apply(&mut self, op: &Op) {
             let input = match op {
-                Op::Get => Input::Poll { wire: self.open(false) },
+                Op::Get => EngineInput::Poll { wire: self.open(false) },
                 Op::Post(body) => self.post(Some(*body), false),
                 Op::Announce => self.post(None, false),
                 Op::BinaryPost => self.post(Some("4a"), true),
-                Op::Other => Input::OtherMethod { wire: self.open(false) },
-                Op::Open => Input::WebSocketOpened { wire: self.open(true) },
+                Op::Other => EngineInput::OtherMethod { wire: self.open(false) },
+                Op::Open => EngineInput::WebSocketOpened { wire: self.open(true) },
                 Op::Body(index, body) => match self.pick(*index, false) {
-                    Some(wire) => Input::Body { wire: wire_id(wire), body: (*body).into() },
+                    Some(wire) => EngineInput::Body { wire: wire_id(wire), body: (*body).into() },
                     None => return,
                 },
                 Op::Frame(index, text) => match self.pick(*index, true) {
-                    Some(wire) => {
-                        Input::Frame { wire: wire_id(wire), frame: Frame::Text((*text).into()) }
-                    }
+                    Some(wire) => EngineInput::Frame {
+                        wire: wire_id(wire),
+                        frame: Frame::Text((*text).into()),
+                    },
                     None => return,
                 },
                 Op::Lose(index) => {
@@ -129,9 +130,9 @@ mod tests {
                         return;
                     };
                     self.wires[wire].lost = true;
-                    Input::WireClosed { wire: wire_id(wire) }
+                    EngineInput::WireClosed { wire: wire_id(wire) }
                 }
-                Op::Timeout => Input::Timeout,
+                Op::Timeout => EngineInput::Timeout,
                 Op::Wait(_)
                 | Op::Send(_)
                 | Op::Pause(_)
@@ -144,8 +145,8 @@ mod tests {
             self.session.handle_input(self.now, input);
         }
 
-        fn post(&mut self, body: Option<&'static str>, binary: bool) -> Input {
-            Input::Post { wire: self.open(false), body: body.map(Into::into), binary }
+        fn post(&mut self, body: Option<&'static str>, binary: bool) -> EngineInput {
+            EngineInput::Post { wire: self.open(false), body: body.map(Into::into), binary }
         }
 
         fn call(&mut self, op: &Op) {
@@ -189,28 +190,34 @@ mod tests {
             }
         }
 
-        fn record(&mut self, output: Output) {
+        fn record(&mut self, output: EngineOutput) {
             self.note_arrivals(&output);
             match output {
-                Output::Event(event) => self.events.push(event),
-                Output::Respond { wire, .. }
-                | Output::Send { wire, .. }
-                | Output::Close { wire, .. } => {
+                EngineOutput::Event(event) => self.events.push(event),
+                EngineOutput::Respond { wire, .. }
+                | EngineOutput::Send { wire, .. }
+                | EngineOutput::Close { wire, .. } => {
                     self.wires[usize::try_from(wire.0).unwrap()].outputs.push(output);
                 }
+                other => unreachable!("unknown: {other:?}"),
             }
         }
 
-        fn note_arrivals(&mut self, output: &Output) {
+        fn note_arrivals(&mut self, output: &EngineOutput) {
             let packets: Vec<_> = match output {
-                Output::Respond { response, .. } if response.body != "ok" => {
+                EngineOutput::Respond { response, .. } if response.body != "ok" => {
                     PayloadReader::new(response.body.clone()).flatten().collect()
                 }
-                Output::Send { frame, .. } => vec![Packet::decode(frame.clone()).unwrap()],
-                Output::Respond { .. } | Output::Close { .. } | Output::Event(_) => vec![],
+                EngineOutput::Send { frame, .. } => {
+                    vec![EnginePacket::decode(frame.clone()).unwrap()]
+                }
+                EngineOutput::Respond { .. }
+                | EngineOutput::Close { .. }
+                | EngineOutput::Event(_) => vec![],
+                other => unreachable!("unknown: {other:?}"),
             };
             self.arrived.extend(packets.into_iter().filter_map(|packet| match packet {
-                Packet::Message(payload) => Some(payload),
+                EnginePacket::Message(payload) => Some(payload),
                 _ => None,
             }));
         }
@@ -226,8 +233,8 @@ mod tests {
         }
     }
 
-    fn is_final(output: &Output) -> bool {
-        matches!(output, Output::Respond { .. } | Output::Close { .. })
+    fn is_final(output: &EngineOutput) -> bool {
+        matches!(output, EngineOutput::Respond { .. } | EngineOutput::Close { .. })
     }
 
     fn wire_id(index: usize) -> WireId {
@@ -246,15 +253,17 @@ mod tests {
             assert!(rest <= 1, "nothing follows the last output of wire {index}: {outputs:?}");
             for output in outputs {
                 let fits = match output {
-                    Output::Respond { .. } => !websocket,
-                    Output::Send { .. } => *websocket,
-                    Output::Close { code, .. } => *websocket || code.is_none(),
-                    Output::Event(_) => false,
+                    EngineOutput::Respond { .. } => !websocket,
+                    EngineOutput::Send { .. } => *websocket,
+                    EngineOutput::Close { code, .. } => *websocket || code.is_none(),
+                    EngineOutput::Event(_) => false,
+                    other => unreachable!("unknown: {other:?}"),
                 };
                 assert!(fits, "wire {index} cannot do {output:?}");
             }
         }
-        let closed = world.events.iter().position(|event| matches!(event, Event::Closed { .. }));
+        let closed =
+            world.events.iter().position(|event| matches!(event, EngineEvent::Closed { .. }));
         let last = closed.is_none_or(|closed| closed + 1 == world.events.len());
         assert!(last, "no event follows the end: {:?}", world.events);
         assert_eq!(closed.is_some(), world.session.is_closed());

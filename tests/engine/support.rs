@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 use core::{fmt::Write as _, time::Duration};
 
 use socketio_proto::engine::{
-    CloseReason, Event, Frame, Input, Output, Payload, Response, ServerConnection, Transport,
+    CloseReason, EngineEvent, EngineInput, EngineOutput, Frame, Payload, Response,
+    ServerConnection, Transport,
 };
 use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
 
@@ -56,38 +57,38 @@ impl Driver {
         core::iter::from_fn(|| self.session.poll_output()).map(|output| line(&output)).collect()
     }
 
-    pub(crate) fn input(&mut self, input: Input) -> Vec<String> {
+    pub(crate) fn input(&mut self, input: EngineInput) -> Vec<String> {
         self.session.handle_input(self.now, input);
         self.drain()
     }
 
     pub(crate) fn get(&mut self, wire: u64) -> Vec<String> {
-        self.input(Input::Poll { wire: WireId(wire) })
+        self.input(EngineInput::Poll { wire: WireId(wire) })
     }
 
     pub(crate) fn post(&mut self, wire: u64, body: &str) -> Vec<String> {
         let body = Some(body.to_owned().into());
-        self.input(Input::Post { wire: WireId(wire), body, binary: false })
+        self.input(EngineInput::Post { wire: WireId(wire), body, binary: false })
     }
 
     pub(crate) fn announce(&mut self, wire: u64) -> Vec<String> {
-        self.input(Input::Post { wire: WireId(wire), body: None, binary: false })
+        self.input(EngineInput::Post { wire: WireId(wire), body: None, binary: false })
     }
 
     pub(crate) fn body(&mut self, wire: u64, body: &str) -> Vec<String> {
-        self.input(Input::Body { wire: WireId(wire), body: body.to_owned().into() })
+        self.input(EngineInput::Body { wire: WireId(wire), body: body.to_owned().into() })
     }
 
     pub(crate) fn opened(&mut self, wire: u64) -> Vec<String> {
-        self.input(Input::WebSocketOpened { wire: WireId(wire) })
+        self.input(EngineInput::WebSocketOpened { wire: WireId(wire) })
     }
 
     pub(crate) fn text(&mut self, wire: u64, text: &str) -> Vec<String> {
-        self.input(Input::Frame { wire: WireId(wire), frame: Frame::Text(text.into()) })
+        self.input(EngineInput::Frame { wire: WireId(wire), frame: Frame::Text(text.into()) })
     }
 
     pub(crate) fn lost(&mut self, wire: u64) -> Vec<String> {
-        self.input(Input::WireClosed { wire: WireId(wire) })
+        self.input(EngineInput::WireClosed { wire: WireId(wire) })
     }
 
     pub(crate) fn send(&mut self, text: &str) -> Vec<String> {
@@ -112,27 +113,32 @@ impl Driver {
     /// Goes to the deadline.
     pub(crate) fn expire(&mut self) -> Vec<String> {
         self.now = self.session.deadline().expect("a deadline");
-        self.input(Input::Timeout)
+        self.input(EngineInput::Timeout)
     }
 }
 
 /// One line per output: `respond 1 200 4hi`, `send 1 4hi`, `close 1 1009`, `message hi`.
-pub(crate) fn line(output: &Output) -> String {
+pub(crate) fn line(output: &EngineOutput) -> String {
     match output {
-        Output::Respond { wire, response: Response { status, body, .. } } => {
+        EngineOutput::Respond { wire, response: Response { status, body, .. } } => {
             let body = core::str::from_utf8(body).expect("bodies are text");
             format!("respond {} {status} {body}", wire.0).trim_end().to_owned()
         }
-        Output::Send { wire, frame: Frame::Text(text) } => format!("send {} {text}", wire.0),
-        Output::Send { wire, frame: Frame::Binary(bytes) } => {
+        EngineOutput::Send { wire, frame: Frame::Text(text) } => format!("send {} {text}", wire.0),
+        EngineOutput::Send { wire, frame: Frame::Binary(bytes) } => {
             format!("send {} {}", wire.0, hex(bytes))
         }
-        Output::Close { wire, code: Some(code) } => format!("close {} {code}", wire.0),
-        Output::Close { wire, code: None } => format!("close {}", wire.0),
-        Output::Event(Event::Message(Payload::Text(text))) => format!("message {text}"),
-        Output::Event(Event::Message(Payload::Binary(bytes))) => format!("message {}", hex(bytes)),
-        Output::Event(Event::Closed { reason }) => format!("closed {}", reason.as_str()),
-        Output::Event(event) => format!("{event:?}").to_lowercase(),
+        EngineOutput::Close { wire, code: Some(code) } => format!("close {} {code}", wire.0),
+        EngineOutput::Close { wire, code: None } => format!("close {}", wire.0),
+        EngineOutput::Event(EngineEvent::Message(Payload::Text(text))) => format!("message {text}"),
+        EngineOutput::Event(EngineEvent::Message(Payload::Binary(bytes))) => {
+            format!("message {}", hex(bytes))
+        }
+        EngineOutput::Event(EngineEvent::Closed { reason }) => {
+            format!("closed {}", reason.as_str())
+        }
+        EngineOutput::Event(event) => format!("{event:?}").to_lowercase(),
+        other => unreachable!("unknown: {other:?}"),
     }
 }
 

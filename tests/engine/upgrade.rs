@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socketio_proto::engine::{Input, Transport};
+use socketio_proto::engine::{EngineInput, Transport};
 use socketio_proto::{Transports, WireId};
 
 use crate::support::{Driver, config};
@@ -201,7 +201,7 @@ fn post_may_complete_after_the_upgrade() {
 fn probe_ends_with_the_session() {
     let mut driver = Driver::probing(1);
     assert_eq!(driver.post(2, "1"), ["closed transport close", "close 1", "respond 2 200 ok"]);
-    assert!(driver.input(Input::WireClosed { wire: WireId(1) }).is_empty());
+    assert!(driver.input(EngineInput::WireClosed { wire: WireId(1) }).is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use socketio_proto::WireId;
 use socketio_proto::engine::{CloseReason, TransportFault};
-use socketio_proto::engine::{Event, Frame, Input, Output, Payload, Transport};
+use socketio_proto::engine::{EngineEvent, EngineInput, EngineOutput, Frame, Payload, Transport};
 
 use crate::support::{Driver, config};
 
@@ -12,7 +12,7 @@ fn frames_are_packets() {
     assert_eq!(driver.text(0, "4a"), ["message a"]);
     assert_eq!(driver.text(0, "bAQID"), ["message 0x010203"]);
     let frame = Frame::Binary(vec![4, 5].into());
-    assert_eq!(driver.input(Input::Frame { wire: WireId(0), frame }), ["message 0x0405"]);
+    assert_eq!(driver.input(EngineInput::Frame { wire: WireId(0), frame }), ["message 0x0405"]);
     assert_eq!(driver.send("b"), ["send 0 4b"]);
     driver.session.send(Payload::Binary(vec![6].into())).unwrap();
     assert_eq!(driver.drain(), ["send 0 0x06"]);
@@ -24,7 +24,7 @@ fn encoded_frames_are_shared() {
     let text = bytestring::ByteString::from(String::from("4shared"));
     driver.session.send_frame(Frame::Text(text.clone())).unwrap();
     match driver.session.poll_output() {
-        Some(Output::Send { frame: Frame::Text(sent), .. }) => {
+        Some(EngineOutput::Send { frame: Frame::Text(sent), .. }) => {
             assert_eq!(sent.as_ptr(), text.as_ptr());
         }
         other => panic!("{other:?}"),
@@ -89,10 +89,13 @@ fn too_large_frame_ends_the_session_with_1009() {
     assert_eq!(driver.text(0, &most).len(), 1);
     driver.session.handle_input(
         driver.now,
-        Input::Frame { wire: WireId(0), frame: Frame::Text(format!("{most}x").into()) },
+        EngineInput::Frame { wire: WireId(0), frame: Frame::Text(format!("{most}x").into()) },
     );
     let reason = CloseReason::TransportError(TransportFault::PayloadTooLarge);
-    assert_eq!(driver.session.poll_output(), Some(Output::Event(Event::Closed { reason })));
+    assert_eq!(
+        driver.session.poll_output(),
+        Some(EngineOutput::Event(EngineEvent::Closed { reason }))
+    );
     assert_eq!(driver.drain(), ["close 0 1009"]);
 }
 
@@ -135,8 +138,9 @@ fn pause_holds_frames_back() {
 fn last_frames_precede_the_close() {
     let mut driver = Driver::websocket();
     driver.session.send(Payload::Text("a".into())).unwrap();
-    driver
-        .session
-        .handle_input(driver.now, Input::Frame { wire: WireId(0), frame: Frame::Text("?".into()) });
+    driver.session.handle_input(
+        driver.now,
+        EngineInput::Frame { wire: WireId(0), frame: Frame::Text("?".into()) },
+    );
     assert_eq!(driver.drain(), ["closed parse error", "send 0 4a", "close 0"]);
 }

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use socketio_proto::{
     WireId,
-    engine::DecodeError,
+    engine::EngineDecodeError,
     hub::Audience,
-    server::{Event, Input, Totals},
+    server::{ServerEvent, ServerInput, Totals},
     socket,
 };
 
@@ -29,7 +29,7 @@ fn receive(world: &mut World, client: Client, packet: &str) -> socket::Event {
     world.events.clear();
     world.send(client, packet);
     let received = world.events.drain(..).find_map(|event| match event {
-        Event::Received { event, .. } => Some(event),
+        ServerEvent::Received { event, .. } => Some(event),
         _ => None,
     });
     received.unwrap_or_else(|| panic!("not received: {}", &packet[..packet.len().min(100)]))
@@ -160,17 +160,17 @@ fn the_separator_of_polling_inside_of_a_message() {
 fn a_body_that_is_split_inside_of_a_message() {
     let (mut world, mut bystander) = world();
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let received = world.take(wire);
     let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
     let open: serde_json::Value = serde_json::from_slice(&response.body[1..]).unwrap();
     let query = format!("EIO=4&transport=polling&sid={}", open["sid"].as_str().unwrap());
     let body = Some(Bytes::from_static(b"40\x1e42[\"a\x1e4\"]"));
     let wire = world.wire();
-    world.input(Input::Request { wire, head: post(&query), body });
+    world.input(ServerInput::Request { wire, head: post(&query), body });
     assert_eq!(totals(&world).connections_closed.protocol_violation, 0, "it has to be told first");
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get(&query), body: None });
+    world.input(ServerInput::Request { wire, head: get(&query), body: None });
     assert_eq!(totals(&world).connections_closed.protocol_violation, 1);
     assert_eq!(world.server.stats().parked_sessions, 0);
     bystander.check(&mut world);
@@ -185,14 +185,14 @@ fn bytes_that_are_no_packet() {
         world.events.clear();
         world.send(client, packet);
         let faults = world.pick(|event| match event {
-            Event::ConnectionClosed { reason, .. } => Some(reason.to_string()),
+            ServerEvent::ConnectionClosed { reason, .. } => Some(reason.to_string()),
             _ => None,
         });
         assert_eq!(faults.len(), 1, "{packet}");
         assert!(faults[0].starts_with("parse error: "), "{faults:?}");
         bystander.check(&mut world);
     }
-    assert_eq!(DecodeError::Empty.to_string(), "empty packet");
+    assert_eq!(EngineDecodeError::Empty.to_string(), "empty packet");
     assert_eq!(totals(&world).connections_closed.parse_error, 7);
 }
 
@@ -211,18 +211,18 @@ fn a_client_with_another_parser() {
         assert_eq!(world.take(client.wire), told);
     }
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let open = body(&mut world, wire);
     let sid = open.split("\"sid\":\"").nth(1).unwrap()[..20].to_owned();
     let query = format!("EIO=4&transport=polling&sid={sid}");
     let (sent, polled) = (world.wire(), world.wire());
     let packet = Some(Bytes::from_static(b"bg6R0eXBlAKRkYXRhwKNuc3ChLw=="));
-    world.input(Input::Request { wire: sent, head: post(&query), body: packet });
-    world.input(Input::Request { wire: polled, head: get(&query), body: None });
+    world.input(ServerInput::Request { wire: sent, head: post(&query), body: packet });
+    world.input(ServerInput::Request { wire: polled, head: get(&query), body: None });
     assert_eq!(body(&mut world, polled), refusal);
     assert_eq!(totals(&world).connections_closed.other_parser, 2, "the third has to be told first");
     let last = world.wire();
-    world.input(Input::Request { wire: last, head: get(&query), body: None });
+    world.input(ServerInput::Request { wire: last, head: get(&query), body: None });
     assert_eq!(body(&mut world, last), "1");
     assert_eq!(totals(&world).connections_closed.other_parser, 3);
     bystander.check(&mut world);
@@ -306,7 +306,7 @@ fn oversized_queries() {
     let escaped = format!("EIO=4&{}=1", "%00%ff%".repeat(10_000));
     for query in [&many, &long, &escaped] {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(query), body: None });
+        world.input(ServerInput::Request { wire, head: get(query), body: None });
         let received = world.take(wire);
         let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
         assert_eq!(response.status, 400);
@@ -315,7 +315,7 @@ fn oversized_queries() {
     // The last of each counts, wherever it stands.
     let wire = world.wire();
     let query = format!("{many}&EIO=4&transport=polling");
-    world.input(Input::Request { wire, head: get(&query), body: None });
+    world.input(ServerInput::Request { wire, head: get(&query), body: None });
     assert_eq!(world.server.stats().connections, 2);
     bystander.check(&mut world);
 }

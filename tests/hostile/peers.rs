@@ -12,7 +12,7 @@ use socketio_proto::{
     Limits, WireId,
     engine::RequestHead,
     hub::{Audience, EmitError},
-    server::{Event, Input, Totals},
+    server::{ServerEvent, ServerInput, Totals},
     socket,
 };
 
@@ -57,7 +57,7 @@ fn repeat(packet: &str) -> impl Iterator<Item = String> {
 /// Opens a session on HTTP long-polling. Returns what its requests have as a query.
 fn open_polling(world: &mut World) -> String {
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let received = world.take(wire);
     let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
     let open: serde_json::Value = serde_json::from_slice(&response.body[1..]).unwrap();
@@ -68,7 +68,7 @@ fn open_polling(world: &mut World) -> String {
 fn status(world: &mut World, head: RequestHead<'_>, body: Option<&'static str>) -> Option<u16> {
     let wire = world.wire();
     let body = body.map(|body| Bytes::from_static(body.as_bytes()));
-    world.input(Input::Request { wire, head, body });
+    world.input(ServerInput::Request { wire, head, body });
     match world.take(wire).pop()? {
         Received::Response(response) => Some(response.status),
         other => panic!("{other:?}"),
@@ -140,7 +140,7 @@ fn upgrades_that_are_begun_again_and_again() {
     let mut tries = 0;
     while totals(&world).connections_closed.rate_limited == 0 {
         let wire = world.wire();
-        world.input(Input::WebSocketOpened { wire, head: upgrade(&websocket) });
+        world.input(ServerInput::WebSocketOpened { wire, head: upgrade(&websocket) });
         let is_probing = world.take(wire).is_empty();
         assert!(is_probing || tries > 0, "the first may probe");
         tries += 1;
@@ -349,7 +349,7 @@ fn questions_that_are_never_answered() {
     assert_eq!(totals(&world).acks_refused, 4_000);
     bystander.check(&mut world);
     world.advance(Duration::from_secs(20));
-    let failed = world.pick(|event| matches!(event, Event::AckFailed { .. }).then_some(()));
+    let failed = world.pick(|event| matches!(event, ServerEvent::AckFailed { .. }).then_some(()));
     assert_eq!((failed.len(), world.server.stats().pending_acks), (1_000, 0), "all settle");
 }
 
@@ -376,7 +376,7 @@ fn large_answers_to_broadcasts() {
     bystander.pong(&mut world);
     world.advance(Duration::from_secs(20));
     let answered = world.pick(|event| match event {
-        Event::BroadcastAcked { responses, .. } => {
+        ServerEvent::BroadcastAcked { responses, .. } => {
             Some(responses.iter().any(|(_, args)| args.json() == r#"["yes"]"#))
         }
         _ => None,
@@ -465,7 +465,7 @@ fn wires_that_there_are_not() {
     let (mut world, mut bystander) = world(|_| {});
     for number in 0..1_000 {
         let wire = WireId(1_000_000 + number);
-        world.input(Input::Body { wire, body: Bytes::new() });
+        world.input(ServerInput::Body { wire, body: Bytes::new() });
     }
     assert_eq!(totals(&world).stale, 1_000);
     bystander.check(&mut world);

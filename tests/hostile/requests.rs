@@ -5,7 +5,7 @@
 use socketio_proto::{
     Limits, Origins,
     engine::{Method, RequestHead, WebSocketRequest},
-    server::Input,
+    server::ServerInput,
 };
 
 use crate::support::{Received, World, bystander::Bystander, get, recovery_config};
@@ -21,7 +21,7 @@ fn pages_of_other_origins() {
     let websocket = RequestHead { origin, upgrade: true, ..get("EIO=4&transport=websocket") };
     for _ in 0..1_000 {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: polling, body: None });
+        world.input(ServerInput::Request { wire, head: polling, body: None });
         let received = world.take(wire);
         assert!(matches!(&received[..], [Received::Response(response)] if response.status == 403));
         let refusal = world.server.verify(world.now, &websocket).unwrap_err();
@@ -57,7 +57,7 @@ fn a_flood_of_control_frames() {
     let (client, session) = world.connect();
     let burst = Limits::default().packet_burst;
     for _ in 0..burst {
-        world.input(Input::ControlFrame { wire: client.wire });
+        world.input(ServerInput::ControlFrame { wire: client.wire });
     }
     assert_eq!(world.take(client.wire), [Received::Closed(Some(1008))]);
     assert_eq!(world.server.stats().total.connections_closed.rate_limited, 1);
@@ -72,15 +72,15 @@ fn control_frames_of_a_probe_count_for_its_session() {
     let mut world = World::new(recovery_config().limits(limits));
     let mut bystander = Bystander::new(&mut world);
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let received = world.take(wire);
     let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
     let open: serde_json::Value = serde_json::from_slice(&response.body[1..]).unwrap();
     let query = format!("EIO=4&transport=websocket&sid={}", open["sid"].as_str().unwrap());
     let wire = world.wire();
-    world.input(Input::WebSocketOpened { wire, head: get(&query) });
+    world.input(ServerInput::WebSocketOpened { wire, head: get(&query) });
     for _ in 0..100 {
-        world.input(Input::ControlFrame { wire });
+        world.input(ServerInput::ControlFrame { wire });
     }
     assert!(world.take(wire).iter().any(|received| matches!(received, Received::Closed(_))));
     assert_eq!(world.server.stats().total.connections_closed.rate_limited, 1);

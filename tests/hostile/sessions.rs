@@ -7,7 +7,7 @@ use std::time::Duration;
 use socketio_proto::{
     RecoveryConfig,
     hub::{Audience, DisconnectReason},
-    server::{Event, Input, Totals},
+    server::{ServerEvent, ServerInput, Totals},
 };
 
 use crate::support::{
@@ -150,7 +150,7 @@ fn parallel_claims_of_one_session() {
     let stats = world.server.stats();
     assert_eq!((stats.total.recovered, stats.total.taken_over, stats.sockets), (50, 49, 2));
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, .. } => Some(*reason),
+        ServerEvent::Disconnected { reason, .. } => Some(*reason),
         _ => None,
     });
     assert_eq!(reasons.iter().filter(|it| **it == DisconnectReason::TakenOver).count(), 49);
@@ -269,7 +269,7 @@ fn closing_at_the_same_replay() {
     for _ in 0..100 {
         let (client, again) = world.claim(&session, None);
         recovered += u64::from(again == session);
-        world.input(Input::CloseFrame { wire: client.wire });
+        world.input(ServerInput::CloseFrame { wire: client.wire });
         world.cut(client);
     }
     assert_eq!((recovered, totals(&world).refused.poison_event), (5, 95));

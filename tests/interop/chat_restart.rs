@@ -14,7 +14,7 @@ mod tests {
 
     use serde::Deserialize;
     use socketio_proto::{
-        client::{Auth, Client, ClientConfig, Event},
+        client::{Auth, Client, ClientConfig, ClientEvent},
         engine::Transport,
         socket,
     };
@@ -103,8 +103,8 @@ mod tests {
         async fn until(&mut self, is_done: impl Fn(&Self) -> bool) {
             while !is_done(self) {
                 match self.driver.next().await {
-                    Event::Connected { recovered, .. } => self.recovered.push(recovered),
-                    Event::Received { event, .. } if event.name() == "chat message" => {
+                    ClientEvent::Connected { recovered, .. } => self.recovered.push(recovered),
+                    ClientEvent::Received { event, .. } if event.name() == "chat message" => {
                         let message: Message = event.get(0).unwrap();
                         assert!(!message.caught_up, "from the log, not from the database");
                         self.texts.push(message.text);

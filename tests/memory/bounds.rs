@@ -7,7 +7,7 @@ use socketio_proto::{
     ServerConfig, SocketKey, WireId,
     engine::Frame,
     hub::EmitError,
-    server::{Event, Input, Output},
+    server::{ServerEvent, ServerInput, ServerOutput},
     socket::{Args, Event as SocketEvent},
 };
 
@@ -164,7 +164,7 @@ fn begin_attachments(fleet: &mut Fleet, hostile: &Hostile) {
     fleet.send(hostile.wire, &format!("4510-[\"m\",{placeholders},\"{text}\"]"));
     for _ in 0..9 {
         let frame = Frame::Binary(Bytes::from(vec![0; 1_000_000]));
-        fleet.server.handle_input(fleet.now, Input::Frame { wire: hostile.wire, frame });
+        fleet.server.handle_input(fleet.now, ServerInput::Frame { wire: hostile.wire, frame });
     }
     fleet.drain();
 }
@@ -212,7 +212,9 @@ fn have_offsets_remembered(fleet: &mut Fleet, hostile: &Hostile) {
         fleet.send(hostile.wire, &format!("42{number}[\"m\"]"));
         let offset = format!("{number:0>255}");
         while let Some(output) = fleet.server.poll_output() {
-            let Output::Event(Event::Received { socket, ack, .. }) = output else { continue };
+            let ServerOutput::Event(ServerEvent::Received { socket, ack, .. }) = output else {
+                continue;
+            };
             let once = fleet.server.at(fleet.now).accept_once(socket, &offset, ack).unwrap();
             let socketio_proto::hub::Once::Fresh(Some(token)) = once else { panic!("it is new") };
             assert!(fleet.server.at(fleet.now).ack(token, &answer));

@@ -12,7 +12,7 @@ use poller::Poller;
 use socketio_proto::{
     engine::Method,
     hub::{AckToken, Audience, Once},
-    server::{Event, Output},
+    server::{ServerEvent, ServerOutput},
     socket::{self, Args},
 };
 use support::{
@@ -161,7 +161,9 @@ fn an_answer_that_is_kept_does_not_hold_the_body_that_it_came_in() {
 /// Takes an event, as one that may come again.
 fn accept_once(fleet: &mut Fleet, offset: &str) -> AckToken {
     while let Some(output) = fleet.server.poll_output() {
-        let Output::Event(Event::Received { socket, ack, .. }) = output else { continue };
+        let ServerOutput::Event(ServerEvent::Received { socket, ack, .. }) = output else {
+            continue;
+        };
         let once = fleet.server.at(fleet.now).accept_once(socket, offset, ack).unwrap();
         let Once::Fresh(Some(token)) = once else { panic!("it is new") };
         return token;
@@ -177,7 +179,7 @@ fn answer_of(fleet: &mut Fleet, poller: &mut Poller, id: u32) -> Args {
     asked.unwrap();
     let events = poller.post(fleet, large_body_with(&format!("43{id}[1]")));
     let args = events.into_iter().find_map(|event| match event {
-        Event::Acked { args, .. } => Some(args),
+        ServerEvent::Acked { args, .. } => Some(args),
         _ => None,
     });
     args.expect("it has answered")

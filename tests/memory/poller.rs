@@ -4,7 +4,7 @@ use bytes::Bytes;
 use socketio_proto::{
     SocketKey, WireId,
     engine::{Method, RequestHead},
-    server::{Event, Input, Output},
+    server::{ServerEvent, ServerInput, ServerOutput},
 };
 
 use crate::support::fleet::Fleet;
@@ -32,7 +32,7 @@ impl Poller {
         let mut poller = Self::open(fleet, number);
         let events = poller.post(fleet, "40".into());
         poller.socket = events.iter().find_map(|event| match event {
-            Event::Connected { socket, .. } => Some(*socket),
+            ServerEvent::Connected { socket, .. } => Some(*socket),
             _ => None,
         });
         let answer = poller.request(fleet, Method::Get, None).expect("the answer");
@@ -40,7 +40,7 @@ impl Poller {
         poller
     }
 
-    pub fn post(&mut self, fleet: &mut Fleet, body: String) -> Vec<Event<()>> {
+    pub fn post(&mut self, fleet: &mut Fleet, body: String) -> Vec<ServerEvent<()>> {
         let mut events = Vec::new();
         let response = self.exchange(fleet, Method::Post, Some(body.into()), &mut events);
         assert_eq!(response.as_deref(), Some(&b"ok"[..]));
@@ -66,7 +66,7 @@ impl Poller {
         fleet: &mut Fleet,
         method: Method,
         body: Option<Bytes>,
-        events: &mut Vec<Event<()>>,
+        events: &mut Vec<ServerEvent<()>>,
     ) -> Option<Bytes> {
         self.next_wire += 1;
         let wire = WireId(self.next_wire);
@@ -74,17 +74,17 @@ impl Poller {
         let query = format!("EIO=4&transport=polling{sid}");
         let head =
             RequestHead { method, query: &query, upgrade: false, origin: None, binary: false };
-        fleet.server.handle_input(fleet.now, Input::Request { wire, head, body });
+        fleet.server.handle_input(fleet.now, ServerInput::Request { wire, head, body });
         let mut answer = None;
         while let Some(output) = fleet.server.poll_output() {
             match output {
-                Output::Respond { wire: to, response } if to == wire => {
+                ServerOutput::Respond { wire: to, response } if to == wire => {
                     answer = Some(response.body);
                 }
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     fleet.server.at(fleet.now).accept(request);
                 }
-                Output::Event(event) => events.push(event),
+                ServerOutput::Event(event) => events.push(event),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use serde::Serialize;
 use socketio_proto::{
     AckId,
-    client::{AckToken, Auth, Client, ClientConfig, Event},
+    client::{Auth, Client, ClientAckToken, ClientConfig, ClientEvent},
     engine::Transport,
     socket::{self, Args},
 };
@@ -54,7 +54,9 @@ impl Peer {
     /// Waits until a namespace is joined. Returns whether its session was recovered.
     pub(crate) async fn connected(&mut self, namespace: &str) -> bool {
         self.until(|event| match event {
-            Event::Connected { namespace: name, recovered, .. } if name.as_str() == namespace => {
+            ClientEvent::Connected { namespace: name, recovered, .. }
+                if name.as_str() == namespace =>
+            {
                 Some(recovered)
             }
             _ => None,
@@ -67,9 +69,9 @@ impl Peer {
         &mut self,
         namespace: &str,
         name: &str,
-    ) -> (socket::Event, Option<AckToken>) {
+    ) -> (socket::Event, Option<ClientAckToken>) {
         self.until(|event| match event {
-            Event::Received { namespace: from, event, ack }
+            ClientEvent::Received { namespace: from, event, ack }
                 if from.as_str() == namespace && event.name() == name =>
             {
                 Some((event, ack))
@@ -80,7 +82,7 @@ impl Peer {
     }
 
     /// Waits for what `pick` takes, and counts what goes by.
-    pub(crate) async fn until<R>(&mut self, mut pick: impl FnMut(Event) -> Option<R>) -> R {
+    pub(crate) async fn until<R>(&mut self, mut pick: impl FnMut(ClientEvent) -> Option<R>) -> R {
         in_time(async {
             loop {
                 let event = self.next().await;
@@ -92,11 +94,11 @@ impl Peer {
         .await
     }
 
-    pub(crate) async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> ClientEvent {
         let event = self.driver.next().await;
         match &event {
-            Event::Connected { recovered: false, .. } => self.sessions += 1,
-            Event::Received { event, .. } if event.name() == "number" => {
+            ClientEvent::Connected { recovered: false, .. } => self.sessions += 1,
+            ClientEvent::Received { event, .. } if event.name() == "number" => {
                 self.numbers.push(event.get(0).expect("a number"));
             }
             _ => {}
@@ -122,7 +124,7 @@ impl Peer {
         self.driver.client(|client, now| client.emit_with_retries(now, "/", &event)).expect("room");
     }
 
-    pub(crate) fn answer(&mut self, token: AckToken, args: &impl Serialize) -> bool {
+    pub(crate) fn answer(&mut self, token: ClientAckToken, args: &impl Serialize) -> bool {
         let args = Args::new(args).expect("arguments");
         self.driver.client(|client, now| client.ack(now, token, &args))
     }
@@ -130,7 +132,7 @@ impl Peer {
     /// Waits for the answer to [`ask`](Self::ask).
     pub(crate) async fn acked(&mut self, id: AckId) -> Args {
         self.until(|event| match event {
-            Event::Acked { ack, args, .. } if ack == id => Some(args),
+            ClientEvent::Acked { ack, args, .. } if ack == id => Some(args),
             _ => None,
         })
         .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use socketio_proto::{
-    client::{AckFailure, Auth, ConnectError, DisconnectReason, Event},
+    client::{Auth, ClientAckFailure, ClientDisconnectReason, ClientEvent, ConnectError},
     engine::Transport::{self, Polling, WebSocket},
     socket::{Binary, Json},
 };
@@ -39,18 +39,19 @@ async fn events_pass_over_every_transport() {
             for number in 0..50 {
                 let back = peer
                     .until(|event| match event {
-                        Event::ConnectionUpgraded => {
+                        ClientEvent::ConnectionUpgraded => {
                             is_upgraded = true;
                             None
                         }
-                        Event::Received { event, .. } => event.get::<u64>(0).ok(),
+                        ClientEvent::Received { event, .. } => event.get::<u64>(0).ok(),
                         _ => None,
                     })
                     .await;
                 assert_eq!(back, number);
             }
             if !is_upgraded {
-                peer.until(|event| matches!(event, Event::ConnectionUpgraded).then_some(())).await;
+                peer.until(|event| matches!(event, ClientEvent::ConnectionUpgraded).then_some(()))
+                    .await;
             }
         }
         assert_eq!(peer.transport(), transports.last().copied());
@@ -71,7 +72,7 @@ async fn leaving_tells_the_server() {
         peer.connect("/", Auth::None).await;
         assert_eq!(server.count().await.0, 1);
         peer.store(server.stored.len() as u64);
-        peer.until(|event| matches!(event, Event::Acked { .. }).then_some(())).await;
+        peer.until(|event| matches!(event, ClientEvent::Acked { .. }).then_some(())).await;
         peer.driver.client(|client, now| client.disconnect(now, "/"));
         peer.driver.finish().await;
         server.until_empty().await;
@@ -118,11 +119,11 @@ async fn acknowledgements_settle_both_ways() {
         let silent = peer.ask("silence", &(), Duration::from_millis(100));
         let failed = peer
             .until(|event| match event {
-                Event::AckFailed { ack, cause, .. } => Some((ack, cause)),
+                ClientEvent::AckFailed { ack, cause, .. } => Some((ack, cause)),
                 _ => None,
             })
             .await;
-        assert_eq!(failed, (silent, AckFailure::Timeout));
+        assert_eq!(failed, (silent, ClientAckFailure::Timeout));
 
         peer.emit("/", "ask-for-ack", &(30_000, "sure?"));
         let (question, token) = peer.received("/", "question").await;
@@ -158,7 +159,9 @@ async fn namespaces_share_a_connection() {
     while seen.len() < 2 {
         let (namespace, name) = peer
             .until(|event| match event {
-                Event::Received { namespace, event, .. } if event.name().starts_with("to-") => {
+                ClientEvent::Received { namespace, event, .. }
+                    if event.name().starts_with("to-") =>
+                {
                     Some((namespace.as_str().to_owned(), event.name().to_owned()))
                 }
                 _ => None,
@@ -189,7 +192,7 @@ async fn refusals_bring_their_data() {
             peer.driver.client(|client, now| client.connect(now, namespace, auth())).unwrap();
             let error = peer
                 .until(|event| match event {
-                    Event::ConnectError { error, .. } => Some(error),
+                    ClientEvent::ConnectError { error, .. } => Some(error),
                     _ => None,
                 })
                 .await;
@@ -239,12 +242,14 @@ async fn a_restart_of_the_server_is_a_new_session() {
         server.restart().await;
         let reason = peer
             .until(|event| match event {
-                Event::Disconnected { reason, rejoins: true, .. } => Some(reason),
+                ClientEvent::Disconnected { reason, rejoins: true, .. } => Some(reason),
                 _ => None,
             })
             .await;
-        let is_loss =
-            matches!(reason, DisconnectReason::TransportClose | DisconnectReason::TransportError);
+        let is_loss = matches!(
+            reason,
+            ClientDisconnectReason::TransportClose | ClientDisconnectReason::TransportError
+        );
         assert!(is_loss, "{reason}");
         peer.emit("/", "message", &("buffered",));
         peer.store(7);
@@ -253,7 +258,7 @@ async fn a_restart_of_the_server_is_a_new_session() {
         assert_eq!(event.get::<Value>(0).unwrap()["token"], "t");
         let (event, _) = peer.received("/", "message-back").await;
         assert_eq!(event.get::<String>(0).unwrap(), "buffered");
-        peer.until(|event| matches!(event, Event::Acked { .. }).then_some(())).await;
+        peer.until(|event| matches!(event, ClientEvent::Acked { .. }).then_some(())).await;
         server.count().await;
         assert_eq!(server.stored, [7]);
         // The new session can be recovered.
@@ -273,13 +278,13 @@ async fn a_client_that_was_disconnected_stays_away() {
         let mut left = Vec::new();
         peer.until(|event| {
             match event {
-                Event::Disconnected { namespace, reason, rejoins } => {
-                    assert_eq!(reason, DisconnectReason::ServerDisconnect);
+                ClientEvent::Disconnected { namespace, reason, rejoins } => {
+                    assert_eq!(reason, ClientDisconnectReason::ServerDisconnect);
                     assert!(!rejoins);
                     left.push(namespace.as_str().to_owned());
                 }
-                Event::Reconnecting { .. } => panic!("it was sent away"),
-                Event::ConnectionClosed { .. } => return Some(()),
+                ClientEvent::Reconnecting { .. } => panic!("it was sent away"),
+                ClientEvent::ConnectionClosed { .. } => return Some(()),
                 _ => {}
             }
             None
@@ -355,7 +360,7 @@ async fn cut_at_random(transports: &[Transport]) {
         peer.received("/", "number").await;
     }
     while peer.driver.client(|client, _| client.retrying("/").next().is_some()) {
-        peer.until(|event| matches!(event, Event::Acked { .. }).then_some(())).await;
+        peer.until(|event| matches!(event, ClientEvent::Acked { .. }).then_some(())).await;
     }
     server.count().await;
     assert_eq!(peer.sessions, 1, "one session throughout");

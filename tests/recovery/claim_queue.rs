@@ -6,8 +6,8 @@ use std::time::Duration;
 use socketio_proto::{
     Limits, RecoveryConfig, ServerConfig,
     hub::{Audience, ExpiryCause, Rejection},
-    recovery::{RecoveryOutcome, Refusal},
-    server::Event,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::ServerEvent,
 };
 
 use crate::support::{Client, Session, World, broadcast, claim_packet, numbers, recovering};
@@ -29,14 +29,14 @@ fn claim(world: &mut World, session: &Session) -> Client {
 
 fn outcomes(world: &mut World) -> Vec<RecoveryOutcome> {
     world.pick(|event| match event {
-        Event::Connected { recovery, .. } => Some(*recovery),
+        ServerEvent::Connected { recovery, .. } => Some(*recovery),
         _ => None,
     })
 }
 
 fn expired(world: &mut World) -> Vec<ExpiryCause> {
     world.pick(|event| match event {
-        Event::SessionExpired { cause, .. } => Some(*cause),
+        ServerEvent::SessionExpired { cause, .. } => Some(*cause),
         _ => None,
     })
 }
@@ -165,7 +165,7 @@ fn a_session_that_has_expired_is_not_held() {
     let _ = claim(&mut world, &session);
     assert_eq!(
         outcomes(&mut world),
-        [RecoveryOutcome::New, RecoveryOutcome::Refused(Refusal::Expired)]
+        [RecoveryOutcome::New, RecoveryOutcome::Refused(RecoveryRefusal::Expired)]
     );
 }
 
@@ -234,7 +234,7 @@ fn a_client_that_asks_anew_in_step_with_the_rate_of_claims_gets_in() {
         claim_anew(&mut world, client, &session, attempt);
     }
     let asked: Vec<_> = world.pick(|event| match event {
-        Event::ConnectRequested { request, .. } => Some(*request),
+        ServerEvent::ConnectRequested { request, .. } => Some(*request),
         _ => None,
     });
     assert_eq!(asked.len(), 2, "at the turn, and for the newer claim, which has it");
@@ -259,7 +259,9 @@ fn a_turn_is_made_up_for_only_once() {
     for attempt in 0..20 {
         claim_anew(&mut world, client, &session, attempt);
     }
-    let asked = |event: &Event<u32>| matches!(event, Event::ConnectRequested { .. }).then_some(());
+    let asked = |event: &ServerEvent<u32>| {
+        matches!(event, ServerEvent::ConnectRequested { .. }).then_some(())
+    };
     assert_eq!(world.pick(asked).len(), 1);
     assert_eq!(world.server.stats().recoveries_queued, 1);
     // Neither is it a turn for another connection.
@@ -288,7 +290,9 @@ fn a_turn_is_not_made_up_for_by_a_claim_that_costs_more() {
     world.events.clear();
     let client = world.open();
     world.send(client, &claim_packet(&session, offset.as_deref()));
-    let asked = |event: &Event<u32>| matches!(event, Event::ConnectRequested { .. }).then_some(());
+    let asked = |event: &ServerEvent<u32>| {
+        matches!(event, ServerEvent::ConnectRequested { .. }).then_some(())
+    };
     assert_eq!(world.pick(asked).len(), 1, "nothing is missed, so little is looked at");
     world.send(client, &claim_packet(&session, None));
     assert_eq!(world.pick(asked).len(), 0);

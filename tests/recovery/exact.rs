@@ -9,8 +9,8 @@ use std::time::Duration;
 use socketio_proto::{
     ReplayOrder,
     hub::{AckFailure, Audience, Once},
-    recovery::{RecoveryOutcome, Refusal},
-    server::Event,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::ServerEvent,
     socket::Args,
 };
 
@@ -120,7 +120,7 @@ fn h25_an_offset_from_before_the_session_means_its_floor() {
     assert_eq!(world.connected().1, RecoveryOutcome::Recovered { replayed: 1 });
     world.cut(client);
     // One from the future, of another log, or of another shape says nothing.
-    let refused = RecoveryOutcome::Refused(Refusal::InvalidOffset);
+    let refused = RecoveryOutcome::Refused(RecoveryRefusal::InvalidOffset);
     let (epoch, sequence) = stale.as_deref().unwrap().split_once('-').unwrap();
     let future = format!("{epoch}-{}", sequence.parse::<u64>().unwrap() + 1_000);
     let foreign = format!("{}-{sequence}", epoch.parse::<u32>().unwrap() ^ 1);
@@ -154,7 +154,11 @@ fn a_session_of_a_namespace_that_has_gone_is_unknown_in_the_one_that_is_made_aga
         let claim = claim_packet(&session, offset).replacen("40", "40/dyn,", 1);
         let (client, other) = world.connect_with(&claim);
         assert_ne!(other, session);
-        assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Unknown), "{offset:?}");
+        assert_eq!(
+            world.connected().1,
+            RecoveryOutcome::Refused(RecoveryRefusal::Unknown),
+            "{offset:?}"
+        );
         world.send(client, "41/dyn,");
     }
 }
@@ -208,7 +212,7 @@ fn h29_acknowledgements_settle_when_the_link_is_lost() {
     world.drain();
     world.cut(client);
     let failed = world.pick(|event| match event {
-        Event::AckFailed { ack, cause, .. } => Some((*ack, *cause)),
+        ServerEvent::AckFailed { ack, cause, .. } => Some((*ack, *cause)),
         _ => None,
     });
     assert_eq!(failed, [(ack, AckFailure::Disconnected)]);
@@ -241,8 +245,8 @@ fn h29_acknowledged_events_can_be_replayed_with_their_id() {
     world.send(client, "431[]");
     world.send(client, "432[]");
     let acked = world.pick(|event| match event {
-        Event::Acked { ack, .. } => Some(*ack),
-        Event::AckFailed { .. } => panic!("{event:?}"),
+        ServerEvent::Acked { ack, .. } => Some(*ack),
+        ServerEvent::AckFailed { .. } => panic!("{event:?}"),
         _ => None,
     });
     assert_eq!(acked, [answered, lost, away]);
@@ -277,7 +281,7 @@ fn h31_broadcasts_with_acknowledgements_are_not_replayed() {
         world.server.at(world.now).broadcast_with_ack("/", &everyone, &event("q", 1), timeout);
     world.drain();
     let settled = world.pick(|event| match event {
-        Event::BroadcastAcked { ack, responses, missing, timed_out } => {
+        ServerEvent::BroadcastAcked { ack, responses, missing, timed_out, .. } => {
             Some((*ack, responses.len(), *missing, *timed_out))
         }
         _ => None,

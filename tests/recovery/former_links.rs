@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{self, Frame, Input, Transport},
-    hub::{self, AckFailure, AckToken, Audience, Event, Hub, Request},
-    link::{self, Link},
+    engine::{EngineInput, EngineOutput, Frame, Transport},
+    hub::{AckFailure, AckToken, Audience, Hub, HubOutput, Request, ServerEvent},
+    link::{Link, LinkOutput},
     socket::Args,
 };
 
@@ -68,7 +68,7 @@ impl Threads {
     /// The link takes a packet; what it has to say to the hub waits.
     fn send(&mut self, name: u64, packet: &str) {
         let frame = Frame::Text(ByteString::from(packet));
-        let input = Input::Frame { wire: WireId(name), frame };
+        let input = EngineInput::Frame { wire: WireId(name), frame };
         self.links.get_mut(&name).unwrap().handle_input(NOW, input);
         self.collect(name);
     }
@@ -76,8 +76,8 @@ impl Threads {
     fn collect(&mut self, name: u64) {
         while let Some(output) = self.links.get_mut(&name).and_then(Link::poll_output) {
             match output {
-                link::Output::Hub(request) => self.waiting.entry(name).or_default().push(request),
-                link::Output::Wire(engine::Output::Send { frame: Frame::Text(text), .. }) => {
+                LinkOutput::Hub(request) => self.waiting.entry(name).or_default().push(request),
+                LinkOutput::Wire(EngineOutput::Send { frame: Frame::Text(text), .. }) => {
                     self.sent.entry(name).or_default().push(text.to_string());
                 }
                 _ => {}
@@ -94,14 +94,14 @@ impl Threads {
     }
 
     /// What the link has said reaches the hub, which decides; what it says is on its way.
-    fn decide(&mut self, name: u64) -> Vec<hub::Output<u32>> {
+    fn decide(&mut self, name: u64) -> Vec<HubOutput<u32>> {
         for request in self.waiting.remove(&name).unwrap_or_default() {
             self.hub.handle_request(NOW, ConnectionId::from_raw(name), request);
         }
         let mut late = Vec::new();
         while let Some(output) = self.hub.poll_output() {
             match output {
-                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.hub.at(NOW).accept(request);
                 }
                 output => late.push(output),
@@ -115,31 +115,33 @@ impl Threads {
         self.settle(outputs);
     }
 
-    fn settle(&mut self, outputs: Vec<hub::Output<u32>>) {
+    fn settle(&mut self, outputs: Vec<HubOutput<u32>>) {
         let mut outputs = std::collections::VecDeque::from(outputs);
         while let Some(output) = outputs.pop_front().or_else(|| self.hub.poll_output()) {
             match output {
-                hub::Output::Reply { to, reply } => {
+                HubOutput::Reply { to, reply } => {
                     let name = to.as_raw();
                     self.links.get_mut(&name).unwrap().handle_reply(NOW, reply);
                     self.collect(name);
                 }
-                hub::Output::Deliver(delivery) => {
+                HubOutput::Deliver(delivery) => {
                     for to in delivery.recipients() {
                         self.links.get_mut(&to.as_raw()).unwrap().deliver(&delivery);
                         self.collect(to.as_raw());
                     }
                 }
-                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.hub.at(NOW).accept(request);
                 }
-                hub::Output::Event(Event::Acked { args, .. }) => self.acked.push(args),
-                hub::Output::Event(Event::AckFailed { cause, .. }) => self.failed.push(cause),
-                hub::Output::Event(Event::BroadcastAcked { responses, missing, .. }) => {
+                HubOutput::Event(ServerEvent::Acked { args, .. }) => self.acked.push(args),
+                HubOutput::Event(ServerEvent::AckFailed { cause, .. }) => self.failed.push(cause),
+                HubOutput::Event(ServerEvent::BroadcastAcked { responses, missing, .. }) => {
                     self.collected.push((responses.len(), missing));
                 }
-                hub::Output::Event(Event::Connected { socket, .. }) => self.connected.push(socket),
-                hub::Output::Event(Event::Received { event, ack, .. }) => {
+                HubOutput::Event(ServerEvent::Connected { socket, .. }) => {
+                    self.connected.push(socket);
+                }
+                HubOutput::Event(ServerEvent::Received { event, ack, .. }) => {
                     self.received.push((event.get(0).unwrap(), ack));
                 }
                 _ => {}
@@ -202,7 +204,11 @@ fn an_event_that_arrives_after_the_session_has_moved_is_not_counted() {
 #[test]
 fn an_event_that_arrives_while_its_session_is_parked_is_not_counted() {
     let mut threads = Threads::moved(&[r#"42["m",2]"#]);
-    threads.links.get_mut(&2).unwrap().handle_input(NOW, Input::WireClosed { wire: WireId(2) });
+    threads
+        .links
+        .get_mut(&2)
+        .unwrap()
+        .handle_input(NOW, EngineInput::WireClosed { wire: WireId(2) });
     threads.collect(2);
     threads.carry(2);
     assert!(!threads.hub.is_connected(threads.connected[0]));
@@ -223,7 +229,11 @@ fn a_question_of_a_former_link_is_not_answered() {
 #[test]
 fn a_former_link_that_is_lost_does_not_park_the_session() {
     let mut threads = Threads::moved(&[]);
-    threads.links.get_mut(&1).unwrap().handle_input(NOW, Input::WireClosed { wire: WireId(1) });
+    threads
+        .links
+        .get_mut(&1)
+        .unwrap()
+        .handle_input(NOW, EngineInput::WireClosed { wire: WireId(1) });
     threads.collect(1);
     threads.carry(1);
     assert!(threads.hub.is_connected(threads.connected[0]));
@@ -237,14 +247,14 @@ fn a_client_that_goes_while_it_is_let_in_leaves_no_ghost() {
     threads.send(1, "40");
     let connect = threads.waiting.remove(&1).unwrap().remove(0);
     threads.hub.handle_request(NOW, ConnectionId::from_raw(1), connect);
-    let Some(hub::Output::Event(Event::ConnectRequested { request, .. })) =
+    let Some(HubOutput::Event(ServerEvent::ConnectRequested { request, .. })) =
         threads.hub.poll_output()
     else {
         panic!("it asks to join");
     };
     let socket = threads.hub.at(NOW).accept(request).unwrap();
     let link = threads.links.get_mut(&1).unwrap();
-    link.handle_input(NOW, Input::WireClosed { wire: WireId(1) });
+    link.handle_input(NOW, EngineInput::WireClosed { wire: WireId(1) });
     threads.collect(1);
     assert!(threads.links.remove(&1).unwrap().is_finished());
     while threads.hub.poll_output().is_some() {}
@@ -310,7 +320,7 @@ fn who_leaves_while_a_replacing_connect_is_answered_leaves_no_ghost() {
         threads.send(1, r#"40{"n":2}"#);
         let late = threads.decide(1);
         if is_lost {
-            let lost = Input::WireClosed { wire: WireId(1) };
+            let lost = EngineInput::WireClosed { wire: WireId(1) };
             threads.links.get_mut(&1).unwrap().handle_input(NOW, lost);
             threads.collect(1);
         } else {
@@ -339,7 +349,7 @@ fn packets_of_a_session_that_the_client_never_saw_do_not_reach_it() {
     threads.send(1, r#"40{"n":2}"#);
     let mut late = threads.decide(1);
     let second = late.iter().find_map(|output| match output {
-        hub::Output::Event(Event::Connected { socket, .. }) => Some(*socket),
+        HubOutput::Event(ServerEvent::Connected { socket, .. }) => Some(*socket),
         _ => None,
     });
     threads.hub.at(NOW).emit(second.unwrap(), &event("m", 2)).unwrap();

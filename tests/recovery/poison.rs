@@ -7,8 +7,8 @@ use bytes::Bytes;
 use socketio_proto::{
     RecoveryConfig,
     hub::Audience,
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 5;
 
 /// The client closes its WebSocket, as the official one does when it cannot take a packet.
 fn refuse(world: &mut World, client: Client) {
-    world.input(Input::CloseFrame { wire: client.wire });
+    world.input(ServerInput::CloseFrame { wire: client.wire });
     world.cut(client);
 }
 
@@ -65,16 +65,16 @@ fn a_client_that_refuses_its_replay_is_given_up() {
     assert_ne!(other.sid, session.sid);
     let events: Vec<_> = world.events.drain(..).collect();
     let [
-        Event::ConnectionOpened { .. },
-        Event::ReplayRefused { socket: given_up, id, event, .. },
-        Event::Connected { recovery, .. },
+        ServerEvent::ConnectionOpened { .. },
+        ServerEvent::ReplayRefused { socket: given_up, id, event, .. },
+        ServerEvent::Connected { recovery, .. },
     ] = &events[..]
     else {
         panic!("{events:?}");
     };
     assert_eq!((*given_up, id.as_str()), (socket, &*session.sid));
     assert_eq!((event.name(), event.attachments().len()), ("many", 3));
-    assert_eq!(*recovery, RecoveryOutcome::Refused(Refusal::PoisonEvent));
+    assert_eq!(*recovery, RecoveryOutcome::Refused(RecoveryRefusal::PoisonEvent));
     let stats = world.server.stats();
     assert_eq!((stats.total.refused.poison_event, stats.parked_sessions), (1, 1));
     // The new session begins behind the event.
@@ -205,7 +205,7 @@ fn what_stands_before_the_event_is_processed() {
     refuse_replays(&mut world, &session, offset.as_deref(), ATTEMPTS);
     world.claim(&session, offset.as_deref());
     let told = world.pick(|event| match event {
-        Event::ReplayRefused { event, .. } => Some(event.get::<u64>(0).unwrap()),
+        ServerEvent::ReplayRefused { event, .. } => Some(event.get::<u64>(0).unwrap()),
         _ => None,
     });
     assert_eq!(told, [3]);
@@ -272,7 +272,7 @@ fn over_polling_a_close_packet_says_so() {
         let query = format!("EIO=4&transport=polling&sid={sid}");
         let connect = crate::support::claim_packet(&session, None);
         request(&mut world, post(&query), Some(connect.into()));
-        world.events.retain(|event| matches!(event, Event::Connected { .. }));
+        world.events.retain(|event| matches!(event, ServerEvent::Connected { .. }));
         let answer = request(&mut world, get(&query), None);
         let is_recovered = world.connected().1.is_recovered();
         assert_eq!(is_recovered, attempt < ATTEMPTS, "attempt {attempt}: {answer}");
@@ -292,8 +292,8 @@ fn over_polling_an_aborted_request_says_nothing() {
         request(&mut world, get(&query), None);
         assert!(world.connected().1.is_recovered());
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(&query), body: None });
-        world.input(Input::WireClosed { wire });
+        world.input(ServerInput::Request { wire, head: get(&query), body: None });
+        world.input(ServerInput::WireClosed { wire });
     }
 }
 
@@ -324,7 +324,7 @@ fn request(
     body: Option<Bytes>,
 ) -> String {
     let wire = world.wire();
-    world.input(Input::Request { wire, head, body });
+    world.input(ServerInput::Request { wire, head, body });
     match &world.take(wire)[..] {
         [Received::Response(response)] => String::from_utf8(response.body.to_vec()).unwrap(),
         other => panic!("{other:?}"),

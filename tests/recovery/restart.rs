@@ -6,8 +6,8 @@ use bytes::Bytes;
 use socketio_proto::{
     Limits, RecoveryConfig, ServerConfig, Timestamp,
     hub::{Audience, ExpiryCause, Once, RestoreError, Snapshot},
-    recovery::{Offset, RecoveryOutcome, Refusal},
-    server::{Event, Server},
+    recovery::{Offset, RecoveryOutcome, RecoveryRefusal},
+    server::{Server, ServerEvent},
     socket::{self, Args},
 };
 
@@ -33,7 +33,7 @@ fn snapshot(world: &World) -> String {
 fn expired(world: &mut World) -> Vec<(String, u32, ExpiryCause)> {
     let mut expired = Vec::new();
     for event in world.events.drain(..) {
-        if let Event::SessionExpired { id, data, cause, .. } = event {
+        if let ServerEvent::SessionExpired { id, data, cause, .. } = event {
             expired.push((id.to_string(), data, cause));
         }
     }
@@ -41,7 +41,7 @@ fn expired(world: &mut World) -> Vec<(String, u32, ExpiryCause)> {
 }
 
 /// The refusal of a claim.
-fn refusal(world: &mut World, session: &Session, offset: Option<&str>) -> Option<Refusal> {
+fn refusal(world: &mut World, session: &Session, offset: Option<&str>) -> Option<RecoveryRefusal> {
     world.claim(session, offset);
     match world.connected().1 {
         RecoveryOutcome::Refused(refusal) => Some(refusal),
@@ -247,7 +247,11 @@ fn who_was_told_of_events_after_the_snapshot_is_refused() {
         broadcast(&mut world, &Audience::all(), number);
     }
     let refused = refusal(&mut world, &session, unknown.as_deref());
-    assert_eq!(refused, Some(Refusal::InvalidOffset), "the position is another packet's now");
+    assert_eq!(
+        refused,
+        Some(RecoveryRefusal::InvalidOffset),
+        "the position is another packet's now"
+    );
     let (client, again) = world.claim(&behind_session, known.as_deref());
     assert_eq!(again, behind_session);
     let (received, latest) = numbers(&world.texts(client));
@@ -405,7 +409,7 @@ fn limits_are_those_of_the_new_process() {
     let evicted: Vec<String> = expired(&mut world).into_iter().map(|(sid, ..)| sid).collect();
     assert_eq!(evicted, [sessions[0].sid.clone(), sessions[1].sid.clone()], "the oldest");
     assert_eq!(world.server.stats().log_packets, 2);
-    assert_eq!(refusal(&mut world, &sessions[2], None), Some(Refusal::Gap));
+    assert_eq!(refusal(&mut world, &sessions[2], None), Some(RecoveryRefusal::Gap));
     assert_eq!(refusal(&mut world, &sessions[3], None), None);
 
     let none = ServerConfig::new();

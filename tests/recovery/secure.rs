@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::{Audience, DisconnectReason, ExpiryCause, Rejection},
-    recovery::{RecoveryOutcome, Refusal},
-    server::Event,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::ServerEvent,
 };
 
 use crate::support::{World, broadcast, claim_packet, numbers, recovering};
@@ -24,7 +24,7 @@ fn h50_a_session_is_bound_to_its_namespace() {
     world.cut(client);
     let (_, other) = world.connect_with(&format!("40/admin,{{\"pid\":\"{}\"}}", session.pid));
     assert_ne!(other.sid, session.sid);
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::OtherNamespace));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::OtherNamespace));
     let (_, again) = world.claim(&session, None);
     assert_eq!(again, session);
 }
@@ -71,7 +71,7 @@ fn h51_an_offset_from_the_future_is_none_when_the_application_takes_its_time() {
     broadcast(&mut world, &Audience::all(), 1);
     world.server.at(world.now).accept(request).unwrap();
     world.drain();
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::InvalidOffset));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::InvalidOffset));
 }
 
 /// The reference's default is a setting here.
@@ -108,7 +108,7 @@ fn h52_a_kick_and_a_logout_are_final() {
         }
         let (_, other) = world.claim(&session, None);
         assert_ne!(other, session);
-        assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Unknown));
+        assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Unknown));
     }
 }
 
@@ -131,7 +131,7 @@ fn h53_rooms_and_kicks_work_while_parked() {
     assert_eq!(world.server.at(world.now).disconnect_sockets("/", &everyone, false), Ok(1));
     world.drain();
     let causes = world.pick(|event| match event {
-        Event::SessionExpired { cause, .. } => Some(*cause),
+        ServerEvent::SessionExpired { cause, .. } => Some(*cause),
         _ => None,
     });
     assert_eq!(causes, [ExpiryCause::Disconnected]);
@@ -179,7 +179,7 @@ fn h56_who_breaks_the_protocol_is_not_waited_for() {
             world.send(client, "42[\"plaintext\"]");
         }
         let over = world.pick(|event| match event {
-            Event::Disconnected { reason, data, .. } => Some((*reason, data.is_some())),
+            ServerEvent::Disconnected { reason, data, .. } => Some((*reason, data.is_some())),
             _ => None,
         });
         let reason = match violation {
@@ -204,7 +204,7 @@ fn h57_connects_while_one_is_pending_make_one_socket() {
         world.send(client, packet);
     }
     let requests = world.pick(|event| match event {
-        Event::ConnectRequested { request, .. } => Some(*request),
+        ServerEvent::ConnectRequested { request, .. } => Some(*request),
         _ => None,
     });
     assert_eq!(requests.len(), 2, "the same wish is asked for once");
@@ -244,15 +244,15 @@ fn h64_every_refusal_has_a_reason_and_every_session_an_end() {
         broadcast(&mut world, &Audience::all(), number);
     }
     world.claim(&session, None);
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Gap));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Gap));
     world.advance(Duration::from_secs(121));
     let ends = world.pick(|event| match event {
-        Event::SessionExpired { socket, cause, .. } => Some((*socket, *cause)),
+        ServerEvent::SessionExpired { socket, cause, .. } => Some((*socket, *cause)),
         _ => None,
     });
     assert!(ends.contains(&(first, ExpiryCause::TimedOut)), "{ends:?}");
     world.claim(&session, None);
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Unknown));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Unknown));
     let refused = world.server.stats().total.refused;
     assert_eq!((refused.gap, refused.unknown), (1, 1));
 }
@@ -272,7 +272,7 @@ fn h67_a_session_expires_exactly_when_its_time_is_up() {
         let (_, again) = world.claim(&session, None);
         assert_eq!(again == session, is_recovered, "{late}");
         if !is_recovered {
-            assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Expired));
+            assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Expired));
         }
     }
 }
@@ -290,7 +290,8 @@ fn h67_a_recovered_session_does_not_expire() {
         world.send(client, "3");
     }
     assert_eq!(world.server.stats().sockets, 1);
-    let expired = world.pick(|event| matches!(event, Event::SessionExpired { .. }).then_some(()));
+    let expired =
+        world.pick(|event| matches!(event, ServerEvent::SessionExpired { .. }).then_some(()));
     assert_eq!(expired, []);
     broadcast(&mut world, &Audience::all(), 1);
     assert!(world.texts(client).iter().any(|packet| packet.starts_with("42[\"m\",1,")));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::{Audience, ConnectRequest, ExpiryCause},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerInput},
 };
 
 use crate::support::{Client, Session, World, broadcast, claim_packet, recovering};
@@ -59,7 +59,7 @@ fn pass(world: &mut World, client: Client, time: Duration) {
 
 fn expired(world: &mut World) -> Vec<ExpiryCause> {
     world.pick(|event| match event {
-        Event::SessionExpired { cause, .. } => Some(*cause),
+        ServerEvent::SessionExpired { cause, .. } => Some(*cause),
         _ => None,
     })
 }
@@ -87,7 +87,7 @@ fn an_application_that_does_not_answer_holds_no_session_for_ever() {
         (world.server.stats().parked_sessions, world.server.stats().connects_waiting),
         (0, 1)
     );
-    let unknown = RecoveryOutcome::Refused(Refusal::Unknown);
+    let unknown = RecoveryOutcome::Refused(RecoveryRefusal::Unknown);
     assert_eq!(accept(&mut world, request), unknown, "an answer after all");
 }
 
@@ -124,7 +124,7 @@ fn a_pause_of_the_process_is_not_held_against_the_client() {
         let (_, request) = claim(&mut world, &session);
         world.now = world.now.saturating_add(Duration::from_secs(600));
         if is_timeout_first {
-            world.input(Input::Timeout);
+            world.input(ServerInput::Timeout);
         }
         assert_eq!(accept(&mut world, request), RECOVERED, "{is_timeout_first}");
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::Audience,
-    recovery::{RecoveryOutcome, Refusal},
-    server::Event,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::ServerEvent,
     socket,
 };
 
@@ -76,10 +76,10 @@ fn h03_a_half_open_link_is_taken_over() {
     assert_eq!(again, session);
     assert!(world.is_closed(old), "the old link is closed");
     let story = world.pick(|event| match event {
-        Event::Disconnected { socket, reason, data, .. } => {
+        ServerEvent::Disconnected { socket, reason, data, .. } => {
             Some((*socket, format!("{reason:?} {data:?}")))
         }
-        Event::Connected { socket, recovery, .. } => Some((*socket, format!("{recovery:?}"))),
+        ServerEvent::Connected { socket, recovery, .. } => Some((*socket, format!("{recovery:?}"))),
         _ => None,
     });
     let expected = ["TakenOver None", "Recovered { replayed: 1 }"];
@@ -187,7 +187,7 @@ fn a_former_offset_from_behind_the_snapshot_says_nothing_of_a_later_session() {
     world.restore(recovery_config(), &snapshot).unwrap();
     // It has got what this process does not know: that is true for the restored session alone.
     let (second, session_2) = world.claim(&session, lost.as_deref());
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::InvalidOffset));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::InvalidOffset));
     world.cut(second);
     broadcast(&mut world, &Audience::all(), 3);
     let (third, again) = world.claim(&session_2, lost.as_deref());
@@ -228,7 +228,7 @@ fn a_settled_question_that_was_evicted_is_no_gap() {
         world.server.at(world.now).emit(other, &event("m", 1)).unwrap();
         world.drain();
         let (lost, _) = world.claim(&session, None);
-        let gap = RecoveryOutcome::Refused(Refusal::Gap);
+        let gap = RecoveryOutcome::Refused(RecoveryRefusal::Gap);
         assert_eq!(world.connected().1, gap, "it would be replayed");
         world.cut(lost);
         match answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socketio_proto::{
     hub::{AckFailure, Audience},
-    server::Event,
+    server::ServerEvent,
 };
 
 use crate::support::{World, claim_packet, event, recovering};
@@ -23,13 +23,15 @@ enum Settled {
 
 fn settled(world: &mut World) -> Vec<Settled> {
     world.pick(|event| match event {
-        Event::Acked { args, .. } => Some(Settled::Acked(args.json().to_owned())),
-        Event::AckFailed { cause, .. } => Some(Settled::Failed(*cause)),
-        Event::BroadcastAcked { responses, missing, timed_out, .. } => Some(Settled::Collected {
-            responses: responses.len(),
-            missing: *missing,
-            timed_out: *timed_out,
-        }),
+        ServerEvent::Acked { args, .. } => Some(Settled::Acked(args.json().to_owned())),
+        ServerEvent::AckFailed { cause, .. } => Some(Settled::Failed(*cause)),
+        ServerEvent::BroadcastAcked { responses, missing, timed_out, .. } => {
+            Some(Settled::Collected {
+                responses: responses.len(),
+                missing: *missing,
+                timed_out: *timed_out,
+            })
+        }
         _ => None,
     })
 }

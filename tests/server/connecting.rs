@@ -8,7 +8,7 @@ use socketio_proto::{
     engine::CloseReason,
     hub::{DisconnectReason, NamespaceError, Rejection},
     recovery::RecoveryOutcome,
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -36,7 +36,7 @@ fn the_socket_id_is_not_the_engine_id() {
     let mut world = world();
     let wire = world.wire();
     let head = get("EIO=4&transport=websocket");
-    world.input(Input::WebSocketOpened { wire, head });
+    world.input(ServerInput::WebSocketOpened { wire, head });
     let client = crate::support::Client { wire };
     let open = world.text(client);
     world.send(client, "40");
@@ -148,7 +148,7 @@ fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
     world.events.clear();
     world.send(client, &format!("43/dyn,{id}[\"in time\"]"));
     let answers = world.pick(|event| match event {
-        Event::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
+        ServerEvent::Acked { ack, args, .. } => Some((*ack, args.json().to_owned())),
         _ => None,
     });
     assert_eq!(answers, [(present, r#"["in time"]"#.to_owned())]);
@@ -181,16 +181,16 @@ fn names_that_polling_cannot_carry_make_no_namespace() {
     world.send(client, "41/a\u{1d}b,");
     // In a body the name ends where the packet does.
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let open = world.take(wire);
     let Some(Received::Response(open)) = open.first() else { panic!("{open:?}") };
     let open: serde_json::Value = serde_json::from_slice(&open.body[1..]).unwrap();
     let query = format!("EIO=4&transport=polling&sid={}", open["sid"].as_str().unwrap());
     let wire = world.wire();
     let body = Some("40/a\u{1e}40/b,".into());
-    world.input(Input::Request { wire, head: post(&query), body });
+    world.input(ServerInput::Request { wire, head: post(&query), body });
     let joined = world.pick(|event| match event {
-        Event::Connected { namespace, .. } => Some(namespace.as_str().to_owned()),
+        ServerEvent::Connected { namespace, .. } => Some(namespace.as_str().to_owned()),
         _ => None,
     });
     assert_eq!(joined, ["/a\u{1d}b", "/a", "/b"]);
@@ -223,8 +223,10 @@ fn what_cannot_be_read_ends_all_sockets_of_the_connection_and_no_other() {
     world.events.clear();
     world.send(client, "42/b,[");
     let mut story = world.pick(|event| match event {
-        Event::Disconnected { namespace, reason, .. } => Some(format!("{namespace} {reason:?}")),
-        Event::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
+        ServerEvent::Disconnected { namespace, reason, .. } => {
+            Some(format!("{namespace} {reason:?}"))
+        }
+        ServerEvent::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
         _ => None,
     });
     story.sort();
@@ -232,7 +234,7 @@ fn what_cannot_be_read_ends_all_sockets_of_the_connection_and_no_other() {
     assert_eq!(story, expected);
     world.send(bystander, r#"42["still",1]"#);
     let events = world.pick(|event| match event {
-        Event::Received { event, .. } => Some(event.name().to_owned()),
+        ServerEvent::Received { event, .. } => Some(event.name().to_owned()),
         _ => None,
     });
     assert_eq!(events, ["still"]);
@@ -245,8 +247,8 @@ fn sockets_are_reported_before_their_connection() {
     world.events.clear();
     world.cut(client);
     let story = world.pick(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason.as_str().to_owned()),
-        Event::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
+        ServerEvent::Disconnected { reason, .. } => Some(reason.as_str().to_owned()),
+        ServerEvent::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
         _ => None,
     });
     assert_eq!(story, ["transport close", "TransportClose"]);
@@ -278,7 +280,7 @@ fn a_client_leaves_a_namespace_and_may_come_again() {
     );
     world.send(client, "41");
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, data, .. } => Some((*reason, *data)),
+        ServerEvent::Disconnected { reason, data, .. } => Some((*reason, *data)),
         _ => None,
     });
     assert_eq!(reasons, [(DisconnectReason::ClientNamespaceDisconnect, Some(5))]);
@@ -307,7 +309,7 @@ fn the_server_disconnects_a_socket_or_its_connection() {
     world.events.clear();
     world.send(client, "42[\"x\"]");
     let sockets = world.pick(|event| match event {
-        Event::Received { socket, .. } => Some(*socket),
+        ServerEvent::Received { socket, .. } => Some(*socket),
         _ => None,
     });
     world.server.at(world.now).disconnect(sockets[0], true);
@@ -317,7 +319,7 @@ fn the_server_disconnects_a_socket_or_its_connection() {
     assert_eq!(frames[..2], expected);
     assert_eq!(frames[2], Received::Closed(None));
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, .. } => Some(*reason),
+        ServerEvent::Disconnected { reason, .. } => Some(*reason),
         _ => None,
     });
     assert_eq!(reasons, [DisconnectReason::ServerNamespaceDisconnect; 2]);
@@ -333,7 +335,7 @@ fn close_connection_is_a_lost_link() {
     world.drain();
     assert!(world.is_closed(client));
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, data, .. } => Some((*reason, *data)),
+        ServerEvent::Disconnected { reason, data, .. } => Some((*reason, *data)),
         _ => None,
     });
     assert_eq!(reasons, [(DisconnectReason::ForcedClose, None)], "parked");
@@ -356,7 +358,7 @@ fn a_paused_connection_that_closes_is_reported_when_it_has_resumed() {
     world.drain();
     assert!(!world.server.is_connected(socket));
     let closed = world.pick(|event| match event {
-        Event::ConnectionClosed { connection, .. } => Some(*connection),
+        ServerEvent::ConnectionClosed { connection, .. } => Some(*connection),
         _ => None,
     });
     assert_eq!(closed, [connection]);
@@ -372,8 +374,8 @@ fn a_shutdown_parks_everyone() {
     world.drain();
     assert!(world.is_closed(client));
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason.as_str()),
-        Event::ConnectionClosed { reason, .. } => {
+        ServerEvent::Disconnected { reason, .. } => Some(reason.as_str()),
+        ServerEvent::ConnectionClosed { reason, .. } => {
             assert_eq!(*reason, CloseReason::ServerShutdown);
             None
         }
@@ -391,7 +393,8 @@ fn events_carry_arguments_binary_and_acknowledgements() {
     world.send(client, r#"451-2["upload",{"_placeholder":true,"num":0},{"n":1}]"#);
     assert!(world.events.is_empty(), "an attachment is missing");
     world.send_binary(client, b"\x01\x02");
-    let Some(Event::Received { event, ack: Some(token), .. }) = world.events.pop_front() else {
+    let Some(ServerEvent::Received { event, ack: Some(token), .. }) = world.events.pop_front()
+    else {
         panic!("no event");
     };
     assert_eq!(event.name(), "upload");
@@ -419,7 +422,7 @@ fn only_who_was_asked_can_answer() {
     world.drain();
     let answers = |world: &mut World| {
         world.pick(|event| match event {
-            Event::Acked { socket, ack, .. } => Some((*socket, *ack)),
+            ServerEvent::Acked { socket, ack, .. } => Some((*socket, *ack)),
             _ => None,
         })
     };
@@ -448,7 +451,7 @@ fn an_acknowledgement_for_a_lost_link_goes_nowhere() {
 fn the_whole_protocol_works_over_polling() {
     let mut world = World::with_recovery();
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let received = world.take(wire);
     let Received::Response(response) = &received[0] else { panic!("{received:?}") };
     let open: serde_json::Value = serde_json::from_slice(&response.body[1..]).unwrap();
@@ -457,13 +460,13 @@ fn the_whole_protocol_works_over_polling() {
     let send = |world: &mut World, body: &str| {
         let wire = world.wire();
         let body = Some(bytes::Bytes::copy_from_slice(body.as_bytes()));
-        world.input(Input::Request { wire, head: post(&query), body });
+        world.input(ServerInput::Request { wire, head: post(&query), body });
         let received = world.take(wire);
         assert!(matches!(&received[..], [Received::Response(r)] if &r.body[..] == b"ok"));
     };
     let poll = |world: &mut World| {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(&query), body: None });
+        world.input(ServerInput::Request { wire, head: get(&query), body: None });
         match &world.take(wire)[..] {
             [Received::Response(response)] => String::from_utf8(response.body.to_vec()).unwrap(),
             other => panic!("{other:?}"),
@@ -474,7 +477,9 @@ fn the_whole_protocol_works_over_polling() {
     world.events.clear();
     send(&mut world, "420[\"a\"]\u{1e}451-[\"b\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID");
     let names = world.pick(|event| match event {
-        Event::Received { event, .. } => Some((event.name().to_owned(), event.attachments().len())),
+        ServerEvent::Received { event, .. } => {
+            Some((event.name().to_owned(), event.attachments().len()))
+        }
         _ => None,
     });
     assert_eq!(names, [("a".to_owned(), 0), ("b".to_owned(), 1)]);
@@ -495,7 +500,7 @@ fn refused_requests_are_answered_and_counted() {
         ("EIO=3&transport=polling", 5, 400),
     ] {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(query), body: None });
+        world.input(ServerInput::Request { wire, head: get(query), body: None });
         let received = world.take(wire);
         let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
@@ -515,10 +520,10 @@ fn wires_that_are_not_known_or_still_in_use_are_ignored() {
     let (client, _) = world.connect();
     let stale = world.server.stats().total.stale;
     let wire = socketio_proto::WireId(99);
-    world.input(Input::WireClosed { wire });
-    world.input(Input::Body { wire, body: bytes::Bytes::new() });
+    world.input(ServerInput::WireClosed { wire });
+    world.input(ServerInput::Body { wire, body: bytes::Bytes::new() });
     let head = get("EIO=4&transport=websocket");
-    world.input(Input::WebSocketOpened { wire: client.wire, head });
+    world.input(ServerInput::WebSocketOpened { wire: client.wire, head });
     assert_eq!(world.server.stats().total.stale, stale + 3);
     assert!(!world.is_closed(client));
 }
@@ -529,9 +534,9 @@ fn a_ping_is_due_although_nothing_was_drained() {
     let mut world = world();
     let wire = world.wire();
     let head = get("EIO=4&transport=websocket");
-    world.server.handle_input(world.now, Input::WebSocketOpened { wire, head });
+    world.server.handle_input(world.now, ServerInput::WebSocketOpened { wire, head });
     world.now = world.now.saturating_add(Duration::from_secs(25));
-    world.server.handle_input(world.now, Input::Timeout);
+    world.server.handle_input(world.now, ServerInput::Timeout);
     world.drain();
     let frames = world.texts(crate::support::Client { wire });
     assert_eq!(frames.len(), 2, "{frames:?}");
@@ -549,10 +554,10 @@ fn a_connect_leads_to_the_request_of_its_connection() {
     let mut asked = Vec::new();
     for event in world.events.drain(..) {
         match event {
-            Event::ConnectionOpened { connection, wire } => {
+            ServerEvent::ConnectionOpened { connection, wire } => {
                 requests.insert(connection, wire);
             }
-            Event::ConnectRequested { connection, .. } => asked.push(requests[&connection]),
+            ServerEvent::ConnectRequested { connection, .. } => asked.push(requests[&connection]),
             _ => {}
         }
     }

@@ -6,8 +6,8 @@ use socketio_proto::{
     ServerConfig,
     engine::Frame,
     hub::{DisconnectReason, Rejection},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerInput},
 };
 
 use crate::support::{
@@ -47,11 +47,11 @@ impl Shared {
     /// Joins, lost and told since the last look, in order.
     fn story(&mut self) -> Vec<String> {
         self.world.pick(|event| match event {
-            Event::Connected { recovery, .. } => Some(format!("{recovery:?}")),
-            Event::Disconnected { reason, data, .. } => {
+            ServerEvent::Connected { recovery, .. } => Some(format!("{recovery:?}")),
+            ServerEvent::Disconnected { reason, data, .. } => {
                 Some(format!("{reason:?} {}", if data.is_some() { "over" } else { "parked" }))
             }
-            Event::Received { event, .. } => Some(event.name().to_owned()),
+            ServerEvent::Received { event, .. } => Some(event.name().to_owned()),
             _ => None,
         })
     }
@@ -248,7 +248,11 @@ fn several_connects_in_one_polling_body_are_one() {
     for config in configs() {
         let mut world = World::new(config);
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+        world.input(ServerInput::Request {
+            wire,
+            head: get("EIO=4&transport=polling"),
+            body: None,
+        });
         let Some(Received::Response(open)) = world.take(wire).pop() else {
             panic!("no answer");
         };
@@ -257,10 +261,13 @@ fn several_connects_in_one_polling_body_are_one() {
         let query = format!("EIO=4&transport=polling&sid={sid}");
         let wire = world.wire();
         let body = "40\u{1e}40\u{1e}40".into();
-        world.input(Input::Request { wire, head: post(&query), body: Some(body) });
-        assert_eq!(world.pick(|it| matches!(it, Event::Connected { .. }).then_some(())).len(), 1);
+        world.input(ServerInput::Request { wire, head: post(&query), body: Some(body) });
+        assert_eq!(
+            world.pick(|it| matches!(it, ServerEvent::Connected { .. }).then_some(())).len(),
+            1
+        );
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(&query), body: None });
+        world.input(ServerInput::Request { wire, head: get(&query), body: None });
         let Some(Received::Response(answer)) = world.take(wire).pop() else {
             panic!("no answer");
         };
@@ -376,7 +383,7 @@ fn a_recovery_is_asked_for_twice() {
         } else {
             assert_ne!(world.session(client), session);
             let (_, outcome) = world.connected();
-            assert_eq!(outcome, RecoveryOutcome::Refused(Refusal::SameConnection));
+            assert_eq!(outcome, RecoveryOutcome::Refused(RecoveryRefusal::SameConnection));
         }
         assert_eq!(world.texts(client), Vec::<String>::new());
     }
@@ -421,7 +428,7 @@ fn an_older_claim_that_is_accepted_last_does_not_take_the_session() {
     assert_ne!(other, socket);
     world.drain();
     assert_ne!(world.session(older), session, "it is served, with a session of its own");
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Superseded));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Superseded));
     assert!(world.server.is_connected(socket) && !world.is_closed(newer));
     assert_eq!(world.server.stats().total.refused.superseded, 1);
     // In the order of arrival each takes it from the one before.
@@ -515,11 +522,11 @@ fn connects_and_disconnects_in_turn_end_with_the_last() {
         for packet in ["40", "41", "40", "41", "40", "40"] {
             let frame = Frame::Text(packet.into());
             let wire = shared.client.wire;
-            shared.world.server.handle_input(shared.world.now, Input::Frame { wire, frame });
+            shared.world.server.handle_input(shared.world.now, ServerInput::Frame { wire, frame });
         }
         shared.world.drain();
         let accepted = shared.world.pick(|event| match event {
-            Event::Disconnected { reason, .. } => Some(*reason),
+            ServerEvent::Disconnected { reason, .. } => Some(*reason),
             _ => None,
         });
         assert!(accepted.iter().all(|it| *it == DisconnectReason::ClientNamespaceDisconnect));

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use socketio_proto::{
     SocketKey, Timestamp,
     hub::{AckFailure, Audience, EmitError, Hub, Reach},
-    server::Event,
+    server::ServerEvent,
     socket::EncodeError,
 };
 
@@ -90,8 +90,10 @@ fn with_an_acknowledgement_and_a_timeout() {
     world.send(clients[1], r#"431["yes"]"#);
     world.advance(Duration::from_secs(2));
     let settled = world.pick(|event| match event {
-        Event::AckFailed { ack, cause, .. } => Some((*ack, None, *cause == AckFailure::Timeout)),
-        Event::BroadcastAcked { ack, responses, timed_out, .. } => {
+        ServerEvent::AckFailed { ack, cause, .. } => {
+            Some((*ack, None, *cause == AckFailure::Timeout))
+        }
+        ServerEvent::BroadcastAcked { ack, responses, timed_out, .. } => {
             Some((*ack, Some(responses.len()), *timed_out))
         }
         _ => None,

@@ -14,10 +14,10 @@ use std::{
 use proptest::prelude::*;
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{self, Frame, Transport},
-    hub::{self, At, Audience, Delivery, Hub, Reply},
-    link::{self, Link},
-    server::{Event, Input, Output, Server},
+    engine::{EngineInput, EngineOutput, Frame, Transport},
+    hub::{self, At, Audience, Delivery, Hub, HubOutput, Reply},
+    link::{Link, LinkEvent, LinkOutput},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket,
 };
 
@@ -90,7 +90,7 @@ type Story = BTreeMap<WireId, Vec<String>>;
 /// Either composition, as far as the tape needs it.
 trait Composition {
     fn open(&mut self, now: Timestamp, wire: WireId);
-    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId);
+    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId);
     fn pause(&mut self, wire: WireId, is_paused: bool);
     fn timeout(&mut self, now: Timestamp);
     fn deadline(&self) -> Option<Timestamp>;
@@ -102,13 +102,13 @@ trait Composition {
 impl Composition for Server<u32> {
     fn open(&mut self, now: Timestamp, wire: WireId) {
         let head = get("EIO=4&transport=websocket");
-        self.handle_input(now, Input::WebSocketOpened { wire, head });
+        self.handle_input(now, ServerInput::WebSocketOpened { wire, head });
     }
 
-    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId) {
+    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId) {
         let input = match input {
-            engine::Input::Frame { frame, .. } => Input::Frame { wire, frame },
-            _ => Input::WireClosed { wire },
+            EngineInput::Frame { frame, .. } => ServerInput::Frame { wire, frame },
+            _ => ServerInput::WireClosed { wire },
         };
         self.handle_input(now, input);
     }
@@ -118,7 +118,7 @@ impl Composition for Server<u32> {
     }
 
     fn timeout(&mut self, now: Timestamp) {
-        self.handle_input(now, Input::Timeout);
+        self.handle_input(now, ServerInput::Timeout);
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -133,17 +133,22 @@ impl Composition for Server<u32> {
         let mut connected = Vec::new();
         while let Some(output) = self.poll_output() {
             match output {
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.at(now).accept(request);
                 }
-                Output::Event(Event::Connected { socket, .. }) => connected.push(socket),
-                Output::Event(Event::Received { ack: Some(token), event, .. }) => {
+                ServerOutput::Event(ServerEvent::Connected { socket, .. }) => {
+                    connected.push(socket);
+                }
+                ServerOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
                     self.at(now).ack(token, &event.args());
                 }
-                Output::Event(_) => {}
-                Output::Send { wire, frame } => tell(story, wire, &frame),
-                Output::Close { wire, code } => story.entry(wire).or_default().push(close(code)),
-                Output::Respond { .. } => unreachable!("WebSockets only"),
+                ServerOutput::Event(_) => {}
+                ServerOutput::Send { wire, frame } => tell(story, wire, &frame),
+                ServerOutput::Close { wire, code } => {
+                    story.entry(wire).or_default().push(close(code));
+                }
+                ServerOutput::Respond { .. } => unreachable!("WebSockets only"),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         connected
@@ -228,18 +233,16 @@ impl Workers {
         for (wire, (link, _)) in &mut self.links {
             while let Some(output) = link.poll_output() {
                 match output {
-                    link::Output::Hub(request) => {
+                    LinkOutput::Hub(request) => {
                         self.to_hub.entry(*wire).or_default().push_back(request);
                     }
-                    link::Output::Wire(engine::Output::Send { wire, frame }) => {
+                    LinkOutput::Wire(EngineOutput::Send { wire, frame }) => {
                         tell(story, wire, &frame);
                     }
-                    link::Output::Wire(engine::Output::Close { wire, code }) => {
+                    LinkOutput::Wire(EngineOutput::Close { wire, code }) => {
                         story.entry(wire).or_default().push(close(code));
                     }
-                    link::Output::Event(link::Event::Received {
-                        ack: Some(ack), event, ..
-                    }) => {
+                    LinkOutput::Event(LinkEvent::Received { ack: Some(ack), event, .. }) => {
                         self.hub.at(now).ack(ack, &event.args());
                     }
                     _ => {}
@@ -248,20 +251,20 @@ impl Workers {
         }
         while let Some(output) = self.hub.poll_output() {
             match output {
-                hub::Output::Reply { to, reply } => self.mail(to, Mail::Reply(reply)),
-                hub::Output::Deliver(delivery) => {
+                HubOutput::Reply { to, reply } => self.mail(to, Mail::Reply(reply)),
+                HubOutput::Deliver(delivery) => {
                     assert!(!delivery.recipients().is_empty(), "for nobody");
                     for to in delivery.recipients() {
                         self.mail(*to, Mail::Delivery(delivery.clone()));
                     }
                 }
-                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.hub.at(now).accept(request);
                 }
-                hub::Output::Event(Event::Connected { socket, .. }) => {
+                HubOutput::Event(ServerEvent::Connected { socket, .. }) => {
                     self.connected.push(socket);
                 }
-                hub::Output::Event(Event::Received { ack: Some(token), event, .. }) => {
+                HubOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
                     self.hub.at(now).ack(token, &event.args());
                 }
                 _ => {}
@@ -283,7 +286,7 @@ impl Composition for Workers {
         self.links.insert(wire, (link, VecDeque::new()));
     }
 
-    fn input(&mut self, now: Timestamp, input: engine::Input, wire: WireId) {
+    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId) {
         if let Some((link, _)) = self.links.get_mut(&wire) {
             link.handle_input(now, input);
         }
@@ -297,7 +300,7 @@ impl Composition for Workers {
 
     fn timeout(&mut self, now: Timestamp) {
         for (link, _) in self.links.values_mut() {
-            link.handle_input(now, engine::Input::Timeout);
+            link.handle_input(now, EngineInput::Timeout);
         }
         self.hub.handle_timeout(now);
     }
@@ -369,7 +372,7 @@ impl Player<'_> {
             }
             Op::Cut { who } => {
                 if let Some(wire) = self.wires.get(who).copied() {
-                    self.composition.input(self.now, engine::Input::WireClosed { wire }, wire);
+                    self.composition.input(self.now, EngineInput::WireClosed { wire }, wire);
                 }
             }
             Op::Pause { who, is_paused } => {
@@ -417,7 +420,7 @@ impl Player<'_> {
     fn send(&mut self, who: u64, packet: &str) {
         if let Some(wire) = self.wires.get(&who).copied() {
             let frame = Frame::Text(ByteString::from(packet));
-            self.composition.input(self.now, engine::Input::Frame { wire, frame }, wire);
+            self.composition.input(self.now, EngineInput::Frame { wire, frame }, wire);
         }
     }
 

@@ -8,7 +8,7 @@ use socketio_proto::{
     ByteString,
     engine::Frame,
     hub::Audience,
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -49,7 +49,7 @@ impl Story {
     /// The application answers each event, and tells everybody.
     fn go_on(&mut self, world: &mut World) {
         for event in std::mem::take(&mut world.events) {
-            if let Event::Received { event, ack, .. } = event {
+            if let ServerEvent::Received { event, ack, .. } = event {
                 let attachments = event.attachments().to_vec();
                 let (name, args) = (event.name().to_owned(), event.args());
                 self.events.push((name, args.json().to_owned(), attachments));
@@ -80,7 +80,7 @@ fn over_websocket(messages: &[Message]) -> Story {
             Message::Text(text) => Frame::Text(ByteString::from(text.as_str())),
             Message::Binary(bytes) => Frame::Binary(Bytes::copy_from_slice(bytes)),
         };
-        world.input(Input::Frame { wire: client.wire, frame });
+        world.input(ServerInput::Frame { wire: client.wire, frame });
     }
     story.go_on(&mut world);
     world.take(client.wire).into_iter().for_each(|frame| story.packet(frame));
@@ -111,7 +111,7 @@ fn over_polling(messages: &[Message], ends: &[bool]) -> Story {
     story.go_on(&mut world);
     loop {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get(&query), body: None });
+        world.input(ServerInput::Request { wire, head: get(&query), body: None });
         let Some(Received::Response(response)) = world.take(wire).pop() else {
             return story;
         };
@@ -124,7 +124,7 @@ fn over_polling(messages: &[Message], ends: &[bool]) -> Story {
 fn respond(world: &mut World, query: &str, body: Option<String>) -> String {
     let wire = world.wire();
     let head = if body.is_some() { post(query) } else { get(query) };
-    world.input(Input::Request { wire, head, body: body.map(Bytes::from) });
+    world.input(ServerInput::Request { wire, head, body: body.map(Bytes::from) });
     let Some(Received::Response(response)) = world.take(wire).pop() else { panic!("no answer") };
     assert_eq!(response.status, 200);
     String::from_utf8(response.body.to_vec()).unwrap()

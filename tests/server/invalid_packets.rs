@@ -4,8 +4,8 @@
 use socketio_proto::{
     Limits, ServerConfig,
     hub::{Audience, DisconnectReason},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Totals},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, Totals},
     socket::NamespaceName,
 };
 
@@ -39,11 +39,11 @@ impl Shared {
     /// Sockets that were lost since the last look, and how.
     fn lost(&mut self) -> Vec<String> {
         let mut lost = self.world.pick(|event| match event {
-            Event::Disconnected { namespace, reason, data, .. } => {
+            ServerEvent::Disconnected { namespace, reason, data, .. } => {
                 let kept = if data.is_some() { "over" } else { "parked" };
                 Some(format!("{namespace} {reason:?} {kept}"))
             }
-            Event::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
+            ServerEvent::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
             _ => None,
         });
         lost.sort();
@@ -58,7 +58,7 @@ impl Shared {
     fn assert_alive(&mut self) {
         self.send("42[\"alive\"]");
         let heard = self.world.pick(|event| match event {
-            Event::Received { event, .. } => Some(event.name().to_owned()),
+            ServerEvent::Received { event, .. } => Some(event.name().to_owned()),
             _ => None,
         });
         assert_eq!(heard, ["alive"]);
@@ -262,7 +262,7 @@ fn a_member_that_comes_back_on_the_same_connection_gets_nothing_twice() {
         if has_processed {
             assert_eq!(outcome, RecoveryOutcome::Recovered { replayed: 1 });
         } else {
-            assert_eq!(outcome, RecoveryOutcome::Refused(Refusal::SameConnection));
+            assert_eq!(outcome, RecoveryOutcome::Refused(RecoveryRefusal::SameConnection));
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use socketio_proto::{
     ConfigError, Limits, RecoveryConfig, ServerConfig,
     hub::{Audience, DisconnectReason, EmitError, ExpiryCause, NamespaceError, RoomError},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input, Server},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{Server, ServerEvent, ServerInput},
     socket,
 };
 
@@ -37,7 +37,7 @@ fn connections() {
     let mut bystander = Bystander::new(&mut world);
     let _second = world.open();
     let wire = world.wire();
-    world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+    world.input(ServerInput::Request { wire, head: get("EIO=4&transport=polling"), body: None });
     let received = world.take(wire);
     let [Received::Response(response)] = &received[..] else { panic!("{received:?}") };
     assert_eq!(response.status, 400);
@@ -46,7 +46,7 @@ fn connections() {
     let head = socketio_proto::engine::RequestHead { upgrade: true, ..upgrade };
     assert!(world.server.verify(world.now, &head).is_err());
     let wire = world.wire();
-    world.input(Input::WebSocketOpened { wire, head });
+    world.input(ServerInput::WebSocketOpened { wire, head });
     assert_eq!(world.take(wire), [Received::Closed(Some(1013))]);
     bystander.check(&mut world);
 }
@@ -61,7 +61,11 @@ fn handshakes() {
     let (_second, _third) = (world.open(), world.open());
     let refused = |world: &mut World| {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+        world.input(ServerInput::Request {
+            wire,
+            head: get("EIO=4&transport=polling"),
+            body: None,
+        });
         matches!(&world.take(wire)[..], [Received::Response(response)] if response.status == 400)
     };
     assert!(refused(&mut world));
@@ -70,7 +74,7 @@ fn handshakes() {
     let refusal = world.server.verify(world.now, &head).unwrap_err();
     assert_eq!(refusal.context, "TOO_MANY_HANDSHAKES");
     let wire = world.wire();
-    world.input(Input::WebSocketOpened { wire, head });
+    world.input(ServerInput::WebSocketOpened { wire, head });
     assert_eq!(world.take(wire), [Received::Closed(Some(1013))]);
     assert_eq!(world.server.stats().total.requests_refused.too_many_handshakes, 3);
     bystander.check(&mut world);
@@ -103,7 +107,7 @@ fn packets() {
     }
     assert_eq!(sent, 100, "99 after the CONNECT, and the one that was too much");
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, data, .. } => Some((*reason, data.is_none())),
+        ServerEvent::Disconnected { reason, data, .. } => Some((*reason, data.is_none())),
         _ => None,
     });
     assert_eq!(reasons, [(DisconnectReason::RateLimited, true)], "parked");
@@ -153,7 +157,7 @@ fn attachments_that_do_not_follow() {
     world.advance(Duration::from_secs(1));
     assert!(world.is_closed(client));
     let reasons = world.pick(|event| match event {
-        Event::Disconnected { reason, .. } => Some(*reason),
+        ServerEvent::Disconnected { reason, .. } => Some(*reason),
         _ => None,
     });
     assert_eq!(reasons, [DisconnectReason::AttachmentTimeout]);
@@ -192,8 +196,8 @@ fn queued_bytes_and_packets() {
             world.drain();
         }
         let story = world.pick(|event| match event {
-            Event::Disconnected { reason, data, .. } => Some(format!("{reason:?} {data:?}")),
-            Event::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
+            ServerEvent::Disconnected { reason, data, .. } => Some(format!("{reason:?} {data:?}")),
+            ServerEvent::ConnectionClosed { reason, .. } => Some(format!("{reason:?}")),
             _ => None,
         });
         let expected = [format!("{:?} None", DisconnectReason::Overflow), "Overflow".to_owned()];
@@ -355,7 +359,7 @@ fn answers_to_broadcasts_their_bytes() {
     answer(&mut world, 3, 0, 10);
     world.advance(Duration::from_secs(5));
     let settled = world.pick(|event| match event {
-        Event::BroadcastAcked { responses, missing, timed_out, .. } => {
+        ServerEvent::BroadcastAcked { responses, missing, timed_out, .. } => {
             Some((responses.len(), *missing, *timed_out))
         }
         _ => None,
@@ -379,7 +383,7 @@ fn parked_sessions() {
         world.advance(Duration::from_millis(1));
     }
     let evicted = world.pick(|event| match event {
-        Event::SessionExpired { id, cause, .. } => Some((id.to_string(), *cause)),
+        ServerEvent::SessionExpired { id, cause, .. } => Some((id.to_string(), *cause)),
         _ => None,
     });
     let oldest = sessions[0].1.sid.clone();
@@ -402,7 +406,7 @@ fn replay_bytes() {
     world.cut(client);
     world.server.at(world.now).broadcast("/", &Audience::all(), &text(450)).unwrap();
     world.claim(&session, None);
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Limit));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Limit));
 }
 
 #[test]
@@ -422,7 +426,7 @@ fn memberships() {
     assert_eq!(frames.len(), 20);
     world.cut(client);
     world.claim(&session, None);
-    assert_eq!(world.connected().1, RecoveryOutcome::Refused(Refusal::Limit));
+    assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Limit));
     // A client that needs only the latest memberships is recovered.
     let (_, _, offset) = crate::support::parse_event(&frames[16]);
     let (client, again) = world.claim(&session, offset.as_deref());

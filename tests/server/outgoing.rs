@@ -8,7 +8,7 @@ use socketio_proto::{
     Limits, RecoveryConfig,
     engine::Frame,
     hub::{Audience, EmitError, Rejection},
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -157,10 +157,10 @@ fn whatever_is_accepted_can_be_echoed() {
     world.send(client, &format!(r#"4510-["{name}",{}]"#, placeholders.join(",")));
     for _ in 0..10 {
         let frame = Frame::Binary(Bytes::from(vec![7; 1_000_000]));
-        world.input(Input::Frame { wire: client.wire, frame });
+        world.input(ServerInput::Frame { wire: client.wire, frame });
     }
     let events = world.pick(|event| match event {
-        Event::Received { event, .. } => Some(event.clone()),
+        ServerEvent::Received { event, .. } => Some(event.clone()),
         _ => None,
     });
     assert_eq!(events[0].attachments().len(), 10);

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use socketio_proto::{
     ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{self, CloseReason, Frame, Transport},
+    engine::{CloseReason, EngineInput, Frame, Transport},
     hub::{AckFailure, Hub},
-    link::{self, Link},
+    link::{Link, LinkOutput},
     recovery::RecoveryOutcome,
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
 };
 
 use crate::support::{
@@ -24,14 +24,14 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// The process does not run; then the timers are first.
 fn pause(world: &mut World, time: Duration) {
     world.now = world.now.saturating_add(time);
-    world.input(Input::Timeout);
+    world.input(ServerInput::Timeout);
     let next = world.server.deadline();
     assert!(next.is_none_or(|next| next > world.now), "the deadline does not move on");
 }
 
 fn closed(world: &mut World) -> Vec<CloseReason> {
     world.pick(|event| match event {
-        Event::ConnectionClosed { reason, .. } => Some(*reason),
+        ServerEvent::ConnectionClosed { reason, .. } => Some(*reason),
         _ => None,
     })
 }
@@ -135,7 +135,7 @@ fn an_attachment_that_waits_in_its_socket_is_in_time() {
         world.send(client, r#"451-["x",{"_placeholder":true,"num":0}]"#);
         world.now = world.now.saturating_add(HOUR);
         if timers_first {
-            world.input(Input::Timeout);
+            world.input(ServerInput::Timeout);
         }
         // Pongs and requests say nothing about the attachment behind them.
         world.send(client, "3");
@@ -150,7 +150,7 @@ fn an_upgrade_whose_last_step_waits_in_its_socket_is_completed() {
     let mut world = World::with_recovery();
     let get_wire = world.wire();
     let head = get("EIO=4&transport=polling");
-    world.input(Input::Request { wire: get_wire, head, body: None });
+    world.input(ServerInput::Request { wire: get_wire, head, body: None });
     let crate::support::Received::Response(open) = world.take(get_wire).remove(0) else {
         panic!("no answer");
     };
@@ -159,17 +159,17 @@ fn an_upgrade_whose_last_step_waits_in_its_socket_is_completed() {
     let query = format!("EIO=4&transport=polling&sid={sid}");
     let post_wire = world.wire();
     let body = Some("40".into());
-    world.input(Input::Request { wire: post_wire, head: post(&query), body });
+    world.input(ServerInput::Request { wire: post_wire, head: post(&query), body });
     let wire = world.wire();
     let query = format!("EIO=4&transport=websocket&sid={sid}");
-    world.input(Input::WebSocketOpened { wire, head: get(&query) });
+    world.input(ServerInput::WebSocketOpened { wire, head: get(&query) });
     world.send(Client { wire }, "2probe");
     pause(&mut world, Duration::from_secs(20));
     world.send(Client { wire }, "5");
     world.advance(Duration::from_secs(1));
     assert!(!world.is_closed(Client { wire }));
     let upgraded =
-        world.pick(|event| matches!(event, Event::ConnectionUpgraded { .. }).then_some(()));
+        world.pick(|event| matches!(event, ServerEvent::ConnectionUpgraded { .. }).then_some(()));
     assert_eq!(upgraded.len(), 1);
 }
 
@@ -190,7 +190,7 @@ fn a_claim_that_waits_in_its_socket_finds_its_session() {
         let (mut world, session) = parked(60);
         world.now = world.now.saturating_add(HOUR);
         if timers_first {
-            world.input(Input::Timeout);
+            world.input(ServerInput::Timeout);
         }
         let (client, _) = world.claim(&session, None);
         let (_, outcome) = world.connected();
@@ -215,7 +215,8 @@ fn a_session_that_nobody_claims_expires_soon_after_the_pause() {
     let (mut world, session) = parked(60);
     pause(&mut world, HOUR);
     world.advance(PING_TIMEOUT);
-    let expired = world.pick(|event| matches!(event, Event::SessionExpired { .. }).then_some(()));
+    let expired =
+        world.pick(|event| matches!(event, ServerEvent::SessionExpired { .. }).then_some(()));
     assert_eq!(expired.len(), 1);
     world.claim(&session, None);
     let (_, outcome) = world.connected();
@@ -235,8 +236,8 @@ fn an_acknowledgement_that_waits_in_its_socket_is_in_time() {
     world.send(client, "430[]");
     world.advance(Duration::from_secs(15));
     let settled = world.pick(|event| match event {
-        Event::Acked { .. } => Some(None),
-        Event::AckFailed { cause, .. } => Some(Some(*cause)),
+        ServerEvent::Acked { .. } => Some(None),
+        ServerEvent::AckFailed { cause, .. } => Some(Some(*cause)),
         _ => None,
     });
     assert_eq!(settled, [None, Some(AckFailure::Timeout)]);
@@ -252,7 +253,7 @@ fn links_and_a_hub_on_threads_of_their_own_wait_as_well() {
     hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let (id, start) = (EngineId::parse("abcdefghijklmnopqrst").unwrap(), Timestamp::from_millis(1));
     let mut link = Link::new(start, config, id, Transport::WebSocket, WireId(0));
-    let text = |text: &'static str| engine::Input::Frame {
+    let text = |text: &'static str| EngineInput::Frame {
         wire: WireId(0),
         frame: Frame::Text(text.into()),
     };
@@ -261,16 +262,16 @@ fn links_and_a_hub_on_threads_of_their_own_wait_as_well() {
     carry(&mut hub, &mut link, now);
 
     now = link.deadline().expect("the ping");
-    link.handle_input(now, engine::Input::Timeout);
+    link.handle_input(now, EngineInput::Timeout);
     carry(&mut hub, &mut link, now);
     now = now.saturating_add(HOUR);
-    link.handle_input(now, engine::Input::Timeout);
+    link.handle_input(now, EngineInput::Timeout);
     assert!(!link.is_closed());
     link.handle_input(now, text("3"));
     now = link.deadline().expect("the next ping");
-    link.handle_input(now, engine::Input::Timeout);
+    link.handle_input(now, EngineInput::Timeout);
     assert!(!link.is_closed());
-    link.handle_input(now, engine::Input::WireClosed { wire: WireId(0) });
+    link.handle_input(now, EngineInput::WireClosed { wire: WireId(0) });
     carry(&mut hub, &mut link, now);
 
     now = now.saturating_add(HOUR);
@@ -286,14 +287,17 @@ fn carry(hub: &mut Hub<()>, link: &mut Link, now: Timestamp) -> Option<SocketKey
     let mut connected = None;
     loop {
         while let Some(output) = link.poll_output() {
-            if let link::Output::Hub(request) = output {
+            if let LinkOutput::Hub(request) = output {
                 hub.handle_request(now, from, request);
             }
         }
         match hub.poll_output() {
-            Some(socketio_proto::hub::Output::Reply { reply, .. }) => link.handle_reply(now, reply),
-            Some(socketio_proto::hub::Output::Event(Event::ConnectRequested {
-                request, ..
+            Some(socketio_proto::hub::HubOutput::Reply { reply, .. }) => {
+                link.handle_reply(now, reply);
+            }
+            Some(socketio_proto::hub::HubOutput::Event(ServerEvent::ConnectRequested {
+                request,
+                ..
             })) => {
                 connected = hub.at(now).accept(request);
             }

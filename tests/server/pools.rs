@@ -5,9 +5,9 @@ use std::sync::Arc;
 use socketio_proto::{
     ByteString, Entropy, Limits, ServerConfig, SocketKey, Timestamp, WireId,
     engine::Frame,
-    hub::{self, Event, Hub, Reach},
-    pool::{Output, Pool},
-    server::Input,
+    hub::{Hub, HubOutput, Reach, ServerEvent},
+    pool::{Pool, PoolOutput},
+    server::ServerInput,
 };
 
 use crate::support::{counting_entropy, get};
@@ -33,16 +33,19 @@ impl Threads {
         Self { hub, pools, entropy, sockets, reach: [Reach::default(); 2] }
     }
 
-    fn input(&mut self, pool: usize, input: Input<'_>) {
+    fn input(&mut self, pool: usize, input: ServerInput<'_>) {
         self.pools[pool].handle_input(NOW, input, &mut *self.entropy);
     }
 
     /// Opens a WebSocket on a thread, and joins. Returns what came out of its wires.
     fn connect(&mut self, pool: usize, wire: u64) -> Vec<String> {
         let wire = WireId(wire);
-        self.input(pool, Input::WebSocketOpened { wire, head: get("EIO=4&transport=websocket") });
+        self.input(
+            pool,
+            ServerInput::WebSocketOpened { wire, head: get("EIO=4&transport=websocket") },
+        );
         let frame = Frame::Text(ByteString::from_static("40"));
-        self.input(pool, Input::Frame { wire, frame });
+        self.input(pool, ServerInput::Frame { wire, frame });
         std::mem::take(&mut self.carry()[pool])
     }
 
@@ -55,13 +58,13 @@ impl Threads {
                 while let Some(output) = pool.poll_output() {
                     is_idle = false;
                     match output {
-                        Output::Request { from, request } => {
+                        PoolOutput::Request { from, request } => {
                             self.hub.handle_request(NOW, from, request);
                         }
-                        Output::Send { frame: Frame::Text(text), .. } => {
+                        PoolOutput::Send { frame: Frame::Text(text), .. } => {
                             shown.push(text.to_string());
                         }
-                        Output::Close { code, .. } => shown.push(format!("closed {code:?}")),
+                        PoolOutput::Close { code, .. } => shown.push(format!("closed {code:?}")),
                         _ => {}
                     }
                 }
@@ -69,14 +72,14 @@ impl Threads {
             while let Some(output) = self.hub.poll_output() {
                 is_idle = false;
                 match output {
-                    hub::Output::Reply { to, reply } => {
+                    HubOutput::Reply { to, reply } => {
                         let pool = usize::from(Pool::<()>::number_of(to) == 7);
                         self.pools[pool].handle_reply(NOW, to, reply);
                     }
-                    hub::Output::Deliver(delivery) => {
+                    HubOutput::Deliver(delivery) => {
                         self.reach = self.pools.each_mut().map(|pool| pool.deliver(&delivery));
                     }
-                    hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                    HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                         self.sockets.extend(self.hub.at(NOW).accept(request));
                     }
                     _ => {}

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use socketio_proto::{
     ServerConfig, SocketKey,
     hub::{AckFailure, Audience, EmitError, RoomError},
-    server::Event,
+    server::ServerEvent,
     socket,
 };
 
@@ -150,7 +150,7 @@ fn a_broadcast_with_acknowledgements_collects_them() {
     let timeout = Duration::from_secs(5);
     let settled = |world: &mut World| {
         world.pick(|event| match event {
-            Event::BroadcastAcked { ack, responses, missing, timed_out } => {
+            ServerEvent::BroadcastAcked { ack, responses, missing, timed_out, .. } => {
                 let sockets: Vec<SocketKey> = responses.iter().map(|(key, _)| *key).collect();
                 Some((*ack, sockets, *missing, *timed_out))
             }
@@ -203,8 +203,8 @@ fn acknowledgements_settle_exactly_once() {
     };
     let settled = |world: &mut World| {
         world.pick(|event| match event {
-            Event::Acked { ack, args, .. } => Some((*ack, Ok(args.json().to_owned()))),
-            Event::AckFailed { ack, cause, .. } => Some((*ack, Err(*cause))),
+            ServerEvent::Acked { ack, args, .. } => Some((*ack, Ok(args.json().to_owned()))),
+            ServerEvent::AckFailed { ack, cause, .. } => Some((*ack, Err(*cause))),
             _ => None,
         })
     };

@@ -1,6 +1,6 @@
 //! When a socket is gone, the application can still notify the rooms that it was in.
 
-use socketio_proto::{SocketKey, server::Event};
+use socketio_proto::{SocketKey, server::ServerEvent};
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ fn member(world: &mut World) -> (Client, SocketKey, Vec<String>) {
 /// The rooms that the events since then tell, and whether the session was over.
 fn told(world: &mut World, of: SocketKey) -> Vec<(bool, Vec<String>)> {
     world.pick(|event| match event {
-        Event::Disconnected { socket, rooms, data, .. } if *socket == of => {
+        ServerEvent::Disconnected { socket, rooms, data, .. } if *socket == of => {
             Some((data.is_some(), rooms.iter().map(str::to_owned).collect()))
         }
-        Event::SessionExpired { socket, rooms, .. } if *socket == of => {
+        ServerEvent::SessionExpired { socket, rooms, .. } if *socket == of => {
             Some((true, rooms.iter().map(str::to_owned).collect()))
         }
         _ => None,

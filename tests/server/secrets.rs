@@ -8,10 +8,13 @@ use proptest::{collection::vec, prelude::*};
 use socketio_proto::{
     ByteString, ConnectionId, EngineId, RecoveryKey, ServerConfig, SocketId, Timestamp, WireId,
     client::{Auth, Client, ClientConfig},
-    engine::{self, Frame, PayloadReader, RequestHead, Transport},
-    hub::{self, Hub},
-    link::{self, Link},
-    server::{Event, Input, Output, Server},
+    engine::{
+        self, EngineClientOutput, EngineInput, EngineOutput, Frame, PayloadReader, RequestHead,
+        Transport,
+    },
+    hub::{Hub, HubOutput},
+    link::{Link, LinkOutput},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::{Decoder, DecoderLimits},
 };
 
@@ -47,7 +50,10 @@ fn every_bit_of_an_id_is_drawn() {
 fn ids_are_drawn_apart() {
     let mut world = World::with_recovery();
     let client = world.wire();
-    world.input(Input::WebSocketOpened { wire: client, head: get("EIO=4&transport=websocket") });
+    world.input(ServerInput::WebSocketOpened {
+        wire: client,
+        head: get("EIO=4&transport=websocket"),
+    });
     let client = crate::support::Client { wire: client };
     let open = world.text(client);
     world.send(client, "40");
@@ -73,24 +79,26 @@ impl Printed {
         Self { server, now, log: String::new(), bytes: Vec::new() }
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    fn input(&mut self, input: ServerInput<'_>) {
         writeln!(self.log, "{input:?} {:?}", self.server).unwrap();
         self.server.handle_input(self.now, input);
         while let Some(output) = self.server.poll_output() {
             writeln!(self.log, "{output:?}").unwrap();
             match output {
-                Output::Respond { response, .. } => {
+                ServerOutput::Respond { response, .. } => {
                     let body = String::from_utf8(response.body.to_vec()).unwrap();
                     for packet in PayloadReader::new(response.body.clone()) {
                         writeln!(self.log, "{packet:?}").unwrap();
                     }
                     self.bytes.push(body);
                 }
-                Output::Send { frame: Frame::Text(text), .. } => self.bytes.push(text.to_string()),
-                Output::Event(Event::ConnectRequested { request, .. }) => {
+                ServerOutput::Send { frame: Frame::Text(text), .. } => {
+                    self.bytes.push(text.to_string());
+                }
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     self.server.at(self.now).accept(request);
                 }
-                Output::Event(Event::Connected { socket, id, .. }) => {
+                ServerOutput::Event(ServerEvent::Connected { socket, id, .. }) => {
                     writeln!(self.log, "{socket:?} {id:?} {id}").unwrap();
                 }
                 _ => {}
@@ -112,35 +120,35 @@ fn nothing_that_is_printed_shows_an_id_that_is_worth_a_session() {
     let mut printed = Printed::new();
     let body = |text: &str| Some(Bytes::copy_from_slice(text.as_bytes()));
     let head = get("EIO=4&transport=polling");
-    printed.input(Input::Request { wire: WireId(1), head, body: None });
+    printed.input(ServerInput::Request { wire: WireId(1), head, body: None });
     let sid = printed.field("sid");
     let query = format!("EIO=4&transport=polling&sid={sid}");
-    printed.input(Input::Request { wire: WireId(2), head: post(&query), body: body("40") });
-    printed.input(Input::Request { wire: WireId(3), head: get(&query), body: None });
+    printed.input(ServerInput::Request { wire: WireId(2), head: post(&query), body: body("40") });
+    printed.input(ServerInput::Request { wire: WireId(3), head: get(&query), body: None });
     let pid = printed.field("pid");
     let upgrade = format!("EIO=4&transport=websocket&sid={sid}");
     let head = RequestHead { upgrade: true, ..get(&upgrade) };
-    printed.input(Input::WebSocketOpened { wire: WireId(4), head });
+    printed.input(ServerInput::WebSocketOpened { wire: WireId(4), head });
     for text in ["2probe", "5"] {
         let frame = Frame::Text(ByteString::from(text));
-        printed.input(Input::Frame { wire: WireId(4), frame });
+        printed.input(ServerInput::Frame { wire: WireId(4), frame });
     }
-    printed.input(Input::WireClosed { wire: WireId(4) });
+    printed.input(ServerInput::WireClosed { wire: WireId(4) });
 
     // Back over polling, and over WebSocket.
     let claim = format!(r#"40{{"pid":"{pid}","token":"t"}}"#);
     let head = get("EIO=4&transport=polling");
-    printed.input(Input::Request { wire: WireId(5), head, body: None });
+    printed.input(ServerInput::Request { wire: WireId(5), head, body: None });
     let second = printed.field("sid");
     let query = format!("transport=polling&sid={second}&EIO=4");
-    printed.input(Input::Request { wire: WireId(6), head: post(&query), body: None });
-    printed.input(Input::Body { wire: WireId(6), body: body(&claim).unwrap() });
-    printed.input(Input::Request { wire: WireId(7), head: get(&query), body: None });
+    printed.input(ServerInput::Request { wire: WireId(6), head: post(&query), body: None });
+    printed.input(ServerInput::Body { wire: WireId(6), body: body(&claim).unwrap() });
+    printed.input(ServerInput::Request { wire: WireId(7), head: get(&query), body: None });
     let head = get("EIO=4&transport=websocket");
-    printed.input(Input::WebSocketOpened { wire: WireId(8), head });
+    printed.input(ServerInput::WebSocketOpened { wire: WireId(8), head });
     let third = printed.field("sid");
     let frame = Frame::Text(ByteString::from(claim));
-    printed.input(Input::Frame { wire: WireId(8), frame });
+    printed.input(ServerInput::Frame { wire: WireId(8), frame });
 
     assert_eq!(printed.server.stats().total.recovered, 2);
     for secret in [sid, second, third, pid] {
@@ -162,7 +170,7 @@ fn links_and_the_hub_show_no_ids_either() {
     let pid = "a-private-id-of-20-c";
     let claim = format!(r#"40{{"pid":"{pid}"}}"#);
     let mut log = format!("{id:?} {:?}", RecoveryKey::parse(pid));
-    let input = engine::Input::Frame { wire, frame: Frame::Text(claim.clone().into()) };
+    let input = EngineInput::Frame { wire, frame: Frame::Text(claim.clone().into()) };
     write!(log, "{input:?}").unwrap();
     link.handle_input(now, input);
     let mut pids = vec![pid.to_owned()];
@@ -171,10 +179,10 @@ fn links_and_the_hub_show_no_ids_either() {
         if let Some(output) = link.poll_output() {
             write!(log, "{output:?}").unwrap();
             match output {
-                link::Output::Hub(request) => {
+                LinkOutput::Hub(request) => {
                     hub.handle_request(now, ConnectionId::from_raw(1), request);
                 }
-                link::Output::Wire(engine::Output::Send { frame: Frame::Text(text), .. }) => {
+                LinkOutput::Wire(EngineOutput::Send { frame: Frame::Text(text), .. }) => {
                     let given = text.split("\"pid\":\"").nth(1);
                     pids.extend(given.map(|rest| rest[..20].to_owned()));
                 }
@@ -183,8 +191,8 @@ fn links_and_the_hub_show_no_ids_either() {
         } else if let Some(output) = hub.poll_output() {
             write!(log, "{output:?}").unwrap();
             match output {
-                hub::Output::Reply { reply, .. } => link.handle_reply(now, reply),
-                hub::Output::Event(Event::ConnectRequested { request, .. }) => {
+                HubOutput::Reply { reply, .. } => link.handle_reply(now, reply),
+                HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                     hub.at(now).accept(request);
                 }
                 _ => {}
@@ -216,8 +224,9 @@ fn a_client_shows_no_ids() {
         write!(log, "{client:?}").unwrap();
         while let Some(output) = client.poll_output() {
             write!(log, "{output:?}").unwrap();
-            let socketio_proto::client::Output::Wire(engine::ClientOutput::Get { wire, .. }) =
-                output
+            let socketio_proto::client::ClientOutput::Wire(EngineClientOutput::Get {
+                wire, ..
+            }) = output
             else {
                 continue;
             };
@@ -256,7 +265,7 @@ fn seen(auth: impl FnOnce(&str) -> String) -> (String, bool) {
     let socket = world.server.at(world.now).accept(request);
     world.drain();
     let let_in = world.pick(|event| match event {
-        Event::Connected { auth, .. } => Some(auth.as_str().to_owned()),
+        ServerEvent::Connected { auth, .. } => Some(auth.as_str().to_owned()),
         _ => None,
     });
     assert_eq!(let_in, [asked.as_str()]);
@@ -280,7 +289,7 @@ fn a_private_id_is_taken_out_where_the_application_is_not_asked() {
     world.events.clear();
     world.connect_with(&format!(r#"40{{"\udfff":[],"\u0070id":"{}","offset":null}}"#, session.pid));
     let auth = world.pick(|event| match event {
-        Event::Connected { auth, .. } => Some(auth.as_str().to_owned()),
+        ServerEvent::Connected { auth, .. } => Some(auth.as_str().to_owned()),
         _ => None,
     });
     assert_eq!(auth, [r#"{"\udfff":[]}"#]);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use socketio_proto::{
     Limits, ServerConfig,
     hub::{Audience, EmitError},
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -21,7 +21,11 @@ struct Poller {
 impl Poller {
     fn connect(world: &mut World) -> Self {
         let wire = world.wire();
-        world.input(Input::Request { wire, head: get("EIO=4&transport=polling"), body: None });
+        world.input(ServerInput::Request {
+            wire,
+            head: get("EIO=4&transport=polling"),
+            body: None,
+        });
         let open = body(&world.take(wire));
         let sid = open.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap();
         let poller = Self { query: format!("EIO=4&transport=polling&sid={sid}") };
@@ -31,7 +35,7 @@ impl Poller {
 
     fn post(&self, world: &mut World, packets: &str) -> u16 {
         let (wire, body) = (world.wire(), Bytes::copy_from_slice(packets.as_bytes()));
-        world.input(Input::Request { wire, head: post(&self.query), body: Some(body) });
+        world.input(ServerInput::Request { wire, head: post(&self.query), body: Some(body) });
         match &world.take(wire)[..] {
             [Received::Response(response)] => response.status,
             other => panic!("{other:?}"),
@@ -43,7 +47,7 @@ impl Poller {
         let mut packets = Vec::new();
         loop {
             let wire = world.wire();
-            world.input(Input::Request { wire, head: get(&self.query), body: None });
+            world.input(ServerInput::Request { wire, head: get(&self.query), body: None });
             let received = world.take(wire);
             if received.is_empty() {
                 return packets;
@@ -118,7 +122,7 @@ fn an_echo_to_a_client_that_has_not_polled_yet() {
         for _ in 0..5 {
             assert_eq!(poller.post(&mut world, &sent), 200);
             let events = world.pick(|event| match event {
-                Event::Received { event, .. } => Some(event.clone()),
+                ServerEvent::Received { event, .. } => Some(event.clone()),
                 _ => None,
             });
             for event in events {

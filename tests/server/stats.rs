@@ -8,7 +8,7 @@ use socketio_proto::{
     Limits, Origins, RecoveryConfig,
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
-    server::{Input, Stats},
+    server::{ServerInput, Stats},
     socket,
 };
 
@@ -65,7 +65,7 @@ fn world(change: impl FnOnce(&mut Limits, &mut RecoveryConfig)) -> World {
 
 fn request(world: &mut World, head: RequestHead<'_>) {
     let wire = world.wire();
-    world.input(Input::Request { wire, head, body: None });
+    world.input(ServerInput::Request { wire, head, body: None });
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn refused_replays(sum: &mut Sum) {
     world.cut(client);
     broadcast(&mut world, &Audience::all(), 1);
     let (client, _) = world.claim(&session, None);
-    world.input(Input::CloseFrame { wire: client.wire });
+    world.input(ServerInput::CloseFrame { wire: client.wire });
     world.cut(client);
     world.claim(&session, None);
     sum.expect(
@@ -402,7 +402,7 @@ fn emissions(sum: &mut Sum) {
         world.server.at(now).emit(socket, &event).unwrap();
     }
     let wire = world.wire();
-    world.input(Input::Body { wire, body: Bytes::new() });
+    world.input(ServerInput::Body { wire, body: Bytes::new() });
     assert_eq!(world.server.stats().total.stale, 1);
     sum.expect(
         &world,

@@ -4,9 +4,9 @@
 use socketio_proto::{
     AckId, ConnectionId, SocketKey, WireId,
     engine::{CloseReason, Frame},
-    hub::{AckToken, ConnectRequest, DisconnectReason, Event, ExpiryCause, Once, Rejection},
+    hub::{AckToken, ConnectRequest, DisconnectReason, ExpiryCause, Once, Rejection, ServerEvent},
     recovery::RecoveryOutcome,
-    server::Output,
+    server::ServerOutput,
     socket::{self, Args, Json},
 };
 
@@ -29,11 +29,11 @@ impl World {
         while let Some(output) = self.backend.poll(self.server_now) {
             match output {
                 // It was on its way when the server was told that the wire is over.
-                Output::Respond { wire, .. }
-                | Output::Send { wire, .. }
-                | Output::Close { wire, .. }
+                ServerOutput::Respond { wire, .. }
+                | ServerOutput::Send { wire, .. }
+                | ServerOutput::Close { wire, .. }
                     if self.hung_up.contains(&wire) => {}
-                Output::Respond { wire, response } => {
+                ServerOutput::Respond { wire, response } => {
                     let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
                     assert_ne!(state.kind, WireKind::WebSocket, "a response on a WebSocket");
@@ -47,15 +47,16 @@ impl World {
                     });
                     self.send_down(wire, Down::Response(response.status, response.body));
                 }
-                Output::Send { wire, frame } => self.server_sends(wire, frame),
-                Output::Close { wire, code } => {
+                ServerOutput::Send { wire, frame } => self.server_sends(wire, frame),
+                ServerOutput::Close { wire, code } => {
                     let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
                     self.transcript.note(wire.0 ^ u64::from(code.unwrap_or(1)));
                     self.tell(|| format!("server: {wire:?} closed"));
                     self.send_down(wire, Down::ClosedWith(code.unwrap_or(1005)));
                 }
-                Output::Event(event) => self.handle_event(event),
+                ServerOutput::Event(event) => self.handle_event(event),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         self.check_gauges();
@@ -87,17 +88,17 @@ impl World {
         wires.filter(|it| it.client == client).for_each(|it| it.is_probe = false);
     }
 
-    fn handle_event(&mut self, event: Event<Data>) {
+    fn handle_event(&mut self, event: ServerEvent<Data>) {
         self.tell(|| format!("server: {event:?}"));
         match event {
-            Event::ConnectionOpened { connection, .. } => {
+            ServerEvent::ConnectionOpened { connection, .. } => {
                 let client = self.sender.expect("somebody opened it");
                 let state = Connection { client, is_open: true, is_left: false };
                 assert!(self.connections.insert(connection, state).is_none(), "a new one");
             }
-            Event::ConnectionUpgraded { connection } => self.upgraded(connection),
-            Event::ConnectionClosed { connection, reason } => self.closed(connection, reason),
-            Event::ConnectRequested { request, connection, namespace, auth, recoverable } => {
+            ServerEvent::ConnectionUpgraded { connection } => self.upgraded(connection),
+            ServerEvent::ConnectionClosed { connection, reason } => self.closed(connection, reason),
+            ServerEvent::ConnectRequested { request, connection, namespace, auth, recoverable } => {
                 assert!(self.connections[&connection].is_open || self.plan.workers.is_some());
                 // It may be over by the end of the same call.
                 self.claims_waiting += 1;
@@ -111,7 +112,7 @@ impl World {
                     self.decide(request, serial);
                 }
             }
-            Event::Connected { socket, id, connection, namespace, auth, recovery } => {
+            ServerEvent::Connected { socket, id, connection, namespace, auth, recovery } => {
                 let (serial, space) = (serial(&auth), space_index(namespace.as_str()));
                 let claim = self.judge(connection, socket, space, serial, recovery);
                 let is_stranger = stranger::is_stranger(serial);
@@ -134,32 +135,36 @@ impl World {
                     self.plan_task(self.now, Task::Join(socket));
                 }
             }
-            Event::Received { socket, event, ack } => self.server_received(socket, &event, ack),
-            Event::Acked { socket, ack, args } => {
-                let numbers = self.settle_ack(ack);
-                let number: Number = args.get(0).unwrap();
-                assert_eq!(numbers, [number], "an answer to something else");
-                assert_ne!(self.model.sessions[&socket].place, Place::Ended);
+            ServerEvent::Received { socket, event, ack, .. } => {
+                self.server_received(socket, &event, ack);
             }
-            Event::AckFailed { ack, .. } => {
+            ServerEvent::Acked { socket, ack, args, .. } => self.acked(socket, ack, &args),
+            ServerEvent::AckFailed { ack, .. } => {
                 self.settle_ack(ack);
             }
-            Event::BroadcastAcked { ack, responses, .. } => {
+            ServerEvent::BroadcastAcked { ack, responses, .. } => {
                 let numbers = self.settle_ack(ack);
                 for (_, args) in responses {
                     assert_eq!(numbers, [args.get::<Number>(0).unwrap()]);
                 }
             }
-            Event::Disconnected { socket, reason, data, .. } => {
+            ServerEvent::Disconnected { socket, reason, data, .. } => {
                 self.disconnected(socket, reason, data);
             }
-            Event::SessionExpired { id, data, cause, .. } => {
+            ServerEvent::SessionExpired { id, data, cause, .. } => {
                 // The handle is another one if it expired while there was no server.
                 let socket = self.model.find(id.as_str()).expect("a session that is known");
                 self.expired(socket, data, cause);
             }
             other => panic!("unexpected: {other:?}"),
         }
+    }
+
+    fn acked(&mut self, socket: SocketKey, ack: AckId, args: &Args) {
+        let numbers = self.settle_ack(ack);
+        let number: Number = args.get(0).unwrap();
+        assert_eq!(numbers, [number], "an answer to something else");
+        assert_ne!(self.model.sessions[&socket].place, Place::Ended);
     }
 
     /// Holds what has become of a request against what may. Returns what it claimed.
@@ -433,6 +438,7 @@ impl World {
                 );
             }
             ExpiryCause::Disconnected => {}
+            other => unreachable!("unknown: {other:?}"),
         }
         let session = self.model.sessions.get_mut(&socket).unwrap();
         session.place = Place::Ended;

@@ -9,7 +9,7 @@ use socketio_proto::{
     hub::{
         AckToken, Audience, ConnectRequest, EmitError, Once, OnceError, Reach, Rejection, RoomError,
     },
-    server::{Input, Output, Server, Stats},
+    server::{Server, ServerInput, ServerOutput, Stats},
     socket::{Args, Event},
 };
 
@@ -73,7 +73,7 @@ impl Backend {
         }
     }
 
-    pub fn input(&mut self, now: Timestamp, input: Input<'_>) {
+    pub fn input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         match self {
             Self::Single(server) => server.handle_input(now, input),
             Self::Workers(workers) => workers.input(now, &input),
@@ -83,7 +83,7 @@ impl Backend {
     /// Does what is due.
     pub fn timeout(&mut self, now: Timestamp) {
         match self {
-            Self::Single(server) => server.handle_input(now, Input::Timeout),
+            Self::Single(server) => server.handle_input(now, ServerInput::Timeout),
             Self::Workers(workers) => workers.timeout(now),
         }
     }
@@ -96,7 +96,7 @@ impl Backend {
     }
 
     /// Takes the next output. `latest` is the latest moment that the server was told.
-    pub fn poll(&mut self, latest: Timestamp) -> Option<Output<Data>> {
+    pub fn poll(&mut self, latest: Timestamp) -> Option<ServerOutput<Data>> {
         match self {
             Self::Single(server) => {
                 let due = server.deadline();

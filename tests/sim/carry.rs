@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use socketio_proto::{
     WireId,
-    engine::{ClientInput, ClientOutput, Frame, Method, RequestHead},
-    server::Input,
+    engine::{ClientInput, EngineClientOutput, Frame, Method, RequestHead},
+    server::ServerInput,
 };
 
 use crate::{
@@ -22,23 +22,23 @@ pub fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
 
 impl World {
     /// What a client wants to be done on the network.
-    pub fn client_wire(&mut self, client: usize, output: ClientOutput) {
+    pub fn client_wire(&mut self, client: usize, output: EngineClientOutput) {
         self.note_output(client, &output);
         match output {
-            ClientOutput::Get { wire, query } => {
+            EngineClientOutput::Get { wire, query } => {
                 self.open_wire(client, wire, WireKind::Get, Up::Get(query));
             }
-            ClientOutput::Post { wire, query, body } => {
+            EngineClientOutput::Post { wire, query, body } => {
                 self.look_for_claims(client, &body);
                 let key = [0xa77, client as u64, wire.0];
                 let announces = Dice::keyed(self.plan.seed, &key).chance(self.plan.announce);
                 let up = Up::Post(query, body, announces);
                 self.open_wire(client, wire, WireKind::Post, up);
             }
-            ClientOutput::OpenWebSocket { wire, query } => {
+            EngineClientOutput::OpenWebSocket { wire, query } => {
                 self.open_wire(client, wire, WireKind::WebSocket, Up::OpenWebSocket(query));
             }
-            ClientOutput::Send { wire, frame } => {
+            EngineClientOutput::Send { wire, frame } => {
                 if let Frame::Text(text) = &frame {
                     self.look_for_claim(client, text);
                 }
@@ -46,7 +46,7 @@ impl World {
                 assert!(self.net.wires[&id].client_open, "{wire:?} is over");
                 self.send_up(id, Up::Frame(frame));
             }
-            ClientOutput::Close { wire } => {
+            EngineClientOutput::Close { wire } => {
                 if let Some(id) = self.net.find(client, wire) {
                     let state = self.net.wires.get_mut(&id).unwrap();
                     assert!(state.client_open, "{wire:?} was over already");
@@ -55,7 +55,8 @@ impl World {
                     self.net.settle(id);
                 }
             }
-            ClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
+            EngineClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 
@@ -159,7 +160,7 @@ impl World {
         if std::mem::take(&mut state.server_open) {
             self.hung_up.insert(wire);
             self.net.settle(wire);
-            self.server_input(Input::WireClosed { wire });
+            self.server_input(ServerInput::WireClosed { wire });
         }
     }
 
@@ -188,36 +189,36 @@ impl World {
         match up {
             Up::Get(query) => {
                 let head = head(Method::Get, &query, false);
-                self.server_input(Input::Request { wire, head, body: None });
+                self.server_input(ServerInput::Request { wire, head, body: None });
                 self.check_probe_poll(wire);
             }
             Up::Post(query, body, announces) => {
                 let head = head(Method::Post, &query, false);
                 let now = (!announces).then(|| body.clone());
-                self.server_input(Input::Request { wire, head, body: now });
+                self.server_input(ServerInput::Request { wire, head, body: now });
                 if announces {
                     let at = self.net.arrival(wire, self.now, true);
                     self.plan_task(at, Task::Up(wire, Up::Body(body)));
                 }
             }
-            Up::Body(body) => self.server_input(Input::Body { wire, body }),
+            Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
             Up::OpenWebSocket(query) => {
                 let head = head(Method::Get, &query, true);
                 let told = self.server_time();
                 if self.backend.verify(told, &head) {
                     self.send_down(wire, Down::Opened);
-                    self.server_input(Input::WebSocketOpened { wire, head });
+                    self.server_input(ServerInput::WebSocketOpened { wire, head });
                 } else {
                     self.net.wires.get_mut(&wire).unwrap().server_open = false;
                     self.send_down(wire, Down::Closed);
                 }
             }
-            Up::Frame(frame) => self.server_input(Input::Frame { wire, frame }),
+            Up::Frame(frame) => self.server_input(ServerInput::Frame { wire, frame }),
             Up::Closed => {
                 state.server_open = false;
                 self.hung_up.insert(wire);
                 self.net.settle(wire);
-                self.server_input(Input::WireClosed { wire });
+                self.server_input(ServerInput::WireClosed { wire });
             }
         }
         self.sender = None;
@@ -254,7 +255,7 @@ impl World {
         self.client_input(client, input);
     }
 
-    pub fn server_input(&mut self, input: Input<'_>) {
+    pub fn server_input(&mut self, input: ServerInput<'_>) {
         let told = self.server_time();
         self.backend.input(told, input);
         let key = [0x1a2, self.now, self.tally.steps];

@@ -1,6 +1,6 @@
 //! The rarer operations: mistakes of applications, control frames, bursts.
 
-use socketio_proto::{ReplayOrder, server::Input};
+use socketio_proto::{ReplayOrder, server::ServerInput};
 
 use crate::{
     net::WireKind,
@@ -48,7 +48,7 @@ impl World {
         self.tally.fault("control frames");
         for _ in 0..count {
             if self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
-                self.server_input(Input::ControlFrame { wire });
+                self.server_input(ServerInput::ControlFrame { wire });
             }
         }
     }

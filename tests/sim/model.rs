@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use socketio_proto::{
     ConnectionId, SocketKey, Timestamp,
-    recovery::{Offset, RecoveryOutcome, Refusal},
+    recovery::{Offset, RecoveryOutcome, RecoveryRefusal},
     socket::{Encoded, Event, NamespaceName},
 };
 
@@ -130,7 +130,7 @@ pub struct Expected {
     /// What must follow if it is recovered; `None` if it must not be.
     pub replay: Option<Vec<Number>>,
     /// The refusals that would be true. If there is none it must be recovered.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RecoveryRefusal>,
 }
 
 impl Model {
@@ -280,20 +280,20 @@ impl Model {
         let refused = |refusal| Expected { refusals: vec![refusal], ..Expected::default() };
         let key = claim.pid.as_ref().and_then(|pid| self.keys.get(pid));
         let Some((key, session)) = key.and_then(|key| Some((*key, self.sessions.get(key)?))) else {
-            return refused(Refusal::Unknown);
+            return refused(RecoveryRefusal::Unknown);
         };
         match session.place {
             // It was ended a moment ago by this very request, or earlier.
             Place::Ended if session.replaced_on == Some(connection) => {}
             // A claim is looked up when it arrives; the session may have ended since.
             Place::Ended => {
-                let mut expected = refused(Refusal::Unknown);
-                expected.refusals.extend(session.has_timed_out.then_some(Refusal::Expired));
+                let mut expected = refused(RecoveryRefusal::Unknown);
+                expected.refusals.extend(session.has_timed_out.then_some(RecoveryRefusal::Expired));
                 let is_elsewhere = session.space != space;
-                expected.refusals.extend(is_elsewhere.then_some(Refusal::OtherNamespace));
+                expected.refusals.extend(is_elsewhere.then_some(RecoveryRefusal::OtherNamespace));
                 return expected;
             }
-            _ if session.space != space => return refused(Refusal::OtherNamespace),
+            _ if session.space != space => return refused(RecoveryRefusal::OtherNamespace),
             Place::Live(_) | Place::Parked { .. } => {}
         }
         // It continues if it was claimed in time.
@@ -301,9 +301,9 @@ impl Model {
         let space = &self.spaces[space];
         let has_made_room = session.place == Place::Ended;
         let Some(position) = space.position(session.floor, claim.offset.as_deref()) else {
-            let mut expected = refused(Refusal::InvalidOffset);
-            expected.refusals.extend(has_made_room.then_some(Refusal::Unknown));
-            expected.refusals.extend(is_late.then_some(Refusal::Expired));
+            let mut expected = refused(RecoveryRefusal::InvalidOffset);
+            expected.refusals.extend(has_made_room.then_some(RecoveryRefusal::Unknown));
+            expected.refusals.extend(is_late.then_some(RecoveryRefusal::Expired));
             return expected;
         };
         let missed = session.log.iter().copied();
@@ -318,36 +318,36 @@ impl Model {
             space.may_be_gone(now, &self.rules, emission.at, emission.seq)
         };
         let mut expected = Expected { session: Some(key), ..Expected::default() };
-        expected.refusals.extend(is_late.then_some(Refusal::Expired));
+        expected.refusals.extend(is_late.then_some(RecoveryRefusal::Expired));
         if session.recovered > claim.made_after {
             // The claim may be older than the one that has got the session.
-            expected.refusals.push(Refusal::Superseded);
+            expected.refusals.push(RecoveryRefusal::Superseded);
         }
         if session.moves > self.rules.recovery.memberships {
-            expected.refusals.extend([Refusal::Gap, Refusal::Limit]);
+            expected.refusals.extend([RecoveryRefusal::Gap, RecoveryRefusal::Limit]);
         } else if missed.iter().any(|number| is_gone(number) || may_be_gone(number)) {
-            expected.refusals.push(Refusal::Gap);
+            expected.refusals.push(RecoveryRefusal::Gap);
         }
         let is_lost = missed.iter().any(is_gone);
         let replay = missed;
         let bytes: usize = replay.iter().map(|number| self.emissions[*number].wire_len).sum();
         let is_too_much = bytes > self.rules.recovery.replay_bytes;
         if is_too_much {
-            expected.refusals.push(Refusal::Limit);
+            expected.refusals.push(RecoveryRefusal::Limit);
         }
         // Whether the client will process what it was sent there, nobody knows.
         let is_on = session.place == Place::Live(connection);
         let is_open = (is_on || session.left_open == Some(connection)) && !replay.is_empty();
         if is_open {
-            expected.refusals.push(Refusal::SameConnection);
+            expected.refusals.push(RecoveryRefusal::SameConnection);
         }
         if has_made_room {
-            expected.refusals.extend([Refusal::SameConnection, Refusal::Unknown]);
+            expected.refusals.extend([RecoveryRefusal::SameConnection, RecoveryRefusal::Unknown]);
             // It was judged while answers were still awaited that its end has given up.
             let was_gone = session.log.iter().any(|number| {
                 self.emissions[*number].seq > position && (is_gone(number) || may_be_gone(number))
             });
-            expected.refusals.extend(was_gone.then_some(Refusal::Gap));
+            expected.refusals.extend(was_gone.then_some(RecoveryRefusal::Gap));
         }
         let is_possible = !is_lost && !is_too_much && !has_made_room;
         expected.replay = is_possible.then_some(replay);

@@ -6,8 +6,8 @@ use std::{collections::VecDeque, time::Duration};
 use socketio_proto::{
     Timestamp, WireId,
     engine::{
-        ClientInput, ClientOutput, Frame, Open, Packet, Payload, PayloadReader, PayloadWriter,
-        Transport,
+        ClientInput, EngineClientOutput, EnginePacket, Frame, Open, Payload, PayloadReader,
+        PayloadWriter, Transport,
     },
 };
 
@@ -55,7 +55,7 @@ pub struct Engine {
     is_paused: bool,
     buffer: VecDeque<Frame>,
     next_wire: u64,
-    pub wires: VecDeque<ClientOutput>,
+    pub wires: VecDeque<EngineClientOutput>,
     pub events: VecDeque<EngineEvent>,
     now: Timestamp,
 }
@@ -94,7 +94,7 @@ impl Engine {
             Transport::WebSocket => {
                 let (wire, query) = (engine.name_wire(), engine.query.clone());
                 engine.websocket = Some(wire);
-                engine.wires.push_back(ClientOutput::OpenWebSocket { wire, query });
+                engine.wires.push_back(EngineClientOutput::OpenWebSocket { wire, query });
             }
         }
         engine
@@ -144,8 +144,8 @@ impl Engine {
             ClientInput::WebSocketOpened { wire } => {
                 if self.probe == Some(Probe::Opening(wire)) {
                     self.probe = Some(Probe::Probing(wire));
-                    let frame = Packet::Ping { probe: true }.encode();
-                    self.wires.push_back(ClientOutput::Send { wire, frame });
+                    let frame = EnginePacket::Ping { probe: true }.encode();
+                    self.wires.push_back(EngineClientOutput::Send { wire, frame });
                 }
             }
             ClientInput::Frame { wire, frame } => self.frame(wire, frame),
@@ -159,6 +159,7 @@ impl Engine {
                     self.end(reason, false);
                 }
             }
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 
@@ -212,9 +213,9 @@ impl Engine {
 
     fn frame(&mut self, wire: WireId, frame: Frame) {
         if self.websocket == Some(wire) {
-            self.packet(Packet::decode(frame).ok());
+            self.packet(EnginePacket::decode(frame).ok());
         } else if self.probe == Some(Probe::Probing(wire)) {
-            if Packet::decode(frame) == Ok(Packet::Pong { probe: true }) {
+            if EnginePacket::decode(frame) == Ok(EnginePacket::Pong { probe: true }) {
                 self.probe = Some(Probe::Pausing(wire));
                 self.upgrade();
             } else {
@@ -223,19 +224,19 @@ impl Engine {
         }
     }
 
-    fn packet(&mut self, packet: Option<Packet>) {
+    fn packet(&mut self, packet: Option<EnginePacket>) {
         match packet {
             _ if self.is_closed() => {}
-            Some(Packet::Open(open)) if self.state == State::Opening => self.opened(&open),
-            Some(Packet::Ping { probe: false }) => {
+            Some(EnginePacket::Open(open)) if self.state == State::Opening => self.opened(&open),
+            Some(EnginePacket::Ping { probe: false }) => {
                 self.deadline = Some(self.now.saturating_add(self.period));
-                self.send(std::iter::once(Packet::Pong { probe: false }.encode()));
+                self.send(std::iter::once(EnginePacket::Pong { probe: false }.encode()));
             }
-            Some(Packet::Message(payload)) => {
+            Some(EnginePacket::Message(payload)) => {
                 self.events.push_back(EngineEvent::Message(payload));
             }
-            Some(Packet::Noop) => {}
-            Some(Packet::Close) => self.end("transport close", false),
+            Some(EnginePacket::Noop) => {}
+            Some(EnginePacket::Close) => self.end("transport close", false),
             _ => self.end("parse error", true),
         }
     }
@@ -252,7 +253,7 @@ impl Engine {
             let wire = self.name_wire();
             let query = format!("EIO=4&transport=websocket&sid={}", self.sid);
             self.probe = Some(Probe::Opening(wire));
-            self.wires.push_back(ClientOutput::OpenWebSocket { wire, query });
+            self.wires.push_back(EngineClientOutput::OpenWebSocket { wire, query });
         }
     }
 
@@ -282,7 +283,7 @@ impl Engine {
         if let Some(Probe::Opening(wire) | Probe::Probing(wire) | Probe::Pausing(wire)) =
             self.probe.take()
         {
-            self.wires.push_back(ClientOutput::Close { wire });
+            self.wires.push_back(EngineClientOutput::Close { wire });
         }
     }
 
@@ -297,8 +298,8 @@ impl Engine {
         self.probe = None;
         self.transport = Transport::WebSocket;
         self.websocket = Some(wire);
-        let frame = Packet::Upgrade.encode();
-        self.wires.push_back(ClientOutput::Send { wire, frame });
+        let frame = EnginePacket::Upgrade.encode();
+        self.wires.push_back(EngineClientOutput::Send { wire, frame });
         self.flush();
     }
 
@@ -308,7 +309,7 @@ impl Engine {
         if is_polling && !is_pausing && self.get.is_none() {
             let (wire, query) = (self.name_wire(), self.query.clone());
             self.get = Some(wire);
-            self.wires.push_back(ClientOutput::Get { wire, query });
+            self.wires.push_back(EngineClientOutput::Get { wire, query });
         }
     }
 
@@ -321,7 +322,7 @@ impl Engine {
             Transport::WebSocket => {
                 if let Some(wire) = self.websocket.filter(|_| !self.is_paused) {
                     let frames = self.buffer.drain(..);
-                    self.wires.extend(frames.map(|frame| ClientOutput::Send { wire, frame }));
+                    self.wires.extend(frames.map(|frame| EngineClientOutput::Send { wire, frame }));
                 }
             }
             Transport::Polling if self.post.is_none() && !self.buffer.is_empty() => {
@@ -339,7 +340,7 @@ impl Engine {
     fn post(&mut self, body: bytes::Bytes) {
         let (wire, query) = (self.name_wire(), self.query.clone());
         self.post = Some(wire);
-        self.wires.push_back(ClientOutput::Post { wire, query, body });
+        self.wires.push_back(EngineClientOutput::Post { wire, query, body });
     }
 
     fn end(&mut self, reason: &'static str, is_nonsense: bool) {
@@ -352,7 +353,7 @@ impl Engine {
         self.buffer.clear();
         self.drop_probe();
         if let Some(wire) = self.websocket.take() {
-            self.wires.push_back(ClientOutput::Close { wire });
+            self.wires.push_back(EngineClientOutput::Close { wire });
         } else if was_open && self.transport == Transport::Polling {
             // It does not abort a waiting GET, and sends the close packet with a separate POST.
             self.post("1".into());

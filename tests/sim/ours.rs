@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use socketio_proto::{
     AckId, Timestamp, WireId,
-    client::{Auth, Client, ClientConfig, EmitError, Event, Output},
+    client::{Auth, Client, ClientConfig, ClientEmitError, ClientEvent, ClientOutput},
     engine::{ClientCloseReason, ClientFault, ClientInput, Transport},
     socket::{self, Args, Json, NamespaceName},
 };
@@ -59,53 +59,53 @@ impl Ours {
             .ack_timeout(ACK_TIMEOUT)
     }
 
-    fn outcome(&mut self, event: Event) -> Option<Outcome> {
+    fn outcome(&mut self, event: ClientEvent) -> Option<Outcome> {
         Some(match event {
-            Event::AuthRequested { request, .. } => {
+            ClientEvent::AuthRequested { request, .. } => {
                 self.serial += 1;
                 let auth = Json::from_text(&format!("{{\"serial\":{}}}", self.serial)).unwrap();
                 self.client.provide_auth(self.now, request, &auth).unwrap();
                 return None;
             }
-            Event::ConnectionOpened { .. } => Outcome::Opened,
-            Event::ConnectionClosed { reason, .. } => {
+            ClientEvent::ConnectionOpened { .. } => Outcome::Opened,
+            ClientEvent::ConnectionClosed { reason, .. } => {
                 Outcome::Closed(reason.to_string(), is_nonsense(reason))
             }
-            Event::TransportFailed { fault, .. } => {
+            ClientEvent::TransportFailed { fault, .. } => {
                 Outcome::Closed(fault.to_string(), is_unreadable(fault))
             }
-            Event::Connected { namespace, id, recovered } => {
+            ClientEvent::Connected { namespace, id, recovered } => {
                 Outcome::Connected { space: index(&namespace), sid: id.to_string(), recovered }
             }
-            Event::ConnectError { namespace, error } => {
+            ClientEvent::ConnectError { namespace, error } => {
                 Outcome::Refused { space: index(&namespace), message: format!("{error:?}") }
             }
-            Event::Disconnected { namespace, reason, .. } => {
+            ClientEvent::Disconnected { namespace, reason, .. } => {
                 Outcome::Left { space: index(&namespace), reason: reason.as_str() }
             }
-            Event::Received { namespace, event, ack } => Outcome::Received {
+            ClientEvent::Received { namespace, event, ack } => Outcome::Received {
                 space: index(&namespace),
                 event,
                 ack: ack.map(Token::Ours),
                 is_buffered: false,
             },
-            Event::Acked { namespace, ack, args } => {
+            ClientEvent::Acked { namespace, ack, args } => {
                 let number = self.awaited.remove(&(index(&namespace), ack));
                 Outcome::Acked { number: number.expect("an answer that was asked for, once"), args }
             }
-            Event::AckFailed { namespace, ack, .. } => {
+            ClientEvent::AckFailed { namespace, ack, .. } => {
                 let number = self.awaited.remove(&(index(&namespace), ack));
                 Outcome::Failed { number: number.expect("a failure, once") }
             }
-            Event::BufferExpired { event, .. } | Event::Unconfirmed { event, .. } => {
+            ClientEvent::BufferExpired { event, .. } | ClientEvent::Unconfirmed { event, .. } => {
                 Outcome::Failed { number: event.event().get(0).unwrap() }
             }
             // The world knows: it has given the client the older state.
-            Event::SnapshotOutOfDate { .. }
-            | Event::ConnectionUpgraded
-            | Event::UpgradeFailed
-            | Event::Reconnecting { .. }
-            | Event::ReconnectionFailed => return None,
+            ClientEvent::SnapshotOutOfDate { .. }
+            | ClientEvent::ConnectionUpgraded
+            | ClientEvent::UpgradeFailed
+            | ClientEvent::Reconnecting { .. }
+            | ClientEvent::ReconnectionFailed => return None,
             other => panic!("unexpected: {other:?}"),
         })
     }
@@ -130,12 +130,13 @@ impl Peer for Ours {
             let output = self.client.poll_output()?;
             assert!(due.is_some_and(|due| due <= self.now), "output is due at once: {due:?}");
             match output {
-                Output::Wire(output) => return Some(Outcome::Wire(output)),
-                Output::Event(event) => {
+                ClientOutput::Wire(output) => return Some(Outcome::Wire(output)),
+                ClientOutput::Event(event) => {
                     if let Some(outcome) = self.outcome(event) {
                         return Some(outcome);
                     }
                 }
+                other => unreachable!("unknown: {other:?}"),
             }
         }
     }
@@ -236,7 +237,8 @@ impl Peer for Ours {
             assert!(
                 matches!(
                     told,
-                    Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. })
+                    Err(ClientEmitError::TooManyAttachments { .. }
+                        | ClientEmitError::TooLarge { .. })
                 ),
                 "{told:?}"
             );

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use socketio_proto::{
     Timestamp, WireId,
-    client::AckToken,
-    engine::{ClientInput, ClientOutput},
+    client::ClientAckToken,
+    engine::{ClientInput, EngineClientOutput},
     socket::{Args, Event},
 };
 
@@ -46,7 +46,7 @@ pub trait Peer {
 /// What a client wants to be done, or has noticed.
 #[derive(Debug)]
 pub enum Outcome {
-    Wire(ClientOutput),
+    Wire(EngineClientOutput),
     Opened,
     /// Why, and whether the fault is that of the other side: something that it cannot read.
     Closed(String, bool),
@@ -90,7 +90,7 @@ pub enum Outcome {
 /// Entitles to answer an event of the server.
 #[derive(Debug)]
 pub enum Token {
-    Ours(AckToken),
+    Ours(ClientAckToken),
     Official { space: usize, id: u64 },
 }
 

@@ -1,6 +1,6 @@
 //! Compares the events of the clients with the model.
 
-use socketio_proto::{engine::ClientOutput, engine::Frame, socket::Event};
+use socketio_proto::{engine::EngineClientOutput, engine::Frame, socket::Event};
 
 use crate::{
     dice::Dice,
@@ -96,27 +96,29 @@ impl World {
         self.plan_task(self.now + delay, Task::Connect(client, space));
     }
 
-    pub fn note_output(&mut self, client: usize, output: &ClientOutput) {
+    pub fn note_output(&mut self, client: usize, output: &EngineClientOutput) {
         self.transcript.note(client as u64);
         match output {
-            ClientOutput::Get { wire, query } | ClientOutput::OpenWebSocket { wire, query } => {
+            EngineClientOutput::Get { wire, query }
+            | EngineClientOutput::OpenWebSocket { wire, query } => {
                 self.transcript.note(wire.0);
                 self.transcript.note_bytes(query.as_bytes());
             }
-            ClientOutput::Post { wire, body, .. } => {
+            EngineClientOutput::Post { wire, body, .. } => {
                 self.transcript.note(wire.0);
                 self.transcript.note_bytes(body);
             }
-            ClientOutput::Send { wire, frame: Frame::Text(text) } => {
+            EngineClientOutput::Send { wire, frame: Frame::Text(text) } => {
                 self.transcript.note(wire.0);
                 self.transcript.note_bytes(text.as_bytes());
             }
-            ClientOutput::Send { wire, frame: Frame::Binary(bytes) } => {
+            EngineClientOutput::Send { wire, frame: Frame::Binary(bytes) } => {
                 self.transcript.note(wire.0);
                 self.transcript.note_bytes(bytes);
             }
-            ClientOutput::Close { wire } => self.transcript.note(wire.0),
-            ClientOutput::Event(_) => {}
+            EngineClientOutput::Close { wire } => self.transcript.note(wire.0),
+            EngineClientOutput::Event(_) => {}
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 

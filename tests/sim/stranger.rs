@@ -3,7 +3,7 @@
 use socketio_proto::{
     ByteString, WireId,
     engine::{Frame, Method},
-    server::Input,
+    server::ServerInput,
 };
 
 use crate::{
@@ -128,7 +128,7 @@ impl World {
             return None;
         }
         self.sender = Some(client);
-        self.server_input(Input::WebSocketOpened { wire, head });
+        self.server_input(ServerInput::WebSocketOpened { wire, head });
         self.sender = None;
         Some(wire)
     }
@@ -143,7 +143,7 @@ impl World {
     fn stranger_sends(&mut self, wire: WireId, text: String) {
         if self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
             let frame = Frame::Text(ByteString::from(text));
-            self.server_input(Input::Frame { wire, frame });
+            self.server_input(ServerInput::Frame { wire, frame });
         }
     }
 }

@@ -9,10 +9,13 @@ use std::{
 
 use socketio_proto::{
     ConnectionId, EngineId, Entropy, ServerConfig, Timestamp, WireId,
-    engine::{self, CloseReason, Method, Refusal, RequestHead, Transport, Verified, verify},
-    hub::{self, Delivery, Event, Hub, Reply, Request},
-    link::{self, Link},
-    server::{Input, Output, Stats},
+    engine::{
+        CloseReason, EngineInput, EngineOutput, Method, RequestHead, RequestRefusal, Transport,
+        Verified, verify,
+    },
+    hub::{Delivery, Hub, HubOutput, Reply, Request, ServerEvent},
+    link::{Link, LinkEvent, LinkOutput},
+    server::{ServerInput, ServerOutput, Stats},
 };
 
 use crate::{backend::Data, dice::Dice};
@@ -30,7 +33,7 @@ pub struct Workers {
     /// On their way, by the time of their arrival.
     mails: BTreeMap<(Timestamp, u64), (ConnectionId, Mail)>,
     next_mail: u64,
-    out: VecDeque<Output<Data>>,
+    out: VecDeque<ServerOutput<Data>>,
     now: Timestamp,
 }
 
@@ -88,51 +91,52 @@ impl Workers {
         result
     }
 
-    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, Refusal> {
+    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, RequestRefusal> {
         verify(head, &self.config, |sid| {
             let connection = *self.sids.get(sid)?;
             Some((connection, self.links.get(&connection)?.link.transport()))
         })
     }
 
-    pub fn input(&mut self, now: Timestamp, input: &Input<'_>) {
+    pub fn input(&mut self, now: Timestamp, input: &ServerInput<'_>) {
         self.now = self.now.max(now);
         match input {
-            Input::Request { wire, head, body } => {
+            ServerInput::Request { wire, head, body } => {
                 let input = match head.method {
-                    Method::Get => engine::Input::Poll { wire: *wire },
+                    Method::Get => EngineInput::Poll { wire: *wire },
                     Method::Post => {
-                        engine::Input::Post { wire: *wire, body: body.clone(), binary: head.binary }
+                        EngineInput::Post { wire: *wire, body: body.clone(), binary: head.binary }
                     }
-                    Method::Other => engine::Input::OtherMethod { wire: *wire },
+                    Method::Other => EngineInput::OtherMethod { wire: *wire },
                 };
                 self.open_wire(*wire, head, input);
             }
-            Input::WebSocketOpened { wire, head } => {
+            ServerInput::WebSocketOpened { wire, head } => {
                 let head = RequestHead { upgrade: true, ..*head };
-                self.open_wire(*wire, &head, engine::Input::WebSocketOpened { wire: *wire });
+                self.open_wire(*wire, &head, EngineInput::WebSocketOpened { wire: *wire });
             }
-            Input::Body { wire, body } => {
-                self.wire(*wire, engine::Input::Body { wire: *wire, body: body.clone() });
+            ServerInput::Body { wire, body } => {
+                self.wire(*wire, EngineInput::Body { wire: *wire, body: body.clone() });
             }
-            Input::Frame { wire, frame } => {
-                self.wire(*wire, engine::Input::Frame { wire: *wire, frame: frame.clone() });
+            ServerInput::Frame { wire, frame } => {
+                self.wire(*wire, EngineInput::Frame { wire: *wire, frame: frame.clone() });
             }
-            Input::CloseFrame { wire } => {
-                self.wire(*wire, engine::Input::CloseFrame { wire: *wire });
+            ServerInput::CloseFrame { wire } => {
+                self.wire(*wire, EngineInput::CloseFrame { wire: *wire });
             }
-            Input::ControlFrame { wire } => {
-                self.wire(*wire, engine::Input::ControlFrame { wire: *wire });
+            ServerInput::ControlFrame { wire } => {
+                self.wire(*wire, EngineInput::ControlFrame { wire: *wire });
             }
-            Input::WireClosed { wire } => {
-                self.wire(*wire, engine::Input::WireClosed { wire: *wire });
+            ServerInput::WireClosed { wire } => {
+                self.wire(*wire, EngineInput::WireClosed { wire: *wire });
                 self.wires.remove(wire);
             }
-            Input::Timeout => self.timeout(now),
+            ServerInput::Timeout => self.timeout(now),
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 
-    fn open_wire(&mut self, wire: WireId, head: &RequestHead<'_>, input: engine::Input) {
+    fn open_wire(&mut self, wire: WireId, head: &RequestHead<'_>, input: EngineInput) {
         match self.verify(head) {
             Ok(Verified::Handshake { transport }) => self.open(wire, transport),
             Ok(Verified::Session(connection)) => {
@@ -140,11 +144,11 @@ impl Workers {
                 self.wire(wire, input);
             }
             Err(_) if head.upgrade => {
-                self.out.push_back(Output::Close { wire, code: None });
+                self.out.push_back(ServerOutput::Close { wire, code: None });
             }
             Err(refusal) => {
                 let response = refusal.response(false);
-                self.out.push_back(Output::Respond { wire, response });
+                self.out.push_back(ServerOutput::Respond { wire, response });
             }
         }
     }
@@ -159,11 +163,11 @@ impl Workers {
         self.wires.insert(wire, connection);
         let slot = Slot { link, up_at: self.now, down_at: self.now };
         self.links.insert(connection, slot);
-        self.out.push_back(Output::Event(Event::ConnectionOpened { connection, wire }));
+        self.out.push_back(ServerOutput::Event(ServerEvent::ConnectionOpened { connection, wire }));
         self.collect(connection);
     }
 
-    fn wire(&mut self, wire: WireId, input: engine::Input) {
+    fn wire(&mut self, wire: WireId, input: EngineInput) {
         let Some(connection) = self.wires.get(&wire).copied() else {
             return;
         };
@@ -224,7 +228,7 @@ impl Workers {
         let due: Vec<ConnectionId> = due.map(|(connection, _)| *connection).collect();
         for connection in due {
             if let Some(slot) = self.links.get_mut(&connection) {
-                slot.link.handle_input(now, engine::Input::Timeout);
+                slot.link.handle_input(now, EngineInput::Timeout);
                 self.collect(connection);
             }
             let next = self.links.get(&connection).and_then(|slot| slot.link.deadline());
@@ -241,7 +245,7 @@ impl Workers {
         links.chain(self.hub.deadline()).chain(mail).min()
     }
 
-    pub fn poll(&mut self) -> Option<Output<Data>> {
+    pub fn poll(&mut self) -> Option<ServerOutput<Data>> {
         self.out.pop_front()
     }
 
@@ -282,29 +286,29 @@ impl Workers {
             };
             assert!(due.is_some_and(|due| due <= self.now), "output is due at once: {due:?}");
             let output = match output {
-                link::Output::Hub(request) => {
+                LinkOutput::Hub(request) => {
                     self.post(connection, Mail::Request(request));
                     continue;
                 }
-                link::Output::Wire(engine::Output::Respond { wire, response }) => {
+                LinkOutput::Wire(EngineOutput::Respond { wire, response }) => {
                     self.wires.remove(&wire);
-                    Output::Respond { wire, response }
+                    ServerOutput::Respond { wire, response }
                 }
-                link::Output::Wire(engine::Output::Close { wire, code }) => {
+                LinkOutput::Wire(EngineOutput::Close { wire, code }) => {
                     self.wires.remove(&wire);
-                    Output::Close { wire, code }
+                    ServerOutput::Close { wire, code }
                 }
-                link::Output::Wire(engine::Output::Send { wire, frame }) => {
-                    Output::Send { wire, frame }
+                LinkOutput::Wire(EngineOutput::Send { wire, frame }) => {
+                    ServerOutput::Send { wire, frame }
                 }
-                link::Output::Event(link::Event::Received { socket, event, ack }) => {
-                    Output::Event(Event::Received { socket, event, ack })
+                LinkOutput::Event(LinkEvent::Received { socket, namespace, event, ack }) => {
+                    ServerOutput::Event(ServerEvent::Received { socket, namespace, event, ack })
                 }
-                link::Output::Event(link::Event::Upgraded) => {
-                    Output::Event(Event::ConnectionUpgraded { connection })
+                LinkOutput::Event(LinkEvent::Upgraded) => {
+                    ServerOutput::Event(ServerEvent::ConnectionUpgraded { connection })
                 }
-                link::Output::Event(link::Event::Closed { reason }) => {
-                    Output::Event(Event::ConnectionClosed { connection, reason })
+                LinkOutput::Event(LinkEvent::Closed { reason }) => {
+                    ServerOutput::Event(ServerEvent::ConnectionClosed { connection, reason })
                 }
                 other => panic!("unknown: {other:?}"),
             };
@@ -322,13 +326,13 @@ impl Workers {
     fn collect_hub(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             match output {
-                hub::Output::Reply { to, reply } => self.post(to, Mail::Reply(reply)),
-                hub::Output::Deliver(delivery) => {
+                HubOutput::Reply { to, reply } => self.post(to, Mail::Reply(reply)),
+                HubOutput::Deliver(delivery) => {
                     for to in delivery.recipients() {
                         self.post(*to, Mail::Delivery(delivery.clone()));
                     }
                 }
-                hub::Output::Event(event) => self.out.push_back(Output::Event(event)),
+                HubOutput::Event(event) => self.out.push_back(ServerOutput::Event(event)),
                 other => panic!("unknown: {other:?}"),
             }
         }

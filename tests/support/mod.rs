@@ -15,7 +15,7 @@ use socketio_proto::{
     engine::{Frame, Method, RequestHead, Response},
     hub::{AckToken, Audience, ConnectRequest, RestoreError},
     recovery::RecoveryOutcome,
-    server::{Event, Input, Output, Server},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::{self, NamespaceName},
 };
 
@@ -23,7 +23,7 @@ use socketio_proto::{
 pub struct World {
     pub server: Server<u32>,
     pub now: Timestamp,
-    pub events: VecDeque<Event<u32>>,
+    pub events: VecDeque<ServerEvent<u32>>,
     /// Accept every CONNECT as soon as it is asked about.
     pub auto_accept: bool,
     next_wire: u64,
@@ -153,7 +153,7 @@ impl World {
         WireId(self.next_wire)
     }
 
-    pub fn input(&mut self, input: Input<'_>) {
+    pub fn input(&mut self, input: ServerInput<'_>) {
         self.server.handle_input(self.now, input);
         self.drain();
     }
@@ -162,20 +162,23 @@ impl World {
     pub fn drain(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Respond { wire, response } => {
+                ServerOutput::Respond { wire, response } => {
                     self.record(wire, Received::Response(response));
                 }
-                Output::Send { wire, frame: Frame::Text(text) } => {
+                ServerOutput::Send { wire, frame: Frame::Text(text) } => {
                     self.record(wire, Received::Text(text.to_string()));
                 }
-                Output::Send { wire, frame: Frame::Binary(bytes) } => {
+                ServerOutput::Send { wire, frame: Frame::Binary(bytes) } => {
                     self.record(wire, Received::Binary(bytes));
                 }
-                Output::Close { wire, code } => self.record(wire, Received::Closed(code)),
-                Output::Event(Event::ConnectRequested { request, .. }) if self.auto_accept => {
+                ServerOutput::Close { wire, code } => self.record(wire, Received::Closed(code)),
+                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. })
+                    if self.auto_accept =>
+                {
                     self.server.at(self.now).accept(request);
                 }
-                Output::Event(event) => self.events.push_back(event),
+                ServerOutput::Event(event) => self.events.push_back(event),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
     }
@@ -185,7 +188,7 @@ impl World {
         let end = self.now.saturating_add(by);
         while let Some(deadline) = self.server.deadline().filter(|deadline| *deadline <= end) {
             self.now = self.now.max(deadline);
-            self.input(Input::Timeout);
+            self.input(ServerInput::Timeout);
             let next = self.server.deadline();
             assert!(next.is_none_or(|next| next > self.now), "the deadline does not move on");
         }
@@ -196,7 +199,7 @@ impl World {
     pub fn open(&mut self) -> Client {
         let wire = self.wire();
         let head = get("EIO=4&transport=websocket");
-        self.input(Input::WebSocketOpened { wire, head });
+        self.input(ServerInput::WebSocketOpened { wire, head });
         let client = Client { wire };
         let open = self.texts(client);
         assert!(open.len() == 1 && open[0].starts_with("0{"), "{open:?}");
@@ -205,12 +208,12 @@ impl World {
 
     pub fn send(&mut self, client: Client, text: &str) {
         let frame = Frame::Text(ByteString::from(text));
-        self.input(Input::Frame { wire: client.wire, frame });
+        self.input(ServerInput::Frame { wire: client.wire, frame });
     }
 
     pub fn send_binary(&mut self, client: Client, bytes: &'static [u8]) {
         let frame = Frame::Binary(Bytes::from_static(bytes));
-        self.input(Input::Frame { wire: client.wire, frame });
+        self.input(ServerInput::Frame { wire: client.wire, frame });
     }
 
     /// Opens a WebSocket session and joins the main namespace.
@@ -245,7 +248,7 @@ impl World {
 
     /// The client's WebSocket breaks and the server notices.
     pub fn cut(&mut self, client: Client) {
-        self.input(Input::WireClosed { wire: client.wire });
+        self.input(ServerInput::WireClosed { wire: client.wire });
     }
 
     pub fn take(&mut self, wire: WireId) -> Vec<Received> {
@@ -278,14 +281,14 @@ impl World {
     }
 
     /// Takes the events that `pick` is interested in and forgets the others.
-    pub fn pick<T>(&mut self, pick: impl Fn(&Event<u32>) -> Option<T>) -> Vec<T> {
+    pub fn pick<T>(&mut self, pick: impl Fn(&ServerEvent<u32>) -> Option<T>) -> Vec<T> {
         self.events.drain(..).filter_map(|event| pick(&event)).collect()
     }
 
     /// The socket and the outcome of the latest connection.
     pub fn connected(&mut self) -> (SocketKey, RecoveryOutcome) {
         let connected = self.pick(|event| match event {
-            Event::Connected { socket, recovery, .. } => Some((*socket, *recovery)),
+            ServerEvent::Connected { socket, recovery, .. } => Some((*socket, *recovery)),
             _ => None,
         });
         *connected.last().expect("nobody has connected")
@@ -294,7 +297,7 @@ impl World {
     /// The latest CONNECT that waits for an answer, with its namespace and auth.
     pub fn requested(&mut self) -> (ConnectRequest, NamespaceName, String, Option<SocketKey>) {
         let requested = self.pick(|event| match event {
-            Event::ConnectRequested { request, namespace, auth, recoverable, .. } => {
+            ServerEvent::ConnectRequested { request, namespace, auth, recoverable, .. } => {
                 Some((*request, namespace.clone(), auth.as_str().to_owned(), *recoverable))
             }
             _ => None,
@@ -306,7 +309,7 @@ impl World {
     pub fn token(&mut self) -> AckToken {
         let mut tokens: Vec<AckToken> = Vec::new();
         for event in self.events.drain(..) {
-            if let Event::Received { ack: Some(token), .. } = event {
+            if let ServerEvent::Received { ack: Some(token), .. } = event {
                 tokens.push(token);
             }
         }

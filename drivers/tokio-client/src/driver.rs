@@ -15,8 +15,8 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use socketio_proto::{
     Timestamp, WireId,
-    client::{Client, Event, Output},
-    engine::{ClientInput, ClientOutput, Frame},
+    client::{Client, ClientEvent, ClientOutput},
+    engine::{ClientInput, EngineClientOutput, Frame},
 };
 use tokio::{
     sync::mpsc,
@@ -84,7 +84,7 @@ impl Driver {
 
     /// Carries out what the client wants, until it has an event for the application. The future can be
     /// dropped at any time without losing anything.
-    pub async fn next(&mut self) -> Event {
+    pub async fn next(&mut self) -> ClientEvent {
         loop {
             if let Some(event) = self.flush() {
                 return event;
@@ -164,37 +164,39 @@ impl Driver {
     }
 
     /// Carries out all outputs before the next event, and returns it.
-    fn flush(&mut self) -> Option<Event> {
+    fn flush(&mut self) -> Option<ClientEvent> {
         loop {
             match self.client.poll_output()? {
-                Output::Event(event) => return Some(event),
-                Output::Wire(output) => self.carry_out(output),
+                ClientOutput::Event(event) => return Some(event),
+                ClientOutput::Wire(output) => self.carry_out(output),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
     }
 
-    fn carry_out(&mut self, output: ClientOutput) {
+    fn carry_out(&mut self, output: EngineClientOutput) {
         match output {
-            ClientOutput::Get { wire, query } => {
+            EngineClientOutput::Get { wire, query } => {
                 self.start(wire, None, self.http.get(wire, &query));
             }
-            ClientOutput::Post { wire, query, body } => {
+            EngineClientOutput::Post { wire, query, body } => {
                 self.start(wire, None, self.http.post(wire, &query, body));
             }
-            ClientOutput::OpenWebSocket { wire, query } => {
+            EngineClientOutput::OpenWebSocket { wire, query } => {
                 let (frames, outgoing) = mpsc::channel(FRAMES);
                 let (site, reports) = (self.site.clone(), self.reports.clone());
                 let end =
                     async move { websocket::run(&site, &query, wire, outgoing, &reports).await };
                 self.start(wire, Some(frames), end);
             }
-            ClientOutput::Send { wire, frame } => self.send(wire, frame),
-            ClientOutput::Close { wire } => {
+            EngineClientOutput::Send { wire, frame } => self.send(wire, frame),
+            EngineClientOutput::Close { wire } => {
                 if let Some(Wire { task, frames: None }) = self.wires.remove(&wire) {
                     task.abort();
                 }
             }
-            ClientOutput::Event(_) => {}
+            EngineClientOutput::Event(_) => {}
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 

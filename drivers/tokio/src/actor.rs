@@ -9,7 +9,7 @@ use std::{
 use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::http::request::Parts;
-use socketio_proto::{Timestamp, WireId, engine::Response, server::Input};
+use socketio_proto::{Timestamp, WireId, engine::Response, server::ServerInput};
 use socketio_proto_websocket::write_message;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -184,7 +184,7 @@ impl<M: Machine> Actor<M> {
         let deadline = self.machine.deadline();
         let due = deadline.filter(|deadline| deadline.saturating_since(now) <= EARLY);
         let now = due.map_or(now, |due| now.max(due));
-        self.machine.handle_input(now, Input::Timeout);
+        self.machine.handle_input(now, ServerInput::Timeout);
     }
 
     fn handle_commands(&mut self, batch: &mut Vec<Command>) {
@@ -208,11 +208,11 @@ impl<M: Machine> Actor<M> {
                 self.wires.insert(wire, Wire::Exchange(answer));
                 let head = head(&parts, false);
                 let body = None;
-                self.machine.handle_input(now, Input::Request { wire, head, body });
+                self.machine.handle_input(now, ServerInput::Request { wire, head, body });
                 self.flush(Some(&parts));
             }
             Command::Body { wire, body } => {
-                self.machine.handle_input(now, Input::Body { wire, body });
+                self.machine.handle_input(now, ServerInput::Body { wire, body });
             }
             Command::Verify { parts, request, answer } => {
                 let head = head(&parts, true);
@@ -221,17 +221,17 @@ impl<M: Machine> Actor<M> {
             Command::WebSocket { wire, parts, peer } => {
                 self.wires.insert(wire, Wire::WebSocket(peer));
                 let head = head(&parts, true);
-                self.machine.handle_input(now, Input::WebSocketOpened { wire, head });
+                self.machine.handle_input(now, ServerInput::WebSocketOpened { wire, head });
                 self.flush(Some(&parts));
             }
             Command::Frame { wire, frame } => {
-                self.machine.handle_input(now, Input::Frame { wire, frame });
+                self.machine.handle_input(now, ServerInput::Frame { wire, frame });
             }
             Command::ControlFrame { wire } => {
-                self.machine.handle_input(now, Input::ControlFrame { wire });
+                self.machine.handle_input(now, ServerInput::ControlFrame { wire });
             }
             Command::CloseFrame { wire } => {
-                self.machine.handle_input(now, Input::CloseFrame { wire });
+                self.machine.handle_input(now, ServerInput::CloseFrame { wire });
             }
             Command::Reply { wire, bytes } => {
                 self.output = bytes;
@@ -310,7 +310,7 @@ impl<M: Machine> Actor<M> {
     fn lose(&mut self, wire: WireId) {
         if self.wires.remove(&wire).is_some() {
             let now = self.clock.now();
-            self.machine.handle_input(now, Input::WireClosed { wire });
+            self.machine.handle_input(now, ServerInput::WireClosed { wire });
         }
     }
 }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::http::request::Parts;
 use socketio_proto::{
     WireId,
-    engine::{Frame, Refusal, Response, WebSocketRequest, WebSocketResponse},
+    engine::{Frame, RequestRefusal, Response, WebSocketRequest, WebSocketResponse},
 };
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Verify {
         parts: Arc<Parts>,
         request: WebSocketRequest,
-        answer: oneshot::Sender<Result<WebSocketResponse, Refusal>>,
+        answer: oneshot::Sender<Result<WebSocketResponse, RequestRefusal>>,
     },
     /// A WebSocket whose handshake was completed.
     WebSocket { wire: WireId, parts: Arc<Parts>, peer: Peer },

@@ -3,8 +3,8 @@
 use hyper::http::request::Parts;
 use socketio_proto::{
     ConnectionId, Timestamp, WireId,
-    engine::{Refusal, RequestHead, WebSocketRequest, WebSocketResponse},
-    server::{Event, Input, Output, Server},
+    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
 };
 
 use crate::machine::{Machine, Outgoing};
@@ -23,7 +23,7 @@ pub trait App: Send + 'static {
     fn handle_handshake(&mut self, _connection: ConnectionId, _request: &Parts) {}
 
     /// Something happened.
-    fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: Event<Self::Data>);
+    fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: ServerEvent<Self::Data>);
 
     /// One of the application's own tasks has sent a message.
     fn handle_message(&mut self, cx: &mut Context<'_, Self::Data>, message: Self::Message);
@@ -69,11 +69,11 @@ impl<A: App> Machine for Hosted<A> {
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         self.server.verify_websocket(now, head, request)
     }
 
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         self.server.handle_input(now, input);
     }
 
@@ -85,8 +85,8 @@ impl<A: App> Machine for Hosted<A> {
     fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Parts>) -> Option<Outgoing> {
         loop {
             return Some(match self.server.poll_output()? {
-                Output::Event(event) => {
-                    if let Event::ConnectionOpened { connection, .. } = event
+                ServerOutput::Event(event) => {
+                    if let ServerEvent::ConnectionOpened { connection, .. } = event
                         && let Some(request) = request
                     {
                         self.app.handle_handshake(connection, request);
@@ -95,9 +95,10 @@ impl<A: App> Machine for Hosted<A> {
                     self.app.handle_event(&mut cx, event);
                     continue;
                 }
-                Output::Respond { wire, response } => Outgoing::Respond { wire, response },
-                Output::Send { wire, frame } => Outgoing::Send { wire, frame },
-                Output::Close { wire, code } => Outgoing::Close { wire, code },
+                ServerOutput::Respond { wire, response } => Outgoing::Respond { wire, response },
+                ServerOutput::Send { wire, frame } => Outgoing::Send { wire, frame },
+                ServerOutput::Close { wire, code } => Outgoing::Close { wire, code },
+                _ => unreachable!("an output that this driver does not know"),
             });
         }
     }

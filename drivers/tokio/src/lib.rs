@@ -4,7 +4,7 @@
 //! ```no_run
 //! use std::convert::Infallible;
 //!
-//! use socketio_proto::server::{Event, Server};
+//! use socketio_proto::server::{Server, ServerEvent};
 //! use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
 //! use socketio_proto_tokio::{App, Context, entropy, run};
 //!
@@ -14,12 +14,12 @@
 //!     type Data = ();
 //!     type Message = Infallible;
 //!
-//!     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: Event<()>) {
+//!     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
 //!         match event {
-//!             Event::ConnectRequested { request, .. } => {
+//!             ServerEvent::ConnectRequested { request, .. } => {
 //!                 cx.server.at(cx.now).accept(request);
 //!             }
-//!             Event::Received { event, ack: Some(token), .. } => {
+//!             ServerEvent::Received { event, ack: Some(token), .. } => {
 //!                 cx.server.at(cx.now).ack(token, &event.args());
 //!             }
 //!             _ => {}

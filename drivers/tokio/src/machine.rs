@@ -3,8 +3,8 @@
 use hyper::http::request::Parts;
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Frame, Refusal, RequestHead, Response, WebSocketRequest, WebSocketResponse},
-    server::Input,
+    engine::{Frame, RequestHead, RequestRefusal, Response, WebSocketRequest, WebSocketResponse},
+    server::ServerInput,
 };
 
 /// A state machine behind wires: one input, one output queue, one deadline.
@@ -25,10 +25,10 @@ pub trait Machine: Send + 'static {
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal>;
+    ) -> Result<WebSocketResponse, RequestRefusal>;
 
     /// Handles something that happened on a wire, or a timeout.
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>);
 
     /// Handles a message from the application's own tasks.
     fn handle_message(&mut self, now: Timestamp, message: Self::Message);
@@ -36,7 +36,7 @@ pub trait Machine: Send + 'static {
     /// Takes the next output. `request` is the request that was handled just before, if any.
     fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Parts>) -> Option<Outgoing>;
 
-    /// When [`Input::Timeout`] is due.
+    /// When [`ServerInput::Timeout`] is due.
     fn deadline(&self) -> Option<Timestamp>;
 
     /// Stops sending on a WebSocket.

@@ -21,7 +21,7 @@ use mio::{event::Event, net::TcpStream};
 use socketio_proto::{
     Timestamp, WireId,
     engine::{Fields, Response, WebSocketResponse},
-    server::Input,
+    server::ServerInput,
 };
 use socketio_proto_websocket::{Received, WebSocket, close_frame, write_message};
 
@@ -95,7 +95,7 @@ pub enum Incoming {
     /// A request: to be answered by `begin`, `upgrade`, `answer_preflight` or `refuse`.
     Request(Request),
     /// For the core.
-    Input(Input<'static>),
+    Input(ServerInput<'static>),
 }
 
 impl Connection {
@@ -364,16 +364,16 @@ impl Connection {
         let wire = self.wire.filter(|_| self.buffers.input.len() >= wanted)?;
         let body = self.buffers.input.split_to(wanted).freeze();
         self.enter(Stage::Answer, None);
-        Some(Incoming::Input(Input::Body { wire, body }))
+        Some(Incoming::Input(ServerInput::Body { wire, body }))
     }
 
     fn next_frame(&mut self, now: Timestamp) -> Option<Incoming> {
         let wire = self.wire?;
         let Stage::WebSocket(websocket) = &mut self.stage else { return None };
         match websocket.receive(&mut self.buffers) {
-            Received::Message(frame) => Some(Incoming::Input(Input::Frame { wire, frame })),
-            Received::Control => Some(Incoming::Input(Input::ControlFrame { wire })),
-            Received::CloseFrame => Some(Incoming::Input(Input::CloseFrame { wire })),
+            Received::Message(frame) => Some(Incoming::Input(ServerInput::Frame { wire, frame })),
+            Received::Control => Some(Incoming::Input(ServerInput::ControlFrame { wire })),
+            Received::CloseFrame => Some(Incoming::Input(ServerInput::CloseFrame { wire })),
             Received::Nothing => None,
             Received::Closed => {
                 self.close(now);
@@ -392,7 +392,7 @@ impl Connection {
             return None;
         }
         let wire = self.wire.take()?;
-        Some(Incoming::Input(Input::WireClosed { wire }))
+        Some(Incoming::Input(ServerInput::WireClosed { wire }))
     }
 
     fn close(&mut self, now: Timestamp) {

@@ -2,8 +2,8 @@
 
 use socketio_proto::{
     Timestamp, WireId,
-    engine::{Frame, Refusal, RequestHead, Response, WebSocketRequest, WebSocketResponse},
-    server::{Event, Input, Output, Server},
+    engine::{Frame, RequestHead, RequestRefusal, Response, WebSocketRequest, WebSocketResponse},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
 };
 
 /// A state machine behind wires: one input, one output queue, one deadline.
@@ -12,21 +12,21 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`] to answer with.
+    /// The [`RequestRefusal`] to answer with.
     fn verify_websocket(
         &mut self,
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal>;
+    ) -> Result<WebSocketResponse, RequestRefusal>;
 
     /// Takes what happened on a wire, or that it is time.
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>);
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>);
 
     /// Takes the next thing to do, and the wire to do it with.
     fn poll_outgoing(&mut self, now: Timestamp) -> Option<(WireId, Outgoing)>;
 
-    /// When [`Input::Timeout`] is due.
+    /// When [`ServerInput::Timeout`] is due.
     fn deadline(&self) -> Option<Timestamp>;
 
     /// Stops sending on a WebSocket.
@@ -63,7 +63,7 @@ pub struct Hosted<D, F> {
 impl<D, F> Hosted<D, F>
 where
     D: Default,
-    F: FnMut(&mut Server<D>, Timestamp, Event<D>),
+    F: FnMut(&mut Server<D>, Timestamp, ServerEvent<D>),
 {
     /// A server and its application.
     pub fn new(server: Server<D>, handle_event: F) -> Self {
@@ -74,31 +74,32 @@ where
 impl<D, F> Machine for Hosted<D, F>
 where
     D: Default,
-    F: FnMut(&mut Server<D>, Timestamp, Event<D>),
+    F: FnMut(&mut Server<D>, Timestamp, ServerEvent<D>),
 {
     fn verify_websocket(
         &mut self,
         now: Timestamp,
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, Refusal> {
+    ) -> Result<WebSocketResponse, RequestRefusal> {
         self.server.verify_websocket(now, head, request)
     }
 
-    fn handle_input(&mut self, now: Timestamp, input: Input<'_>) {
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         self.server.handle_input(now, input);
     }
 
     fn poll_outgoing(&mut self, now: Timestamp) -> Option<(WireId, Outgoing)> {
         loop {
             return Some(match self.server.poll_output()? {
-                Output::Event(event) => {
+                ServerOutput::Event(event) => {
                     (self.handle_event)(&mut self.server, now, event);
                     continue;
                 }
-                Output::Respond { wire, response } => (wire, Outgoing::Respond(response)),
-                Output::Send { wire, frame } => (wire, Outgoing::Send(frame)),
-                Output::Close { wire, code } => (wire, Outgoing::Close(code)),
+                ServerOutput::Respond { wire, response } => (wire, Outgoing::Respond(response)),
+                ServerOutput::Send { wire, frame } => (wire, Outgoing::Send(frame)),
+                ServerOutput::Close { wire, code } => (wire, Outgoing::Close(code)),
+                _ => unreachable!("an output that this driver does not know"),
             });
         }
     }

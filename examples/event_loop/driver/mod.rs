@@ -40,7 +40,7 @@ use std::{collections::BTreeSet, error::Error, io, mem, time::Duration};
 use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, Waker, event::Event, net::TcpListener};
 use slab::Slab;
-use socketio_proto::{Timestamp, WireId, engine::Cors, server::Input};
+use socketio_proto::{Timestamp, WireId, engine::Cors, server::ServerInput};
 
 use self::{
     buffers::{Buffers, Chunk},
@@ -227,7 +227,7 @@ impl<M: Machine> EventLoop<M> {
 
     fn handle_deadlines(&mut self) {
         if self.machine.deadline().is_some_and(|at| at <= self.now) {
-            self.machine.handle_input(self.now, Input::Timeout);
+            self.machine.handle_input(self.now, ServerInput::Timeout);
         }
         while let Some(timer) = self.timers.first().copied().filter(|(at, _)| *at <= self.now) {
             self.timers.remove(&timer);
@@ -333,13 +333,13 @@ impl<M: Machine> EventLoop<M> {
         }
         let Some(websocket) = &request.websocket else {
             connection.begin(now, wire, &request, self.max_payload);
-            self.machine.handle_input(now, Input::Request { wire, head, body: None });
+            self.machine.handle_input(now, ServerInput::Request { wire, head, body: None });
             return;
         };
         match self.machine.verify_websocket(now, &head, websocket) {
             Ok(switching) => {
                 connection.upgrade(wire, &switching, self.max_payload);
-                self.machine.handle_input(now, Input::WebSocketOpened { wire, head });
+                self.machine.handle_input(now, ServerInput::WebSocketOpened { wire, head });
             }
             Err(refusal) => {
                 connection.begin(now, wire, &request, self.max_payload);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socketio_proto::{
-    client::{Auth, BufferedEvent, ClientSnapshot, EmitError, JoinError},
+    client::{Auth, BufferedEvent, ClientEmitError, ClientSnapshot, JoinError},
     socket::{Args, Json},
 };
 
@@ -79,7 +79,7 @@ impl World<'_> {
                 ack.map(|ack| self.expect(ack, namespace))
             }
         };
-        let is_unknown = result == Err(EmitError::UnknownNamespace);
+        let is_unknown = result == Err(ClientEmitError::UnknownNamespace);
         assert!(!is_unknown || !self.client.is_active(namespace));
     }
 

@@ -7,8 +7,8 @@ use socketio_proto::{
     Timestamp, WireId,
     client::{ClientConfig, ClientLimits},
     engine::{
-        ClientCloseReason, ClientConnection, ClientEvent, ClientInput, ClientOutput, ClientStart,
-        Packet, PayloadReader, Transport,
+        ClientCloseReason, ClientConnection, ClientInput, ClientStart, EngineClientEvent,
+        EngineClientOutput, EnginePacket, PayloadReader, Transport,
     },
 };
 
@@ -142,8 +142,8 @@ impl<'a> Run<'a> {
     fn frame(&mut self) {
         if let Some(wire) = self.pick(|kind| kind == Wire::WebSocket) {
             let frame = draw_frame(&mut self.source);
-            let packet = Packet::decode(frame.clone()).ok();
-            self.is_pausing |= packet == Some(Packet::Pong { probe: true });
+            let packet = EnginePacket::decode(frame.clone()).ok();
+            self.is_pausing |= packet == Some(EnginePacket::Pong { probe: true });
             self.messages.note(packet);
             self.input(ClientInput::Frame { wire, frame });
         }
@@ -198,15 +198,16 @@ impl<'a> Run<'a> {
             assert!(deadline.is_some_and(|due| due <= self.now), "output is due at once");
             self.wires.apply(&output);
             match output {
-                ClientOutput::Post { body, .. } => self.handle_post(body),
-                ClientOutput::Send { frame, .. } => match Packet::decode(frame) {
+                EngineClientOutput::Post { body, .. } => self.handle_post(body),
+                EngineClientOutput::Send { frame, .. } => match EnginePacket::decode(frame) {
                     Ok(packet) => self.messages.arrive(packet),
                     Err(error) => unreachable!("frames are well formed: {error}"),
                 },
-                ClientOutput::Event(event) => self.handle_event(event),
-                ClientOutput::Get { .. }
-                | ClientOutput::OpenWebSocket { .. }
-                | ClientOutput::Close { .. } => {}
+                EngineClientOutput::Event(event) => self.handle_event(event),
+                EngineClientOutput::Get { .. }
+                | EngineClientOutput::OpenWebSocket { .. }
+                | EngineClientOutput::Close { .. } => {}
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         assert_eq!(self.connection.poll_output(), None, "over-polling is free");
@@ -231,13 +232,15 @@ impl<'a> Run<'a> {
         assert!(count == 1 || len <= self.connection.max_payload(), "{count} packets, {len} bytes");
     }
 
-    fn handle_event(&mut self, event: ClientEvent) {
+    fn handle_event(&mut self, event: EngineClientEvent) {
         assert!(!self.is_over, "nothing comes after the end: {event:?}");
         match event {
-            ClientEvent::Message(payload) => self.messages.pass_on(&payload),
-            ClientEvent::Upgraded | ClientEvent::UpgradeFailed => self.is_pausing = false,
-            ClientEvent::Opened { .. } | ClientEvent::TransportFailed { .. } => {}
-            ClientEvent::Closed { .. } => self.is_over = true,
+            EngineClientEvent::Message(payload) => self.messages.pass_on(&payload),
+            EngineClientEvent::Upgraded | EngineClientEvent::UpgradeFailed => {
+                self.is_pausing = false;
+            }
+            EngineClientEvent::Opened { .. } | EngineClientEvent::TransportFailed { .. } => {}
+            EngineClientEvent::Closed { .. } => self.is_over = true,
             other => unreachable!("nothing is checked of {other:?}"),
         }
     }

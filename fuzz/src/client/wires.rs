@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use socketio_proto::{WireId, engine::ClientOutput};
+use socketio_proto::{WireId, engine::EngineClientOutput};
 
 #[derive(Debug, Default)]
 pub(super) struct Wires {
@@ -21,19 +21,20 @@ pub(super) enum Wire {
 
 impl Wires {
     /// Takes what the client does to a wire.
-    pub(super) fn apply(&mut self, output: &ClientOutput) {
+    pub(super) fn apply(&mut self, output: &EngineClientOutput) {
         match output {
-            ClientOutput::Get { wire, .. } => self.start(*wire, Wire::Get),
-            ClientOutput::Post { wire, .. } => self.start(*wire, Wire::Post),
-            ClientOutput::OpenWebSocket { wire, .. } => self.start(*wire, Wire::Opening),
-            ClientOutput::Send { wire, .. } => {
+            EngineClientOutput::Get { wire, .. } => self.start(*wire, Wire::Get),
+            EngineClientOutput::Post { wire, .. } => self.start(*wire, Wire::Post),
+            EngineClientOutput::OpenWebSocket { wire, .. } => self.start(*wire, Wire::Opening),
+            EngineClientOutput::Send { wire, .. } => {
                 let kind = self.open.get(wire);
                 assert_eq!(kind, Some(&Wire::WebSocket), "{output:?}");
             }
-            ClientOutput::Close { wire } => {
+            EngineClientOutput::Close { wire } => {
                 assert!(self.open.remove(wire).is_some(), "{wire:?} was finished already");
             }
-            ClientOutput::Event(_) => {}
+            EngineClientOutput::Event(_) => {}
+            other => unreachable!("unknown: {other:?}"),
         }
         for kind in [Wire::Get, Wire::Post] {
             let count = self.of(|other| other == kind).len();

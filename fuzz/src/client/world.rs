@@ -7,7 +7,10 @@ use std::{
 
 use socketio_proto::{
     AckId, Timestamp, WireId,
-    client::{AckToken, Auth, AuthRequest, Client, ClientConfig, ClientLimits, Event, Output},
+    client::{
+        Auth, AuthRequest, Client, ClientAckToken, ClientConfig, ClientEvent, ClientLimits,
+        ClientOutput,
+    },
     engine::{ClientInput, Transport},
     socket::NamespaceName,
 };
@@ -23,7 +26,7 @@ pub(super) struct World<'a> {
     pub(super) client: Client,
     pub(super) now: Timestamp,
     /// Events to acknowledge.
-    pub(super) tokens: Vec<AckToken>,
+    pub(super) tokens: Vec<ClientAckToken>,
     /// Credentials to provide.
     pub(super) requests: Vec<AuthRequest>,
     choices: u8,
@@ -207,54 +210,57 @@ impl<'a> World<'a> {
                 log.push(format!("{output:?}"));
             }
             match output {
-                Output::Wire(output) => self.wires.apply(&output),
-                Output::Event(event) => self.handle_event(event),
+                ClientOutput::Wire(output) => self.wires.apply(&output),
+                ClientOutput::Event(event) => self.handle_event(event),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         self.check_bounds();
     }
 
-    fn handle_event(&mut self, event: Event) {
+    fn handle_event(&mut self, event: ClientEvent) {
         match event {
-            Event::ConnectionOpened { .. } => {
+            ClientEvent::ConnectionOpened { .. } => {
                 assert!(!self.is_open);
                 self.is_open = true;
             }
-            Event::ConnectionUpgraded | Event::UpgradeFailed => assert!(self.is_open),
-            Event::ConnectionClosed { was_open, .. } => {
+            ClientEvent::ConnectionUpgraded | ClientEvent::UpgradeFailed => assert!(self.is_open),
+            ClientEvent::ConnectionClosed { was_open, .. } => {
                 assert_eq!(was_open, self.is_open);
                 assert!(self.joined.is_empty(), "they were left before: {:?}", self.joined);
                 self.is_open = false;
             }
-            Event::TransportFailed { .. }
-            | Event::Reconnecting { .. }
-            | Event::ReconnectionFailed => assert!(!self.is_open),
-            Event::AuthRequested { request, .. } => self.requests.push(request),
-            Event::Connected { namespace, .. } => {
+            ClientEvent::TransportFailed { .. }
+            | ClientEvent::Reconnecting { .. }
+            | ClientEvent::ReconnectionFailed => assert!(!self.is_open),
+            ClientEvent::AuthRequested { request, .. } => self.requests.push(request),
+            ClientEvent::Connected { namespace, .. } => {
                 assert!(self.is_open);
                 assert!(self.joined.insert(namespace), "it was not joined");
             }
-            Event::ConnectError { namespace, .. } => assert!(!self.joined.contains(&namespace)),
-            Event::Received { namespace, ack, .. } => {
+            ClientEvent::ConnectError { namespace, .. } => {
+                assert!(!self.joined.contains(&namespace));
+            }
+            ClientEvent::Received { namespace, ack, .. } => {
                 assert!(self.joined.contains(&namespace), "it is joined");
                 self.tokens.extend(ack);
             }
-            Event::Acked { namespace, ack, .. } => {
+            ClientEvent::Acked { namespace, ack, .. } => {
                 assert!(self.joined.contains(&namespace), "it is joined");
                 assert_eq!(self.acks.remove(&ack), Some(namespace), "settled once");
             }
-            Event::AckFailed { namespace, ack, .. } => {
+            ClientEvent::AckFailed { namespace, ack, .. } => {
                 assert_eq!(self.acks.remove(&ack), Some(namespace), "settled once");
             }
-            Event::Disconnected { namespace, .. } => {
+            ClientEvent::Disconnected { namespace, .. } => {
                 assert!(self.joined.remove(&namespace), "it was joined");
             }
-            Event::BufferExpired { .. }
-            | Event::Unconfirmed { .. }
-            | Event::Undeliverable { .. }
-            | Event::SnapshotOutOfDate { .. }
-            | Event::ReplayUnreadable { .. }
-            | Event::ReplayOverflow { .. } => {}
+            ClientEvent::BufferExpired { .. }
+            | ClientEvent::Unconfirmed { .. }
+            | ClientEvent::Undeliverable { .. }
+            | ClientEvent::SnapshotOutOfDate { .. }
+            | ClientEvent::ReplayUnreadable { .. }
+            | ClientEvent::ReplayOverflow { .. } => {}
             other => unreachable!("nothing is checked of {other:?}"),
         }
     }

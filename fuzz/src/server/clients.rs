@@ -4,7 +4,7 @@ use bytes::Bytes;
 use socketio_proto::{
     WireId,
     engine::{Frame, Method},
-    server::Input,
+    server::ServerInput,
 };
 
 use super::{knowledge::head, world::World};
@@ -41,7 +41,7 @@ impl World<'_> {
             return;
         }
         let wire = self.wires.open(Wire::WebSocket);
-        self.input(Input::WebSocketOpened { wire, head });
+        self.input(ServerInput::WebSocketOpened { wire, head });
     }
 
     fn request(&mut self, kind: Wire, query: &str, body: Option<Bytes>) {
@@ -53,7 +53,7 @@ impl World<'_> {
         let kind = if method == Method::Get { Wire::Get } else { Wire::Other };
         let wire = self.wires.open(kind);
         let head = head(method, query, false);
-        self.input(Input::Request { wire, head, body });
+        self.input(ServerInput::Request { wire, head, body });
     }
 
     fn frame(&mut self) {
@@ -61,7 +61,7 @@ impl World<'_> {
         let open: Vec<_> = self.strangers().filter(|(_, kind)| is_websocket(*kind)).collect();
         if let Some((wire, _)) = self.source.pick(&open).copied() {
             let frame = self.draw_frame();
-            self.input(Input::Frame { wire, frame });
+            self.input(ServerInput::Frame { wire, frame });
         }
     }
 
@@ -72,7 +72,7 @@ impl World<'_> {
         };
         if kind == Wire::Other && self.source.flag() {
             let body = self.draw_body();
-            self.input(Input::Body { wire, body });
+            self.input(ServerInput::Body { wire, body });
             return;
         }
         self.lose(wire);

@@ -11,7 +11,7 @@ use socketio_proto::{
     engine::{Frame, Method, PayloadReader},
     hub::{AckToken, ConnectRequest},
     recovery::RecoveryOutcome,
-    server::{Event, Input, Output, Server},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::Args,
 };
 
@@ -91,7 +91,7 @@ impl<'a> World<'a> {
         let wire = self.wires.open(Wire::WebSocket);
         assert_eq!(wire, BYSTANDER);
         let head = head(Method::Get, "EIO=4&transport=websocket", true);
-        self.input(Input::WebSocketOpened { wire, head });
+        self.input(ServerInput::WebSocketOpened { wire, head });
         self.hear("40/calm,");
         if let Some(request) = self.requests.pop() {
             assert!(self.server.at(self.now).accept(request).is_some());
@@ -106,9 +106,9 @@ impl<'a> World<'a> {
         self.wires.iter().filter(|(wire, _)| *wire != BYSTANDER)
     }
 
-    pub(super) fn input(&mut self, input: Input<'_>) {
+    pub(super) fn input(&mut self, input: ServerInput<'_>) {
         let opened = match &input {
-            Input::WebSocketOpened { wire, .. } => Some(*wire),
+            ServerInput::WebSocketOpened { wire, .. } => Some(*wire),
             _ => None,
         };
         let connections = self.server.stats().connections;
@@ -122,7 +122,7 @@ impl<'a> World<'a> {
         // What was sent before the loss was noticed still counts.
         self.drain();
         self.wires.lose(wire);
-        self.input(Input::WireClosed { wire });
+        self.input(ServerInput::WireClosed { wire });
     }
 
     /// Notes an acknowledgement that has to be settled.
@@ -134,9 +134,9 @@ impl<'a> World<'a> {
     pub(super) fn wait(&mut self) {
         let steps = self.source.byte();
         if steps == 0 {
-            self.input(Input::Timeout);
+            self.input(ServerInput::Timeout);
         } else if steps == 1 {
-            self.server.handle_input(Timestamp::ZERO, Input::Timeout);
+            self.server.handle_input(Timestamp::ZERO, ServerInput::Timeout);
         } else {
             self.pass(Duration::from_millis(u64::from(steps) * 4));
         }
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
         let end = self.now.saturating_add(time);
         while let Some(due) = self.server.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            self.input(Input::Timeout);
+            self.input(ServerInput::Timeout);
             self.drain();
             let next = self.server.deadline();
             assert!(next.is_none_or(|next| next > self.now), "{next:?} at {:?}", self.now);
@@ -165,21 +165,22 @@ impl<'a> World<'a> {
             };
             assert!(deadline.is_some_and(|due| due <= self.now), "output is due at once");
             match output {
-                Output::Respond { wire, response } => {
+                ServerOutput::Respond { wire, response } => {
                     self.wires.answer(wire);
                     for packet in PayloadReader::new(response.body).flatten() {
                         self.learn(wire, packet.encode());
                     }
                 }
-                Output::Send { wire, frame } => {
+                ServerOutput::Send { wire, frame } => {
                     self.wires.send(wire);
                     self.learn(wire, frame);
                 }
-                Output::Close { wire, .. } => {
+                ServerOutput::Close { wire, .. } => {
                     assert_ne!(wire, BYSTANDER, "it did nothing wrong");
                     self.wires.close(wire);
                 }
-                Output::Event(event) => self.handle_event(event),
+                ServerOutput::Event(event) => self.handle_event(event),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         self.check_stats();
@@ -192,27 +193,29 @@ impl<'a> World<'a> {
         if wire != BYSTANDER {
             self.known.learn(&text);
         } else if &*text == "2" {
-            self.server
-                .handle_input(self.now, Input::Frame { wire, frame: Frame::Text("3".into()) });
+            self.server.handle_input(
+                self.now,
+                ServerInput::Frame { wire, frame: Frame::Text("3".into()) },
+            );
         } else {
             self.heard.push(text.to_string());
         }
     }
 
-    fn handle_event(&mut self, event: Event<u32>) {
+    fn handle_event(&mut self, event: ServerEvent<u32>) {
         match event {
-            Event::ConnectionOpened { connection, .. } => {
+            ServerEvent::ConnectionOpened { connection, .. } => {
                 assert!(self.connections.insert(connection), "a new one");
             }
-            Event::ConnectionUpgraded { connection } => {
+            ServerEvent::ConnectionUpgraded { connection } => {
                 assert!(self.connections.contains(&connection));
             }
-            Event::ConnectionClosed { connection, .. } => {
+            ServerEvent::ConnectionClosed { connection, .. } => {
                 assert!(self.connections.remove(&connection));
                 let is_on_it = |place: &Option<ConnectionId>| *place == Some(connection);
                 assert!(!self.sockets.values().any(is_on_it), "its sockets have gone before");
             }
-            Event::ConnectRequested { request, connection, .. } => {
+            ServerEvent::ConnectRequested { request, connection, .. } => {
                 assert!(self.connections.contains(&connection));
                 if self.accepts_at_once {
                     self.server.at(self.now).accept(request);
@@ -220,13 +223,13 @@ impl<'a> World<'a> {
                     self.requests.push(request);
                 }
             }
-            Event::Connected { socket, connection, recovery, .. } => {
+            ServerEvent::Connected { socket, connection, recovery, .. } => {
                 self.handle_connected(socket, connection, recovery);
             }
-            Event::ReplayRefused { socket, .. } => {
+            ServerEvent::ReplayRefused { socket, .. } => {
                 assert!(self.sockets.contains_key(&socket), "it is not over yet");
             }
-            Event::Received { socket, ack, .. } => {
+            ServerEvent::Received { socket, ack, .. } => {
                 assert!(matches!(self.sockets.get(&socket), Some(Some(_))), "it is connected");
                 if Some(socket) == self.bystander {
                     let Some(token) = ack else {
@@ -237,12 +240,12 @@ impl<'a> World<'a> {
                     self.tokens.extend(ack.map(|token| (socket, token)));
                 }
             }
-            Event::Acked { ack, .. }
-            | Event::AckFailed { ack, .. }
-            | Event::BroadcastAcked { ack, .. } => {
+            ServerEvent::Acked { ack, .. }
+            | ServerEvent::AckFailed { ack, .. }
+            | ServerEvent::BroadcastAcked { ack, .. } => {
                 assert!(self.acks.remove(&ack), "settled once");
             }
-            Event::Disconnected { socket, data, .. } => {
+            ServerEvent::Disconnected { socket, data, .. } => {
                 assert_ne!(Some(socket), self.bystander, "it did nothing wrong");
                 let place = self.sockets.insert(socket, None);
                 assert!(matches!(place, Some(Some(_))), "it was connected");
@@ -251,7 +254,7 @@ impl<'a> World<'a> {
                     self.sockets.remove(&socket);
                 }
             }
-            Event::SessionExpired { socket, .. } => {
+            ServerEvent::SessionExpired { socket, .. } => {
                 assert_eq!(self.sockets.remove(&socket), Some(None), "it was parked");
             }
             other => unreachable!("nothing is checked of {other:?}"),
@@ -291,7 +294,7 @@ impl<'a> World<'a> {
     /// The bystander says something.
     fn hear(&mut self, text: &str) {
         let frame = Frame::Text(text.into());
-        self.input(Input::Frame { wire: BYSTANDER, frame });
+        self.input(ServerInput::Frame { wire: BYSTANDER, frame });
         self.drain();
     }
 
@@ -323,7 +326,7 @@ impl<'a> World<'a> {
         self.server.shutdown(self.now);
         self.bystander = None;
         while let Some(output) = self.server.poll_output() {
-            if let Output::Close { wire, .. } = output {
+            if let ServerOutput::Close { wire, .. } = output {
                 self.wires.close(wire);
             }
         }

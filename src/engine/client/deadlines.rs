@@ -16,7 +16,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -25,7 +25,7 @@ impl ClientConnection {
     /// let overdue = connection.deadline().ok_or("an open connection waits for a ping")?;
     /// connection.handle_input(overdue, ClientInput::Timeout);
     /// let reason = ClientCloseReason::PingTimeout;
-    /// let closed = ClientOutput::Event(ClientEvent::Closed { reason });
+    /// let closed = EngineClientOutput::Event(EngineClientEvent::Closed { reason });
     /// assert_eq!(connection.poll_output(), Some(closed));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

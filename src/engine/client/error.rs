@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::engine::DecodeError;
+use crate::engine::EngineDecodeError;
 
 /// A failure of a client's transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -26,7 +26,7 @@ pub enum ClientFault {
     PayloadTooLarge,
     /// The server sent something that is not a packet.
     #[error("{0}")]
-    Decode(DecodeError),
+    Decode(EngineDecodeError),
 }
 
 /// Why a client's connection ended.

@@ -11,6 +11,7 @@ use crate::{WireId, engine::Frame, redacted};
 /// An input for a wire that the connection does not hold is ignored, so late inputs for finished
 /// wires do no harm.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientInput {
     /// A GET or a POST was answered. The wire is finished.
     Response {

@@ -12,7 +12,7 @@ mod state;
 pub use self::{
     error::{ClientCloseReason, ClientFault},
     input::ClientInput,
-    output::{ClientEvent, ClientOutput},
+    output::{EngineClientEvent, EngineClientOutput},
 };
 
 use alloc::{collections::VecDeque, sync::Arc};
@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use self::{requests::pong, state::State};
 use super::{
-    Packet, Transport,
+    EnginePacket, Transport,
     fifo::Fifo,
     queue::{Account, SendQueue},
 };
@@ -42,7 +42,7 @@ use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 ///  Open: Polling ──▶ WebSocket opened: 2probe ──▶ 3probe: pausing ──▶ no request runs: 5, WebSocket
 /// ```
 ///
-/// Here the crate names the wires. Every [`ClientOutput`] that starts a request or opens a
+/// Here the crate names the wires. Every [`EngineClientOutput`] that starts a request or opens a
 /// WebSocket has a new [`WireId`]; report what happens to it as [`ClientInput`]. While the
 /// connection is open over polling, there is always exactly one GET, and at most one POST. The body
 /// of a POST stays below the server's `maxPayload` unless a single packet is larger. Protocol:
@@ -51,12 +51,12 @@ use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 /// ```
 /// use std::sync::Arc;
 /// use socketio_proto::client::ClientConfig;
-/// use socketio_proto::engine::{ClientConnection, ClientInput, ClientOutput, ClientStart};
+/// use socketio_proto::engine::{ClientConnection, ClientInput, ClientStart, EngineClientOutput};
 /// use socketio_proto::Timestamp;
 ///
 /// let (now, config) = (Timestamp::ZERO, Arc::new(ClientConfig::new()));
 /// let mut connection = ClientConnection::new(now, config, ClientStart::default());
-/// let Some(ClientOutput::Get { wire, query }) = connection.poll_output() else {
+/// let Some(EngineClientOutput::Get { wire, query }) = connection.poll_output() else {
 ///     unreachable!("the handshake");
 /// };
 /// assert!(query.starts_with("EIO=4&transport=polling"));
@@ -92,9 +92,9 @@ pub struct ClientConnection {
     is_closed_by_server: bool,
     /// The WebSocket that the session has moved to, until something is sent or received on it.
     unproven: Option<WireId>,
-    events: Fifo<ClientEvent>,
+    events: Fifo<EngineClientEvent>,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
-    wires: VecDeque<ClientOutput>,
+    wires: VecDeque<EngineClientOutput>,
 }
 
 /// What a connection takes over from earlier ones.
@@ -161,7 +161,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -169,7 +169,7 @@ impl ClientConnection {
     /// # connection.poll_output();
     /// connection.handle_input(now, ClientInput::Frame { wire, frame: Frame::Text("2".into()) });
     /// let frame = Frame::Text("3".into());
-    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Send { wire, frame }), "the pong");
+    /// assert_eq!(connection.poll_output(), Some(EngineClientOutput::Send { wire, frame }), "the pong");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: ClientInput) {
@@ -205,7 +205,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -213,9 +213,9 @@ impl ClientConnection {
     /// # connection.poll_output();
     /// connection.close(now);
     /// let reason = ClientCloseReason::ForcedClose;
-    /// let closed = ClientOutput::Event(ClientEvent::Closed { reason });
+    /// let closed = EngineClientOutput::Event(EngineClientEvent::Closed { reason });
     /// assert_eq!(connection.poll_output(), Some(closed));
-    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Close { wire }));
+    /// assert_eq!(connection.poll_output(), Some(EngineClientOutput::Close { wire }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&mut self, now: Timestamp) {
@@ -227,12 +227,12 @@ impl ClientConnection {
             return;
         }
         if let Some(wire) = self.state.drop_probe() {
-            self.wires.push_back(ClientOutput::Close { wire });
+            self.wires.push_back(EngineClientOutput::Close { wire });
         }
         let is_stuck = self.state.writable_websocket().is_none() && !self.queue.is_empty();
         match self.transport() {
             // The server must get a close packet.
-            Transport::Polling => self.queue.push(Packet::Close.encode(), Account::Exempt),
+            Transport::Polling => self.queue.push(EnginePacket::Close.encode(), Account::Exempt),
             Transport::WebSocket if is_stuck => {}
             Transport::WebSocket => return self.end(ClientCloseReason::ForcedClose),
         }
@@ -250,7 +250,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -276,7 +276,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -286,7 +286,7 @@ impl ClientConnection {
     /// connection.send(Payload::Text("later".into()))?;
     /// assert_eq!(connection.poll_output(), None);
     /// connection.resume(wire);
-    /// assert!(matches!(connection.poll_output(), Some(ClientOutput::Send { .. })));
+    /// assert!(matches!(connection.poll_output(), Some(EngineClientOutput::Send { .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pause(&mut self, wire: WireId) {
@@ -302,30 +302,30 @@ impl ClientConnection {
 
     /// Takes the next output, events first.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<ClientOutput> {
-        self.poll_event().map(ClientOutput::Event).or_else(|| self.poll_wire())
+    pub fn poll_output(&mut self) -> Option<EngineClientOutput> {
+        self.poll_event().map(EngineClientOutput::Event).or_else(|| self.poll_wire())
     }
 
     /// Takes the next event.
-    pub(crate) fn poll_event(&mut self) -> Option<ClientEvent> {
+    pub(crate) fn poll_event(&mut self) -> Option<EngineClientEvent> {
         self.events.pop()
     }
 
     /// Takes the next output for a wire.
-    pub(crate) fn poll_wire(&mut self) -> Option<ClientOutput> {
+    pub(crate) fn poll_wire(&mut self) -> Option<EngineClientOutput> {
         if let Some(output) = self.wires.pop_front() {
             return Some(output);
         }
         if let Some(wire) = self.state.writable_websocket() {
             if core::mem::take(&mut self.owes_pong) {
-                return Some(ClientOutput::Send { wire, frame: pong() });
+                return Some(EngineClientOutput::Send { wire, frame: pong() });
             }
             if let Some(frame) = self.queue.pop() {
                 self.unproven = None;
-                return Some(ClientOutput::Send { wire, frame });
+                return Some(EngineClientOutput::Send { wire, frame });
             }
         }
-        self.state.take_last_close().map(|wire| ClientOutput::Close { wire })
+        self.state.take_last_close().map(|wire| EngineClientOutput::Close { wire })
     }
 
     /// Whether [`poll_wire`](Self::poll_wire) would return something.
@@ -351,7 +351,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -418,8 +418,8 @@ impl ClientConnection {
             self.queue.clear();
             self.owes_pong = false;
         }
-        self.wires.extend(wires.into_iter().map(|wire| ClientOutput::Close { wire }));
-        self.events.push(ClientEvent::Closed { reason });
+        self.wires.extend(wires.into_iter().map(|wire| EngineClientOutput::Close { wire }));
+        self.events.push(EngineClientEvent::Closed { reason });
     }
 }
 

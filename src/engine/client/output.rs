@@ -14,7 +14,8 @@ use crate::{
 
 /// Something to do. The order is binding for each wire, and among events.
 #[derive(Clone, PartialEq, Eq)]
-pub enum ClientOutput {
+#[non_exhaustive]
+pub enum EngineClientOutput {
     /// Send a GET.
     Get {
         /// The name of the exchange.
@@ -51,10 +52,10 @@ pub enum ClientOutput {
         wire: WireId,
     },
     /// Report an event to the layer above.
-    Event(ClientEvent),
+    Event(EngineClientEvent),
 }
 
-impl fmt::Debug for ClientOutput {
+impl fmt::Debug for EngineClientOutput {
     /// Does not show packets that carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, wire) = match self {
@@ -85,7 +86,7 @@ impl fmt::Debug for ClientOutput {
 /// What a connection reports to the layer above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ClientEvent {
+pub enum EngineClientEvent {
     /// The handshake is complete. Messages can be sent.
     Opened {
         /// The transport that the connection starts with.

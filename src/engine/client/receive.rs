@@ -5,12 +5,12 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    ClientCloseReason, ClientConnection, ClientEvent, ClientFault, ClientOutput,
+    ClientCloseReason, ClientConnection, ClientFault, EngineClientEvent, EngineClientOutput,
     state::{Exchange, Lost},
 };
 use crate::{
     WireId,
-    engine::{DecodeError, Frame, Open, Packet, PayloadReader, Transport},
+    engine::{EngineDecodeError, EnginePacket, Frame, Open, PayloadReader, Transport},
 };
 
 /// Longest `sid` that is accepted from a server. Servers in use send 16 to 20 characters.
@@ -46,8 +46,8 @@ impl ClientConnection {
 
     pub(super) fn handle_websocket_opened(&mut self, wire: WireId) {
         if self.state.probe_opened(wire) {
-            let frame = Packet::Ping { probe: true }.encode();
-            self.wires.push_back(ClientOutput::Send { wire, frame });
+            let frame = EnginePacket::Ping { probe: true }.encode();
+            self.wires.push_back(EngineClientOutput::Send { wire, frame });
         }
     }
 
@@ -58,10 +58,11 @@ impl ClientConnection {
             if is_large {
                 self.fail(ClientFault::PayloadTooLarge);
             } else {
-                self.receive(Packet::decode(frame));
+                self.receive(EnginePacket::decode(frame));
             }
         } else if self.state.is_probe(wire) {
-            let is_answer = !is_large && Packet::decode(frame) == Ok(Packet::Pong { probe: true });
+            let is_answer =
+                !is_large && EnginePacket::decode(frame) == Ok(EnginePacket::Pong { probe: true });
             if !is_answer || !self.state.probe_answered(wire) {
                 self.drop_probe();
             }
@@ -87,7 +88,7 @@ impl ClientConnection {
         match self.state.lose(wire) {
             Lost::Request => self.fail(ClientFault::RequestFailed),
             Lost::Probe => {
-                self.events.push(ClientEvent::UpgradeFailed);
+                self.events.push(EngineClientEvent::UpgradeFailed);
                 self.pump();
             }
             Lost::WebSocket if self.state.is_opening() => self.fail(ClientFault::WebSocketFailed),
@@ -124,41 +125,43 @@ impl ClientConnection {
         }
     }
 
-    fn receive(&mut self, packet: Result<Packet, DecodeError>) {
+    fn receive(&mut self, packet: Result<EnginePacket, EngineDecodeError>) {
         let packet = match packet {
             Ok(packet) => packet,
             Err(error) => return self.fail(ClientFault::Decode(error)),
         };
         if self.state.is_opening() {
             return match packet {
-                Packet::Open(open) => self.handle_open(&open),
-                Packet::Close
-                | Packet::Ping { .. }
-                | Packet::Pong { .. }
-                | Packet::Message(_)
-                | Packet::Upgrade
-                | Packet::Noop => self.fail(ClientFault::NoHandshake),
+                EnginePacket::Open(open) => self.handle_open(&open),
+                EnginePacket::Close
+                | EnginePacket::Ping { .. }
+                | EnginePacket::Pong { .. }
+                | EnginePacket::Message(_)
+                | EnginePacket::Upgrade
+                | EnginePacket::Noop => self.fail(ClientFault::NoHandshake),
             };
         }
         match packet {
-            Packet::Close if self.state.is_closing() => self.end(ClientCloseReason::ForcedClose),
-            Packet::Close => {
+            EnginePacket::Close if self.state.is_closing() => {
+                self.end(ClientCloseReason::ForcedClose);
+            }
+            EnginePacket::Close => {
                 self.is_closed_by_server = true;
                 self.end(ClientCloseReason::TransportClose);
             }
-            Packet::Message(payload) if self.is_open() => {
-                self.events.push(ClientEvent::Message(payload));
+            EnginePacket::Message(payload) if self.is_open() => {
+                self.events.push(EngineClientEvent::Message(payload));
             }
-            Packet::Ping { .. } if self.is_open() => {
+            EnginePacket::Ping { .. } if self.is_open() => {
                 self.ping_by = self.now.saturating_add(self.ping_period);
                 self.owes_pong = true;
             }
-            Packet::Open(_)
-            | Packet::Ping { .. }
-            | Packet::Pong { .. }
-            | Packet::Message(_)
-            | Packet::Upgrade
-            | Packet::Noop => {}
+            EnginePacket::Open(_)
+            | EnginePacket::Ping { .. }
+            | EnginePacket::Pong { .. }
+            | EnginePacket::Message(_)
+            | EnginePacket::Upgrade
+            | EnginePacket::Noop => {}
         }
     }
 
@@ -176,7 +179,7 @@ impl ClientConnection {
         self.longest_grace = Duration::from_millis(open.ping_timeout);
         self.websocket_worked = transport == Transport::WebSocket;
         self.state.open();
-        self.events.push(ClientEvent::Opened { transport });
+        self.events.push(EngineClientEvent::Opened { transport });
         let can_upgrade = self.config.upgrade
             && transport == Transport::Polling
             && open.upgrades.contains(&Transport::WebSocket)
@@ -202,11 +205,11 @@ impl ClientConnection {
             return self.end(ClientCloseReason::TransportError(fault));
         }
         let transport = self.transport();
-        self.events.push(ClientEvent::TransportFailed { transport, fault });
+        self.events.push(EngineClientEvent::TransportFailed { transport, fault });
         let next = self.untried.remove(0);
         let wire = self.name_wire();
         let released = self.state.reopen(next, wire);
-        self.wires.extend(released.into_iter().map(|wire| ClientOutput::Close { wire }));
+        self.wires.extend(released.into_iter().map(|wire| EngineClientOutput::Close { wire }));
         self.start_transport(next, wire);
     }
 
@@ -226,8 +229,8 @@ impl ClientConnection {
 
     fn drop_probe(&mut self) {
         if let Some(wire) = self.state.drop_probe() {
-            self.wires.push_back(ClientOutput::Close { wire });
-            self.events.push(ClientEvent::UpgradeFailed);
+            self.wires.push_back(EngineClientOutput::Close { wire });
+            self.events.push(EngineClientEvent::UpgradeFailed);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use alloc::{format, string::String};
 
-use super::{ClientCloseReason, ClientConnection, ClientEvent, ClientOutput, state::Exchange};
+use super::{
+    ClientCloseReason, ClientConnection, EngineClientEvent, EngineClientOutput, state::Exchange,
+};
 use crate::{
     WireId,
-    engine::{Frame, Packet, Transport},
+    engine::{EnginePacket, Frame, Transport},
 };
 
 impl ClientConnection {
@@ -16,14 +18,17 @@ impl ClientConnection {
         if let Some(wire) = self.state.upgrade() {
             self.websocket_worked = true;
             self.unproven = Some(wire);
-            self.wires.push_back(ClientOutput::Send { wire, frame: Packet::Upgrade.encode() });
-            self.events.push(ClientEvent::Upgraded);
+            self.wires.push_back(EngineClientOutput::Send {
+                wire,
+                frame: EnginePacket::Upgrade.encode(),
+            });
+            self.events.push(EngineClientEvent::Upgraded);
         }
         if self.state.wants_get() {
             let wire = self.name_wire();
             self.state.hold(Exchange::Get, wire);
             let query = self.query(Transport::Polling);
-            self.wires.push_back(ClientOutput::Get { wire, query });
+            self.wires.push_back(EngineClientOutput::Get { wire, query });
         }
         if !self.state.can_post() {
             return;
@@ -44,7 +49,7 @@ impl ClientConnection {
             let wire = self.name_wire();
             self.state.hold(Exchange::Post, wire);
             let query = self.query(Transport::Polling);
-            self.wires.push_back(ClientOutput::Post { wire, query, body });
+            self.wires.push_back(EngineClientOutput::Post { wire, query, body });
         } else if self.state.is_closing() {
             self.end(ClientCloseReason::ForcedClose);
         }
@@ -53,8 +58,8 @@ impl ClientConnection {
     pub(super) fn start_transport(&mut self, transport: Transport, wire: WireId) {
         let query = self.query(transport);
         self.wires.push_back(match transport {
-            Transport::Polling => ClientOutput::Get { wire, query },
-            Transport::WebSocket => ClientOutput::OpenWebSocket { wire, query },
+            Transport::Polling => EngineClientOutput::Get { wire, query },
+            Transport::WebSocket => EngineClientOutput::OpenWebSocket { wire, query },
         });
     }
 
@@ -82,5 +87,5 @@ impl ClientConnection {
 }
 
 pub(super) fn pong() -> Frame {
-    Packet::Pong { probe: false }.encode()
+    EnginePacket::Pong { probe: false }.encode()
 }

@@ -1,7 +1,9 @@
 //! Sending to the server, and the limits on what waits for it.
 
 use super::{
-    super::{Frame, Packet, Payload, SendError, Transport, packet::base64_len, queue::Account},
+    super::{
+        EnginePacket, Frame, Payload, SendError, Transport, packet::base64_len, queue::Account,
+    },
     ClientConnection,
 };
 
@@ -24,7 +26,7 @@ impl ClientConnection {
     /// # let now = Timestamp::ZERO;
     /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
     /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(ClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
     /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
     /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     /// # let frame = Frame::Text(open.into());
@@ -32,11 +34,11 @@ impl ClientConnection {
     /// # connection.poll_output();
     /// connection.send(Payload::Text("hello".into()))?;
     /// let frame = Frame::Text("4hello".into());
-    /// assert_eq!(connection.poll_output(), Some(ClientOutput::Send { wire, frame }));
+    /// assert_eq!(connection.poll_output(), Some(EngineClientOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
-        let frame = Packet::Message(payload).encode();
+        let frame = EnginePacket::Message(payload).encode();
         if self.is_open() && !self.has_room(1, frame.len()) {
             return Err(SendError::Overflow);
         }

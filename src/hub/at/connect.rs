@@ -47,7 +47,7 @@ impl<D: Default> At<'_, D> {
     }
 
     /// Accepts a client: with its earlier session if that can be recovered, otherwise with a new
-    /// session. [`Event::Connected`](crate::hub::Event::Connected) says which. Returns `None` if
+    /// session. [`ServerEvent::Connected`](crate::hub::ServerEvent::Connected) says which. Returns `None` if
     /// the client is already gone.
     ///
     /// A recovery is one step: the connection of the old link is closed if it is still open, and
@@ -57,10 +57,10 @@ impl<D: Default> At<'_, D> {
     /// ```
     /// use socketio_proto::Timestamp;
     /// use socketio_proto::hub::Rejection;
-    /// use socketio_proto::server::{Event, Server};
+    /// use socketio_proto::server::{Server, ServerEvent};
     ///
-    /// fn handle(server: &mut Server, now: Timestamp, event: Event<()>) {
-    ///     if let Event::ConnectRequested { request, auth, .. } = event {
+    /// fn handle(server: &mut Server, now: Timestamp, event: ServerEvent<()>) {
+    ///     if let ServerEvent::ConnectRequested { request, auth, .. } = event {
     ///         if auth.as_str().contains("\"token\":\"secret\"") {
     ///             server.at(now).accept(request);
     ///         } else {
@@ -110,7 +110,7 @@ impl<D: Default> At<'_, D> {
     ///
     /// Add the namespaces first. The configuration can differ from the one of the earlier process,
     /// and its limits apply as usual. Packets that are too old or too many are evicted from the
-    /// log. Sessions end with [`Event::SessionExpired`](crate::hub::Event::SessionExpired) if they
+    /// log. Sessions end with [`ServerEvent::SessionExpired`](crate::hub::ServerEvent::SessionExpired) if they
     /// have expired, if there are too many, or if their namespace is not served any more.
     ///
     /// The time of the restart counts: a session expires

@@ -83,8 +83,8 @@ impl<D: Default> At<'_, D> {
     }
 
     /// Emits an event to one socket and asks for an acknowledgement. The result is
-    /// [`Event::Acked`](crate::hub::Event::Acked) or
-    /// [`Event::AckFailed`](crate::hub::Event::AckFailed), after `timeout` at the latest.
+    /// [`ServerEvent::Acked`](crate::hub::ServerEvent::Acked) or
+    /// [`ServerEvent::AckFailed`](crate::hub::ServerEvent::AckFailed), after `timeout` at the latest.
     ///
     /// The event is replayed only with
     /// [`replay_ack_events`](crate::RecoveryConfig::replay_ack_events). Without it, the
@@ -180,7 +180,7 @@ impl<D: Default> At<'_, D> {
     }
 
     /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
-    /// One [`Event::BroadcastAcked`](crate::hub::Event::BroadcastAcked) reports them when all
+    /// One [`ServerEvent::BroadcastAcked`](crate::hub::ServerEvent::BroadcastAcked) reports them when all
     /// sockets have answered or are gone, after `timeout` at the latest. The event is not replayed.
     ///
     /// ```
@@ -239,11 +239,11 @@ impl<D: Default> At<'_, D> {
     ///
     /// ```
     /// use socketio_proto::Timestamp;
-    /// use socketio_proto::server::{Event, Server};
+    /// use socketio_proto::server::{Server, ServerEvent};
     /// use socketio_proto::socket::Args;
     ///
-    /// fn handle(server: &mut Server, now: Timestamp, event: Event<()>) {
-    ///     if let Event::Received { ack: Some(token), .. } = event {
+    /// fn handle(server: &mut Server, now: Timestamp, event: ServerEvent<()>) {
+    ///     if let ServerEvent::Received { ack: Some(token), .. } = event {
     ///         server.at(now).ack(token, &Args::empty());
     ///     }
     /// }

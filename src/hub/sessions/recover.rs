@@ -5,28 +5,28 @@ use alloc::vec::Vec;
 use super::{Member, Sessions};
 use crate::{
     id::ConnectionId,
-    recovery::{Missing, Offset, Refusal, Resolution, RoomId},
+    recovery::{Missing, Offset, RecoveryRefusal, Resolution, RoomId},
     socket::Encoded,
     time::Timestamp,
 };
 
 impl<D> Sessions<D> {
     /// Checks whether a session that has not expired can be recovered at a position.
-    pub(in crate::hub) fn check(&self, index: u32, position: u64) -> Result<(), Refusal> {
-        let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
+    pub(in crate::hub) fn check(&self, index: u32, position: u64) -> Result<(), RecoveryRefusal> {
+        let member = self.members.get(index as usize).ok_or(RecoveryRefusal::Unknown)?;
         if member.attachment == u32::MAX {
-            return Err(Refusal::Limit);
+            return Err(RecoveryRefusal::Limit);
         }
         member.memberships.check(&self.log, position).map_err(|missing| match missing {
-            Missing::Evicted => Refusal::Gap,
-            Missing::Forgotten => Refusal::Limit,
+            Missing::Evicted => RecoveryRefusal::Gap,
+            Missing::Forgotten => RecoveryRefusal::Limit,
         })?;
         let question = self.log.questions(RoomId::own(index), position).next();
         if question.is_some_and(|sequence| sequence <= self.log.evicted()) {
-            return Err(Refusal::Gap);
+            return Err(RecoveryRefusal::Gap);
         }
         if self.is_refused(index, position) {
-            return Err(Refusal::PoisonEvent);
+            return Err(RecoveryRefusal::PoisonEvent);
         }
         Ok(())
     }
@@ -43,8 +43,8 @@ impl<D> Sessions<D> {
         &self,
         index: u32,
         offset: Option<&str>,
-    ) -> Result<u64, Refusal> {
-        let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
+    ) -> Result<u64, RecoveryRefusal> {
+        let member = self.members.get(index as usize).ok_or(RecoveryRefusal::Unknown)?;
         offset.map_or(Ok(member.floor), |text| self.position(member, text))
     }
 
@@ -54,7 +54,7 @@ impl<D> Sessions<D> {
         &self,
         index: u32,
         position: u64,
-    ) -> Result<Vec<Encoded>, Refusal> {
+    ) -> Result<Vec<Encoded>, RecoveryRefusal> {
         let sequences = self.missed_sequences(index, position)?;
         let mut packets = Vec::with_capacity(sequences.len());
         packets.extend(sequences.into_iter().filter_map(|sequence| self.log.get(sequence)));
@@ -62,7 +62,11 @@ impl<D> Sessions<D> {
     }
 
     /// The number of missed packets. Does not collect them.
-    pub(in crate::hub) fn missed_len(&self, index: u32, position: u64) -> Result<usize, Refusal> {
+    pub(in crate::hub) fn missed_len(
+        &self,
+        index: u32,
+        position: u64,
+    ) -> Result<usize, RecoveryRefusal> {
         Ok(self.missed_sequences(index, position)?.len())
     }
 
@@ -82,8 +86,8 @@ impl<D> Sessions<D> {
     }
 
     /// The sequences of the missed packets, if their total size is within the limit.
-    fn missed_sequences(&self, index: u32, position: u64) -> Result<Vec<u64>, Refusal> {
-        let member = self.members.get(index as usize).ok_or(Refusal::Unknown)?;
+    fn missed_sequences(&self, index: u32, position: u64) -> Result<Vec<u64>, RecoveryRefusal> {
+        let member = self.members.get(index as usize).ok_or(RecoveryRefusal::Unknown)?;
         let limit = self.config.recovery.as_ref().map_or(0, |recovery| recovery.replay_bytes);
         let mut sequences = member.memberships.missed(&self.log, position);
         let addressed = sequences.len();
@@ -93,14 +97,14 @@ impl<D> Sessions<D> {
         }
         let lens = sequences.iter().map(|sequence| self.log.wire_len(*sequence));
         let bytes = lens.fold(0, usize::saturating_add);
-        if bytes > limit { Err(Refusal::Limit) } else { Ok(sequences) }
+        if bytes > limit { Err(RecoveryRefusal::Limit) } else { Ok(sequences) }
     }
 
     /// The position of an offset, or the floor if the offset is from an earlier session. The
     /// official client keeps its last offset when it gets a new session. So an offset from before
     /// the session proves that the client has processed nothing of the session.
-    fn position(&self, member: &Member<D>, text: &str) -> Result<u64, Refusal> {
-        let offset: Offset = text.parse().map_err(|_| Refusal::InvalidOffset)?;
+    fn position(&self, member: &Member<D>, text: &str) -> Result<u64, RecoveryRefusal> {
+        let offset: Offset = text.parse().map_err(|_| RecoveryRefusal::InvalidOffset)?;
         match self.log.resolve(offset) {
             Resolution::After(sequence) => Ok(sequence.max(member.floor)),
             // Every packet to a session that began in this process carries the current epoch, so
@@ -109,7 +113,7 @@ impl<D> Sessions<D> {
             // A restored session may have received packets that were emitted after the snapshot,
             // and these are unknown.
             Resolution::Lost | Resolution::Future | Resolution::Foreign => {
-                Err(Refusal::InvalidOffset)
+                Err(RecoveryRefusal::InvalidOffset)
             }
         }
     }

@@ -14,9 +14,9 @@ use std::{
 use bytes::Bytes;
 use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    client::{self, Auth, Client, ClientConfig},
-    engine::{ClientInput, ClientOutput, Frame, Method, RequestHead, Transport},
-    server::{self, Server},
+    client::{Auth, Client, ClientAckFailure, ClientConfig, ClientEvent, ClientOutput},
+    engine::{ClientInput, EngineClientOutput, Frame, Method, RequestHead, Transport},
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket,
 };
 
@@ -72,8 +72,8 @@ pub struct Pair {
     pub client: Client,
     pub server: Server<u32>,
     pub now: Timestamp,
-    pub events: VecDeque<client::Event>,
-    pub server_events: VecDeque<server::Event<u32>>,
+    pub events: VecDeque<ClientEvent>,
+    pub server_events: VecDeque<ServerEvent<u32>>,
     /// Let everybody in.
     pub auto_accept: bool,
     /// Acknowledge what the client emits, with its first argument.
@@ -152,7 +152,7 @@ impl Pair {
     pub fn cut(&mut self) {
         self.break_client();
         while let Some(wire) = self.wires.pop_first() {
-            self.server.handle_input(self.now, server::Input::WireClosed { wire });
+            self.server.handle_input(self.now, ServerInput::WireClosed { wire });
             self.client.handle_input(self.now, ClientInput::WireClosed { wire });
             self.collect();
         }
@@ -186,7 +186,7 @@ impl Pair {
             if self.client.deadline() == Some(due) {
                 self.client.handle_input(self.now, ClientInput::Timeout);
             } else {
-                self.server.handle_input(self.now, server::Input::Timeout);
+                self.server.handle_input(self.now, ServerInput::Timeout);
             }
             self.settle();
             let next = self.client.deadline();
@@ -216,7 +216,7 @@ impl Pair {
     /// Takes the numbers of the events that the client has received.
     pub fn numbers(&mut self) -> Vec<u64> {
         self.pick(|event| match event {
-            client::Event::Received { event, .. } => Some(event.get::<u64>(0).unwrap()),
+            ClientEvent::Received { event, .. } => Some(event.get::<u64>(0).unwrap()),
             _ => None,
         })
     }
@@ -224,7 +224,7 @@ impl Pair {
     /// Takes the numbers of the events that the server has received.
     pub fn server_numbers(&mut self) -> Vec<u64> {
         self.pick_server(|event| match event {
-            server::Event::Received { event, .. } => Some(event.get::<u64>(0).unwrap()),
+            ServerEvent::Received { event, .. } => Some(event.get::<u64>(0).unwrap()),
             _ => None,
         })
     }
@@ -232,7 +232,7 @@ impl Pair {
     /// Takes the names of the events that the server has received.
     pub fn server_names(&mut self) -> Vec<String> {
         self.pick_server(|event| match event {
-            server::Event::Received { event, .. } => Some(event.name().to_owned()),
+            ServerEvent::Received { event, .. } => Some(event.name().to_owned()),
             _ => None,
         })
     }
@@ -240,30 +240,30 @@ impl Pair {
     /// Takes what the client reports about events that do not arrive.
     pub fn undelivered(&mut self) -> Vec<String> {
         self.pick(|event| match event {
-            client::Event::Undeliverable { event, cause, .. } => {
+            ClientEvent::Undeliverable { event, cause, .. } => {
                 Some(format!("{} {cause:?}", event.event().name()))
             }
-            client::Event::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
-            client::Event::Unconfirmed { .. } => Some("unconfirmed".to_owned()),
-            client::Event::ConnectionClosed { reason, .. } => Some(format!("closed: {reason}")),
+            ClientEvent::AckFailed { cause, .. } => Some(format!("failed {cause:?}")),
+            ClientEvent::Unconfirmed { .. } => Some("unconfirmed".to_owned()),
+            ClientEvent::ConnectionClosed { reason, .. } => Some(format!("closed: {reason}")),
             _ => None,
         })
     }
 
     /// Takes the events of the client that `pick` is interested in and forgets the others.
-    pub fn pick<T>(&mut self, pick: impl Fn(&client::Event) -> Option<T>) -> Vec<T> {
+    pub fn pick<T>(&mut self, pick: impl Fn(&ClientEvent) -> Option<T>) -> Vec<T> {
         self.events.drain(..).filter_map(|event| pick(&event)).collect()
     }
 
-    pub fn pick_server<T>(&mut self, pick: impl Fn(&server::Event<u32>) -> Option<T>) -> Vec<T> {
+    pub fn pick_server<T>(&mut self, pick: impl Fn(&ServerEvent<u32>) -> Option<T>) -> Vec<T> {
         self.server_events.drain(..).filter_map(|event| pick(&event)).collect()
     }
 
     /// What became of the acknowledgements that the client waited for.
-    pub fn outcomes(&mut self) -> Vec<Result<String, client::AckFailure>> {
+    pub fn outcomes(&mut self) -> Vec<Result<String, ClientAckFailure>> {
         self.pick(|event| match event {
-            client::Event::Acked { args, .. } => Some(Ok(args.json().to_owned())),
-            client::Event::AckFailed { cause, .. } => Some(Err(*cause)),
+            ClientEvent::Acked { args, .. } => Some(Ok(args.json().to_owned())),
+            ClientEvent::AckFailed { cause, .. } => Some(Err(*cause)),
             _ => None,
         })
     }
@@ -278,8 +278,9 @@ impl Pair {
     pub fn collect(&mut self) {
         while let Some(output) = self.client.poll_output() {
             match output {
-                client::Output::Event(event) => self.events.push_back(event),
-                client::Output::Wire(output) => self.collect_wire(output),
+                ClientOutput::Event(event) => self.events.push_back(event),
+                ClientOutput::Wire(output) => self.collect_wire(output),
+                other => unreachable!("unknown: {other:?}"),
             }
         }
         while let Some(output) = self.server.poll_output() {
@@ -287,57 +288,62 @@ impl Pair {
         }
     }
 
-    fn collect_wire(&mut self, output: ClientOutput) {
+    fn collect_wire(&mut self, output: EngineClientOutput) {
         let message = match output {
-            ClientOutput::Get { wire, query } => {
+            EngineClientOutput::Get { wire, query } => {
                 self.wires.insert(wire);
                 ToServer::Request { wire, method: Method::Get, query, body: None }
             }
-            ClientOutput::Post { wire, query, body } => {
+            EngineClientOutput::Post { wire, query, body } => {
                 self.wires.insert(wire);
                 ToServer::Request { wire, method: Method::Post, query, body: Some(body) }
             }
-            ClientOutput::OpenWebSocket { wire, query } => {
+            EngineClientOutput::OpenWebSocket { wire, query } => {
                 self.wires.insert(wire);
                 ToServer::WebSocket { wire, query }
             }
-            ClientOutput::Send { wire, frame } => ToServer::Frame { wire, frame },
-            ClientOutput::Close { wire } => {
+            EngineClientOutput::Send { wire, frame } => ToServer::Frame { wire, frame },
+            EngineClientOutput::Close { wire } => {
                 assert!(self.wires.remove(&wire), "{wire:?} was finished before");
                 ToServer::Closed { wire }
             }
-            ClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
+            EngineClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
+            other => unreachable!("unknown: {other:?}"),
         };
         self.to_server.push_back(message);
     }
 
-    fn collect_server(&mut self, output: server::Output<u32>) {
+    fn collect_server(&mut self, output: ServerOutput<u32>) {
         match output {
-            server::Output::Respond { wire, response } => {
+            ServerOutput::Respond { wire, response } => {
                 let (status, body) = (response.status, response.body);
                 self.to_client.push_back(ClientInput::Response { wire, status, body });
             }
-            server::Output::Send { wire, frame } => {
+            ServerOutput::Send { wire, frame } => {
                 self.to_client.push_back(ClientInput::Frame { wire, frame });
             }
-            server::Output::Close { wire, code } => {
+            ServerOutput::Close { wire, code } => {
                 let code = code.unwrap_or(1005);
                 self.to_client.push_back(ClientInput::WebSocketClosed { wire, code });
             }
-            server::Output::Event(server::Event::ConnectRequested { request, .. })
+            ServerOutput::Event(ServerEvent::ConnectRequested { request, .. })
                 if self.auto_accept =>
             {
                 self.server.at(self.now).accept(request);
             }
-            server::Output::Event(server::Event::Received { socket, event, ack: Some(token) })
-                if self.auto_ack =>
-            {
+            ServerOutput::Event(ServerEvent::Received {
+                socket,
+                namespace,
+                event,
+                ack: Some(token),
+            }) if self.auto_ack => {
                 let args = event.args();
                 self.server.at(self.now).ack(token, &args);
-                let event = server::Event::Received { socket, event, ack: None };
+                let event = ServerEvent::Received { socket, namespace, event, ack: None };
                 self.server_events.push_back(event);
             }
-            server::Output::Event(event) => self.server_events.push_back(event),
+            ServerOutput::Event(event) => self.server_events.push_back(event),
+            other => unreachable!("unknown: {other:?}"),
         }
     }
 
@@ -352,7 +358,7 @@ impl Pair {
             }
             ToServer::Request { wire, method, query, body } => {
                 let head = head(method, &query, false);
-                self.server.handle_input(now, server::Input::Request { wire, head, body });
+                self.server.handle_input(now, ServerInput::Request { wire, head, body });
             }
             ToServer::WebSocket { wire, query } => {
                 let head = head(Method::Get, &query, true);
@@ -361,13 +367,13 @@ impl Pair {
                     return;
                 }
                 self.to_client.push_back(ClientInput::WebSocketOpened { wire });
-                self.server.handle_input(now, server::Input::WebSocketOpened { wire, head });
+                self.server.handle_input(now, ServerInput::WebSocketOpened { wire, head });
             }
             ToServer::Frame { wire, frame } => {
-                self.server.handle_input(now, server::Input::Frame { wire, frame });
+                self.server.handle_input(now, ServerInput::Frame { wire, frame });
             }
             ToServer::Closed { wire } => {
-                self.server.handle_input(now, server::Input::WireClosed { wire });
+                self.server.handle_input(now, ServerInput::WireClosed { wire });
             }
         }
     }
@@ -381,6 +387,7 @@ impl Pair {
                 (*wire, false)
             }
             ClientInput::Timeout => panic!("time does not travel"),
+            other => unreachable!("unknown: {other:?}"),
         };
         if self.is_silent || !self.wires.contains(&wire) {
             return;

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use socketio_proto::{
     Timestamp, WireId,
-    client::{self, Auth, Client, ClientConfig},
-    engine::{ClientInput, ClientOutput, Frame, Transport},
+    client::{Auth, Client, ClientConfig, ClientEvent, ClientOutput},
+    engine::{ClientInput, EngineClientOutput, Frame, Transport},
 };
 
 use super::entropy;
@@ -14,7 +14,7 @@ use super::entropy;
 pub struct Scripted {
     pub client: Client,
     pub now: Timestamp,
-    pub events: VecDeque<client::Event>,
+    pub events: VecDeque<ClientEvent>,
     /// Text frames that the client has sent.
     pub sent: Vec<String>,
     pub wire: WireId,
@@ -85,12 +85,17 @@ impl Scripted {
     pub fn drain(&mut self) {
         while let Some(output) = self.client.poll_output() {
             match output {
-                client::Output::Event(event) => self.events.push_back(event),
-                client::Output::Wire(ClientOutput::OpenWebSocket { wire, .. }) => self.wire = wire,
-                client::Output::Wire(ClientOutput::Send { frame: Frame::Text(text), .. }) => {
+                ClientOutput::Event(event) => self.events.push_back(event),
+                ClientOutput::Wire(EngineClientOutput::OpenWebSocket { wire, .. }) => {
+                    self.wire = wire;
+                }
+                ClientOutput::Wire(EngineClientOutput::Send {
+                    frame: Frame::Text(text), ..
+                }) => {
                     self.sent.push(text.to_string());
                 }
-                client::Output::Wire(_) => {}
+                ClientOutput::Wire(_) => {}
+                other => unreachable!("not known to this code: {other:?}"),
             }
         }
     }
@@ -108,21 +113,20 @@ impl Scripted {
 }
 
 /// An event in a word or two.
-pub fn word(event: &client::Event) -> String {
-    use client::Event;
+pub fn word(event: &ClientEvent) -> String {
     match event {
-        Event::ConnectionOpened { .. } => "opened".into(),
-        Event::ConnectionClosed { reason, .. } => format!("closed: {}", reason.as_str()),
-        Event::Reconnecting { attempt, .. } => format!("reconnecting {attempt}"),
-        Event::Connected { recovered: true, .. } => "recovered".into(),
-        Event::Connected { .. } => "connected".into(),
-        Event::ConnectError { error, .. } => format!("connect error: {error:?}"),
-        Event::Received { event, .. } => format!("received {}", event.json()),
-        Event::Acked { ack, args, .. } => format!("acked {} {}", number(*ack), args.json()),
-        Event::AckFailed { ack, cause, .. } => format!("failed {} {cause:?}", number(*ack)),
-        Event::Disconnected { reason, .. } => format!("disconnected: {reason}"),
-        Event::BufferExpired { event, .. } => format!("expired {}", event.event().json()),
-        Event::AuthRequested { .. } => "auth?".into(),
+        ClientEvent::ConnectionOpened { .. } => "opened".into(),
+        ClientEvent::ConnectionClosed { reason, .. } => format!("closed: {}", reason.as_str()),
+        ClientEvent::Reconnecting { attempt, .. } => format!("reconnecting {attempt}"),
+        ClientEvent::Connected { recovered: true, .. } => "recovered".into(),
+        ClientEvent::Connected { .. } => "connected".into(),
+        ClientEvent::ConnectError { error, .. } => format!("connect error: {error:?}"),
+        ClientEvent::Received { event, .. } => format!("received {}", event.json()),
+        ClientEvent::Acked { ack, args, .. } => format!("acked {} {}", number(*ack), args.json()),
+        ClientEvent::AckFailed { ack, cause, .. } => format!("failed {} {cause:?}", number(*ack)),
+        ClientEvent::Disconnected { reason, .. } => format!("disconnected: {reason}"),
+        ClientEvent::BufferExpired { event, .. } => format!("expired {}", event.event().json()),
+        ClientEvent::AuthRequested { .. } => "auth?".into(),
         event => format!("{event:?}"),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use socketio_proto::{
     AckId, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     hub::{AckToken, Audience, Rejection},
-    server::{Event, Server},
+    server::{Server, ServerEvent},
     socket::{self, Args, Binary},
 };
 use socketio_proto_tokio::{
@@ -208,9 +208,9 @@ impl App for Handlers {
     type Data = ();
     type Message = Command;
 
-    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: Event<()>) {
+    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
         match event {
-            Event::ConnectRequested { request, namespace, auth, .. } => {
+            ServerEvent::ConnectRequested { request, namespace, auth, .. } => {
                 if namespace.as_str() == "/no" {
                     let auth: Value = auth.parse().expect("JSON");
                     let data = json!({ "code": 7, "auth": auth });
@@ -220,13 +220,15 @@ impl App for Handlers {
                     cx.server.at(cx.now).accept(request);
                 }
             }
-            Event::Connected { socket, auth, .. } => {
+            ServerEvent::Connected { socket, auth, .. } => {
                 let auth: Value = auth.parse().expect("JSON");
                 emit(cx, socket, &event_of("auth", &(auth,)));
             }
-            Event::Received { socket, event, ack } => self.handle_received(cx, socket, &event, ack),
-            Event::Acked { ack, args, .. } => self.tell(cx, ack, Some(&args)),
-            Event::AckFailed { ack, .. } => self.tell(cx, ack, None),
+            ServerEvent::Received { socket, event, ack, .. } => {
+                self.handle_received(cx, socket, &event, ack);
+            }
+            ServerEvent::Acked { ack, args, .. } => self.tell(cx, ack, Some(&args)),
+            ServerEvent::AckFailed { ack, .. } => self.tell(cx, ack, None),
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ mod tests {
 
     use socketio_proto::{
         AckId,
-        client::{Auth, Event, SessionSnapshot},
+        client::{Auth, ClientEvent, SessionSnapshot},
         engine::Transport::{self, Polling, WebSocket},
         socket,
     };
@@ -76,13 +76,15 @@ mod tests {
             *number += 1;
         }
 
-        fn count(&mut self, event: &Event) {
+        fn count(&mut self, event: &ClientEvent) {
             match event {
-                Event::Acked { ack, args, .. } => {
+                ClientEvent::Acked { ack, args, .. } => {
                     let number = self.awaited.remove(ack).expect("acknowledged once");
                     assert_eq!(args.get::<u64>(0), Ok(number));
                 }
-                Event::AckFailed { .. } | Event::Unconfirmed { .. } => panic!("{event:?}"),
+                ClientEvent::AckFailed { .. } | ClientEvent::Unconfirmed { .. } => {
+                    panic!("{event:?}")
+                }
                 _ => {}
             }
         }

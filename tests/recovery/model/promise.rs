@@ -1,7 +1,7 @@
 //! The promise, as in the documentation: which sessions are recovered, with which packets, and
 //! which are refused.
 
-use socketio_proto::recovery::Refusal;
+use socketio_proto::recovery::RecoveryRefusal;
 
 /// The settings that the promise depends on.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +47,13 @@ pub enum Verdict {
     /// The session continues, and these positions are replayed.
     Recovered(Vec<u64>),
     /// A new session begins, for one of these reasons: all of them are true.
-    Refused(Vec<Refusal>),
+    Refused(Vec<RecoveryRefusal>),
     /// Either of them: more is needed than the settings let the server remember.
-    MayBeRefused(Vec<u64>, Refusal),
+    MayBeRefused(Vec<u64>, RecoveryRefusal),
 }
 
 impl Verdict {
-    pub fn allows(&self, refusal: Refusal) -> bool {
+    pub fn allows(&self, refusal: RecoveryRefusal) -> bool {
         match self {
             Self::Recovered(_) => false,
             Self::Refused(reasons) => reasons.contains(&refusal),
@@ -94,16 +94,16 @@ impl Log {
         let is_any_up_to = |end: u64| owed.iter().any(|at| *at <= end);
         let mut reasons = Vec::new();
         if is_any_up_to(self.evicted) {
-            reasons.push(Refusal::Gap);
+            reasons.push(RecoveryRefusal::Gap);
         }
         if owed.len() > limits.replay {
-            reasons.push(Refusal::Limit);
+            reasons.push(RecoveryRefusal::Limit);
         }
         match (is_any_up_to(forgotten), reasons.is_empty()) {
-            (true, true) => Verdict::MayBeRefused(owed, Refusal::Limit),
+            (true, true) => Verdict::MayBeRefused(owed, RecoveryRefusal::Limit),
             (false, true) => Verdict::Recovered(owed),
             (is_forgotten, false) => {
-                reasons.extend(is_forgotten.then_some(Refusal::Limit));
+                reasons.extend(is_forgotten.then_some(RecoveryRefusal::Limit));
                 Verdict::Refused(reasons)
             }
         }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use socketio_proto::{
     AckId, RecoveryConfig, ReplayOrder, ServerConfig, SocketKey, Timestamp,
     hub::{Audience, DisconnectReason},
-    recovery::{RecoveryOutcome, Refusal},
-    server::{Event, Input},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::{ServerEvent, ServerInput},
     socket,
 };
 
@@ -211,7 +211,7 @@ impl Model {
         let end = self.world.now.saturating_add(time);
         while let Some(at) = self.world.server.deadline().filter(|at| *at <= end) {
             self.world.now = self.world.now.max(at);
-            self.world.input(Input::Timeout);
+            self.world.input(ServerInput::Timeout);
             self.settle();
         }
         self.world.now = end;
@@ -260,8 +260,8 @@ impl Model {
             Some(offset) => (offset.log == self.log_number).then_some(offset.position),
         };
         let verdict = match position {
-            _ if peer.is_over => Verdict::Refused(vec![Refusal::Unknown]),
-            None => Verdict::Refused(vec![Refusal::InvalidOffset]),
+            _ if peer.is_over => Verdict::Refused(vec![RecoveryRefusal::Unknown]),
+            None => Verdict::Refused(vec![RecoveryRefusal::InvalidOffset]),
             Some(position) => self.log.verdict(&peer.life, position, limits),
         };
         let is_stale = position.is_some_and(|at| offset.is_some() && at <= peer.life.floor);
@@ -274,8 +274,8 @@ impl Model {
             (Verdict::Recovered(owed), RecoveryOutcome::Recovered { .. })
             | (Verdict::MayBeRefused(owed, _), RecoveryOutcome::Recovered { .. }) => Some(owed),
             (verdict, RecoveryOutcome::Refused(told)) if verdict.allows(told) => {
-                self.tally.gaps += usize::from(told == Refusal::Gap);
-                self.tally.limited += usize::from(told == Refusal::Limit);
+                self.tally.gaps += usize::from(told == RecoveryRefusal::Gap);
+                self.tally.limited += usize::from(told == RecoveryRefusal::Limit);
                 None
             }
             (verdict, outcome) => panic!("{outcome:?}, but {verdict:?} at {position:?}"),
@@ -366,10 +366,10 @@ impl Model {
         let now = self.world.now;
         for event in std::mem::take(&mut self.world.events) {
             match event {
-                Event::Connected { socket, recovery, .. } => {
+                ServerEvent::Connected { socket, recovery, .. } => {
                     self.connected = Some((socket, recovery));
                 }
-                Event::Disconnected { socket, reason, data: None, .. }
+                ServerEvent::Disconnected { socket, reason, data: None, .. }
                     if reason != DisconnectReason::TakenOver =>
                 {
                     if let Some(peer) = self.peers.iter_mut().find(|peer| peer.key == socket) {
@@ -377,14 +377,14 @@ impl Model {
                         peer.due.clear();
                     }
                 }
-                Event::SessionExpired { socket, .. } => {
+                ServerEvent::SessionExpired { socket, .. } => {
                     if let Some(peer) = self.peers.iter_mut().find(|peer| peer.key == socket) {
                         let end = peer.parked_at.saturating_add(MAX_DISCONNECTION);
                         assert!(peer.is_over || end <= now, "{} is ended", peer.session.sid);
                         peer.is_over = true;
                     }
                 }
-                Event::Acked { ack, .. } | Event::AckFailed { ack, .. } => {
+                ServerEvent::Acked { ack, .. } | ServerEvent::AckFailed { ack, .. } => {
                     if let Some(position) = self.asked.remove(&ack) {
                         self.log.settle(position);
                     }

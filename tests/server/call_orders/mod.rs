@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use socketio_proto::{
     ServerConfig, SocketKey, WireId,
     hub::{ConnectRequest, DisconnectReason, Rejection},
-    server::{Event, Input},
+    server::{ServerEvent, ServerInput},
 };
 
 use crate::support::{self, Received, World, event, recovery_config};
@@ -175,7 +175,7 @@ impl Run {
         self.up.clear();
         self.down.clear();
         if let Some(wire) = self.wire.take() {
-            self.world.input(Input::WireClosed { wire });
+            self.world.input(ServerInput::WireClosed { wire });
             self.world.take(wire);
             self.settle();
         }
@@ -265,10 +265,10 @@ impl Run {
         }
     }
 
-    fn hear(&mut self, event: Event<u32>) {
+    fn hear(&mut self, event: ServerEvent<u32>) {
         match event {
-            Event::ConnectRequested { request, .. } => self.requests.push_back(request),
-            Event::Connected { socket, id, namespace, .. } => {
+            ServerEvent::ConnectRequested { request, .. } => self.requests.push_back(request),
+            ServerEvent::Connected { socket, id, namespace, .. } => {
                 let space = NAMES.iter().position(|name| *name == namespace.as_str()).unwrap();
                 let fresh =
                     Session { space, id: id.to_string(), is_live: true, published: Vec::new() };
@@ -277,7 +277,7 @@ impl Run {
                 let live = self.sockets.values().filter(|it| it.is_live && it.space == space);
                 assert_eq!(live.count(), 1, "the former one has ended before");
             }
-            Event::Disconnected { socket, reason, data, .. } => {
+            ServerEvent::Disconnected { socket, reason, data, .. } => {
                 let is_ours = matches!(
                     reason,
                     DisconnectReason::Replaced
@@ -293,8 +293,8 @@ impl Run {
                     self.sockets.remove(&socket);
                 }
             }
-            Event::Received { event, .. } => self.received.push(event.get(0).unwrap()),
-            Event::ConnectionClosed { .. } => assert!(self.wire.is_none(), "by itself"),
+            ServerEvent::Received { event, .. } => self.received.push(event.get(0).unwrap()),
+            ServerEvent::ConnectionClosed { .. } => assert!(self.wire.is_none(), "by itself"),
             _ => {}
         }
     }
