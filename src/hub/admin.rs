@@ -2,7 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::{Hub, audience::Audience, error::EmitError, sessions::Sessions};
+use super::{
+    Hub,
+    audience::Audience,
+    error::EmitError,
+    sessions::{Change, Recipients, Sessions},
+};
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
     socket::NamespaceName,
@@ -78,11 +83,23 @@ impl<D: Default> Hub<D> {
     ) -> Result<Vec<SocketKey>, EmitError> {
         let id = self.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
         let namespace = self.namespaces.get_mut(&id).ok_or(EmitError::UnknownNamespace)?;
-        let Some(to) = namespace.sessions.resolve(id, audience) else {
-            return Ok(Vec::new());
-        };
+        let to = namespace.recipients(audience);
         let selected = namespace.sessions.select(&to);
         Ok(selected.into_iter().filter_map(|index| namespace.key(index)).collect())
+    }
+
+    /// Makes a change for an audience. Returns the number of sessions that were changed, and that
+    /// were not because of a limit.
+    pub(super) fn change_all<'a>(
+        &mut self,
+        namespace: &str,
+        audience: &'a Audience,
+        change: impl FnOnce(Recipients<'a>) -> Change<'a, D>,
+    ) -> Result<(usize, usize), EmitError> {
+        let id = self.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let namespace = self.namespaces.get_mut(&id).ok_or(EmitError::UnknownNamespace)?;
+        let change = change(namespace.recipients(audience));
+        Ok(namespace.sessions.apply(self.now, change).counted())
     }
 
     /// Runs `f` on the sessions of a socket's namespace, unless the session of the socket has

@@ -97,6 +97,11 @@ impl Audience {
         self.except_sockets.iter().copied()
     }
 
+    /// The names of the target rooms and of the rooms that are left out.
+    pub(super) fn names(&self) -> (&[String], &[String]) {
+        (&self.rooms, &self.except)
+    }
+
     /// Whether the event is volatile.
     pub fn is_volatile(&self) -> bool {
         self.volatile

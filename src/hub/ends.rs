@@ -2,11 +2,12 @@
 
 use super::{
     Hub, HubOutput,
+    audience::Audience,
     event::ServerEvent,
     message::{Attached, ReplyKind},
     namespace::Namespace,
     reason::{DisconnectReason, EndCause, ExpiryCause},
-    sessions::{Ended, Member},
+    sessions::{Change, Disconnected, Ended, Member},
 };
 use crate::{id::SocketKey, stats::increment, time::Timestamp};
 
@@ -24,17 +25,41 @@ impl<D: Default> Hub<D> {
             return false;
         };
         let attached = Attached { key: socket, attachment: member.attachment };
-        let cause = match member.connection() {
-            Some(to) => {
-                let close = close_connection;
-                self.reply(to, ReplyKind::Disconnected { socket: attached, close });
-                EndCause::Disconnected(DisconnectReason::ServerNamespaceDisconnect)
-            }
-            None => EndCause::Expired(ExpiryCause::Disconnected),
-        };
-        self.end(socket, cause);
+        let link = member.connection();
+        if let Some(to) = link {
+            self.reply(to, ReplyKind::Disconnected { socket: attached, close: close_connection });
+        }
+        self.end(socket, EndCause::by_server(link.is_some()));
         self.settle(socket.namespace);
         true
+    }
+
+    /// Disconnects the sockets of an audience in the namespace `id`. Returns their number.
+    pub(super) fn disconnect_all(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        audience: &Audience,
+        close: bool,
+    ) -> usize {
+        let now = self.advance(now);
+        let ended = self.with_namespace(id, |namespace, _| {
+            let to = namespace.recipients(audience);
+            namespace.sessions.apply(now, Change::EndAll { to }).all_ended()
+        });
+        let ended = ended.unwrap_or_default();
+        let count = ended.len();
+        for Disconnected { index, generation, link, ended } in ended {
+            let key = SocketKey { namespace: id, index, generation };
+            if let Some((to, attachment)) = link {
+                let socket = Attached { key, attachment };
+                self.reply(to, ReplyKind::Disconnected { socket, close });
+            }
+            self.with_namespace(id, |namespace, out| namespace.give_up_acks(now, out, key, false));
+            self.conclude(key, ended);
+        }
+        self.settle(id);
+        count
     }
 
     /// A session has lost its link. It is parked if its client may come back; otherwise it ends.
@@ -74,20 +99,29 @@ impl<D: Default> Hub<D> {
         {}
     }
 
-    /// Ends a session permanently: fails the acknowledgements that are awaited from it, forgets its
-    /// private id, counts the end, and tells the application. Returns false if it has already
-    /// ended.
-    ///
-    /// Every session ends here, for any cause.
+    /// Ends a session permanently. Returns false if it has already ended.
     pub(super) fn end(&mut self, socket: SocketKey, cause: EndCause) -> bool {
         let now = self.now;
         let ended = self.with_namespace(socket.namespace, |namespace, out| {
-            let ended = namespace.end(now, out, socket, cause)?;
-            Some((ended, namespace.sessions.name().clone()))
+            namespace.end(now, out, socket, cause)
         });
-        let Some(Some((Ended { id, key, data, rooms, cause }, namespace))) = ended else {
+        let Some(ended) = ended.flatten() else {
             return false;
         };
+        self.conclude(socket, ended);
+        true
+    }
+
+    /// Forgets the private id of a session that has ended, counts the end, and tells the
+    /// application.
+    ///
+    /// This concludes every session, for any cause of its end.
+    fn conclude(&mut self, socket: SocketKey, ended: Ended<D>) {
+        let Ended { id, key, data, rooms, cause } = ended;
+        let Some(namespace) = self.namespaces.get(&socket.namespace) else {
+            return;
+        };
+        let namespace = namespace.sessions.name().clone();
         if let Some(key) = key {
             self.keys.remove(&key.index_key());
         }
@@ -109,7 +143,6 @@ impl<D: Default> Hub<D> {
             }
         };
         self.out.push_back(HubOutput::Event(event));
-        true
     }
 
     /// Parks a session whose link is lost. Returns false if it must not be parked.

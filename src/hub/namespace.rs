@@ -1,9 +1,7 @@
 //! One namespace: its sessions and the acknowledgements that it waits for.
 
-use alloc::{borrow::Cow, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, collections::VecDeque, sync::Arc};
 use core::time::Duration;
-
-use smallvec::SmallVec;
 
 use super::{
     acks::{AckTable, Settled},
@@ -13,12 +11,11 @@ use super::{
     message::{Attached, Delivery, Reliability},
     output::HubOutput,
     reason::{DisconnectReason, EndCause, ExpiryCause},
-    sessions::{Change, Ended, Member, Sessions},
+    sessions::{Change, Ended, Links, Member, Published, Recipients, Sessions},
 };
 use crate::{
     config::ServerConfig,
     id::{AckId, ConnectionId, SocketKey},
-    recovery::Addressees,
     socket::{self, Args, Encoded, NamespaceName},
     time::Timestamp,
 };
@@ -68,18 +65,14 @@ impl<D> Namespace<D> {
         is_volatile: bool,
     ) -> Result<(), EmitError> {
         let member = self.member(socket).ok_or(EmitError::NotConnected)?;
-        let connection = member.connection();
+        let to = Recipients::Session { id: member.id, index: Some(socket.index) };
         let is_logged = self.config.recovery.is_some() && !is_volatile;
-        if connection.is_none() && !is_logged {
+        if member.connection().is_none() && !is_logged {
             return Err(EmitError::NotConnected);
         }
         self.config.check_event(event, is_logged)?;
-        let to = Sessions::<D>::addressed_to(socket.index);
-        let packet = self.publish(now, &to, event, None, is_logged);
-        if let (Some(to), Some(packet)) = (connection, packet) {
-            let reliability = Reliability::of_event(is_volatile, is_logged);
-            out.push_back(self.deliver_one(to, packet, reliability));
-        }
+        let published = self.publish(now, to, event, None, is_logged);
+        self.deliver(out, published, Reliability::of_event(is_volatile, is_logged));
         Ok(())
     }
 
@@ -93,21 +86,17 @@ impl<D> Namespace<D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let member = self.member(socket).ok_or(EmitError::NotConnected)?;
-        let connection = member.connection();
+        let to = Recipients::Session { id: member.id, index: Some(socket.index) };
         let is_logged = self.config.recovery.as_ref().is_some_and(|r| r.replay_ack_events);
-        if connection.is_none() && !is_logged {
+        if member.connection().is_none() && !is_logged {
             return Err(EmitError::NotConnected);
         }
         self.config.check_event(event, is_logged)?;
         self.check_acks()?;
         let id = self.take_ack_id(now);
         self.acks.expect_one(id, now.saturating_add(timeout), socket, is_logged);
-        let to = Sessions::<D>::addressed_to(socket.index);
-        let packet = self.publish(now, &to, event, Some(id), is_logged);
-        if let (Some(to), Some(packet)) = (connection, packet) {
-            let reliability = Reliability::of_event(false, is_logged);
-            out.push_back(self.deliver_one(to, packet, reliability));
-        }
+        let published = self.publish(now, to, event, Some(id), is_logged);
+        self.deliver(out, published, Reliability::of_event(false, is_logged));
         Ok(AckId { namespace: self.id.into(), id })
     }
 
@@ -122,20 +111,9 @@ impl<D> Namespace<D> {
         let is_volatile = audience.is_volatile();
         let is_logged = self.config.recovery.is_some() && !is_volatile;
         self.config.check_event(event, is_logged)?;
-        let Some(addressees) = self.sessions.resolve(self.id, audience) else { return Ok(0) };
-        let mut to = SmallVec::with_capacity(self.sessions.reach(&addressees));
-        self.sessions.visit(&addressees, |occupant| to.push(occupant.connection));
-        if to.is_empty() && !is_logged {
-            return Ok(0);
-        }
-        let packet = self.publish(now, &addressees, event, None, is_logged);
-        let count = to.len();
-        if let Some(packet) = packet.filter(|_| count > 0) {
-            let namespace = self.id;
-            let reliability = Reliability::of_event(is_volatile, is_logged);
-            out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
-        }
-        Ok(count)
+        let to = self.recipients(audience);
+        let published = self.publish(now, to, event, None, is_logged);
+        Ok(self.deliver(out, published, Reliability::of_event(is_volatile, is_logged)))
     }
 
     /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
@@ -149,25 +127,17 @@ impl<D> Namespace<D> {
     ) -> Result<AckId, EmitError> {
         self.config.check_event(event, false)?;
         self.check_acks()?;
-        let addressees = self.sessions.resolve(self.id, audience).unwrap_or_default();
-        let (mut to, mut sockets) = (SmallVec::new(), Vec::new());
-        self.sessions.visit(&addressees, |occupant| {
-            to.push(occupant.connection);
-            sockets.push(occupant.socket);
-        });
-        let sockets = sockets.into_iter().filter_map(|index| self.key(index)).collect();
         let id = self.take_ack_id(now);
+        let to = self.recipients(audience);
+        let published = self.publish(now, to, event, Some(id), false);
+        let asked = published.iter().flat_map(|published| &published.asked);
+        let sockets = asked.filter_map(|index| self.key(*index)).collect();
         self.acks.expect_many(id, now.saturating_add(timeout), sockets);
         let ack = AckId { namespace: self.id.into(), id };
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
-            return Ok(ack);
         }
-        if let Some(packet) = self.publish(now, &addressees, event, Some(id), false) {
-            let namespace = self.id;
-            let reliability = Reliability::of_event(audience.is_volatile(), false);
-            out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
-        }
+        self.deliver(out, published, Reliability::of_event(audience.is_volatile(), false));
         Ok(ack)
     }
 
@@ -304,17 +274,42 @@ impl<D> Namespace<D> {
         self.sessions.apply(now, Change::End { index: socket.index, cause }).ended()
     }
 
+    /// An audience by names. An excepted socket of another namespace, or whose session has ended,
+    /// is not a recipient in any case.
+    pub(super) fn recipients<'a>(&self, audience: &'a Audience) -> Recipients<'a> {
+        let excepted = audience.excepted_sockets().filter(|socket| socket.namespace == self.id);
+        Recipients::of(audience, excepted.filter_map(|socket| Some(self.member(socket)?.id)))
+    }
+
     #[inline]
     fn publish(
         &mut self,
         now: Timestamp,
-        to: &Addressees,
+        to: Recipients<'_>,
         event: &socket::Event,
         ack: Option<u64>,
         is_logged: bool,
-    ) -> Option<Encoded> {
-        let (to, event) = (Cow::Borrowed(to), Cow::Borrowed(event));
+    ) -> Option<Published> {
+        let event = Cow::Borrowed(event);
         self.sessions.apply(now, Change::Publish { to, event, ack, is_logged }).published()
+    }
+
+    /// Sends an event to its recipients. Returns the number of those that are connected.
+    #[inline]
+    fn deliver(
+        &self,
+        out: &mut Outbox<D>,
+        published: Option<Published>,
+        reliability: Reliability,
+    ) -> usize {
+        let Some(Published { packet, links: to, .. }) = published else {
+            return 0;
+        };
+        let (namespace, count) = (self.id, to.len());
+        if count > 0 {
+            out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
+        }
+        count
     }
 
     fn take_ack_id(&mut self, now: Timestamp) -> u64 {
@@ -323,7 +318,7 @@ impl<D> Namespace<D> {
         id
     }
 
-    fn give_up_acks(
+    pub(super) fn give_up_acks(
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
@@ -353,7 +348,7 @@ impl<D> Namespace<D> {
         packet: Encoded,
         reliability: Reliability,
     ) -> HubOutput<D> {
-        let to = core::iter::once(to).collect();
+        let to = Links::from_buf([to]);
         HubOutput::Deliver(Delivery { namespace: self.id, packet, reliability, to })
     }
 }

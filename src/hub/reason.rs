@@ -150,6 +150,17 @@ pub(super) enum EndCause {
     Expired(ExpiryCause),
 }
 
+impl EndCause {
+    /// The application disconnects a session.
+    pub(super) fn by_server(is_connected: bool) -> Self {
+        if is_connected {
+            Self::Disconnected(DisconnectReason::ServerNamespaceDisconnect)
+        } else {
+            Self::Expired(ExpiryCause::Disconnected)
+        }
+    }
+}
+
 impl fmt::Display for ExpiryCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

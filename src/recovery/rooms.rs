@@ -56,6 +56,8 @@ pub(crate) struct Rooms {
     own: Vec<Option<Box<RoomLog>>>,
     /// Sessions that are alone in the room named after them, by id.
     alone: BTreeMap<SocketId, u32>,
+    /// The other sessions. There are few: other sessions have joined the room named after them.
+    shared: BTreeMap<SocketId, u32>,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +91,7 @@ impl Default for Rooms {
             names: BTreeMap::new(),
             own: Vec::new(),
             alone: BTreeMap::new(),
+            shared: BTreeMap::new(),
         }
     }
 }
@@ -154,19 +157,25 @@ impl Rooms {
         self.get(room).map_or(&[], |room| &room.parked)
     }
 
+    /// The index of the session with this id.
+    pub(crate) fn session(&self, id: &SocketId) -> Option<u32> {
+        self.alone.get(id).or_else(|| self.shared.get(id)).copied()
+    }
+
     /// A session begins. Returns the room that is named after it, if there is one already. Then the
     /// session must enter that room, too.
     pub(crate) fn open_own(&mut self, id: SocketId, socket: u32) -> Option<RoomId> {
         let shared = self.names.get(id.as_str()).copied();
-        if shared.is_none() {
-            self.alone.insert(id, socket);
-        }
+        let sessions = if shared.is_none() { &mut self.alone } else { &mut self.shared };
+        sessions.insert(id, socket);
         shared
     }
 
     /// Converts an own room to an ordinary room. The session that it belongs to must enter it.
     pub(crate) fn share_own(&mut self, id: SocketId) -> RoomId {
-        self.alone.remove(&id);
+        if let Some(socket) = self.alone.remove(&id) {
+            self.shared.insert(id, socket);
+        }
         self.find_or_create(id.as_str())
     }
 
@@ -178,6 +187,7 @@ impl Rooms {
     /// A session ends, so its own room does not exist any more.
     pub(crate) fn close_own(&mut self, id: SocketId, socket: u32) {
         self.alone.remove(&id);
+        self.shared.remove(&id);
         self.remove_own_log(socket);
     }
 

@@ -149,11 +149,8 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         close_connections: bool,
     ) -> Result<usize, EmitError> {
-        let sockets = self.hub.select(namespace, audience)?;
-        let ended = sockets
-            .into_iter()
-            .filter(|socket| self.hub.disconnect(self.now, *socket, close_connections))
-            .count();
+        let id = self.hub.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let ended = self.hub.disconnect_all(self.now, id, audience, close_connections);
         self.carry();
         Ok(ended)
     }
@@ -180,8 +177,13 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
-        let sockets = self.hub.select(namespace, audience)?;
-        Ok(sockets.into_iter().filter(|socket| self.join(*socket, room) == Ok(true)).count())
+        let (joined, refused) = self.hub.change_all(namespace, audience, |to| Change::JoinAll {
+            to,
+            room: Cow::Borrowed(room),
+        })?;
+        let total = &mut self.hub.totals.joins_refused;
+        *total = total.wrapping_add(refused as u64);
+        Ok(joined)
     }
 
     /// Removes all sockets of an audience from a room, parked sockets included. Returns how many
@@ -206,8 +208,11 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
-        let sockets = self.hub.select(namespace, audience)?;
-        Ok(sockets.into_iter().filter(|socket| self.leave(*socket, room)).count())
+        let (left, _) = self.hub.change_all(namespace, audience, |to| Change::LeaveAll {
+            to,
+            room: Cow::Borrowed(room),
+        })?;
+        Ok(left)
     }
 
     /// Returns the connected sockets of an audience.

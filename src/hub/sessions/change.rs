@@ -2,17 +2,22 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use super::{AnswerKey, Birth, Ended, Known, Waiting};
+use super::{AnswerKey, Birth, Ended, Known, Links, Recipients, Waiting};
 use crate::{
     hub::reason::EndCause,
     id::{ConnectionId, Generation},
-    recovery::Addressees,
     socket::{Args, Encoded, Event},
 };
 
 /// One change. It takes effect between two packets of the log, and contains everything that it
 /// depends on, also random values and counters from elsewhere. So the same changes at the same
 /// times produce the same sessions.
+///
+/// The changes with [`Recipients`] are *proposals*: they contain names only, and who is concerned is
+/// decided when they are made. So they can be made later, or in another process. The other changes
+/// concern one session of this process, and refer to it by its index. The caller has just looked it
+/// up, and makes the change at once: after the session has ended, another one can get the index.
+/// An index means nothing in another process, which knows a session by its ids.
 ///
 /// It borrows large values. [`Change::into_owned`] converts it to a value that borrows nothing.
 #[derive(Clone, Debug)]
@@ -44,12 +49,18 @@ pub(in crate::hub) enum Change<'a, D> {
     TakeAckId { id: u64 },
     /// The server emits an event, logged or not logged.
     Publish {
-        to: Cow<'a, Addressees>,
+        to: Recipients<'a>,
         event: Cow<'a, Event>,
         /// The id of the acknowledgement that the event asks for.
         ack: Option<u64>,
         is_logged: bool,
     },
+    /// All recipients join a room from the next packet on, unless a limit forbids it.
+    JoinAll { to: Recipients<'a>, room: Cow<'a, str> },
+    /// All recipients leave a room from the next packet on.
+    LeaveAll { to: Recipients<'a>, room: Cow<'a, str> },
+    /// The server disconnects all recipients.
+    EndAll { to: Recipients<'a> },
     /// The acknowledgement with this id is not awaited any more.
     SettleAck { id: u64 },
     /// Packets that are too old leave the log.
@@ -99,14 +110,38 @@ pub(in crate::hub) enum Effect<D> {
     Ended(Ended<D>),
     /// The old data.
     Replaced(D),
-    /// The packet to send to the addressees.
-    Published(Encoded),
+    /// An event was encoded.
+    Published(Published),
+    /// So many sessions were changed, and so many were not because of a limit.
+    Counted { changed: usize, refused: usize },
+    /// The remains of the sessions that have ended.
+    AllEnded(Vec<Disconnected<D>>),
     /// What the session knows of the event.
     Accepted(Known),
     /// A later attempt waits for the same answer.
     Answered(Waiting),
     /// The packets that answer a question.
     Told(Vec<Encoded>),
+}
+
+/// An event for its recipients.
+#[derive(Debug)]
+pub(in crate::hub) struct Published {
+    pub(in crate::hub) packet: Encoded,
+    /// Where to send it.
+    pub(in crate::hub) links: Links,
+    /// Indices of the connected sessions of an audience, if the event asks for an acknowledgement.
+    pub(in crate::hub) asked: Vec<u32>,
+}
+
+/// A session that was disconnected with others.
+#[derive(Debug)]
+pub(in crate::hub) struct Disconnected<D> {
+    pub(in crate::hub) index: u32,
+    pub(in crate::hub) generation: Generation,
+    /// The link that it had, and how many links it had had before.
+    pub(in crate::hub) link: Option<(ConnectionId, u32)>,
+    pub(in crate::hub) ended: Ended<D>,
 }
 
 impl<D> Change<'_, D> {
@@ -128,8 +163,15 @@ impl<D> Change<'_, D> {
             Self::SetData { index, data } => Change::SetData { index, data },
             Self::TakeAckId { id } => Change::TakeAckId { id },
             Self::Publish { to, event, ack, is_logged } => {
-                Change::Publish { to: owned(to), event: owned(event), ack, is_logged }
+                Change::Publish { to: to.into_owned(), event: owned(event), ack, is_logged }
             }
+            Self::JoinAll { to, room } => {
+                Change::JoinAll { to: to.into_owned(), room: owned(room) }
+            }
+            Self::LeaveAll { to, room } => {
+                Change::LeaveAll { to: to.into_owned(), room: owned(room) }
+            }
+            Self::EndAll { to } => Change::EndAll { to: to.into_owned() },
             Self::SettleAck { id } => Change::SettleAck { id },
             Self::ExpireLog => Change::ExpireLog,
             Self::Count { index } => Change::Count { index },
@@ -177,8 +219,17 @@ impl<D> Effect<D> {
         if let Self::Replaced(data) = self { Some(data) } else { None }
     }
 
-    pub(in crate::hub) fn published(self) -> Option<Encoded> {
-        if let Self::Published(packet) = self { Some(packet) } else { None }
+    pub(in crate::hub) fn published(self) -> Option<Published> {
+        if let Self::Published(published) = self { Some(published) } else { None }
+    }
+
+    /// The number of sessions that were changed, and that were not because of a limit.
+    pub(in crate::hub) fn counted(self) -> (usize, usize) {
+        if let Self::Counted { changed, refused } = self { (changed, refused) } else { (0, 0) }
+    }
+
+    pub(in crate::hub) fn all_ended(self) -> Vec<Disconnected<D>> {
+        if let Self::AllEnded(ended) = self { ended } else { Vec::new() }
     }
 
     pub(in crate::hub) fn accepted(self) -> Option<Known> {

@@ -1,8 +1,8 @@
 //! Emitting events: encoding, positions and ids of acknowledgements.
 
-use alloc::string::ToString as _;
+use alloc::{string::ToString as _, vec::Vec};
 
-use super::{Effect, Sessions};
+use super::{Effect, Links, Member, Published, Recipients, Sessions};
 use crate::{
     number::next_id,
     recovery::{Addressees, Offset},
@@ -11,10 +11,53 @@ use crate::{
 };
 
 impl<D> Sessions<D> {
+    /// Decides who receives an event, and encodes it for them. Has no effect if nobody receives it,
+    /// now or after a recovery.
+    #[expect(clippy::inline_always, reason = "a part of `Sessions::apply`, and for its reason")]
+    #[inline(always)]
+    pub(super) fn publish(
+        &mut self,
+        now: Timestamp,
+        to: &Recipients<'_>,
+        event: &Event,
+        ack: Option<u64>,
+        is_logged: bool,
+    ) -> Effect<D> {
+        let (addressees, links, asked) = match to {
+            Recipients::Session { id, index } => {
+                let Some(index) = self.locate(id, *index) else {
+                    return Effect::None;
+                };
+                let link = self.members.get(index as usize).and_then(Member::connection);
+                let links = link.map_or_else(Links::new, |link| Links::from_buf([link]));
+                (Self::addressed_to(index), links, Vec::new())
+            }
+            Recipients::Audience { .. } => {
+                let Some(addressees) = self.resolve(to) else {
+                    return Effect::None;
+                };
+                let (mut links, mut asked) =
+                    (Links::with_capacity(self.reach(&addressees)), Vec::new());
+                self.visit(&addressees, |occupant| {
+                    links.push(occupant.connection);
+                    if ack.is_some() {
+                        asked.push(occupant.socket);
+                    }
+                });
+                (addressees, links, asked)
+            }
+        };
+        if links.is_empty() && !is_logged {
+            return Effect::None;
+        }
+        let packet = self.encode(now, &addressees, event, ack, is_logged);
+        Effect::Published(Published { packet, links, asked })
+    }
+
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
     ///
     /// Only this function assigns positions to emissions.
-    pub(super) fn publish(
+    fn encode(
         &mut self,
         now: Timestamp,
         to: &Addressees,

@@ -65,7 +65,7 @@ impl<D> Default for Journal<D> {
 
 impl<D> Entry<D> {
     /// All values that [`Entry::kind`] can return.
-    pub(in crate::hub) const KINDS: [&'static str; 24] = [
+    pub(in crate::hub) const KINDS: [&'static str; 27] = [
         "Made",
         "Gone",
         "Open",
@@ -77,6 +77,9 @@ impl<D> Entry<D> {
         "SetData",
         "TakeAckId",
         "Publish",
+        "JoinAll",
+        "LeaveAll",
+        "EndAll",
         "SettleAck",
         "ExpireLog",
         "Count",
@@ -106,6 +109,9 @@ impl<D> Entry<D> {
             Change::SetData { .. } => "SetData",
             Change::TakeAckId { .. } => "TakeAckId",
             Change::Publish { .. } => "Publish",
+            Change::JoinAll { .. } => "JoinAll",
+            Change::LeaveAll { .. } => "LeaveAll",
+            Change::EndAll { .. } => "EndAll",
             Change::SettleAck { .. } => "SettleAck",
             Change::ExpireLog => "ExpireLog",
             Change::Count { .. } => "Count",

@@ -3,7 +3,7 @@
 use core::mem;
 
 use super::{
-    Effect, Member, Sessions,
+    Disconnected, Effect, Member, Recipients, Sessions,
     member::{Birth, Ended, Place},
 };
 use crate::{
@@ -98,6 +98,20 @@ impl<D> Sessions<D> {
     /// Ends a session permanently.
     pub(super) fn end(&mut self, index: u32, cause: EndCause) -> Effect<D> {
         Effect::of(self.take(index, cause), Effect::Ended)
+    }
+
+    /// Ends all sessions that are recipients, because the server disconnects them.
+    pub(super) fn end_all(&mut self, to: &Recipients<'_>) -> Effect<D> {
+        let selected = self.select(to).into_iter();
+        Effect::AllEnded(selected.filter_map(|index| self.disconnect(index)).collect())
+    }
+
+    fn disconnect(&mut self, index: u32) -> Option<Disconnected<D>> {
+        let member = self.members.get(index as usize)?;
+        let generation = member.generation;
+        let link = member.connection().map(|connection| (connection, member.attachment));
+        let ended = self.take(index, EndCause::by_server(link.is_some()))?;
+        Some(Disconnected { index, generation, link, ended })
     }
 
     fn take(&mut self, index: u32, cause: EndCause) -> Option<Ended<D>> {

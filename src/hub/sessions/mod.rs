@@ -14,10 +14,13 @@ mod hold;
 mod journal;
 mod life;
 mod member;
+#[cfg(test)]
+mod observe;
 mod occupancy;
 mod once;
 mod own;
 mod receipts;
+mod recipients;
 mod recover;
 mod select;
 mod snapshot;
@@ -33,9 +36,10 @@ use slab::Slab;
 pub(in crate::hub) use self::journal::{Entries, Entry, Journal};
 use self::{attempts::Attempts, hold::Claims, select::Marks};
 pub(in crate::hub) use self::{
-    change::{Change, Effect},
+    change::{Change, Disconnected, Effect, Published},
     member::{Birth, Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
+    recipients::{Links, Recipients},
     snapshot::{SessionsContext, SessionsSnapshot},
 };
 use super::room_names::RoomNames;
@@ -121,8 +125,11 @@ impl<D> Sessions<D> {
             Change::SetData { index, data } => self.set_data(index, data),
             Change::TakeAckId { id } => self.take_ack_id(id),
             Change::Publish { to, event, ack, is_logged } => {
-                Effect::Published(self.publish(now, &to, &event, ack, is_logged))
+                self.publish(now, &to, &event, ack, is_logged)
             }
+            Change::JoinAll { to, room } => self.join_all(&to, &room),
+            Change::LeaveAll { to, room } => self.leave_all(&to, &room),
+            Change::EndAll { to } => self.end_all(&to),
             Change::SettleAck { id } => self.settle_ack(id),
             Change::ExpireLog => self.expire_log(now),
             Change::Count { index } => self.count_received(index),

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Effect, Member, Sessions, member::Place};
+use super::{Effect, Member, Recipients, Sessions, member::Place};
 use crate::{hub::error::RoomError, recovery::RoomId};
 
 impl<D> Sessions<D> {
@@ -57,6 +57,26 @@ impl<D> Sessions<D> {
         self.set_slot(moved, room, membership.slot);
         self.forget_past(index);
         Effect::Done
+    }
+
+    /// Joins all recipients to a room, except those that may not join it.
+    pub(super) fn join_all(&mut self, to: &Recipients<'_>, room: &str) -> Effect<D> {
+        let (mut changed, mut refused) = (0, 0);
+        for index in self.select(to) {
+            match self.check_join(index, room) {
+                Ok(true) if self.join(index, room).is_done() => changed += 1,
+                Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. }) => refused += 1,
+                Ok(_) | Err(RoomError::UnknownSocket) => {}
+            }
+        }
+        Effect::Counted { changed, refused }
+    }
+
+    /// Removes all recipients from a room.
+    pub(super) fn leave_all(&mut self, to: &Recipients<'_>, room: &str) -> Effect<D> {
+        let selected = self.select(to).into_iter();
+        let changed = selected.filter(|index| self.leave(*index, room).is_done()).count();
+        Effect::Counted { changed, refused: 0 }
     }
 
     pub(super) fn memberships_limit(&self) -> usize {

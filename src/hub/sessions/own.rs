@@ -2,9 +2,17 @@
 //! [`Rooms`](crate::recovery::Rooms).
 
 use super::{Member, Sessions};
-use crate::recovery::{Occupant, RoomId};
+use crate::{
+    id::SocketId,
+    recovery::{Occupant, RoomId},
+};
 
 impl<D> Sessions<D> {
+    /// The index of the session with this id. `index` is where the caller has just found it.
+    pub(super) fn locate(&self, id: &SocketId, index: Option<u32>) -> Option<u32> {
+        index.or_else(|| self.log.rooms().session(id))
+    }
+
     /// The connected sessions in a room.
     pub(super) fn live(&self, room: RoomId) -> impl Iterator<Item = Occupant> {
         let alone = self.owner(room).and_then(|(socket, member)| {

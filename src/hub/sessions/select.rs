@@ -5,57 +5,57 @@ use core::mem;
 
 use smallvec::SmallVec;
 
-use super::Sessions;
+use super::{Recipients, Sessions};
 use crate::{
-    hub::audience::Audience,
     recovery::{Addressees, Occupant, RoomId},
     shrink,
 };
 
 impl<D> Sessions<D> {
-    /// The room ids of an audience; `None` if all its rooms are empty. `namespace` is the id of
-    /// this namespace.
-    pub(in crate::hub) fn resolve(
-        &self,
-        namespace: u32,
-        audience: &Audience,
-    ) -> Option<Addressees> {
+    /// The room ids of the recipients; `None` if all their rooms are empty.
+    pub(super) fn resolve(&self, to: &Recipients<'_>) -> Option<Addressees> {
+        let (rooms, except, except_sessions) = match to {
+            Recipients::Session { id, index } => {
+                return self.locate(id, *index).map(Self::addressed_to);
+            }
+            Recipients::Audience { rooms, except, except_sessions } => {
+                (rooms, except, except_sessions)
+            }
+        };
         let mut targets: SmallVec<[RoomId; 2]> =
-            audience.rooms().filter_map(|name| self.log.rooms().find(name)).collect();
-        if audience.rooms().next().is_none() {
+            rooms.iter().filter_map(|name| self.log.rooms().find(name)).collect();
+        if rooms.is_empty() {
             targets.push(RoomId::ALL);
         }
         targets.sort_unstable();
         targets.dedup();
         targets.retain(|room| self.is_inhabited(*room));
         let mut except: SmallVec<[RoomId; 2]> =
-            audience.excepted().filter_map(|name| self.log.rooms().find(name)).collect();
-        let excepted = audience.excepted_sockets().filter(|socket| socket.namespace == namespace);
-        let excepted =
-            excepted.filter(|socket| self.get(socket.index, socket.generation).is_some());
-        except.extend(excepted.map(|socket| RoomId::own(socket.index)));
+            except.iter().filter_map(|name| self.log.rooms().find(name)).collect();
+        let excepted = except_sessions.iter().filter_map(|id| self.locate(id, None));
+        except.extend(excepted.map(RoomId::own));
         except.sort_unstable();
         except.dedup();
         (!targets.is_empty()).then_some(Addressees { targets, except })
     }
 
     /// The address of a single session.
-    pub(in crate::hub) fn addressed_to(index: u32) -> Addressees {
+    pub(super) fn addressed_to(index: u32) -> Addressees {
         Addressees {
-            targets: core::iter::once(RoomId::own(index)).collect(),
+            targets: SmallVec::from_buf_and_len([RoomId::own(index), RoomId::ALL], 1),
             except: SmallVec::new(),
         }
     }
 
     /// An upper bound for the number of connected sessions that are addressed.
-    pub(in crate::hub) fn reach(&self, to: &Addressees) -> usize {
+    pub(super) fn reach(&self, to: &Addressees) -> usize {
         let rooms = self.log.rooms();
         let lives = to.targets.iter().map(|room| rooms.live(*room).len().max(1));
         lives.fold(0, usize::saturating_add).min(self.members.len())
     }
 
     /// Calls `visit` for each addressed session that is connected, once.
-    pub(in crate::hub) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
+    pub(super) fn visit(&mut self, to: &Addressees, mut visit: impl FnMut(Occupant)) {
         if let ([room], []) = (&*to.targets, &*to.except) {
             return self.live(*room).for_each(visit);
         }
@@ -76,8 +76,12 @@ impl<D> Sessions<D> {
         self.marks = marks;
     }
 
-    /// The addressed sessions, parked sessions included, each once.
-    pub(in crate::hub) fn select(&mut self, to: &Addressees) -> Vec<u32> {
+    /// The recipients, parked sessions included, each once.
+    pub(in crate::hub) fn select(&mut self, to: &Recipients<'_>) -> Vec<u32> {
+        self.resolve(to).map_or_else(Vec::new, |to| self.select_addressed(&to))
+    }
+
+    fn select_addressed(&mut self, to: &Addressees) -> Vec<u32> {
         let mut marks = self.start_marks();
         let rooms = self.log.rooms();
         let count = |room| rooms.live(room).len().saturating_add(rooms.parked(room).len());
