@@ -28,7 +28,8 @@ pub struct Stats {
     pub sockets: usize,
     /// Parked sessions.
     pub parked_sessions: usize,
-    /// CONNECTs that are not answered yet: the application decides, or they queue.
+    /// CONNECTs that are not answered yet: the application decides, or they queue, or their sessions
+    /// are looked up elsewhere.
     pub connects_waiting: usize,
     /// Queued recoveries, including those whose client has gone meanwhile.
     pub recoveries_queued: usize,
@@ -70,6 +71,9 @@ pub struct Totals {
     pub taken_over: u64,
     /// Recoveries that had to queue.
     pub paced: u64,
+    /// Sessions that were looked up elsewhere:
+    /// [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout).
+    pub lookups: u64,
     /// Packets replayed.
     pub replayed: u64,
     /// Recoveries refused, by reason.
@@ -239,6 +243,8 @@ pub struct ConnectRefusals {
 pub struct Refusals {
     /// [`RecoveryRefusal::Unknown`].
     pub unknown: u64,
+    /// [`RecoveryRefusal::Unanswered`].
+    pub unanswered: u64,
     /// [`RecoveryRefusal::OtherNamespace`].
     pub other_namespace: u64,
     /// [`RecoveryRefusal::Expired`].
@@ -261,6 +267,7 @@ impl Refusals {
     pub(crate) fn count(&mut self, refusal: RecoveryRefusal) {
         let counter = match refusal {
             RecoveryRefusal::Unknown => &mut self.unknown,
+            RecoveryRefusal::Unanswered => &mut self.unanswered,
             RecoveryRefusal::OtherNamespace => &mut self.other_namespace,
             RecoveryRefusal::Expired => &mut self.expired,
             RecoveryRefusal::Gap => &mut self.gap,

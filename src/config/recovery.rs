@@ -43,6 +43,13 @@ pub struct RecoveryConfig {
     /// which official clients ignore. Default false: the answer is then identical to that of the
     /// reference.
     pub count_events: bool,
+    /// How long a client waits while the session that it claims, and that this server does not
+    /// know, is looked up elsewhere:
+    /// [`LookupRequested`](crate::hub::ServerEvent::LookupRequested). Then its recovery is refused
+    /// ([`Unanswered`](crate::recovery::RecoveryRefusal::Unanswered)), and the client gets a new
+    /// session. 1 second is a good value. Default `None`: this server knows all sessions, and nothing
+    /// is looked up.
+    pub lookup_timeout: Option<Duration>,
     /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
     pub buffer_packets: usize,
     /// Bytes of packets kept in the log of a namespace. Default 64 MiB. The oldest are evicted.
@@ -90,6 +97,7 @@ impl Default for RecoveryConfig {
             replay_order: ReplayOrder::AfterConnect,
             replay_ack_events: false,
             count_events: false,
+            lookup_timeout: None,
             buffer_packets: 100_000,
             buffer_bytes: 64 << 20,
             parked_sessions: 100_000,
@@ -109,6 +117,7 @@ setters! {
         replay_order: ReplayOrder,
         replay_ack_events: bool,
         count_events: bool,
+        lookup_timeout: Option<Duration>,
         buffer_packets: usize,
         buffer_bytes: usize,
         parked_sessions: usize,
@@ -128,6 +137,7 @@ impl RecoveryConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         check(&[
             ("recovery.max_disconnection", !self.max_disconnection.is_zero()),
+            ("recovery.lookup_timeout", self.lookup_timeout != Some(Duration::ZERO)),
             ("recovery.buffer_packets", self.buffer_packets > 0),
             ("recovery.buffer_bytes", self.buffer_bytes > 0),
             ("recovery.parked_sessions", self.parked_sessions > 0),

@@ -8,6 +8,7 @@ use alloc::{
 use super::{
     Hub,
     claim::Claim,
+    elsewhere::Lookup,
     event::ServerEvent,
     message::{Attached, ConnectSerial, Reply, ReplyKind},
     output::HubOutput,
@@ -38,6 +39,8 @@ pub(super) struct Connects {
     pub(super) released: Vec<Held>,
     /// Claims that wait for the application, by the time until which their sessions are held.
     pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
+    /// Claims that are looked up elsewhere, by the time until which they wait for the answer.
+    lookups: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
 pub(super) struct Waiting {
@@ -47,6 +50,8 @@ pub(super) struct Waiting {
     /// The session that the client claims, as looked up when the request arrived.
     pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
     is_held: bool,
+    /// The claim, while it is looked up elsewhere.
+    lookup: Option<Lookup>,
 }
 
 impl Waiting {
@@ -76,6 +81,7 @@ impl Connects {
             turns: Turns::new(config),
             released: Vec::new(),
             overdue: BTreeSet::new(),
+            lookups: BTreeSet::new(),
         }
     }
 
@@ -96,14 +102,49 @@ impl Connects {
         self.get(request)?.held()
     }
 
-    /// When the next held session is released because the application has not answered its claim.
+    /// When the next held session is released because the application has not answered its claim,
+    /// or the next lookup ends because nobody has answered it.
     pub(super) fn overdue_at(&self) -> Timestamp {
-        self.overdue.first().map_or(Timestamp::NEVER, |(until, _)| *until)
+        first(&self.overdue).min(first(&self.lookups))
     }
 
     /// Removes and returns a claim that the application has not answered in time.
     pub(super) fn pop_overdue(&mut self, now: Timestamp) -> Option<(Timestamp, ConnectRequest)> {
-        if self.overdue_at() <= now { self.overdue.pop_first() } else { None }
+        if first(&self.overdue) <= now { self.overdue.pop_first() } else { None }
+    }
+
+    /// Starts the time of the lookup of a request. Returns the lookup.
+    pub(super) fn begin_lookup(&mut self, request: ConnectRequest) -> Option<&Lookup> {
+        let lookup = self.get(request)?.lookup.as_ref()?;
+        self.lookups.insert((lookup.until, request));
+        self.get(request)?.lookup.as_ref()
+    }
+
+    /// Removes and returns a claim whose lookup was not answered in time.
+    pub(super) fn pop_overdue_lookup(&mut self, now: Timestamp) -> Option<ConnectRequest> {
+        let overdue = if first(&self.lookups) <= now { self.lookups.pop_first() } else { None };
+        overdue.map(|(_, request)| request)
+    }
+
+    /// Ends the lookup of a request, and returns it.
+    pub(super) fn take_lookup(&mut self, request: ConnectRequest) -> Option<Lookup> {
+        let lookup = self.get_mut(request)?.lookup.take()?;
+        self.lookups.remove(&(lookup.until, request));
+        Some(lookup)
+    }
+
+    /// Sets the session of a claim that was looked up. Returns whether the client had sent an
+    /// earlier CONNECT that was not answered.
+    pub(super) fn set_claimed(
+        &mut self,
+        request: ConnectRequest,
+        claimed: Result<Held, RecoveryRefusal>,
+    ) -> bool {
+        let Some(waiting) = self.get_mut(request) else {
+            return false;
+        };
+        waiting.claimed = Some(claimed);
+        waiting.asked.former.is_some()
     }
 
     /// Stops holding a session for a request. Returns the session that was held.
@@ -131,6 +172,10 @@ impl Connects {
         let waiting = self.waiting.get(&(request.connection, request.namespace))?;
         (waiting.serial == request.serial).then_some(waiting)
     }
+}
+
+fn first(moments: &BTreeSet<(Timestamp, ConnectRequest)>) -> Timestamp {
+    moments.first().map_or(Timestamp::NEVER, |(until, _)| *until)
 }
 
 impl<D: Default> Hub<D> {
@@ -174,10 +219,11 @@ impl<D: Default> Hub<D> {
             self.settle(namespace);
             return;
         }
-        let claimed = claim.map(|claim| self.find(now, namespace, &claim));
+        let (claimed, lookup) = self.find_or_look_up(now, namespace, claim);
+        let is_looked_up = lookup.is_some();
         let serial = self.connects.next_serial;
         self.connects.next_serial = serial.wrapping_add(1);
-        let waiting = Waiting { serial, asked, auth, claimed, is_held: true };
+        let waiting = Waiting { serial, asked, auth, claimed, is_held: true, lookup };
         let held = waiting.held();
         let request = ConnectRequest { connection: from, namespace, serial };
         let former = self.connects.waiting.insert((from, namespace), waiting);
@@ -185,11 +231,15 @@ impl<D: Default> Hub<D> {
         // place.
         let is_queued = held.is_some_and(|held| self.queue(request, held, asked.former.is_some()));
         if let Some(former) = former {
-            self.release(ConnectRequest { serial: former.serial, ..request }, former.held());
+            self.release_waiting(ConnectRequest { serial: former.serial, ..request }, &former);
         } else if let Some(namespace) = self.namespaces.get_mut(&namespace) {
             namespace.waiting += 1;
         }
-        if is_queued { self.serve_newest(now, request) } else { self.proceed(request) }
+        match is_queued {
+            _ if is_looked_up => self.begin_lookup(request),
+            true => self.serve_newest(now, request),
+            false => self.proceed(request),
+        }
     }
 
     /// Whether a connection may have one more waiting CONNECT with this `auth`, given the total
@@ -335,7 +385,15 @@ impl<D: Default> Hub<D> {
             namespace.waiting = namespace.waiting.saturating_sub(1);
         }
         let waiting = self.connects.waiting.remove(&(request.connection, request.namespace))?;
-        self.release(request, waiting.held());
+        self.release_waiting(request, &waiting);
         Some(waiting)
+    }
+
+    /// Gives up what was kept for a request that no longer waits.
+    fn release_waiting(&mut self, request: ConnectRequest, waiting: &Waiting) {
+        if let Some(Lookup { until, .. }) = &waiting.lookup {
+            self.connects.lookups.remove(&(*until, request));
+        }
+        self.release(request, waiting.held());
     }
 }

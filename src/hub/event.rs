@@ -1,11 +1,11 @@
 //! Events for the application.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause, RoomNames};
 use crate::{
     engine::CloseReason,
-    id::{AckId, ConnectionId, SocketId, SocketKey, WireId},
+    id::{AckId, ConnectionId, RecoveryKey, SocketId, SocketKey, WireId},
     recovery::RecoveryOutcome,
     socket::{self, Args, Json, NamespaceName},
 };
@@ -62,6 +62,25 @@ pub enum ServerEvent<D> {
         auth: Json,
         /// The session that would be recovered if the request were accepted now.
         recoverable: Option<SocketKey>,
+    },
+    /// A client claims a session that this server does not know. Only with
+    /// [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout). Look the session up elsewhere, and
+    /// answer with [`At::end_lookup`](crate::hub::At::end_lookup). Until then, but for
+    /// `lookup_timeout` at most, the client waits.
+    ///
+    /// The client may go, or send a new CONNECT. The answer then has no effect.
+    LookupRequested {
+        /// Identifies the request in the answer.
+        request: ConnectRequest,
+        /// The connection that the client is on.
+        connection: ConnectionId,
+        /// The namespace that the client asks to join.
+        namespace: NamespaceName,
+        /// The private id of the session, as the client presents it: 20 characters, not checked.
+        key: RecoveryKey,
+        /// The offset that the client presents: at most 64 bytes, not checked. `None` if it has
+        /// processed nothing.
+        offset: Option<Box<str>>,
     },
     /// A client has joined a namespace.
     Connected {

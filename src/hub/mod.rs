@@ -31,6 +31,7 @@ mod at;
 mod audience;
 mod claim;
 mod connect;
+mod elsewhere;
 mod ends;
 mod error;
 mod event;
@@ -257,6 +258,7 @@ impl<D: Default> Hub<D> {
         let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
         if may_judge {
             self.release_overdue(now);
+            self.end_overdue_lookups(now);
         }
         while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {

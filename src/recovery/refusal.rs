@@ -14,6 +14,11 @@ pub enum RecoveryRefusal {
     /// without a [`Snapshot`](crate::hub::Snapshot), or the id was made up.
     #[error("no session with this private id is known")]
     Unknown,
+    /// No session with this private id is known here, and nobody has said in time whether it is
+    /// known elsewhere: within [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout), and before
+    /// the application accepted the client.
+    #[error("no session with this private id is known here, and nobody has answered for others")]
+    Unanswered,
     /// The session belongs to another namespace.
     #[error("the session belongs to another namespace")]
     OtherNamespace,

@@ -3,6 +3,7 @@
 mod claim_queue;
 mod exact;
 mod former_links;
+mod lookup;
 mod model;
 mod poison;
 #[path = "../support/random.rs"]

@@ -12,7 +12,7 @@ use socketio_proto::{
     socket,
 };
 
-use crate::support::{World, broadcast, claim_packet, get, recovery_config};
+use crate::support::{Session, World, broadcast, claim_packet, get, recovery_config};
 
 /// What the counters of several servers came to.
 #[derive(Default)]
@@ -81,6 +81,7 @@ fn every_counter_is_driven() {
     refused_recoveries(&mut sum);
     claims_out_of_order(&mut sum);
     refused_replays(&mut sum);
+    lookups(&mut sum);
     ends_of_sessions(&mut sum);
     emissions(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
@@ -285,7 +286,8 @@ fn refused_recoveries(sum: &mut Sum) {
     // The clock has jumped, so those of the others are over as well.
     for (path, count) in leaves(&world.server.stats()) {
         if let Some(reason) = path.strip_prefix("refused.") {
-            let is_elsewhere = ["superseded", "same_connection", "poison_event"].contains(&reason);
+            let is_elsewhere =
+                ["superseded", "same_connection", "poison_event", "unanswered"].contains(&reason);
             assert_eq!(count, u64::from(!is_elsewhere), "{reason}");
         }
         *sum.0.entry(path).or_default() += count;
@@ -322,6 +324,16 @@ fn claims_out_of_order(sum: &mut Sum) {
             ("sessions_replaced", 1),
         ],
     );
+}
+
+/// Nobody says whether the session is elsewhere.
+fn lookups(sum: &mut Sum) {
+    let mut world = world(|_, recovery| recovery.lookup_timeout = Some(Duration::from_secs(1)));
+    let session = Session { sid: String::new(), pid: "abcdefghijklmnopqrst".into() };
+    let client = world.open();
+    world.send(client, &claim_packet(&session, None));
+    world.advance(Duration::from_secs(1));
+    sum.expect(&world, &[("lookups", 1), ("refused.unanswered", 1)]);
 }
 
 /// A client closes its WebSocket at the one replay that it may refuse.

@@ -6,6 +6,7 @@ use super::At;
 use crate::{
     hub::{ConnectRequest, NamespaceError, Rejection, RestoreError, Snapshot},
     id::SocketKey,
+    recovery::RecoveryRefusal,
 };
 
 impl<D: Default> At<'_, D> {
@@ -102,6 +103,34 @@ impl<D: Default> At<'_, D> {
         let is_answered = self.hub.reject(self.now, request, rejection);
         self.carry();
         is_answered
+    }
+
+    /// Ends the lookup of a session that was asked for with
+    /// [`ServerEvent::LookupRequested`](crate::hub::ServerEvent::LookupRequested). Returns false if
+    /// the client no longer waits for it: it is gone, or has sent a new CONNECT, or the lookup has
+    /// timed out, or the request was accepted or rejected meanwhile.
+    ///
+    /// The session is looked up here once more. If it is here now, for example because a snapshot
+    /// was [restored](Self::restore) meanwhile, the claim continues as if the session had been here
+    /// when it arrived: it may queue, and the application may be asked. Otherwise the claim is
+    /// refused with the reason `otherwise`.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::recovery::RecoveryRefusal;
+    /// use socketio_proto::server::{Server, ServerEvent};
+    ///
+    /// fn handle(server: &mut Server, now: Timestamp, event: ServerEvent<()>) {
+    ///     if let ServerEvent::LookupRequested { request, .. } = event {
+    ///         // Nobody else has it.
+    ///         server.at(now).end_lookup(request, RecoveryRefusal::Unknown);
+    ///     }
+    /// }
+    /// ```
+    pub fn end_lookup(&mut self, request: ConnectRequest, otherwise: RecoveryRefusal) -> bool {
+        let is_waiting = self.hub.end_lookup(self.now, request, otherwise);
+        self.carry();
+        is_waiting
     }
 
     /// Restores the sessions of an earlier process. Returns the sessions that now wait for their

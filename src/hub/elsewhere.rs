@@ -1,0 +1,131 @@
+//! Claims of sessions that this hub does not know, and that the embedder looks up elsewhere: in the
+//! store or at the other nodes of a cluster.
+//!
+//! ```text
+//!                    known here
+//!   CONNECT ──────────────────────────────────────────────► as any claim
+//!      │ not known here                                        ▲
+//!      ▼              answered, or lookup_timeout              │
+//!   looked up elsewhere ────────────► looked up here once more ┘
+//!      │
+//!      ▼ client gone, new CONNECT, application has answered
+//!     over
+//! ```
+//!
+//! Nothing is held while a session is looked up elsewhere. So it does not matter when the client
+//! goes: the session stays where it is.
+
+use super::{
+    Hub, claim::Claim, event::ServerEvent, output::HubOutput, pacing::Held, request::ConnectRequest,
+};
+use crate::{id::RecoveryKey, recovery::RecoveryRefusal, stats::increment, time::Timestamp};
+
+/// A claim that is looked up elsewhere.
+pub(super) struct Lookup {
+    pub(super) claim: Claim,
+    /// When it ends without an answer.
+    pub(super) until: Timestamp,
+}
+
+/// The maximum length of an offset with which a session is looked up. Every offset that a server
+/// assigns is shorter.
+const OFFSET_LEN_MAX: usize = 64;
+
+impl<D: Default> Hub<D> {
+    /// The session that a CONNECT claims, or how to look it up elsewhere. Until that has ended, the
+    /// claim counts as refused.
+    pub(super) fn find_or_look_up(
+        &self,
+        now: Timestamp,
+        namespace: u32,
+        claim: Option<Claim>,
+    ) -> (Option<Result<Held, RecoveryRefusal>>, Option<Lookup>) {
+        let Some(claim) = claim else {
+            return (None, None);
+        };
+        let found = self.find(now, namespace, &claim);
+        let is_unknown = matches!(found, Err(RecoveryRefusal::Unknown));
+        match self.lookup(now, claim).filter(|_| is_unknown) {
+            Some(lookup) => (Some(Err(RecoveryRefusal::Unanswered)), Some(lookup)),
+            None => (Some(found), None),
+        }
+    }
+
+    /// The lookup of a claim. `None` if this is off, or if no server has assigned such an id or such
+    /// an offset.
+    fn lookup(&self, now: Timestamp, claim: Claim) -> Option<Lookup> {
+        let timeout = self.config.recovery.as_ref()?.lookup_timeout?;
+        claim.key.as_deref().and_then(RecoveryKey::parse)?;
+        let offset = claim.offset().ok()?;
+        if offset.is_some_and(|offset| offset.len() > OFFSET_LEN_MAX) {
+            return None;
+        }
+        Some(Lookup { claim, until: now.saturating_add(timeout) })
+    }
+
+    /// Asks the embedder to look up the session of a waiting request.
+    pub(super) fn begin_lookup(&mut self, request: ConnectRequest) {
+        let namespace = self.namespaces.get(&request.namespace);
+        let lookup = self.connects.begin_lookup(request);
+        let (Some(namespace), Some(Lookup { claim, .. })) = (namespace, lookup) else {
+            return;
+        };
+        let Some(key) = claim.key.as_deref().and_then(RecoveryKey::parse) else {
+            return;
+        };
+        increment(&mut self.totals.lookups);
+        self.out.push_back(HubOutput::Event(ServerEvent::LookupRequested {
+            request,
+            connection: request.connection,
+            namespace: namespace.sessions.name().clone(),
+            key,
+            offset: claim.offset().ok().flatten().map(Into::into),
+        }));
+    }
+
+    /// See [`At::end_lookup`](super::At::end_lookup).
+    pub(super) fn end_lookup(
+        &mut self,
+        now: Timestamp,
+        request: ConnectRequest,
+        otherwise: RecoveryRefusal,
+    ) -> bool {
+        let now = self.advance(now);
+        let is_waiting = self.go_on(now, request, otherwise);
+        self.end_released(now);
+        is_waiting
+    }
+
+    /// Ends the lookups that were not answered in time.
+    pub(super) fn end_overdue_lookups(&mut self, now: Timestamp) {
+        while let Some(request) = self.connects.pop_overdue_lookup(now) {
+            self.go_on(now, request, RecoveryRefusal::Unanswered);
+        }
+        self.end_released(now);
+    }
+
+    /// Continues with a claim that was looked up elsewhere. The session may be here by now.
+    fn go_on(
+        &mut self,
+        now: Timestamp,
+        request: ConnectRequest,
+        otherwise: RecoveryRefusal,
+    ) -> bool {
+        let Some(Lookup { claim, .. }) = self.connects.take_lookup(request) else {
+            return false;
+        };
+        let found = match self.find(now, request.namespace, &claim) {
+            Err(RecoveryRefusal::Unknown) => Err(otherwise),
+            found => found,
+        };
+        let is_anew = self.connects.set_claimed(request, found);
+        let held = self.connects.held(request);
+        let is_queued = held.is_some_and(|held| self.queue(request, held, is_anew));
+        if is_queued {
+            self.serve_newest(now, request);
+        } else {
+            self.proceed(request);
+        }
+        true
+    }
+}
