@@ -10,7 +10,7 @@ use socketio_proto::{
     socket::EncodeError,
 };
 
-use crate::support::{Client, World, counting_entropy, event, numbers};
+use crate::support::{Client, World, counting_config, counting_entropy, event, numbers};
 
 /// Four clients in the main namespace: the first two in room `a`, the second and third in `b`.
 fn world() -> (World, [Client; 4], [SocketKey; 4]) {
@@ -171,4 +171,45 @@ fn a_hub_has_the_same_verbs() {
     assert_eq!(hub.at(now).to("a").emit("hello", &()), Ok(Reach::default()));
     assert_eq!(hub.at(Timestamp::ZERO).now(), now, "time does not go back");
     assert!(hub.poll_output().is_none());
+}
+
+/// A handler for several namespaces needs no look-up, whether the link reports the event or, for a
+/// client that counts its events, the hub.
+#[test]
+fn events_and_acknowledgements_name_their_namespace() {
+    let mut world = World::new(counting_config());
+    let (now, second) = (world.now, Duration::from_secs(1));
+    world.server.at(now).add_namespace("/admin").unwrap();
+    let (client, _) = world.connect();
+    world.connected();
+    world.send(client, "40/admin,");
+    let (admin, _) = world.connected();
+    world.send(client, r#"42/admin,["by the link"]"#);
+    world.send(client, "43/admin,[]");
+    world.send(client, r#"42/admin,["by the hub"]"#);
+    world.send(client, r#"42["elsewhere"]"#);
+    world.server.at(now).socket(admin).emit_with_ack("answered", &(), second).unwrap();
+    world.server.at(now).socket(admin).emit_with_ack("ignored", &(), second).unwrap();
+    world.server.at(now).of("/admin").emit_with_ack("to everyone", &(), second).unwrap();
+    world.drain();
+    let answered = world.texts(client).into_iter().find(|text| text.contains("answered")).unwrap();
+    let id = answered.trim_start_matches("42/admin,").split('[').next().unwrap();
+    world.send(client, &format!("43/admin,{id}[]"));
+    world.advance(Duration::from_secs(2));
+    let named = world.pick(|event| match event {
+        ServerEvent::Received { namespace, event, .. } => {
+            Some((event.name().to_owned(), namespace.to_string()))
+        }
+        ServerEvent::Acked { namespace, .. } => Some(("acked".into(), namespace.to_string())),
+        ServerEvent::AckFailed { namespace, .. } => Some(("failed".into(), namespace.to_string())),
+        ServerEvent::BroadcastAcked { namespace, .. } => {
+            Some(("broadcast".into(), namespace.to_string()))
+        }
+        _ => None,
+    });
+    let named: Vec<_> = named.iter().map(|(what, name)| (what.as_str(), name.as_str())).collect();
+    let admin = ["by the link", "by the hub"].map(|what| (what, "/admin"));
+    assert_eq!(named[..2], admin);
+    assert_eq!(named[2], ("elsewhere", "/"));
+    assert_eq!(named[3..], ["acked", "failed", "broadcast"].map(|what| (what, "/admin")));
 }
