@@ -89,6 +89,7 @@
 
 mod client;
 mod close_code;
+mod closing;
 mod cors;
 mod deadlines;
 mod error;
@@ -106,6 +107,7 @@ mod response;
 mod sending;
 mod server;
 mod state;
+mod status;
 mod upgrade;
 mod verify;
 mod websocket;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    CloseReason, EngineEvent, EngineInput, EngineOutput, EnginePacket, Frame, Open, Response,
-    Transport,
+    EngineEvent, EngineInput, EngineOutput, EnginePacket, Frame, Open, Response, Transport,
     fifo::{Fifo, Rare},
     heartbeat::Heartbeat,
     queue::{Account, SendQueue},
@@ -53,7 +52,7 @@ pub struct ServerConnection {
 
 /// The part that queueing a packet does not touch.
 pub(super) struct Rest {
-    id: EngineId,
+    pub(super) id: EngineId,
     /// The rate of what the peer sends.
     pub(super) intake: Bucket,
     /// The latest moment seen.
@@ -133,68 +132,6 @@ impl ServerConnection {
         self.handle_timeout(lateness);
     }
 
-    /// Closes the session as soon as the peer has taken what is queued for it, or after
-    /// `close_timeout`. From now on nothing more is sent or received.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// session.send(Payload::Text("goodbye".into()))?;
-    /// session.close(now, CloseReason::ForcedClose);
-    /// let outputs: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
-    /// let reason = CloseReason::ForcedClose;
-    /// assert_eq!(outputs[0], EngineOutput::Event(EngineEvent::Closed { reason }));
-    /// assert_eq!(outputs[1], EngineOutput::Send { wire, frame: Frame::Text("4goodbye".into()) });
-    /// assert_eq!(outputs[2], EngineOutput::Close { wire, code: None });
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
-        let now = self.advance(now);
-        if !self.is_open() {
-            return;
-        }
-        let waits = match self.transport() {
-            // Even if nothing is queued, the peer must get a close packet.
-            Transport::Polling => !self.state.has_get(),
-            // A WebSocket that is not paused has taken everything.
-            Transport::WebSocket => {
-                self.state.writable_websocket().is_none() && !self.queue.is_empty()
-            }
-        };
-        if !waits {
-            self.end(reason);
-            return;
-        }
-        self.state.begin_close(now.saturating_add(self.config.close_timeout), reason);
-    }
-
-    /// Closes the session at once. Packets that the peer has not taken are dropped. A WebSocket
-    /// that is not paused has taken everything.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// session.abort(CloseReason::ServerShutdown);
-    /// assert!(session.is_closed());
-    /// assert_eq!(session.send(Payload::Text("late".into())), Err(SendError::Closed));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn abort(&mut self, reason: CloseReason) {
-        self.end(reason);
-    }
-
     /// Holds frames back, because the current WebSocket does not take any. For any other wire this
     /// does nothing.
     ///
@@ -266,59 +203,6 @@ impl ServerConnection {
         frames || !self.wires.is_empty() || self.state.has_last_close()
     }
 
-    /// Returns the id of the session.
-    pub fn id(&self) -> EngineId {
-        self.rest.id
-    }
-
-    /// Returns the current transport, or the last one after the end.
-    pub fn transport(&self) -> Transport {
-        self.state.transport()
-    }
-
-    /// Returns the bytes of packets that wait to be sent or polled.
-    pub fn queued_bytes(&self) -> usize {
-        self.queue.bytes()
-    }
-
-    /// Returns the number of packets that wait to be sent or polled.
-    pub fn queued_packets(&self) -> usize {
-        self.queue.packets()
-    }
-
-    /// Returns whether the peer can take a packet right now: over WebSocket unless it is paused,
-    /// over polling while a GET waits. Volatile packets are dropped otherwise.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::engine::*;
-    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
-    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").ok_or("not an id")?;
-    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
-    /// # let config = Arc::new(ServerConfig::new());
-    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
-    /// # session.poll_output();
-    /// assert!(session.is_writable());
-    /// session.pause(wire);
-    /// assert!(!session.is_writable());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn is_writable(&self) -> bool {
-        // If a GET waits, the queue is empty.
-        self.is_open() && (self.state.writable_websocket().is_some() || self.state.has_get())
-    }
-
-    /// Returns whether packets can be sent and are received: the session is neither closing nor
-    /// closed.
-    pub fn is_open(&self) -> bool {
-        self.state.is_open()
-    }
-
-    /// Returns whether the session has ended. There may still be output.
-    pub fn is_closed(&self) -> bool {
-        self.state.is_ended()
-    }
-
     /// Answers the waiting GET if there are packets for it. It is called whenever there may be
     /// some, so that the grouping of packets does not depend on when outputs are polled.
     #[inline]
@@ -350,55 +234,10 @@ impl ServerConnection {
         }
     }
 
-    /// Ends the session, unless it has ended already, and finishes its wires.
-    pub(super) fn end(&mut self, reason: CloseReason) {
-        let Some(released) = self.state.end(reason) else {
-            return;
-        };
-        if !released.flush {
-            self.queue.clear();
-        }
-        if let Some(wire) = released.get {
-            // A close packet of the peer is not answered with another one.
-            let by_peer = reason == CloseReason::TransportClose;
-            let packet = if by_peer { EnginePacket::Noop } else { EnginePacket::Close };
-            self.respond(wire, Response::packets(encoded(&packet)));
-        }
-        for wire in [released.post, released.probe].into_iter().flatten() {
-            self.finish(wire, None);
-        }
-        self.emit(EngineEvent::Closed { reason });
-    }
-
     /// Updates the time, which never runs backwards.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.rest.now = self.rest.now.max(now);
         self.rest.now
-    }
-
-    /// Whether the peer has closed the session on purpose: with a close packet, or with a close
-    /// frame on its WebSocket. A lost network does neither.
-    pub(crate) fn is_left(&self) -> bool {
-        self.state.is_left()
-    }
-
-    /// The position that the next queued packet will get.
-    pub(crate) fn queue_end(&self) -> u64 {
-        self.queue.end()
-    }
-
-    /// Whether the packet at a position has left the queue. Before that, the peer cannot have seen
-    /// it.
-    pub(crate) fn has_left(&self, position: u64) -> bool {
-        self.queue.has_left(position)
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.rest.now
-    }
-
-    pub(crate) fn config(&self) -> &ServerConfig {
-        &self.config
     }
 
     pub(super) fn emit(&mut self, event: EngineEvent) {
@@ -447,6 +286,7 @@ pub(super) fn encoded(packet: &EnginePacket) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::CloseReason;
 
     #[test]
     fn events_and_wires_are_polled_apart() {

@@ -15,6 +15,8 @@
 //! | Open | any | [`State::begin_close`] | Closing |
 //! | Open, Closing | any | [`State::end`] | Ended |
 
+mod queries;
+
 use alloc::boxed::Box;
 
 use super::{
@@ -241,13 +243,6 @@ impl State {
         }
     }
 
-    pub(super) fn is_left(&self) -> bool {
-        match &self.carrier {
-            Carrier::Polling(polling) => polling.left,
-            Carrier::WebSocket { left, .. } => *left,
-        }
-    }
-
     pub(super) fn begin_close(&mut self, deadline: Timestamp, reason: CloseReason) {
         if matches!(self.life, Life::Open) {
             let closing = Over::Closing(Closing { deadline, reason });
@@ -311,83 +306,6 @@ impl State {
                 polling.probe.as_mut().is_some_and(|probe| probe.take_noop(now))
             }
             Carrier::WebSocket { .. } => false,
-        }
-    }
-
-    pub(super) fn probe(&self) -> Option<&Probe> {
-        match &self.carrier {
-            Carrier::Polling(polling) => polling.probe.as_ref(),
-            Carrier::WebSocket { .. } => None,
-        }
-    }
-
-    pub(super) fn transport(&self) -> Transport {
-        match self.carrier {
-            Carrier::Polling(_) => Transport::Polling,
-            Carrier::WebSocket { .. } => Transport::WebSocket,
-        }
-    }
-
-    /// Whether frames on this wire belong to the session.
-    pub(super) fn is_websocket(&self, target: WireId) -> bool {
-        match self.carrier {
-            Carrier::WebSocket { wire, lost, .. } => !self.is_ended() && !lost && wire == target,
-            Carrier::Polling(_) => false,
-        }
-    }
-
-    pub(super) fn has_get(&self) -> bool {
-        matches!(&self.carrier, Carrier::Polling(polling) if polling.get.is_some())
-    }
-
-    /// The moment from which on the client of a polling session could have sent a GET. `None` while
-    /// one waits, and on a WebSocket.
-    pub(super) fn idle_since(&self) -> Option<Timestamp> {
-        match &self.carrier {
-            Carrier::Polling(polling) if polling.get.is_none() => Some(polling.answered_at),
-            Carrier::Polling(_) | Carrier::WebSocket { .. } => None,
-        }
-    }
-
-    pub(super) fn is_paused(&self) -> bool {
-        matches!(self.carrier, Carrier::WebSocket { paused: true, .. })
-    }
-
-    /// The WebSocket, if it takes frames now. After the end it still takes the frames queued
-    /// before.
-    pub(super) fn writable_websocket(&self) -> Option<WireId> {
-        if let Some(Over::Ended { close }) = self.over() {
-            return close.map(|close| close.wire);
-        }
-        match &self.carrier {
-            Carrier::WebSocket { wire, lost: false, paused: false, .. } => Some(*wire),
-            Carrier::WebSocket { .. } | Carrier::Polling(_) => None,
-        }
-    }
-
-    pub(super) fn has_last_close(&self) -> bool {
-        matches!(self.over(), Some(Over::Ended { close: Some(_) }))
-    }
-
-    pub(super) fn closing(&self) -> Option<Closing> {
-        match self.over()? {
-            Over::Closing(closing) => Some(*closing),
-            Over::Ended { .. } => None,
-        }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.life, Life::Open)
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        matches!(self.over(), Some(Over::Ended { .. }))
-    }
-
-    fn over(&self) -> Option<&Over> {
-        match &self.life {
-            Life::Open => None,
-            Life::Over(over) => Some(over),
         }
     }
 }

@@ -101,9 +101,11 @@
 //! [manager and sockets]: https://github.com/socketio/socket.io/tree/main/packages/socket.io-client/lib
 
 mod connect;
+mod deliver;
 mod joins;
 mod output;
 mod packets;
+mod status;
 mod unreadable;
 
 pub use self::output::{Delivered, LinkEvent, LinkOutput};
@@ -114,10 +116,8 @@ use core::time::Duration;
 use self::joins::Joins;
 use crate::{
     config::ServerConfig,
-    engine::{
-        CloseReason, EngineInput, EngineOutput, Rare, SendError, ServerConnection, Transport,
-    },
-    hub::{ConnectSerial, Delivery, Reliability, Reply, ReplyKind},
+    engine::{CloseReason, EngineInput, EngineOutput, Rare, ServerConnection, Transport},
+    hub::{ConnectSerial, Reply, ReplyKind},
     id::{EngineId, WireId},
     socket::Decoder,
     time::Timestamp,
@@ -264,45 +264,6 @@ impl Link {
         self.handle_engine();
     }
 
-    /// Queues the packet of a delivery. It takes O(namespaces of the client) steps, and allocates
-    /// only if the queue has to grow.
-    pub fn deliver(&mut self, delivery: &Delivery) -> Delivered {
-        if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
-            return Delivered::Stale;
-        }
-        let is_volatile = delivery.reliability == Reliability::Volatile;
-        if is_volatile && !self.connection.is_writable() {
-            return Delivered::Dropped;
-        }
-        match (self.send(&delivery.packet), delivery.reliability) {
-            (Ok(()), _) => {
-                if self.is_fresh {
-                    self.note_delivery(delivery.namespace);
-                }
-                Delivered::Queued
-            }
-            (Err(SendError::Closed), _) => Delivered::Stale,
-            (Err(_), Reliability::Volatile) => Delivered::Dropped,
-            (Err(SendError::Full), Reliability::Reliable) => Delivered::Refused,
-            (Err(SendError::Full | SendError::Overflow), _) => {
-                self.connection.abort(CloseReason::Overflow);
-                self.handle_engine();
-                Delivered::Overflowed
-            }
-        }
-    }
-
-    /// Checks whether an event of about this many frames and bytes can be queued.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`] if the connection is not open. [`SendError::Full`] if the client
-    /// reads, but has to take what is queued first. [`SendError::Overflow`] if the client does not
-    /// read, and too much waits for it already.
-    pub fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
-        self.connection.check_room(packets, bytes)
-    }
-
     /// Closes the connection. Queued packets are sent first, unless `reason` is a shutdown.
     pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
         let now = self.connection.advance(now);
@@ -351,32 +312,6 @@ impl Link {
     /// The deadline for what the client has to do.
     fn patience_end(&self) -> Timestamp {
         self.connection.postpone(self.rest.awaited.end())
-    }
-
-    /// Returns the Engine.IO id.
-    pub fn id(&self) -> EngineId {
-        self.connection.id()
-    }
-
-    /// Returns the current transport.
-    pub fn transport(&self) -> Transport {
-        self.connection.transport()
-    }
-
-    /// Returns the bytes of packets that the client has not taken yet.
-    pub fn queued_bytes(&self) -> usize {
-        self.connection.queued_bytes()
-    }
-
-    /// Returns whether the connection has ended. There may still be output.
-    pub fn is_closed(&self) -> bool {
-        self.connection.is_closed()
-    }
-
-    /// Returns whether the connection has ended and no output is left. Then the link can be
-    /// dropped.
-    pub fn is_finished(&self) -> bool {
-        self.connection.is_closed() && self.rest.out.is_empty() && !self.has_wire_output()
     }
 
     /// Requests and events, in order.

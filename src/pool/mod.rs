@@ -11,6 +11,7 @@
 //!   to [`Pool::deliver`] of every pool that has one of the recipients. Keep the order in which the
 //!   hub outputs them. [`Pool::number_of`] returns the pool of a connection.
 
+mod deliver;
 mod input;
 mod links;
 mod output;
@@ -27,19 +28,15 @@ use self::links::Links;
 use crate::{
     bucket::Bucket,
     config::{ConfigError, ServerConfig},
-    engine::{CloseReason, EngineInput, EngineOutput, SendError},
+    engine::{CloseReason, EngineInput, EngineOutput},
     entropy::Entropy,
-    hub::{Delivery, EmitError, Reach, Reply, ServerEvent},
+    hub::{Reply, ServerEvent},
     id::{ConnectionId, WireId},
-    link::{Delivered, Link, LinkEvent, LinkOutput},
+    link::{Link, LinkEvent, LinkOutput},
     secret_index::Seed,
-    socket,
     stats::{Totals, increment},
     time::Timestamp,
 };
-
-/// The maximum size of the parts of a packet besides its event: type, namespace, id, offset.
-const ENVELOPE_BYTES: usize = 512;
 
 /// The connections of one thread. `D` is the application's own data of a socket.
 ///
@@ -203,62 +200,6 @@ impl<D> Pool<D> {
     /// Returns the number of the pool that has a connection.
     pub fn number_of(connection: ConnectionId) -> u8 {
         slots::number_of(connection)
-    }
-
-    /// Queues a packet for those of its recipients that are in this pool. Returns how many of them
-    /// accepted, dropped or refused it.
-    pub fn deliver(&mut self, delivery: &Delivery) -> Reach {
-        let mut reach = Reach::default();
-        self.deliver_into(delivery, &mut reach);
-        reach
-    }
-
-    pub(crate) fn deliver_into(&mut self, delivery: &Delivery, reach: &mut Reach) {
-        reach.sockets = reach.sockets.saturating_add(delivery.recipients().len());
-        for to in delivery.recipients() {
-            match self.links.deliver(*to, delivery) {
-                Some(Delivered::Queued) => {}
-                Some(Delivered::Dropped) => {
-                    increment(&mut self.totals.volatile_dropped);
-                    reach.dropped = reach.dropped.saturating_add(1);
-                }
-                Some(Delivered::Refused) => {
-                    increment(&mut self.totals.packets_refused);
-                    reach.refused = reach.refused.saturating_add(1);
-                }
-                Some(Delivered::Overflowed) => {
-                    reach.closed = reach.closed.saturating_add(1);
-                    self.with_link(*to, |_| ());
-                }
-                // Check the pool's number only here, where it does not slow down the usual case.
-                None if slots::number_of(*to) != self.number => {
-                    reach.sockets = reach.sockets.saturating_sub(1);
-                }
-                Some(Delivered::Stale) | None => increment(&mut self.totals.stale),
-            }
-        }
-    }
-
-    /// Refuses an event if the queue of the connection has no room for it. Accepts an event that
-    /// recovery replays even if it does not fit, when the client does not read.
-    pub(crate) fn check_room(
-        &mut self,
-        to: ConnectionId,
-        event: &socket::Event,
-        is_logged: bool,
-    ) -> Result<(), EmitError> {
-        let Some(link) = self.links.get(to).filter(|link| link.queued_bytes() > 0) else {
-            return Ok(());
-        };
-        let packets = event.attachments().len().saturating_add(1);
-        let bytes = event.wire_len().saturating_add(ENVELOPE_BYTES);
-        match link.check_room(packets, bytes) {
-            Err(SendError::Full) => {}
-            Err(SendError::Overflow) if !is_logged => {}
-            Ok(()) | Err(_) => return Ok(()),
-        }
-        increment(&mut self.totals.packets_refused);
-        Err(EmitError::QueueFull)
     }
 
     /// Returns the next output to carry out. `None` until the next call that causes output.

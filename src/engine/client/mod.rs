@@ -1,5 +1,6 @@
 //! The client side of a session: the methods for the layer above and the embedder.
 
+mod closing;
 mod deadlines;
 mod error;
 mod input;
@@ -8,6 +9,7 @@ mod receive;
 mod requests;
 mod sending;
 mod state;
+mod status;
 
 pub use self::{
     error::{ClientCloseReason, ClientFault},
@@ -22,11 +24,7 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 
 use self::{requests::pong, state::State};
-use super::{
-    EnginePacket, Transport,
-    fifo::Fifo,
-    queue::{Account, SendQueue},
-};
+use super::{Transport, fifo::Fifo, queue::SendQueue};
 use crate::{Timestamp, WireId, config::ClientConfig, grace::Grace};
 
 /// The client side of one Engine.IO session.
@@ -186,85 +184,6 @@ impl ClientConnection {
         }
     }
 
-    /// Whether the server has ended the connection on purpose: with a close packet, with a close
-    /// frame, or by refusing a request that it has read. A server that goes away or is too busy
-    /// does not count.
-    pub(crate) fn is_closed_by_server(&self) -> bool {
-        self.is_closed_by_server
-    }
-
-    /// Closes the connection as soon as everything queued was sent, or after
-    /// [`close_timeout`](ClientConfig::close_timeout). From now on nothing more is sent or
-    /// received. A handshake or an upgrade in progress is given up.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::Timestamp;
-    /// # use socketio_proto::client::ClientConfig;
-    /// # use socketio_proto::engine::*;
-    /// # let now = Timestamp::ZERO;
-    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
-    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
-    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
-    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    /// # let frame = Frame::Text(open.into());
-    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
-    /// # connection.poll_output();
-    /// connection.close(now);
-    /// let reason = ClientCloseReason::ForcedClose;
-    /// let closed = EngineClientOutput::Event(EngineClientEvent::Closed { reason });
-    /// assert_eq!(connection.poll_output(), Some(closed));
-    /// assert_eq!(connection.poll_output(), Some(EngineClientOutput::Close { wire }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        if !self.is_open() {
-            if self.state.is_opening() {
-                self.end(ClientCloseReason::ForcedClose);
-            }
-            return;
-        }
-        if let Some(wire) = self.state.drop_probe() {
-            self.wires.push_back(EngineClientOutput::Close { wire });
-        }
-        let is_stuck = self.state.writable_websocket().is_none() && !self.queue.is_empty();
-        match self.transport() {
-            // The server must get a close packet.
-            Transport::Polling => self.queue.push(EnginePacket::Close.encode(), Account::Exempt),
-            Transport::WebSocket if is_stuck => {}
-            Transport::WebSocket => return self.end(ClientCloseReason::ForcedClose),
-        }
-        self.state.begin_close(self.now.saturating_add(self.config.close_timeout));
-        self.pump();
-    }
-
-    /// Ends the connection at once. Packets that were not sent are dropped.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::Timestamp;
-    /// # use socketio_proto::client::ClientConfig;
-    /// # use socketio_proto::engine::*;
-    /// # let now = Timestamp::ZERO;
-    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
-    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
-    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
-    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    /// # let frame = Frame::Text(open.into());
-    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
-    /// # connection.poll_output();
-    /// connection.abort(ClientCloseReason::ForcedClose);
-    /// assert!(connection.is_closed());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn abort(&mut self, reason: ClientCloseReason) {
-        self.queue.clear();
-        self.end(reason);
-    }
-
     /// Holds frames back, because the current WebSocket does not take any. For any other wire this
     /// does nothing.
     ///
@@ -334,92 +253,6 @@ impl ClientConnection {
         !self.wires.is_empty()
             || (has_frames && self.state.writable_websocket().is_some())
             || self.state.has_last_close()
-    }
-
-    /// Returns the current transport, or the last one after the end.
-    pub fn transport(&self) -> Transport {
-        self.state.transport()
-    }
-
-    /// Returns the name that the next wire will have.
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use socketio_proto::Timestamp;
-    /// # use socketio_proto::client::ClientConfig;
-    /// # use socketio_proto::engine::*;
-    /// # let now = Timestamp::ZERO;
-    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
-    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
-    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
-    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
-    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    /// # let frame = Frame::Text(open.into());
-    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
-    /// # connection.poll_output();
-    /// let start = ClientStart {
-    ///     first_wire: connection.next_wire(),
-    ///     websocket_worked: connection.websocket_worked(),
-    ///     ..ClientStart::default()
-    /// };
-    /// assert!(start.websocket_worked);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn next_wire(&self) -> u64 {
-        self.next_wire
-    }
-
-    /// Returns whether WebSocket has worked, here or before: the value for the next
-    /// [`ClientStart`].
-    pub fn websocket_worked(&self) -> bool {
-        self.websocket_worked
-    }
-
-    /// Returns the largest body or frame that the server accepts, in bytes.
-    pub fn max_payload(&self) -> usize {
-        self.max_payload
-    }
-
-    /// Returns the bytes of packets that were not sent yet.
-    pub fn queued_bytes(&self) -> usize {
-        self.queue.bytes()
-    }
-
-    /// Returns the number of packets that were not sent yet.
-    pub fn queued_packets(&self) -> usize {
-        self.queue.packets()
-    }
-
-    /// Returns whether a packet would be sent right now: over WebSocket unless it is paused, over
-    /// polling while no POST is in progress. Volatile packets are dropped otherwise.
-    pub fn is_writable(&self) -> bool {
-        self.is_open() && (self.state.writable_websocket().is_some() || self.state.can_post())
-    }
-
-    /// Returns whether packets can be sent and are received: after the handshake, and neither
-    /// closing nor closed.
-    pub fn is_open(&self) -> bool {
-        self.state.is_open()
-    }
-
-    /// Returns whether the connection has ended. There may still be output.
-    pub fn is_closed(&self) -> bool {
-        self.state.is_ended()
-    }
-
-    /// Ends the connection, unless it has ended already, and finishes its wires.
-    fn end(&mut self, reason: ClientCloseReason) {
-        let flush = reason == ClientCloseReason::ForcedClose && self.state.is_open();
-        let flush = flush || (self.state.is_closing() && self.state.writable_websocket().is_some());
-        let Some(wires) = self.state.end() else {
-            return;
-        };
-        if !flush || self.transport() == Transport::Polling {
-            self.queue.clear();
-            self.owes_pong = false;
-        }
-        self.wires.extend(wires.into_iter().map(|wire| EngineClientOutput::Close { wire }));
-        self.events.push(EngineClientEvent::Closed { reason });
     }
 }
 
