@@ -3,6 +3,11 @@
 #[cfg(test)]
 mod audit;
 mod epochs;
+mod given;
+#[cfg(test)]
+mod model;
+mod offsets;
+mod positions;
 mod questions;
 mod resolution;
 mod snapshot;
@@ -12,15 +17,16 @@ mod tests;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-use self::{epochs::Epochs, questions::Questions};
+use self::{epochs::Epochs, given::Given, positions::Positions, questions::Questions};
 pub(crate) use self::{
+    given::OutOfOrder,
     resolution::Resolution,
     snapshot::{LogContext, LogSnapshot},
 };
 use super::{
     addressees::Addressees,
     entry::{Blocks, Entry, Extra},
-    offset::{Form, Offset},
+    offset::Offset,
     room::RoomId,
     rooms::Rooms,
 };
@@ -29,11 +35,12 @@ use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Ti
 /// Packets in the order in which they were emitted. The log is indexed by room, and bounded by age,
 /// count and bytes.
 ///
-/// Sequences start at 1 and have no gaps; 0 means "before the first packet". Appending takes
+/// Sequences start at 1 and have no gaps; 0 means "before the first packet". Each packet also has a
+/// position, which is what clients know; see [`Positions`]. Appending takes
 /// amortised O(1). Finding the packets of a room after a position takes O(log n + packets found).
 #[derive(Debug)]
 pub(crate) struct RecoveryBuffer {
-    epochs: Epochs,
+    positions: Positions,
     bounds: Bounds,
     entries: VecDeque<Entry>,
     /// The parts that only a few packets have, by sequence.
@@ -78,8 +85,19 @@ const PACKETS_MAX: usize = u32::MAX as usize - 1;
 const EXPIRY_BATCH: Duration = Duration::from_secs(1);
 
 impl RecoveryBuffer {
-    /// Without a recovery configuration, the log stores nothing.
+    /// A log that assigns its positions itself. Without a recovery configuration, it stores
+    /// nothing.
     pub(crate) fn new(config: &ServerConfig, epoch: u64) -> Self {
+        Self::with_positions(config, Positions::Assigned(Epochs::new(epoch)))
+    }
+
+    /// A log of the packets of a stream after `origin`, each of which comes with its position.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for servers that share a stream"))]
+    pub(crate) fn following(config: &ServerConfig, origin: Offset) -> Self {
+        Self::with_positions(config, Positions::Given(Given::new(origin)))
+    }
+
+    fn with_positions(config: &ServerConfig, positions: Positions) -> Self {
         let bounds = config.recovery.as_ref().map_or(
             Bounds { packets: 0, bytes: 0, age: Duration::ZERO },
             |recovery| Bounds {
@@ -94,7 +112,7 @@ impl RecoveryBuffer {
             },
         );
         Self {
-            epochs: Epochs::new(epoch),
+            positions,
             bounds,
             entries: VecDeque::new(),
             extras: BTreeMap::new(),
@@ -109,8 +127,7 @@ impl RecoveryBuffer {
         }
     }
 
-    /// Assigns the next position to a packet and stores it. Only this function assigns positions: a
-    /// cluster would pass the position from its stream instead.
+    /// Assigns the next position to a packet and stores it. Only this function assigns positions.
     pub(crate) fn append(
         &mut self,
         now: Timestamp,
@@ -118,8 +135,21 @@ impl RecoveryBuffer {
         ack: Option<u64>,
         encode: impl FnOnce(Offset) -> Encoded,
     ) -> Encoded {
+        let position = self.positions.next(self.head().saturating_add(1));
+        self.store(now, position, to, ack, encode)
+    }
+
+    fn store(
+        &mut self,
+        now: Timestamp,
+        position: Offset,
+        to: &Addressees,
+        ack: Option<u64>,
+        encode: impl FnOnce(Offset) -> Encoded,
+    ) -> Encoded {
         let sequence = self.head().saturating_add(1);
-        let packet = encode(self.position(sequence));
+        let packet = encode(position);
+        self.positions.append(position);
         let packet = self.push(now, to, ack, packet);
         if let (Some(id), Some(room)) = (ack, to.targets.first()) {
             self.questions.insert(id, *room, sequence);
@@ -187,22 +217,9 @@ impl RecoveryBuffer {
         self.batches.front().map_or(Timestamp::NEVER, |batch| self.expiry(batch))
     }
 
-    /// Where an offset stands in this log. Takes O(log epochs).
-    pub(crate) fn resolve(&self, offset: Offset) -> Resolution {
-        match offset.form() {
-            Form::Pair => self.epochs.resolve(offset.key(), self.head()),
-            Form::ObjectId => Resolution::Foreign,
-        }
-    }
-
     /// The sequence of the latest packet.
     pub(crate) fn head(&self) -> u64 {
         self.evicted.saturating_add(self.entries.len() as u64)
-    }
-
-    /// The position of the latest packet.
-    pub(crate) fn head_offset(&self) -> Offset {
-        self.position(self.head())
     }
 
     /// The number of packets that were evicted before they were too old.
@@ -287,11 +304,6 @@ impl RecoveryBuffer {
         self.rooms.log(room).is_some_and(|log| log.evictions.has_after(after, is_in))
     }
 
-    /// The position of the packet with this sequence.
-    fn position(&self, sequence: u64) -> Offset {
-        Offset::from_key(Form::Pair, self.epochs.position(sequence))
-    }
-
     /// Stores a packet at the next position. Returns it with its text in the log's memory.
     fn push(
         &mut self,
@@ -306,7 +318,7 @@ impl RecoveryBuffer {
         let packet = Encoded::from_parts(text.clone(), attachments.clone());
         self.rooms.append(sequence, to, ack.is_some());
         let (entry, extra) = Entry::new(text, attachments, to, ack);
-        self.bytes = self.bytes.saturating_add(cost(&entry, extra.as_ref()));
+        self.bytes = self.bytes.saturating_add(self.cost(&entry, extra.as_ref()));
         self.entries.push_back(entry);
         if let Some(extra) = extra {
             self.extras.insert(sequence, extra);
@@ -324,7 +336,8 @@ impl RecoveryBuffer {
         let sequence = self.evicted;
         let extra = if entry.has_extra() { self.extras.remove(&sequence) } else { None };
         let extra = extra.as_ref();
-        self.bytes = self.bytes.saturating_sub(cost(&entry, extra));
+        self.bytes = self.bytes.saturating_sub(self.cost(&entry, extra));
+        self.positions.evict(sequence);
         self.batches.pop_front_if(|batch| batch.last <= sequence);
         let asks = extra.is_some_and(Extra::asks);
         self.rooms.evict(sequence, entry.targets(extra), entry.except(extra), asks);
@@ -347,14 +360,16 @@ impl RecoveryBuffer {
         batch.from.saturating_add(self.bounds.age).saturating_add(EXPIRY_BATCH)
     }
 
+    /// The bytes of an entry that count against the bound.
+    fn cost(&self, entry: &Entry, extra: Option<&Extra>) -> usize {
+        let extra_bytes = extra.map_or(0, |_| size_of::<Extra>());
+        let overhead = ENTRY_BYTES.saturating_add(self.positions.entry_bytes());
+        entry.wire_len(extra).saturating_add(overhead).saturating_add(extra_bytes)
+    }
+
     fn entry(&self, sequence: u64) -> Option<(&Entry, Option<&Extra>)> {
         let index = sequence.checked_sub(self.evicted)?.checked_sub(1)?;
         let entry = self.entries.get(usize::try_from(index).ok()?)?;
         Some((entry, if entry.has_extra() { self.extras.get(&sequence) } else { None }))
     }
-}
-
-fn cost(entry: &Entry, extra: Option<&Extra>) -> usize {
-    let extra_bytes = extra.map_or(0, |_| size_of::<Extra>());
-    entry.wire_len(extra).saturating_add(ENTRY_BYTES).saturating_add(extra_bytes)
 }

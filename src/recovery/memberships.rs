@@ -155,6 +155,15 @@ impl Memberships {
         self.past().iter().map(|past| past.room)
     }
 
+    /// Sequences of packets that the session remembers after their eviction, because a client with
+    /// an earlier offset has missed them. There may be others among them.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = u64> {
+        let history = self.history.as_deref();
+        let windows = history.map_or(&[][..], |history| &history.windows);
+        let settled = history.map_or(0, |history| history.settled);
+        windows.iter().map(|window| window.last).chain([settled])
+    }
+
     /// The number of rooms that a claim has to examine.
     pub(crate) fn rooms(&self) -> usize {
         self.current.len().saturating_add(self.past().len())

@@ -54,6 +54,22 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) u64, pub(super) u64);
 
+impl Key {
+    /// The least key that is greater. The greatest one stays as it is.
+    pub(super) fn next(self, form: Form) -> Self {
+        let last = match form {
+            Form::Pair => u64::MAX,
+            Form::ObjectId => u64::from(u32::MAX),
+        };
+        let Self(first, second) = self;
+        if second < last {
+            Self(first, second.saturating_add(1))
+        } else {
+            first.checked_add(1).map_or(self, |first| Self(first, 0))
+        }
+    }
+}
+
 impl Offset {
     /// Makes the offset `<first>-<second>`. The first number is the more significant one.
     ///
@@ -205,6 +221,19 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Offset>(), Err(InvalidOffset), "{text:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_between_an_offset_and_the_next() {
+        let next = |text: &str| {
+            let offset: Offset = text.parse().unwrap();
+            Offset::from_key(offset.form(), offset.key().next(offset.form())).to_string()
+        };
+        assert_eq!(next("7-42"), "7-43");
+        assert_eq!(next("7-18446744073709551615"), "8-0");
+        assert_eq!(next("6774d5c0a1b2c3d4e5f607ff"), "6774d5c0a1b2c3d4e5f60800");
+        assert_eq!(next("6774d5c0a1b2c3d4ffffffff"), "6774d5c0a1b2c3d500000000");
+        assert_eq!(next("ffffffffffffffffffffffff"), "ffffffffffffffffffffffff");
     }
 
     #[test]

@@ -245,6 +245,49 @@ fn the_largest_number_of_a_session_can_be_restored_again() {
     assert!(survives(&value));
 }
 
+/// The positions of a log that follows a stream, for a snapshot of this log.
+fn given_positions(log: &Value) -> Value {
+    let packets = log["packets"].as_array().unwrap().len();
+    let held: Vec<String> = (0..packets).map(|number| format!("1716999999999-{number}")).collect();
+    let evicted = json!([[log["evicted"], "1716999999998-7"]]);
+    json!({"origin": "0-0", "evicted": evicted, "held": held, "latest": "1717000000000-0"})
+}
+
+#[test]
+fn positions_that_contradict_the_log_are_refused() {
+    let field = |change: &dyn Fn(&mut Value)| {
+        let mut value = base();
+        let log = &mut value["namespaces"][0]["log"];
+        let mut given = given_positions(log);
+        let texts = log["packets"].as_array_mut().unwrap().iter_mut();
+        for (packet, offset) in texts.zip(given["held"].as_array().unwrap()) {
+            packet["packet"] = json!({"attachments": [], "text": format!(r#"42["m",{offset}]"#)});
+        }
+        change(&mut given);
+        log["positions"] = json!({ "given": given });
+        match World::with_recovery().restore(config(), &value.to_string()) {
+            Err(RestoreError::Inconsistent { field }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    for latest in ["1716999999999-3", "6774d5c0a1b2c3d4e5f60718"] {
+        assert_eq!(field(&|it| it["latest"] = json!(latest)), "log.positions.latest");
+    }
+    let last = json!("1716999999998-7");
+    assert_eq!(field(&|it| it["origin"] = last.clone()), "log.positions.evicted");
+    assert_eq!(field(&|it| it["held"][0] = last.clone()), "log.positions.held");
+    assert_eq!(field(&|it| it["held"][1] = it["held"][2].clone()), "log.positions.held");
+    assert_eq!(field(&|it| it["held"] = json!([])), "log.positions.held");
+    assert_eq!(field(&|it| it["held"][4] = json!("1716999999999-5")), "log.packets.packet");
+    assert_eq!(field(&|it| it["evicted"] = json!([])), "log.positions.evicted");
+    for sequence in [0, 1, u64::MAX] {
+        let change = |it: &mut Value| it["evicted"][0][0] = json!(sequence);
+        assert_eq!(field(&change), "log.positions.evicted");
+    }
+    // A server that assigns its positions itself cannot go on with those of a stream.
+    assert_eq!(field(&|_| ()), "log.positions");
+}
+
 #[test]
 fn what_contradicts_itself_is_refused() {
     let field = |change: &dyn Fn(&mut Value)| {
@@ -275,7 +318,10 @@ fn what_contradicts_itself_is_refused() {
     assert_eq!(field(&|it| it["sessions"][0]["parked_at"] = json!(u64::MAX)), "sessions.parked_at");
     assert_eq!(field(&|it| it["log"]["evicted"] = json!(u64::MAX)), "log.evicted");
     assert_eq!(field(&|it| it["log"]["evicted"] = json!(u64::MAX / 2)), "log.evicted");
-    assert_eq!(field(&|it| it["log"]["epochs"]["current"] = json!(u64::MAX)), "log.epochs.current");
+    assert_eq!(
+        field(&|it| it["log"]["positions"]["assigned"]["current"] = json!(u64::MAX)),
+        "log.epochs.current"
+    );
     assert_eq!(field(&|it| it["log"]["packets"][0]["at"] = json!(u64::MAX)), "log.packets.at");
     assert_eq!(field(&|it| it["log"]["packets"][1]["at"] = json!(1)), "log.packets.at");
     assert_eq!(field(&|it| it["log"]["packets"][0]["to"] = json!([99])), "log.packets.to");

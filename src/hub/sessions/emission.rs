@@ -73,10 +73,12 @@ impl<D> Sessions<D> {
             let marker = is_mistakable.then(|| self.log.head_offset());
             return encode(name, event, ack, marker);
         }
-        self.log.append(now, to, ack, |offset| {
+        let encoded = self.log.append(now, to, ack, |offset| {
             // The official client ignores the offset of an event that asks for an acknowledgement.
             encode(name, event, ack, ack.is_none().then_some(offset))
-        })
+        });
+        self.forget_positions();
+        encoded
     }
 
     /// Reserves the id of an acknowledgement.
@@ -94,6 +96,7 @@ impl<D> Sessions<D> {
     /// Evicts packets that are too old from the log.
     pub(super) fn expire_log(&mut self, now: Timestamp) -> Effect<D> {
         self.log.expire(now);
+        self.forget_positions();
         Effect::Done
     }
 }

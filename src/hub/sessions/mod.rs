@@ -19,6 +19,7 @@ mod observe;
 mod occupancy;
 mod once;
 mod own;
+mod positions;
 mod receipts;
 mod recipients;
 mod recover;

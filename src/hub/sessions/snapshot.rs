@@ -137,6 +137,8 @@ impl<D> Sessions<D> {
             LogContext { config: &config, name: &name, resumption, places, next_ack, jump };
         let names = rooms.iter().map(|name| &**name);
         let log = RecoveryBuffer::restore(log, Rooms::restore(names), log_context)?;
+        // This server cannot know what others have put into the stream since.
+        require(log.assigns_positions(), "log.positions")?;
         let next_ack = next_ack.min(INTEGER_MAX);
         let mut restored = Self { log, next_ack, ..Self::new(name, config, 0) };
         let mut ids = BTreeSet::new();

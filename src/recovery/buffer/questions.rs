@@ -26,6 +26,11 @@ impl Questions {
         }
     }
 
+    /// Sequences of all these packets.
+    pub(super) fn sequences(&self) -> impl Iterator<Item = u64> {
+        self.by_id.values().map(|(_, sequence)| *sequence)
+    }
+
     /// Sequences of the packets for `room` after `position`, ascending.
     pub(super) fn after(&self, room: RoomId, position: u64) -> impl Iterator<Item = u64> {
         let after = self.by_room.range((room, position.saturating_add(1))..=(room, u64::MAX));

@@ -5,7 +5,7 @@ use core::mem;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PACKETS_MAX, RecoveryBuffer, epochs::Epochs};
+use super::{PACKETS_MAX, RecoveryBuffer, positions::PositionsSnapshot};
 use crate::{
     config::ServerConfig,
     recovery::{
@@ -23,7 +23,7 @@ use crate::{
 /// A log as plain data.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct LogSnapshot {
-    epochs: Epochs,
+    positions: PositionsSnapshot,
     /// The sequence of the latest evicted packet.
     evicted: u64,
     packets: Vec<PacketSnapshot>,
@@ -104,7 +104,7 @@ impl RecoveryBuffer {
         let mut evictions: Vec<EvictionSnapshot> = self.rooms.logs().filter_map(eviction).collect();
         evictions.sort_unstable_by_key(|eviction| eviction.room);
         LogSnapshot {
-            epochs: self.epochs.clone(),
+            positions: self.positions.snapshot(),
             evicted: self.evicted,
             packets: packets.collect(),
             evictions,
@@ -126,12 +126,12 @@ impl RecoveryBuffer {
         rooms: Rooms,
         context: LogContext<'_>,
     ) -> Result<Self, Inconsistent> {
-        let LogSnapshot { epochs, evicted, packets, evictions } = snapshot;
+        let LogSnapshot { positions, evicted, packets, evictions } = snapshot;
         let head = evicted.checked_add(packets.len() as u64);
         let head = head.filter(|head| *head <= SEQUENCE_MAX).ok_or(Inconsistent("log.evicted"))?;
         require(packets.len() <= PACKETS_MAX, "log.packets")?;
-        epochs.check(head)?;
-        let mut log = Self { epochs, evicted, rooms, ..Self::new(context.config, 0) };
+        let positions = positions.restore(evicted, packets.len())?;
+        let mut log = Self { evicted, rooms, ..Self::with_positions(context.config, positions) };
         for packet in packets {
             log.restore_packet(packet, context)?;
         }
@@ -140,7 +140,7 @@ impl RecoveryBuffer {
         for eviction in evictions {
             log.restore_eviction(&eviction, context.places)?;
         }
-        log.epochs.begin(head, context.jump);
+        log.positions.begin(head, context.jump);
         Ok(log)
     }
 
@@ -157,7 +157,9 @@ impl RecoveryBuffer {
         let targets = places.rooms(&to).ok_or(Inconsistent("log.packets.to"))?;
         let except = excepted(places, &except).ok_or(Inconsistent("log.packets.except"))?;
         let sequence = self.head().saturating_add(1);
-        let restored = packet.restore(name, &self.position(sequence).to_string());
+        let offset =
+            self.positions.get(sequence, self.evicted).ok_or(Inconsistent("log.positions"))?;
+        let restored = packet.restore(name, &offset.to_string());
         let (packet, ack) = restored.ok_or(Inconsistent("log.packets.packet"))?;
         require(ack.is_none_or(|id| id < next_ack), "log.packets.packet")?;
         self.push(at, &Addressees { targets, except }, ack, packet);
