@@ -215,7 +215,7 @@ pub fn queued(count: usize, meter: &mut Meter) {
     }
     for _ in meter.rounds() {
         everyday_steps(&mut fleet, meter, &client);
-        fleet.server.resume(client.wire);
+        fleet.server.resume(fleet.now, client.wire);
         meter.count("one frame is taken", || assert!(fleet.server.poll_output().is_some()));
         fleet.server.pause(client.wire);
     }

@@ -83,7 +83,7 @@ impl Workers {
             let HubOutput::Deliver(delivery) = output else { continue };
             for to in delivery.recipients() {
                 let link = &mut self.links[usize::try_from(to.as_raw()).expect("a place")];
-                queued += usize::from(link.deliver(&delivery) == Delivered::Queued);
+                queued += usize::from(link.deliver(self.now, &delivery) == Delivered::Queued);
             }
         }
         queued

@@ -97,8 +97,8 @@ impl Machine for Whole {
         self.server.pause(wire);
     }
 
-    fn resume(&mut self, wire: WireId) {
-        self.server.resume(wire);
+    fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.server.resume(now, wire);
     }
 
     fn handle_wake(&mut self, now: Timestamp) {

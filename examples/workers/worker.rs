@@ -40,7 +40,7 @@ impl Worker {
             match mail {
                 Mail::Reply { to, reply } => self.pool.handle_reply(now, to, reply),
                 Mail::Delivery(delivery) => {
-                    self.pool.deliver(&delivery);
+                    self.pool.deliver(now, &delivery);
                 }
             }
         }
@@ -108,7 +108,7 @@ impl Machine for Worker {
         self.pool.pause(wire);
     }
 
-    fn resume(&mut self, wire: WireId) {
+    fn resume(&mut self, _: Timestamp, wire: WireId) {
         self.pool.resume(wire);
     }
 

@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
     fn send(&mut self) {
         self.sent += 1;
         let payload = draw::payload(&mut self.source, self.sent);
-        if self.session.send(payload.clone()).is_ok() {
+        if self.session.send(self.now, payload.clone()).is_ok() {
             self.messages.take(payload);
         }
         // Beyond the limit there are the packets of the session itself.

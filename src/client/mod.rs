@@ -339,12 +339,12 @@ impl Client {
     /// Stops sending on a WebSocket that does not accept more frames for now.
     ///
     /// ```
-    /// # use socketio_proto::{WireId, client::Client};
+    /// # use socketio_proto::{Timestamp, WireId, client::Client};
     /// fn on_would_block(client: &mut Client, wire: WireId) {
     ///     client.pause(wire);
     /// }
-    /// fn on_writable(client: &mut Client, wire: WireId) {
-    ///     client.resume(wire);
+    /// fn on_writable(client: &mut Client, now: Timestamp, wire: WireId) {
+    ///     client.resume(now, wire);
     /// }
     /// ```
     pub fn pause(&mut self, wire: WireId) {
@@ -354,7 +354,8 @@ impl Client {
     }
 
     /// Sends on a WebSocket again after [`pause`](Self::pause), which has an example.
-    pub fn resume(&mut self, wire: WireId) {
+    pub fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.advance(now);
         if let Some(connection) = self.cx.state.connection_mut() {
             connection.resume(wire);
         }

@@ -18,7 +18,7 @@ impl ServerConnection {
     /// # let config = Arc::new(ServerConfig::new());
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
-    /// session.send(Payload::Text("goodbye".into()))?;
+    /// session.send(now, Payload::Text("goodbye".into()))?;
     /// session.close(now, CloseReason::ForcedClose);
     /// let outputs: Vec<_> = std::iter::from_fn(|| session.poll_output()).collect();
     /// let reason = CloseReason::ForcedClose;
@@ -61,7 +61,7 @@ impl ServerConnection {
     /// # session.poll_output();
     /// session.abort(CloseReason::ServerShutdown);
     /// assert!(session.is_closed());
-    /// assert_eq!(session.send(Payload::Text("late".into())), Err(SendError::Closed));
+    /// assert_eq!(session.send(now, Payload::Text("late".into())), Err(SendError::Closed));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&mut self, reason: CloseReason) {

@@ -68,6 +68,12 @@
 //! that it waits for. If a [`Server`](crate::server::Server) is late for one deadline, it is late
 //! for all.
 //!
+//! Every method whose effect depends on the time takes `now`. These do not: taking an output, pausing
+//! a wire, resuming a wire of one connection, aborting a connection, and sending from a client. They
+//! set no timer, and nothing later depends on when they were called. A
+//! [`Server`](crate::server::Server::resume) and a [`Client`](crate::client::Client::resume) resume a
+//! wire at a time, because a connection that ends with it starts a timer there.
+//!
 //! # The client side
 //!
 //! [`ClientConnection`] is the other end of a session. It names the wires, and its outputs are the

@@ -3,9 +3,10 @@
 use super::{
     CloseReason, EnginePacket, Frame, Payload, SendError, ServerConnection, queue::Account,
 };
+use crate::time::Timestamp;
 
 impl ServerConnection {
-    /// Sends a message.
+    /// Sends a message at time `now`: if a GET waits, the message answers it now.
     ///
     /// A text must not contain U+001E: polling would split it there. JSON never contains it.
     ///
@@ -22,13 +23,13 @@ impl ServerConnection {
     /// # let config = Arc::new(ServerConfig::new());
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
-    /// session.send(Payload::Binary(vec![1, 2, 3].into()))?;
+    /// session.send(now, Payload::Binary(vec![1, 2, 3].into()))?;
     /// let frame = Frame::Binary(vec![1, 2, 3].into());
     /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send(&mut self, payload: Payload) -> Result<(), SendError> {
-        self.send_frame(EnginePacket::Message(payload).encode())
+    pub fn send(&mut self, now: Timestamp, payload: Payload) -> Result<(), SendError> {
+        self.send_frame(now, EnginePacket::Message(payload).encode())
     }
 
     /// Sends an encoded message. A broadcast encodes a message once for all its recipients.
@@ -56,12 +57,13 @@ impl ServerConnection {
     /// # session.poll_output();
     /// let frame = EnginePacket::Message(Payload::Text("to everyone".into())).encode();
     /// for session in [&mut session] {
-    ///     session.send_frame(frame.clone())?; // Cloning does not copy the text.
+    ///     session.send_frame(now, frame.clone())?; // Cloning does not copy the text.
     /// }
     /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_frame(&mut self, frame: Frame) -> Result<(), SendError> {
+    pub fn send_frame(&mut self, now: Timestamp, frame: Frame) -> Result<(), SendError> {
+        self.advance(now);
         let sent = self.send_message(frame.len(), core::iter::once(frame));
         if sent == Err(SendError::Overflow) {
             self.end(CloseReason::Overflow);
@@ -70,13 +72,13 @@ impl ServerConnection {
     }
 
     /// Sends the frames of one message, which have this many bytes in total: all of them, or none
-    /// if there is no room. The session continues in any case.
+    /// if there is no room. The session continues in any case. The caller has updated the time.
     pub(crate) fn send_message(
         &mut self,
         bytes: usize,
         frames: impl ExactSizeIterator<Item = Frame>,
     ) -> Result<(), SendError> {
-        let account = self.find_room(frames.len(), bytes)?;
+        let account = self.find_room(self.now(), frames.len(), bytes)?;
         for frame in frames {
             self.queue.push(frame, account);
         }
@@ -105,9 +107,14 @@ impl ServerConnection {
         }
     }
 
-    /// Whether a message of this many frames and bytes can be sent now.
-    pub(crate) fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
-        self.find_room(packets, bytes).map(|_| ())
+    /// Whether a message of this many frames and bytes can be sent at `now`.
+    pub(crate) fn check_room(
+        &self,
+        now: Timestamp,
+        packets: usize,
+        bytes: usize,
+    ) -> Result<(), SendError> {
+        self.find_room(now.max(self.now()), packets, bytes).map(|_| ())
     }
 
     /// The account of a message of this many frames and bytes, if there is room for it.
@@ -115,11 +122,16 @@ impl ServerConnection {
     /// What is queued while the peer reads says nothing about the peer. Only what is added while it
     /// does not read counts against it.
     #[inline]
-    fn find_room(&self, packets: usize, bytes: usize) -> Result<Account, SendError> {
+    fn find_room(
+        &self,
+        now: Timestamp,
+        packets: usize,
+        bytes: usize,
+    ) -> Result<Account, SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
         }
-        let (account, error) = if self.is_behind() {
+        let (account, error) = if self.is_behind(now) {
             (Account::Backlog, SendError::Overflow)
         } else {
             (Account::Burst, SendError::Full)
@@ -131,10 +143,10 @@ impl ServerConnection {
     /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for
     /// `ping_timeout`.
     #[inline]
-    fn is_behind(&self) -> bool {
+    fn is_behind(&self, now: Timestamp) -> bool {
         match self.state.idle_since() {
             None => self.state.is_paused(),
-            Some(since) => since.saturating_add(self.config.ping_timeout) <= self.rest.now,
+            Some(since) => since.saturating_add(self.config.ping_timeout) <= now,
         }
     }
 }
@@ -164,10 +176,10 @@ mod tests {
             session.send_exempt(replay.clone());
         }
         assert_eq!(session.queued_packets(), 11);
-        assert_eq!(session.send(Payload::Text("a".into())), Ok(()));
+        assert_eq!(session.send(now, Payload::Text("a".into())), Ok(()));
         session.send_answer(Frame::Text(ByteString::from_static("4b")));
         assert!(session.is_open());
-        assert_eq!(session.send(Payload::Text("c".into())), Err(SendError::Overflow));
+        assert_eq!(session.send(now, Payload::Text("c".into())), Err(SendError::Overflow));
         session.send_exempt(replay);
         assert_eq!(session.queued_packets(), 0);
     }

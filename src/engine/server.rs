@@ -34,7 +34,7 @@ use crate::{EngineId, ServerConfig, Timestamp, WireId, bucket::Bucket, grace::Gr
 /// let message = EngineEvent::Message(Payload::Text("ping?".into()));
 /// assert_eq!(session.poll_output(), Some(EngineOutput::Event(message)));
 ///
-/// session.send(Payload::Text("pong!".into()))?;
+/// session.send(now, Payload::Text("pong!".into()))?;
 /// let frame = Frame::Text("4pong!".into());
 /// assert_eq!(session.poll_output(), Some(EngineOutput::Send { wire, frame }));
 /// assert_eq!(session.poll_output(), None);
@@ -145,7 +145,7 @@ impl ServerConnection {
     /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
     /// # session.poll_output();
     /// session.pause(wire);
-    /// session.send(Payload::Text("later".into()))?;
+    /// session.send(now, Payload::Text("later".into()))?;
     /// assert_eq!(session.poll_output(), None);
     /// assert_eq!((session.queued_packets(), session.queued_bytes()), (1, 6));
     ///

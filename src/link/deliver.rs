@@ -4,15 +4,17 @@ use super::{Delivered, Link};
 use crate::{
     engine::{CloseReason, SendError},
     hub::{Delivery, Reliability},
+    time::Timestamp,
 };
 
 impl Link {
-    /// Queues the packet of a delivery. It takes O(namespaces of the client) steps, and allocates
-    /// only if the queue has to grow.
-    pub fn deliver(&mut self, delivery: &Delivery) -> Delivered {
+    /// Queues the packet of a delivery at time `now`. It takes O(namespaces of the client) steps,
+    /// and allocates only if the queue has to grow.
+    pub fn deliver(&mut self, now: Timestamp, delivery: &Delivery) -> Delivered {
         if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
             return Delivered::Stale;
         }
+        self.connection.advance(now);
         let is_volatile = delivery.reliability == Reliability::Volatile;
         if is_volatile && !self.connection.is_writable() {
             return Delivered::Dropped;
@@ -35,14 +37,19 @@ impl Link {
         }
     }
 
-    /// Checks whether an event of about this many frames and bytes can be queued.
+    /// Checks whether an event of about this many frames and bytes can be queued at time `now`.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] if the connection is not open. [`SendError::Full`] if the client
     /// reads, but has to take what is queued first. [`SendError::Overflow`] if the client does not
     /// read, and too much waits for it already.
-    pub fn check_room(&self, packets: usize, bytes: usize) -> Result<(), SendError> {
-        self.connection.check_room(packets, bytes)
+    pub fn check_room(
+        &self,
+        now: Timestamp,
+        packets: usize,
+        bytes: usize,
+    ) -> Result<(), SendError> {
+        self.connection.check_room(now, packets, bytes)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     link::Delivered,
     socket,
     stats::increment,
+    time::Timestamp,
 };
 
 /// The maximum size of the parts of a packet besides its event: type, namespace, id, offset.
@@ -16,16 +17,17 @@ const ENVELOPE_BYTES: usize = 512;
 impl<D> Pool<D> {
     /// Queues a packet for those of its recipients that are in this pool. Returns how many of them
     /// accepted, dropped or refused it.
-    pub fn deliver(&mut self, delivery: &Delivery) -> Reach {
+    pub fn deliver(&mut self, now: Timestamp, delivery: &Delivery) -> Reach {
         let mut reach = Reach::default();
-        self.deliver_into(delivery, &mut reach);
+        self.deliver_into(now, delivery, &mut reach);
         reach
     }
 
-    pub(crate) fn deliver_into(&mut self, delivery: &Delivery, reach: &mut Reach) {
+    pub(crate) fn deliver_into(&mut self, now: Timestamp, delivery: &Delivery, reach: &mut Reach) {
+        let now = self.advance(now);
         reach.sockets = reach.sockets.saturating_add(delivery.recipients().len());
         for to in delivery.recipients() {
-            match self.links.deliver(*to, delivery) {
+            match self.links.deliver(now, *to, delivery) {
                 Some(Delivered::Queued) => {}
                 Some(Delivered::Dropped) => {
                     increment(&mut self.totals.volatile_dropped);
@@ -52,6 +54,7 @@ impl<D> Pool<D> {
     /// recovery replays even if it does not fit, when the client does not read.
     pub(crate) fn check_room(
         &mut self,
+        now: Timestamp,
         to: ConnectionId,
         event: &socket::Event,
         is_logged: bool,
@@ -61,7 +64,7 @@ impl<D> Pool<D> {
         };
         let packets = event.attachments().len().saturating_add(1);
         let bytes = event.wire_len().saturating_add(ENVELOPE_BYTES);
-        match link.check_room(packets, bytes) {
+        match link.check_room(now, packets, bytes) {
             Err(SendError::Full) => {}
             Err(SendError::Overflow) if !is_logged => {}
             Ok(()) | Err(_) => return Ok(()),

@@ -108,9 +108,14 @@ impl Links {
     }
 
     /// Queues a packet on one connection; `None` if the connection is gone.
-    pub(super) fn deliver(&mut self, to: ConnectionId, delivery: &Delivery) -> Option<Delivered> {
+    pub(super) fn deliver(
+        &mut self,
+        now: Timestamp,
+        to: ConnectionId,
+        delivery: &Delivery,
+    ) -> Option<Delivered> {
         let link = self.slots.get_mut(to)?;
-        let delivered = link.deliver(delivery);
+        let delivered = link.deliver(now, delivery);
         if delivered == Delivered::Queued && !link.is_listed() {
             link.set_listed(true);
             self.ready.push_back(to);

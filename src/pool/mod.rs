@@ -70,7 +70,7 @@ use crate::{
 ///     match output {
 ///         HubOutput::Reply { to, reply } => pool.handle_reply(now, to, reply),
 ///         HubOutput::Deliver(delivery) => {
-///             pool.deliver(&delivery);
+///             pool.deliver(now, &delivery);
 ///         }
 ///         _ => {} // tell the application
 ///     }

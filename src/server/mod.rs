@@ -205,13 +205,13 @@ impl<D: Default> Server<D> {
     /// Stops sending on a WebSocket that accepts no more frames for now.
     ///
     /// ```
-    /// use socketio_proto::WireId;
     /// use socketio_proto::server::Server;
+    /// use socketio_proto::{Timestamp, WireId};
     ///
     /// /// Call this when the WebSocket starts or stops to accept frames.
-    /// fn set_writable(server: &mut Server, wire: WireId, is_writable: bool) {
+    /// fn set_writable(server: &mut Server, now: Timestamp, wire: WireId, is_writable: bool) {
     ///     if is_writable {
-    ///         server.resume(wire);
+    ///         server.resume(now, wire);
     ///     } else {
     ///         server.pause(wire);
     ///     }
@@ -221,8 +221,10 @@ impl<D: Default> Server<D> {
         self.outside.pool.pause(wire);
     }
 
-    /// Resumes sending on a WebSocket.
-    pub fn resume(&mut self, wire: WireId) {
+    /// Resumes sending on a WebSocket. A connection that was only waiting for its client to read is
+    /// closed, and its sockets are parked at time `now`.
+    pub fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.outside.pool.advance(now);
         self.outside.pool.resume(wire);
         self.follow();
     }
@@ -263,11 +265,12 @@ impl<D: Default> Server<D> {
 impl<D: Default> Carrier<D> for Outside<D> {
     fn check_room(
         &mut self,
+        now: Timestamp,
         to: ConnectionId,
         event: &socket::Event,
         is_logged: bool,
     ) -> Result<(), EmitError> {
-        self.pool.check_room(to, event, is_logged)
+        self.pool.check_room(now, to, event, is_logged)
     }
 
     /// Carries out everything that one message of a link causes before it takes the next message,
@@ -280,7 +283,7 @@ impl<D: Default> Carrier<D> for Outside<D> {
                 match output {
                     HubOutput::Reply { to, reply } => self.pool.handle_reply(now, to, reply),
                     HubOutput::Deliver(delivery) => {
-                        self.pool.deliver_into(&delivery, &mut reach);
+                        self.pool.deliver_into(now, &delivery, &mut reach);
                     }
                     HubOutput::Event(event) => self.events.push_back(event),
                 }

@@ -125,7 +125,7 @@ mod tests {
         }
         let refused = scripted.client.emit(scripted.now, "/", &event("m", 2));
         assert_eq!(refused, Err(ClientEmitError::Full));
-        scripted.client.resume(scripted.wire);
+        scripted.client.resume(scripted.now, scripted.wire);
         assert_eq!(scripted.take_sent().len(), 2);
         assert!(scripted.client.emit(scripted.now, "/", &event("m", 3)).is_ok());
     }

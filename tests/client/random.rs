@@ -298,7 +298,7 @@ mod tests {
                     }
                 }
                 Op::Pause(wire) => self.client.pause(self.wire(*wire)),
-                Op::Resume(wire) => self.client.resume(self.wire(*wire)),
+                Op::Resume(wire) => self.client.resume(now, self.wire(*wire)),
                 Op::Take => {
                     self.client.take_buffered(now, "/");
                     self.client.take_retrying(now, "/");

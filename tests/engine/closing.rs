@@ -12,7 +12,7 @@ const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
 #[test]
 fn websocket_is_closed_without_a_code() {
     let mut driver = Driver::websocket();
-    driver.session.send(Payload::Text("a".into())).unwrap();
+    driver.session.send(driver.now, Payload::Text("a".into())).unwrap();
     assert_eq!(driver.close(), ["closed forced close", "send 0 4a", "close 0"]);
     assert_eq!(driver.due(), None);
     assert_eq!(driver.session.transport(), Transport::WebSocket);
@@ -83,7 +83,7 @@ fn paused_websocket_is_waited_for() {
 fn nothing_is_sent_or_received_while_closing() {
     let mut driver = Driver::polling();
     driver.close();
-    assert_eq!(driver.session.send(Payload::Text("a".into())), Err(SendError::Closed));
+    assert_eq!(driver.session.send(driver.now, Payload::Text("a".into())), Err(SendError::Closed));
     assert!(!driver.session.is_writable());
     assert_eq!(driver.post(1, "4a\u{1e}2\u{1e}x"), ["respond 1 200 ok"]);
     assert_eq!(driver.opened(2), ["close 2"]);
@@ -150,7 +150,7 @@ fn the_end_is_final() {
     driver.session.pause(WireId(0));
     driver.session.resume(WireId(0));
     assert!(driver.close().is_empty());
-    assert_eq!(driver.session.send(Payload::Text("a".into())), Err(SendError::Closed));
+    assert_eq!(driver.session.send(driver.now, Payload::Text("a".into())), Err(SendError::Closed));
     assert!(driver.session.is_closed());
     assert_eq!(driver.due(), None);
 }

@@ -15,7 +15,7 @@ fn limited(bytes: usize, packets: usize) -> ServerConfig {
 }
 
 fn send(driver: &mut Driver, len: usize) -> Result<(), SendError> {
-    driver.session.send(Payload::Binary(vec![0; len].into()))
+    driver.session.send(driver.now, Payload::Binary(vec![0; len].into()))
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn shared_frames_count_in_full() {
     let mut driver = Driver::new(limited(10, 100), Transport::WebSocket);
     driver.session.pause(WireId(0));
     let frame = Frame::Text("4shared".into());
-    assert_eq!(driver.session.send_frame(frame.clone()), Ok(()));
-    assert_eq!(driver.session.send_frame(frame), Err(SendError::Overflow));
+    assert_eq!(driver.session.send_frame(driver.now, frame.clone()), Ok(()));
+    assert_eq!(driver.session.send_frame(driver.now, frame), Err(SendError::Overflow));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn get_waits_for_a_packet() {
 fn get_takes_what_is_queued() {
     let mut driver = Driver::polling();
     assert!(driver.send("a").is_empty());
-    driver.session.send(Payload::Binary(vec![1, 2, 3].into())).unwrap();
+    driver.session.send(driver.now, Payload::Binary(vec![1, 2, 3].into())).unwrap();
     assert_eq!((driver.session.queued_packets(), driver.session.queued_bytes()), (2, 5));
     assert_eq!(driver.get(1), ["respond 1 200 4a\u{1e}bAQID"]);
     assert_eq!((driver.session.queued_packets(), driver.session.queued_bytes()), (0, 0));
@@ -44,7 +44,7 @@ fn answers_have_the_headers_of_the_reference() {
     let expected = [("content-type", "text/html"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
     driver.session.handle_input(driver.now, EngineInput::Poll { wire: WireId(2) });
-    driver.session.send_frame(Frame::Text("4a".into())).unwrap();
+    driver.session.send_frame(driver.now, Frame::Text("4a".into())).unwrap();
     let expected = [("content-type", "text/plain; charset=UTF-8"), ("cache-control", "no-store")];
     assert_eq!(headers(&mut driver), expected);
     driver.session.handle_input(driver.now, EngineInput::OtherMethod { wire: WireId(3) });

@@ -162,7 +162,7 @@ mod tests {
                     } else {
                         Payload::Text(text.into())
                     };
-                    if self.session.send(payload.clone()).is_ok() {
+                    if self.session.send(self.now, payload.clone()).is_ok() {
                         self.sent.push(payload);
                     }
                 }
@@ -319,7 +319,7 @@ mod tests {
                     prop_assert!(!world.is_held(), "every wire is finished: {:?}", world.wires);
                     prop_assert_eq!(world.session.deadline(), None);
                     prop_assert_eq!(world.session.queued_bytes(), 0);
-                    let refused = world.session.send(Payload::Text("a".into()));
+                    let refused = world.session.send(world.now, Payload::Text("a".into()));
                     prop_assert_eq!(refused, Err(SendError::Closed));
                 }
             }

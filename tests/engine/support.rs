@@ -92,7 +92,7 @@ impl Driver {
     }
 
     pub(crate) fn send(&mut self, text: &str) -> Vec<String> {
-        assert_eq!(self.session.send(Payload::Text(text.into())), Ok(()));
+        assert_eq!(self.session.send(self.now, Payload::Text(text.into())), Ok(()));
         self.drain()
     }
 

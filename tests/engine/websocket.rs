@@ -14,7 +14,7 @@ fn frames_are_packets() {
     let frame = Frame::Binary(vec![4, 5].into());
     assert_eq!(driver.input(EngineInput::Frame { wire: WireId(0), frame }), ["message 0x0405"]);
     assert_eq!(driver.send("b"), ["send 0 4b"]);
-    driver.session.send(Payload::Binary(vec![6].into())).unwrap();
+    driver.session.send(driver.now, Payload::Binary(vec![6].into())).unwrap();
     assert_eq!(driver.drain(), ["send 0 0x06"]);
 }
 
@@ -22,7 +22,7 @@ fn frames_are_packets() {
 fn encoded_frames_are_shared() {
     let mut driver = Driver::websocket();
     let text = bytestring::ByteString::from(String::from("4shared"));
-    driver.session.send_frame(Frame::Text(text.clone())).unwrap();
+    driver.session.send_frame(driver.now, Frame::Text(text.clone())).unwrap();
     match driver.session.poll_output() {
         Some(EngineOutput::Send { frame: Frame::Text(sent), .. }) => {
             assert_eq!(sent.as_ptr(), text.as_ptr());
@@ -65,12 +65,12 @@ fn peer_closes() {
 #[test]
 fn frames_for_a_peer_that_closed_are_dropped() {
     let mut driver = Driver::websocket();
-    driver.session.send(Payload::Text("a".into())).unwrap();
+    driver.session.send(driver.now, Payload::Text("a".into())).unwrap();
     assert_eq!(driver.lost(0), ["closed transport close"]);
     assert_eq!(driver.session.queued_bytes(), 0);
 
     let mut driver = Driver::websocket();
-    driver.session.send(Payload::Text("a".into())).unwrap();
+    driver.session.send(driver.now, Payload::Text("a".into())).unwrap();
     driver.session.abort(CloseReason::ForcedClose);
     assert_eq!(driver.lost(0), ["closed forced close"]);
     assert_eq!(driver.session.queued_bytes(), 0, "its memory is free at once");
@@ -137,7 +137,7 @@ fn pause_holds_frames_back() {
 #[test]
 fn last_frames_precede_the_close() {
     let mut driver = Driver::websocket();
-    driver.session.send(Payload::Text("a".into())).unwrap();
+    driver.session.send(driver.now, Payload::Text("a".into())).unwrap();
     driver.session.handle_input(
         driver.now,
         EngineInput::Frame { wire: WireId(0), frame: Frame::Text("?".into()) },

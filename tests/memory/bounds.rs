@@ -193,7 +193,7 @@ fn read_nothing(fleet: &mut Fleet, hostile: &Hostile) {
 
 /// The application emits as much as it can.
 fn take_a_burst(fleet: &mut Fleet, hostile: &Hostile) {
-    fleet.server.resume(hostile.wire);
+    fleet.server.resume(fleet.now, hostile.wire);
     let event = SocketEvent::new("m", &("x".repeat(490),)).unwrap();
     loop {
         match fleet.server.at(fleet.now).emit(hostile.socket, &event) {

@@ -126,7 +126,7 @@ impl Threads {
                 }
                 HubOutput::Deliver(delivery) => {
                     for to in delivery.recipients() {
-                        self.links.get_mut(&to.as_raw()).unwrap().deliver(&delivery);
+                        self.links.get_mut(&to.as_raw()).unwrap().deliver(NOW, &delivery);
                         self.collect(to.as_raw());
                     }
                 }

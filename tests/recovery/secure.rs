@@ -310,7 +310,7 @@ fn h65_the_replay_waits_for_a_wire_that_is_paused() {
     world.server.pause(client.wire);
     world.send(client, &claim_packet(&session, None));
     assert_eq!(world.texts(client), Vec::<String>::new());
-    world.server.resume(client.wire);
+    world.server.resume(world.now, client.wire);
     world.drain();
     let packets = world.texts(client);
     assert!(packets[0].starts_with("40"));

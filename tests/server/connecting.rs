@@ -354,7 +354,7 @@ fn a_paused_connection_that_closes_is_reported_when_it_has_resumed() {
     assert!(world.server.close_connection(world.now, connection));
     world.drain();
     assert!(world.server.is_connected(socket), "it is waited for");
-    world.server.resume(client.wire);
+    world.server.resume(world.now, client.wire);
     world.drain();
     assert!(!world.server.is_connected(socket));
     let closed = world.pick(|event| match event {

@@ -84,7 +84,7 @@ fn a_connect_whose_answer_has_not_left_needs_no_other() {
             shared.send("40");
         }
         assert_eq!(shared.story(), Vec::<String>::new());
-        shared.world.server.resume(shared.client.wire);
+        shared.world.server.resume(shared.world.now, shared.client.wire);
         shared.world.drain();
         shared.session();
         assert_eq!(numbers(&shared.texts()).0, [1], "one answer, and what follows it");
@@ -121,7 +121,7 @@ fn answers_to_repeated_connects_do_not_pile_up() {
     for _ in 0..50 {
         shared.send("40");
     }
-    shared.world.server.resume(shared.client.wire);
+    shared.world.server.resume(shared.world.now, shared.client.wire);
     shared.world.drain();
     assert_eq!(shared.texts().len(), 1);
 }
@@ -158,7 +158,7 @@ fn a_connect_after_a_welcome_replaces_the_session() {
     shared.send("40");
     let (former, _) = shared.world.connected();
     shared.world.server.at(shared.world.now).emit(former, &event("welcome", 1)).unwrap();
-    shared.world.server.resume(shared.client.wire);
+    shared.world.server.resume(shared.world.now, shared.client.wire);
     shared.world.drain();
     shared.texts();
     shared.send("40");
@@ -401,7 +401,7 @@ fn a_recovery_that_has_not_left_is_the_answer_to_the_next_connect() {
     for _ in 0..2 {
         world.send(client, &crate::support::claim_packet(&session, None));
     }
-    world.server.resume(client.wire);
+    world.server.resume(world.now, client.wire);
     world.drain();
     assert_eq!(world.session(client), session);
     assert_eq!(numbers(&world.texts(client)).0, [1]);

@@ -74,7 +74,7 @@ fn volatile_and_local() {
     let reach = world.server.at(now).to("a").volatile().emit("hello", &()).unwrap();
     assert_eq!((reach.sockets, reach.dropped), (2, 1));
     world.server.at(now).socket(first).volatile().emit("hello", &()).unwrap();
-    world.server.resume(clients[0].wire);
+    world.server.resume(world.now, clients[0].wire);
     assert_eq!(got(&mut world, &clients), [0, 1, 0, 0]);
     world.server.at(now).all().local().emit("hello", &()).unwrap();
     assert_eq!(got(&mut world, &clients), [1, 1, 1, 1]);

@@ -91,7 +91,7 @@ type Story = BTreeMap<WireId, Vec<String>>;
 trait Composition {
     fn open(&mut self, now: Timestamp, wire: WireId);
     fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId);
-    fn pause(&mut self, wire: WireId, is_paused: bool);
+    fn pause(&mut self, now: Timestamp, wire: WireId, is_paused: bool);
     fn timeout(&mut self, now: Timestamp);
     fn deadline(&self) -> Option<Timestamp>;
     fn at(&mut self, now: Timestamp) -> At<'_, u32>;
@@ -113,8 +113,8 @@ impl Composition for Server<u32> {
         self.handle_input(now, input);
     }
 
-    fn pause(&mut self, wire: WireId, is_paused: bool) {
-        if is_paused { self.pause(wire) } else { self.resume(wire) }
+    fn pause(&mut self, now: Timestamp, wire: WireId, is_paused: bool) {
+        if is_paused { self.pause(wire) } else { self.resume(now, wire) }
     }
 
     fn timeout(&mut self, now: Timestamp) {
@@ -218,7 +218,7 @@ impl Workers {
             match mail.pop_front().unwrap() {
                 Mail::Reply(reply) => link.handle_reply(now, reply),
                 Mail::Delivery(delivery) => {
-                    link.deliver(&delivery);
+                    link.deliver(now, &delivery);
                 }
             }
         } else {
@@ -292,7 +292,7 @@ impl Composition for Workers {
         }
     }
 
-    fn pause(&mut self, wire: WireId, is_paused: bool) {
+    fn pause(&mut self, _: Timestamp, wire: WireId, is_paused: bool) {
         if let Some((link, _)) = self.links.get_mut(&wire) {
             if is_paused { link.pause(wire) } else { link.resume(wire) }
         }
@@ -377,7 +377,7 @@ impl Player<'_> {
             }
             Op::Pause { who, is_paused } => {
                 if let Some(wire) = self.wires.get(who) {
-                    self.composition.pause(*wire, *is_paused);
+                    self.composition.pause(self.now, *wire, *is_paused);
                 }
             }
             Op::Wait { millis } => {

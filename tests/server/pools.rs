@@ -77,7 +77,7 @@ impl Threads {
                         self.pools[pool].handle_reply(NOW, to, reply);
                     }
                     HubOutput::Deliver(delivery) => {
-                        self.reach = self.pools.each_mut().map(|pool| pool.deliver(&delivery));
+                        self.reach = self.pools.each_mut().map(|pool| pool.deliver(NOW, &delivery));
                     }
                     HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
                         self.sockets.extend(self.hub.at(NOW).accept(request));

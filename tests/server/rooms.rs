@@ -236,7 +236,7 @@ fn volatile_events_are_for_who_can_take_them() {
     world.server.at(now).broadcast("/", &Audience::all().volatile(), &ping()).unwrap();
     world.server.at(now).emit(peers[0].1, &ping()).unwrap();
     world.drain();
-    world.server.resume(peers[0].0.wire);
+    world.server.resume(world.now, peers[0].0.wire);
     assert_eq!(counts(&mut world, &peers), [1, 1], "the paused one got the other event");
     assert_eq!(world.server.stats().total.volatile_dropped, 1);
     world.cut(peers[0].0);

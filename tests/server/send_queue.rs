@@ -107,7 +107,7 @@ fn one_event_larger_than_all_limits() {
         world.server.pause(client.wire);
         world.server.at(world.now).broadcast("/", &Audience::all(), &text(6_000_000)).unwrap();
         world.drain();
-        world.server.resume(client.wire);
+        world.server.resume(world.now, client.wire);
         world.drain();
         assert!(world.text(client).len() > 6_000_000);
     }
@@ -149,7 +149,7 @@ fn the_rest_of_a_burst_waits_for_a_client_that_reads() {
         world.server.pause(client.wire);
         world.server.at(world.now).emit(socket, &event("tick", 1_000)).unwrap();
         world.advance(Duration::from_secs(26));
-        world.server.resume(client.wire);
+        world.server.resume(world.now, client.wire);
         world.drain();
         let texts = world.texts(client);
         assert_eq!((texts.len(), &*texts[0]), (1_000 - 10 + 1 + 1, "2"), "the ping comes first");
@@ -303,4 +303,46 @@ fn pongs_do_not_keep_a_client_that_does_not_read() {
     }
     world.advance(Duration::from_secs(5));
     assert_eq!(world.server.stats().total.connections_closed.ping_timeout, 2);
+}
+
+/// A GET waits for almost the time after which a client without one counts as not reading. The event
+/// that answers it starts that time anew: the client needs a moment to send the next GET.
+#[test]
+fn a_client_whose_get_was_answered_just_now_is_one_that_reads() {
+    for mut world in worlds(|limits| limits.queued_packets = 10) {
+        let poller = Poller::connect(&mut world);
+        let (socket, _) = world.connected();
+        poller.read(&mut world);
+        world.advance(Duration::from_secs(21));
+        world.server.at(world.now).emit(socket, &event("answers the GET", 0)).unwrap();
+        world.drain();
+        world.advance(Duration::from_millis(100));
+        assert_eq!(poller.post(&mut world, "42[\"sent meanwhile\"]"), 200);
+        for number in 0..100 {
+            assert_eq!(world.server.at(world.now).emit(socket, &event("tick", number)), Ok(()));
+        }
+        world.drain();
+        assert_eq!(world.server.stats().connections, 1);
+        assert_eq!(poller.read(&mut world).len(), 100);
+    }
+}
+
+/// Nothing else has happened for a while when the client reads again, and its connection ends.
+#[test]
+fn a_session_is_kept_from_the_moment_its_client_has_read_the_rest() {
+    let [mut world, _] = worlds(|_| {});
+    let (client, _) = world.connect();
+    let (socket, _) = world.connected();
+    world.server.pause(client.wire);
+    world.server.at(world.now).emit(socket, &event("last", 0)).unwrap();
+    let connection = world.server.connection(socket).unwrap();
+    assert!(world.server.close_connection(world.now, connection));
+    world.drain();
+    assert!(world.server.is_connected(socket), "the client reads what is queued first");
+    world.now = world.now.saturating_add(Duration::from_secs(20));
+    world.server.resume(world.now, client.wire);
+    world.drain();
+    assert!(!world.server.is_connected(socket));
+    let expiry = world.now.saturating_add(Duration::from_secs(120));
+    assert_eq!(world.server.deadline(), Some(expiry));
 }

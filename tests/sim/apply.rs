@@ -172,7 +172,8 @@ impl World {
                 let wires = self.net.of_client(client);
                 let wire = wires.filter_map(|(_, wire)| wire.local).last();
                 if let Some(wire) = wire {
-                    self.peers[client].set_paused(wire, true);
+                    let now = self.time();
+                    self.peers[client].set_paused(now, wire, true);
                     self.plan_task(self.now + for_ms * 1_000, Task::ResumeClient(client, wire));
                 }
             }
@@ -234,7 +235,7 @@ impl World {
         });
         if let Some(wire) = wires.map(|(id, _)| *id).next_back() {
             self.tally.fault("slow reader");
-            self.backend.set_paused(wire, true);
+            self.backend.pause(wire);
             self.plan_task(self.now + for_ms * 1_000, Task::Resume(wire));
         }
     }

@@ -148,11 +148,17 @@ impl Backend {
         }
     }
 
-    pub fn set_paused(&mut self, wire: WireId, is_paused: bool) {
+    pub fn pause(&mut self, wire: WireId) {
         match self {
-            Self::Single(server) if is_paused => server.pause(wire),
-            Self::Single(server) => server.resume(wire),
-            Self::Workers(workers) => workers.set_paused(wire, is_paused),
+            Self::Single(server) => server.pause(wire),
+            Self::Workers(workers) => workers.set_paused(wire, true),
+        }
+    }
+
+    pub fn resume(&mut self, now: Timestamp, wire: WireId) {
+        match self {
+            Self::Single(server) => server.resume(now, wire),
+            Self::Workers(workers) => workers.set_paused(wire, false),
         }
     }
 

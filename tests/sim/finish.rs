@@ -32,12 +32,14 @@ impl World {
         // Clients that do not read or do not write continue.
         let wires: Vec<_> = self.net.wires.keys().copied().collect();
         for wire in wires {
-            self.backend.set_paused(wire, false);
+            let now = self.server_time();
+            self.backend.resume(now, wire);
             let Some(state) = self.net.wires.get(&wire) else {
                 continue;
             };
             if let (client, Some(local)) = (state.client, state.local) {
-                self.peers[client].set_paused(local, false);
+                let now = self.time();
+                self.peers[client].set_paused(now, local, false);
                 self.drain_client(client);
             }
             self.drain_server();

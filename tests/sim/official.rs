@@ -267,7 +267,7 @@ impl Peer for Official {
         engine.into_iter().chain(self.attempt_at).chain(sockets).min()
     }
 
-    fn set_paused(&mut self, wire: WireId, is_paused: bool) {
+    fn set_paused(&mut self, _: Timestamp, wire: WireId, is_paused: bool) {
         if let Some(engine) = &mut self.engine {
             engine.set_paused(wire, is_paused);
         }

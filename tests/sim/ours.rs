@@ -145,8 +145,8 @@ impl Peer for Ours {
         self.client.deadline()
     }
 
-    fn set_paused(&mut self, wire: WireId, is_paused: bool) {
-        if is_paused { self.client.pause(wire) } else { self.client.resume(wire) }
+    fn set_paused(&mut self, now: Timestamp, wire: WireId, is_paused: bool) {
+        if is_paused { self.client.pause(wire) } else { self.client.resume(now, wire) }
     }
 
     fn connect(&mut self, now: Timestamp, space: usize) {

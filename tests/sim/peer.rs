@@ -16,7 +16,7 @@ pub trait Peer {
     fn input(&mut self, now: Timestamp, input: ClientInput);
     fn poll(&mut self) -> Option<Outcome>;
     fn deadline(&self) -> Option<Timestamp>;
-    fn set_paused(&mut self, wire: WireId, is_paused: bool);
+    fn set_paused(&mut self, now: Timestamp, wire: WireId, is_paused: bool);
     fn connect(&mut self, now: Timestamp, space: usize);
     fn leave(&mut self, now: Timestamp, space: usize);
     /// Closes the connection without leaving a namespace, and stays away.

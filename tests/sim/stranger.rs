@@ -90,7 +90,7 @@ impl World {
     fn read_nothing(&mut self, client: usize, space: usize) {
         self.tally.fault("non-reader");
         if let Some(wire) = self.open_stranger(client) {
-            self.backend.set_paused(wire, true);
+            self.backend.pause(wire);
             self.ask_to_join(wire, space, Claim { client, link: u64::MAX, ..Claim::default() });
             self.plan_task(self.now, Task::NonReader(wire, 0));
         }

@@ -268,7 +268,7 @@ impl Workers {
         match mail {
             Mail::Reply(reply) => slot.link.handle_reply(now, reply),
             Mail::Delivery(delivery) => {
-                slot.link.deliver(&delivery);
+                slot.link.deliver(now, &delivery);
             }
             Mail::Request(_) => {}
         }

@@ -348,7 +348,8 @@ impl World {
             Task::ClientNotices(wire) => self.client_notices(wire),
             Task::Resume(wire) => self.resume(wire),
             Task::ResumeClient(client, wire) => {
-                self.peers[client].set_paused(wire, false);
+                let now = self.time();
+                self.peers[client].set_paused(now, wire, false);
                 self.drain_client(client);
             }
             Task::Decide(request, serial) => self.decide(request, serial),
@@ -372,7 +373,8 @@ impl World {
     }
 
     fn resume(&mut self, wire: WireId) {
-        self.backend.set_paused(wire, false);
+        let now = self.server_time();
+        self.backend.resume(now, wire);
         self.drain_server();
     }
 

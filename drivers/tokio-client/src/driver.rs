@@ -92,7 +92,7 @@ impl Driver {
             let due = self.due();
             tokio::select! {
                 Some(input) = self.inbox.recv() => self.handle_input(input),
-                Some(wire) = self.stalled.next() => self.client.resume(wire),
+                Some(wire) = self.stalled.next() => self.client.resume(self.clock.now(), wire),
                 Some(_) = self.tasks.join_next() => {}
                 () = sleep_until(due) => self.handle_timer().await,
             }
@@ -125,7 +125,7 @@ impl Driver {
                 while self.flush().is_some() {}
                 tokio::select! {
                     Some(input) = self.inbox.recv() => self.handle_input(input),
-                    Some(wire) = self.stalled.next() => self.client.resume(wire),
+                    Some(wire) = self.stalled.next() => self.client.resume(self.clock.now(), wire),
                     ended = self.tasks.join_next() => if ended.is_none() {
                         return;
                     }

@@ -301,7 +301,7 @@ impl<M: Machine> Actor<M> {
             return;
         };
         match peer.write_rest() {
-            Written::Done => self.machine.resume(wire),
+            Written::Done => self.machine.resume(self.clock.now(), wire),
             Written::Stalled => self.stalled.push(Box::pin(peer.wait(wire))),
             Written::Broken => self.lose(wire),
         }

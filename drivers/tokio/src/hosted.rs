@@ -111,8 +111,8 @@ impl<A: App> Machine for Hosted<A> {
         self.server.pause(wire);
     }
 
-    fn resume(&mut self, wire: WireId) {
-        self.server.resume(wire);
+    fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.server.resume(now, wire);
     }
 
     fn shutdown(&mut self, now: Timestamp) {

@@ -43,7 +43,7 @@ pub trait Machine: Send + 'static {
     fn pause(&mut self, wire: WireId);
 
     /// Resumes sending on a WebSocket.
-    fn resume(&mut self, wire: WireId);
+    fn resume(&mut self, now: Timestamp, wire: WireId);
 
     /// Closes all connections, and tells the application's own tasks to end.
     fn shutdown(&mut self, now: Timestamp);

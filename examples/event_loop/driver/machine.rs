@@ -33,7 +33,7 @@ pub trait Machine {
     fn pause(&mut self, wire: WireId);
 
     /// Goes on sending on a WebSocket.
-    fn resume(&mut self, wire: WireId);
+    fn resume(&mut self, now: Timestamp, wire: WireId);
 
     /// Another thread has something for it: it has woken the loop.
     fn handle_wake(&mut self, _now: Timestamp) {}
@@ -112,7 +112,7 @@ where
         self.server.pause(wire);
     }
 
-    fn resume(&mut self, wire: WireId) {
-        self.server.resume(wire);
+    fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.server.resume(now, wire);
     }
 }

@@ -409,7 +409,7 @@ impl<M: Machine> EventLoop<M> {
         }
         match congestion {
             Some((wire, true)) => self.machine.pause(wire),
-            Some((wire, false)) => self.machine.resume(wire),
+            Some((wire, false)) => self.machine.resume(self.now, wire),
             None => {}
         }
     }

@@ -132,7 +132,7 @@ impl<'a> World<'a> {
             if self.source.flag() {
                 self.client.pause(wire);
             } else {
-                self.client.resume(wire);
+                self.client.resume(self.now, wire);
             }
         }
     }

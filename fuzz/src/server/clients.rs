@@ -91,7 +91,7 @@ impl World<'_> {
         if is_paused {
             self.server.pause(wire);
         } else {
-            self.server.resume(wire);
+            self.server.resume(self.now, wire);
         }
         self.wires.set_paused(wire, is_paused);
     }

@@ -307,7 +307,7 @@ impl<D: Default> At<'_, D> {
             if let Some(carrier) = carrier
                 && let Some(connection) = namespace.member(socket).and_then(Member::connection)
             {
-                carrier.check_room(connection, event, is_logged)?;
+                carrier.check_room(now, connection, event, is_logged)?;
             }
             emit(namespace, now, out)
         });

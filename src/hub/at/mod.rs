@@ -75,6 +75,7 @@ pub(crate) trait Carrier<D> {
     /// [`EmitError::QueueFull`].
     fn check_room(
         &mut self,
+        now: Timestamp,
         to: ConnectionId,
         event: &socket::Event,
         is_logged: bool,

@@ -209,7 +209,7 @@ impl Run {
         if is_paused {
             self.world.server.pause(wire);
         } else {
-            self.world.server.resume(wire);
+            self.world.server.resume(self.world.now, wire);
         }
         self.world.drain();
     }
