@@ -239,6 +239,22 @@ impl Client {
         connection.map(ClientConnection::transport)
     }
 
+    /// Returns how many bytes a response or a frame may have:
+    /// [`ClientLimits::max_payload`](super::ClientLimits::max_payload). A driver does not need to read
+    /// more ([`ClientInput::TooLarge`](crate::engine::ClientInput::TooLarge)).
+    ///
+    /// ```
+    /// use socketio_proto::client::{Client, ClientConfig, ClientLimits};
+    ///
+    /// let config = ClientConfig::new().limits(ClientLimits::new().max_payload(1_000));
+    /// let client = Client::new(config, |dest: &mut [u8]| dest.fill(7))?;
+    /// assert_eq!(client.max_payload(), 1_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_payload(&self) -> usize {
+        self.cx.config.limits.max_payload
+    }
+
     /// Removes forgotten namespaces for which no answer is expected.
     pub(super) fn drop_forgotten(&mut self) {
         self.sockets.retain(|_, socket| {

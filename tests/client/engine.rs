@@ -6,8 +6,8 @@ use socketio_proto::{
     Timestamp, WireId,
     client::{ClientConfig, ClientLimits},
     engine::{
-        ClientConnection, ClientInput, ClientStart, EngineClientEvent, EngineClientOutput, Frame,
-        Payload, SendError, Transport,
+        ClientCloseReason, ClientConnection, ClientFault, ClientInput, ClientStart,
+        EngineClientEvent, EngineClientOutput, Frame, Payload, SendError, Transport,
     },
 };
 
@@ -249,6 +249,25 @@ fn a_failed_probe_lets_polling_go_on() {
     driver.respond(0, OPEN_UPGRADABLE);
     assert_eq!(driver.lost(1), ["upgradefailed"]);
     assert_eq!(driver.send("a"), ["post 3 4a"]);
+}
+
+/// The driver does not read to its end what is too large.
+#[test]
+fn what_the_driver_does_not_read_fails_like_what_is_too_large() {
+    let too_large = |wire| ClientInput::TooLarge { wire: WireId(wire) };
+    let is_too_large = |driver: &mut Driver, wire| {
+        driver.connection.handle_input(driver.now, too_large(wire));
+        let reason = ClientCloseReason::TransportError(ClientFault::PayloadTooLarge);
+        let closed = EngineClientOutput::Event(EngineClientEvent::Closed { reason });
+        std::iter::from_fn(|| driver.connection.poll_output()).any(|output| output == closed)
+    };
+    let mut driver = Driver::new(ClientConfig::new());
+    driver.drain();
+    driver.respond(0, OPEN_UPGRADABLE);
+    assert_eq!(driver.input(too_large(1)), ["upgradefailed"], "the probe");
+    assert!(is_too_large(&mut driver, 2), "a GET");
+    let mut driver = Driver::websocket();
+    assert!(is_too_large(&mut driver, 0), "a WebSocket");
 }
 
 #[test]

@@ -406,6 +406,23 @@ mod tests {
         }
     }
 
+    /// The driver does not read to its end what is too large. That is not a lost link.
+    #[test]
+    fn a_session_that_goes_on_with_what_is_too_large_is_given_up() {
+        let mut scripted = counted();
+        for time in 1..=3 {
+            let wire = scripted.wire;
+            scripted.input(ClientInput::TooLarge { wire });
+            let told = scripted.events.drain(..).filter(|event| {
+                matches!(event, ClientEvent::ReplayUnreadable { namespace } if namespace.as_str() == "/")
+            });
+            assert_eq!(told.count(), usize::from(time == 3));
+            scripted.expire();
+            scripted.open();
+            scripted.text(COUNTED);
+        }
+    }
+
     /// A link that is lost in the middle of a replay is no reason to give the session up.
     #[test]
     fn a_session_is_not_given_up_for_links_that_are_lost() {

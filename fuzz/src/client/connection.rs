@@ -13,7 +13,7 @@ use socketio_proto::{
 };
 
 use super::{
-    peer::{draw_body, draw_frame},
+    peer::{draw_body, draw_frame, lost},
     wires::{Wire, Wires},
 };
 use crate::{draw, messages::Messages, source::Source};
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
     fn lose(&mut self) {
         if let Some(wire) = self.pick(|_| true) {
             self.wires.finish(wire);
-            self.input(ClientInput::WireClosed { wire });
+            self.input(lost(wire));
         }
     }
 

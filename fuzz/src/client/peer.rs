@@ -1,7 +1,10 @@
 //! What a server sends to a client: mostly what one would, at any time and in any order.
 
 use bytes::Bytes;
-use socketio_proto::engine::Frame;
+use socketio_proto::{
+    WireId,
+    engine::{ClientInput, Frame},
+};
 
 use crate::source::Source;
 
@@ -10,6 +13,15 @@ pub(super) fn draw_frame(source: &mut Source<'_>) -> Frame {
         return Frame::Binary(Bytes::copy_from_slice(source.bytes()));
     }
     Frame::Text(draw_text(source).into())
+}
+
+/// A wire is lost, or what it carries is too large.
+pub(super) fn lost(wire: WireId) -> ClientInput {
+    if wire.0.is_multiple_of(4) {
+        ClientInput::TooLarge { wire }
+    } else {
+        ClientInput::WireClosed { wire }
+    }
 }
 
 pub(super) fn draw_body(source: &mut Source<'_>) -> Bytes {

@@ -16,7 +16,7 @@ use socketio_proto::{
 };
 
 use super::{
-    peer::{draw_body, draw_frame},
+    peer::{draw_body, draw_frame, lost},
     wires::{Wire, Wires},
 };
 use crate::source::Source;
@@ -121,7 +121,7 @@ impl<'a> World<'a> {
     fn lose(&mut self) {
         if let Some(wire) = self.pick(|_| true) {
             self.wires.finish(wire);
-            self.input(ClientInput::WireClosed { wire });
+            self.input(lost(wire));
             // News that come late.
             self.input(ClientInput::WebSocketOpened { wire });
         }

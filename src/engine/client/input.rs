@@ -46,6 +46,16 @@ pub enum ClientInput {
         /// The status code of the frame; 1005 if it had none.
         code: u16,
     },
+    /// A response or a frame is larger than
+    /// [`max_payload`](crate::client::ClientLimits::max_payload), and the driver does not read the
+    /// rest. The wire is finished.
+    ///
+    /// Report it so instead of as [`WireClosed`](Self::WireClosed): a lost link is no reason to give
+    /// up a session, but data that cannot be read would be replayed again and again.
+    TooLarge {
+        /// The WebSocket or the exchange.
+        wire: WireId,
+    },
     /// A WebSocket was lost or could not be opened, or a request failed without a response. The
     /// wire is finished.
     WireClosed {
@@ -76,6 +86,7 @@ impl fmt::Debug for ClientInput {
             Self::WebSocketClosed { wire, code } => {
                 f.debug_struct("WebSocketClosed").field("wire", wire).field("code", code).finish()
             }
+            Self::TooLarge { wire } => f.debug_struct("TooLarge").field("wire", wire).finish(),
             Self::WireClosed { wire } => f.debug_struct("WireClosed").field("wire", wire).finish(),
             Self::Timeout => f.write_str("Timeout"),
         }

@@ -179,6 +179,7 @@ impl ClientConnection {
             ClientInput::WebSocketOpened { wire } => self.handle_websocket_opened(wire),
             ClientInput::Frame { wire, frame } => self.handle_frame(wire, frame),
             ClientInput::WebSocketClosed { wire, code } => self.handle_close_frame(wire, code),
+            ClientInput::TooLarge { wire } => self.handle_too_large(wire),
             ClientInput::WireClosed { wire } => self.handle_wire_closed(wire),
             ClientInput::Timeout => self.handle_timeout(),
         }

@@ -84,6 +84,17 @@ impl ClientConnection {
         self.handle_wire_closed(wire);
     }
 
+    pub(super) fn handle_too_large(&mut self, wire: WireId) {
+        match self.state.lose(wire) {
+            Lost::Request | Lost::WebSocket => self.fail(ClientFault::PayloadTooLarge),
+            Lost::Probe => {
+                self.events.push(EngineClientEvent::UpgradeFailed);
+                self.pump();
+            }
+            Lost::Nothing => {}
+        }
+    }
+
     pub(super) fn handle_wire_closed(&mut self, wire: WireId) {
         match self.state.lose(wire) {
             Lost::Request => self.fail(ClientFault::RequestFailed),

@@ -381,6 +381,7 @@ impl Pair {
     fn carry_to_client(&mut self, input: ClientInput) {
         let (wire, is_last) = match &input {
             ClientInput::Response { wire, .. }
+            | ClientInput::TooLarge { wire }
             | ClientInput::WebSocketClosed { wire, .. }
             | ClientInput::WireClosed { wire } => (*wire, true),
             ClientInput::WebSocketOpened { wire } | ClientInput::Frame { wire, .. } => {
