@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{entropy::entropy, view};
+use crate::view;
 
 /// How long the program waits at its end for messages to be acknowledged.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ struct Message {
 impl Chat {
     pub fn new(driver: Driver, namespace: String, name: String) -> Self {
         let mut unique = [0; 8];
-        entropy(&mut unique);
+        getrandom::fill(&mut unique).ok();
         let unique = u64::from_le_bytes(unique);
         Self { driver, namespace, name, last_id: 0, unique, sent: 0, back_at: None, leave_by: None }
     }
@@ -83,7 +83,7 @@ impl Chat {
             }
         };
         self.driver.client(|client, now| client.disconnect(now, &self.namespace));
-        self.driver.finish().await;
+        self.driver.finish(|_| ()).await;
         end
     }
 

@@ -7,23 +7,18 @@
 //! `/offline 30`, and see what is delivered afterwards.
 
 mod chat;
-mod entropy;
 mod view;
 
 use std::{error::Error, io::BufRead as _, process::ExitCode};
 
-use hyper::Uri;
 use socketio_proto::{
-    client::{Auth, Client, ClientConfig},
+    client::{Auth, ClientConfig},
     engine::Transport,
 };
-use socketio_proto_tokio_client::{Driver, Site};
+use socketio_proto_tokio_client::{Driver, Options};
 use tokio::sync::mpsc;
 
-use self::{
-    chat::{Chat, End},
-    entropy::entropy,
-};
+use self::chat::{Chat, End};
 
 /// The most lines that were typed and are not handled yet.
 const LINES: usize = 64;
@@ -49,8 +44,9 @@ async fn run() -> Result<End, Box<dyn Error>> {
         return Ok(End::Left);
     };
     let config = ClientConfig::new().transports(&arguments.transports);
-    let mut driver = Driver::new(Client::new(config, entropy)?, arguments.site);
-    let namespace = arguments.namespace;
+    let options = Options::new().config(config).path(arguments.path);
+    let mut driver = Driver::new(&arguments.url, options)?;
+    let namespace = driver.namespace().to_owned();
     driver.client(|client, now| client.connect(now, &namespace, Auth::Ask))?;
     Ok(Chat::new(driver, namespace, arguments.name).run(read_lines()).await)
 }
@@ -69,8 +65,8 @@ fn read_lines() -> mpsc::Receiver<String> {
 }
 
 struct Arguments {
-    site: Site,
-    namespace: String,
+    url: String,
+    path: String,
     transports: Vec<Transport>,
     name: String,
 }
@@ -83,7 +79,7 @@ impl Arguments {
             ValueExt as _,
         };
 
-        let mut url: Option<Uri> = None;
+        let mut url = None;
         let mut transports = vec![Transport::Polling, Transport::WebSocket];
         let (mut name, mut path) = (String::from("terminal"), String::from("/socket.io/"));
         let mut parser = lexopt::Parser::from_env();
@@ -93,15 +89,12 @@ impl Arguments {
                 Long("name") => name = parser.value()?.string()?,
                 Long("path") => path = parser.value()?.string()?,
                 Long("help") | Short('h') => return Ok(None),
-                Value(value) if url.is_none() => url = Some(value.parse()?),
+                Value(value) if url.is_none() => url = Some(value.string()?),
                 other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
             }
         }
         let url = url.ok_or(USAGE)?;
-        let authority = url.authority().filter(|_| url.scheme_str() == Some("http"));
-        let authority = authority.ok_or("the URL has to begin with http://")?;
-        let site = Site::new(authority.as_str(), &path);
-        Ok(Some(Self { site, namespace: url.path().to_owned(), transports, name }))
+        Ok(Some(Self { url, path, transports, name }))
     }
 }
 

@@ -8,11 +8,11 @@ mod tests {
     use rusqlite::Connection;
     use serde::Deserialize;
     use socketio_proto::{
-        client::{Auth, Client, ClientConfig, ClientEvent},
+        client::{Auth, ClientConfig, ClientEvent},
         engine::Transport,
         socket,
     };
-    use socketio_proto_tokio_client::{Driver, Site};
+    use socketio_proto_tokio_client::{Driver, Options, Proxy};
 
     use crate::example::Example;
 
@@ -69,9 +69,9 @@ mod tests {
             .transports(&[Transport::WebSocket])
             .retries(1_000)
             .ack_timeout(Duration::from_millis(100));
-        let client = Client::new(config, |dest: &mut [u8]| dest.fill(7)).unwrap();
-        let site = Site::new(&format!("localhost:{}", chat.address), "/socket.io/");
-        let mut driver = Driver::new(client, site);
+        let options = Options::new().config(config).proxy(Proxy::Direct);
+        let url = format!("http://localhost:{}", chat.address);
+        let mut driver = Driver::new(&url, options).unwrap();
         driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
         let message = socket::Event::new("chat message", &("hello", "offset")).unwrap();
         driver.client(|client, now| client.emit_with_retries(now, "/", &message)).unwrap();

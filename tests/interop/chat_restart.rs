@@ -14,11 +14,11 @@ mod tests {
 
     use serde::Deserialize;
     use socketio_proto::{
-        client::{Auth, Client, ClientConfig, ClientEvent},
+        client::{Auth, ClientConfig, ClientEvent},
         engine::Transport,
         socket,
     };
-    use socketio_proto_tokio_client::{Driver, Site};
+    use socketio_proto_tokio_client::{Driver, Options, Proxy};
 
     use crate::{
         example::Example,
@@ -82,14 +82,14 @@ mod tests {
     }
 
     impl Peer {
-        fn new(chat: &Example, transport: Transport, seed: u8) -> Self {
+        fn new(chat: &Example, transport: Transport) -> Self {
             let config = ClientConfig::new()
                 .transports(&[transport])
                 .reconnection_delay(Duration::from_millis(50))
                 .reconnection_delay_max(Duration::from_millis(200));
-            let client = Client::new(config, move |dest: &mut [u8]| dest.fill(seed)).unwrap();
-            let site = Site::new(&format!("localhost:{}", chat.address), "/socket.io/");
-            let mut driver = Driver::new(client, site);
+            let options = Options::new().config(config).proxy(Proxy::Direct);
+            let url = format!("http://localhost:{}", chat.address);
+            let mut driver = Driver::new(&url, options).unwrap();
             driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
             Self { driver, texts: Vec::new(), recovered: Vec::new() }
         }
@@ -128,8 +128,8 @@ mod tests {
     async fn talk_across_restarts() {
         let folder = Folder::new("ours");
         let mut chat = folder.chat("0");
-        let mut ann = Peer::new(&chat, Transport::WebSocket, 1);
-        let mut bob = Peer::new(&chat, Transport::Polling, 2);
+        let mut ann = Peer::new(&chat, Transport::WebSocket);
+        let mut bob = Peer::new(&chat, Transport::Polling);
         ann.until(|peer| peer.recovered == [false]).await;
         bob.until(|peer| peer.recovered == [false]).await;
         ann.say("hello");
@@ -200,7 +200,7 @@ mod tests {
         install(&interop);
         let folder = Folder::new("official");
         let chat = folder.chat("0");
-        let mut ann = Peer::new(&chat, Transport::WebSocket, 1);
+        let mut ann = Peer::new(&chat, Transport::WebSocket);
         let mut official = Official::start(&interop, &format!("http://localhost:{}", chat.address));
         let talk = async {
             ann.until(|peer| peer.recovered == [false]).await;

@@ -20,7 +20,43 @@ mod terminal;
 
 #[cfg(test)]
 mod tests {
-    use crate::{host::Host, terminal::Terminal};
+    use std::time::Duration;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use socketio_proto::client::ClientEvent;
+    use socketio_proto_tokio_client::{Options, Proxy, connect};
+
+    use crate::{
+        host::Host,
+        peer::{config, in_time},
+        scenarios::TRANSPORTS,
+        terminal::Terminal,
+    };
+
+    /// The handles, over `https` and `wss`, with a loss in between.
+    #[tokio::test]
+    async fn the_official_server_is_reached_over_tls() {
+        let names = vec!["localhost".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        let key = signing_key.serialize_pem();
+        let Some(server) = Host::start_tls(&cert.pem(), &key).await else { return };
+        let url = format!("https://localhost:{}", server.port());
+        for transports in TRANSPORTS {
+            let options = Options::new()
+                .config(config(transports))
+                .proxy(Proxy::Direct)
+                .root_certificate(cert.der().clone());
+            let (socket, mut events) = in_time(connect(&url, options)).await.unwrap();
+            let answer = socket.emit_with_ack("message-with-ack", &(7,), Duration::from_secs(30));
+            assert_eq!(in_time(answer).await.unwrap().get::<u64>(0), Ok(7));
+            socket.client().cut().await.unwrap();
+            let disconnected =
+                |event: &ClientEvent| matches!(event, ClientEvent::Disconnected { .. });
+            while !disconnected(&in_time(events.next()).await.unwrap()) {}
+            let answer = socket.emit_with_ack("message-with-ack", &(8,), Duration::from_secs(30));
+            assert_eq!(in_time(answer).await.unwrap().get::<u64>(0), Ok(8));
+        }
+    }
 
     #[tokio::test]
     async fn the_example_chats_over_an_official_server() {

@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use socketio_proto_tokio_client::Site;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -31,18 +30,28 @@ pub(crate) struct Host {
 impl Host {
     /// Starts a server on any port. `None` without Node.js.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`start`](Self::start), with TLS: the certificate and its key, in PEM.
+    pub(crate) async fn start_tls(cert: &str, key: &str) -> Option<Self> {
+        Self::start_with(&[("TLS_CERT", cert), ("TLS_KEY", key)]).await
+    }
+
+    async fn start_with(variables: &[(&str, &str)]) -> Option<Self> {
         // Tests run at the same time, and npm would not stand being run twice.
         static INSTALLATION: Once = Once::new();
         if !have("node") || !have("npm") {
             return None;
         }
         INSTALLATION.call_once(|| install(&folder()));
-        Some(Self::start_at("0").await)
+        Some(Self::start_at("0", variables).await)
     }
 
-    async fn start_at(port: &str) -> Self {
+    async fn start_at(port: &str, variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new("node")
             .args(["server.mjs", port])
+            .envs(variables.iter().copied())
             .current_dir(folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -64,15 +73,15 @@ impl Host {
     /// Kills it and starts another one in its place.
     pub(crate) async fn restart(&mut self) {
         self.kill();
-        *self = Self::start_at(&self.port.clone()).await;
+        *self = Self::start_at(&self.port.clone(), &[]).await;
     }
 
     pub(crate) fn port(&self) -> &str {
         &self.port
     }
 
-    pub(crate) fn site(&self) -> Site {
-        Site::new(&format!("127.0.0.1:{}", self.port), "/socket.io/")
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn tell(&mut self, command: &Value) {

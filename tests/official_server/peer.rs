@@ -5,11 +5,11 @@ use std::{future::Future, time::Duration};
 use serde::Serialize;
 use socketio_proto::{
     AckId,
-    client::{Auth, Client, ClientAckToken, ClientConfig, ClientEvent},
+    client::{Auth, ClientAckToken, ClientConfig, ClientEvent},
     engine::Transport,
     socket::{self, Args},
 };
-use socketio_proto_tokio_client::{Driver, Site};
+use socketio_proto_tokio_client::{Driver, Options, Proxy};
 
 /// Far longer than anything takes: for a failure instead of a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,9 +40,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(site: Site, config: ClientConfig) -> Self {
-        let client = Client::new(config, entropy).expect("a valid configuration");
-        Self { driver: Driver::new(client, site), numbers: Vec::new(), sessions: 0 }
+    pub(crate) fn new(url: &str, config: ClientConfig) -> Self {
+        Self::with(url, Options::new().config(config))
+    }
+
+    pub(crate) fn with(url: &str, options: Options) -> Self {
+        let driver = Driver::new(url, options.proxy(Proxy::Direct)).expect("valid options");
+        Self { driver, numbers: Vec::new(), sessions: 0 }
     }
 
     /// Joins a namespace and waits for the answer.

@@ -17,7 +17,7 @@ use super::{
     random::Random,
 };
 
-const TRANSPORTS: [&[Transport]; 3] = [&[Polling], &[WebSocket], &[Polling, WebSocket]];
+pub(crate) const TRANSPORTS: [&[Transport]; 3] = [&[Polling], &[WebSocket], &[Polling, WebSocket]];
 const LONG: Duration = Duration::from_secs(30);
 
 fn auth() -> Auth {
@@ -28,7 +28,7 @@ fn auth() -> Auth {
 async fn events_pass_over_every_transport() {
     let Some(server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         assert!(!peer.connect("/", auth()).await, "nothing to recover");
         let (event, _) = peer.received("/", "auth").await;
         assert_eq!(event.get::<Value>(0).unwrap(), json!({ "token": "t" }));
@@ -60,7 +60,7 @@ async fn events_pass_over_every_transport() {
         assert_eq!(event.get::<String>(0).unwrap(), "é\u{1f600}");
         assert_eq!(event.get::<Value>(1).unwrap(), json!({ "a": [1, null] }));
         peer.driver.client(|client, now| client.disconnect(now, "/"));
-        peer.driver.finish().await;
+        peer.driver.finish(|_| ()).await;
     }
 }
 
@@ -68,13 +68,13 @@ async fn events_pass_over_every_transport() {
 async fn leaving_tells_the_server() {
     let Some(mut server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", Auth::None).await;
         assert_eq!(server.count().await.0, 1);
         peer.store(server.stored.len() as u64);
         peer.until(|event| matches!(event, ClientEvent::Acked { .. }).then_some(())).await;
         peer.driver.client(|client, now| client.disconnect(now, "/"));
-        peer.driver.finish().await;
+        peer.driver.finish(|_| ()).await;
         server.until_empty().await;
     }
     assert_eq!(server.stored, [0, 1, 2]);
@@ -84,7 +84,7 @@ async fn leaving_tells_the_server() {
 async fn binary_passes_both_ways() {
     let Some(server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", Auth::None).await;
         let large: Bytes = (0..=u8::MAX).cycle().take(200_000).collect();
         let small = Bytes::from_static(b"\0\x01\xff");
@@ -110,7 +110,7 @@ async fn binary_passes_both_ways() {
 async fn acknowledgements_settle_both_ways() {
     let Some(server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", Auth::None).await;
         let answered = peer.ask("message-with-ack", &(1, "two"), LONG);
         let args = peer.acked(answered).await;
@@ -142,7 +142,7 @@ async fn acknowledgements_settle_both_ways() {
 #[tokio::test]
 async fn namespaces_share_a_connection() {
     let Some(mut server) = Host::start().await else { return };
-    let mut peer = Peer::new(server.site(), config(&[Polling, WebSocket]));
+    let mut peer = Peer::new(&server.url(), config(&[Polling, WebSocket]));
     peer.connect("/", Auth::None).await;
     peer.connect("/custom", auth()).await;
     let (event, _) = peer.received("/custom", "auth").await;
@@ -188,7 +188,7 @@ async fn refusals_bring_their_data() {
             ("/no", ("no entry", Some(json!({ "code": 7, "auth": { "token": "t" } })))),
             ("/unknown", ("Invalid namespace", None)),
         ] {
-            let mut peer = Peer::new(server.site(), config(transports));
+            let mut peer = Peer::new(&server.url(), config(transports));
             peer.driver.client(|client, now| client.connect(now, namespace, auth())).unwrap();
             let error = peer
                 .until(|event| match event {
@@ -210,7 +210,7 @@ async fn refusals_bring_their_data() {
 async fn missed_events_arrive_after_a_recovery() {
     let Some(mut server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", Auth::None).await;
         let id = peer.driver.client(|client, _| client.socket_id("/").map(str::to_owned));
         server.emit(0);
@@ -237,7 +237,7 @@ async fn missed_events_arrive_after_a_recovery() {
 async fn a_restart_of_the_server_is_a_new_session() {
     let Some(mut server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", auth()).await;
         server.restart().await;
         let reason = peer
@@ -271,7 +271,7 @@ async fn a_restart_of_the_server_is_a_new_session() {
 async fn a_client_that_was_disconnected_stays_away() {
     let Some(mut server) = Host::start().await else { return };
     for transports in TRANSPORTS {
-        let mut peer = Peer::new(server.site(), config(transports));
+        let mut peer = Peer::new(&server.url(), config(transports));
         peer.connect("/", Auth::None).await;
         peer.connect("/custom", Auth::None).await;
         server.tell(&json!(["disconnect", "/"]));
@@ -321,7 +321,7 @@ async fn cuts_lose_and_double_nothing_around_upgrades() {
 async fn cut_at_random(transports: &[Transport]) {
     let Some(mut server) = Host::start().await else { return };
     let mut random = Random::new();
-    let mut peer = Peer::new(server.site(), config(transports));
+    let mut peer = Peer::new(&server.url(), config(transports));
     peer.connect("/", Auth::None).await;
     let (mut emitted, mut stored) = (1, 0);
     server.emit(0);

@@ -1,4 +1,5 @@
-// An official server with connection state recovery, for `tests/official_server`.
+// An official server with connection state recovery, for `tests/official_server`. If the environment has
+// TLS_CERT and TLS_KEY, in PEM, it speaks TLS.
 //
 // stdin: one JSON array per line.
 //   ["emit", namespace, event, ...args]   to every socket of the namespace
@@ -10,11 +11,13 @@
 //   ["count", sockets, connections]
 import { createInterface } from "node:readline";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { Server } from "socket.io";
 
 const say = (...line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-const http = createServer();
+const { TLS_CERT: cert, TLS_KEY: key } = process.env;
+const http = cert ? createTlsServer({ cert, key }) : createServer();
 const io = new Server(http, { connectionStateRecovery: {} });
 
 const stored = new Set();

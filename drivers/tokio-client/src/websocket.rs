@@ -9,88 +9,102 @@ use futures_util::{
 };
 use socketio_proto::{
     WireId,
-    client::ClientLimits,
     engine::{ClientInput, Frame},
 };
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{Error, Message, Utf8Bytes, protocol::WebSocketConfig},
+    tungstenite::{
+        Error, Message, Utf8Bytes, client::IntoClientRequest as _, error::CapacityError,
+        error::ProtocolError, protocol::WebSocketConfig,
+    },
 };
 
-use crate::http::Site;
+use crate::{
+    WireError,
+    report::{Report, Reports},
+    requests::Requests,
+    stream::Stream,
+};
 
 /// How long the server may take for its part of the closing handshake.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The status code for a close frame without one.
 const NO_STATUS: u16 = 1005;
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Stream>;
 
 /// Opens a WebSocket and passes frames until one side closes it. This side closes it when `outgoing`
-/// ends. Returns the last input for the client.
+/// ends. Returns the last report.
 pub(crate) async fn run(
-    site: &Site,
+    requests: &Requests,
     query: &str,
     wire: WireId,
     mut outgoing: mpsc::Receiver<Frame>,
-    reports: &mpsc::Sender<ClientInput>,
-) -> ClientInput {
-    let lost = ClientInput::WireClosed { wire };
+    reports: &Reports,
+) -> Report {
+    let ended = Report::new(ClientInput::WireClosed { wire }, None);
     let socket = tokio::select! {
-        socket = open(site, query) => socket,
+        socket = open(requests, query) => socket,
         // Frames are sent only after it is open. So the channel was closed: it is not needed any more.
-        _ = outgoing.recv() => return lost,
+        _ = outgoing.recv() => return ended,
     };
-    let Ok(socket) = socket else {
-        return lost;
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => return Report::failed(wire, error),
     };
-    if reports.send(ClientInput::WebSocketOpened { wire }).await.is_err() {
-        return lost;
+    let opened = Report::new(ClientInput::WebSocketOpened { wire }, None);
+    if !reports.send(opened).await {
+        return ended;
     }
     let (mut sink, mut stream) = socket.split();
-    let mut code = None;
-    let is_ours = tokio::select! {
-        closed = receive(&mut stream, wire, reports) => {
-            code = closed;
-            false
-        }
-        sent = send(&mut sink, &mut outgoing) => {
-            if sent.is_err() {
-                // The server may have sent a close frame.
-                code = timeout(LINGER, receive(&mut stream, wire, reports)).await.unwrap_or(None);
+    let limit = requests.body_limit;
+    let error = tokio::select! {
+        error = receive(&mut stream, wire, reports, limit) => error,
+        sent = send(&mut sink, &mut outgoing) => match sent {
+            Ok(()) => {
+                timeout(LINGER, close(&mut sink, &mut stream)).await.ok();
+                return ended;
             }
-            sent.is_ok()
-        }
+            Err(error) => {
+                // The server may have sent a close frame.
+                let received = timeout(LINGER, receive(&mut stream, wire, reports, limit)).await;
+                received.unwrap_or_else(|_| wire_error(error, limit))
+            }
+        },
     };
-    if is_ours {
-        let closing = async {
-            sink.close().await?;
-            while stream.next().await.is_some_and(|message| message.is_ok()) {}
-            Ok::<_, Error>(())
-        };
-        timeout(LINGER, closing).await.ok();
+    Report::failed(wire, error)
+}
+
+async fn open(requests: &Requests, query: &str) -> Result<Socket, WireError> {
+    let limit = requests.body_limit;
+    let config =
+        WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
+    let failed = |error| wire_error(error, limit);
+    let mut request = requests.target.websocket(query).into_client_request().map_err(failed)?;
+    requests.add_headers(request.headers_mut());
+    let stream = requests.connector.open_websocket().await?;
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, response)) => {
+            requests.note_response(response.headers());
+            Ok(socket)
+        }
+        Err(error) => {
+            if let Error::Http(response) = &error {
+                requests.note_response(response.headers());
+            }
+            Err(failed(error))
+        }
     }
-    code.map_or(lost, |code| ClientInput::WebSocketClosed { wire, code })
 }
 
-async fn open(site: &Site, query: &str) -> Result<Socket, Error> {
-    let limit = Some(ClientLimits::default().max_payload);
-    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
-    let stream = TcpStream::connect(site.address()).await?;
-    stream.set_nodelay(true)?;
-    let url = site.url("ws", query);
-    let (socket, _) = client_async_with_config(url, stream, Some(config)).await?;
-    Ok(socket)
-}
-
-/// Passes messages to the client until the server closes the WebSocket or fails. Returns the status
-/// code of its close frame.
+/// Passes messages to the client until the server closes the WebSocket or fails.
 async fn receive(
     stream: &mut SplitStream<Socket>,
     wire: WireId,
-    reports: &mpsc::Sender<ClientInput>,
-) -> Option<u16> {
+    reports: &Reports,
+    limit: usize,
+) -> WireError {
     while let Some(message) = stream.next().await {
         let frame = match message {
             // Copied: a slice that the application keeps would keep the whole read buffer in memory.
@@ -98,15 +112,18 @@ async fn receive(
             Ok(Message::Binary(bytes)) => Frame::Binary(Bytes::copy_from_slice(&bytes)),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
             Ok(Message::Close(frame)) => {
-                return Some(frame.map_or(NO_STATUS, |frame| frame.code.into()));
+                return WireError::Closed {
+                    code: frame.map_or(NO_STATUS, |frame| frame.code.into()),
+                };
             }
-            Err(_) => return None,
+            Err(error) => return wire_error(error, limit),
         };
-        if reports.send(ClientInput::Frame { wire, frame }).await.is_err() {
-            return None;
+        let report = Report::new(ClientInput::Frame { wire, frame }, None);
+        if !reports.send(report).await {
+            break;
         }
     }
-    None
+    wire_error(Error::ConnectionClosed, limit)
 }
 
 /// Writes frames until the channel is closed. All waiting frames are written with one flush.
@@ -124,9 +141,33 @@ async fn send(
     Ok(())
 }
 
+/// The closing handshake, begun by this side.
+async fn close(
+    sink: &mut SplitSink<Socket, Message>,
+    stream: &mut SplitStream<Socket>,
+) -> Result<(), Error> {
+    sink.close().await?;
+    while stream.next().await.is_some_and(|message| message.is_ok()) {}
+    Ok(())
+}
+
 fn message(frame: Frame) -> Result<Message, Error> {
     Ok(match frame {
         Frame::Text(text) => Message::Text(Utf8Bytes::try_from(text.into_bytes())?),
         Frame::Binary(bytes) => Message::Binary(bytes),
     })
+}
+
+fn wire_error(error: Error, limit: usize) -> WireError {
+    match error {
+        Error::Http(response) => WireError::Status { status: response.status().as_u16() },
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => WireError::TooLarge { limit },
+        Error::Io(_)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
+        ) => WireError::Lost { source: error.into() },
+        _ => WireError::InvalidResponse { source: error.into() },
+    }
 }

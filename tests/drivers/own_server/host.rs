@@ -15,10 +15,8 @@ use socketio_proto::{
     socket::{self, Args, Binary},
 };
 use socketio_proto_tokio::{
-    App, Context, Hosted, Listeners, PeerLimits, Route, Site as Served, entropy, plain, serve,
-    spawn,
+    App, Context, Hosted, Listeners, PeerLimits, Route, Site, entropy, plain, serve, spawn,
 };
-use socketio_proto_tokio_client::Site;
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot, watch},
@@ -84,8 +82,8 @@ impl Host {
         self.port
     }
 
-    pub(crate) fn site(&self) -> Site {
-        Site::new(&format!("127.0.0.1:{}", self.port), "/socket.io/")
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Carries out one of the commands of the official server.
@@ -193,7 +191,7 @@ async fn run(
     };
     let fallback = Box::new(|_: &_| plain(hyper::StatusCode::NOT_FOUND, "Not found"));
     started.send(listeners.port()).expect("somebody waits");
-    let site = Served { routes: vec![route], fallback, peer_limits: PeerLimits::default() };
+    let site = Site { routes: vec![route], fallback, peer_limits: PeerLimits::default() };
     serve(listeners, site, vec![task], shutdown).await;
 }
 

@@ -20,7 +20,6 @@ mod tests {
         engine::Transport::{self, Polling, WebSocket},
         socket,
     };
-    use socketio_proto_tokio_client::Site;
 
     use super::{
         host::Host,
@@ -110,9 +109,9 @@ mod tests {
         let mut server = Host::start().await.expect("it needs nothing");
         let mut proxy = Proxy::start(server.port()).await;
         let mut random = Random::new();
-        let site = Site::new(&format!("127.0.0.1:{}", proxy.port()), "/socket.io/");
+        let url = format!("http://127.0.0.1:{}", proxy.port());
         let config = config(transports).ack_timeout(Duration::from_millis(300)).retries(1_000_000);
-        let mut peer = Peer::new(site, config);
+        let mut peer = Peer::new(&url, config);
         peer.connect("/", Auth::None).await;
         let mut tally = Tally { emitted: BTreeMap::new(), awaited: BTreeMap::new(), broadcast: 0 };
         for _ in 0..cuts() {

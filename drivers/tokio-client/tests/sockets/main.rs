@@ -1,0 +1,9 @@
+//! The client over real sockets: the way to the server, the handles, and servers that misbehave.
+
+mod cookies;
+mod handles;
+mod hostile;
+mod names;
+mod proxies;
+mod support;
+mod tls;
