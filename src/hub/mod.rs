@@ -49,6 +49,8 @@ mod reach;
 mod reason;
 #[cfg(test)]
 mod rebuild;
+#[cfg(feature = "record")]
+mod record;
 mod rejection;
 mod replace;
 mod request;
@@ -67,6 +69,8 @@ use core::{fmt, time::Duration};
 
 pub(crate) use self::at::Carrier;
 pub(crate) use self::message::{Attached, ConnectSerial, Reliability, ReplyKind, RequestKind};
+#[cfg(feature = "record")]
+pub use self::record::{Address, Record, Recorder};
 pub use self::{
     acks::AckFailure,
     at::{At, Broadcast, ToSocket},
@@ -143,6 +147,8 @@ pub struct Hub<D> {
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
+    #[cfg(feature = "record")]
+    recorder: Option<Recorder>,
     /// Records changes, for tests.
     #[cfg(test)]
     journal: sessions::Journal<D>,
@@ -178,6 +184,8 @@ impl<D: Default> Hub<D> {
             out: VecDeque::new(),
             now: Timestamp::ZERO,
             totals: Totals::default(),
+            #[cfg(feature = "record")]
+            recorder: None,
             #[cfg(test)]
             journal: sessions::Journal::default(),
         })

@@ -89,6 +89,8 @@ impl<D: Default> Hub<D> {
         let epoch = u64::from(self.random());
         let (config, next_ack) = (self.config.clone(), self.namespace_ids.next_ack());
         let sessions = Sessions::new(name.clone(), config.clone(), epoch).asking_from(next_ack);
+        #[cfg(feature = "record")]
+        let sessions = sessions.recorded_by(self.recorder.clone());
         #[cfg(test)]
         let sessions = sessions.recorded(&self.journal, epoch);
         self.namespaces.insert(id, Namespace::new(id, sessions, config, is_dynamic));

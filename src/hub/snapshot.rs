@@ -200,6 +200,8 @@ impl<D: Default> Hub<D> {
         }
         let next_ack = namespace.sessions.next_ack();
         namespace.sessions = sessions.asking_from(next_ack);
+        #[cfg(feature = "record")]
+        namespace.sessions.set_recorder(self.recorder.clone());
         if !is_served {
             for socket in restored {
                 self.end(socket, EndCause::Expired(ExpiryCause::Evicted));

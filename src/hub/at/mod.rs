@@ -4,6 +4,8 @@ mod broadcast;
 mod connect;
 mod emit;
 mod once;
+#[cfg(feature = "record")]
+mod record;
 mod sockets;
 mod to_socket;
 

@@ -51,6 +51,8 @@ impl<D> Sessions<D> {
             return Effect::None;
         }
         let packet = self.encode(now, &addressees, event, ack, is_logged);
+        #[cfg(feature = "record")]
+        self.record_emitted(&addressees, event, &packet, ack.is_some(), is_logged);
         Effect::Published(Published { packet, links, asked })
     }
 

@@ -39,6 +39,8 @@ impl<D> Sessions<D> {
         if let Some(shared) = self.log.rooms_mut().open_own(id, index) {
             self.enter(index, shared);
         }
+        #[cfg(feature = "record")]
+        self.record_opened(id);
         Effect::Opened(index)
     }
 
@@ -134,6 +136,8 @@ impl<D> Sessions<D> {
         }
         self.log.rooms_mut().close_own(member.id, index);
         let Member { id, key, data, .. } = member;
+        #[cfg(feature = "record")]
+        self.record_ended(id);
         Some(Ended { id, key, data, rooms, cause })
     }
 }

@@ -22,6 +22,8 @@ mod own;
 mod positions;
 mod receipts;
 mod recipients;
+#[cfg(feature = "record")]
+mod record;
 mod recover;
 mod select;
 mod snapshot;
@@ -76,6 +78,8 @@ pub(in crate::hub) struct Sessions<D> {
     /// one.
     next_ack: u64,
     marks: Marks,
+    #[cfg(feature = "record")]
+    recorder: Option<super::record::Recorder>,
     #[cfg(test)]
     pub(in crate::hub) journal: Journal<D>,
 }
@@ -94,6 +98,8 @@ impl<D> Sessions<D> {
             left_open: BTreeMap::new(),
             next_ack: 0,
             marks: Marks::default(),
+            #[cfg(feature = "record")]
+            recorder: None,
             #[cfg(test)]
             journal: Journal::default(),
         }

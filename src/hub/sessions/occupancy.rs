@@ -34,6 +34,8 @@ impl<D> Sessions<D> {
         };
         self.enter(index, room);
         self.forget_past(index);
+        #[cfg(feature = "record")]
+        self.record_joined(index, name);
         Effect::Done
     }
 
@@ -56,6 +58,8 @@ impl<D> Sessions<D> {
         let moved = self.log.rooms_mut().leave(room, (membership.slot, is_live), is_kept);
         self.set_slot(moved, room, membership.slot);
         self.forget_past(index);
+        #[cfg(feature = "record")]
+        self.record_left(index, name);
         Effect::Done
     }
 
