@@ -1,0 +1,165 @@
+//! Carries data from one side to the other.
+
+use socketio_proto::{
+    WireId,
+    engine::{ClientInput, EngineClientOutput, Method, RequestHead},
+    server::ServerInput,
+};
+
+use super::{World, clients::Task};
+use crate::{
+    Application, Data, Rng,
+    net::{Arrival, Down, Notice, Transit, Up, WireKind},
+};
+
+impl<A: Application<D>, D: Data> World<A, D> {
+    /// What a client wants to be done on the network.
+    pub(super) fn client_wire(&mut self, client: usize, output: EngineClientOutput) {
+        match output {
+            EngineClientOutput::Get { wire, query } => {
+                self.open_wire(client, wire, WireKind::Get, Up::Get(query));
+            }
+            EngineClientOutput::Post { wire, query, body } => {
+                let key = [0xa7, client as u64, wire.0];
+                let is_announced = Rng::keyed(self.seed, &key).chance(500);
+                let up = Up::Post { query, body, is_announced };
+                self.open_wire(client, wire, WireKind::Post, up);
+            }
+            EngineClientOutput::OpenWebSocket { wire, query } => {
+                self.open_wire(client, wire, WireKind::WebSocket, Up::OpenWebSocket(query));
+            }
+            EngineClientOutput::Send { wire, frame } => {
+                if let Some(id) = self.network.find(client, wire) {
+                    self.network.send_up(self.now, id, Up::Frame(frame));
+                }
+            }
+            EngineClientOutput::Close { wire } => {
+                if let Some(id) = self.network.find(client, wire) {
+                    if let Some(state) = self.network.get_mut(id) {
+                        state.client_open = false;
+                    }
+                    self.network.send_up(self.now, id, Up::Closed);
+                    self.network.forget_if_unused(id);
+                }
+            }
+            EngineClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
+            other => unreachable!("unknown: {other:?}"),
+        }
+        self.follow_network();
+    }
+
+    fn open_wire(&mut self, client: usize, local: WireId, kind: WireKind, up: Up) {
+        let id = self.network.open(client, Some(local), kind);
+        let (until, is_silent) = self.clients[client].unreachable;
+        if self.now < until {
+            let notice = Notice { client: (!is_silent).then_some(5), server: None };
+            self.network.cut(self.now, id, notice);
+        } else {
+            self.network.send_up(self.now, id, up);
+        }
+    }
+
+    /// Plans what the network has taken.
+    pub(super) fn follow_network(&mut self) {
+        while let Some((at, transit)) = self.network.poll_planned() {
+            self.agenda.plan(at, Task::Transit(transit));
+        }
+    }
+
+    /// Something arrives, or a cut is noticed. A process that is frozen gets it later.
+    pub(super) fn carry(&mut self, transit: Transit) {
+        let freezer = match &transit {
+            Transit::Up(..) | Transit::ServerNotices(_) => Some(&mut self.freezer),
+            Transit::Down(wire, _) | Transit::ClientNotices(wire) => {
+                let client = self.network.get(*wire).map(|wire| wire.client);
+                client.map(|client| &mut self.clients[client].freezer)
+            }
+        };
+        if let Some(transit) =
+            freezer.map_or(Some(transit.clone()), |it| it.hold(self.now, transit))
+        {
+            self.arrive(transit);
+        }
+    }
+
+    /// Gives the process that is not frozen any more what has arrived in the meantime. Returns
+    /// whether there was something.
+    pub(super) fn thaw(&mut self) -> bool {
+        let now = self.now;
+        let of_clients = || self.clients.iter_mut().find_map(|it| it.freezer.release(now));
+        let thawed = self.freezer.release(now).or_else(of_clients);
+        let is_thawed = thawed.is_some();
+        if let Some(transit) = thawed {
+            self.arrive(transit);
+        }
+        is_thawed
+    }
+
+    fn arrive(&mut self, transit: Transit) {
+        match self.network.arrive(transit) {
+            Some(Arrival::ToServer { wire, up, .. }) => self.carry_up(wire, up),
+            Some(Arrival::ServerLost { wire }) => {
+                self.server_input(ServerInput::WireClosed { wire });
+            }
+            Some(Arrival::ToClient { client, input }) => self.client_input(client, input),
+            None => {}
+        }
+    }
+
+    fn carry_up(&mut self, wire: WireId, up: Up) {
+        match up {
+            Up::Get(query) => {
+                let head = head(Method::Get, &query, false);
+                self.server_input(ServerInput::Request { wire, head, body: None });
+            }
+            Up::Post { query, body, is_announced } => {
+                let head = head(Method::Post, &query, false);
+                let now = (!is_announced).then(|| body.clone());
+                self.server_input(ServerInput::Request { wire, head, body: now });
+                if is_announced {
+                    self.network.send_up(self.now, wire, Up::Body(body));
+                    self.follow_network();
+                }
+            }
+            Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
+            Up::OpenWebSocket(query) => {
+                let head = head(Method::Get, &query, true);
+                let now = self.now();
+                if self.server.verify(now, &head).is_ok() {
+                    self.network.send_down(self.now, wire, Down::Opened);
+                    self.server_input(ServerInput::WebSocketOpened { wire, head });
+                } else {
+                    self.finish_wire(wire, Down::Closed);
+                }
+            }
+            Up::Frame(frame) => self.server_input(ServerInput::Frame { wire, frame }),
+            Up::Closed => unreachable!("it is reported as lost"),
+        }
+    }
+
+    /// The server is done with a wire.
+    pub(super) fn finish_wire(&mut self, wire: WireId, last: Down) {
+        if let Some(state) = self.network.get_mut(wire) {
+            let was_open = std::mem::take(&mut state.server_open);
+            assert!(was_open, "{wire:?} was over already");
+            self.network.send_down(self.now, wire, last);
+        }
+        self.follow_network();
+    }
+
+    pub(super) fn server_input(&mut self, input: ServerInput<'_>) {
+        let now = self.now();
+        self.server.handle_input(now, input);
+        self.drain_server();
+    }
+
+    pub(super) fn client_input(&mut self, client: usize, input: ClientInput) {
+        let now = self.now();
+        self.clients[client].model.handle_input(now, input);
+        self.drain_client(client);
+    }
+}
+
+fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
+    RequestHead { method, query, upgrade, origin: None, binary: false }
+}

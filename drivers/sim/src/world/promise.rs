@@ -1,0 +1,310 @@
+//! The promise of recovery: each client receives exactly the recoverable events that were addressed
+//! to its session, each once, in the order in which they were emitted.
+//!
+//! The server reports what it emits and who is in which room. From that this derives who must
+//! receive what, without the log and the memberships of recovery.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use socketio_proto::{
+    hub::{Address, Record, Recorder},
+    recovery::RecoveryOutcome,
+    socket::{Decoder, DecoderLimits, Encoded, Event, Kind, NamespaceName},
+};
+
+/// What the server has reported and the promise has not taken yet.
+pub(super) type Records = Arc<Mutex<Vec<Recorded>>>;
+
+/// A [`Record`] that borrows nothing.
+#[derive(Debug)]
+pub(super) enum Recorded {
+    Opened { namespace: NamespaceName, socket: String },
+    Joined { socket: String, room: String },
+    Left { socket: String, room: String },
+    Ended { socket: String },
+    Emitted(Emission),
+}
+
+#[derive(Debug)]
+pub(super) struct Emission {
+    namespace: NamespaceName,
+    to: Vec<Target>,
+    except: Vec<Target>,
+    event: Event,
+    /// As it is on the wire, with its offset.
+    sent: Event,
+    /// Whether its addressees must receive it.
+    is_owed: bool,
+    asks: bool,
+}
+
+#[derive(Debug)]
+enum Target {
+    Everyone,
+    Room(String),
+    Socket(String),
+}
+
+/// Every session, and what its client must receive.
+#[derive(Debug, Default)]
+pub(super) struct Promise {
+    sessions: BTreeMap<String, Session>,
+    /// The session that each client takes itself to be in.
+    views: BTreeMap<(usize, NamespaceName), String>,
+    /// What became of the CONNECT that began or continued each session.
+    outcomes: BTreeMap<String, RecoveryOutcome>,
+}
+
+#[derive(Debug)]
+struct Session {
+    namespace: NamespaceName,
+    rooms: BTreeSet<String>,
+    /// It has ended, or its server has lost it.
+    is_over: bool,
+    due: VecDeque<Due>,
+    /// Events that ask for an acknowledgement and were received: they may be replayed.
+    asked: Vec<Event>,
+    /// Events that the official client takes twice (H24).
+    repeats: Vec<Event>,
+}
+
+/// An event that a client has not received.
+#[derive(Clone, Debug)]
+struct Due {
+    event: Event,
+    sent: Event,
+    is_owed: bool,
+    asks: bool,
+}
+
+/// Returns a recorder that writes into a list.
+pub(super) fn recorder(records: &Records) -> Recorder {
+    let records = Arc::clone(records);
+    Arc::new(move |record: &Record<'_>| {
+        if let Some(record) = own(record) {
+            records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        }
+    })
+}
+
+fn own(record: &Record<'_>) -> Option<Recorded> {
+    Some(match record {
+        Record::Opened { namespace, socket } => {
+            Recorded::Opened { namespace: (*namespace).clone(), socket: socket.to_string() }
+        }
+        Record::Joined { socket, room, .. } => {
+            Recorded::Joined { socket: socket.to_string(), room: (*room).to_owned() }
+        }
+        Record::Left { socket, room, .. } => {
+            Recorded::Left { socket: socket.to_string(), room: (*room).to_owned() }
+        }
+        Record::Ended { socket, .. } => Recorded::Ended { socket: socket.to_string() },
+        Record::Emitted { namespace, to, except, event, packet, is_logged, asks } => {
+            Recorded::Emitted(Emission {
+                namespace: (*namespace).clone(),
+                to: to.iter().filter_map(target).collect(),
+                except: except.iter().filter_map(target).collect(),
+                event: (*event).clone(),
+                sent: decode(packet),
+                is_owed: *is_logged && !asks,
+                asks: *asks,
+            })
+        }
+        _ => return None,
+    })
+}
+
+fn target(address: &Address<'_>) -> Option<Target> {
+    Some(match address {
+        Address::Everyone => Target::Everyone,
+        Address::Room(name) => Target::Room((*name).to_owned()),
+        Address::Socket(id) => Target::Socket(id.to_string()),
+        _ => return None,
+    })
+}
+
+/// The event of a packet, as a client reads it.
+fn decode(packet: &Encoded) -> Event {
+    let mut decoder = Decoder::new(DecoderLimits {
+        attachments: usize::MAX,
+        attachment_bytes: usize::MAX,
+        namespace_name_bytes: usize::MAX,
+    });
+    let text = packet.head().strip_prefix('4').expect("a message of Engine.IO");
+    let mut packet_read = decoder.push_text(text.into());
+    for attachment in packet.attachments() {
+        packet_read = decoder.push_binary(attachment.clone());
+    }
+    match packet_read.expect("the server encodes what it can read").expect("a whole packet").kind {
+        Kind::Event { event, .. } => event,
+        other => panic!("no event: {other:?}"),
+    }
+}
+
+impl Promise {
+    /// Takes what the server has reported.
+    pub(super) fn take(&mut self, records: &Records) {
+        let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
+        for record in records {
+            self.note(record);
+        }
+    }
+
+    fn note(&mut self, record: Recorded) {
+        match record {
+            Recorded::Opened { namespace, socket } => {
+                let rooms = BTreeSet::from([socket.clone()]);
+                let (due, asked, repeats) = (VecDeque::new(), Vec::new(), Vec::new());
+                let session = Session { namespace, rooms, is_over: false, due, asked, repeats };
+                self.sessions.insert(socket, session);
+            }
+            Recorded::Joined { socket, room } => {
+                if let Some(session) = self.sessions.get_mut(&socket) {
+                    session.rooms.insert(room);
+                }
+            }
+            Recorded::Left { socket, room } => {
+                if let Some(session) = self.sessions.get_mut(&socket) {
+                    session.rooms.remove(&room);
+                }
+            }
+            Recorded::Ended { socket } => {
+                if let Some(session) = self.sessions.get_mut(&socket) {
+                    session.is_over = true;
+                }
+            }
+            Recorded::Emitted(emission) => self.address(&emission),
+        }
+    }
+
+    fn address(&mut self, emission: &Emission) {
+        let Emission { namespace, to, except, event, sent, is_owed, asks } = emission;
+        for (id, session) in &mut self.sessions {
+            let is_in = |target: &Target| match target {
+                Target::Everyone => true,
+                Target::Room(room) => session.rooms.contains(room),
+                Target::Socket(socket) => socket == id,
+            };
+            let is_here = session.namespace == *namespace && !session.is_over;
+            if is_here && to.iter().any(is_in) && !except.iter().any(is_in) {
+                let (event, sent) = (event.clone(), sent.clone());
+                session.due.push_back(Due { event, sent, is_owed: *is_owed, asks: *asks });
+            }
+        }
+    }
+
+    /// The server has decided about a CONNECT.
+    pub(super) fn decided(&mut self, id: &str, outcome: RecoveryOutcome) {
+        self.outcomes.insert(id.to_owned(), outcome);
+    }
+
+    /// The server has lost all sessions.
+    pub(super) fn crashed(&mut self) {
+        self.sessions.values_mut().for_each(|session| session.is_over = true);
+    }
+
+    /// A client takes itself for connected.
+    pub(super) fn connected(
+        &mut self,
+        client: usize,
+        namespace: &NamespaceName,
+        id: &str,
+        recovered: bool,
+    ) -> Result<(), String> {
+        if !self.sessions.contains_key(id) {
+            return Err(format!("client {client} is in session {id}, which does not exist"));
+        }
+        let before = self.views.insert((client, namespace.clone()), id.to_owned());
+        if recovered != (before.as_deref() == Some(id)) {
+            return Err(format!("client {client} was told recovered: {recovered}, but {before:?}"));
+        }
+        let lost = before.as_deref().filter(|before| *before != id);
+        let lost = lost.and_then(|lost| self.sessions.get(lost));
+        let is_unknown = self.outcomes.get(id)
+            == Some(&RecoveryOutcome::Refused(socketio_proto::recovery::RecoveryRefusal::Unknown));
+        if is_unknown && lost.is_some_and(|session| !session.is_over) {
+            return Err(format!("client {client}: its session {before:?} goes on, and is unknown"));
+        }
+        Ok(())
+    }
+
+    /// The client that is in a session.
+    pub(super) fn client_of(&self, id: &str) -> Option<usize> {
+        let mut views = self.views.iter();
+        views.find(|(_, session)| *session == id).map(|((client, _), _)| *client)
+    }
+
+    /// The session of a client.
+    pub(super) fn session_of(&self, client: usize, namespace: &str) -> Option<&str> {
+        let mut views = self.views.iter();
+        let found = views.find(|((it, name), _)| *it == client && name.as_str() == namespace);
+        found.map(|(_, id)| &**id)
+    }
+
+    /// What became of the CONNECT that began or continued a session.
+    pub(super) fn outcome(&self, id: &str) -> Option<RecoveryOutcome> {
+        self.outcomes.get(id).copied()
+    }
+
+    /// A client has received an event. Returns it as it was emitted, unless it is one that the
+    /// official client takes twice.
+    pub(super) fn received(
+        &mut self,
+        client: usize,
+        namespace: &NamespaceName,
+        event: &Event,
+        is_buffered: bool,
+    ) -> Result<Option<Event>, String> {
+        let id = self.views.get(&(client, namespace.clone()));
+        let Some(session) = id.and_then(|id| self.sessions.get_mut(id)) else {
+            return Err(format!("client {client} received {event:?} without a session"));
+        };
+        let place = session.due.iter().position(|due| due.sent == *event);
+        let missed = session.due.iter().take(place.unwrap_or(0)).find(|due| due.is_owed);
+        match (place, missed) {
+            (Some(place), None) => {
+                let due = session.due.drain(..=place).next_back().expect("it is due");
+                if due.asks {
+                    session.asked.push(event.clone());
+                }
+                if is_buffered {
+                    session.repeats.push(event.clone());
+                }
+                Ok(Some(due.event))
+            }
+            // Of a session that is over, or the same again.
+            _ if is_buffered => Ok(None),
+            (Some(_), Some(missed)) => {
+                Err(format!("client {client} has missed {}: it received {event:?}", show(missed)))
+            }
+            (None, _) => {
+                let repeated = session.repeats.iter().position(|it| it == event);
+                if let Some(repeated) = repeated {
+                    session.repeats.remove(repeated);
+                } else if !session.asked.contains(event) {
+                    return Err(format!(
+                        "client {client} received {event:?} again, or it was not meant for it"
+                    ));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The first event that a client must still receive.
+    pub(super) fn owed(&self, client: usize, namespace: &str) -> Option<&Event> {
+        let session = self.sessions.get(self.session_of(client, namespace)?)?;
+        let mut due = session.due.iter().filter(|_| !session.is_over);
+        due.find(|due| due.is_owed).map(|due| &due.event)
+    }
+}
+
+fn show(due: &Due) -> String {
+    format!("{:?}", due.event)
+}

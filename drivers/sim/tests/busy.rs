@@ -1,0 +1,145 @@
+//! An application that uses everything keeps the promise, whatever the settings are.
+
+use std::{cell::Cell, ops::Range, time::Duration};
+
+use socketio_proto::{
+    RecoveryConfig, ReplayOrder, ServerConfig, SocketKey, Timestamp,
+    server::{Server, ServerEvent},
+    socket::Event,
+};
+use socketio_proto_sim::{Application, Simulation};
+
+/// Does what the clients ask for: joins, leaves, broadcasts, direct events, questions, kicks.
+#[derive(Default)]
+struct Busy {
+    /// Emits something by itself from time to time.
+    next_tick: Option<Timestamp>,
+    ticks: u64,
+}
+
+const ROOMS: [&str; 3] = ["red", "green", "blue"];
+const TICK: Duration = Duration::from_millis(700);
+
+impl Busy {
+    fn obey(
+        server: &mut Server<u32>,
+        now: Timestamp,
+        (socket, namespace): (SocketKey, &str),
+        event: &Event,
+    ) {
+        let (number, choice): (u64, u64) = event.parse().unwrap();
+        let room = ROOMS[usize::try_from(choice % 3).unwrap()];
+        let mut at = server.at(now);
+        match choice / 3 {
+            0 => drop(at.join(socket, room)),
+            1 => drop(at.leave(socket, room)),
+            2 => drop(at.of(namespace).to(room).emit("room", &(number,))),
+            3 => drop(at.socket(socket).to(room).emit("others", &(number, "text"))),
+            4 => drop(at.of(namespace).except(room).emit("rest", &(number, vec![1, 2]))),
+            5 => drop(at.of(namespace).volatile().emit("maybe", &(number, "text"))),
+            6 => drop(at.socket(socket).emit("you", &(number,))),
+            7 => drop(at.socket(socket).emit_with_ack("asked", &(number,), TICK)),
+            8 => drop(at.of(namespace).to(room).emit_with_ack("all asked", &(number,), TICK)),
+            9 => drop(at.of(namespace).emit("bytes", &(number, bytes::Bytes::from_static(b"1")))),
+            _ => drop(at.disconnect(socket, choice % 2 == 0)),
+        }
+    }
+}
+
+impl Application<u32> for Busy {
+    fn start(&mut self, server: &mut Server<u32>, now: Timestamp) {
+        server.at(now).add_namespace("/").unwrap();
+        server.at(now).add_namespace("/b").unwrap();
+        self.next_tick = Some(now.saturating_add(TICK));
+    }
+
+    fn handle_event(&mut self, server: &mut Server<u32>, now: Timestamp, event: ServerEvent<u32>) {
+        match event {
+            ServerEvent::ConnectRequested { request, .. } => {
+                server.at(now).accept(request);
+            }
+            ServerEvent::Received { socket, namespace, event, ack } => {
+                if let Some(token) = ack {
+                    server.at(now).ack(token, &event.args());
+                }
+                Self::obey(server, now, (socket, namespace.as_str()), &event);
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        // Not for ever, so that a run comes to rest.
+        self.next_tick.filter(|_| self.ticks < 50)
+    }
+
+    fn handle_timeout(&mut self, server: &mut Server<u32>, now: Timestamp) {
+        self.ticks += 1;
+        self.next_tick = Some(now.saturating_add(TICK));
+        let room = ROOMS[usize::try_from(self.ticks % 3).unwrap()];
+        server.at(now).to(room).emit("tick", &(self.ticks,)).unwrap();
+    }
+}
+
+/// Returns how many recoveries there were.
+fn play(seeds: Range<u64>, config: ServerConfig) -> usize {
+    let recovered = Cell::new(0);
+    let simulation = Simulation::new(config, Busy::default)
+        .clients(4)
+        .namespaces(&["/", "/b"])
+        .length(60)
+        .events(|choices| {
+            let number = choices.below(1_000_000);
+            // Kicks are rare.
+            let choice = choices.below(30).max(choices.below(31));
+            Event::new("do", &(number, choice)).unwrap()
+        });
+    simulation.check(seeds, |world| {
+        let sessions = (0..world.clients()).flat_map(|client| world.sessions(client));
+        let outcomes = sessions.filter_map(|session| session.outcome);
+        recovered.set(recovered.get() + outcomes.filter(|it| it.is_recovered()).count());
+    });
+    recovered.get()
+}
+
+fn recovering(change: impl FnOnce(&mut RecoveryConfig)) -> ServerConfig {
+    let mut recovery = RecoveryConfig::default();
+    change(&mut recovery);
+    let millis = Duration::from_millis;
+    ServerConfig::new().ping_interval(millis(2_000)).ping_timeout(millis(1_500)).recovery(recovery)
+}
+
+#[test]
+fn with_the_defaults() {
+    assert!(play(0..25, recovering(|_| ())) > 50);
+}
+
+#[test]
+fn with_everything_replayed_and_counted() {
+    let config = recovering(|recovery| {
+        recovery.replay_ack_events = true;
+        recovery.count_events = true;
+    });
+    assert!(play(100..125, config) > 50);
+}
+
+#[test]
+fn with_the_order_of_the_reference() {
+    let config = recovering(|recovery| recovery.replay_order = ReplayOrder::BeforeConnect);
+    assert!(play(200..225, config) > 50);
+}
+
+#[test]
+fn with_little_room() {
+    let config = recovering(|recovery| {
+        recovery.buffer_packets = 10;
+        recovery.parked_sessions = 2;
+        recovery.max_disconnection = Duration::from_secs(5);
+    });
+    assert!(play(300..325, config) > 10);
+}
+
+#[test]
+fn without_recovery() {
+    assert_eq!(play(400..415, ServerConfig::new()), 0);
+}
