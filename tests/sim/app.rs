@@ -9,12 +9,14 @@ use socketio_proto::{
     server::ServerOutput,
     socket::{self, Args, Json},
 };
+use socketio_proto_sim::{
+    Rng,
+    net::{Down, WireKind},
+};
 
 use crate::{
     backend::Data,
-    dice::Dice,
     model::{Claim, Number, Place},
-    net::{Down, WireKind},
     op::{ROOMS, SPACES, Sending},
     stranger,
     world::{Connection, Task, World},
@@ -34,7 +36,7 @@ impl World {
                 | ServerOutput::Close { wire, .. }
                     if self.hung_up.contains(&wire) => {}
                 ServerOutput::Respond { wire, response } => {
-                    let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+                    let state = self.net.get_mut(wire).expect("a wire that is known");
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
                     assert_ne!(state.kind, WireKind::WebSocket, "a response on a WebSocket");
                     self.transcript.note(wire.0);
@@ -49,7 +51,7 @@ impl World {
                 }
                 ServerOutput::Send { wire, frame } => self.server_sends(wire, frame),
                 ServerOutput::Close { wire, code } => {
-                    let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+                    let state = self.net.get_mut(wire).expect("a wire that is known");
                     assert!(std::mem::take(&mut state.server_open), "{wire:?} was over already");
                     self.transcript.note(wire.0 ^ u64::from(code.unwrap_or(1)));
                     self.tell(|| format!("server: {wire:?} closed"));
@@ -64,13 +66,15 @@ impl World {
     }
 
     fn server_sends(&mut self, wire: WireId, frame: Frame) {
-        let state = self.net.wires.get_mut(&wire).expect("a wire that is known");
+        let state = self.net.get(wire).expect("a wire that is known");
         assert!(state.server_open, "{wire:?} is over");
         assert_eq!(state.kind, WireKind::WebSocket, "a frame on an exchange");
         self.transcript.note(wire.0);
         match &frame {
             Frame::Text(text) => {
-                state.is_probe |= &**text == "3probe";
+                if &**text == "3probe" {
+                    self.probes.insert(wire);
+                }
                 self.transcript.note_bytes(text.as_bytes());
                 self.look_for_keys(text);
             }
@@ -84,8 +88,8 @@ impl World {
         assert!(self.connections[&connection].is_open);
         self.tally.upgrades += 1;
         let client = self.connections[&connection].client;
-        let wires = self.net.wires.values_mut();
-        wires.filter(|it| it.client == client).for_each(|it| it.is_probe = false);
+        let net = &self.net;
+        self.probes.retain(|wire| net.get(*wire).is_some_and(|wire| wire.client != client));
     }
 
     fn handle_event(&mut self, event: ServerEvent<Data>) {
@@ -158,13 +162,6 @@ impl World {
             }
             other => panic!("unexpected: {other:?}"),
         }
-    }
-
-    fn acked(&mut self, socket: SocketKey, ack: AckId, args: &Args) {
-        let numbers = self.settle_ack(ack);
-        let number: Number = args.get(0).unwrap();
-        assert_eq!(numbers, [number], "an answer to something else");
-        assert_ne!(self.model.sessions[&socket].place, Place::Ended);
     }
 
     /// Holds what has become of a request against what may. Returns what it claimed.
@@ -339,7 +336,7 @@ impl World {
                 let token = token.expect("the token comes back");
                 let tries = self.uplink.sent[number].received();
                 let key = [0x71d, number as u64, u64::from(tries)];
-                if Dice::keyed(self.plan.seed, &key).chance(self.plan.withdraw) {
+                if Rng::keyed(self.plan.seed, &key).chance(self.plan.withdraw) {
                     self.tally.fault("withdrawn");
                     let told = self.server_time();
                     assert!(self.backend.withdraw(told, token), "it was accepted");
@@ -376,6 +373,13 @@ impl World {
             self.model.emissions[*number].is_awaited = false;
         }
         numbers
+    }
+
+    fn acked(&mut self, socket: SocketKey, ack: AckId, args: &Args) {
+        let numbers = self.settle_ack(ack);
+        let number: Number = args.get(0).unwrap();
+        assert_eq!(numbers, [number], "an answer to something else");
+        assert_ne!(self.model.sessions[&socket].place, Place::Ended);
     }
 
     fn disconnected(&mut self, socket: SocketKey, reason: DisconnectReason, data: Option<Data>) {
@@ -447,8 +451,8 @@ impl World {
     }
 
     /// The stream of random numbers of one thing.
-    pub fn keyed(&self, key: u64) -> Dice {
-        Dice::keyed(self.plan.seed, &[0x4ea, key])
+    pub fn keyed(&self, key: u64) -> Rng {
+        Rng::keyed(self.plan.seed, &[0x4ea, key])
     }
 }
 

@@ -1,10 +1,10 @@
 //! Carries out operations.
 
 use socketio_proto::{ReplayOrder, WireId};
+use socketio_proto_sim::net::{Notice, WireKind};
 
 use crate::{
-    net::WireKind,
-    op::{Notice, Op, Sending, Step},
+    op::{Op, Sending, Step},
     world::{Task, World},
 };
 
@@ -170,7 +170,7 @@ impl World {
             Op::PauseClient { client, for_ms } => {
                 self.tally.fault("slow writer");
                 let wires = self.net.of_client(client);
-                let wire = wires.filter_map(|(_, wire)| wire.local).last();
+                let wire = wires.filter_map(|(_, wire)| wire.local).next_back();
                 if let Some(wire) = wire {
                     let now = self.time();
                     self.peers[client].set_paused(now, wire, true);
@@ -179,7 +179,7 @@ impl World {
             }
             Op::Slow { client, for_ms, by_ms } => {
                 self.tally.fault("slow network");
-                self.net.slow[client] = (self.now + for_ms * 1_000, by_ms * 1_000);
+                self.net.slow_down(client, self.now + for_ms * 1_000, by_ms * 1_000);
             }
             Op::Down { client, for_ms, is_silent } => {
                 self.tally.fault("unreachable");
@@ -227,13 +227,14 @@ impl World {
 
     /// The client does not read.
     fn pause(&mut self, client: usize, for_ms: u64) {
-        let wires = self.net.wires.iter().filter(|(_, wire)| {
+        let wires = self.net.iter().filter(|(_, wire)| {
             wire.client == client
                 && wire.kind == WireKind::WebSocket
                 && wire.has_arrived
                 && wire.local.is_some()
         });
-        if let Some(wire) = wires.map(|(id, _)| *id).next_back() {
+        let wire = wires.map(|(id, _)| id).next_back();
+        if let Some(wire) = wire {
             self.tally.fault("slow reader");
             self.backend.pause(wire);
             self.plan_task(self.now + for_ms * 1_000, Task::Resume(wire));

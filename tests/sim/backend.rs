@@ -1,4 +1,4 @@
-//! The server of a run: a `Server`, or links on workers around one hub. The correctness of
+//! The server of a run: a `Server`, or pools on workers around one hub. The correctness of
 //! deadlines is checked here, where each state machine is accessible.
 
 use std::{sync::Arc, time::Duration};
@@ -12,8 +12,9 @@ use socketio_proto::{
     server::{Server, ServerInput, ServerOutput, Stats},
     socket::{Args, Event},
 };
+use socketio_proto_sim::Rng;
 
-use crate::{dice::Dice, workers::Workers};
+use crate::workers::Workers;
 
 /// The application's data of a socket: which client it belongs to, plus one.
 pub type Data = u64;
@@ -41,7 +42,7 @@ impl Backend {
     pub fn new(
         config: ServerConfig,
         entropy: impl Entropy + 'static,
-        workers: Option<(Duration, Dice)>,
+        workers: Option<(Duration, Rng)>,
     ) -> Self {
         match workers {
             None => Self::Single(Box::new(Server::new(config, entropy).unwrap())),
@@ -76,7 +77,7 @@ impl Backend {
     pub fn input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         match self {
             Self::Single(server) => server.handle_input(now, input),
-            Self::Workers(workers) => workers.input(now, &input),
+            Self::Workers(workers) => workers.input(now, input),
         }
     }
 
@@ -144,7 +145,7 @@ impl Backend {
     pub fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> bool {
         match self {
             Self::Single(server) => server.verify(now, head).is_ok(),
-            Self::Workers(workers) => workers.verify(head).is_ok(),
+            Self::Workers(workers) => workers.verify(now, head),
         }
     }
 

@@ -7,14 +7,12 @@ use socketio_proto::{
     engine::{ClientInput, EngineClientOutput, Frame, Method, RequestHead},
     server::ServerInput,
 };
-
-use crate::{
-    dice::{Dice, Transcript},
-    model::Claim,
-    net::{Down, Up, WireKind},
-    op::{Notice, SPACES},
-    world::{Task, World},
+use socketio_proto_sim::{
+    Rng,
+    net::{Arrival, Down, Notice, Transit, Up, WireKind},
 };
+
+use crate::{model::Claim, op::SPACES, transcript::Transcript, world::World};
 
 pub fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
     RequestHead { method, query, upgrade, origin: None, binary: false }
@@ -31,8 +29,8 @@ impl World {
             EngineClientOutput::Post { wire, query, body } => {
                 self.look_for_claims(client, &body);
                 let key = [0xa77, client as u64, wire.0];
-                let announces = Dice::keyed(self.plan.seed, &key).chance(self.plan.announce);
-                let up = Up::Post(query, body, announces);
+                let is_announced = Rng::keyed(self.plan.seed, &key).chance(self.plan.announce);
+                let up = Up::Post { query, body, is_announced };
                 self.open_wire(client, wire, WireKind::Post, up);
             }
             EngineClientOutput::OpenWebSocket { wire, query } => {
@@ -43,16 +41,17 @@ impl World {
                     self.look_for_claim(client, text);
                 }
                 let id = self.net.find(client, wire).expect("a wire that is open");
-                assert!(self.net.wires[&id].client_open, "{wire:?} is over");
+                let is_open = self.net.get(id).is_some_and(|wire| wire.client_open);
+                assert!(is_open, "{wire:?} is over");
                 self.send_up(id, Up::Frame(frame));
             }
             EngineClientOutput::Close { wire } => {
                 if let Some(id) = self.net.find(client, wire) {
-                    let state = self.net.wires.get_mut(&id).unwrap();
+                    let state = self.net.get_mut(id).unwrap();
                     assert!(state.client_open, "{wire:?} was over already");
                     state.client_open = false;
                     self.send_up(id, Up::Closed);
-                    self.net.settle(id);
+                    self.net.forget_if_unused(id);
                 }
             }
             EngineClientOutput::Event(event) => panic!("an event among wires: {event:?}"),
@@ -72,7 +71,7 @@ impl World {
         }
         // The client of this crate does not expect a second answer to one CONNECT.
         let is_connect =
-            matches!(&up, Up::Post(_, body, _) if body.windows(2).any(|it| it == b"40"));
+            matches!(&up, Up::Post { body, .. } if body.windows(2).any(|it| it == b"40"));
         let is_official = self.plan.clients[client].is_official;
         let may_repeat =
             kind == WireKind::Get || (!self.is_counted(client) && (is_official || !is_connect));
@@ -88,7 +87,7 @@ impl World {
         {
             let mut hash = Transcript::new();
             hash.note_bytes(sid.as_bytes());
-            self.net.wires.get_mut(&id).unwrap().session = hash.value();
+            self.engine_sessions.insert(id, hash.value());
         }
         self.send_up(id, up);
     }
@@ -99,16 +98,12 @@ impl World {
     }
 
     fn send_up(&mut self, wire: WireId, up: Up) {
-        if self.net.wires[&wire].is_cut {
-            self.forget_unheard(wire);
-        } else {
-            let at = self.net.arrival(wire, self.now, true);
-            self.plan_task(at, Task::Up(wire, up));
-        }
+        self.net.send_up(self.now, wire, up);
+        self.follow_network();
     }
 
     pub fn send_down(&mut self, wire: WireId, down: Down) {
-        let Some(state) = self.net.wires.get(&wire) else {
+        let Some(state) = self.net.get(wire) else {
             return;
         };
         if state.local.is_none() && state.kind == WireKind::Get {
@@ -117,88 +112,46 @@ impl World {
             let notice = Notice { client: Some(0), server: None };
             self.cut_wires(state.client, notice, |_| true);
         }
-        let Some(state) = self.net.wires.get(&wire) else {
-            return;
-        };
-        if !state.is_cut && state.local.is_some() {
-            let at = self.net.arrival(wire, self.now, false);
-            self.plan_task(at, Task::Down(wire, down));
-        }
-        self.net.settle(wire);
+        self.net.send_down(self.now, wire, down);
+        self.follow_network();
     }
 
     /// A wire carries nothing from now on.
     pub fn cut(&mut self, wire: WireId, notice: Notice) {
-        let Some(state) = self.net.wires.get_mut(&wire).filter(|state| !state.is_cut) else {
-            return;
-        };
-        state.is_cut = true;
-        if let Some(after) = notice.client {
-            self.plan_task(self.now + after * 1_000, Task::ClientNotices(wire));
-        }
-        if let Some(after) = notice.server {
-            self.plan_task(self.now + after * 1_000, Task::ServerNotices(wire));
-        }
-        self.forget_unheard(wire);
+        self.net.cut(self.now, wire, notice);
+        self.follow_network();
     }
 
-    /// A wire that was cut before the server has heard of it.
-    fn forget_unheard(&mut self, wire: WireId) {
-        if let Some(state) = self.net.wires.get_mut(&wire)
-            && state.is_cut
-            && !state.has_arrived
-        {
-            state.server_open = false;
-            self.net.settle(wire);
+    /// Something arrives, or a cut is noticed.
+    pub fn carry(&mut self, transit: Transit) {
+        match self.net.arrive(transit) {
+            Some(Arrival::ToServer { wire, client, up, is_first }) => {
+                self.sender = is_first.then_some(client);
+                self.carry_up(wire, up);
+                self.sender = None;
+            }
+            Some(Arrival::ServerLost { wire }) => {
+                self.hung_up.insert(wire);
+                self.server_input(ServerInput::WireClosed { wire });
+            }
+            Some(Arrival::ToClient { client, input }) => self.carry_down(client, input),
+            None => {}
         }
     }
 
-    pub fn server_notices(&mut self, wire: WireId) {
-        let Some(state) = self.net.wires.get_mut(&wire) else {
-            return;
-        };
-        if std::mem::take(&mut state.server_open) {
-            self.hung_up.insert(wire);
-            self.net.settle(wire);
-            self.server_input(ServerInput::WireClosed { wire });
-        }
-    }
-
-    pub fn client_notices(&mut self, wire: WireId) {
-        let Some(state) = self.net.wires.get_mut(&wire) else {
-            return;
-        };
-        let (client, local) = (state.client, state.local);
-        if std::mem::take(&mut state.client_open)
-            && let Some(local) = local
-        {
-            self.net.settle(wire);
-            self.client_input(client, ClientInput::WireClosed { wire: local });
-        }
-    }
-
-    pub fn carry_up(&mut self, wire: WireId, up: Up) {
-        let Some(state) = self.net.wires.get_mut(&wire).filter(|state| !state.is_cut) else {
-            return;
-        };
-        let is_first = !std::mem::replace(&mut state.has_arrived, true);
-        if !state.server_open {
-            return;
-        }
-        self.sender = is_first.then_some(state.client);
+    fn carry_up(&mut self, wire: WireId, up: Up) {
         match up {
             Up::Get(query) => {
                 let head = head(Method::Get, &query, false);
                 self.server_input(ServerInput::Request { wire, head, body: None });
                 self.check_probe_poll(wire);
             }
-            Up::Post(query, body, announces) => {
+            Up::Post { query, body, is_announced } => {
                 let head = head(Method::Post, &query, false);
-                let now = (!announces).then(|| body.clone());
+                let now = (!is_announced).then(|| body.clone());
                 self.server_input(ServerInput::Request { wire, head, body: now });
-                if announces {
-                    let at = self.net.arrival(wire, self.now, true);
-                    self.plan_task(at, Task::Up(wire, Up::Body(body)));
+                if is_announced {
+                    self.send_up(wire, Up::Body(body));
                 }
             }
             Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
@@ -209,49 +162,24 @@ impl World {
                     self.send_down(wire, Down::Opened);
                     self.server_input(ServerInput::WebSocketOpened { wire, head });
                 } else {
-                    self.net.wires.get_mut(&wire).unwrap().server_open = false;
+                    self.net.get_mut(wire).unwrap().server_open = false;
                     self.send_down(wire, Down::Closed);
                 }
             }
             Up::Frame(frame) => self.server_input(ServerInput::Frame { wire, frame }),
-            Up::Closed => {
-                state.server_open = false;
-                self.hung_up.insert(wire);
-                self.net.settle(wire);
-                self.server_input(ServerInput::WireClosed { wire });
-            }
+            Up::Closed => unreachable!("it is reported as lost"),
         }
-        self.sender = None;
     }
 
-    pub fn carry_down(&mut self, wire: WireId, down: Down) {
-        let Some(state) = self.net.wires.get_mut(&wire) else {
-            return;
-        };
-        let Some(local) = state.local.filter(|_| !state.is_cut && state.client_open) else {
-            return;
-        };
-        let client = state.client;
-        if matches!(down, Down::Response(..) | Down::Closed | Down::ClosedWith(_)) {
-            state.client_open = false;
-            self.net.settle(wire);
-        }
-        let input = match down {
-            Down::Response(status, body) => ClientInput::Response { wire: local, status, body },
-            Down::Opened => ClientInput::WebSocketOpened { wire: local },
-            Down::Frame(frame) => {
-                if self.is_lost(&frame) {
-                    return;
-                }
-                if self.is_repeated(&frame) {
-                    let frame = frame.clone();
-                    self.client_input(client, ClientInput::Frame { wire: local, frame });
-                }
-                ClientInput::Frame { wire: local, frame }
+    fn carry_down(&mut self, client: usize, input: ClientInput) {
+        if let ClientInput::Frame { frame, .. } = &input {
+            if self.is_lost(frame) {
+                return;
             }
-            Down::ClosedWith(code) => ClientInput::WebSocketClosed { wire: local, code },
-            Down::Closed => ClientInput::WireClosed { wire: local },
-        };
+            if self.is_repeated(frame) {
+                self.client_input(client, input.clone());
+            }
+        }
         self.client_input(client, input);
     }
 
@@ -260,7 +188,7 @@ impl World {
         self.backend.input(told, input);
         let key = [0x1a2, self.now, self.tally.steps];
         // Whatever comes at this moment comes before the output is looked at.
-        let is_lazy = Dice::keyed(self.plan.seed, &key).chance(self.plan.lazy);
+        let is_lazy = Rng::keyed(self.plan.seed, &key).chance(self.plan.lazy);
         if self.sender.is_some() || !is_lazy {
             self.drain_server();
         } else {
@@ -276,16 +204,17 @@ impl World {
 
     /// While a probe is open a GET is answered within 100 ms.
     fn check_probe_poll(&self, wire: WireId) {
-        let Some(state) = self.net.wires.get(&wire).filter(|state| state.server_open) else {
+        let Some(state) = self.net.get(wire).filter(|state| state.server_open) else {
             return;
         };
-        let is_probed = self
-            .net
-            .wires
-            .values()
-            .any(|other| other.session == state.session && other.is_probe && other.server_open);
-        let is_lone = state.session != 0
-            && self.net.wires.values().all(|other| {
+        let session = self.engine_sessions.get(&wire);
+        let is_probed = self.net.iter().any(|(id, other)| {
+            other.server_open
+                && self.probes.contains(&id)
+                && self.engine_sessions.get(&id) == session
+        });
+        let is_lone = session.is_some()
+            && self.net.iter().all(|(_, other)| {
                 other.client != state.client || !other.server_open || other.local.is_some()
             });
         if is_probed && is_lone {

@@ -1,14 +1,15 @@
 //! Draws the operations of a run.
 
+use socketio_proto_sim::{Rng, net::Notice};
+
 use crate::{
-    dice::Dice,
-    op::{Forgery, Mistake, Notice, Op, ROOMS, Restart, Sending, Step, Tail, To},
+    op::{Forgery, Mistake, Op, ROOMS, Restart, Sending, Step, Tail, To},
     plan::Plan,
 };
 
 /// Draws the operations of a run.
 pub fn tape(plan: &Plan) -> Vec<Step> {
-    let mut dice = Dice::keyed(plan.seed, &[0x7a9e]);
+    let mut dice = Rng::keyed(plan.seed, &[0x7a9e]);
     let clients = plan.clients.len();
     // Not so long that there is little but heartbeats.
     let longest = plan.ping_interval * 20;
@@ -19,7 +20,7 @@ pub fn tape(plan: &Plan) -> Vec<Step> {
     });
     let steps: Vec<Step> = steps.collect();
     // From a stream of their own, so that the others stay what they are.
-    let mut dice = Dice::keyed(plan.seed, &[0xe7a5]);
+    let mut dice = Rng::keyed(plan.seed, &[0xe7a5]);
     let mut draw = Draw { dice: &mut dice, clients, spaces: plan.spaces, longest };
     let mut all = Vec::new();
     for step in steps {
@@ -40,7 +41,7 @@ const EXTRAS: u64 = 1 << 20;
 type Kind<'a> = fn(&mut Draw<'a>) -> Op;
 
 struct Draw<'a> {
-    dice: &'a mut Dice,
+    dice: &'a mut Rng,
     clients: usize,
     spaces: usize,
     longest: u64,

@@ -1,9 +1,9 @@
 //! The rarer operations: mistakes of applications, control frames, bursts.
 
 use socketio_proto::{ReplayOrder, server::ServerInput};
+use socketio_proto_sim::net::WireKind;
 
 use crate::{
-    net::WireKind,
     op::{Mistake, Tail, To},
     world::World,
 };
@@ -36,18 +36,18 @@ impl World {
     }
 
     pub fn send_control_frames(&mut self, client: usize, count: u32) {
-        let wires = self.net.wires.iter().filter(|(_, wire)| {
+        let wires = self.net.iter().filter(|(_, wire)| {
             wire.client == client
                 && wire.kind == WireKind::WebSocket
                 && wire.has_arrived
                 && wire.local.is_some()
         });
-        let Some(wire) = wires.map(|(id, _)| *id).next_back() else {
+        let Some(wire) = wires.map(|(id, _)| id).next_back() else {
             return;
         };
         self.tally.fault("control frames");
         for _ in 0..count {
-            if self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
+            if self.net.get(wire).is_some_and(|wire| wire.server_open) {
                 self.server_input(ServerInput::ControlFrame { wire });
             }
         }

@@ -1,9 +1,12 @@
 //! The end of a run. The faults are off: all clients come back, all emitted events arrive, and when
 //! all clients are gone, nothing is left.
 
+use socketio_proto_sim::net::Notice;
+
 use crate::{
     model::{Place, Sort},
-    op::{Notice, Sending, Tail, To},
+    op::{Sending, Tail, To},
+    peer::Peer,
     uplink::Sent,
     world::World,
 };
@@ -27,14 +30,14 @@ impl World {
         for client in 0..self.peers.len() {
             self.clients[client].down = (0, false);
             self.clients[client].duplicates_next = false;
-            self.net.slow[client] = (0, 0);
+            self.net.slow_down(client, 0, 0);
         }
         // Clients that do not read or do not write continue.
-        let wires: Vec<_> = self.net.wires.keys().copied().collect();
+        let wires: Vec<_> = self.net.iter().map(|(wire, _)| wire).collect();
         for wire in wires {
             let now = self.server_time();
             self.backend.resume(now, wire);
-            let Some(state) = self.net.wires.get(&wire) else {
+            let Some(state) = self.net.get(wire) else {
                 continue;
             };
             if let (client, Some(local)) = (state.client, state.local) {
@@ -125,7 +128,7 @@ impl World {
     fn is_everything_delivered(&self) -> bool {
         self.is_everybody_here()
             && self.places().all(|(client, space)| self.is_up_to_date(client, space))
-            && self.peers.iter().all(|peer| peer.is_idle())
+            && self.peers.iter().all(Peer::is_idle)
             && self.has_everything_arrived()
     }
 

@@ -1,5 +1,7 @@
 //! The operations of a run. Each can be removed from the list without a change to the others.
 
+use socketio_proto_sim::{Shrink, net::Notice};
+
 pub const ROOMS: [&str; 3] = ["red", "green", "blue"];
 pub const SPACES: [&str; 2] = ["/", "/b"];
 
@@ -10,6 +12,14 @@ pub struct Step {
     pub id: u64,
     pub after_ms: u64,
     pub op: Op,
+}
+
+impl Shrink for Step {
+    /// Takes out the time where it does not matter.
+    fn simpler(&self) -> Vec<Self> {
+        let simpler = (self.after_ms > 0).then(|| Self { after_ms: 0, ..self.clone() });
+        simpler.into_iter().collect()
+    }
 }
 
 /// Who an event is for: rooms and the rooms named after clients' ids, both as bits (none of either:
@@ -40,13 +50,6 @@ pub enum Sending {
     Ack,
     /// Until it is acknowledged.
     Retry,
-}
-
-/// Who notices that a wire was cut, after how many milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Notice {
-    pub client: Option<u64>,
-    pub server: Option<u64>,
 }
 
 /// What a stranger presents on its own connection.

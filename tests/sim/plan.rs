@@ -3,17 +3,7 @@
 use std::{fmt, time::Duration};
 
 use socketio_proto::{Limits, RecoveryConfig, ReplayOrder, ServerConfig};
-
-use crate::{dice::Dice, net::Latency};
-
-/// Which way a client begins, and where it goes from there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    WebSocket,
-    Polling,
-    /// Polling, then WebSocket.
-    Upgrade,
-}
+use socketio_proto_sim::{Rng, client::Route, net::Latency};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ClientPlan {
@@ -97,7 +87,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn draw(seed: u64) -> Self {
-        let mut dice = Dice::keyed(seed, &[0x91a4]);
+        let mut dice = Rng::keyed(seed, &[0x91a4]);
         let is_calm = dice.chance(60);
         let ping_interval = dice.pick(&[300, 1_000, 5_000, 25_000]);
         let ping_timeout = dice.pick(&[250, 800, 4_000, 20_000]);
@@ -135,7 +125,7 @@ impl Plan {
             clients,
             spaces,
             dynamic: dynamic(seed, spaces),
-            extras: if is_calm { 0 } else { Dice::keyed(seed, &[0xe7a4]).pick(&[0, 30, 120]) },
+            extras: if is_calm { 0 } else { Rng::keyed(seed, &[0xe7a4]).pick(&[0, 30, 120]) },
             config,
             recovery,
             limits,
@@ -161,11 +151,11 @@ impl Plan {
 }
 
 fn dynamic(seed: u64, spaces: usize) -> Option<usize> {
-    let mut dice = Dice::keyed(seed, &[0xd1a3]);
+    let mut dice = Rng::keyed(seed, &[0xd1a3]);
     dice.chance(250).then(|| dice.index(spaces))
 }
 
-fn client(dice: &mut Dice, spaces: usize, route: u64) -> ClientPlan {
+fn client(dice: &mut Rng, spaces: usize, route: u64) -> ClientPlan {
     let route = match route {
         0 => Route::WebSocket,
         1 => Route::Polling,
@@ -177,7 +167,7 @@ fn client(dice: &mut Dice, spaces: usize, route: u64) -> ClientPlan {
     ClientPlan { is_official: dice.chance(500), route, spaces }
 }
 
-fn recovery(dice: &mut Dice, is_calm: bool) -> RecoveryConfig {
+fn recovery(dice: &mut Rng, is_calm: bool) -> RecoveryConfig {
     let mut recovery = RecoveryConfig::default();
     let seconds = dice.pick(&[1, 5, 30, 120]);
     recovery.max_disconnection = Duration::from_secs(seconds);
@@ -212,7 +202,7 @@ fn recovery(dice: &mut Dice, is_calm: bool) -> RecoveryConfig {
     recovery
 }
 
-fn limits(dice: &mut Dice, is_calm: bool) -> Limits {
+fn limits(dice: &mut Rng, is_calm: bool) -> Limits {
     let mut limits = Limits::default();
     if is_calm {
         return limits;
@@ -245,7 +235,7 @@ fn limits(dice: &mut Dice, is_calm: bool) -> Limits {
 
 /// From a separate random stream, so that the rest of the plan does not change.
 fn bound_emissions(seed: u64, is_calm: bool, limits: &mut Limits) {
-    let mut dice = Dice::keyed(seed, &[0xb025]);
+    let mut dice = Rng::keyed(seed, &[0xb025]);
     if is_calm {
         return;
     }
@@ -264,7 +254,7 @@ fn bound_emissions(seed: u64, is_calm: bool, limits: &mut Limits) {
     }
 }
 
-fn weights(dice: &mut Dice, is_calm: bool) -> Weights {
+fn weights(dice: &mut Rng, is_calm: bool) -> Weights {
     let mut often = |most: u64| if dice.chance(550) { dice.range(1, most) } else { 0 };
     let mut weights = Weights {
         emit: 10 + often(20),

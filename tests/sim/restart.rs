@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use socketio_proto::{SocketKey, WireId};
+use socketio_proto_sim::{Rng, net::Notice};
 
 use crate::{
-    dice::Dice,
     dynamic::namespace_number,
-    op::{Notice, Restart, SPACES},
+    op::{Restart, SPACES},
     world::{World, start},
 };
 
@@ -56,16 +56,16 @@ impl World {
         let stats = self.backend.stats();
         self.tally.take_totals(&stats.total);
         self.drop_server_tasks();
-        let wires: Vec<WireId> = self.net.wires.keys().copied().collect();
+        let wires: Vec<WireId> = self.net.iter().map(|(wire, _)| wire).collect();
         for wire in wires {
-            if let Some(state) = self.net.wires.get_mut(&wire) {
+            if let Some(state) = self.net.get_mut(wire) {
                 state.server_open = false;
                 state.has_arrived = true;
             }
             self.hung_up.insert(wire);
-            let after = Dice::keyed(self.plan.seed, &[0x5e7, wire.0]).pick(&[0, 5, 300]);
+            let after = Rng::keyed(self.plan.seed, &[0x5e7, wire.0]).pick(&[0, 5, 300]);
             self.cut(wire, Notice { client: Some(after), server: None });
-            self.net.settle(wire);
+            self.net.forget_if_unused(wire);
         }
         self.connections.clear();
         self.acks.clear();

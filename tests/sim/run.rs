@@ -1,19 +1,15 @@
 //! Plays runs, and reports failing runs.
 
-use std::{
-    cell::{Cell, RefCell},
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
-    time::Instant,
-};
+use std::{cell::RefCell, time::Instant};
+
+use socketio_proto_sim::{catch_panic, shrink};
 
 use crate::{
-    dice::Transcript,
     draw::tape,
     op::Step,
     plan::Plan,
-    shrink::shrink,
     tally::Tally,
+    transcript::Transcript,
     world::{Sabotage, World},
 };
 
@@ -128,7 +124,7 @@ fn attempt(
         world.finish();
         Report { tally: world.tally.clone(), transcript: world.transcript }
     };
-    quietly(|| panic::catch_unwind(AssertUnwindSafe(run))).map_err(|_| last_message())
+    catch_panic(run)
 }
 
 /// Hands the story over, also when the run breaks off.
@@ -143,32 +139,4 @@ impl Drop for Teller<'_> {
             *story.borrow_mut() = lines;
         }
     }
-}
-
-thread_local! {
-    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
-    static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-fn last_message() -> String {
-    MESSAGE.with_borrow(Clone::clone)
-}
-
-/// Runs something that may panic, and keeps the message instead of printing it.
-fn quietly<T>(run: impl FnOnce() -> T) -> T {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let former = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if IS_QUIET.get() {
-                MESSAGE.set(info.to_string());
-            } else {
-                former(info);
-            }
-        }));
-    });
-    IS_QUIET.set(true);
-    let result = run();
-    IS_QUIET.set(false);
-    result
 }

@@ -1,11 +1,11 @@
 //! Compares the events of the clients with the model.
 
 use socketio_proto::{engine::EngineClientOutput, engine::Frame, socket::Event};
+use socketio_proto_sim::{Rng, client::AckToken};
 
 use crate::{
-    dice::Dice,
     model::Number,
-    peer::{Outcome, Token},
+    peer::Outcome,
     world::{Sabotage, Task, World},
 };
 
@@ -59,7 +59,7 @@ impl World {
         client: usize,
         space: usize,
         event: &Event,
-        ack: Option<Token>,
+        ack: Option<AckToken>,
         is_buffered: bool,
     ) {
         self.tally.received += 1;
@@ -92,7 +92,7 @@ impl World {
             return;
         }
         let key = [0xc0e, client as u64, space as u64, self.now];
-        let delay = Dice::keyed(self.plan.seed, &key).range(20_000, 2_000_000);
+        let delay = Rng::keyed(self.plan.seed, &key).range(20_000, 2_000_000);
         self.plan_task(self.now + delay, Task::Connect(client, space));
     }
 

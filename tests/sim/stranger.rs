@@ -5,11 +5,11 @@ use socketio_proto::{
     engine::{Frame, Method},
     server::ServerInput,
 };
+use socketio_proto_sim::net::{Transit, WireKind};
 
 use crate::{
     carry::head,
     model::Claim,
-    net::WireKind,
     op::{Forgery, SPACES},
     world::{Task, World},
 };
@@ -80,7 +80,7 @@ impl World {
     /// Joins a namespace over a WebSocket that nobody reads, for a while.
     fn present(&mut self, client: usize, space: usize, claim: Claim, for_ms: u64) {
         if let Some(wire) = self.open_stranger(client) {
-            self.plan_task(self.now + for_ms * 1_000, Task::ServerNotices(wire));
+            self.plan_task(self.now + for_ms * 1_000, Task::Transit(Transit::ServerNotices(wire)));
             self.ask_to_join(wire, space, claim);
         }
     }
@@ -98,11 +98,11 @@ impl World {
 
     /// A peer that does not read has gone when its ping has not been answered.
     pub fn go_on_not_reading(&mut self, wire: WireId, waited: u64) {
-        if !self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
+        if !self.net.get(wire).is_some_and(|wire| wire.server_open) {
             return;
         }
         if !self.are_faults_on {
-            return self.server_notices(wire);
+            return self.carry(Transit::ServerNotices(wire));
         }
         let (interval, timeout) = (self.plan.ping_interval * 1_000, self.plan.ping_timeout * 1_000);
         // Late timers and a clock that is behind are the server's own affair. What is closed may
@@ -119,12 +119,12 @@ impl World {
     /// Opens a WebSocket that nobody reads from.
     fn open_stranger(&mut self, client: usize) -> Option<WireId> {
         let wire = self.net.open(client, None, WireKind::WebSocket);
-        self.net.wires.get_mut(&wire).unwrap().has_arrived = true;
+        self.net.get_mut(wire).unwrap().has_arrived = true;
         let head = head(Method::Get, "EIO=4&transport=websocket", true);
         let told = self.server_time();
         if !self.backend.verify(told, &head) {
-            self.net.wires.get_mut(&wire).unwrap().server_open = false;
-            self.net.settle(wire);
+            self.net.get_mut(wire).unwrap().server_open = false;
+            self.net.forget_if_unused(wire);
             return None;
         }
         self.sender = Some(client);
@@ -141,7 +141,7 @@ impl World {
     }
 
     fn stranger_sends(&mut self, wire: WireId, text: String) {
-        if self.net.wires.get(&wire).is_some_and(|wire| wire.server_open) {
+        if self.net.get(wire).is_some_and(|wire| wire.server_open) {
             let frame = Frame::Text(ByteString::from(text));
             self.server_input(ServerInput::Frame { wire, frame });
         }

@@ -12,19 +12,21 @@ use socketio_proto::{
     hub::{AckToken, ConnectRequest},
     socket::{Args, NamespaceName},
 };
+use socketio_proto_sim::{
+    Agenda, Rng,
+    client::AckToken as ClientAckToken,
+    net::{Network, Transit},
+};
 
 use crate::{
     backend::Backend,
-    dice::{Dice, Transcript},
     log::Rules,
     model::{Claim, Model, Number},
-    net::{Down, Net, Up},
-    official::Official,
     op::SPACES,
-    ours::Ours,
-    peer::{Peer, Token},
+    peer::Peer,
     plan::Plan,
     tally::Tally,
+    transcript::Transcript,
     uplink::Uplink,
 };
 
@@ -43,12 +45,15 @@ pub struct World {
     pub first_dynamic: usize,
     pub dynamic: Option<usize>,
     pub restarts: u64,
-    pub net: Net,
-    pub peers: Vec<Box<dyn Peer>>,
+    pub net: Network,
+    /// WebSockets on which `3probe` was sent.
+    pub probes: BTreeSet<WireId>,
+    /// Tells the Engine.IO session that each wire belongs to.
+    pub engine_sessions: BTreeMap<WireId, u64>,
+    pub peers: Vec<Peer>,
     pub clients: Vec<ClientState>,
     /// What is to happen, by its time.
-    agenda: BTreeMap<(u64, u64), Task>,
-    next_task: u64,
+    agenda: Agenda<Task>,
     /// Microseconds.
     pub now: u64,
     /// The latest moment that the server was told.
@@ -130,16 +135,12 @@ pub struct View {
 }
 
 pub enum Task {
-    Up(WireId, Up),
-    Down(WireId, Down),
-    /// A cut is noticed.
-    ServerNotices(WireId),
-    ClientNotices(WireId),
+    Transit(Transit),
     Resume(WireId),
     ResumeClient(usize, WireId),
     Decide(ConnectRequest, u64),
     Answer(AckToken, usize),
-    ClientAnswer(usize, Token, Number),
+    ClientAnswer(usize, ClientAckToken, Number),
     Connect(usize, usize),
     Join(SocketKey),
     /// A stranger that does not read takes its next step.
@@ -170,11 +171,12 @@ impl World {
             first_dynamic,
             dynamic: None,
             restarts: 0,
-            net: Net::new(plan.seed, count, plan.latency),
+            net: Network::new(plan.seed, count, plan.latency),
+            probes: BTreeSet::new(),
+            engine_sessions: BTreeMap::new(),
             peers: (0..count).map(|index| peer(&plan, index)).collect(),
             clients: (0..count).map(|_| ClientState::default()).collect(),
-            agenda: BTreeMap::new(),
-            next_task: 0,
+            agenda: Agenda::default(),
             now: START,
             server_now: Timestamp::ZERO,
             skew: (0, 0),
@@ -234,8 +236,14 @@ impl World {
     }
 
     pub fn plan_task(&mut self, at: u64, task: Task) {
-        self.agenda.insert((at, self.next_task), task);
-        self.next_task += 1;
+        self.agenda.plan(at, task);
+    }
+
+    /// Plans what the network has taken.
+    pub fn follow_network(&mut self) {
+        while let Some((at, transit)) = self.net.poll_planned() {
+            self.agenda.plan(at, Task::Transit(transit));
+        }
     }
 
     pub fn tell(&mut self, words: impl FnOnce() -> String) {
@@ -268,7 +276,7 @@ impl World {
     }
 
     fn next_due(&self) -> Option<u64> {
-        let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let agenda = self.agenda.next_due();
         let clients = (0..self.peers.len()).filter_map(|client| self.client_due(client));
         clients.chain(agenda).chain(self.server_due()).min()
     }
@@ -293,7 +301,7 @@ impl World {
         if !self.are_faults_on || self.plan.lateness == 0 {
             return 0;
         }
-        Dice::keyed(deadline, &[self.plan.seed]).below(self.plan.lateness + 1)
+        Rng::keyed(deadline, &[self.plan.seed]).below(self.plan.lateness + 1)
     }
 
     /// Does the next thing that is due.
@@ -302,8 +310,7 @@ impl World {
         self.stuck =
             if self.stuck.0 == self.now { (self.now, self.stuck.1 + 1) } else { (self.now, 0) };
         assert!(self.stuck.1 < 20_000, "time does not move on");
-        if let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let task = entry.remove();
+        if let Some(task) = self.agenda.take_due(self.now) {
             self.perform(task);
         } else if self.server_due().is_some_and(|due| due <= self.now) {
             self.fire_server();
@@ -342,10 +349,7 @@ impl World {
             self.drain_server();
         }
         match task {
-            Task::Up(wire, up) => self.carry_up(wire, up),
-            Task::Down(wire, down) => self.carry_down(wire, down),
-            Task::ServerNotices(wire) => self.server_notices(wire),
-            Task::ClientNotices(wire) => self.client_notices(wire),
+            Task::Transit(transit) => self.carry(transit),
             Task::Resume(wire) => self.resume(wire),
             Task::ResumeClient(client, wire) => {
                 let now = self.time();
@@ -380,10 +384,10 @@ impl World {
 
     /// Forgets what would happen at the server, which is gone.
     pub fn drop_server_tasks(&mut self) {
-        self.agenda.retain(|_, task| {
+        self.agenda.retain(|task| {
             !matches!(
                 task,
-                Task::ServerNotices(_)
+                Task::Transit(Transit::ServerNotices(_))
                     | Task::Decide(..)
                     | Task::Answer(..)
                     | Task::Join(_)
@@ -395,10 +399,13 @@ impl World {
 
     /// Forgets what would happen to the clients, which are gone.
     pub fn drop_client_tasks(&mut self) {
-        self.agenda.retain(|_, task| {
+        self.agenda.retain(|task| {
             matches!(
                 task,
-                Task::ServerNotices(_) | Task::Decide(..) | Task::Answer(..) | Task::Join(_)
+                Task::Transit(Transit::ServerNotices(_))
+                    | Task::Decide(..)
+                    | Task::Answer(..)
+                    | Task::Join(_)
             )
         });
     }
@@ -413,8 +420,8 @@ pub type Drawn = Arc<Mutex<Vec<u32>>>;
 
 /// Starts a server. Tells the epochs of its namespaces' logs.
 pub fn start(plan: &Plan, restarts: u64, drawn: &Drawn) -> (Backend, Vec<u64>) {
-    let workers = plan.workers.map(|delay| (delay, Dice::keyed(plan.seed, &[0x3a1])));
-    let mut ids = Dice::keyed(plan.seed, &[0x1d5 + (restarts << 16)]).entropy();
+    let workers = plan.workers.map(|delay| (delay, Rng::keyed(plan.seed, &[0x3a1])));
+    let mut ids = Rng::keyed(plan.seed, &[0x1d5 + (restarts << 16)]).entropy();
     let noted = drawn.clone();
     let entropy = move |dest: &mut [u8]| {
         ids(dest);
@@ -436,13 +443,9 @@ pub fn start(plan: &Plan, restarts: u64, drawn: &Drawn) -> (Backend, Vec<u64>) {
     (backend, epochs)
 }
 
-fn peer(plan: &Plan, client: usize) -> Box<dyn Peer> {
-    let dice = Dice::keyed(plan.seed, &[0xc11e, client as u64]);
+fn peer(plan: &Plan, client: usize) -> Peer {
+    let rng = Rng::keyed(plan.seed, &[0xc11e, client as u64]);
     let serial = World::next_serial_base(client);
-    let route = plan.clients[client].route;
-    if plan.clients[client].is_official {
-        Box::new(Official::new(route, plan.reconnection, dice, serial))
-    } else {
-        Box::new(Ours::new(Ours::config(route, plan.reconnection), dice, serial))
-    }
+    let state = plan.clients[client];
+    Peer::new(state.is_official, state.route, plan.reconnection, rng, serial)
 }

@@ -78,7 +78,7 @@ pub trait ClientModel {
     /// Returns when a timeout is due.
     fn deadline(&self) -> Option<Timestamp>;
     /// Stops or resumes sending on a WebSocket, which does not accept more frames for now.
-    fn set_paused(&mut self, wire: WireId, is_paused: bool);
+    fn set_paused(&mut self, now: Timestamp, wire: WireId, is_paused: bool);
     /// Joins a namespace.
     fn connect(&mut self, now: Timestamp, namespace: &str);
     /// Leaves a namespace.

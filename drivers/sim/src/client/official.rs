@@ -282,7 +282,8 @@ impl ClientModel for OfficialClient {
         engine.into_iter().chain(self.attempt_at).chain(sockets).min()
     }
 
-    fn set_paused(&mut self, wire: WireId, is_paused: bool) {
+    fn set_paused(&mut self, now: Timestamp, wire: WireId, is_paused: bool) {
+        self.now = self.now.max(now);
         if let Some(engine) = &mut self.engine {
             engine.set_paused(wire, is_paused);
         }

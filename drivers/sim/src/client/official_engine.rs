@@ -157,7 +157,9 @@ impl Engine {
                 }
             }
             ClientInput::Frame { wire, frame } => self.frame(wire, frame),
-            ClientInput::WireClosed { wire } | ClientInput::WebSocketClosed { wire, .. } => {
+            ClientInput::TooLarge { wire }
+            | ClientInput::WireClosed { wire }
+            | ClientInput::WebSocketClosed { wire, .. } => {
                 self.lost(wire);
             }
             ClientInput::Timeout => {

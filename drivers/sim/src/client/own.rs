@@ -211,8 +211,9 @@ impl ClientModel for OwnClient {
         self.client.deadline()
     }
 
-    fn set_paused(&mut self, wire: WireId, is_paused: bool) {
-        if is_paused { self.client.pause(wire) } else { self.client.resume(wire) }
+    fn set_paused(&mut self, now: Timestamp, wire: WireId, is_paused: bool) {
+        self.now = self.now.max(now);
+        if is_paused { self.client.pause(wire) } else { self.client.resume(now, wire) }
     }
 
     fn connect(&mut self, now: Timestamp, namespace: &str) {
