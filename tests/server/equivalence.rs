@@ -1,9 +1,9 @@
-//! `Server` behaves like links around a hub: one tape is played on both, and every wire must carry
+//! `Server` behaves like pools around a hub: one tape is played on both, and every wire must carry
 //! the same packets.
 //!
-//! The links around a hub exchange messages with the hub in another order. Only the order from the
-//! hub to one link, and from one link to the hub, is kept. So everything that is true of `Server`
-//! is also true of links on many threads around one hub.
+//! Each pool has one connection and exchanges messages with the hub in another order. Only the order
+//! from the hub to one pool, and from one pool to the hub, is kept. So everything that is true of
+//! `Server` is also true of connections on many threads around one hub.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,10 +13,10 @@ use std::{
 
 use proptest::prelude::*;
 use socketio_proto::{
-    ByteString, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{EngineInput, EngineOutput, Frame, Transport},
-    hub::{self, At, Audience, Delivery, Hub, HubOutput, Reply},
-    link::{Link, LinkEvent, LinkOutput},
+    ByteString, ConnectionId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    engine::Frame,
+    hub::{At, Audience, Delivery, Hub, HubOutput, Reply, Request},
+    pool::{Pool, PoolOutput},
     server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket,
 };
@@ -89,8 +89,7 @@ type Story = BTreeMap<WireId, Vec<String>>;
 
 /// Either composition, as far as the tape needs it.
 trait Composition {
-    fn open(&mut self, now: Timestamp, wire: WireId);
-    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId);
+    fn input(&mut self, now: Timestamp, wire: WireId, input: ServerInput<'_>);
     fn pause(&mut self, now: Timestamp, wire: WireId, is_paused: bool);
     fn timeout(&mut self, now: Timestamp);
     fn deadline(&self) -> Option<Timestamp>;
@@ -100,16 +99,7 @@ trait Composition {
 }
 
 impl Composition for Server<u32> {
-    fn open(&mut self, now: Timestamp, wire: WireId) {
-        let head = get("EIO=4&transport=websocket");
-        self.handle_input(now, ServerInput::WebSocketOpened { wire, head });
-    }
-
-    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId) {
-        let input = match input {
-            EngineInput::Frame { frame, .. } => ServerInput::Frame { wire, frame },
-            _ => ServerInput::WireClosed { wire },
-        };
+    fn input(&mut self, now: Timestamp, _: WireId, input: ServerInput<'_>) {
         self.handle_input(now, input);
     }
 
@@ -155,20 +145,22 @@ impl Composition for Server<u32> {
     }
 }
 
-/// Links around a hub, with a mailbox to each.
+/// Pools around a hub, with a mailbox to each.
 struct Workers {
     hub: Hub<u32>,
     config: Arc<ServerConfig>,
     entropy: Shared,
-    links: BTreeMap<WireId, (Link, VecDeque<Mail>)>,
-    to_hub: BTreeMap<WireId, VecDeque<hub::Request>>,
+    pools: Vec<(Pool<u32>, VecDeque<Mail>)>,
+    /// The pool that has each wire.
+    places: BTreeMap<WireId, usize>,
+    to_hub: BTreeMap<usize, VecDeque<(ConnectionId, Request)>>,
     /// Decides who is next.
     dice: u32,
     connected: Vec<SocketKey>,
 }
 
 enum Mail {
-    Reply(Reply),
+    Reply(ConnectionId, Reply),
     Delivery(Delivery),
 }
 
@@ -194,8 +186,16 @@ impl Workers {
         let mut hub = Hub::new(config.clone(), entropy.source()).unwrap();
         hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
         hub.at(Timestamp::ZERO).add_namespace("/b").unwrap();
-        let (links, to_hub) = (BTreeMap::new(), BTreeMap::new());
-        Self { hub, config, entropy, links, to_hub, dice, connected: Vec::new() }
+        Self {
+            hub,
+            config,
+            entropy,
+            pools: Vec::new(),
+            places: BTreeMap::new(),
+            to_hub: BTreeMap::new(),
+            dice,
+            connected: Vec::new(),
+        }
     }
 
     fn roll(&mut self, sides: usize) -> usize {
@@ -205,44 +205,43 @@ impl Workers {
 
     /// Carries one message, of any that wait. False if none does.
     fn carry(&mut self, now: Timestamp) -> bool {
-        let waiting: Vec<WireId> =
-            self.links.iter().filter(|(_, (_, mail))| !mail.is_empty()).map(|(w, _)| *w).collect();
-        let asking: Vec<WireId> =
-            self.to_hub.iter().filter(|(_, mail)| !mail.is_empty()).map(|(w, _)| *w).collect();
+        let mailboxes = self.pools.iter().map(|(_, mail)| mail);
+        let waiting: Vec<usize> =
+            mailboxes.enumerate().filter(|(_, mail)| !mail.is_empty()).map(|it| it.0).collect();
+        let asking: Vec<usize> =
+            self.to_hub.iter().filter(|(_, mail)| !mail.is_empty()).map(|(at, _)| *at).collect();
         if waiting.is_empty() && asking.is_empty() {
             return false;
         }
         let pick = self.roll(waiting.len() + asking.len());
-        if let Some(wire) = waiting.get(pick) {
-            let (link, mail) = self.links.get_mut(wire).unwrap();
+        if let Some(place) = waiting.get(pick) {
+            let (pool, mail) = &mut self.pools[*place];
             match mail.pop_front().unwrap() {
-                Mail::Reply(reply) => link.handle_reply(now, reply),
+                Mail::Reply(to, reply) => pool.handle_reply(now, to, reply),
                 Mail::Delivery(delivery) => {
-                    link.deliver(now, &delivery);
+                    pool.deliver(now, &delivery);
                 }
             }
         } else {
-            let wire = asking[pick - waiting.len()];
-            let request = self.to_hub.get_mut(&wire).unwrap().pop_front().unwrap();
-            self.hub.handle_request(now, ConnectionId::from_raw(wire.0), request);
+            let place = asking[pick - waiting.len()];
+            let (from, request) = self.to_hub.get_mut(&place).unwrap().pop_front().unwrap();
+            self.hub.handle_request(now, from, request);
         }
         true
     }
 
     fn collect(&mut self, now: Timestamp, story: &mut Story) {
-        for (wire, (link, _)) in &mut self.links {
-            while let Some(output) = link.poll_output() {
+        for (place, (pool, _)) in self.pools.iter_mut().enumerate() {
+            while let Some(output) = pool.poll_output() {
                 match output {
-                    LinkOutput::Hub(request) => {
-                        self.to_hub.entry(*wire).or_default().push_back(request);
+                    PoolOutput::Request { from, request } => {
+                        self.to_hub.entry(place).or_default().push_back((from, request));
                     }
-                    LinkOutput::Wire(EngineOutput::Send { wire, frame }) => {
-                        tell(story, wire, &frame);
-                    }
-                    LinkOutput::Wire(EngineOutput::Close { wire, code }) => {
+                    PoolOutput::Send { wire, frame } => tell(story, wire, &frame),
+                    PoolOutput::Close { wire, code } => {
                         story.entry(wire).or_default().push(close(code));
                     }
-                    LinkOutput::Event(LinkEvent::Received { ack: Some(ack), event, .. }) => {
+                    PoolOutput::Event(ServerEvent::Received { ack: Some(ack), event, .. }) => {
                         self.hub.at(now).ack(ack, &event.args());
                     }
                     _ => {}
@@ -251,11 +250,15 @@ impl Workers {
         }
         while let Some(output) = self.hub.poll_output() {
             match output {
-                HubOutput::Reply { to, reply } => self.mail(to, Mail::Reply(reply)),
+                HubOutput::Reply { to, reply } => {
+                    let place = usize::from(Pool::<u32>::number_of(to));
+                    self.pools[place].1.push_back(Mail::Reply(to, reply));
+                }
                 HubOutput::Deliver(delivery) => {
                     assert!(!delivery.recipients().is_empty(), "for nobody");
                     for to in delivery.recipients() {
-                        self.mail(*to, Mail::Delivery(delivery.clone()));
+                        let place = usize::from(Pool::<u32>::number_of(*to));
+                        self.pools[place].1.push_back(Mail::Delivery(delivery.clone()));
                     }
                 }
                 HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
@@ -271,43 +274,41 @@ impl Workers {
             }
         }
     }
-
-    fn mail(&mut self, to: ConnectionId, mail: Mail) {
-        if let Some((_, mails)) = self.links.get_mut(&WireId(to.as_raw())) {
-            mails.push_back(mail);
-        }
-    }
 }
 
 impl Composition for Workers {
-    fn open(&mut self, now: Timestamp, wire: WireId) {
-        let id = EngineId::from_entropy(&mut self.entropy.source());
-        let link = Link::new(now, self.config.clone(), id, Transport::WebSocket, wire);
-        self.links.insert(wire, (link, VecDeque::new()));
-    }
-
-    fn input(&mut self, now: Timestamp, input: EngineInput, wire: WireId) {
-        if let Some((link, _)) = self.links.get_mut(&wire) {
-            link.handle_input(now, input);
+    fn input(&mut self, now: Timestamp, wire: WireId, input: ServerInput<'_>) {
+        if matches!(input, ServerInput::WebSocketOpened { .. }) {
+            let place = self.pools.len();
+            // From a source of its own: a server draws nothing for its pool.
+            let seed = &mut counting_entropy();
+            let number = u8::try_from(place).expect("fewer than there are numbers");
+            let pool = Pool::new(self.config.clone(), number, seed).unwrap();
+            self.pools.push((pool, VecDeque::new()));
+            self.places.insert(wire, place);
+        }
+        if let Some(place) = self.places.get(&wire) {
+            self.pools[*place].0.handle_input(now, input, &mut self.entropy.source());
         }
     }
 
     fn pause(&mut self, _: Timestamp, wire: WireId, is_paused: bool) {
-        if let Some((link, _)) = self.links.get_mut(&wire) {
-            if is_paused { link.pause(wire) } else { link.resume(wire) }
+        if let Some(place) = self.places.get(&wire) {
+            let (pool, _) = &mut self.pools[*place];
+            if is_paused { pool.pause(wire) } else { pool.resume(wire) }
         }
     }
 
     fn timeout(&mut self, now: Timestamp) {
-        for (link, _) in self.links.values_mut() {
-            link.handle_input(now, EngineInput::Timeout);
+        for (pool, _) in &mut self.pools {
+            pool.handle_input(now, ServerInput::Timeout, &mut self.entropy.source());
         }
         self.hub.handle_timeout(now);
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        let links = self.links.values().filter_map(|(link, _)| link.deadline());
-        links.chain(self.hub.deadline()).min()
+        let pools = self.pools.iter().filter_map(|(pool, _)| pool.deadline());
+        pools.chain(self.hub.deadline()).min()
     }
 
     fn at(&mut self, now: Timestamp) -> At<'_, u32> {
@@ -372,7 +373,7 @@ impl Player<'_> {
             }
             Op::Cut { who } => {
                 if let Some(wire) = self.wires.get(who).copied() {
-                    self.composition.input(self.now, EngineInput::WireClosed { wire }, wire);
+                    self.composition.input(self.now, wire, ServerInput::WireClosed { wire });
                 }
             }
             Op::Pause { who, is_paused } => {
@@ -413,14 +414,15 @@ impl Player<'_> {
         let pid = answer.and_then(|answer| answer.split('"').nth(7));
         let packet = pid.map_or_else(|| "40".into(), |pid| format!("40{{\"pid\":\"{pid}\"}}"));
         self.wires.insert(who, wire);
-        self.composition.open(self.now, wire);
+        let head = get("EIO=4&transport=websocket");
+        self.composition.input(self.now, wire, ServerInput::WebSocketOpened { wire, head });
         self.send(who, &packet);
     }
 
     fn send(&mut self, who: u64, packet: &str) {
         if let Some(wire) = self.wires.get(&who).copied() {
             let frame = Frame::Text(ByteString::from(packet));
-            self.composition.input(self.now, EngineInput::Frame { wire, frame }, wire);
+            self.composition.input(self.now, wire, ServerInput::Frame { wire, frame });
         }
     }
 
@@ -505,7 +507,7 @@ proptest! {
     #![proptest_config(crate::random::cases(300))]
 
     #[test]
-    fn links_around_a_hub_are_a_server(
+    fn pools_around_a_hub_are_a_server(
         ops in prop::collection::vec(op(), 1..80),
         what in what(),
         dice in any::<u32>(),

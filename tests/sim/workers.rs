@@ -1,5 +1,8 @@
-//! Links on many workers around one hub. Messages between them have delays. Only the order from the
-//! hub to one link, and from one link to the hub, is kept.
+//! Pools on many workers around one hub. Messages between them have delays. Only the order from the
+//! hub to one pool, and from one pool to the hub, is kept.
+//!
+//! A connection has a pool to itself as long as there are numbers for pools, so that its messages
+//! overtake those of all others.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,72 +11,81 @@ use std::{
 };
 
 use socketio_proto::{
-    ConnectionId, EngineId, Entropy, ServerConfig, Timestamp, WireId,
-    engine::{
-        CloseReason, EngineInput, EngineOutput, Method, RequestHead, RequestRefusal, Transport,
-        Verified, verify,
-    },
-    hub::{Delivery, Hub, HubOutput, Reply, Request, ServerEvent},
-    link::{Link, LinkEvent, LinkOutput},
-    server::{ServerInput, ServerOutput, Stats},
+    ConnectionId, Entropy, ServerConfig, Timestamp, WireId,
+    engine::RequestHead,
+    hub::{Delivery, Hub, HubOutput, Reply, Request},
+    pool::{Pool, PoolOutput},
+    server::{Admission, ServerInput, ServerOutput, Stats},
 };
+use socketio_proto_sim::Rng;
 
-use crate::{backend::Data, dice::Dice};
+use crate::backend::Data;
 
 pub struct Workers {
     hub: Hub<Data>,
     config: Arc<ServerConfig>,
-    ids: Dice,
-    dice: Dice,
+    ids: Rng,
+    rng: Rng,
     delay: u64,
-    links: BTreeMap<ConnectionId, Slot>,
-    sids: BTreeMap<EngineId, ConnectionId>,
-    wires: BTreeMap<WireId, ConnectionId>,
-    next_connection: u64,
+    pools: Vec<Worker>,
+    opened: usize,
+    /// The worker that has each wire.
+    wires: BTreeMap<WireId, usize>,
     /// On their way, by the time of their arrival.
-    mails: BTreeMap<(Timestamp, u64), (ConnectionId, Mail)>,
+    mails: BTreeMap<(Timestamp, u64), (usize, Mail)>,
     next_mail: u64,
     out: VecDeque<ServerOutput<Data>>,
     now: Timestamp,
 }
 
-struct Slot {
-    link: Link,
+struct Worker {
+    pool: Pool<Data>,
     /// When the last message from it reaches the hub, and the last one to it.
     up_at: Timestamp,
     down_at: Timestamp,
 }
 
 enum Mail {
-    Request(Request),
-    Reply(Reply),
+    Request(ConnectionId, Request),
+    Reply(ConnectionId, Reply),
     Delivery(Delivery),
 }
+
+/// As many numbers as there are for pools.
+const WORKERS_MAX: usize = 256;
 
 impl Workers {
     pub fn new(
         config: Arc<ServerConfig>,
         entropy: impl Entropy + 'static,
-        mut dice: Dice,
+        mut rng: Rng,
         delay: Duration,
     ) -> Self {
-        let seed = dice.next();
+        let seed = rng.next();
         let hub = Hub::new(config.clone(), entropy).unwrap();
-        Self {
+        let mut workers = Self {
             hub,
             config,
-            ids: Dice::keyed(seed, &[1]),
-            dice: Dice::keyed(seed, &[2]),
+            ids: Rng::keyed(seed, &[1]),
+            rng: Rng::keyed(seed, &[2]),
             delay: u64::try_from(delay.as_micros()).unwrap(),
-            links: BTreeMap::new(),
-            sids: BTreeMap::new(),
+            pools: Vec::new(),
+            opened: 0,
             wires: BTreeMap::new(),
-            next_connection: 1,
             mails: BTreeMap::new(),
             next_mail: 0,
             out: VecDeque::new(),
             now: Timestamp::ZERO,
-        }
+        };
+        workers.add_worker();
+        workers
+    }
+
+    fn add_worker(&mut self) {
+        let number = u8::try_from(self.pools.len()).unwrap();
+        let seed = &mut Rng::new(u64::from(number)).entropy();
+        let pool = Pool::new(self.config.clone(), number, seed).unwrap();
+        self.pools.push(Worker { pool, up_at: self.now, down_at: self.now });
     }
 
     pub fn hub(&self) -> &Hub<Data> {
@@ -91,122 +103,86 @@ impl Workers {
         result
     }
 
-    pub fn verify(&self, head: &RequestHead<'_>) -> Result<Verified<ConnectionId>, RequestRefusal> {
-        verify(head, &self.config, |sid| {
-            let connection = *self.sids.get(sid)?;
-            Some((connection, self.links.get(&connection)?.link.transport()))
-        })
+    /// Whether a request for a WebSocket is legal.
+    pub fn verify(&mut self, now: Timestamp, head: &RequestHead<'_>) -> bool {
+        self.find(now, head).is_some() || self.pools[0].pool.verify(now, head).is_ok()
     }
 
-    pub fn input(&mut self, now: Timestamp, input: &ServerInput<'_>) {
+    /// The worker that has the connection of a request.
+    fn find(&mut self, now: Timestamp, head: &RequestHead<'_>) -> Option<usize> {
+        self.pools
+            .iter_mut()
+            .position(|worker| matches!(worker.pool.verify(now, head), Ok(Admission::Session(_))))
+    }
+
+    pub fn input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         self.now = self.now.max(now);
-        match input {
-            ServerInput::Request { wire, head, body } => {
-                let input = match head.method {
-                    Method::Get => EngineInput::Poll { wire: *wire },
-                    Method::Post => {
-                        EngineInput::Post { wire: *wire, body: body.clone(), binary: head.binary }
-                    }
-                    Method::Other => EngineInput::OtherMethod { wire: *wire },
-                };
-                self.open_wire(*wire, head, input);
-            }
+        let (place, is_last) = match &input {
+            ServerInput::Request { wire, head, .. } => (Some(self.open_wire(*wire, head)), false),
             ServerInput::WebSocketOpened { wire, head } => {
-                let head = RequestHead { upgrade: true, ..*head };
-                self.open_wire(*wire, &head, EngineInput::WebSocketOpened { wire: *wire });
+                (Some(self.open_wire(*wire, &RequestHead { upgrade: true, ..*head })), false)
             }
-            ServerInput::Body { wire, body } => {
-                self.wire(*wire, EngineInput::Body { wire: *wire, body: body.clone() });
-            }
-            ServerInput::Frame { wire, frame } => {
-                self.wire(*wire, EngineInput::Frame { wire: *wire, frame: frame.clone() });
-            }
-            ServerInput::CloseFrame { wire } => {
-                self.wire(*wire, EngineInput::CloseFrame { wire: *wire });
-            }
-            ServerInput::ControlFrame { wire } => {
-                self.wire(*wire, EngineInput::ControlFrame { wire: *wire });
-            }
-            ServerInput::WireClosed { wire } => {
-                self.wire(*wire, EngineInput::WireClosed { wire: *wire });
-                self.wires.remove(wire);
-            }
-            ServerInput::Timeout => self.timeout(now),
+            ServerInput::Body { wire, .. }
+            | ServerInput::Frame { wire, .. }
+            | ServerInput::CloseFrame { wire }
+            | ServerInput::ControlFrame { wire } => (self.wires.get(wire).copied(), false),
+            ServerInput::WireClosed { wire } => (self.wires.remove(wire), true),
+            ServerInput::Timeout => return self.timeout(now),
             other => unreachable!("unknown: {other:?}"),
-        }
-    }
-
-    fn open_wire(&mut self, wire: WireId, head: &RequestHead<'_>, input: EngineInput) {
-        match self.verify(head) {
-            Ok(Verified::Handshake { transport }) => self.open(wire, transport),
-            Ok(Verified::Session(connection)) => {
-                self.wires.insert(wire, connection);
-                self.wire(wire, input);
-            }
-            Err(_) if head.upgrade => {
-                self.out.push_back(ServerOutput::Close { wire, code: None });
-            }
-            Err(refusal) => {
-                let response = refusal.response(false);
-                self.out.push_back(ServerOutput::Respond { wire, response });
-            }
-        }
-    }
-
-    fn open(&mut self, wire: WireId, transport: Transport) {
-        let connection = ConnectionId::from_raw(self.next_connection);
-        self.next_connection += 1;
-        let mut entropy = Dice::new(self.ids.next()).entropy();
-        let sid = EngineId::from_entropy(&mut entropy);
-        let link = Link::new(self.now, self.config.clone(), sid, transport, wire);
-        self.sids.insert(sid, connection);
-        self.wires.insert(wire, connection);
-        let slot = Slot { link, up_at: self.now, down_at: self.now };
-        self.links.insert(connection, slot);
-        self.out.push_back(ServerOutput::Event(ServerEvent::ConnectionOpened { connection, wire }));
-        self.collect(connection);
-    }
-
-    fn wire(&mut self, wire: WireId, input: EngineInput) {
-        let Some(connection) = self.wires.get(&wire).copied() else {
-            return;
         };
-        if let Some(slot) = self.links.get_mut(&connection) {
-            slot.link.handle_input(self.now, input);
-            self.collect(connection);
+        assert!(place.is_some() || is_last || !matches!(input, ServerInput::Request { .. }));
+        if let Some(place) = place {
+            let entropy = &mut Rng::new(self.ids.clone().next()).entropy();
+            self.pools[place].pool.handle_input(self.now, input, entropy);
+            self.collect(place);
         }
+    }
+
+    /// Chooses the worker of a wire.
+    fn open_wire(&mut self, wire: WireId, head: &RequestHead<'_>) -> usize {
+        let place = self.find(self.now, head).unwrap_or_else(|| {
+            let is_handshake = self.pools[0].pool.verify(self.now, head).is_ok();
+            if is_handshake { self.next_worker() } else { 0 }
+        });
+        self.wires.insert(wire, place);
+        place
+    }
+
+    fn next_worker(&mut self) -> usize {
+        self.opened += 1;
+        self.ids.next();
+        let place = self.opened % WORKERS_MAX;
+        if place == self.pools.len() {
+            self.add_worker();
+        }
+        place
     }
 
     pub fn set_paused(&mut self, wire: WireId, is_paused: bool) {
-        let Some(connection) = self.wires.get(&wire).copied() else {
+        let Some(place) = self.wires.get(&wire).copied() else {
             return;
         };
-        if let Some(slot) = self.links.get_mut(&connection) {
-            if is_paused {
-                slot.link.pause(wire);
-            } else {
-                slot.link.resume(wire);
-            }
-            self.collect(connection);
+        let pool = &mut self.pools[place].pool;
+        if is_paused {
+            pool.pause(wire);
+        } else {
+            pool.resume(wire);
         }
+        self.collect(place);
     }
 
     pub fn close_connection(&mut self, now: Timestamp, connection: ConnectionId) {
         self.now = self.now.max(now);
-        if let Some(slot) = self.links.get_mut(&connection) {
-            slot.link.close(self.now, CloseReason::ForcedClose);
-            self.collect(connection);
-        }
+        let place = place_of(connection);
+        self.pools[place].pool.close_connection(self.now, connection);
+        self.collect(place);
     }
 
     pub fn shutdown(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        let connections: Vec<ConnectionId> = self.links.keys().copied().collect();
-        for connection in connections {
-            if let Some(slot) = self.links.get_mut(&connection) {
-                slot.link.close(self.now, CloseReason::ServerShutdown);
-                self.collect(connection);
-            }
+        for place in 0..self.pools.len() {
+            self.pools[place].pool.shutdown(self.now);
+            self.collect(place);
         }
     }
 
@@ -214,8 +190,8 @@ impl Workers {
         self.now = self.now.max(now);
         let now = self.now;
         while let Some(entry) = self.mails.first_entry().filter(|entry| entry.key().0 <= now) {
-            let (connection, mail) = entry.remove();
-            self.deliver(connection, mail);
+            let (place, mail) = entry.remove();
+            self.deliver(place, mail);
         }
         if self.hub.deadline().is_some_and(|due| due <= now) {
             self.hub.handle_timeout(now);
@@ -223,16 +199,14 @@ impl Workers {
             let next = self.hub.deadline();
             assert!(next.is_none_or(|next| next > now), "the hub does not move on: {next:?}");
         }
-        let is_due = |slot: &Slot| slot.link.deadline().is_some_and(|due| due <= now);
-        let due = self.links.iter().filter(|(_, slot)| is_due(slot));
-        let due: Vec<ConnectionId> = due.map(|(connection, _)| *connection).collect();
-        for connection in due {
-            if let Some(slot) = self.links.get_mut(&connection) {
-                slot.link.handle_input(now, EngineInput::Timeout);
-                self.collect(connection);
+        for place in 0..self.pools.len() {
+            let pool = &mut self.pools[place].pool;
+            if pool.deadline().is_some_and(|due| due <= now) {
+                pool.handle_input(now, ServerInput::Timeout, &mut Rng::new(0).entropy());
+                self.collect(place);
             }
-            let next = self.links.get(&connection).and_then(|slot| slot.link.deadline());
-            assert!(next.is_none_or(|next| next > now), "a link does not move on: {next:?}");
+            let next = self.pools[place].pool.deadline();
+            assert!(next.is_none_or(|next| next > now), "a pool does not move on: {next:?}");
         }
     }
 
@@ -240,9 +214,9 @@ impl Workers {
         if !self.out.is_empty() {
             return Some(self.now);
         }
-        let links = self.links.values().filter_map(|slot| slot.link.deadline());
+        let pools = self.pools.iter().filter_map(|worker| worker.pool.deadline());
         let mail = self.mails.first_key_value().map(|((at, _), _)| *at);
-        links.chain(self.hub.deadline()).chain(mail).min()
+        pools.chain(self.hub.deadline()).chain(mail).min()
     }
 
     pub fn poll(&mut self) -> Option<ServerOutput<Data>> {
@@ -251,85 +225,66 @@ impl Workers {
 
     pub fn stats(&self) -> Stats {
         let mut stats = self.hub.stats();
-        stats.connections = self.links.len();
+        stats.connections = self.pools.iter().map(|worker| worker.pool.connections()).sum();
         stats
     }
 
-    fn deliver(&mut self, connection: ConnectionId, mail: Mail) {
+    fn deliver(&mut self, place: usize, mail: Mail) {
         let now = self.now;
-        if let Mail::Request(request) = mail {
-            self.hub.handle_request(now, connection, request);
-            self.collect_hub();
-            return;
-        }
-        let Some(slot) = self.links.get_mut(&connection) else {
-            return;
-        };
         match mail {
-            Mail::Reply(reply) => slot.link.handle_reply(now, reply),
-            Mail::Delivery(delivery) => {
-                slot.link.deliver(now, &delivery);
+            Mail::Request(from, request) => {
+                self.hub.handle_request(now, from, request);
+                return self.collect_hub();
             }
-            Mail::Request(_) => {}
+            Mail::Reply(to, reply) => self.pools[place].pool.handle_reply(now, to, reply),
+            Mail::Delivery(delivery) => {
+                self.pools[place].pool.deliver(now, &delivery);
+            }
         }
-        self.collect(connection);
+        self.collect(place);
     }
 
-    fn collect(&mut self, connection: ConnectionId) {
+    /// Takes everything that a pool wants.
+    fn collect(&mut self, place: usize) {
         loop {
-            let Some(slot) = self.links.get_mut(&connection) else {
+            let pool = &mut self.pools[place].pool;
+            let due = pool.deadline();
+            let Some(output) = pool.poll_output() else {
                 return;
-            };
-            let due = slot.link.deadline();
-            let Some(output) = slot.link.poll_output() else {
-                break;
             };
             assert!(due.is_some_and(|due| due <= self.now), "output is due at once: {due:?}");
             let output = match output {
-                LinkOutput::Hub(request) => {
-                    self.post(connection, Mail::Request(request));
+                PoolOutput::Request { from, request } => {
+                    self.post(place, Mail::Request(from, request));
                     continue;
                 }
-                LinkOutput::Wire(EngineOutput::Respond { wire, response }) => {
+                PoolOutput::Respond { wire, response } => {
                     self.wires.remove(&wire);
                     ServerOutput::Respond { wire, response }
                 }
-                LinkOutput::Wire(EngineOutput::Close { wire, code }) => {
+                PoolOutput::Close { wire, code } => {
                     self.wires.remove(&wire);
                     ServerOutput::Close { wire, code }
                 }
-                LinkOutput::Wire(EngineOutput::Send { wire, frame }) => {
-                    ServerOutput::Send { wire, frame }
-                }
-                LinkOutput::Event(LinkEvent::Received { socket, namespace, event, ack }) => {
-                    ServerOutput::Event(ServerEvent::Received { socket, namespace, event, ack })
-                }
-                LinkOutput::Event(LinkEvent::Upgraded) => {
-                    ServerOutput::Event(ServerEvent::ConnectionUpgraded { connection })
-                }
-                LinkOutput::Event(LinkEvent::Closed { reason }) => {
-                    ServerOutput::Event(ServerEvent::ConnectionClosed { connection, reason })
-                }
+                PoolOutput::Send { wire, frame } => ServerOutput::Send { wire, frame },
+                PoolOutput::Event(event) => ServerOutput::Event(event),
                 other => panic!("unknown: {other:?}"),
             };
             self.out.push_back(output);
-        }
-        let link = &self.links[&connection].link;
-        if link.is_closed() {
-            self.sids.remove(&link.id());
-        }
-        if link.is_finished() {
-            self.links.remove(&connection);
         }
     }
 
     fn collect_hub(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             match output {
-                HubOutput::Reply { to, reply } => self.post(to, Mail::Reply(reply)),
+                HubOutput::Reply { to, reply } => self.post(place_of(to), Mail::Reply(to, reply)),
                 HubOutput::Deliver(delivery) => {
-                    for to in delivery.recipients() {
-                        self.post(*to, Mail::Delivery(delivery.clone()));
+                    let places = delivery.recipients().iter().map(|to| place_of(*to));
+                    let mut places: Vec<usize> = places.collect();
+                    places.sort_unstable();
+                    places.dedup();
+                    for place in places {
+                        self.post(place, Mail::Delivery(delivery.clone()));
                     }
                 }
                 HubOutput::Event(event) => self.out.push_back(ServerOutput::Event(event)),
@@ -338,20 +293,20 @@ impl Workers {
         }
     }
 
-    fn post(&mut self, connection: ConnectionId, mail: Mail) {
-        let delay = Duration::from_micros(self.dice.below(self.delay + 1));
-        let mut at = self.now.saturating_add(delay);
-        if let Some(slot) = self.links.get_mut(&connection) {
-            let last = match mail {
-                Mail::Request(_) => &mut slot.up_at,
-                Mail::Reply(_) | Mail::Delivery(_) => &mut slot.down_at,
-            };
-            at = at.max(*last);
-            *last = at;
-        } else if matches!(mail, Mail::Reply(_) | Mail::Delivery(_)) {
-            return;
-        }
-        self.mails.insert((at, self.next_mail), (connection, mail));
+    fn post(&mut self, place: usize, mail: Mail) {
+        let delay = Duration::from_micros(self.rng.below(self.delay + 1));
+        let worker = &mut self.pools[place];
+        let last = match mail {
+            Mail::Request(..) => &mut worker.up_at,
+            Mail::Reply(..) | Mail::Delivery(_) => &mut worker.down_at,
+        };
+        let at = self.now.saturating_add(delay).max(*last);
+        *last = at;
+        self.mails.insert((at, self.next_mail), (place, mail));
         self.next_mail += 1;
     }
+}
+
+fn place_of(connection: ConnectionId) -> usize {
+    usize::from(Pool::<Data>::number_of(connection))
 }
