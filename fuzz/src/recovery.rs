@@ -4,11 +4,12 @@ use std::str;
 
 use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
-    engine::{Frame, Method, RequestHead},
+    engine::{Frame, Transport},
     recovery::{Offset, RecoveryOutcome},
     server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::{self, Json},
 };
+use socketio_proto_sim::wire as packets;
 
 use super::{history::history, source::Source};
 
@@ -150,15 +151,10 @@ impl World {
     /// Opens a WebSocket and asks to join with this JSON.
     fn connect(&mut self, auth: &str) -> Answer {
         self.wire += 1;
-        let head = RequestHead {
-            method: Method::Get,
-            query: "EIO=4&transport=websocket",
-            upgrade: true,
-            origin: None,
-            binary: false,
-        };
+        let query = packets::open_query(Transport::WebSocket);
+        let head = packets::websocket_head(&query);
         self.input(|wire| ServerInput::WebSocketOpened { wire, head });
-        let frame = Frame::Text(format!("40{auth}").into());
+        let frame = packets::text(packets::connect("/", auth));
         self.input(|wire| ServerInput::Frame { wire, frame })
     }
 

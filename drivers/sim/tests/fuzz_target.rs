@@ -36,5 +36,5 @@ fn target(data: &[u8]) {
 fn some_inputs() {
     let inputs: [&[u8]; 5] =
         [b"", b"\"hello\"", b"1,2\n{\"a\":[]}\n\"x\"", b"\xff\"]\n[", b"[[[[[["];
-    inputs.map(target);
+    inputs.into_iter().for_each(target);
 }

@@ -5,6 +5,7 @@ use socketio_proto::{
     WireId,
     engine::{ClientInput, Frame},
 };
+use socketio_proto_sim::wire as packets;
 
 use crate::source::Source;
 
@@ -41,7 +42,7 @@ pub(super) fn draw_body(source: &mut Source<'_>) -> Bytes {
 /// One text packet.
 fn draw_text(source: &mut Source<'_>) -> String {
     const PACKETS: [&str; 8] = ["2", "3probe", "3", "1", "6", "5", "bAQID", "4x"];
-    const NAMESPACES: [&str; 4] = ["", "/b,", "/c,", "/x,"];
+    const NAMESPACES: [&str; 4] = ["/", "/b", "/c", "/x"];
     let choice = source.below(24);
     if let Some(packet) = PACKETS.get(usize::from(choice)) {
         return (*packet).to_owned();
@@ -49,16 +50,16 @@ fn draw_text(source: &mut Source<'_>) -> String {
     if choice < 10 {
         return draw_open(source);
     }
-    let namespace = *source.pick(&NAMESPACES).unwrap_or(&"");
+    let namespace = *source.pick(&NAMESPACES).unwrap_or(&"/");
     let number = source.below(8);
     match choice {
-        10..=12 => format!("40{namespace}{}", draw_answer(source)),
-        13 => format!("41{namespace}"),
+        10..=12 => packets::connect(namespace, &draw_answer(source)),
+        13 => packets::disconnect(namespace),
         14 => {
             let error = ["\"no\"", r#"{"message":"no","data":[1]}"#, "", "7"];
-            format!("44{namespace}{}", source.pick(&error).unwrap_or(&""))
+            packets::packet("4", namespace, "", source.pick(&error).unwrap_or(&""))
         }
-        15 => format!("42{namespace}[\"m\",1,\"7-{number}\"]"),
+        15 => packets::event_text(namespace, "m", &format!("1,\"7-{number}\""), None),
         // The offsets of other servers: of a stream, of a database, in memory.
         16 => {
             let offsets = [
@@ -72,12 +73,15 @@ fn draw_text(source: &mut Source<'_>) -> String {
                 "text",
             ];
             let offset = offsets.get(usize::from(number)).unwrap_or(&"");
-            format!("42{namespace}[\"m\",\"{offset}\"]")
+            packets::event_text(namespace, "m", &format!("\"{offset}\""), None)
         }
-        17 => format!("42{namespace}{number}[\"question\"]"),
-        18 | 19 => format!("43{namespace}{number}[\"answer\"]"),
-        20 => format!("43{namespace}[{number}]"),
-        21 => format!("451-{namespace}[\"m\",{{\"_placeholder\":true,\"num\":{number}}}]"),
+        17 => packets::event_text(namespace, "question", "", Some(number.into())),
+        18 | 19 => packets::packet("3", namespace, &number.to_string(), "[\"answer\"]"),
+        20 => packets::packet("3", namespace, "", &format!("[{number}]")),
+        21 => {
+            let list = format!("[\"m\",{{\"_placeholder\":true,\"num\":{number}}}]");
+            packets::packet("51-", namespace, "", &list)
+        }
         22 => format!("4{}", source.text()),
         _ => source.text(),
     }

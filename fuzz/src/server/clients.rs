@@ -3,29 +3,30 @@
 use bytes::Bytes;
 use socketio_proto::{
     WireId,
-    engine::{Frame, Method},
+    engine::{Frame, Method, Transport},
     server::ServerInput,
 };
+use socketio_proto_sim::wire;
 
-use super::{knowledge::head, world::World};
+use super::world::World;
 use crate::{draw, wires::Wire};
 
 impl World<'_> {
     pub(super) fn act_as_client(&mut self, choice: u8) {
         match choice {
-            0 => self.open_websocket("EIO=4&transport=websocket"),
-            1 => self.request(Wire::Get, "EIO=4&transport=polling", None),
+            0 => self.open_websocket(&wire::open_query(Transport::WebSocket)),
+            1 => self.request(Wire::Get, &wire::open_query(Transport::Polling), None),
             2 => {
-                let query = self.draw_query("polling");
+                let query = self.draw_query(Transport::Polling);
                 self.request(Wire::Get, &query, None);
             }
             3 => {
-                let query = self.draw_query("polling");
+                let query = self.draw_query(Transport::Polling);
                 let body = if self.source.below(4) == 1 { None } else { Some(self.draw_body()) };
                 self.request(Wire::Other, &query, body);
             }
             4 => {
-                let query = self.draw_query("websocket");
+                let query = self.draw_query(Transport::WebSocket);
                 self.open_websocket(&query);
             }
             5 | 6 => self.frame(),
@@ -35,7 +36,7 @@ impl World<'_> {
     }
 
     fn open_websocket(&mut self, query: &str) {
-        let head = head(Method::Get, query, true);
+        let head = wire::websocket_head(query);
         // An embedder asks first, but others may be faster between the question and the answer.
         if self.source.flag() && self.server.verify(self.now, &head).is_err() {
             return;
@@ -52,7 +53,7 @@ impl World<'_> {
         };
         let kind = if method == Method::Get { Wire::Get } else { Wire::Other };
         let wire = self.wires.open(kind);
-        let head = head(method, query, false);
+        let head = wire::head(method, query);
         self.input(ServerInput::Request { wire, head, body });
     }
 
@@ -96,12 +97,12 @@ impl World<'_> {
         self.wires.set_paused(wire, is_paused);
     }
 
-    fn draw_query(&mut self, transport: &str) -> String {
+    fn draw_query(&mut self, transport: Transport) -> String {
         if self.source.below(16) == 1 {
             return self.source.text();
         }
         let sid = self.source.pick(&self.known.sids).map_or("", String::as_str);
-        format!("EIO=4&transport={transport}&sid={sid}")
+        wire::query(transport, sid)
     }
 
     fn draw_body(&mut self) -> Bytes {
@@ -109,28 +110,32 @@ impl World<'_> {
     }
 
     fn draw_frame(&mut self) -> Frame {
-        const PACKETS: [&str; 8] = ["3", "2probe", "5", "bAQID", "1", "2", "6", "4"];
-        let namespace = ["", "/d1,", "/d2,", "/d3,", "/calm,", "/x,"];
-        let namespace = *self.source.pick(&namespace).unwrap_or(&"");
+        const PACKETS: [&str; 8] =
+            [wire::PONG, wire::PROBE, wire::UPGRADE, "bAQID", wire::CLOSE, "2", "6", "4"];
+        let namespace = ["/", "/d1", "/d2", "/d3", "/calm", "/x"];
+        let namespace = *self.source.pick(&namespace).unwrap_or(&"/");
         let choice = self.source.below(24);
         let text = match choice {
             0..=7 => PACKETS.get(usize::from(choice)).copied().unwrap_or_default().to_owned(),
-            8..=11 => format!("40{namespace}{}", self.draw_auth()),
-            12 | 13 => format!("42{namespace}[\"event\",{}]", self.source.byte()),
-            14 | 15 => format!("42{namespace}{}[\"question\"]", self.source.byte()),
+            8..=11 => wire::connect(namespace, &self.draw_auth()),
+            12 | 13 => {
+                let number = self.source.byte().to_string();
+                wire::event_text(namespace, "event", &number, None)
+            }
+            14 | 15 => wire::event_text(namespace, "question", "", Some(self.source.byte().into())),
             // A client of this crate asks what has arrived; from then on its events are counted.
             17 => match self.source.byte() {
-                0 => format!("43{namespace}[]"),
-                id => format!("43{namespace}[{},{id}]", id / 2),
+                0 => wire::packet("3", namespace, "", "[]"),
+                id => wire::packet("3", namespace, "", &format!("[{},{id}]", id / 2)),
             },
             16 => {
                 let id = self.source.pick(&self.known.acks).map_or("0", String::as_str);
-                format!("43{namespace}{id}[\"answer\"]")
+                wire::packet("3", namespace, id, "[\"answer\"]")
             }
-            18 => format!("41{namespace}"),
-            19 => format!("451-{namespace}[\"file\",{{\"_placeholder\":true,\"num\":0}}]"),
+            18 => wire::disconnect(namespace),
+            19 => wire::packet("51-", namespace, "", r#"["file",{"_placeholder":true,"num":0}]"#),
             20 | 21 => return Frame::Binary(Bytes::copy_from_slice(self.source.bytes())),
-            22 => format!("42{namespace}{}", self.source.text()),
+            22 => wire::packet("2", namespace, "", &self.source.text()),
             _ => self.source.text(),
         };
         Frame::Text(text.into())

@@ -1,6 +1,4 @@
-//! What clients know, and how their requests begin.
-
-use socketio_proto::engine::{Method, RequestHead};
+//! What clients know.
 
 /// What clients have been told, by whatever way.
 #[derive(Debug, Default)]
@@ -32,8 +30,4 @@ impl Knowledge {
             known.drain(..excess);
         }
     }
-}
-
-pub(super) fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
-    RequestHead { method, query, upgrade, origin: None, binary: false }
 }

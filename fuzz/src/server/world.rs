@@ -8,14 +8,15 @@ use std::{
 use socketio_proto::{
     AckId, ConnectionId, Limits, RecoveryConfig, ReplayOrder, ServerConfig, SocketKey, Timestamp,
     WireId,
-    engine::{Frame, Method, PayloadReader},
+    engine::{Frame, PayloadReader, Transport},
     hub::{AckToken, ConnectRequest},
     recovery::RecoveryOutcome,
     server::{Server, ServerEvent, ServerInput, ServerOutput},
     socket::Args,
 };
+use socketio_proto_sim::wire as packets;
 
-use super::knowledge::{Knowledge, head};
+use super::knowledge::Knowledge;
 use crate::{
     source::Source,
     wires::{Wire, Wires},
@@ -47,6 +48,8 @@ pub(super) struct World<'a> {
 }
 
 const BYSTANDER: WireId = WireId(1);
+/// The namespace of the bystander.
+const CALM: &str = "/calm";
 
 impl<'a> World<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
@@ -86,13 +89,13 @@ impl<'a> World<'a> {
 
     fn admit_bystander(&mut self) {
         assert_eq!(self.server.at(self.now).add_namespace("/"), Ok(()));
-        assert_eq!(self.server.at(self.now).add_namespace("/calm"), Ok(()));
+        assert_eq!(self.server.at(self.now).add_namespace(CALM), Ok(()));
         self.server.at(self.now).add_namespaces_matching(|name| name.starts_with("/d"));
         let wire = self.wires.open(Wire::WebSocket);
         assert_eq!(wire, BYSTANDER);
-        let head = head(Method::Get, "EIO=4&transport=websocket", true);
-        self.input(ServerInput::WebSocketOpened { wire, head });
-        self.hear("40/calm,");
+        let query = packets::open_query(Transport::WebSocket);
+        self.input(ServerInput::WebSocketOpened { wire, head: packets::websocket_head(&query) });
+        self.hear(&packets::connect(CALM, ""));
         if let Some(request) = self.requests.pop() {
             assert!(self.server.at(self.now).accept(request).is_some());
             self.drain();
@@ -302,8 +305,8 @@ impl<'a> World<'a> {
         self.heard.clear();
         self.echoes += 1;
         let id = self.echoes;
-        self.hear(&format!("42/calm,{id}[\"echo\"]"));
-        assert_eq!(self.heard, [format!("43/calm,{id}[]")]);
+        self.hear(&packets::event_text(CALM, "echo", "", Some(id.into())));
+        assert_eq!(self.heard, [packets::packet("3", CALM, &id.to_string(), "[]")]);
     }
 
     /// Everybody but the bystander goes, and nothing of them is left.
