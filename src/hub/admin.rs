@@ -1,4 +1,4 @@
-//! Queries about sockets, connected and parked.
+//! Queries about sockets, connected and parked, and about the whole hub.
 
 use alloc::vec::Vec;
 
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
     socket::NamespaceName,
+    stats::Stats,
     time::Timestamp,
 };
 
@@ -32,17 +33,47 @@ impl<D: Default> Hub<D> {
     }
 
     /// Returns the public id of a socket, connected or parked.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// /// What other clients may know of a socket.
+    /// fn public_id(server: &Server, socket: SocketKey) -> Option<String> {
+    ///     server.socket_id(socket).map(|id| id.to_string())
+    /// }
+    /// ```
     pub fn socket_id(&self, socket: SocketKey) -> Option<SocketId> {
         Some(self.namespaces.get(&socket.namespace)?.member(socket)?.id)
     }
 
     /// Returns the namespace of a socket, connected or parked.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn is_admin(server: &Server, socket: SocketKey) -> bool {
+    ///     server.namespace(socket).is_some_and(|name| name.as_str() == "/admin")
+    /// }
+    /// ```
     pub fn namespace(&self, socket: SocketKey) -> Option<&NamespaceName> {
         let namespace = self.namespaces.get(&socket.namespace)?;
         namespace.member(socket).map(|_| namespace.sessions.name())
     }
 
     /// Returns the connection of a socket; `None` if it is parked or has ended.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto::server::Server;
+    ///
+    /// /// Sockets of one client in several namespaces share their connection.
+    /// fn is_same_client(server: &Server, one: SocketKey, other: SocketKey) -> bool {
+    ///     let connection = server.connection(one);
+    ///     connection.is_some() && connection == server.connection(other)
+    /// }
+    /// ```
     pub fn connection(&self, socket: SocketKey) -> Option<ConnectionId> {
         self.namespaces.get(&socket.namespace)?.member(socket)?.connection()
     }
@@ -73,6 +104,38 @@ impl<D: Default> Hub<D> {
     /// ```
     pub fn data(&self, socket: SocketKey) -> Option<&D> {
         Some(&self.namespaces.get(&socket.namespace)?.member(socket)?.data)
+    }
+
+    /// Returns what the hub holds, and its counters. What pools count is not included.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::hub::{Audience, Hub};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut hub = Hub::<()>::new(Default::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// assert_eq!(hub.stats().sockets, 0);
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            namespaces: self.namespaces.len(),
+            connects_waiting: self.connects.waiting_count(),
+            recoveries_queued: self.connects.queued_count(),
+            total: self.totals,
+            ..Stats::default()
+        };
+        for namespace in self.namespaces.values() {
+            let sessions = &namespace.sessions;
+            stats.sockets += sessions.live_count();
+            stats.parked_sessions += sessions.parked_count();
+            stats.rooms += sessions.room_count();
+            stats.log_packets += sessions.log().len();
+            stats.log_bytes += sessions.log().bytes();
+            stats.pending_acks += namespace.pending_acks();
+            let evicted = sessions.log().made_room();
+            stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
+        }
+        stats
     }
 
     /// Sockets of an audience, parked ones included.

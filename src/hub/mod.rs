@@ -99,7 +99,7 @@ use crate::{
     secret_index::{SecretIndex, Seed},
     shrink,
     socket::NamespaceName,
-    stats::{Stats, Totals, increment},
+    stats::{Totals, increment},
     time::Timestamp,
     timers::Timers,
 };
@@ -159,6 +159,19 @@ type Predicate = Box<dyn Fn(&str) -> bool + Send>;
 impl<D: Default> Hub<D> {
     /// Creates a hub without namespaces.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use socketio_proto::ServerConfig;
+    /// use socketio_proto::hub::Hub;
+    ///
+    /// # fn fill_from_the_operating_system(dest: &mut [u8]) { dest.fill(7) }
+    /// // The same configuration as that of the pools.
+    /// let config = Arc::new(ServerConfig::new());
+    /// let hub = Hub::<()>::new(config.clone(), fill_from_the_operating_system)?;
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] if the configuration cannot be used.
@@ -192,6 +205,20 @@ impl<D: Default> Hub<D> {
     }
 
     /// Handles a request of the link `from`.
+    ///
+    /// ```
+    /// use std::sync::mpsc::Receiver;
+    ///
+    /// use socketio_proto::hub::{Hub, Request};
+    /// use socketio_proto::{ConnectionId, Timestamp};
+    ///
+    /// /// The threads of the links send their requests here.
+    /// fn serve(hub: &mut Hub<()>, now: Timestamp, requests: &Receiver<(ConnectionId, Request)>) {
+    ///     for (from, request) in requests.try_iter() {
+    ///         hub.handle_request(now, from, request);
+    ///     }
+    /// }
+    /// ```
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
         match request.0 {
@@ -252,6 +279,17 @@ impl<D: Default> Hub<D> {
     /// accepts queued recoveries. Early and repeated calls are harmless. After a late call, timers
     /// that wait for clients wait for one more [grace period](crate::engine#time), because messages
     /// of the clients may still be on their way from links.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::hub::{Audience, Hub};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut hub = Hub::<()>::new(Default::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// if hub.deadline().is_some_and(|deadline| deadline <= now) {
+    ///     hub.handle_timeout(now);
+    /// }
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.handle_late_timeout(now, Duration::ZERO);
     }
@@ -279,6 +317,17 @@ impl<D: Default> Hub<D> {
     }
 
     /// Returns the next output to carry out. You need not drain the outputs between calls.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::hub::{Audience, Hub};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut hub = Hub::<()>::new(Default::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// while let Some(output) = hub.poll_output() {
+    ///     println!("carry out {output:?}");
+    /// }
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<HubOutput<D>> {
         let output = self.out.pop_front();
@@ -289,6 +338,15 @@ impl<D: Default> Hub<D> {
     }
 
     /// Returns when to call [`Hub::handle_timeout`]. The time is in the past while there is output.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::hub::{Audience, Hub};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut hub = Hub::<()>::new(Default::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// assert_eq!(hub.deadline(), None, "nobody is waited for");
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.out.is_empty() {
@@ -305,29 +363,6 @@ impl<D: Default> Hub<D> {
     /// When the next timer that waits for a client or the application is due.
     fn judging_at(&self) -> Timestamp {
         self.timers.deadline().min(self.connects.overdue_at())
-    }
-
-    /// Returns what the hub holds, and its counters. What pools count is not included.
-    pub fn stats(&self) -> Stats {
-        let mut stats = Stats {
-            namespaces: self.namespaces.len(),
-            connects_waiting: self.connects.waiting_count(),
-            recoveries_queued: self.connects.queued_count(),
-            total: self.totals,
-            ..Stats::default()
-        };
-        for namespace in self.namespaces.values() {
-            let sessions = &namespace.sessions;
-            stats.sockets += sessions.live_count();
-            stats.parked_sessions += sessions.parked_count();
-            stats.rooms += sessions.room_count();
-            stats.log_packets += sessions.log().len();
-            stats.log_bytes += sessions.log().bytes();
-            stats.pending_acks += namespace.pending_acks();
-            let evicted = sessions.log().made_room();
-            stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
-        }
-        stats
     }
 
     /// The key of the hashes that index secret ids.

@@ -10,6 +10,25 @@ use crate::{
 impl Link {
     /// Queues the packet of a delivery at time `now`. It takes O(namespaces of the client) steps,
     /// and allocates only if the queue has to grow.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use socketio_proto::hub::Delivery;
+    /// use socketio_proto::link::{Delivered, Link};
+    /// use socketio_proto::{ConnectionId, Timestamp};
+    ///
+    /// fn deliver(
+    ///     links: &mut BTreeMap<ConnectionId, Link>,
+    ///     now: Timestamp,
+    ///     delivery: &Delivery,
+    /// ) -> usize {
+    ///     let accepted = delivery.recipients().iter().filter(|to| {
+    ///         links.get_mut(to).is_some_and(|link| link.deliver(now, delivery) == Delivered::Queued)
+    ///     });
+    ///     accepted.count()
+    /// }
+    /// ```
     pub fn deliver(&mut self, now: Timestamp, delivery: &Delivery) -> Delivered {
         if self.present != delivery.namespace && !self.has_joined(delivery.namespace) {
             return Delivered::Stale;
@@ -38,6 +57,17 @@ impl Link {
     }
 
     /// Checks whether an event of about this many frames and bytes can be queued at time `now`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::{CloseReason, EngineInput, EngineOutput, Frame, Transport};
+    /// # use socketio_proto::link::{Link, LinkOutput};
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let (config, now, wire) = (Arc::new(ServerConfig::new()), Timestamp::ZERO, WireId(1));
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
+    /// assert_eq!(link.check_room(now, 1, 100), Ok(()));
+    /// ```
     ///
     /// # Errors
     ///

@@ -101,6 +101,7 @@
 //! [manager and sockets]: https://github.com/socketio/socket.io/tree/main/packages/socket.io-client/lib
 
 mod connect;
+mod control;
 mod deliver;
 mod joins;
 mod output;
@@ -116,7 +117,7 @@ use core::time::Duration;
 use self::joins::Joins;
 use crate::{
     config::ServerConfig,
-    engine::{CloseReason, EngineInput, EngineOutput, Rare, ServerConnection, Transport},
+    engine::{EngineInput, EngineOutput, Rare, ServerConnection, Transport},
     hub::{ConnectSerial, Reply, ReplyKind},
     id::{EngineId, WireId},
     socket::Decoder,
@@ -206,6 +207,18 @@ impl Awaited {
 
 impl Link {
     /// Creates the link for a verified handshake, and queues the answer.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use socketio_proto::engine::Transport;
+    /// use socketio_proto::link::Link;
+    /// use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    ///
+    /// let config = Arc::new(ServerConfig::new());
+    /// let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap(); // a real one is random
+    /// let link = Link::new(Timestamp::ZERO, config, id, Transport::WebSocket, WireId(1));
+    /// assert_eq!(link.transport(), Transport::WebSocket);
+    /// ```
     pub fn new(
         now: Timestamp,
         config: Arc<ServerConfig>,
@@ -232,6 +245,20 @@ impl Link {
     }
 
     /// Handles something that happened on a wire of the connection, or a timeout.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::{CloseReason, EngineInput, EngineOutput, Frame, Transport};
+    /// # use socketio_proto::link::{Link, LinkOutput};
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let (config, now, wire) = (Arc::new(ServerConfig::new()), Timestamp::ZERO, WireId(1));
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
+    /// let frame = Frame::Text("40".into());
+    /// link.handle_input(now, EngineInput::Frame { wire, frame });
+    /// let asks = std::iter::from_fn(|| link.poll_output()).any(|it| matches!(it, LinkOutput::Hub(_)));
+    /// assert!(asks, "the hub, whether the client may join");
+    /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: EngineInput) {
         if matches!(input, EngineInput::Timeout) {
             return self.handle_timeout(now, Duration::ZERO);
@@ -248,6 +275,23 @@ impl Link {
     }
 
     /// Handles a reply of the hub.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Hub, HubOutput};
+    /// use socketio_proto::link::Link;
+    ///
+    /// /// With one connection only.
+    /// fn carry(hub: &mut Hub<()>, link: &mut Link, now: Timestamp) {
+    ///     while let Some(output) = hub.poll_output() {
+    ///         match output {
+    ///             HubOutput::Reply { reply, .. } => link.handle_reply(now, reply),
+    ///             HubOutput::Deliver(delivery) => println!("{:?}", link.deliver(now, &delivery)),
+    ///             output => println!("for the application: {output:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn handle_reply(&mut self, now: Timestamp, reply: Reply) {
         self.connection.advance(now);
         match reply.0 {
@@ -264,37 +308,40 @@ impl Link {
         self.handle_engine();
     }
 
-    /// Closes the connection. Queued packets are sent first, unless `reason` is a shutdown.
-    pub fn close(&mut self, now: Timestamp, reason: CloseReason) {
-        let now = self.connection.advance(now);
-        match reason {
-            CloseReason::ServerShutdown => self.connection.abort(reason),
-            _ => self.connection.close(now, reason),
-        }
-        self.handle_engine();
-    }
-
-    /// Stops sending on a WebSocket whose peer does not read. What is emitted from now on counts
-    /// against [`Limits::queued_bytes`](crate::Limits::queued_bytes); what was queued before does
-    /// not.
-    pub fn pause(&mut self, wire: WireId) {
-        self.connection.pause(wire);
-    }
-
-    /// Resumes sending on a WebSocket after [`pause`](Self::pause).
-    pub fn resume(&mut self, wire: WireId) {
-        self.connection.resume(wire);
-        // A closing connection that was only waiting for its peer is over now.
-        self.handle_engine();
-    }
-
     /// Takes the next output.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::{CloseReason, EngineInput, EngineOutput, Frame, Transport};
+    /// # use socketio_proto::link::{Link, LinkOutput};
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let (config, now, wire) = (Arc::new(ServerConfig::new()), Timestamp::ZERO, WireId(1));
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
+    /// let Some(LinkOutput::Wire(EngineOutput::Send { frame, .. })) = link.poll_output() else {
+    ///     panic!("the handshake comes first");
+    /// };
+    /// assert!(matches!(frame, Frame::Text(text) if text.starts_with("0{")));
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<LinkOutput> {
         self.poll_local().or_else(|| self.poll_wire().map(LinkOutput::Wire))
     }
 
     /// Returns when [`EngineInput::Timeout`] is due. While there is output, the deadline is in the past.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::{CloseReason, EngineInput, EngineOutput, Frame, Transport};
+    /// # use socketio_proto::link::{Link, LinkOutput};
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let (config, now, wire) = (Arc::new(ServerConfig::new()), Timestamp::ZERO, WireId(1));
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let mut link = Link::new(now, config, id, Transport::WebSocket, wire);
+    /// while link.poll_output().is_some() {}
+    /// let ping = Timestamp::from_millis(25_000);
+    /// assert_eq!(link.deadline(), Some(ping));
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.out.is_empty() {

@@ -17,6 +17,30 @@ const ENVELOPE_BYTES: usize = 512;
 impl<D> Pool<D> {
     /// Queues a packet for those of its recipients that are in this pool. Returns how many of them
     /// accepted, dropped or refused it.
+    ///
+    /// ```
+    /// use std::sync::mpsc::Sender;
+    ///
+    /// use socketio_proto::hub::Delivery;
+    /// use socketio_proto::pool::Pool;
+    /// use socketio_proto::{ConnectionId, Timestamp};
+    ///
+    /// /// Gives a delivery to each thread that has one of its recipients, once.
+    /// fn pass_on(delivery: &Delivery, threads: &[Sender<Delivery>]) {
+    ///     let number = |to: &ConnectionId| usize::from(Pool::<()>::number_of(*to));
+    ///     for (index, thread) in threads.iter().enumerate() {
+    ///         if delivery.recipients().iter().any(|to| number(to) == index) {
+    ///             thread.send(delivery.clone()).ok();
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// /// On the thread:
+    /// fn deliver(pool: &mut Pool, now: Timestamp, delivery: &Delivery) {
+    ///     let reach = pool.deliver(now, delivery);
+    ///     println!("{} of {} accepted it", reach.sockets - reach.refused, reach.sockets);
+    /// }
+    /// ```
     pub fn deliver(&mut self, now: Timestamp, delivery: &Delivery) -> Reach {
         let mut reach = Reach::default();
         self.deliver_into(now, delivery, &mut reach);

@@ -11,6 +11,7 @@
 //!   to [`Pool::deliver`] of every pool that has one of the recipients. Keep the order in which the
 //!   hub outputs them. [`Pool::number_of`] returns the pool of a connection.
 
+mod control;
 mod deliver;
 mod input;
 mod links;
@@ -21,14 +22,14 @@ mod slots;
 pub(crate) use self::output::Said;
 pub use self::{input::ServerInput, output::PoolOutput, requests::Admission};
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc};
 use core::{fmt, time::Duration};
 
 use self::links::Links;
 use crate::{
     bucket::Bucket,
     config::{ConfigError, ServerConfig},
-    engine::{CloseReason, EngineInput, EngineOutput},
+    engine::{EngineInput, EngineOutput},
     entropy::Entropy,
     hub::{Reply, ServerEvent},
     id::{ConnectionId, WireId},
@@ -139,6 +140,18 @@ impl<D> Pool<D> {
     ///
     /// If `now` is earlier than in a previous call, the previous time is used. An input for an
     /// unknown wire, or a new wire with an id that is still in use, is ignored and counted.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::pool::{Pool, PoolOutput, ServerInput};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut entropy = |dest: &mut [u8]| dest.fill(7);
+    /// # let mut pool = Pool::<()>::new(Arc::default(), 0, &mut entropy)?;
+    /// pool.handle_input(now, ServerInput::Timeout, &mut entropy);
+    /// assert!(pool.poll_output().is_none(), "nothing was due");
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     #[inline]
     pub fn handle_input(
         &mut self,
@@ -192,17 +205,58 @@ impl<D> Pool<D> {
     }
 
     /// Handles a reply of the hub to one connection.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::hub::{Hub, HubOutput};
+    /// use socketio_proto::pool::Pool;
+    ///
+    /// fn carry(hub: &mut Hub<()>, pools: &mut [Pool], now: Timestamp) {
+    ///     while let Some(output) = hub.poll_output() {
+    ///         match output {
+    ///             HubOutput::Reply { to, reply } => {
+    ///                 pools[usize::from(Pool::<()>::number_of(to))].handle_reply(now, to, reply);
+    ///             }
+    ///             HubOutput::Deliver(delivery) => pools.iter_mut().for_each(|pool| {
+    ///                 pool.deliver(now, &delivery);
+    ///             }),
+    ///             output => println!("for the application: {output:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn handle_reply(&mut self, now: Timestamp, to: ConnectionId, reply: Reply) {
         let now = self.advance(now);
         self.with_link(to, |link| link.handle_reply(now, reply));
     }
 
     /// Returns the number of the pool that has a connection.
+    ///
+    /// ```
+    /// use socketio_proto::ConnectionId;
+    /// use socketio_proto::pool::Pool;
+    ///
+    /// assert_eq!(Pool::<()>::number_of(ConnectionId::from_raw(0)), 0);
+    /// ```
     pub fn number_of(connection: ConnectionId) -> u8 {
         slots::number_of(connection)
     }
 
     /// Returns the next output to carry out. `None` until the next call that causes output.
+    ///
+    /// ```
+    /// use socketio_proto::pool::{Pool, PoolOutput};
+    ///
+    /// fn drain(pool: &mut Pool) {
+    ///     while let Some(output) = pool.poll_output() {
+    ///         match output {
+    ///             PoolOutput::Request { from, request } => println!("to the hub: {from:?} {request:?}"),
+    ///             PoolOutput::Event(event) => println!("to the application: {event:?}"),
+    ///             output => println!("to a wire: {output:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<PoolOutput<D>> {
         if let Some(said) = self.said.pop_front() {
@@ -234,6 +288,17 @@ impl<D> Pool<D> {
 
     /// Returns when [`ServerInput::Timeout`] is due. The time is in the past while there is output.
     /// `None` means that no timer is set.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::pool::{Pool, PoolOutput, ServerInput};
+    /// # let now = Timestamp::ZERO;
+    /// # let mut entropy = |dest: &mut [u8]| dest.fill(7);
+    /// # let mut pool = Pool::<()>::new(Arc::default(), 0, &mut entropy)?;
+    /// assert_eq!(pool.deadline(), None, "no connection, no timer");
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let has_output = !self.said.is_empty() || self.has_wire_output();
@@ -247,51 +312,6 @@ impl<D> Pool<D> {
     /// The earliest timer of the connections, whether or not there is output.
     pub(crate) fn timer(&self) -> Timestamp {
         self.links.deadline()
-    }
-
-    /// Returns the configuration.
-    pub fn config(&self) -> &ServerConfig {
-        &self.config
-    }
-
-    /// Returns the number of connections.
-    pub fn connections(&self) -> usize {
-        self.links.len()
-    }
-
-    /// Stops sending on a WebSocket that accepts no more frames for now.
-    pub fn pause(&mut self, wire: WireId) {
-        if let Some(connection) = self.links.connection_of(wire) {
-            self.with_link(connection, |link| link.pause(wire));
-        }
-    }
-
-    /// Resumes sending on a WebSocket.
-    pub fn resume(&mut self, wire: WireId) {
-        if let Some(connection) = self.links.connection_of(wire) {
-            self.with_link(connection, |link| link.resume(wire));
-        }
-    }
-
-    /// Closes a connection as if its link had failed: its sockets are parked, and the client
-    /// reconnects by itself. Returns false if the connection is already closed.
-    pub fn close_connection(&mut self, now: Timestamp, connection: ConnectionId) -> bool {
-        let now = self.advance(now);
-        let is_known = self.links.get(connection).is_some();
-        if is_known {
-            self.with_link(connection, |link| link.close(now, CloseReason::ForcedClose));
-        }
-        is_known
-    }
-
-    /// Closes all connections at once. Sessions are parked, and clients reconnect by themselves: to
-    /// another process, or to this one.
-    pub fn shutdown(&mut self, now: Timestamp) {
-        let now = self.advance(now);
-        let connections: Vec<ConnectionId> = self.links.ids().collect();
-        for connection in connections {
-            self.with_link(connection, |link| link.close(now, CloseReason::ServerShutdown));
-        }
     }
 
     /// Counters of the pool, which the hub does not have.

@@ -34,6 +34,24 @@ impl<D> Pool<D> {
     /// new sessions. [`handle_input`](Self::handle_input) verifies the request again. A refusal is
     /// counted here; the caller answers the request.
     ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::engine::{RequestHead, RequestRefusal};
+    /// use socketio_proto::pool::{Admission, Pool};
+    ///
+    /// fn check(
+    ///     pool: &mut Pool,
+    ///     now: Timestamp,
+    ///     head: &RequestHead<'_>,
+    ///     is_banned: bool,
+    /// ) -> Result<(), RequestRefusal> {
+    ///     match pool.verify(now, head)? {
+    ///         Admission::Handshake if is_banned => Err(RequestRefusal::forbidden("banned")),
+    ///         Admission::Handshake | Admission::Session(_) => Ok(()),
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The [`RequestRefusal`] to answer with.
@@ -55,6 +73,25 @@ impl<D> Pool<D> {
     /// itself, then the request as in [`verify`](Self::verify). The caller sends the answer. After
     /// an answer with status 101, it hands in
     /// [`ServerInput::WebSocketOpened`](super::ServerInput::WebSocketOpened).
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::engine::{RequestHead, WebSocketRequest};
+    /// use socketio_proto::pool::Pool;
+    ///
+    /// /// Returns the status code to answer with, and whether the handshake is complete.
+    /// fn answer(
+    ///     pool: &mut Pool,
+    ///     now: Timestamp,
+    ///     head: &RequestHead<'_>,
+    ///     request: &WebSocketRequest,
+    /// ) -> (u16, bool) {
+    ///     match pool.verify_websocket(now, head, request) {
+    ///         Ok(_response) => (101, true),
+    ///         Err(refusal) => (refusal.response(false).status, false),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///

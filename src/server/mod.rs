@@ -21,6 +21,7 @@
 //!
 //! A *wire* is one HTTP exchange or one WebSocket. The embedder chooses its id.
 
+mod control;
 mod output;
 
 pub use self::output::ServerOutput;
@@ -35,10 +36,9 @@ use core::{fmt, ops::Deref};
 
 use crate::{
     config::{ConfigError, ServerConfig},
-    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
     entropy::Entropy,
     hub::{At, Carrier, EmitError, Hub, Snapshot},
-    id::{ConnectionId, WireId},
+    id::ConnectionId,
     pool::{Pool, Said},
     shrink, socket,
     time::Timestamp,
@@ -98,6 +98,17 @@ struct Outside<D> {
 impl<D: Default> Server<D> {
     /// Creates a server without namespaces.
     ///
+    /// ```
+    /// use socketio_proto::server::Server;
+    /// use socketio_proto::{RecoveryConfig, ServerConfig};
+    ///
+    /// # fn fill_from_the_operating_system(dest: &mut [u8]) { dest.fill(7) }
+    /// let config = ServerConfig::new().recovery(RecoveryConfig::new());
+    /// let server = Server::<()>::new(config, fill_from_the_operating_system)?;
+    /// assert_eq!(server.stats().namespaces, 0);
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] if the configuration cannot be used.
@@ -126,6 +137,17 @@ impl<D: Default> Server<D> {
     }
 
     /// Handles an input from a wire, or a timeout. See [`Pool::handle_input`].
+    ///
+    /// ```
+    /// use socketio_proto::engine::Frame;
+    /// use socketio_proto::server::{Server, ServerInput};
+    /// use socketio_proto::{Timestamp, WireId};
+    ///
+    /// /// A WebSocket has received a text.
+    /// fn received(server: &mut Server, now: Timestamp, wire: WireId, text: String) {
+    ///     server.handle_input(now, ServerInput::Frame { wire, frame: Frame::Text(text.into()) });
+    /// }
+    /// ```
     pub fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
         let Self { hub, outside } = self;
         let now = outside.pool.advance(now);
@@ -146,6 +168,23 @@ impl<D: Default> Server<D> {
     }
 
     /// Returns the next output to carry out. `None` until the next call that causes output.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::{Server, ServerEvent, ServerOutput};
+    ///
+    /// fn drain(server: &mut Server, now: Timestamp) {
+    ///     while let Some(output) = server.poll_output() {
+    ///         match output {
+    ///             ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
+    ///                 server.at(now).accept(request);
+    ///             }
+    ///             ServerOutput::Event(event) => println!("for the application: {event:?}"),
+    ///             output => println!("for a wire: {output:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<ServerOutput<D>> {
         if let Some(event) = self.outside.events.pop_front() {
@@ -159,6 +198,18 @@ impl<D: Default> Server<D> {
 
     /// Returns when [`ServerInput::Timeout`] is due. The time is in the past while there is output.
     /// `None` means that no timer is set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::Server;
+    ///
+    /// /// How long a driver may sleep; `None` means until the next input.
+    /// fn sleep(server: &Server, now: Timestamp) -> Option<Duration> {
+    ///     server.deadline().map(|deadline| deadline.saturating_since(now))
+    /// }
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let Outside { pool, events } = &self.outside;
@@ -167,93 +218,6 @@ impl<D: Default> Server<D> {
         }
         let hub = self.hub.deadline().unwrap_or(Timestamp::NEVER);
         hub.min(pool.timer()).finite()
-    }
-
-    /// Verifies a request before it is handed in. See [`Pool::verify`].
-    ///
-    /// # Errors
-    ///
-    /// The [`RequestRefusal`] to answer with.
-    pub fn verify(
-        &mut self,
-        now: Timestamp,
-        head: &RequestHead<'_>,
-    ) -> Result<Admission, RequestRefusal> {
-        self.outside.pool.verify(now, head)
-    }
-
-    /// Verifies a request for a WebSocket. See [`Pool::verify_websocket`].
-    ///
-    /// # Errors
-    ///
-    /// The [`RequestRefusal`] to answer with.
-    pub fn verify_websocket(
-        &mut self,
-        now: Timestamp,
-        head: &RequestHead<'_>,
-        request: &WebSocketRequest,
-    ) -> Result<WebSocketResponse, RequestRefusal> {
-        self.outside.pool.verify_websocket(now, head, request)
-    }
-
-    /// Returns the configuration. An embedder may need its
-    /// [`payload_limit`](ServerConfig::payload_limit).
-    pub fn config(&self) -> &ServerConfig {
-        self.outside.pool.config()
-    }
-
-    /// Stops sending on a WebSocket that accepts no more frames for now.
-    ///
-    /// ```
-    /// use socketio_proto::server::Server;
-    /// use socketio_proto::{Timestamp, WireId};
-    ///
-    /// /// Call this when the WebSocket starts or stops to accept frames.
-    /// fn set_writable(server: &mut Server, now: Timestamp, wire: WireId, is_writable: bool) {
-    ///     if is_writable {
-    ///         server.resume(now, wire);
-    ///     } else {
-    ///         server.pause(wire);
-    ///     }
-    /// }
-    /// ```
-    pub fn pause(&mut self, wire: WireId) {
-        self.outside.pool.pause(wire);
-    }
-
-    /// Resumes sending on a WebSocket. A connection that was only waiting for its client to read is
-    /// closed, and its sockets are parked at time `now`.
-    pub fn resume(&mut self, now: Timestamp, wire: WireId) {
-        self.outside.pool.advance(now);
-        self.outside.pool.resume(wire);
-        self.follow();
-    }
-
-    /// Closes one connection. See [`Pool::close_connection`].
-    pub fn close_connection(&mut self, now: Timestamp, connection: ConnectionId) -> bool {
-        let is_known = self.outside.pool.close_connection(now, connection);
-        self.follow();
-        is_known
-    }
-
-    /// Closes all connections at once. See [`Pool::shutdown`].
-    pub fn shutdown(&mut self, now: Timestamp) {
-        self.outside.pool.shutdown(now);
-        self.follow();
-    }
-
-    /// Returns what the server holds, and its counters. Takes O(namespaces).
-    pub fn stats(&self) -> Stats {
-        let mut stats = self.hub.stats();
-        stats.connections = self.outside.pool.connections();
-        let (total, pool) = (&mut stats.total, self.outside.pool.totals());
-        total.connections_opened = pool.connections_opened;
-        total.connections_closed = pool.connections_closed;
-        total.requests_refused = pool.requests_refused;
-        total.volatile_dropped = pool.volatile_dropped;
-        total.packets_refused = pool.packets_refused;
-        total.stale = total.stale.wrapping_add(pool.stale);
-        stats
     }
 
     fn follow(&mut self) {
@@ -302,6 +266,16 @@ impl<D: Default> Carrier<D> for Outside<D> {
 impl<D: Clone> Server<D> {
     /// Returns everything that the next process needs to continue the sessions. See
     /// [`Hub::snapshot`].
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::Server;
+    ///
+    /// /// After `shutdown`, when all output was carried out.
+    /// fn save(server: &Server<String>, now: Timestamp) -> serde_json::Result<String> {
+    ///     serde_json::to_string(&server.snapshot(now))
+    /// }
+    /// ```
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Snapshot<D> {
         // The hub does not see the time of every input.

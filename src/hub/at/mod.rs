@@ -120,6 +120,16 @@ impl<'a, D: Default> At<'a, D> {
     }
 
     /// Returns the time at which the methods act.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::Server;
+    ///
+    /// # let mut server = Server::<()>::new(Default::default(), |dest: &mut [u8]| dest.fill(7))?;
+    /// server.at(Timestamp::from_millis(5)).all();
+    /// assert_eq!(server.at(Timestamp::ZERO).now(), Timestamp::from_millis(5), "never backwards");
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
     pub fn now(&self) -> Timestamp {
         self.now
     }
