@@ -2,6 +2,7 @@
 //! `socketio-proto`.
 
 mod official;
+mod official_backoff;
 mod official_engine;
 mod official_socket;
 mod own;

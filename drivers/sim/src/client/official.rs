@@ -1,10 +1,7 @@
 //! A small but exact model of the official client: the behaviour of its manager and its sockets
 //! that recovery depends on, including its defects (protocol facts 3.7 and 4.2 to 4.7).
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use socketio_proto::{
@@ -15,6 +12,7 @@ use socketio_proto::{
 
 use super::{
     AckToken, AuthSource, ClientModel, ClientOptions, Delivery, Outcome, Token,
+    official_backoff::Backoff,
     official_engine::{Engine, EngineNotice},
     official_socket::{Message, Socket},
 };
@@ -32,7 +30,7 @@ pub struct OfficialClient {
     engine: Option<Engine>,
     decoder: Decoder,
     sockets: BTreeMap<NamespaceName, Socket>,
-    attempts: u32,
+    backoff: Backoff,
     attempt_at: Option<Timestamp>,
     next_wire: u64,
     now: Timestamp,
@@ -53,7 +51,7 @@ impl OfficialClient {
                 namespace_name_bytes: 1_000,
             }),
             sockets: BTreeMap::new(),
-            attempts: 0,
+            backoff: Backoff::default(),
             attempt_at: None,
             next_wire: 0,
             now: Timestamp::ZERO,
@@ -202,21 +200,9 @@ impl OfficialClient {
         }
         self.outcomes.push_back(Outcome::Closed { reason: reason.to_owned(), is_unreadable });
         if self.sockets.values().any(|socket| socket.is_active) {
-            self.schedule();
+            let delay = self.backoff.next(&self.options, &mut self.rng);
+            self.attempt_at = Some(self.now.saturating_add(delay));
         }
-    }
-
-    /// The backoff of the reference (protocol facts 4.3).
-    fn schedule(&mut self) {
-        let least = millis(self.options.reconnection_delay);
-        let most = millis(self.options.reconnection_delay_max);
-        let base = least.saturating_mul(1 << self.attempts.min(20));
-        self.attempts += 1;
-        let random = self.rng.below(1_000);
-        let deviation = base * random / 2_000;
-        let is_down = (random / 100).is_multiple_of(2);
-        let delay = if is_down { base - deviation } else { base + deviation }.min(most);
-        self.attempt_at = Some(self.now.saturating_add(Duration::from_millis(delay)));
     }
 
     fn close_if_unused(&mut self) {
@@ -229,10 +215,6 @@ impl OfficialClient {
         }
         self.follow_engine();
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[derive(serde::Deserialize)]
@@ -268,7 +250,7 @@ impl ClientModel for OfficialClient {
     fn poll_outcome(&mut self) -> Option<Outcome> {
         if let Some(outcome) = self.outcomes.pop_front() {
             if matches!(outcome, Outcome::Connected { .. }) {
-                self.attempts = 0;
+                self.backoff.reset();
             }
             return Some(outcome);
         }
