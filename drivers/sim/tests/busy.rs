@@ -89,10 +89,10 @@ fn play(seeds: Range<u64>, config: ServerConfig) -> usize {
         .namespaces(&["/", "/b"])
         .length(60)
         .events(|choices| {
-            let number = choices.below(1_000_000);
-            // Kicks are rare.
-            let choice = choices.below(30).max(choices.below(31));
-            Event::new("do", &(number, choice)).unwrap()
+            // Joining and leaving is half of it, and kicks are rare.
+            let kinds = if choices.below(2) == 0 { 6 } else { 31 };
+            let choice = choices.below(kinds);
+            Event::new("do", &(choices.below(1_000_000), choice)).unwrap()
         });
     simulation.check(seeds, |world| {
         let sessions = (0..world.clients()).flat_map(|client| world.sessions(client));

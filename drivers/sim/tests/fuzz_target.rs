@@ -32,6 +32,25 @@ fn target(data: &[u8]) {
     assert!(harness.is_open(bystander), "nobody else is disturbed");
 }
 
+#[cfg(feature = "arbitrary")]
+mod scripts {
+    use arbitrary::Unstructured;
+    use socketio_proto_sim::Simulation;
+
+    /// A target that plays scripts: clients that keep to the protocol, and a network that fails.
+    fn target(data: &[u8]) {
+        let simulation = Simulation::new(super::ServerConfig::new(), || super::chat);
+        let steps = simulation.arbitrary(&mut Unstructured::new(data));
+        simulation.play(0, &steps);
+    }
+
+    #[test]
+    fn some_inputs() {
+        let noise: Vec<u8> = (0..200_u16).map(|number| (number * 37 % 251) as u8).collect();
+        [&b""[..], b"a", b"some bytes", &noise].into_iter().for_each(target);
+    }
+}
+
 #[test]
 fn some_inputs() {
     let inputs: [&[u8]; 5] =

@@ -102,3 +102,14 @@ fn a_seed_gives_the_same_run_each_time() {
         assert!(one.trace().contains("client 0"));
     }
 }
+
+/// The examples of the documentation are as short as it says, beside the application.
+#[test]
+fn the_examples_are_short() {
+    let lines = |file: &str, start: &str, end: &str| {
+        let (_, rest) = file.split_once(start).expect("it starts");
+        rest.split_once(end).map_or(rest, |(example, _)| example).lines().count()
+    };
+    assert!(lines(include_str!("property.rs"), "type Chat", "// The end") < 40);
+    assert!(lines(include_str!("fuzz_target.rs"), "fn target", "\n}\n") < 20);
+}
