@@ -72,6 +72,10 @@ pub struct ServerConfig {
     pub(crate) origins: Origins,
     pub(crate) limits: Limits,
     pub(crate) recovery: Option<RecoveryConfig>,
+    /// Whether events to rooms that no session of this process is in are logged, too. Then a session
+    /// of another process that was in such a room can be brought in. Off, because a single server
+    /// has no use for it: nobody could ever miss these events.
+    pub(crate) logs_vacant_rooms: bool,
 }
 
 /// The transports that a server offers.
@@ -110,6 +114,7 @@ impl ServerConfig {
             origins: Origins::default(),
             limits: Limits::default(),
             recovery: None,
+            logs_vacant_rooms: false,
         }
     }
 

@@ -44,6 +44,7 @@ fn config(flags: u8) -> Arc<ServerConfig> {
     };
     let limits = Limits { client_offsets: 3, pending_acks: 8, ..Limits::default() };
     let config = ServerConfig::new().limits(limits);
+    let config = ServerConfig { logs_vacant_rooms: is_set(5), ..config };
     Arc::new(if is_set(3) && is_set(4) { config } else { config.recovery(recovery) })
 }
 

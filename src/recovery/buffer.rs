@@ -288,6 +288,12 @@ impl RecoveryBuffer {
         self.rooms.log(room).map_or(0, |log| log.held_len(self.evicted, after, up_to))
     }
 
+    /// The latest packet for `room` that is known, in the log or evicted; 0 if there is none.
+    pub(crate) fn last(&self, room: RoomId) -> u64 {
+        let held = self.held(room, 0, u64::MAX).next_back();
+        held.unwrap_or_else(|| self.last_evicted(room, |_| false))
+    }
+
     /// The latest evicted packet of `room` that was not withheld from a session whose rooms are
     /// those for which `is_in` returns true; 0 if there is none.
     pub(crate) fn last_evicted(&self, room: RoomId, is_in: impl Fn(RoomId) -> bool) -> u64 {

@@ -52,7 +52,8 @@ pub(crate) struct Membership {
     pub(crate) room: RoomId,
     /// The place of the session in the room's list of sockets. The owner of that list maintains it.
     pub(crate) slot: u32,
-    since: u64,
+    /// The position at which the session joined it.
+    pub(crate) since: u64,
 }
 
 /// A room that the session was in for packets in `(from, to]`.
@@ -116,6 +117,33 @@ impl Memberships {
         }
         self.current.insert(index, Membership { room, slot: 0, since });
         true
+    }
+
+    /// The session comes from another process. `private` is the sequence of the latest packet that
+    /// was emitted there to it alone.
+    ///
+    /// This log contains the packets for its rooms, but not those to it alone. So a client that has
+    /// not processed `private` cannot resume. And what this log knows about evicted packets may be
+    /// incomplete up to [`Rooms::unrecorded`](super::Rooms::unrecorded).
+    pub(crate) fn arrive(&mut self, log: &RecoveryBuffer, own_room: RoomId, private: u64) {
+        // Earlier packets for this id were for another session, which had the same index.
+        self.join_since(own_room, log.head());
+        let history = self.history.get_or_insert_default();
+        history.forgotten = history.forgotten.max(private);
+        history.settled = history.settled.max(private).max(log.rooms().unrecorded());
+        history.settle_windows(history.forgotten);
+    }
+
+    /// Makes the session a member of `room` since `since`.
+    pub(crate) fn join_since(&mut self, room: RoomId, since: u64) {
+        match self.find(room) {
+            Ok(index) => {
+                if let Some(membership) = self.current.get_mut(index) {
+                    membership.since = since;
+                }
+            }
+            Err(index) => self.current.insert(index, Membership { room, slot: 0, since }),
+        }
     }
 
     /// Leaves `room` from the next packet on. Returns the membership that ended. The second value

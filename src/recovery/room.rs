@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 ///
 /// The room that is named after a session's id usually contains only that session. Its id is
 /// derived from the index of the session, and is reused together with the index, even while the log
-/// refers to it. That is safe: all packets that were logged for the earlier session come before the
-/// floor of the new one.
+/// refers to it. That is safe: the new session is in its own room only for packets that are logged
+/// after the earlier session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RoomId(pub(crate) u32);
 

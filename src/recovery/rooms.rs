@@ -7,8 +7,8 @@
 //! * A session was in it, and remembers this as a past membership.
 //! * A packet in the log names it, as a target or as an exception.
 //!
-//! If only the last one is true, the room is *vacant*: no session can miss an evicted packet of it.
-//! Then evictions from it are not recorded, and no set of exceptions contains it.
+//! If only the last one is true, the room is *vacant*: no session of this process can miss an evicted
+//! packet of it. Then evictions from it are not recorded, and no set of exceptions contains it.
 //!
 //! # Own rooms
 //!
@@ -58,6 +58,8 @@ pub(crate) struct Rooms {
     alone: BTreeMap<SocketId, u32>,
     /// The other sessions. There are few: other sessions have joined the room named after them.
     shared: BTreeMap<SocketId, u32>,
+    /// See [`Rooms::unrecorded`].
+    unrecorded: u64,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +94,7 @@ impl Default for Rooms {
             own: Vec::new(),
             alone: BTreeMap::new(),
             shared: BTreeMap::new(),
+            unrecorded: 0,
         }
     }
 }
@@ -248,9 +251,13 @@ impl Rooms {
         }
     }
 
-    /// Frees all unused rooms. After a restoration, only the log may refer to a room, or nothing.
-    pub(crate) fn free_unused(&mut self) {
-        let rooms: Vec<RoomId> = self.names.values().copied().collect();
+    /// All rooms that have a name, without own rooms.
+    pub(crate) fn ids(&self) -> Vec<RoomId> {
+        self.names.values().copied().collect()
+    }
+
+    /// Frees those of these rooms that were created and then not used after all.
+    pub(crate) fn free_unused(&mut self, rooms: Vec<RoomId>) {
         for room in rooms {
             self.free_if_unused(room);
         }

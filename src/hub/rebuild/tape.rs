@@ -1,6 +1,7 @@
 //! What happens to a hub, by chance.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -11,7 +12,7 @@ use crate::{
     AckId, ConnectionId, SocketKey, Timestamp,
     hub::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
-        HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
+        HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent, sessions::Change,
     },
     socket::{self, Args, Json, NamespaceName},
 };
@@ -129,7 +130,7 @@ impl Tape {
     fn lose(&mut self, socket: Attached, b: u8, c: u8) {
         let from = self.hub.connection(socket.key).unwrap_or(ConnectionId::from_raw(9));
         let reason = DisconnectReason::PingTimeout;
-        match b % 5 {
+        match b % 6 {
             0 => {
                 self.hub.at(self.now).disconnect(socket.key, c.is_multiple_of(2));
             }
@@ -138,7 +139,30 @@ impl Tape {
                 self.request(from, RequestKind::Detach { socket, reason });
             }
             2 => self.request(from, RequestKind::Leave { socket, reason }),
+            3 => self.move_away_and_back(socket.key),
             _ => self.request(from, RequestKind::Detach { socket, reason }),
+        }
+    }
+
+    /// The session goes to another process, and comes back from there.
+    fn move_away_and_back(&mut self, socket: SocketKey) {
+        let (hub, now) = (&mut self.hub, self.now);
+        let namespace = hub.namespaces.get(&socket.namespace);
+        let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
+        let record = namespace.and_then(|it| it.sessions.export(now, socket.index));
+        hub.at(now).disconnect(socket, false);
+        let Some(namespace) = hub.namespaces.get_mut(&socket.namespace) else {
+            return;
+        };
+        if let Some(record) = record.filter(|_| hub.config.logs_vacant_rooms) {
+            let generation = hub.next_generation.take();
+            let import = Change::Import { record: Box::new(record), generation };
+            let index = namespace.sessions.apply(now, import).opened().unwrap();
+            let key = namespace.sessions.get(index, generation).unwrap().key.unwrap();
+            let socket = SocketKey { index, generation, ..socket };
+            hub.keys.insert(key.index_key(), socket);
+            hub.expire(now, socket.namespace);
+            hub.settle(socket.namespace);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Changes of the sessions and the log of a namespace, as values.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
-use super::{AnswerKey, Birth, Ended, Known, Links, Recipients, Waiting};
+use super::{AnswerKey, Birth, Ended, Known, Links, Recipients, SessionRecord, Waiting};
 use crate::{
     hub::reason::EndCause,
     id::{ConnectionId, Generation},
+    recovery::Inconsistent,
     socket::{Args, Encoded, Event},
 };
 
@@ -95,6 +96,9 @@ pub(in crate::hub) enum Change<'a, D> {
     Replay { index: u32, position: u64, is_empty: bool },
     /// The client has closed its link after the replay had begun to leave.
     Refuse { index: u32 },
+    /// A session of another process is brought in. It is parked.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only a cluster moves single sessions"))]
+    Import { record: Box<SessionRecord<D>>, generation: Generation },
 }
 
 /// The result of a change.
@@ -106,6 +110,8 @@ pub(in crate::hub) enum Effect<D> {
     Done,
     /// A session has begun, at this index.
     Opened(u32),
+    /// A session was not brought in, because this value of its record is wrong here.
+    Invalid(#[cfg_attr(not(test), expect(dead_code, reason = "only tests import"))] Inconsistent),
     /// The remains of a session that has ended.
     Ended(Ended<D>),
     /// The old data.
@@ -197,6 +203,7 @@ impl<D> Change<'_, D> {
                 Change::Replay { index, position, is_empty }
             }
             Self::Refuse { index } => Change::Refuse { index },
+            Self::Import { record, generation } => Change::Import { record, generation },
         }
     }
 }

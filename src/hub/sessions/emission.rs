@@ -33,7 +33,9 @@ impl<D> Sessions<D> {
                 (Self::addressed_to(index), links, Vec::new())
             }
             Recipients::Audience { .. } => {
-                let Some(addressees) = self.resolve(to) else {
+                let is_for_others = is_logged && self.config.logs_vacant_rooms;
+                let found = if is_for_others { self.resolve_for_all(to) } else { self.resolve(to) };
+                let Some(addressees) = found else {
                     return Effect::None;
                 };
                 let (mut links, mut asked) =

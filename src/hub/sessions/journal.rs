@@ -65,7 +65,7 @@ impl<D> Default for Journal<D> {
 
 impl<D> Entry<D> {
     /// All values that [`Entry::kind`] can return.
-    pub(in crate::hub) const KINDS: [&'static str; 27] = [
+    pub(in crate::hub) const KINDS: [&'static str; 28] = [
         "Made",
         "Gone",
         "Open",
@@ -93,6 +93,7 @@ impl<D> Entry<D> {
         "SpareTurn",
         "Replay",
         "Refuse",
+        "Import",
     ];
 
     pub(in crate::hub) fn kind(&self) -> &'static str {
@@ -125,6 +126,7 @@ impl<D> Entry<D> {
             Change::SpareTurn { .. } => "SpareTurn",
             Change::Replay { .. } => "Replay",
             Change::Refuse { .. } => "Refuse",
+            Change::Import { .. } => "Import",
         }
     }
 }

@@ -10,6 +10,7 @@ mod audit;
 mod change;
 mod emission;
 mod hold;
+mod import;
 #[cfg(test)]
 mod journal;
 mod life;
@@ -26,6 +27,7 @@ mod recipients;
 mod record;
 mod recover;
 mod select;
+mod session_record;
 mod snapshot;
 
 use alloc::{
@@ -43,6 +45,7 @@ pub(in crate::hub) use self::{
     member::{Birth, Ended, Member},
     receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
     recipients::{Links, Recipients},
+    session_record::SessionRecord,
     snapshot::{SessionsContext, SessionsSnapshot},
 };
 use super::room_names::RoomNames;
@@ -160,6 +163,7 @@ impl<D> Sessions<D> {
                 self.begin_attempt(now, index, position, is_empty)
             }
             Change::Refuse { index } => self.note_left(now, index),
+            Change::Import { record, generation } => self.import(now, *record, generation),
         }
     }
 

@@ -149,7 +149,8 @@ impl<D> Change<'_, D> {
             | Self::LeaveAll { .. }
             | Self::EndAll { .. }
             | Self::SettleAck { .. }
-            | Self::ExpireLog => None,
+            | Self::ExpireLog
+            | Self::Import { .. } => None,
             Self::Attach { index, .. }
             | Self::Park { index, .. }
             | Self::End { index, .. }

@@ -27,11 +27,10 @@ impl<D> Sessions<D> {
         let Some(member) = self.members.get(index as usize) else {
             return Effect::None;
         };
-        let room = match self.log.rooms().find(name) {
-            Some(room) if member.memberships.is_in(room) => return Effect::None,
-            Some(room) => self.share(room),
-            None => self.log.rooms_mut().find_or_create(name),
-        };
+        if self.log.rooms().find(name).is_some_and(|room| member.memberships.is_in(room)) {
+            return Effect::None;
+        }
+        let room = self.room_to_join(name);
         self.enter(index, room);
         self.forget_past(index);
         #[cfg(feature = "record")]
@@ -81,6 +80,15 @@ impl<D> Sessions<D> {
         let selected = self.select(to).into_iter();
         let changed = selected.filter(|index| self.leave(*index, room).is_done()).count();
         Effect::Counted { changed, refused: 0 }
+    }
+
+    /// The room with that name, as a room that any session can be in. If it does not exist, it is
+    /// created, and must be used before anything else happens.
+    pub(super) fn room_to_join(&mut self, name: &str) -> RoomId {
+        match self.log.rooms().find(name) {
+            Some(room) => self.share(room),
+            None => self.log.rooms_mut().find_or_create(name),
+        }
     }
 
     pub(super) fn memberships_limit(&self) -> usize {

@@ -1,12 +1,13 @@
 //! Resolves audiences to sessions.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::mem;
 
 use smallvec::SmallVec;
 
 use super::{Recipients, Sessions};
 use crate::{
+    id::SocketId,
     recovery::{Addressees, Occupant, RoomId},
     shrink,
 };
@@ -37,6 +38,31 @@ impl<D> Sessions<D> {
         except.sort_unstable();
         except.dedup();
         (!targets.is_empty()).then_some(Addressees { targets, except })
+    }
+
+    /// The room ids of an audience, of which a part may be in other processes. Creates the rooms
+    /// that do not exist. The caller must log a packet for them at once.
+    ///
+    /// An own room becomes an ordinary room, because it has to be found by its name when its session
+    /// is in another process.
+    pub(super) fn resolve_for_all(&mut self, to: &Recipients<'_>) -> Option<Addressees> {
+        let Recipients::Audience { rooms, except, except_sessions } = to else {
+            return self.resolve(to);
+        };
+        let mut targets: SmallVec<[RoomId; 2]> =
+            rooms.iter().map(|name| self.room_to_join(name)).collect();
+        if rooms.is_empty() {
+            targets.push(RoomId::ALL);
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        let sessions = except_sessions.iter().map(SocketId::as_str);
+        let except = except.iter().map(String::as_str).chain(sessions);
+        let mut except: SmallVec<[RoomId; 2]> =
+            except.map(|name| self.room_to_join(name)).collect();
+        except.sort_unstable();
+        except.dedup();
+        Some(Addressees { targets, except })
     }
 
     /// The address of a single session.

@@ -40,16 +40,18 @@ pub(in crate::hub) struct SessionsSnapshot<D> {
 }
 
 /// One session. It is parked, because no link outlives its process.
+///
+/// `P` is how it refers to positions: by sequences of the log, or by offsets.
 #[derive(Clone, Serialize, Deserialize)]
-struct SessionSnapshot<D> {
+pub(super) struct SessionSnapshot<D, P = u64> {
     sid: SocketId,
     #[serde(with = "private_id")]
     pid: RecoveryKey,
     data: D,
     /// When its link was lost.
     parked_at: Timestamp,
-    floor: u64,
-    memberships: MembershipsSnapshot,
+    floor: P,
+    memberships: MembershipsSnapshot<P>,
     receipts: Option<ReceiptsSnapshot>,
 }
 
@@ -59,6 +61,25 @@ pub(in crate::hub) struct SessionsContext {
     pub(in crate::hub) resumption: Resumption,
     /// How many epochs to skip for the log.
     pub(in crate::hub) jump: u32,
+}
+
+impl<D, P> SessionSnapshot<D, P> {
+    /// Converts the positions. `None` if one of them cannot be converted.
+    pub(super) fn try_map<Q>(
+        self,
+        position: impl Fn(P) -> Option<Q>,
+    ) -> Option<SessionSnapshot<D, Q>> {
+        let Self { sid, pid, data, parked_at, floor, memberships, receipts } = self;
+        Some(SessionSnapshot {
+            sid,
+            pid,
+            data,
+            parked_at,
+            floor: position(floor)?,
+            memberships: memberships.try_map(position)?,
+            receipts,
+        })
+    }
 }
 
 impl<D> SessionsSnapshot<D> {
@@ -79,7 +100,9 @@ impl<D: Clone> Sessions<D> {
         let place = |room: RoomId| places.get(&room).copied();
         let members = self.members.iter();
         let sessions: Vec<_> = members
-            .filter_map(|(index, member)| self.session_snapshot(now, index, member, place))
+            .filter_map(|(index, member)| {
+                self.session_snapshot(now, RoomId::own(number(index)), member, place)
+            })
             .collect();
         (!sessions.is_empty()).then(|| SessionsSnapshot {
             name: self.name.clone(),
@@ -95,14 +118,15 @@ impl<D: Clone> Sessions<D> {
         let everyone = core::iter::once(RoomId::ALL);
         let named = self.log.rooms().iter().map(|(_, room)| room);
         let members = self.members.iter().filter(|(_, member)| member.key.is_some());
-        let own = members.map(|(index, _)| own_room(index));
+        let own = members.map(|(index, _)| RoomId::own(number(index)));
         everyone.chain(named).chain(own).zip(0..).collect()
     }
 
-    fn session_snapshot(
+    /// A session as plain data; `None` if it cannot be recovered.
+    pub(super) fn session_snapshot(
         &self,
         now: Timestamp,
-        index: usize,
+        own_room: RoomId,
         member: &Member<D>,
         place: impl Fn(RoomId) -> Option<RoomPlace>,
     ) -> Option<SessionSnapshot<D>> {
@@ -116,7 +140,7 @@ impl<D: Clone> Sessions<D> {
             data: member.data.clone(),
             parked_at,
             floor: member.floor,
-            memberships: member.memberships.snapshot(own_room(index), place),
+            memberships: member.memberships.snapshot(own_room, place),
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
         })
     }
@@ -150,8 +174,7 @@ impl<D> Sessions<D> {
         for index in indices {
             restored.forget_past(index);
         }
-        restored.log.rooms_mut().free_unused();
-        restored.log.enforce_bounds();
+        restored.log.complete_restoration();
         Ok(restored)
     }
 
@@ -162,27 +185,40 @@ impl<D> Sessions<D> {
         generation: Generation,
         places: Places,
     ) -> Result<(), Inconsistent> {
+        let member =
+            self.read_session(session, resumption, generation, &|place| places.room(place))?;
+        if let Some(shared) = self.log.rooms().find(member.id.as_str()) {
+            // Other sessions are in the room named after it, so the session must be in it, too.
+            require(member.memberships.is_in(shared), "sessions.memberships.rooms")?;
+        }
+        self.add_parked(member);
+        Ok(())
+    }
+
+    /// The next session that is added, from a snapshot. Changes nothing. `room` returns the room at
+    /// a place in the snapshot.
+    pub(super) fn read_session(
+        &self,
+        session: SessionSnapshot<D>,
+        resumption: Resumption,
+        generation: Generation,
+        room: &dyn Fn(RoomPlace) -> Option<RoomId>,
+    ) -> Result<Member<D>, Inconsistent> {
         let SessionSnapshot { sid, pid, data, parked_at, floor, memberships, receipts } = session;
         let away = resumption.elapsed(parked_at).ok_or(Inconsistent("sessions.parked_at"))?;
         let left = self.max_disconnection().saturating_sub(away);
         let expires = resumption.now.saturating_add(left);
         require(floor <= self.log.head(), "sessions.floor")?;
-        let entry = self.members.vacant_entry();
-        let index = u32::try_from(entry.key()).unwrap_or(u32::MAX);
         let memberships_context = MembershipsContext {
             life: floor..=self.log.head(),
-            own_room: RoomId::own(index),
-            places,
-            limit: self.config.recovery.as_ref().map_or(0, |recovery| recovery.memberships),
+            own_room: RoomId::own(number(self.members.vacant_key())),
+            room,
+            limit: self.memberships_limit(),
         };
         let memberships = Memberships::restore(memberships, &memberships_context)?;
-        if let Some(shared) = self.log.rooms_mut().open_own(sid, index) {
-            // Other sessions are in the room named after it, so the session must be in it, too.
-            require(memberships.is_in(shared), "sessions.memberships.rooms")?;
-        }
         let restore = |receipts| Receipts::restore(receipts, &self.config.limits).map(Box::new);
         let receipts = receipts.map(restore).transpose()?;
-        let member = entry.insert(Member {
+        Ok(Member {
             id: sid,
             key: Some(pid),
             generation,
@@ -194,15 +230,26 @@ impl<D> Sessions<D> {
             is_restored: true,
             memberships,
             receipts,
-        });
+        })
+    }
+
+    /// Adds a session that is parked. It must be in the room named after it, if there is one.
+    /// Returns its index.
+    pub(super) fn add_parked(&mut self, member: Member<D>) -> u32 {
+        let entry = self.members.vacant_entry();
+        let index = number(entry.key());
+        let member = entry.insert(member);
+        self.log.rooms_mut().open_own(member.id, index);
+        if let Some(expires) = member.expiry(false) {
+            self.expiries.insert((expires, index));
+        }
         for membership in member.memberships.current_mut() {
             membership.slot = self.log.rooms_mut().enter(membership.room, index, None);
         }
         for room in member.memberships.past_rooms() {
             self.log.rooms_mut().retain_past(room);
         }
-        self.expiries.insert((expires, index));
-        Ok(())
+        index
     }
 
     /// Indices, generations and private ids.
@@ -220,8 +267,9 @@ impl<D> Sessions<D> {
     }
 }
 
-fn own_room(index: usize) -> RoomId {
-    RoomId::own(u32::try_from(index).unwrap_or(u32::MAX))
+/// The index of a session as a number of 32 bits.
+pub(super) fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// The only code that serializes a private id. It does so on purpose.

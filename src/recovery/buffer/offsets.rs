@@ -33,6 +33,12 @@ impl RecoveryBuffer {
         self.positions.resolve(offset, self.evicted, self.head())
     }
 
+    /// The position of the packet with this sequence, which may be evicted. `None` if the log does
+    /// not assign its positions itself: it does not know the positions of all evicted packets.
+    pub(crate) fn position(&self, sequence: u64) -> Option<Offset> {
+        self.assigns_positions().then(|| self.positions.next(sequence))
+    }
+
     /// Whether it is time to call [`RecoveryBuffer::forget_positions`].
     pub(crate) fn has_excess_positions(&self) -> bool {
         self.positions.has_excess()

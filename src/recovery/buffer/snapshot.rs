@@ -119,8 +119,8 @@ impl RecoveryBuffer {
         batches.flat_map(|(from, count)| (0..count).map(move |_| from))
     }
 
-    /// Restores the log of these rooms from a snapshot. Its bounds are enforced later, when the
-    /// members of each room are known.
+    /// Restores the log of these rooms from a snapshot. The caller then restores the members of the
+    /// rooms, and calls [`RecoveryBuffer::complete_restoration`].
     pub(crate) fn restore(
         snapshot: LogSnapshot,
         rooms: Rooms,
@@ -142,6 +142,14 @@ impl RecoveryBuffer {
         }
         log.positions.begin(head, context.jump);
         Ok(log)
+    }
+
+    /// Completes the restoration, when the members of each room are known.
+    pub(crate) fn complete_restoration(&mut self) {
+        self.rooms.free_unused(self.rooms.ids());
+        // The snapshot contains the evictions of rooms that its sessions were in.
+        self.rooms.note_unrecorded(self.evicted);
+        self.enforce_bounds();
     }
 
     fn restore_packet(

@@ -8,38 +8,76 @@ use serde::{Deserialize, Serialize};
 use super::{History, Membership, Memberships, Past, Window};
 use crate::recovery::{
     RoomId,
-    snapshot::{Inconsistent, Places, RoomPlace, require},
+    snapshot::{Inconsistent, RoomPlace, require},
 };
 
 /// The rooms of one session over time as plain data. Two rooms are left out, because the session is
 /// in them from its floor on: the room of everyone and its own room.
+///
+/// `P` is how it refers to positions: by sequences of the log, or by offsets.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct MembershipsSnapshot {
+pub(crate) struct MembershipsSnapshot<P = u64> {
     /// Each room and the position at which the session joined it.
-    rooms: Vec<(RoomPlace, u64)>,
-    window_from: u64,
-    history: Option<HistorySnapshot>,
+    rooms: Vec<(RoomPlace, P)>,
+    window_from: P,
+    history: Option<HistorySnapshot<P>>,
 }
 
 /// The memberships and windows before the current window.
 #[derive(Clone, Serialize, Deserialize)]
-struct HistorySnapshot {
+struct HistorySnapshot<P> {
     /// Each room with the positions of joining and leaving, in the order of leaving.
-    past: Vec<(RoomPlace, u64, u64)>,
+    past: Vec<(RoomPlace, P, P)>,
     /// Begin, end, and the last packet that was addressed to the session, ascending.
-    windows: Vec<(u64, u64, u64)>,
-    settled: u64,
-    forgotten: u64,
+    windows: Vec<(P, P, P)>,
+    settled: P,
+    forgotten: P,
 }
 
 /// The values that are needed to restore the memberships of a session.
-pub(crate) struct MembershipsContext {
+pub(crate) struct MembershipsContext<'a> {
     /// The positions from the session's floor to the head of the log.
     pub(crate) life: RangeInclusive<u64>,
     pub(crate) own_room: RoomId,
-    pub(crate) places: Places,
+    /// The room at a place, if there is one.
+    pub(crate) room: &'a dyn Fn(RoomPlace) -> Option<RoomId>,
     /// The maximum number of windows to remember.
     pub(crate) limit: usize,
+}
+
+impl<P> MembershipsSnapshot<P> {
+    /// Converts the positions. `None` if one of them cannot be converted.
+    pub(crate) fn try_map<Q>(
+        self,
+        position: impl Fn(P) -> Option<Q>,
+    ) -> Option<MembershipsSnapshot<Q>> {
+        let rooms = self.rooms.into_iter().map(|(room, since)| Some((room, position(since)?)));
+        let history = match self.history {
+            Some(history) => Some(history.try_map(&position)?),
+            None => None,
+        };
+        Some(MembershipsSnapshot {
+            rooms: rooms.collect::<Option<_>>()?,
+            window_from: position(self.window_from)?,
+            history,
+        })
+    }
+}
+
+impl<P> HistorySnapshot<P> {
+    fn try_map<Q>(self, position: impl Fn(P) -> Option<Q>) -> Option<HistorySnapshot<Q>> {
+        let past = self.past.into_iter();
+        let past = past.map(|(room, from, to)| Some((room, position(from)?, position(to)?)));
+        let windows = self.windows.into_iter();
+        let windows =
+            windows.map(|(from, to, last)| Some((position(from)?, position(to)?, position(last)?)));
+        Some(HistorySnapshot {
+            past: past.collect::<Option<_>>()?,
+            windows: windows.collect::<Option<_>>()?,
+            settled: position(self.settled)?,
+            forgotten: position(self.forgotten)?,
+        })
+    }
 }
 
 impl Memberships {
@@ -67,7 +105,7 @@ impl Memberships {
     /// Restores the memberships from a snapshot.
     pub(crate) fn restore(
         snapshot: MembershipsSnapshot,
-        context: &MembershipsContext,
+        context: &MembershipsContext<'_>,
     ) -> Result<Self, Inconsistent> {
         let MembershipsSnapshot { rooms, window_from, history } = snapshot;
         let (life, floor) = (&context.life, *context.life.start());
@@ -89,8 +127,8 @@ impl Memberships {
 
 impl History {
     fn restore(
-        snapshot: HistorySnapshot,
-        context: &MembershipsContext,
+        snapshot: HistorySnapshot<u64>,
+        context: &MembershipsContext<'_>,
         window_from: u64,
     ) -> Result<Self, Inconsistent> {
         let HistorySnapshot { past, mut windows, mut settled, forgotten } = snapshot;
@@ -127,9 +165,9 @@ impl History {
     }
 }
 
-impl MembershipsContext {
+impl MembershipsContext<'_> {
     /// The id of a room, unless it is the room of everyone or a session's own room.
     fn other_room(&self, place: RoomPlace) -> Option<RoomId> {
-        self.places.room(place).filter(|room| *room != RoomId::ALL && room.owner().is_none())
+        (self.room)(place).filter(|room| *room != RoomId::ALL && room.owner().is_none())
     }
 }

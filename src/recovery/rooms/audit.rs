@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     rooms: BTreeMap<RoomId, ExpectedRoom>,
-    /// Indices and floors of the sessions.
+    /// Indices of the sessions, and since when they have been in their own rooms.
     sessions: BTreeMap<SocketId, (u32, u64)>,
 }
 
@@ -27,8 +27,8 @@ struct ExpectedRoom {
 }
 
 impl Expected {
-    pub(crate) fn session(&mut self, id: SocketId, socket: u32, floor: u64) {
-        assert!(self.sessions.insert(id, (socket, floor)).is_none(), "{id} exists twice");
+    pub(crate) fn session(&mut self, id: SocketId, socket: u32, since: u64) {
+        assert!(self.sessions.insert(id, (socket, since)).is_none(), "{id} exists twice");
     }
 
     pub(crate) fn member(
@@ -116,15 +116,15 @@ impl Rooms {
     }
 
     fn audit_own(&self, expected: &Expected, evicted: u64) {
-        let floors: BTreeMap<u32, u64> = expected.sessions.values().copied().collect();
+        let sessions: BTreeMap<u32, u64> = expected.sessions.values().copied().collect();
         for (socket, log) in (0..).zip(&self.own) {
-            assert!(log.is_none() || floors.contains_key(&socket), "{socket} has ended");
+            assert!(log.is_none() || sessions.contains_key(&socket), "{socket} has ended");
         }
-        for (socket, floor) in floors {
+        for (socket, since) in sessions {
             let room = RoomId::own(socket);
             let logged = expected.rooms.get(&room).map_or(&[][..], |room| &room.sequences);
             let after = |sequences: &[u64]| -> Vec<u64> {
-                sequences.iter().copied().filter(|sequence| *sequence > floor).collect()
+                sequences.iter().copied().filter(|sequence| *sequence > since).collect()
             };
             let sequences = self.sequences(room, evicted);
             assert_eq!(after(&sequences), after(logged), "packets for {room:?}");

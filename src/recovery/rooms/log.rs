@@ -62,6 +62,19 @@ impl Rooms {
         shared.chain(own).filter_map(|(room, log)| Some((room, log?)))
     }
 
+    /// The latest evicted packet that is not recorded for its room, because the room was vacant.
+    ///
+    /// No session of this process can miss this packet, or an earlier one that is not recorded. But
+    /// a session that comes from another process may have been in the room.
+    pub(crate) fn unrecorded(&self) -> u64 {
+        self.unrecorded
+    }
+
+    /// Evictions up to `sequence` may not be recorded for their rooms.
+    pub(in crate::recovery) fn note_unrecorded(&mut self, sequence: u64) {
+        self.unrecorded = self.unrecorded.max(sequence);
+    }
+
     /// Restores the evictions from a room.
     pub(in crate::recovery) fn restore_evictions(
         &mut self,
@@ -77,11 +90,14 @@ impl Rooms {
     }
 
     /// Forgets the evictions from a room that has become vacant, and removes it from all sets of
-    /// exceptions. No session can have been in it, so this changes no answer.
+    /// exceptions. No session of this process can have been in it, so this changes no answer.
     pub(super) fn forget_evictions(&mut self, room: RoomId) {
         let Some(log) = self.log_mut(room) else { return };
         let (evictions, excepted_by) =
             (mem::take(&mut log.evictions), mem::take(&mut log.excepted_by));
+        if room.owner().is_none() {
+            self.note_unrecorded(evictions.last(|_| false));
+        }
         for (set, _) in evictions.excepted() {
             self.index_exceptions(room, set);
         }
@@ -111,7 +127,9 @@ impl Rooms {
         let Some(log) = self.log_mut(target) else { return };
         if !log.pop(sequence) {
             debug_assert!(target.owner().is_some(), "eviction is in log order");
-        } else if !is_vacant {
+        } else if is_vacant {
+            self.note_unrecorded(sequence);
+        } else {
             let dropped = log.evictions.record(sequence, except.clone());
             self.index_exceptions(target, except);
             self.index_exceptions(target, &dropped);
