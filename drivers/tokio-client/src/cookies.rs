@@ -70,6 +70,61 @@ mod with_store {
             self.store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn jar() -> CookieJar {
+            CookieJar::new(&Target::new("https://example.com", "/socket.io/").unwrap()).unwrap()
+        }
+
+        fn set(jar: &CookieJar, cookie: &str) {
+            let mut headers = HeaderMap::new();
+            headers.insert(SET_COOKIE, HeaderValue::try_from(cookie).unwrap());
+            jar.store(&headers);
+        }
+
+        fn sent(jar: &CookieJar) -> Option<String> {
+            let mut headers = HeaderMap::new();
+            jar.add_to(&mut headers);
+            Some(headers.get(COOKIE)?.to_str().unwrap().to_owned())
+        }
+
+        #[test]
+        fn cookies_come_back_until_they_expire() {
+            let jar = jar();
+            set(&jar, "a=1; Path=/");
+            set(&jar, "b=2; Path=/socket.io/; Secure; HttpOnly");
+            set(&jar, "c=3; Path=/elsewhere");
+            set(&jar, "d=4; Domain=other.com");
+            set(&jar, "no cookie at all");
+            assert_eq!(sent(&jar).as_deref(), Some("a=1; b=2"));
+            set(&jar, "a=; Path=/; Max-Age=0");
+            assert_eq!(sent(&jar).as_deref(), Some("b=2"));
+        }
+
+        #[test]
+        fn a_cookie_that_is_too_large_is_ignored() {
+            let jar = jar();
+            set(&jar, &format!("a={}; Path=/", "x".repeat(COOKIE_BYTES)));
+            assert_eq!(sent(&jar), None);
+            set(&jar, &format!("a={}", "x".repeat(COOKIE_BYTES - "a=".len())));
+            assert_eq!(sent(&jar).map(|cookies| cookies.len()), Some(COOKIE_BYTES));
+        }
+
+        #[test]
+        fn a_server_that_sets_too_many_cookies_loses_them() {
+            let jar = jar();
+            for number in 0..COOKIES {
+                set(&jar, &format!("n{number}=1; Path=/"));
+            }
+            set(&jar, "n0=2; Path=/");
+            assert_eq!(sent(&jar).unwrap().split("; ").count(), COOKIES, "one was replaced");
+            set(&jar, "more=1; Path=/");
+            assert_eq!(sent(&jar), None);
+        }
+    }
 }
 
 #[cfg(not(feature = "cookies"))]

@@ -9,19 +9,21 @@ use std::{
 };
 
 use socketio_proto::{
-    client::{ClientEvent, ClientLimits},
+    client::ClientLimits,
     engine::{
         ClientCloseReason, ClientFault,
         Transport::{self, Polling, WebSocket},
     },
 };
 use socketio_proto_tokio_client::{ConnectError, WireError, connect};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::watch};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio::{io::AsyncWriteExt as _, sync::watch};
 
 use crate::support::{
     config, in_time, options,
-    raw::{HANDSHAKE, Raw, read_head, response},
+    raw::{
+        BUFFERS, CONNECTED, HANDSHAKE, Raw, SWITCHING, accept, read_head, repeat, response, say,
+        switch,
+    },
 };
 
 const LIMIT: usize = 100_000;
@@ -101,21 +103,6 @@ async fn a_connection_that_is_lost_is_told() {
     assert!(matches!(*error, WireError::Lost { .. }), "{error:?}");
 }
 
-/// What a server writes again and again, slowly or as fast as it can.
-async fn repeat(
-    stream: &mut TcpStream,
-    bytes: &[u8],
-    pause: Option<Duration>,
-    written: &AtomicUsize,
-) {
-    while stream.write_all(bytes).await.is_ok() {
-        written.fetch_add(bytes.len(), Ordering::Relaxed);
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause).await;
-        }
-    }
-}
-
 /// Begins with `start`, and goes on with `rest` for as long as the client takes it.
 async fn endless(
     start: &'static str,
@@ -139,15 +126,6 @@ async fn endless(
     (server, written, ended)
 }
 
-fn accept(head: &str) -> String {
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
-    });
-    key.map(|key| derive_accept_key(key.as_bytes())).unwrap_or_default()
-}
-
-const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ACCEPT\r\n\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 const SOON: Duration = Duration::from_millis(300);
@@ -175,9 +153,6 @@ async fn a_head_or_a_body_that_does_not_end_is_given_up_in_time() {
         assert_eq!(reason, ClientCloseReason::OpenTimeout, "{start}");
     }
 }
-
-/// The bytes that fit into the buffers of the operating system, far more than needed.
-const BUFFERS: usize = 32 << 20;
 
 #[tokio::test]
 async fn a_head_that_is_endless_is_not_read() {
@@ -263,9 +238,7 @@ async fn frames_that_break_the_websocket_protocol_are_told() {
         let server = Raw::start(move |mut stream| {
             let sent = sent.clone();
             async move {
-                let head = read_head(&mut stream).await;
-                let answer = SWITCHING.replace("ACCEPT", &accept(&head));
-                stream.write_all(answer.as_bytes()).await.ok();
+                switch(&mut stream).await;
                 stream.write_all(&sent).await.ok();
                 read_head(&mut stream).await;
             }
@@ -279,9 +252,7 @@ async fn frames_that_break_the_websocket_protocol_are_told() {
 #[tokio::test]
 async fn a_close_frame_is_told_with_its_code() {
     let server = Raw::start(|mut stream| async move {
-        let head = read_head(&mut stream).await;
-        let answer = SWITCHING.replace("ACCEPT", &accept(&head));
-        stream.write_all(answer.as_bytes()).await.ok();
+        switch(&mut stream).await;
         stream.write_all(&[0x88, 2, 0x03, 0xf5]).await.ok();
         read_head(&mut stream).await;
     })
@@ -294,108 +265,13 @@ async fn a_close_frame_is_told_with_its_code() {
 #[tokio::test]
 async fn pings_between_the_frames_do_no_harm() {
     let server = Raw::start(|mut stream| async move {
-        let head = read_head(&mut stream).await;
-        let answer = SWITCHING.replace("ACCEPT", &accept(&head));
-        stream.write_all(answer.as_bytes()).await.ok();
-        for text in [HANDSHAKE, r#"40{"sid":"x"}"#] {
+        switch(&mut stream).await;
+        for text in [HANDSHAKE, CONNECTED] {
             stream.write_all(&[0x89, 2, b'h', b'i'].repeat(10_000)).await.ok();
-            stream.write_all(&[0x81, u8::try_from(text.len()).unwrap()]).await.ok();
-            stream.write_all(text.as_bytes()).await.ok();
+            say(&mut stream, text).await;
         }
         read_head(&mut stream).await;
     })
     .await;
     in_time(connect(&server.url(), options(&[WebSocket]))).await.unwrap();
-}
-
-/// A server that opens a session and says no more than `then`.
-async fn opening(then: &'static [u8]) -> Raw {
-    Raw::start(move |mut stream| async move {
-        let head = read_head(&mut stream).await;
-        let answer = SWITCHING.replace("ACCEPT", &accept(&head));
-        stream.write_all(answer.as_bytes()).await.ok();
-        for text in [HANDSHAKE, r#"40{"sid":"x"}"#] {
-            stream.write_all(&[0x81, u8::try_from(text.len()).unwrap()]).await.ok();
-            stream.write_all(text.as_bytes()).await.ok();
-        }
-        stream.write_all(then).await.ok();
-        read_head(&mut stream).await;
-    })
-    .await
-}
-
-/// The failure of a connection that was open comes with its end, and is forgotten with the next one.
-#[tokio::test]
-async fn an_open_connection_that_ends_tells_why() {
-    for (then, is_expected) in [
-        // Service restart.
-        (
-            &[0x88, 2, 0x03, 0xf4][..],
-            (|error| matches!(error, WireError::Closed { code: 1012 })) as fn(&_) -> _,
-        ),
-        (&[0x88, 0], |error| matches!(error, WireError::Closed { code: 1005 })),
-        (&[0x83, 0], |error| matches!(error, WireError::InvalidResponse { .. })),
-    ] {
-        let server = opening(then).await;
-        let (_socket, mut events) =
-            in_time(connect(&server.url(), options(&[WebSocket]))).await.unwrap();
-        let mut ends = 0;
-        while ends < 2 {
-            match in_time(events.next()).await.unwrap() {
-                ClientEvent::ConnectionClosed { was_open, .. } => {
-                    assert!(was_open);
-                    let cause = events.cause().expect("the WebSocket has failed");
-                    assert!(is_expected(cause), "{cause:?}");
-                    ends += 1;
-                }
-                _ => assert!(events.cause().is_none()),
-            }
-        }
-    }
-}
-
-/// The server cannot make the client hold more than there is room for, and handles go on working.
-#[tokio::test]
-async fn what_the_application_does_not_take_is_not_read() {
-    let written = Arc::new(AtomicUsize::new(0));
-    let counter = written.clone();
-    let server = Raw::start(move |mut stream| {
-        let counter = counter.clone();
-        async move {
-            let head = read_head(&mut stream).await;
-            let answer = SWITCHING.replace("ACCEPT", &accept(&head));
-            stream.write_all(answer.as_bytes()).await.ok();
-            for text in [HANDSHAKE, r#"40{"sid":"x"}"#] {
-                stream.write_all(&[0x81, u8::try_from(text.len()).unwrap()]).await.ok();
-                stream.write_all(text.as_bytes()).await.ok();
-            }
-            let event = format!(r#"42["x","{}"]"#, "y".repeat(60_000));
-            let length = u16::try_from(event.len()).unwrap().to_be_bytes();
-            let frame = [&[0x81, 126], &length[..], event.as_bytes()].concat();
-            repeat(&mut stream, &frame, None, &counter).await;
-        }
-    })
-    .await;
-    let options = options(&[WebSocket]).event_bytes(1 << 20);
-    let (socket, mut events) = in_time(connect(&server.url(), options)).await.unwrap();
-    let mut before = 0;
-    loop {
-        for _ in 0..1_000 {
-            assert!(socket.session().await.unwrap().is_some());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let now = written.load(Ordering::Relaxed);
-        assert!(now < BUFFERS, "{now} bytes were taken");
-        if now > 0 && now == before {
-            break;
-        }
-        before = now;
-    }
-    // It goes on once the application does.
-    let mut taken = 0;
-    while taken < 2 * before {
-        if let ClientEvent::Received { event, .. } = in_time(events.next()).await.unwrap() {
-            taken += event.json().len();
-        }
-    }
 }

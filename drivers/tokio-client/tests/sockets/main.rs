@@ -4,6 +4,7 @@ mod cookies;
 mod handles;
 mod hostile;
 mod names;
+mod pressure;
 mod proxies;
 mod support;
 mod tls;

@@ -59,6 +59,29 @@ async fn a_proxy_sees_nothing_of_what_passes_over_tls() {
     assert!(server.seen().iter().all(|(_, headers)| !headers.contains_key(PROXY_AUTHORIZATION)));
 }
 
+/// TLS to the proxy, and within it TLS to the server, or none.
+#[tokio::test]
+async fn a_proxy_is_reached_over_tls() {
+    let (of_proxy, acceptor) = self_signed(&["localhost"]);
+    let (of_server, inner) = self_signed(&["there.invalid"]);
+    let servers =
+        [("http", Server::start().await), ("https", Server::with(Some(inner), false).await)];
+    for (scheme, server) in servers {
+        for transports in TRANSPORTS {
+            let tls = Some(acceptor.clone());
+            let proxy = ProxyServer::with(tls, server.address, ESTABLISHED).await;
+            let options = options(transports)
+                .proxy(Proxy::Url(format!("https://localhost:{}", proxy.address.port())))
+                .root_certificate(of_proxy.clone())
+                .root_certificate(of_server.clone());
+            let url = format!("{scheme}://there.invalid/");
+            let (socket, _events) = in_time(connect(&url, options)).await.unwrap();
+            in_time(socket.emit_with_ack("echo", &(1,), LONG)).await.unwrap();
+            assert!(!proxy.heads().is_empty());
+        }
+    }
+}
+
 async fn failure(proxy: String, url: &str, index: usize) -> Arc<WireError> {
     let options = options(TRANSPORTS[index]).proxy(Proxy::Url(proxy));
     let error = in_time(connect(url, options)).await.unwrap_err();

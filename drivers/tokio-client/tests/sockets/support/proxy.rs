@@ -6,10 +6,11 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 pub struct Proxy {
     pub address: SocketAddr,
@@ -20,6 +21,11 @@ pub struct Proxy {
 impl Proxy {
     /// All connections lead to `target`. `answer` is its answer to CONNECT.
     pub async fn start(target: SocketAddr, answer: &'static str) -> Self {
+        Self::with(None, target, answer).await
+    }
+
+    /// As [`start`](Self::start), with TLS between the client and the proxy.
+    pub async fn with(tls: Option<TlsAcceptor>, target: SocketAddr, answer: &'static str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -27,7 +33,16 @@ impl Proxy {
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(pass(stream, target, answer, seen.clone()));
+                let (tls, seen) = (tls.clone(), seen.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => pass(stream, target, answer, seen).await,
+                        Some(tls) => {
+                            let stream = tls.accept(stream).await.unwrap();
+                            pass(stream, target, answer, seen).await;
+                        }
+                    }
+                });
             }
         });
         Self { address, heads, task }
@@ -50,7 +65,7 @@ impl Drop for Proxy {
 }
 
 async fn pass(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     target: SocketAddr,
     answer: &str,
     heads: Arc<Mutex<Vec<String>>>,
