@@ -174,6 +174,23 @@ impl Connects {
     }
 }
 
+#[cfg(test)]
+impl Connects {
+    /// Checks that exactly the claims that are looked up have a timeout, and that no claim that is
+    /// over is still to be released.
+    pub(super) fn audit(&self) {
+        let all = self.waiting.iter().map(|((connection, namespace), waiting)| {
+            let (connection, namespace, serial) = (*connection, *namespace, waiting.serial);
+            (ConnectRequest { connection, namespace, serial }, waiting)
+        });
+        let lookups = all.filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
+        assert_eq!(lookups.collect::<BTreeSet<_>>(), self.lookups);
+        for (_, request) in &self.overdue {
+            assert!(self.held(*request).is_some(), "{request:?} is over");
+        }
+    }
+}
+
 fn first(moments: &BTreeSet<(Timestamp, ConnectRequest)>) -> Timestamp {
     moments.first().map_or(Timestamp::NEVER, |(until, _)| *until)
 }

@@ -131,6 +131,11 @@ pub(crate) enum Reliability {
 }
 
 impl Reliability {
+    /// Whether an event is logged, so that recovery replays it.
+    pub(crate) fn is_logged(self) -> bool {
+        self == Self::Owed
+    }
+
     pub(crate) fn of_event(is_volatile: bool, is_logged: bool) -> Self {
         match (is_volatile, is_logged) {
             (true, _) => Self::Volatile,

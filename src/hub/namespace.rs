@@ -71,8 +71,9 @@ impl<D> Namespace<D> {
             return Err(EmitError::NotConnected);
         }
         self.config.check_event(event, is_logged)?;
-        let published = self.publish(now, to, event, None, is_logged);
-        self.deliver(out, published, Reliability::of_event(is_volatile, is_logged));
+        let reliability = Reliability::of_event(is_volatile, is_logged);
+        let published = self.publish(now, to, event, None, reliability);
+        self.deliver(out, published);
         Ok(())
     }
 
@@ -95,8 +96,9 @@ impl<D> Namespace<D> {
         self.check_acks()?;
         let id = self.take_ack_id(now);
         self.acks.expect_one(id, now.saturating_add(timeout), socket, is_logged);
-        let published = self.publish(now, to, event, Some(id), is_logged);
-        self.deliver(out, published, Reliability::of_event(false, is_logged));
+        let reliability = Reliability::of_event(false, is_logged);
+        let published = self.publish(now, to, event, Some(id), reliability);
+        self.deliver(out, published);
         Ok(AckId { namespace: self.id.into(), id })
     }
 
@@ -112,8 +114,9 @@ impl<D> Namespace<D> {
         let is_logged = self.config.recovery.is_some() && !is_volatile;
         self.config.check_event(event, is_logged)?;
         let to = self.recipients(audience);
-        let published = self.publish(now, to, event, None, is_logged);
-        Ok(self.deliver(out, published, Reliability::of_event(is_volatile, is_logged)))
+        let reliability = Reliability::of_event(is_volatile, is_logged);
+        let published = self.publish(now, to, event, None, reliability);
+        Ok(self.deliver(out, published))
     }
 
     /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
@@ -129,7 +132,8 @@ impl<D> Namespace<D> {
         self.check_acks()?;
         let id = self.take_ack_id(now);
         let to = self.recipients(audience);
-        let published = self.publish(now, to, event, Some(id), false);
+        let reliability = Reliability::of_event(audience.is_volatile(), false);
+        let published = self.publish(now, to, event, Some(id), reliability);
         let asked = published.iter().flat_map(|published| &published.asked);
         let sockets = asked.filter_map(|index| self.key(*index)).collect();
         self.acks.expect_many(id, now.saturating_add(timeout), sockets);
@@ -137,7 +141,7 @@ impl<D> Namespace<D> {
         if let Some(settled) = self.acks.settle_if_complete(id) {
             out.push_back(self.settled(id, settled));
         }
-        self.deliver(out, published, Reliability::of_event(audience.is_volatile(), false));
+        self.deliver(out, published);
         Ok(ack)
     }
 
@@ -288,21 +292,16 @@ impl<D> Namespace<D> {
         to: Recipients<'_>,
         event: &socket::Event,
         ack: Option<u64>,
-        is_logged: bool,
+        reliability: Reliability,
     ) -> Option<Published> {
         let event = Cow::Borrowed(event);
-        self.sessions.apply(now, Change::Publish { to, event, ack, is_logged }).published()
+        self.sessions.apply(now, Change::Publish { to, event, ack, reliability }).published()
     }
 
     /// Sends an event to its recipients. Returns the number of those that are connected.
     #[inline]
-    fn deliver(
-        &self,
-        out: &mut Outbox<D>,
-        published: Option<Published>,
-        reliability: Reliability,
-    ) -> usize {
-        let Some(Published { packet, links: to, .. }) = published else {
+    fn deliver(&self, out: &mut Outbox<D>, published: Option<Published>) -> usize {
+        let Some(Published { packet, links: to, reliability, .. }) = published else {
             return 0;
         };
         let (namespace, count) = (self.id, to.len());

@@ -14,6 +14,7 @@ use crate::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
         HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent, sessions::Change,
     },
+    recovery::RecoveryRefusal,
     socket::{self, Args, Json, NamespaceName},
 };
 
@@ -66,6 +67,7 @@ impl Tape {
                 self.take(output);
             }
             self.hub.namespaces.values().for_each(|namespace| namespace.sessions.audit());
+            self.hub.connects.audit();
             let logs = self.hub.namespaces.values().map(|it| it.sessions.log());
             self.offsets = logs.map(|log| log.head_offset().to_string()).collect();
         }
@@ -114,7 +116,9 @@ impl Tape {
         let Some(request) = pick(&self.requests, b) else {
             return;
         };
-        if a.is_multiple_of(4) {
+        if a.is_multiple_of(5) {
+            self.hub.at(self.now).end_lookup(request, RecoveryRefusal::Unknown);
+        } else if a.is_multiple_of(4) {
             self.hub.at(self.now).reject(request, &Rejection::new("no"));
         } else {
             self.hub.at(self.now).accept(request);
@@ -275,7 +279,10 @@ impl Tape {
                     self.keys.extend(key.map(|key| key.expose().to_string()));
                 }
             }
-            HubOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
+            HubOutput::Event(
+                ServerEvent::ConnectRequested { request, .. }
+                | ServerEvent::LookupRequested { request, .. },
+            ) => {
                 self.requests.push(request);
             }
             HubOutput::Event(ServerEvent::Received { ack, .. }) => self.tokens.extend(ack),

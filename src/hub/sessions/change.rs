@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
 use super::{AnswerKey, Birth, Ended, Known, Links, Recipients, SessionRecord, Waiting};
 use crate::{
-    hub::reason::EndCause,
+    hub::{message::Reliability, reason::EndCause},
     id::{ConnectionId, Generation},
     recovery::Inconsistent,
     socket::{Args, Encoded, Event},
@@ -48,13 +48,14 @@ pub(in crate::hub) enum Change<'a, D> {
     SetData { index: u32, data: D },
     /// The server reserves the id of an acknowledgement that it will ask for.
     TakeAckId { id: u64 },
-    /// The server emits an event, logged or not logged.
+    /// The server emits an event.
     Publish {
         to: Recipients<'a>,
         event: Cow<'a, Event>,
         /// The id of the acknowledgement that the event asks for.
         ack: Option<u64>,
-        is_logged: bool,
+        /// How it is delivered, and whether it is logged.
+        reliability: Reliability,
     },
     /// All recipients join a room from the next packet on, unless a limit forbids it.
     JoinAll { to: Recipients<'a>, room: Cow<'a, str> },
@@ -134,6 +135,7 @@ pub(in crate::hub) enum Effect<D> {
 #[derive(Debug)]
 pub(in crate::hub) struct Published {
     pub(in crate::hub) packet: Encoded,
+    pub(in crate::hub) reliability: Reliability,
     /// Where to send it.
     pub(in crate::hub) links: Links,
     /// Indices of the connected sessions of an audience, if the event asks for an acknowledgement.
@@ -168,8 +170,8 @@ impl<D> Change<'_, D> {
             Self::Leave { index, room } => Change::Leave { index, room: owned(room) },
             Self::SetData { index, data } => Change::SetData { index, data },
             Self::TakeAckId { id } => Change::TakeAckId { id },
-            Self::Publish { to, event, ack, is_logged } => {
-                Change::Publish { to: to.into_owned(), event: owned(event), ack, is_logged }
+            Self::Publish { to, event, ack, reliability } => {
+                Change::Publish { to: to.into_owned(), event: owned(event), ack, reliability }
             }
             Self::JoinAll { to, room } => {
                 Change::JoinAll { to: to.into_owned(), room: owned(room) }

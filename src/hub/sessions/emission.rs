@@ -4,6 +4,7 @@ use alloc::{string::ToString as _, vec::Vec};
 
 use super::{Effect, Links, Member, Published, Recipients, Sessions};
 use crate::{
+    hub::message::Reliability,
     number::next_id,
     recovery::{Addressees, Offset},
     socket::{Encoded, Event, NamespaceName},
@@ -21,8 +22,9 @@ impl<D> Sessions<D> {
         to: &Recipients<'_>,
         event: &Event,
         ack: Option<u64>,
-        is_logged: bool,
+        reliability: Reliability,
     ) -> Effect<D> {
+        let is_logged = reliability.is_logged();
         let (addressees, links, asked) = match to {
             Recipients::Session { id, index } => {
                 let Some(index) = self.locate(id, *index) else {
@@ -55,7 +57,7 @@ impl<D> Sessions<D> {
         let packet = self.encode(now, &addressees, event, ack, is_logged);
         #[cfg(feature = "record")]
         self.record_emitted(&addressees, event, &packet, ack.is_some(), is_logged);
-        Effect::Published(Published { packet, links, asked })
+        Effect::Published(Published { packet, reliability, links, asked })
     }
 
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.

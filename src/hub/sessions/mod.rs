@@ -134,8 +134,8 @@ impl<D> Sessions<D> {
             Change::Leave { index, room } => self.leave(index, &room),
             Change::SetData { index, data } => self.set_data(index, data),
             Change::TakeAckId { id } => self.take_ack_id(id),
-            Change::Publish { to, event, ack, is_logged } => {
-                self.publish(now, &to, &event, ack, is_logged)
+            Change::Publish { to, event, ack, reliability } => {
+                self.publish(now, &to, &event, ack, reliability)
             }
             Change::JoinAll { to, room } => self.join_all(&to, &room),
             Change::LeaveAll { to, room } => self.leave_all(&to, &room),

@@ -67,13 +67,14 @@ impl<D: fmt::Debug + Default> Sessions<D> {
         match effect {
             Effect::Opened(index) => format!("opened {}", self.id_of(*index)),
             Effect::Ended(ended) => observe_end(ended),
-            Effect::Published(Published { packet, links, asked }) => {
+            Effect::Published(Published { packet, reliability, links, asked }) => {
                 let mut links = links.to_vec();
                 links.sort_unstable();
                 let mut asked: Vec<SocketId> =
                     asked.iter().map(|index| self.id_of(*index)).collect();
                 asked.sort_unstable();
-                format!("{} to {links:?}, answers of {asked:?}", observe_packet(packet))
+                let packet = observe_packet(packet);
+                format!("{packet} to {links:?}, {reliability:?}, answers of {asked:?}")
             }
             Effect::AllEnded(all) => {
                 let one = |it: &Disconnected<D>| {

@@ -19,7 +19,10 @@ mod tests {
     use super::*;
     use crate::{
         config::{RecoveryConfig, ServerConfig},
-        hub::sessions::{Birth, Change, Recipients},
+        hub::{
+            message::Reliability,
+            sessions::{Birth, Change, Recipients},
+        },
         id::{ConnectionId, Generation, SocketId},
         recovery::{Offset, RecoveryBuffer, RecoveryRefusal},
         socket::{Event, NamespaceName},
@@ -48,7 +51,7 @@ mod tests {
     fn emit(sessions: &mut Sessions<()>, to: u32) {
         let event = Cow::Owned(Event::new("m", &()).unwrap());
         let to = Recipients::Session { id: sessions.members[to as usize].id, index: Some(to) };
-        let change = Change::Publish { to, event, ack: None, is_logged: true };
+        let change = Change::Publish { to, event, ack: None, reliability: Reliability::Owed };
         sessions.apply(Timestamp::ZERO, change).published().unwrap();
     }
 

@@ -109,9 +109,10 @@ impl Rooms {
         let named = (0..).map(RoomId).zip(&self.slots);
         let named = named.filter_map(|(id, room)| Some((room.name.clone()?, id)));
         assert_eq!(named.collect::<BTreeMap<_, _>>(), self.names);
-        let alone =
-            expected.sessions.iter().filter(|(id, _)| !self.names.contains_key(id.as_str()));
-        let alone: BTreeMap<_, _> = alone.map(|(id, (socket, _))| (*id, *socket)).collect();
+        let sessions = expected.sessions.iter().map(|(id, (socket, _))| (*id, *socket));
+        let (shared, alone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            sessions.partition(|(id, _)| self.names.contains_key(id.as_str()));
+        assert_eq!(self.shared, shared, "sessions whose own rooms others have joined");
         assert_eq!(self.alone, alone, "own rooms by name");
     }
 
