@@ -53,7 +53,7 @@ pub(crate) struct Rooms {
     names: BTreeMap<Arc<str>, RoomId>,
     /// The own rooms that packets were logged for since their sessions began, by the index of the
     /// session.
-    own: Vec<Option<Box<RoomLog>>>,
+    own: BTreeMap<u32, Box<RoomLog>>,
     /// Sessions that are alone in the room named after them, by id.
     alone: BTreeMap<SocketId, u32>,
     /// The other sessions. There are few: other sessions have joined the room named after them.
@@ -91,7 +91,7 @@ impl Default for Rooms {
             slots: Vec::from([everyone]),
             free: BinaryHeap::new(),
             names: BTreeMap::new(),
-            own: Vec::new(),
+            own: BTreeMap::new(),
             alone: BTreeMap::new(),
             shared: BTreeMap::new(),
             unrecorded: 0,

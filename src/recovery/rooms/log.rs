@@ -4,13 +4,10 @@ use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use super::Rooms;
-use crate::{
-    recovery::{
-        addressees::Addressees,
-        room::{Excepted, RoomId},
-        room_log::RoomLog,
-    },
-    shrink::Shrink as _,
+use crate::recovery::{
+    addressees::Addressees,
+    room::{Excepted, RoomId},
+    room_log::RoomLog,
 };
 
 impl Rooms {
@@ -50,16 +47,16 @@ impl Rooms {
     /// What the log knows about a room, if it knows anything.
     pub(in crate::recovery) fn log(&self, room: RoomId) -> Option<&RoomLog> {
         match room.owner() {
-            Some(owner) => self.own.get(owner as usize)?.as_deref(),
+            Some(owner) => self.own.get(&owner).map(Box::as_ref),
             None => self.get(room)?.log.as_deref(),
         }
     }
 
     /// All rooms that the log knows.
     pub(in crate::recovery) fn logs(&self) -> impl Iterator<Item = (RoomId, &RoomLog)> {
-        let shared = (0..).map(RoomId).zip(self.slots.iter().map(|room| room.log.as_deref()));
-        let own = (0..).map(RoomId::own).zip(self.own.iter().map(Option::as_deref));
-        shared.chain(own).filter_map(|(room, log)| Some((room, log?)))
+        let shared = (0..).map(RoomId).zip(&self.slots);
+        let shared = shared.filter_map(|(id, room)| Some((id, room.log.as_deref()?)));
+        shared.chain(self.own.iter().map(|(owner, log)| (RoomId::own(*owner), &**log)))
     }
 
     /// The latest evicted packet that is not recorded for its room, because the room was vacant.
@@ -111,14 +108,7 @@ impl Rooms {
     /// Forgets everything about an own room.
     pub(super) fn remove_own_log(&mut self, owner: u32) {
         self.forget_evictions(RoomId::own(owner));
-        if let Some(log) = self.own.get_mut(owner as usize) {
-            *log = None;
-        }
-        while self.own.pop_if(|log| log.is_none()).is_some() {}
-        if self.own.is_empty() {
-            self.own = Vec::new();
-        }
-        self.own.shrink_if_sparse();
+        self.own.remove(&owner);
     }
 
     /// Records that a packet left the log, which was for `target`.
@@ -172,22 +162,15 @@ impl Rooms {
 
     fn log_mut(&mut self, room: RoomId) -> Option<&mut RoomLog> {
         match room.owner() {
-            Some(owner) => self.own.get_mut(owner as usize)?.as_deref_mut(),
+            Some(owner) => self.own.get_mut(&owner).map(Box::as_mut),
             None => self.get_mut(room)?.log.as_deref_mut(),
         }
     }
 
     fn log_or_create(&mut self, room: RoomId) -> Option<&mut RoomLog> {
-        let log: &mut Option<Box<RoomLog>> = match room.owner() {
-            Some(owner) => {
-                let index = owner as usize;
-                if self.own.len() <= index {
-                    self.own.resize_with(index.saturating_add(1), || None);
-                }
-                self.own.get_mut(index)?
-            }
-            None => &mut self.get_mut(room)?.log,
-        };
-        Some(log.get_or_insert_default())
+        match room.owner() {
+            Some(owner) => Some(self.own.entry(owner).or_default()),
+            None => Some(self.get_mut(room)?.log.get_or_insert_default()),
+        }
     }
 }
