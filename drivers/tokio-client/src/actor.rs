@@ -11,7 +11,10 @@ use socketio_proto::{
     Timestamp,
     client::{Client, ClientEvent, ClientSnapshot},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Duration, Instant, sleep_until},
+};
 
 use crate::{
     Driver, WireError,
@@ -21,6 +24,9 @@ use crate::{
 
 /// The most commands that wait. Beyond it, calls wait.
 pub(crate) const COMMANDS: usize = 64;
+
+/// The longest time that a timer is set for.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// Something to do for a handle.
 pub(crate) type Command = Box<dyn FnOnce(&mut Actor) + Send>;
@@ -33,11 +39,13 @@ pub(crate) struct Actor {
     pub(crate) calls: Calls,
     pub(crate) closing: Option<oneshot::Sender<ClientSnapshot>>,
     events: EventSender,
+    stall_timeout: Duration,
 }
 
 impl Actor {
-    pub(crate) fn new(driver: Driver, events: EventSender) -> Self {
-        Self { driver, calls: Calls::default(), closing: None, events }
+    pub(crate) fn new(driver: Driver, events: EventSender, stall_timeout: Duration) -> Self {
+        let stall_timeout = stall_timeout.min(LONGEST);
+        Self { driver, calls: Calls::default(), closing: None, events, stall_timeout }
     }
 
     /// Calls a verb of the client. Calls that wait for a namespace are answered if the verb has left it.
@@ -56,6 +64,7 @@ impl Actor {
         let mut has_handles = true;
         // While it holds an event, nothing is read from the server, and commands are carried out.
         let mut waiting: Option<Waiting> = None;
+        let mut stalled_at = Instant::now();
         while self.closing.is_none() {
             tokio::select! {
                 command = commands.recv(), if has_handles => match command {
@@ -67,6 +76,11 @@ impl Actor {
                     let cause = self.driver.cause().cloned();
                     let event = self.calls.answer(event, cause.as_ref());
                     waiting = event.map(|event| (event, cause));
+                    stalled_at = Instant::now() + self.stall_timeout;
+                }
+                // The application may wait for an answer in the task that takes the events.
+                () = sleep_until(stalled_at), if waiting.is_some() && self.calls.are_waiting() => {
+                    self.calls.stall();
                 }
                 room = reserve(&self.events, waiting.as_ref()), if waiting.is_some() => {
                     if let Some((event, cause)) = waiting.take() {
@@ -82,7 +96,7 @@ impl Actor {
 
     /// Sends what is queued, and passes on the last events.
     async fn end(self, waiting: Option<Waiting>) {
-        let Self { driver, mut calls, closing, events } = self;
+        let Self { driver, mut calls, closing, events, .. } = self;
         if let Some((event, cause)) = waiting {
             events.send(event, cause, Room::BEYOND);
         }

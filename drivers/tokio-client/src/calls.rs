@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use socketio_proto::{
     AckId,
-    client::{Client, ClientAckFailure, ClientEvent, ConnectError as Refusal},
+    client::{Client, ClientEvent, ConnectError as Refusal},
     socket::{Args, NamespaceName},
 };
 use tokio::sync::oneshot;
 
-use crate::{ConnectError, Session, WireError};
+use crate::{AckError, ConnectError, Session, WireError};
 
-pub(crate) type Acked = Result<Args, ClientAckFailure>;
+pub(crate) type Acked = Result<Args, AckError>;
 pub(crate) type Joined = Result<Session, ConnectError>;
 
 /// The calls that wait for an event of the client.
@@ -40,6 +40,20 @@ impl Calls {
             call.send(Ok(Session { id: id.to_owned(), recovered })).ok();
         } else {
             self.joins.push((namespace, call));
+        }
+    }
+
+    pub(crate) fn are_waiting(&self) -> bool {
+        !self.acks.is_empty() || !self.joins.is_empty()
+    }
+
+    /// The application takes no events, and the answers may be behind these.
+    pub(crate) fn stall(&mut self) {
+        for (_, call) in std::mem::take(&mut self.acks) {
+            call.send(Err(AckError::Stalled)).ok();
+        }
+        for (_, call) in self.joins.drain(..) {
+            call.send(Err(ConnectError::Stalled)).ok();
         }
     }
 
@@ -73,7 +87,7 @@ impl Calls {
             },
             ClientEvent::AckFailed { namespace, ack, cause } => match self.acks.remove(&ack) {
                 Some(call) => {
-                    call.send(Err(cause)).ok();
+                    call.send(Err(AckError::Failed(cause))).ok();
                     None
                 }
                 None => Some(ClientEvent::AckFailed { namespace, ack, cause }),

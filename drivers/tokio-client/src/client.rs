@@ -95,11 +95,12 @@ fn launch(
 ) -> Result<(Socket, Events), OptionsError> {
     let runtime = Handle::try_current().map_err(|_| OptionsError::NoRuntime)?;
     let (sender, events) = EventSender::new(options.event_bytes);
+    let stall_timeout = options.stall_timeout;
     let mut driver = Driver::new(url, options)?;
     let namespace = driver.namespace().to_owned();
     join(&mut driver, &namespace)?;
     let (commands, received) = mpsc::channel(COMMANDS);
-    runtime.spawn(Actor::new(driver, sender).run(received));
+    runtime.spawn(Actor::new(driver, sender, stall_timeout).run(received));
     Ok((Client { commands }.socket(namespace), events))
 }
 

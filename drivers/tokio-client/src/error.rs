@@ -196,6 +196,10 @@ pub enum ConnectError {
         #[source]
         cause: Option<Arc<WireError>>,
     },
+    /// The application took no event for [`Options::stall_timeout`](crate::Options::stall_timeout) while
+    /// there was no room for more. The client goes on trying; events tell the outcome.
+    #[error("the application takes no events")]
+    Stalled,
     /// The namespace was left before the server answered.
     #[error("the namespace {0} was left")]
     Left(NamespaceName),
@@ -229,6 +233,11 @@ pub enum AckError {
     /// No answer comes: see [`ClientAckFailure`].
     #[error("no acknowledgement: {0:?}")]
     Failed(ClientAckFailure),
+    /// The application took no event for [`Options::stall_timeout`](crate::Options::stall_timeout) while
+    /// there was no room for more, and the answer may be behind these. It comes as an event
+    /// ([`Acked`](client::ClientEvent::Acked)).
+    #[error("the application takes no events")]
+    Stalled,
     /// The client has ended before the answer came.
     #[error(transparent)]
     Ended(#[from] Ended),

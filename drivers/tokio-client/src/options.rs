@@ -1,6 +1,6 @@
 //! Settings of a client and of its way to the server.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap,
@@ -49,6 +49,7 @@ const RESERVED: [HeaderName; 10] = [
 pub struct Options {
     pub(crate) auth: Auth,
     pub(crate) event_bytes: usize,
+    pub(crate) stall_timeout: Duration,
     config: ClientConfig,
     snapshot: Option<ClientSnapshot>,
     path: String,
@@ -68,6 +69,7 @@ impl Options {
         Self {
             auth: Auth::None,
             event_bytes: 16 << 20,
+            stall_timeout: Duration::from_secs(10),
             config: ClientConfig::new(),
             snapshot: None,
             path: "/socket.io/".to_owned(),
@@ -161,6 +163,16 @@ impl Options {
     #[must_use]
     pub fn event_bytes(mut self, value: usize) -> Self {
         self.event_bytes = value;
+        self
+    }
+
+    /// How long the application may take no event while there is no room for more
+    /// ([`event_bytes`](Self::event_bytes)). After that, calls that wait for the server fail
+    /// ([`AckError::Stalled`](crate::AckError::Stalled)). So an application that waits for an answer in the task
+    /// that takes the events does not wait for ever. Default: 10 s.
+    #[must_use]
+    pub fn stall_timeout(mut self, value: Duration) -> Self {
+        self.stall_timeout = value;
         self
     }
 

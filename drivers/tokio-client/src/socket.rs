@@ -246,7 +246,7 @@ impl Socket {
         };
         self.client.command(command).await?;
         match answered.await {
-            Ok(acked) => acked.map_err(AckError::Failed),
+            Ok(acked) => acked,
             Err(_) => match refused.await {
                 Ok(error) => Err(EmitError::from(error).into()),
                 Err(_) => Err(Ended.into()),

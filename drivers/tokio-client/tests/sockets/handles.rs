@@ -196,6 +196,34 @@ async fn an_application_that_is_slow_gets_every_event_in_order() {
     }
 }
 
+/// Its answer is behind events that only the same task takes.
+#[tokio::test]
+async fn an_application_that_waits_for_itself_is_told() {
+    let server = Server::start().await;
+    let options =
+        options(&[WebSocket]).event_bytes(64 << 10).stall_timeout(Duration::from_millis(50));
+    let (socket, mut events) = in_time(connect(&server.url(), options)).await.unwrap();
+    socket.emit("burst", &(50, 10_000)).await.unwrap();
+    let error = in_time(socket.emit_with_ack("echo", &(7,), LONG)).await.unwrap_err();
+    assert!(matches!(error, AckError::Stalled), "{error:?}");
+    let error = in_time(socket.emit_with_retries("echo", &(8,))).await.unwrap_err();
+    assert!(matches!(error, AckError::Stalled), "{error:?}");
+    let admin = socket.client().socket("/admin");
+    let error = in_time(admin.connect(Auth::None)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Stalled), "{error:?}");
+    // What was asked for comes as events.
+    let (mut answers, mut is_joined) = (Vec::new(), false);
+    while answers.len() < 2 || !is_joined {
+        match in_time(events.next()).await.unwrap() {
+            ClientEvent::Acked { args, .. } => answers.push(args.get::<u64>(0).unwrap()),
+            ClientEvent::Connected { namespace, .. } => is_joined |= namespace.as_str() == "/admin",
+            _ => {}
+        }
+    }
+    assert_eq!(answers, [7, 8]);
+    in_time(admin.emit_with_ack("echo", &(1,), LONG)).await.unwrap();
+}
+
 /// An event larger than all the room is delivered alone.
 #[tokio::test]
 async fn an_event_larger_than_the_room_is_delivered() {
