@@ -3,6 +3,7 @@
 mod attacks;
 mod driving;
 mod holes;
+mod migration;
 mod mutations;
 mod names;
 #[path = "../support/mod.rs"]
