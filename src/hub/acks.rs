@@ -24,11 +24,12 @@ pub(super) struct AckTable {
 #[derive(Debug)]
 struct Pending {
     deadline: Timestamp,
-    waiting: Waiting,
+    waiting: AwaitedFrom,
 }
 
+/// The sockets whose acknowledgements are awaited.
 #[derive(Debug)]
-enum Waiting {
+enum AwaitedFrom {
     One { socket: SocketKey, is_replayed: bool },
     Many { sockets: BTreeSet<SocketKey>, missing: usize, answers: Answers },
 }
@@ -70,7 +71,7 @@ impl AckTable {
         is_replayed: bool,
     ) {
         self.awaited.insert((socket, id));
-        self.expect(id, deadline, Waiting::One { socket, is_replayed });
+        self.expect(id, deadline, AwaitedFrom::One { socket, is_replayed });
     }
 
     /// Starts to wait for many sockets.
@@ -82,7 +83,7 @@ impl AckTable {
     ) {
         self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
         let answers = Answers::default();
-        self.expect(id, deadline, Waiting::Many { sockets, missing: 0, answers });
+        self.expect(id, deadline, AwaitedFrom::Many { sockets, missing: 0, answers });
     }
 
     /// Records an answer of `from`. Returns what this settles: a broadcast is settled only when no
@@ -100,11 +101,11 @@ impl AckTable {
             return None;
         }
         match &mut self.pending.get_mut(&id)?.waiting {
-            Waiting::One { .. } => {
+            AwaitedFrom::One { .. } => {
                 self.remove(id);
                 Some((Some(Settled::One { socket: from, outcome: Ok(args) }), 0))
             }
-            Waiting::Many { sockets, answers, .. } => {
+            AwaitedFrom::Many { sockets, answers, .. } => {
                 sockets.remove(&from);
                 answers.push(&mut self.answer_bytes, id, from, &args);
                 let dropped = self.drop_excess(limit);
@@ -142,11 +143,11 @@ impl AckTable {
             return None;
         }
         Some(match self.remove(id)?.waiting {
-            Waiting::One { socket, .. } => {
+            AwaitedFrom::One { socket, .. } => {
                 self.awaited.remove(&(socket, id));
                 (id, Settled::One { socket, outcome: Err(AckFailure::Timeout) })
             }
-            Waiting::Many { sockets, missing, answers } => {
+            AwaitedFrom::Many { sockets, missing, answers } => {
                 for socket in &sockets {
                     self.awaited.remove(&(*socket, id));
                 }
@@ -159,13 +160,13 @@ impl AckTable {
 
     /// Settles a broadcast if no socket is awaited any more.
     pub(super) fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
-        let Waiting::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
+        let AwaitedFrom::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
             return None;
         };
         if !sockets.is_empty() {
             return None;
         }
-        let Waiting::Many { missing, answers, .. } = self.remove(id)?.waiting else {
+        let AwaitedFrom::Many { missing, answers, .. } = self.remove(id)?.waiting else {
             return None;
         };
         let responses = answers.settle(&mut self.answer_bytes, id);
@@ -186,7 +187,7 @@ impl AckTable {
         let mut dropped = 0;
         while let Some((id, place)) = self.answer_bytes.pop_excess(limit) {
             let waiting = self.pending.get_mut(&id).map(|pending| &mut pending.waiting);
-            if let Some(Waiting::Many { missing, answers, .. }) = waiting {
+            if let Some(AwaitedFrom::Many { missing, answers, .. }) = waiting {
                 answers.drop_at(place);
                 *missing = missing.saturating_add(1);
                 dropped += 1;
@@ -197,16 +198,16 @@ impl AckTable {
 
     fn is_replayed(&self, id: u64) -> bool {
         let waiting = self.pending.get(&id).map(|pending| &pending.waiting);
-        matches!(waiting, Some(Waiting::One { is_replayed: true, .. }))
+        matches!(waiting, Some(AwaitedFrom::One { is_replayed: true, .. }))
     }
 
     fn give_up_one(&mut self, id: u64, on: SocketKey) -> Option<Settled> {
         match &mut self.pending.get_mut(&id)?.waiting {
-            Waiting::One { .. } => {
+            AwaitedFrom::One { .. } => {
                 self.remove(id);
                 Some(Settled::One { socket: on, outcome: Err(AckFailure::Disconnected) })
             }
-            Waiting::Many { sockets, missing, .. } => {
+            AwaitedFrom::Many { sockets, missing, .. } => {
                 if sockets.remove(&on) {
                     *missing = missing.saturating_add(1);
                 }
@@ -215,7 +216,7 @@ impl AckTable {
         }
     }
 
-    fn expect(&mut self, id: u64, deadline: Timestamp, waiting: Waiting) {
+    fn expect(&mut self, id: u64, deadline: Timestamp, waiting: AwaitedFrom) {
         self.pending.insert(id, Pending { deadline, waiting });
         self.deadlines.insert((deadline, id));
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{
     Hub,
-    connect::Waiting,
+    connect::WaitingConnect,
     event::ServerEvent,
     lookup::Replay,
     message::{Attached, ReplyKind},
@@ -30,7 +30,7 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         replay: Option<Result<Replay, RecoveryRefusal>>,
     ) -> Option<SocketKey> {
-        let Waiting { auth, asked, claimed, .. } = self.take_waiting(request)?;
+        let WaitingConnect { auth, asked, claimed, .. } = self.take_waiting(request)?;
         let goes_on = replay.as_ref().and_then(|replay| replay.as_ref().ok()).map(|it| it.socket);
         self.end_replaced(asked.replaced, goes_on);
         let (socket, packets, recovery) = match replay {
@@ -49,7 +49,7 @@ impl<D: Default> Hub<D> {
         let (id, attachment) = (member.id, member.attachment);
         let name = namespace.sessions.name().clone();
         let attached = Attached { key: socket, attachment };
-        self.connects.unheard.insert(request.connection, asked.serial, attached);
+        self.connects.unconfirmed.insert(request.connection, asked.serial, attached);
         self.reply(
             request.connection,
             ReplyKind::Connected {
@@ -78,14 +78,14 @@ impl<D: Default> Hub<D> {
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         let Replay { socket, position, missed } = replay;
         let (replayed, now) = (missed.len(), self.now);
-        let former = self.with_namespace(socket.namespace, |namespace, out| {
+        let earlier = self.with_namespace(socket.namespace, |namespace, out| {
             let (index, is_empty) = (socket.index, replayed == 0);
             namespace.sessions.apply(now, Change::Replay { index, position, is_empty });
             namespace.attach(now, out, socket, request.connection, request.serial)
         });
-        if let Some(Some(former)) = former {
+        if let Some(Some(earlier)) = earlier {
             increment(&mut self.totals.taken_over);
-            self.leave_former_link(former, socket, request.connection);
+            self.leave_earlier_link(earlier, socket, request.connection);
         }
         increment(&mut self.totals.recovered);
         self.totals.replayed = self.totals.replayed.wrapping_add(replayed as u64);
@@ -101,7 +101,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Tells the application and the old link that the session has moved to another link.
-    fn leave_former_link(&mut self, former: ConnectionId, socket: SocketKey, to: ConnectionId) {
+    fn leave_earlier_link(&mut self, earlier: ConnectionId, socket: SocketKey, to: ConnectionId) {
         let Some(namespace) = self.namespaces.get(&socket.namespace) else {
             return;
         };
@@ -117,8 +117,8 @@ impl<D: Default> Hub<D> {
             data: None,
         };
         self.out.push_back(HubOutput::Event(event));
-        if former != to {
-            self.reply(former, ReplyKind::Close { reason: CloseReason::TakenOver });
+        if earlier != to {
+            self.reply(earlier, ReplyKind::Close { reason: CloseReason::TakenOver });
         }
     }
 

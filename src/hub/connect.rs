@@ -17,7 +17,7 @@ use super::{
     rejection::Rejection,
     request::ConnectRequest,
     turns::Turns,
-    unheard::Unheard,
+    unconfirmed::Unconfirmed,
 };
 use crate::{
     config::ServerConfig,
@@ -30,9 +30,9 @@ use crate::{
 
 /// CONNECTs that are not answered yet.
 pub(super) struct Connects {
-    waiting: BTreeMap<(ConnectionId, u32), Waiting>,
+    waiting: BTreeMap<(ConnectionId, u32), WaitingConnect>,
     next_serial: u64,
-    pub(super) unheard: Unheard,
+    pub(super) unconfirmed: Unconfirmed,
     /// Those that claim a session and wait for their turn.
     pub(super) turns: Turns,
     /// Sessions that were held for claims which are now decided.
@@ -43,7 +43,8 @@ pub(super) struct Connects {
     lookups: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
-pub(super) struct Waiting {
+/// A CONNECT that is not answered yet: it waits for its turn, for a lookup, or for the application.
+pub(super) struct WaitingConnect {
     pub(super) serial: u64,
     pub(super) asked: Asked,
     pub(super) auth: Json,
@@ -54,7 +55,7 @@ pub(super) struct Waiting {
     lookup: Option<Lookup>,
 }
 
-impl Waiting {
+impl WaitingConnect {
     /// The session that is held for it.
     fn held(&self) -> Option<Held> {
         self.claimed?.ok().filter(|_| self.is_held)
@@ -67,7 +68,7 @@ pub(super) struct Asked {
     pub(super) from: ConnectionId,
     pub(super) serial: ConnectSerial,
     /// The earlier CONNECT of the same client that has not been answered, if there is one.
-    pub(super) former: Option<ConnectSerial>,
+    pub(super) earlier: Option<ConnectSerial>,
     /// The session that the client already has in the namespace.
     pub(super) replaced: Option<Attached>,
 }
@@ -77,7 +78,7 @@ impl Connects {
         Self {
             waiting: BTreeMap::new(),
             next_serial: 0,
-            unheard: Unheard::default(),
+            unconfirmed: Unconfirmed::default(),
             turns: Turns::new(config),
             released: Vec::new(),
             overdue: BTreeSet::new(),
@@ -144,7 +145,7 @@ impl Connects {
             return false;
         };
         waiting.claimed = Some(claimed);
-        waiting.asked.former.is_some()
+        waiting.asked.earlier.is_some()
     }
 
     /// Stops holding a session for a request. Returns the session that was held.
@@ -163,12 +164,12 @@ impl Connects {
         }
     }
 
-    fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut Waiting> {
+    fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut WaitingConnect> {
         let waiting = self.waiting.get_mut(&(request.connection, request.namespace))?;
         (waiting.serial == request.serial).then_some(waiting)
     }
 
-    pub(super) fn get(&self, request: ConnectRequest) -> Option<&Waiting> {
+    pub(super) fn get(&self, request: ConnectRequest) -> Option<&WaitingConnect> {
         let waiting = self.waiting.get(&(request.connection, request.namespace))?;
         (waiting.serial == request.serial).then_some(waiting)
     }
@@ -214,8 +215,8 @@ impl<D: Default> Hub<D> {
         auth: Option<Json>,
     ) {
         let from = asked.from;
-        if let Some(former) = asked.former {
-            self.take_admitted(now, from, &name, former);
+        if let Some(earlier) = asked.earlier {
+            self.take_admitted(now, from, &name, earlier);
         }
         let Some(namespace) = self.find_or_create(&name) else {
             self.refuse(asked, name, &Rejection::new("Invalid namespace"));
@@ -240,15 +241,15 @@ impl<D: Default> Hub<D> {
         let is_looked_up = lookup.is_some();
         let serial = self.connects.next_serial;
         self.connects.next_serial = serial.wrapping_add(1);
-        let waiting = Waiting { serial, asked, auth, claimed, is_held: true, lookup };
+        let waiting = WaitingConnect { serial, asked, auth, claimed, is_held: true, lookup };
         let held = waiting.held();
         let request = ConnectRequest { connection: from, namespace, serial };
-        let former = self.connects.waiting.insert((from, namespace), waiting);
+        let earlier = self.connects.waiting.insert((from, namespace), waiting);
         // This comes before the earlier claim leaves the queue, so that the session keeps its
         // place.
-        let is_queued = held.is_some_and(|held| self.queue(request, held, asked.former.is_some()));
-        if let Some(former) = former {
-            self.release_waiting(ConnectRequest { serial: former.serial, ..request }, &former);
+        let is_queued = held.is_some_and(|held| self.queue(request, held, asked.earlier.is_some()));
+        if let Some(earlier) = earlier {
+            self.release_waiting(ConnectRequest { serial: earlier.serial, ..request }, &earlier);
         } else if let Some(namespace) = self.namespaces.get_mut(&namespace) {
             namespace.waiting += 1;
         }
@@ -305,7 +306,7 @@ impl<D: Default> Hub<D> {
         rejection: &Rejection,
     ) -> bool {
         let now = self.advance(now);
-        let Some(Waiting { asked, .. }) = self.take_waiting(request) else {
+        let Some(WaitingConnect { asked, .. }) = self.take_waiting(request) else {
             return false;
         };
         self.end_replaced(asked.replaced, None);
@@ -336,7 +337,7 @@ impl<D: Default> Hub<D> {
                 self.settle(namespace);
             }
             // The link may have closed before it learned that the client was accepted.
-            None => self.detach_unheard(now, (from, namespace), serial, reason),
+            None => self.detach_unconfirmed(now, (from, namespace), serial, reason),
         }
     }
 
@@ -347,12 +348,17 @@ impl<D: Default> Hub<D> {
         now: Timestamp,
         from: ConnectionId,
         name: &NamespaceName,
-        former: ConnectSerial,
+        earlier: ConnectSerial,
     ) {
         if let Some(namespace) = self.names.get(name).copied()
-            && self.asked(from, namespace, former).is_none()
+            && self.asked(from, namespace, earlier).is_none()
         {
-            self.detach_unheard(now, (from, namespace), former, DisconnectReason::TransportClose);
+            self.detach_unconfirmed(
+                now,
+                (from, namespace),
+                earlier,
+                DisconnectReason::TransportClose,
+            );
         }
     }
 
@@ -371,14 +377,14 @@ impl<D: Default> Hub<D> {
         })
     }
 
-    fn detach_unheard(
+    fn detach_unconfirmed(
         &mut self,
         now: Timestamp,
         place: (ConnectionId, u32),
         serial: ConnectSerial,
         reason: DisconnectReason,
     ) {
-        if let Some(socket) = self.connects.unheard.take(place, serial) {
+        if let Some(socket) = self.connects.unconfirmed.take(place, serial) {
             self.handle_detach(now, socket, reason);
         }
     }
@@ -396,7 +402,7 @@ impl<D: Default> Hub<D> {
         self.out.push_back(HubOutput::Reply { to, reply: Reply(reply) });
     }
 
-    pub(super) fn take_waiting(&mut self, request: ConnectRequest) -> Option<Waiting> {
+    pub(super) fn take_waiting(&mut self, request: ConnectRequest) -> Option<WaitingConnect> {
         self.connects.get(request)?;
         if let Some(namespace) = self.namespaces.get_mut(&request.namespace) {
             namespace.waiting = namespace.waiting.saturating_sub(1);
@@ -407,7 +413,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Gives up what was kept for a request that no longer waits.
-    fn release_waiting(&mut self, request: ConnectRequest, waiting: &Waiting) {
+    fn release_waiting(&mut self, request: ConnectRequest, waiting: &WaitingConnect) {
         if let Some(Lookup { until, .. }) = &waiting.lookup {
             self.connects.lookups.remove(&(*until, request));
         }

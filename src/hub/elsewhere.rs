@@ -118,9 +118,9 @@ impl<D: Default> Hub<D> {
             Err(RecoveryRefusal::Unknown) => Err(otherwise),
             found => found,
         };
-        let is_anew = self.connects.set_claimed(request, found);
+        let is_repeated = self.connects.set_claimed(request, found);
         let held = self.connects.held(request);
-        let is_queued = held.is_some_and(|held| self.queue(request, held, is_anew));
+        let is_queued = held.is_some_and(|held| self.queue(request, held, is_repeated));
         if is_queued {
             self.serve_newest(now, request);
         } else {

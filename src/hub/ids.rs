@@ -120,7 +120,7 @@ mod tests {
             namespace: NamespaceName::new(name).unwrap(),
             serial: ConnectSerial::default(),
             auth,
-            former: None,
+            earlier: None,
             replaced: None,
         };
         hub.handle_request(NOW, LINK, Request(kind));
@@ -193,29 +193,30 @@ mod tests {
     fn a_namespace_with_the_id_of_another_one_has_nothing_of_it() {
         let mut hub = hub();
         hub.at(Timestamp::ZERO).add_namespaces_matching(|_| true);
-        let former = connect_to(&mut hub, "/a", None).0;
+        let earlier = connect_to(&mut hub, "/a", None).0;
         let event = socket::Event::new("ask", &()).unwrap();
         let ask = |hub: &mut Hub<u8>, socket| {
             hub.at(NOW).emit_with_ack(socket, &event, Duration::from_secs(1)).unwrap()
         };
-        let asked = ask(&mut hub, former);
-        detach(&mut hub, former, LEFT);
-        hub.namespace_ids.next = former.namespace;
+        let asked = ask(&mut hub, earlier);
+        detach(&mut hub, earlier, LEFT);
+        hub.namespace_ids.next = earlier.namespace;
         let present = connect_to(&mut hub, "/b", None).0;
-        assert_eq!((present.namespace, present.index), (former.namespace, former.index));
-        assert!(hub.socket_id(former).is_none());
+        assert_eq!((present.namespace, present.index), (earlier.namespace, earlier.index));
+        assert!(hub.socket_id(earlier).is_none());
         assert_ne!(ask(&mut hub, present), asked, "a name of what was settled");
     }
 
     #[test]
     fn handles_of_sessions_are_wider_than_32_bits() {
         let mut hub = hub();
-        let former = connect(&mut hub);
-        detach(&mut hub, former, LEFT);
-        hub.next_generation = Generation::from_raw(former.generation.as_raw() + (1 << 32)).unwrap();
+        let earlier = connect(&mut hub);
+        detach(&mut hub, earlier, LEFT);
+        hub.next_generation =
+            Generation::from_raw(earlier.generation.as_raw() + (1 << 32)).unwrap();
         let present = connect(&mut hub);
-        assert_eq!(present.index, former.index);
-        assert!(hub.socket_id(present).is_some() && hub.socket_id(former).is_none());
+        assert_eq!(present.index, earlier.index);
+        assert!(hub.socket_id(present).is_some() && hub.socket_id(earlier).is_none());
     }
 
     #[test]

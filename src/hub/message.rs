@@ -16,14 +16,14 @@ use crate::{
 pub struct Request(pub(crate) RequestKind);
 
 pub(crate) enum RequestKind {
-    /// The client asks to join a namespace. This replaces its CONNECT `former`, if that has not
+    /// The client asks to join a namespace. This replaces its CONNECT `earlier`, if that has not
     /// been answered. When this request is decided, the session `replaced` ends: the client already
     /// has it in the namespace, and was sent packets from it.
     Connect {
         namespace: NamespaceName,
         serial: ConnectSerial,
         auth: Option<Json>,
-        former: Option<ConnectSerial>,
+        earlier: Option<ConnectSerial>,
         replaced: Option<Attached>,
     },
     /// The link has learned that the client was accepted.

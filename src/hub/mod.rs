@@ -58,7 +58,7 @@ mod room_names;
 mod sessions;
 mod snapshot;
 mod turns;
-mod unheard;
+mod unconfirmed;
 
 use alloc::{
     boxed::Box,
@@ -222,11 +222,13 @@ impl<D: Default> Hub<D> {
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
         match request.0 {
-            RequestKind::Connect { namespace, serial, auth, former, replaced } => {
-                let asked = Asked { from, serial, former, replaced };
+            RequestKind::Connect { namespace, serial, auth, earlier, replaced } => {
+                let asked = Asked { from, serial, earlier, replaced };
                 self.handle_connect(now, asked, namespace, auth);
             }
-            RequestKind::Admitted { socket } => self.connects.unheard.note_heard(from, socket),
+            RequestKind::Admitted { socket } => {
+                self.connects.unconfirmed.note_confirmed(from, socket);
+            }
             RequestKind::Repeat { socket, serial } => self.repeat(from, socket, serial),
             RequestKind::Cancel { namespace, serial, reason } => {
                 self.cancel(now, from, &namespace, serial, reason);

@@ -207,13 +207,13 @@ impl<D> Namespace<D> {
         connection: ConnectionId,
         claimed: u64,
     ) -> Option<ConnectionId> {
-        let former = self.member(socket)?.connection();
+        let earlier = self.member(socket)?.connection();
         self.sessions.apply(now, Change::Attach { index: socket.index, connection, claimed });
-        let former = former?;
-        if former != connection {
+        let earlier = earlier?;
+        if earlier != connection {
             self.give_up_acks(now, out, socket, true);
         }
-        Some(former)
+        Some(earlier)
     }
 
     /// The next session that has expired, or that exceeds the limit.

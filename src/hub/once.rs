@@ -8,7 +8,7 @@ use super::{
     event::ServerEvent,
     message::{AckToken, Attached, Once, Reliability},
     namespace::{Namespace, Outbox},
-    sessions::{AnswerKey, Change, Known, Member, OFFSET_LEN_MAX, Waiting},
+    sessions::{AckRequest, AnswerKey, Change, Known, Member, OFFSET_LEN_MAX},
 };
 use crate::{
     id::SocketKey,
@@ -35,7 +35,7 @@ impl<D> Namespace<D> {
             self.keep_answer(now, index, AnswerKey::Id(id), args);
         }
         let later = offset.and_then(|it| self.keep_answer(now, index, AnswerKey::Offset(it), args));
-        let first = Waiting { socket, id };
+        let first = AckRequest { socket, id };
         let is_sent = self.answer(out, first, is_counted, args);
         let is_sent_again = later.is_some_and(|later| self.answer(out, later, is_counted, args));
         is_kept || is_sent || is_sent_again
@@ -54,7 +54,7 @@ impl<D> Namespace<D> {
             return Err(OnceError::OffsetLength { limit: OFFSET_LEN_MAX });
         }
         self.member(socket).ok_or(OnceError::UnknownSocket)?;
-        let waiting = token.as_ref().map(|token| Waiting { socket: token.socket, id: token.id });
+        let waiting = token.as_ref().map(|token| AckRequest { socket: token.socket, id: token.id });
         let accept = Change::Accept { index: socket.index, offset: Cow::Borrowed(offset), waiting };
         let known = self.sessions.apply(now, accept).accepted();
         match (known.ok_or(OnceError::UnknownSocket)?, token) {
@@ -134,14 +134,14 @@ impl<D> Namespace<D> {
         index: u32,
         key: AnswerKey,
         args: &Args,
-    ) -> Option<Waiting> {
+    ) -> Option<AckRequest> {
         let args = Cow::Borrowed(args);
         self.sessions.apply(now, Change::Answer { index, key, args }).answered()
     }
 
     /// Sends an answer to the link that asked for it or, if the client counts its events, to the
     /// current link of the session.
-    fn answer(&self, out: &mut Outbox<D>, to: Waiting, is_counted: bool, args: &Args) -> bool {
+    fn answer(&self, out: &mut Outbox<D>, to: AckRequest, is_counted: bool, args: &Args) -> bool {
         let member = if is_counted { self.member(to.socket.key) } else { self.attached(to.socket) };
         let connection = member.and_then(Member::connection);
         let packet = connection.map(|_| Encoded::ack(self.sessions.name(), to.id, args));

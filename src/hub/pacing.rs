@@ -44,7 +44,7 @@ impl<D: Default> Hub<D> {
             self.leave_queue(session, request);
             if let Some(namespace) = self.namespaces.get_mut(&session.namespace) {
                 let SocketKey { index, generation, .. } = session;
-                let change = Change::SpareTurn { index, generation, paid: tokens };
+                let change = Change::UnusedTurn { index, generation, paid: tokens };
                 namespace.sessions.apply(now, change);
             }
             self.proceed(request);
@@ -57,32 +57,32 @@ impl<D: Default> Hub<D> {
     /// A newer claim replaces a waiting claim, as if the older one had been accepted and the
     /// session had then been taken over.
     ///
-    /// If a client sends a new CONNECT (`is_anew`) after the turn of its claim and before the
+    /// If a client sends a new CONNECT (`is_repeated`) after the turn of its claim and before the
     /// answer, that turn had no result. Then the new claim uses the turn, but only once, and only
     /// if it costs no more. Otherwise a client that sends CONNECT in step with the rate would miss
     /// its turn each time.
-    pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_anew: bool) -> bool {
+    pub(super) fn queue(&mut self, request: ConnectRequest, held: Held, is_repeated: bool) -> bool {
         let (now, Held { socket, position, .. }) = (self.now, held);
         let held = self.with_namespace(socket.namespace, |namespace, _| {
             let sessions = &mut namespace.sessions;
             let SocketKey { index, generation, .. } = socket;
-            let paid = sessions.spare_turn(index);
+            let paid = sessions.unused_turn(index);
             if paid > 0 {
-                sessions.apply(now, Change::SpareTurn { index, generation, paid: 0 });
+                sessions.apply(now, Change::UnusedTurn { index, generation, paid: 0 });
             }
             sessions.apply(now, Change::Hold { index, position: position.ok() });
             (sessions.reached(index), paid)
         });
         let (reached, paid) = held.unwrap_or_default();
-        if is_anew && paid > 0 && self.cost(socket, request) <= paid {
+        if is_repeated && paid > 0 && self.cost(socket, request) <= paid {
             return false;
         }
         let cost = self.base_cost(socket);
-        let former = self.connects.turns.enter(socket, request, cost, reached);
-        if let Some(former) = former
-            && self.take_waiting(former).is_some()
+        let earlier = self.connects.turns.enter(socket, request, cost, reached);
+        if let Some(earlier) = earlier
+            && self.take_waiting(earlier).is_some()
         {
-            self.reply(former.connection, ReplyKind::Close { reason: CloseReason::TakenOver });
+            self.reply(earlier.connection, ReplyKind::Close { reason: CloseReason::TakenOver });
         }
         true
     }

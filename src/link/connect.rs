@@ -18,7 +18,7 @@ enum Verdict {
     /// again.
     Repeat(Attached),
     /// The hub is asked about this CONNECT instead of the one before.
-    Ask { former: Option<ConnectSerial>, replaced: Option<Attached> },
+    Ask { earlier: Option<ConnectSerial>, replaced: Option<Attached> },
 }
 
 impl Link {
@@ -32,13 +32,13 @@ impl Link {
                 self.set_attempt(&namespace, Attempt { payload, stage });
                 self.request(RequestKind::Repeat { socket, serial });
             }
-            Verdict::Ask { former, replaced } => {
+            Verdict::Ask { earlier, replaced } => {
                 if !self.has_join(&namespace) && !self.add_join(&namespace) {
                     return;
                 }
                 let stage = Stage::Asked(serial);
                 self.set_attempt(&namespace, Attempt { payload, stage });
-                let kind = RequestKind::Connect { namespace, serial, auth, former, replaced };
+                let kind = RequestKind::Connect { namespace, serial, auth, earlier, replaced };
                 self.request(kind);
             }
         }
@@ -46,12 +46,12 @@ impl Link {
 
     fn judge(&self, namespace: &NamespaceName, payload: Payload) -> Verdict {
         let Some(join) = self.rest.joins.iter().find(|join| join.is_in(namespace)) else {
-            return Verdict::Ask { former: None, replaced: None };
+            return Verdict::Ask { earlier: None, replaced: None };
         };
         let replaced = join.socket;
-        let former = join.asked();
+        let earlier = join.asked();
         let Some(attempt) = join.attempt.as_deref().filter(|it| it.payload == payload) else {
-            return Verdict::Ask { former, replaced };
+            return Verdict::Ask { earlier, replaced };
         };
         match (attempt.stage, join.socket) {
             (Stage::Asked(_) | Stage::Repeating { .. }, _) => Verdict::Covered,
@@ -59,7 +59,7 @@ impl Link {
                 Verdict::Covered
             }
             (Stage::Answered { has_more: false, .. }, Some(socket)) => Verdict::Repeat(socket),
-            (Stage::Answered { .. }, _) => Verdict::Ask { former, replaced },
+            (Stage::Answered { .. }, _) => Verdict::Ask { earlier, replaced },
         }
     }
 

@@ -19,7 +19,7 @@ mod output;
 mod requests;
 mod slots;
 
-pub(crate) use self::output::Said;
+pub(crate) use self::output::LinkReport;
 pub use self::{input::ServerInput, output::PoolOutput, requests::Admission};
 
 use alloc::{collections::VecDeque, sync::Arc};
@@ -84,7 +84,7 @@ pub struct Pool<D = ()> {
     config: Arc<ServerConfig>,
     links: Links,
     /// Requests and events, in order.
-    said: VecDeque<Said<D>>,
+    reports: VecDeque<LinkReport<D>>,
     /// Answers to requests that belong to no connection.
     answers: VecDeque<EngineOutput>,
     now: Timestamp,
@@ -128,7 +128,7 @@ impl<D> Pool<D> {
             number,
             config,
             links: Links::new(seed, number),
-            said: VecDeque::new(),
+            reports: VecDeque::new(),
             answers: VecDeque::new(),
             now: Timestamp::ZERO,
             handshakes: Bucket::default(),
@@ -259,8 +259,8 @@ impl<D> Pool<D> {
     /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<PoolOutput<D>> {
-        if let Some(said) = self.said.pop_front() {
-            return Some(said.into());
+        if let Some(report) = self.reports.pop_front() {
+            return Some(report.into());
         }
         if let Some(answer) = self.poll_answer() {
             return PoolOutput::from_wire(answer);
@@ -270,8 +270,8 @@ impl<D> Pool<D> {
 
     /// The next request or event.
     #[inline]
-    pub(crate) fn poll_said(&mut self) -> Option<Said<D>> {
-        self.said.pop_front()
+    pub(crate) fn poll_report(&mut self) -> Option<LinkReport<D>> {
+        self.reports.pop_front()
     }
 
     /// The next answer to a request that belongs to no connection.
@@ -301,7 +301,7 @@ impl<D> Pool<D> {
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let has_output = !self.said.is_empty() || self.has_wire_output();
+        let has_output = !self.reports.is_empty() || self.has_wire_output();
         if has_output { Some(self.now) } else { self.links.deadline().finite() }
     }
 
@@ -327,17 +327,17 @@ impl<D> Pool<D> {
         };
         f(link);
         while let Some(output) = link.poll_local() {
-            let said = match output {
-                LinkOutput::Hub(request) => Said::Request { from: connection, request },
+            let report = match output {
+                LinkOutput::Hub(request) => LinkReport::Request { from: connection, request },
                 LinkOutput::Event(event) => {
                     if let LinkEvent::Closed { reason } = &event {
                         self.totals.connections_closed.count(*reason);
                     }
-                    Said::Event(named(connection, event))
+                    LinkReport::Event(named(connection, event))
                 }
                 LinkOutput::Wire(_) => continue,
             };
-            self.said.push_back(said);
+            self.reports.push_back(report);
         }
         self.links.settle(connection);
     }

@@ -44,20 +44,20 @@ pub enum PoolOutput<D> {
     Event(ServerEvent<D>),
 }
 
-/// What the links of a pool say to others than their wires.
+/// What the links of a pool report to the hub or to the application.
 #[derive(Debug)]
-pub(crate) enum Said<D> {
+pub(crate) enum LinkReport<D> {
     /// See [`PoolOutput::Request`].
     Request { from: ConnectionId, request: Request },
     /// See [`PoolOutput::Event`].
     Event(ServerEvent<D>),
 }
 
-impl<D> From<Said<D>> for PoolOutput<D> {
-    fn from(said: Said<D>) -> Self {
-        match said {
-            Said::Request { from, request } => Self::Request { from, request },
-            Said::Event(event) => Self::Event(event),
+impl<D> From<LinkReport<D>> for PoolOutput<D> {
+    fn from(report: LinkReport<D>) -> Self {
+        match report {
+            LinkReport::Request { from, request } => Self::Request { from, request },
+            LinkReport::Event(event) => Self::Event(event),
         }
     }
 }

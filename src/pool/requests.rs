@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Pool, Said};
+use super::{LinkReport, Pool};
 use crate::{
     engine::{
         self, EngineInput, EngineOutput, Method, RequestHead, RequestRefusal, TRY_AGAIN_LATER,
@@ -185,8 +185,9 @@ impl<D> Pool<D> {
         let connection = self.links.insert(link);
         self.links.add_wire(wire, connection);
         // Cheaper here than after each input.
-        shrink::empty_if_large(&mut self.said);
-        self.said.push_back(Said::Event(ServerEvent::ConnectionOpened { connection, wire }));
+        shrink::empty_if_large(&mut self.reports);
+        self.reports
+            .push_back(LinkReport::Event(ServerEvent::ConnectionOpened { connection, wire }));
         self.with_link(connection, |_| ());
     }
 

@@ -169,13 +169,13 @@ mod tests {
     #[test]
     fn a_name_is_a_miss_once_its_value_has_gone() {
         let mut slots = Slots::new(0);
-        let former = slots.insert(1);
-        assert_eq!((slots.get(former), slots.len()), (Some(&1), 1));
-        assert_eq!(slots.remove(former), Some(1));
+        let earlier = slots.insert(1);
+        assert_eq!((slots.get(earlier), slots.len()), (Some(&1), 1));
+        assert_eq!(slots.remove(earlier), Some(1));
         let present = slots.insert(2);
-        assert_eq!(present.as_raw() >> 32, former.as_raw() >> 32, "the same place");
-        assert!(slots.get(former).is_none() && slots.get_mut(former).is_none());
-        assert_eq!(slots.remove(former), None);
+        assert_eq!(present.as_raw() >> 32, earlier.as_raw() >> 32, "the same place");
+        assert!(slots.get(earlier).is_none() && slots.get_mut(earlier).is_none());
+        assert_eq!(slots.remove(earlier), None);
         assert_eq!((slots.get(present), slots.len()), (Some(&2), 1));
     }
 

@@ -39,7 +39,7 @@ use crate::{
     entropy::Entropy,
     hub::{At, Carrier, EmitError, Hub, Snapshot},
     id::ConnectionId,
-    pool::{Pool, Said},
+    pool::{LinkReport, Pool},
     shrink, socket,
     time::Timestamp,
 };
@@ -251,10 +251,10 @@ impl<D: Default> Carrier<D> for Outside<D> {
                     }
                     HubOutput::Event(event) => self.events.push_back(event),
                 }
-            } else if let Some(said) = self.pool.poll_said() {
-                match said {
-                    Said::Request { from, request } => hub.handle_request(now, from, request),
-                    Said::Event(event) => self.events.push_back(event),
+            } else if let Some(report) = self.pool.poll_report() {
+                match report {
+                    LinkReport::Request { from, request } => hub.handle_request(now, from, request),
+                    LinkReport::Event(event) => self.events.push_back(event),
                 }
             } else {
                 return reach;

@@ -36,7 +36,7 @@ pub(super) struct Tape {
     acks: Vec<AckId>,
     serial: ConnectSerial,
     /// The latest request.
-    former: Option<ConnectSerial>,
+    earlier: Option<ConnectSerial>,
 }
 
 impl Tape {
@@ -51,7 +51,7 @@ impl Tape {
             tokens: Vec::new(),
             acks: Vec::new(),
             serial: ConnectSerial::default(),
-            former: None,
+            earlier: None,
         }
     }
 
@@ -106,8 +106,8 @@ impl Tape {
             is_here && self.hub.namespace(socket.key) == Some(&namespace)
         });
         let serial = self.serial.take();
-        let former = self.former.replace(serial).filter(|_| c & 0x40 != 0);
-        let kind = RequestKind::Connect { namespace, serial, auth, former, replaced };
+        let earlier = self.earlier.replace(serial).filter(|_| c & 0x40 != 0);
+        let kind = RequestKind::Connect { namespace, serial, auth, earlier, replaced };
         self.request(connection, kind);
     }
 

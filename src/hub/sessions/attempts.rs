@@ -26,8 +26,8 @@ impl<D> Sessions<D> {
         is_empty: bool,
     ) -> Effect<D> {
         let moves_on = !is_empty && self.moves_on(index, position);
-        let former = self.attempts.remove(&index).filter(|former| former.position == position);
-        let refused = former.map_or(0, |former| former.refused);
+        let earlier = self.attempts.remove(&index).filter(|earlier| earlier.position == position);
+        let refused = earlier.map_or(0, |earlier| earlier.refused);
         if moves_on {
             self.attempts.insert(index, Attempts { position, at: now, refused });
         }

@@ -2,7 +2,7 @@
 
 use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
-use super::{AnswerKey, Birth, Ended, Known, Links, Recipients, SessionRecord, Waiting};
+use super::{AckRequest, AnswerKey, Birth, Ended, Known, Links, Recipients, SessionRecord};
 use crate::{
     hub::{message::Reliability, reason::EndCause},
     id::{ConnectionId, Generation},
@@ -74,7 +74,7 @@ pub(in crate::hub) enum Change<'a, D> {
         index: u32,
         offset: Cow<'a, str>,
         /// The attempt that asks for an acknowledgement.
-        waiting: Option<Waiting>,
+        waiting: Option<AckRequest>,
     },
     /// The application answers an event.
     Answer { index: u32, key: AnswerKey, args: Cow<'a, Args> },
@@ -92,7 +92,7 @@ pub(in crate::hub) enum Change<'a, D> {
     Reach { index: u32, generation: Generation, reached: u64 },
     /// A claim has had its turn, for which it has paid `paid` tokens, and the turn is not known to
     /// have had a result. `paid` is 0 if another claim uses the turn.
-    SpareTurn { index: u32, generation: Generation, paid: u64 },
+    UnusedTurn { index: u32, generation: Generation, paid: u64 },
     /// The client is sent the packets that it has missed since `position`.
     Replay { index: u32, position: u64, is_empty: bool },
     /// The client has closed its link after the replay had begun to leave.
@@ -126,7 +126,7 @@ pub(in crate::hub) enum Effect<D> {
     /// What the session knows of the event.
     Accepted(Known),
     /// A later attempt waits for the same answer.
-    Answered(Waiting),
+    Answered(AckRequest),
     /// The packets that answer a question.
     Told(Vec<Encoded>),
 }
@@ -198,8 +198,8 @@ impl<D> Change<'_, D> {
             Self::Reach { index, generation, reached } => {
                 Change::Reach { index, generation, reached }
             }
-            Self::SpareTurn { index, generation, paid } => {
-                Change::SpareTurn { index, generation, paid }
+            Self::UnusedTurn { index, generation, paid } => {
+                Change::UnusedTurn { index, generation, paid }
             }
             Self::Replay { index, position, is_empty } => {
                 Change::Replay { index, position, is_empty }
@@ -245,7 +245,7 @@ impl<D> Effect<D> {
         if let Self::Accepted(known) = self { Some(known) } else { None }
     }
 
-    pub(in crate::hub) fn answered(self) -> Option<Waiting> {
+    pub(in crate::hub) fn answered(self) -> Option<AckRequest> {
         if let Self::Answered(waiting) = self { Some(waiting) } else { None }
     }
 

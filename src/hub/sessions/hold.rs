@@ -12,7 +12,7 @@ pub(super) struct Claims {
     reached: u64,
     /// What a claim has paid for its turn, if the turn is not known to have had a result. Otherwise
     /// 0.
-    spare_turn: u64,
+    unused_turn: u64,
 }
 
 impl<D> Sessions<D> {
@@ -74,15 +74,15 @@ impl<D> Sessions<D> {
     /// Records what was paid for a turn that a later claim of the session may use.
     pub(super) fn note_turn(&mut self, index: u32, generation: Generation, paid: u64) -> Effect<D> {
         if self.get(index, generation).is_some() {
-            self.claims.entry(index).or_default().spare_turn = paid;
+            self.claims.entry(index).or_default().unused_turn = paid;
         }
         Effect::Done
     }
 
     /// The tokens that a claim of a session has paid for a turn that is not known to have had a
     /// result.
-    pub(in crate::hub) fn spare_turn(&self, index: u32) -> u64 {
-        self.claims.get(&index).map_or(0, |claims| claims.spare_turn)
+    pub(in crate::hub) fn unused_turn(&self, index: u32) -> u64 {
+        self.claims.get(&index).map_or(0, |claims| claims.unused_turn)
     }
 
     /// The number of rooms that a claim of the session has to examine.

@@ -43,7 +43,7 @@ use self::{attempts::Attempts, hold::Claims, select::Marks};
 pub(in crate::hub) use self::{
     change::{Change, Disconnected, Effect, Published},
     member::{Birth, Ended, Member},
-    receipts::{AnswerKey, Known, OFFSET_LEN_MAX, Waiting},
+    receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX},
     recipients::{Links, Recipients},
     session_record::SessionRecord,
     snapshot::{SessionsContext, SessionsSnapshot},
@@ -156,7 +156,7 @@ impl<D> Sessions<D> {
             Change::Reach { index, generation, reached } => {
                 self.note_reached(index, generation, reached)
             }
-            Change::SpareTurn { index, generation, paid } => {
+            Change::UnusedTurn { index, generation, paid } => {
                 self.note_turn(index, generation, paid)
             }
             Change::Replay { index, position, is_empty } => {

@@ -166,7 +166,7 @@ impl<D> Change<'_, D> {
             | Self::Hold { index, .. }
             | Self::Release { index, .. }
             | Self::Reach { index, .. }
-            | Self::SpareTurn { index, .. }
+            | Self::UnusedTurn { index, .. }
             | Self::Replay { index, .. }
             | Self::Refuse { index } => Some(index),
         }

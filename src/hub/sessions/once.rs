@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{AnswerKey, Effect, Member, Sessions, Waiting, receipts::Receipts};
+use super::{AckRequest, AnswerKey, Effect, Member, Sessions, receipts::Receipts};
 use crate::{config::Limits, socket::Args};
 
 impl<D> Sessions<D> {
@@ -19,7 +19,7 @@ impl<D> Sessions<D> {
         &mut self,
         index: u32,
         offset: &str,
-        waiting: Option<Waiting>,
+        waiting: Option<AckRequest>,
     ) -> Effect<D> {
         self.with_receipts(index, |receipts, limits| {
             Effect::Accepted(receipts.accept(offset, waiting, limits))

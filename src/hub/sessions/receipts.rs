@@ -66,7 +66,7 @@ struct Accepted {
     /// Its key in `accepted`.
     order: u64,
     /// The attempt that waits for the answer to an earlier one.
-    waiting: Option<Waiting>,
+    waiting: Option<AckRequest>,
     answer: Option<Answer>,
 }
 
@@ -98,7 +98,7 @@ pub(in crate::hub) enum AnswerKey {
 
 /// An attempt that asked for an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::hub) struct Waiting {
+pub(in crate::hub) struct AckRequest {
     pub(in crate::hub) socket: Attached,
     pub(in crate::hub) id: u64,
 }
@@ -125,7 +125,7 @@ impl Receipts {
     pub(super) fn accept(
         &mut self,
         offset: &str,
-        waiting: Option<Waiting>,
+        waiting: Option<AckRequest>,
         limits: &Limits,
     ) -> Known {
         if let Some(accepted) = self.offsets.get_mut(offset) {
@@ -150,7 +150,7 @@ impl Receipts {
         args: &Args,
         is_sent: bool,
         limits: &Limits,
-    ) -> Option<Waiting> {
+    ) -> Option<AckRequest> {
         let (event, waiting) = match key {
             AnswerKey::Id(id) => (Event::Id(id), None),
             // An offset that was forgotten is not recognised any more, so its answer is useless.

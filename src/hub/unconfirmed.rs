@@ -11,17 +11,17 @@ use crate::id::ConnectionId;
 /// The sockets by link and namespace, with the CONNECT that was answered. When a link closes, its
 /// entries are removed in any case, so none is left over.
 #[derive(Default)]
-pub(super) struct Unheard(BTreeMap<(ConnectionId, u32), (ConnectSerial, Attached)>);
+pub(super) struct Unconfirmed(BTreeMap<(ConnectionId, u32), (ConnectSerial, Attached)>);
 
-impl Unheard {
+impl Unconfirmed {
     pub(super) fn insert(&mut self, to: ConnectionId, serial: ConnectSerial, socket: Attached) {
         self.0.insert((to, socket.key.namespace), (serial, socket));
     }
 
     /// The link knows of the socket, and will report itself when the socket loses the link.
-    pub(super) fn note_heard(&mut self, from: ConnectionId, socket: Attached) {
+    pub(super) fn note_confirmed(&mut self, from: ConnectionId, socket: Attached) {
         let place = (from, socket.key.namespace);
-        if self.0.get(&place).is_some_and(|(_, unheard)| *unheard == socket) {
+        if self.0.get(&place).is_some_and(|(_, unconfirmed)| *unconfirmed == socket) {
             self.0.remove(&place);
         }
     }
