@@ -209,6 +209,18 @@ impl Client {
     }
 
     /// Returns the buffered events, oldest first. [`take_buffered`](Self::take_buffered) has an example.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("hello", &())?)?;
+    /// assert_eq!(client.buffered("/").count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn buffered(&self, namespace: &str) -> impl Iterator<Item = &BufferedEvent> {
         self.sockets.get(namespace).into_iter().flat_map(|socket| socket.buffer.iter())
     }
@@ -238,6 +250,18 @@ impl Client {
     /// Returns the events of [`emit_with_retries`](Self::emit_with_retries) that are not complete, oldest
     /// first, each with the id of its acknowledgement. The first one may have been sent.
     /// [`take_retrying`](Self::take_retrying) has an example.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit_with_retries(now, "/", &Event::new("order", &(7,))?)?;
+    /// assert_eq!(client.retrying("/").count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retrying(&self, namespace: &str) -> impl Iterator<Item = (AckId, &BufferedEvent)> {
         self.sockets.get(namespace).into_iter().flat_map(|socket| {
             let events = socket.retries.events().iter();

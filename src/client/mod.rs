@@ -353,7 +353,20 @@ impl Client {
         }
     }
 
-    /// Sends on a WebSocket again after [`pause`](Self::pause), which has an example.
+    /// Sends on a WebSocket again after [`pause`](Self::pause).
+    ///
+    /// ```
+    /// use socketio_proto::{Timestamp, WireId, client::Client};
+    ///
+    /// /// Call this when a WebSocket starts or stops to accept frames.
+    /// fn set_writable(client: &mut Client, now: Timestamp, wire: WireId, is_writable: bool) {
+    ///     if is_writable {
+    ///         client.resume(now, wire);
+    ///     } else {
+    ///         client.pause(wire);
+    ///     }
+    /// }
+    /// ```
     pub fn resume(&mut self, now: Timestamp, wire: WireId) {
         self.advance(now);
         if let Some(connection) = self.cx.state.connection_mut() {

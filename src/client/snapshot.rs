@@ -242,6 +242,19 @@ impl Client {
     /// Takes O(events). The contents of events are shared, not copied.
     ///
     /// [`ClientEvent::SnapshotOutOfDate`]: super::ClientEvent::SnapshotOutOfDate
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// client.emit(now, "/", &Event::new("hello", &())?)?;
+    /// let stored = serde_json::to_string(&client.snapshot())?;
+    /// assert!(stored.contains("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> ClientSnapshot {
         let config = &self.cx.config;
         let sessions = self.sockets.values().filter_map(|it| SessionSnapshot::of(it, config));

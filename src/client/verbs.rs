@@ -214,26 +214,83 @@ impl Client {
     }
 
     /// Returns whether a namespace is joined now or will be joined on the next connection.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(client.is_active("/"));
+    /// client.disconnect(now, "/");
+    /// assert!(!client.is_active("/"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_active(&self, namespace: &str) -> bool {
         self.sockets.get(namespace).is_some_and(Socket::is_active)
     }
 
     /// Returns whether a namespace is joined in a session that was recovered.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(!client.is_recovered("/"), "it is not joined yet");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_recovered(&self, namespace: &str) -> bool {
         self.sockets.get(namespace).is_some_and(|socket| socket.state.is_recovered())
     }
 
     /// Returns whether a namespace has a session that the server may recover.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert!(!client.is_recoverable("/"), "there is no session yet");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_recoverable(&self, namespace: &str) -> bool {
         self.sockets.get(namespace).is_some_and(|socket| socket.session.is_recoverable())
     }
 
     /// Returns the public id, if the namespace is joined.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert_eq!(client.socket_id("/"), None, "it is not joined yet");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn socket_id(&self, namespace: &str) -> Option<&str> {
         self.sockets.get(namespace)?.state.id().map(|id| &**id)
     }
 
     /// Returns the transport of the connection, if it is open.
+    ///
+    /// ```
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::{Auth, Client, ClientConfig};
+    /// # use socketio_proto::socket::Event;
+    /// # let now = Timestamp::ZERO;
+    /// # let mut client = Client::new(ClientConfig::new(), |dest: &mut [u8]| dest.fill(7))?;
+    /// client.connect(now, "/", Auth::None)?;
+    /// assert_eq!(client.transport(), None, "the handshake has only begun");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn transport(&self) -> Option<Transport> {
         let connection = self.cx.state.connection().filter(|connection| connection.is_open());
         connection.map(ClientConnection::transport)

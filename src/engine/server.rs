@@ -70,6 +70,17 @@ impl ServerConnection {
     /// handshake. `wire` is its GET or its WebSocket.
     ///
     /// The configuration must be [valid](ServerConfig::validate).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use socketio_proto::engine::{ServerConnection, Transport};
+    /// use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    ///
+    /// let config = Arc::new(ServerConfig::new());
+    /// let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap(); // a real one is random
+    /// let session = ServerConnection::new(Timestamp::ZERO, config, id, Transport::Polling, WireId(1));
+    /// assert!(session.is_open());
+    /// ```
     pub fn new(
         now: Timestamp,
         config: Arc<ServerConfig>,
@@ -159,6 +170,19 @@ impl ServerConnection {
     }
 
     /// Lets frames flow again after [`pause`](Self::pause).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// session.pause(wire);
+    /// session.resume(wire);
+    /// assert!(matches!(session.poll_output(), Some(EngineOutput::Send { .. })), "the handshake");
+    /// ```
     pub fn resume(&mut self, wire: WireId) {
         if self.state.set_paused(wire, false)
             && let Some(closing) = self.state.closing()
@@ -168,6 +192,22 @@ impl ServerConnection {
     }
 
     /// Takes the next output, events first.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// while let Some(output) = session.poll_output() {
+    ///     match output {
+    ///         EngineOutput::Send { wire, frame } => println!("send {frame:?} on {wire:?}"),
+    ///         output => println!("{output:?}"),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<EngineOutput> {
         self.poll_event().map(EngineOutput::Event).or_else(|| self.poll_wire())

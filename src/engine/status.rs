@@ -5,21 +5,71 @@ use crate::{EngineId, ServerConfig, Timestamp};
 
 impl ServerConnection {
     /// Returns the id of the session.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// assert_eq!(session.id(), id);
+    /// ```
     pub fn id(&self) -> EngineId {
         self.rest.id
     }
 
     /// Returns the current transport, or the last one after the end.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// assert_eq!(session.transport(), Transport::WebSocket);
+    /// ```
     pub fn transport(&self) -> Transport {
         self.state.transport()
     }
 
     /// Returns the bytes of packets that wait to be sent or polled.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// session.pause(wire);
+    /// let before = session.queued_bytes();
+    /// session.send(now, Payload::Text("hello".into()))?;
+    /// assert_eq!(session.queued_bytes() - before, 6, "4hello");
+    /// # Ok::<(), SendError>(())
+    /// ```
     pub fn queued_bytes(&self) -> usize {
         self.queue.bytes()
     }
 
     /// Returns the number of packets that wait to be sent or polled.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// assert_eq!(session.queued_packets(), 1, "the handshake");
+    /// session.poll_output();
+    /// assert_eq!(session.queued_packets(), 0);
+    /// ```
     pub fn queued_packets(&self) -> usize {
         self.queue.packets()
     }
@@ -48,11 +98,35 @@ impl ServerConnection {
 
     /// Returns whether packets can be sent and are received: the session is neither closing nor
     /// closed.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// session.close(now, CloseReason::ForcedClose);
+    /// assert!(!session.is_open());
+    /// ```
     pub fn is_open(&self) -> bool {
         self.state.is_open()
     }
 
     /// Returns whether the session has ended. There may still be output.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::engine::*;
+    /// # use socketio_proto::{EngineId, ServerConfig, Timestamp, WireId};
+    /// # let id = EngineId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    /// # let (now, wire) = (Timestamp::ZERO, WireId(1));
+    /// # let config = Arc::new(ServerConfig::new());
+    /// # let mut session = ServerConnection::new(now, config, id, Transport::WebSocket, wire);
+    /// session.handle_input(now, EngineInput::WireClosed { wire });
+    /// assert!(session.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.state.is_ended()
     }

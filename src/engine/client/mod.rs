@@ -113,6 +113,17 @@ impl ClientConnection {
     /// Starts the handshake.
     ///
     /// The configuration must be [valid](ClientConfig::validate).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::client::ClientConfig;
+    /// use socketio_proto::engine::{ClientConnection, ClientStart};
+    ///
+    /// let config = Arc::new(ClientConfig::new());
+    /// let connection = ClientConnection::new(Timestamp::ZERO, config, ClientStart::default());
+    /// assert!(!connection.is_open(), "the handshake has only begun");
+    /// ```
     pub fn new(now: Timestamp, config: Arc<ClientConfig>, start: ClientStart) -> Self {
         let mut untried = config.transports.clone();
         let remembered = config.remember_upgrade && start.websocket_worked;
@@ -214,6 +225,25 @@ impl ClientConnection {
     }
 
     /// Lets frames flow again after [`pause`](Self::pause).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":99}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # while connection.poll_output().is_some() {}
+    /// connection.pause(wire);
+    /// connection.resume(wire);
+    /// assert!(connection.is_writable());
+    /// ```
     pub fn resume(&mut self, wire: WireId) {
         if self.state.set_paused(wire, false) && self.state.is_closing() {
             self.end(ClientCloseReason::ForcedClose);
@@ -221,6 +251,26 @@ impl ClientConnection {
     }
 
     /// Takes the next output, events first.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use socketio_proto::Timestamp;
+    /// # use socketio_proto::client::ClientConfig;
+    /// # use socketio_proto::engine::*;
+    /// # let now = Timestamp::ZERO;
+    /// # let config = ClientConfig::new().transports(&[Transport::WebSocket]);
+    /// # let mut connection = ClientConnection::new(now, Arc::new(config), ClientStart::default());
+    /// # let Some(EngineClientOutput::OpenWebSocket { wire, .. }) = connection.poll_output() else { panic!() };
+    /// # connection.handle_input(now, ClientInput::WebSocketOpened { wire });
+    /// # let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":99}"#;
+    /// # let frame = Frame::Text(open.into());
+    /// # connection.handle_input(now, ClientInput::Frame { wire, frame });
+    /// # while connection.poll_output().is_some() {}
+    /// connection.send(Payload::Text("hello".into()))?;
+    /// let frame = Frame::Text("4hello".into());
+    /// assert_eq!(connection.poll_output(), Some(EngineClientOutput::Send { wire, frame }));
+    /// # Ok::<(), SendError>(())
+    /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<EngineClientOutput> {
         self.poll_event().map(EngineClientOutput::Event).or_else(|| self.poll_wire())
