@@ -30,7 +30,7 @@ use crate::{
 
 /// CONNECTs that are not answered yet.
 pub(super) struct Connects {
-    waiting: BTreeMap<(ConnectionId, u32), WaitingConnect>,
+    pub(super) waiting: BTreeMap<(ConnectionId, u32), WaitingConnect>,
     next_serial: u64,
     pub(super) unconfirmed: Unconfirmed,
     /// Those that claim a session and wait for their turn.
@@ -40,7 +40,7 @@ pub(super) struct Connects {
     /// Claims that wait for the application, by the time until which their sessions are held.
     pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
     /// Claims that are looked up elsewhere, by the time until which they wait for the answer.
-    lookups: BTreeSet<(Timestamp, ConnectRequest)>,
+    pub(super) lookups: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
 /// A CONNECT that is not answered yet: it waits for its turn, for a lookup, or for the application.
@@ -52,7 +52,7 @@ pub(super) struct WaitingConnect {
     pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
     is_held: bool,
     /// The claim, while it is looked up elsewhere.
-    lookup: Option<Lookup>,
+    pub(super) lookup: Option<Lookup>,
 }
 
 impl WaitingConnect {
@@ -172,23 +172,6 @@ impl Connects {
     pub(super) fn get(&self, request: ConnectRequest) -> Option<&WaitingConnect> {
         let waiting = self.waiting.get(&(request.connection, request.namespace))?;
         (waiting.serial == request.serial).then_some(waiting)
-    }
-}
-
-#[cfg(test)]
-impl Connects {
-    /// Checks that exactly the claims that are looked up have a timeout, and that no claim that is
-    /// over is still to be released.
-    pub(super) fn audit(&self) {
-        let all = self.waiting.iter().map(|((connection, namespace), waiting)| {
-            let (connection, namespace, serial) = (*connection, *namespace, waiting.serial);
-            (ConnectRequest { connection, namespace, serial }, waiting)
-        });
-        let lookups = all.filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
-        assert_eq!(lookups.collect::<BTreeSet<_>>(), self.lookups);
-        for (_, request) in &self.overdue {
-            assert!(self.held(*request).is_some(), "{request:?} is over");
-        }
     }
 }
 

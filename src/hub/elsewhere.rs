@@ -15,10 +15,26 @@
 //! Nothing is held while a session is looked up elsewhere. So it does not matter when the client
 //! goes: the session stays where it is.
 
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+
 use super::{
-    Hub, claim::Claim, event::ServerEvent, output::HubOutput, pacing::Held, request::ConnectRequest,
+    Hub,
+    claim::Claim,
+    event::ServerEvent,
+    output::HubOutput,
+    pacing::Held,
+    request::ConnectRequest,
+    sessions::{Change, Effect, SessionRecord},
 };
-use crate::{id::RecoveryKey, recovery::RecoveryRefusal, stats::increment, time::Timestamp};
+use crate::{
+    id::{RecoveryKey, SocketKey},
+    recovery::{Inconsistent, RecoveryRefusal, require},
+    stats::increment,
+    time::Timestamp,
+};
 
 /// A claim that is looked up elsewhere.
 pub(super) struct Lookup {
@@ -94,6 +110,37 @@ impl<D: Default> Hub<D> {
         let is_waiting = self.go_on(now, request, otherwise);
         self.end_released(now);
         is_waiting
+    }
+
+    /// Brings in a session that was found elsewhere. It then is parked here, and a claim that waits
+    /// for it continues with [`Hub::end_lookup`].
+    ///
+    /// The log of the namespace must contain the positions of the record.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only a cluster moves single sessions"))]
+    pub(super) fn import(
+        &mut self,
+        now: Timestamp,
+        namespace: u32,
+        record: SessionRecord<D>,
+    ) -> Result<SocketKey, Inconsistent> {
+        let now = self.advance(now);
+        let key = record.key().index_key();
+        require(self.keys.get(&key).is_none(), "session.pid")?;
+        let generation = self.next_generation.take();
+        let imported = self.with_namespace(namespace, |namespace, _| {
+            let import = Change::Import { record: Box::new(record), generation };
+            namespace.sessions.apply(now, import)
+        });
+        let index = match imported {
+            Some(Effect::Opened(index)) => index,
+            Some(Effect::Invalid(inconsistent)) => return Err(inconsistent),
+            _ => return Err(Inconsistent("namespace")),
+        };
+        let socket = SocketKey { namespace, index, generation };
+        self.keys.insert(key, socket);
+        self.expire(now, namespace);
+        self.settle(namespace);
+        Ok(socket)
     }
 
     /// Ends the lookups that were not answered in time.

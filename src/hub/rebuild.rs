@@ -41,7 +41,7 @@ fn config(flags: u8) -> Arc<ServerConfig> {
         replay_attempts: 1,
         claim_burst: 2,
         claims_per_second: 1,
-        lookup_timeout: is_set(5).then_some(Duration::from_secs(1)),
+        lookup_timeout: is_set(6).then_some(Duration::from_secs(1)),
         ..RecoveryConfig::default()
     };
     let limits = Limits { client_offsets: 3, pending_acks: 8, ..Limits::default() };

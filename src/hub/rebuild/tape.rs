@@ -1,7 +1,7 @@
 //! What happens to a hub, by chance.
 
 use alloc::{
-    boxed::Box,
+    collections::BTreeSet,
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -12,7 +12,8 @@ use crate::{
     AckId, ConnectionId, SocketKey, Timestamp,
     hub::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
-        HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent, sessions::Change,
+        HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
+        connect::Connects,
     },
     recovery::RecoveryRefusal,
     socket::{self, Args, Json, NamespaceName},
@@ -67,7 +68,7 @@ impl Tape {
                 self.take(output);
             }
             self.hub.namespaces.values().for_each(|namespace| namespace.sessions.audit());
-            self.hub.connects.audit();
+            audit(&self.hub.connects);
             let logs = self.hub.namespaces.values().map(|it| it.sessions.log());
             self.offsets = logs.map(|log| log.head_offset().to_string()).collect();
         }
@@ -155,18 +156,9 @@ impl Tape {
         let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
         let record = namespace.and_then(|it| it.sessions.export(now, socket.index));
         hub.at(now).disconnect(socket, false);
-        let Some(namespace) = hub.namespaces.get_mut(&socket.namespace) else {
-            return;
-        };
-        if let Some(record) = record.filter(|_| hub.config.logs_vacant_rooms) {
-            let generation = hub.next_generation.take();
-            let import = Change::Import { record: Box::new(record), generation };
-            let index = namespace.sessions.apply(now, import).opened().unwrap();
-            let key = namespace.sessions.get(index, generation).unwrap().key.unwrap();
-            let socket = SocketKey { index, generation, ..socket };
-            hub.keys.insert(key.index_key(), socket);
-            hub.expire(now, socket.namespace);
-            hub.settle(socket.namespace);
+        let is_there = hub.namespaces.contains_key(&socket.namespace);
+        if let Some(record) = record.filter(|_| is_there && hub.config.logs_vacant_rooms) {
+            hub.import(now, socket.namespace, record).unwrap();
         }
     }
 
@@ -294,4 +286,18 @@ impl Tape {
 fn pick<T: Clone>(list: &[T], choice: u8) -> Option<T> {
     let index = usize::from(choice).checked_rem(list.len())?;
     list.get(index).cloned()
+}
+
+/// Checks that exactly the claims that are looked up have a timeout, and that no claim that is over
+/// is still to be released.
+fn audit(connects: &Connects) {
+    let all = connects.waiting.iter().map(|((connection, namespace), waiting)| {
+        let (connection, namespace, serial) = (*connection, *namespace, waiting.serial);
+        (ConnectRequest { connection, namespace, serial }, waiting)
+    });
+    let lookups = all.filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
+    assert_eq!(lookups.collect::<BTreeSet<_>>(), connects.lookups);
+    for (_, request) in &connects.overdue {
+        assert!(connects.held(*request).is_some(), "{request:?} is over");
+    }
 }

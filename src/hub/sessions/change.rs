@@ -98,7 +98,6 @@ pub(in crate::hub) enum Change<'a, D> {
     /// The client has closed its link after the replay had begun to leave.
     Refuse { index: u32 },
     /// A session of another process is brought in. It is parked.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only a cluster moves single sessions"))]
     Import { record: Box<SessionRecord<D>>, generation: Generation },
 }
 
@@ -112,7 +111,7 @@ pub(in crate::hub) enum Effect<D> {
     /// A session has begun, at this index.
     Opened(u32),
     /// A session was not brought in, because this value of its record is wrong here.
-    Invalid(#[cfg_attr(not(test), expect(dead_code, reason = "only tests import"))] Inconsistent),
+    Invalid(Inconsistent),
     /// The remains of a session that has ended.
     Ended(Ended<D>),
     /// The old data.

@@ -6,7 +6,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::SessionSnapshot;
-use crate::{recovery::Offset, time::Timestamp};
+use crate::{id::RecoveryKey, recovery::Offset, time::Timestamp};
 
 /// A session as plain data, parked.
 ///
@@ -24,6 +24,13 @@ pub(in crate::hub) struct SessionRecord<D> {
     /// room of everyone, then these rooms.
     pub(super) rooms: Vec<Box<str>>,
     pub(super) session: SessionSnapshot<D, Offset>,
+}
+
+impl<D> SessionRecord<D> {
+    /// The private id of the session.
+    pub(in crate::hub) fn key(&self) -> &RecoveryKey {
+        self.session.key()
+    }
 }
 
 impl<D> fmt::Debug for SessionRecord<D> {

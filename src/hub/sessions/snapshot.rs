@@ -55,6 +55,12 @@ pub(super) struct SessionSnapshot<D, P = u64> {
     receipts: Option<ReceiptsSnapshot>,
 }
 
+impl<D, P> SessionSnapshot<D, P> {
+    pub(super) fn key(&self) -> &RecoveryKey {
+        &self.pid
+    }
+}
+
 /// The values that are needed to restore the sessions of a namespace.
 pub(in crate::hub) struct SessionsContext {
     pub(in crate::hub) config: Arc<ServerConfig>,
