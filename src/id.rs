@@ -126,7 +126,7 @@ macro_rules! visible_debug {
 wire_id! {
     /// The Engine.IO session id (`sid` of the open packet).
     ///
-    /// It is a secret: whoever knows it can send on a polling session. So it never equals the
+    /// It is a secret: anyone who knows it can send on a polling session. So it never equals the
     /// public socket id, its `Debug` does not show it, and comparing two takes the same time
     /// wherever they differ. A look-up in an ordered map does not: use an
     /// [`EngineIdMap`](crate::EngineIdMap) to find the session of a request.

@@ -11,7 +11,7 @@ pub struct Group {
     pub what: &'static str,
     /// How many of it.
     pub sizes: [usize; 3],
-    /// Makes so many, and counts steps beside them.
+    /// Makes this many things, and counts the steps of some of them.
     pub run: fn(usize, &mut Meter),
 }
 

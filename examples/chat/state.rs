@@ -25,8 +25,8 @@ impl State {
         Self { path }
     }
 
-    /// Writes the file: as a whole or not at all, and for nobody else to read, since whoever has a
-    /// private id has the session.
+    /// Writes the file, completely or not at all. No other user can read it: a private id is enough to
+    /// take over a session.
     pub fn save(&self, snapshot: &Snapshot<Visitor>) -> io::Result<()> {
         let unfinished = self.path.with_added_extension("new");
         let mut options = OpenOptions::new();

@@ -1,8 +1,8 @@
 //! Messages in SQLite, on a thread of their own: the server never waits for the disk.
 //!
-//! Jobs are done and answered in one order. So whoever starts to listen when the answer to its
-//! catch-up arrives has missed nothing and gets nothing twice: what was stored before is in the
-//! answer, what is stored later is announced later.
+//! Jobs are done and answered in one order. So a client that starts to listen when it gets the answer
+//! to its catch-up misses nothing and gets nothing twice: earlier messages are in the answer, and
+//! later messages are announced later.
 
 use std::{
     env, fs, io,

@@ -14,7 +14,7 @@ impl App for Echo {
 
     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
         match event {
-            // Look at `auth` here, and `reject` whom you do not know.
+            // Check `auth` here, and `reject` unknown users.
             ServerEvent::ConnectRequested { request, .. } => {
                 cx.server.at(cx.now).accept(request);
             }

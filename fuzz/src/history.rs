@@ -13,8 +13,8 @@ use crate::{
 
 const STEPS_MAX: usize = 200;
 
-/// A session is recovered if and only if nothing that was addressed to it is gone from the log and
-/// no limit is exceeded, and then its client has received exactly that, each once and in order.
+/// A session is recovered if and only if the log still has every event that was addressed to it, and
+/// no limit is exceeded. Then its client has received exactly these events, each once and in order.
 pub(super) fn history(mut source: Source<'_>) {
     let mut model = Model::new(setup(&mut source));
     for _ in 0..STEPS_MAX {

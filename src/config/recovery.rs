@@ -26,7 +26,7 @@ pub struct RecoveryConfig {
     /// [`ConnectRequested`](crate::hub::ServerEvent::ConnectRequested). Default false: the application
     /// decides about every CONNECT, and nothing is replayed before it has accepted.
     ///
-    /// With `true` a user whom the application has blocked meanwhile, and whose parked session it
+    /// With `true` a user that the application has blocked meanwhile, and whose parked session it
     /// has not disconnected, is back in for up to `max_disconnection`. The reference has that
     /// default (`skipMiddlewares`), and its documentation has since advised against it
     /// ([socketio/socket.io#5491](https://github.com/socketio/socket.io/issues/5491)). Set it where

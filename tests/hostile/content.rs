@@ -144,7 +144,7 @@ fn the_separator_of_polling_inside_of_a_message() {
     let (client, _) = world.connect();
     let event = receive(&mut world, client, r#"42["a","x\u001e40\u001e41"]"#);
     assert_eq!(event.get::<String>(0).unwrap(), "x\u{1e}40\u{1e}41");
-    // It goes out escaped, whoever reads it and however.
+    // It is sent escaped, on every transport.
     let again = socket::Event::new("a", &(event.get::<String>(0).unwrap(),)).unwrap();
     let (socket, now) =
         (world.server.at(world.now).fetch_sockets("/", &Audience::all()).unwrap()[1], world.now);

@@ -99,7 +99,7 @@ impl Host {
 
     /// Waits until the server has noticed every loss and carried out every command. If a poll had
     /// not arrived when the network was cut, the server cannot notice the loss before the next
-    /// ping. Then it is told.
+    /// ping. Then the test reports it.
     pub(crate) async fn until_lost(&mut self) {
         for _ in 0..20 {
             if !self.is_occupied_after(Duration::from_millis(1)).await {

@@ -137,8 +137,8 @@ fn h25_an_offset_from_before_the_session_means_its_floor() {
     assert_eq!(again, session, "the session is still there for who has it right");
 }
 
-/// A dynamic namespace goes with its last session, so there is nothing that a claim of that could
-/// find in the one that is made for it. The offset says nothing about why.
+/// A dynamic namespace is removed with its last session. A later claim of that session creates a new
+/// namespace, where it finds nothing. The offset does not change the reason.
 #[test]
 fn a_session_of_a_namespace_that_has_gone_is_unknown_in_the_one_that_is_made_again() {
     let mut world = World::with_recovery();

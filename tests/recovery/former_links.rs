@@ -184,7 +184,7 @@ impl Threads {
 }
 
 /// The hub has told the client how many events it has, and the client sends the rest on the new
-/// link: what comes from the former one would be there twice, or in the place of another.
+/// link. An event from the old link would be counted twice, or in the place of another event.
 #[test]
 fn an_event_that_arrives_after_the_session_has_moved_is_not_counted() {
     let mut threads = Threads::moved(&[r#"42["m",2]"#, r#"42["m",3]"#]);
@@ -225,7 +225,7 @@ fn a_question_of_a_former_link_is_not_answered() {
     assert_eq!(threads.sent, said);
 }
 
-/// The end of the former link is not the end of the session.
+/// The end of the old link is not the end of the session.
 #[test]
 fn a_former_link_that_is_lost_does_not_park_the_session() {
     let mut threads = Threads::moved(&[]);
@@ -364,8 +364,8 @@ fn packets_of_a_session_that_the_client_never_saw_do_not_reach_it() {
     assert!(threads.hub.is_connected(*threads.connected.last().unwrap()));
 }
 
-/// An answer to an event of the former link goes out on the present one, since the session has the
-/// event and the client still waits.
+/// An answer to an event of the old link is sent on the current one: the session has the event, and
+/// the client still waits.
 #[test]
 fn an_answer_finds_the_present_link() {
     let mut threads = Threads::new();
@@ -411,8 +411,8 @@ fn an_acknowledgement_on_a_former_link_settles_nothing() {
     assert_eq!(threads.acked, [Args::new(&("present",)).unwrap()]);
 }
 
-/// What is not replayed will not be answered on the new link, and what the former one says counts no
-/// more.
+/// An event that is not replayed will not be answered on the new link, and an answer on the old link
+/// does not count any more.
 #[test]
 fn an_acknowledgement_that_is_not_replayed_fails_when_the_session_moves() {
     let mut threads = Threads::with(RecoveryConfig::default());

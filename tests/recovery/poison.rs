@@ -26,7 +26,7 @@ fn refuse(world: &mut World, client: Client) {
     world.cut(client);
 }
 
-/// Claims the session from `offset` and refuses what comes, so many times.
+/// Claims the session from `offset` and refuses the replay, `times` times.
 fn refuse_replays(world: &mut World, session: &Session, offset: Option<&str>, times: usize) {
     for attempt in 0..times {
         let (client, again) = world.claim(session, offset);

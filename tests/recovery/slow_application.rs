@@ -130,7 +130,7 @@ fn a_pause_of_the_process_is_not_held_against_the_client() {
     }
 }
 
-/// Too many sessions are parked while the application decides: others go first, whoever came first.
+/// Too many sessions are parked while the application decides: others are evicted first, even if they were parked later.
 #[test]
 fn sessions_that_were_claimed_are_evicted_last() {
     for is_claimed_first in [true, false] {

@@ -174,8 +174,8 @@ fn a_session_without_events_is_recovered_by_a_client_with_a_former_offset() {
     assert_eq!(numbers(&world.texts(third)).0, [2]);
 }
 
-/// The same when the former session was one of an earlier process, and got more than the snapshot
-/// tells.
+/// The same if the earlier session belonged to an earlier process, and got more than is in the
+/// snapshot.
 #[test]
 fn a_former_offset_from_behind_the_snapshot_says_nothing_of_a_later_session() {
     let mut world = World::with_recovery();

@@ -95,7 +95,7 @@ fn a_broadcast_counts_the_socket_as_missing_at_once() {
     }
 }
 
-/// The former link and the new one are the same, so nothing on it was lost.
+/// The old link and the new one are the same, so nothing was lost on it.
 #[test]
 fn an_acknowledgement_on_the_same_link_can_be_answered_still() {
     let mut world = World::with_recovery();

@@ -196,7 +196,7 @@ fn names_that_polling_cannot_carry_make_no_namespace() {
     assert_eq!(joined, ["/a\u{1d}b", "/a", "/b"]);
 }
 
-/// What is no packet: from there on nothing that the client sends can be trusted to be what it is.
+/// A message that is not a packet: nothing that the client sends after it can be trusted.
 #[test]
 fn what_cannot_be_read_closes_the_connection() {
     let unreadable = ["42[", "4", "4x", "47", "41{}", "4abc", "42{}", "451-[\"a\"]"];

@@ -162,7 +162,7 @@ fn what_cannot_be_sent_is_told() {
     assert_eq!(got(&mut world, &clients), [0, 0, 0, 0]);
 }
 
-/// Without the links at hand, only whom an event is addressed to is known.
+/// A hub without its links knows only how many sockets an event is addressed to.
 #[test]
 fn a_hub_has_the_same_verbs() {
     let mut hub = Hub::<()>::new(Arc::default(), counting_entropy()).unwrap();

@@ -38,7 +38,7 @@ fn messages() -> impl Strategy<Value = Vec<Message>> {
     prop::collection::vec(packet, 0..12).prop_map(|packets| packets.concat())
 }
 
-/// What the application is told and what the client gets, each in its order.
+/// The events of the application and the frames of the client, each in their order.
 #[derive(Debug, Default, PartialEq)]
 struct Story {
     events: Vec<(String, String, Vec<Bytes>)>,

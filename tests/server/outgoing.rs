@@ -127,7 +127,7 @@ fn outgoing_answers() {
     assert_eq!(world.server.stats().total.emits_refused, 2);
 }
 
-/// The client is told all the same, though not all that it was to be told.
+/// The client still gets a rejection, but a shorter one.
 #[test]
 fn outgoing_bytes_of_a_rejection() {
     let mut world = limited(|limits| limits.outgoing_bytes = 100);

@@ -143,7 +143,7 @@ impl<'a> Draw<'a> {
         }
     }
 
-    /// Some of so many, most often one.
+    /// Some of `count` bits, most often one.
     fn bits(&mut self, per_mille: u64, count: usize) -> u8 {
         if !self.dice.chance(per_mille) {
             return 0;

@@ -85,8 +85,7 @@ impl World {
         }
     }
 
-    /// Joins, and then takes nothing that it is sent, while it says that it is alive and asks for
-    /// namespaces that there are not.
+    /// Joins, and then reads nothing. It still answers pings, and asks for namespaces that do not exist.
     fn read_nothing(&mut self, client: usize, space: usize) {
         self.tally.fault("non-reader");
         if let Some(wire) = self.open_stranger(client) {

@@ -169,7 +169,7 @@ impl<'a> World<'a> {
         self.client = client(self.choices);
         assert_eq!(self.client.restore(self.now, restored), Ok(()));
         assert_eq!(self.client.snapshot(), state);
-        // Nothing else is left of the former process.
+        // Nothing else survives the previous process.
         self.tokens.clear();
         self.requests.clear();
         self.wires = Wires::default();
@@ -180,7 +180,7 @@ impl<'a> World<'a> {
         self.join();
     }
 
-    /// Notes what a former process had begun and has to be settled.
+    /// Notes what an earlier process began and this one must complete.
     pub(super) fn expect_restored(&mut self) {
         for namespace in NAMESPACES {
             let acks: Vec<AckId> = self.client.retrying(namespace).map(|(ack, _)| ack).collect();

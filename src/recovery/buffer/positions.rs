@@ -126,7 +126,7 @@ impl Positions {
     pub(super) fn begin(&mut self, head: u64, jump: u32) {
         match self {
             Self::Assigned(epochs) => epochs.begin(head, jump),
-            // The stream has assigned nothing that the log does not get to know.
+            // The log gets every position that the stream assigns.
             Self::Given(_) => {}
         }
     }

@@ -51,7 +51,7 @@ pub fn event(name: &str, number: u64) -> socket::Event {
     socket::Event::new(name, &(number,)).unwrap()
 }
 
-/// An event with so many attachments.
+/// An event with this many attachments.
 pub fn attached(count: usize) -> socket::Event {
     let files: Vec<Bytes> = (0..count).map(|_| Bytes::from_static(b"x")).collect();
     socket::Event::new("files", &files).unwrap()

@@ -104,8 +104,8 @@ impl Host {
         in_time(async { while self.is_occupied_after(Duration::from_millis(2)).await {} }).await;
     }
 
-    /// Waits until every loss was noticed. A poll that had not come yet when the network was cut
-    /// leaves nothing behind that could be noticed before the next ping: then the server is told.
+    /// Waits until the server has noticed every loss. If a poll had not arrived when the network was
+    /// cut, the server cannot notice the loss before the next ping. Then the test reports it.
     pub(crate) async fn until_lost(&mut self) {
         for _ in 0..20 {
             if !self.is_occupied_after(Duration::from_millis(1)).await {

@@ -79,7 +79,7 @@ impl Client {
         self.partial.clear();
     }
 
-    /// The link fails: nobody is told.
+    /// The link fails without a close frame.
     pub fn cut(&mut self) {
         self.stream = None;
         self.stage = Stage::Closed;

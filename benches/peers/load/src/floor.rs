@@ -96,7 +96,7 @@ fn echo(count: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads so many messages, and answers so many of them.
+/// Reads `reads` messages, and answers `writes` of them.
 fn answer(streams: &mut [TcpStream], reads: usize, writes: usize) -> io::Result<()> {
     let mut poll = poll(streams)?;
     let (mut events, mut chunk, mut count) = (Events::with_capacity(1024), vec![0; 1 << 16], 0);

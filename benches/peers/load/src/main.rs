@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `idle` | memory per idle connection |
 //! | `broadcast:COUNT:WINDOW` | a control client has `bcast` emitted to all clients, WINDOW in flight |
-//! | `echo:CLIENTS:COUNT` | so many clients each keep one `echo` in flight |
+//! | `echo:CLIENTS:COUNT` | each of these clients keeps one `echo` in flight |
 //! | `reconnect` | all links are cut, and all clients come back as new ones |
 //! | `storm:STORED:MISSED:head` or `:tail` | they come back for their sessions instead |
 //!

@@ -61,7 +61,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.restarts += 1;
         self.application = (self.make)();
         let rng = Rng::keyed(self.seed, &[0x5e, self.restarts]);
-        // What the former process does at its end is not reported.
+        // What the previous process does at its end is not reported.
         self.records = super::Records::default();
         self.server = server::start(&self.config, &mut self.application, rng, &self.records);
         // Whoever calls in the meantime has to wait.

@@ -12,7 +12,7 @@ use socketio_proto_sim::Application;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     None,
-    /// It takes whoever it has seen before for somebody who is in the room already.
+    /// It assumes that a client that it has seen before is in the room already.
     ForgetsToJoinAgain,
     /// It sends what must not be lost as if it could be.
     EmitsVolatile,

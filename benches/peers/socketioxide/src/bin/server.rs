@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         stream.set_nodelay(true).ok();
     });
     println!("listening {port}");
-    // In a task of its own: the runtime polls those with less ado than its main future.
+    // In a task of its own: the runtime polls those with less work than its main future.
     tokio::spawn(async { axum::serve(listener, app).await }).await??;
     Ok(())
 }
