@@ -7,15 +7,17 @@
 //! * A session was in it, and remembers this as a past membership.
 //! * A packet in the log names it, as a target or as an exception.
 //!
-//! If only the last one is true, the room is *vacant*: no session of this process can miss an evicted
-//! packet of it. Then evictions from it are not recorded, and no set of exceptions contains it.
+//! If only the last one is true, the room is *vacant*: no session of this process can miss an
+//! evicted packet of it. Then evictions from it are not recorded, and no set of exceptions contains
+//! it.
 //!
 //! # Own rooms
 //!
 //! Every session has a private address, [`RoomId::own`], for events that are emitted to it alone.
 //! The room that is named after the session uses the same address until another session joins it,
 //! which is rare. This saves memory: 37 bytes per session for the index by id, instead of 80 for a
-//! room, and its name, and an entry in the index by name. When another session joins, the room becomes an ordinary room with the session in it.
+//! room, and its name, and an entry in the index by name. When another session joins, the room
+//! becomes an ordinary room with the session in it.
 //!
 //! The lifetime of an own room is that of its session. If the log still contains packets of an
 //! earlier session with this index, they are ignored.
