@@ -3,8 +3,8 @@
 //!
 //! A [`Link`] turns what arrives on its wires into events for the application and
 //! [`Request`](crate::hub::Request)s to the [`Hub`](crate::hub::Hub). It turns the [`Reply`]s and
-//! [`Delivery`]s of the hub into packets. It is `Send` and shares nothing, so links can run on any
-//! number of threads.
+//! [`Delivery`](crate::hub::Delivery)s of the hub into packets. It is `Send` and shares nothing, so
+//! links can run on any number of threads.
 //!
 //! ```text
 //! the connection

@@ -29,7 +29,7 @@ pub enum PoolOutput<D> {
     Close {
         /// The WebSocket or the exchange.
         wire: WireId,
-        /// The status code of the close frame. [`engine::close_text`] returns the reason text for
+        /// The status code of the close frame. [`close_text`](crate::engine::close_text) returns the reason text for
         /// it.
         code: Option<u16>,
     },

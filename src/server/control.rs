@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<D: Default> Server<D> {
-    /// Verifies a request before it is handed in. See [`Pool::verify`].
+    /// Verifies a request before it is handed in. See [`Pool::verify`](crate::pool::Pool::verify).
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -42,7 +42,7 @@ impl<D: Default> Server<D> {
         self.outside.pool.verify(now, head)
     }
 
-    /// Verifies a request for a WebSocket. See [`Pool::verify_websocket`].
+    /// Verifies a request for a WebSocket. See [`Pool::verify_websocket`](crate::pool::Pool::verify_websocket).
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -126,7 +126,7 @@ impl<D: Default> Server<D> {
         self.follow();
     }
 
-    /// Closes one connection. See [`Pool::close_connection`].
+    /// Closes one connection. See [`Pool::close_connection`](crate::pool::Pool::close_connection).
     ///
     /// ```
     /// use socketio_proto::server::Server;
@@ -144,7 +144,7 @@ impl<D: Default> Server<D> {
         is_known
     }
 
-    /// Closes all connections at once. See [`Pool::shutdown`].
+    /// Closes all connections at once. See [`Pool::shutdown`](crate::pool::Pool::shutdown).
     ///
     /// ```
     /// # use socketio_proto::Timestamp;

@@ -130,7 +130,8 @@ fn a_pause_of_the_process_is_not_held_against_the_client() {
     }
 }
 
-/// Too many sessions are parked while the application decides: others are evicted first, even if they were parked later.
+/// Too many sessions are parked while the application decides: the others are evicted first, whether
+/// they were parked earlier or later.
 #[test]
 fn sessions_that_were_claimed_are_evicted_last() {
     for is_claimed_first in [true, false] {

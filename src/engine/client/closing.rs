@@ -8,7 +8,7 @@ use crate::{
 
 impl ClientConnection {
     /// Closes the connection as soon as everything queued was sent, or after
-    /// [`close_timeout`](ClientConfig::close_timeout). From now on nothing more is sent or
+    /// [`close_timeout`](crate::client::ClientConfig::close_timeout). From now on nothing more is sent or
     /// received. A handshake or an upgrade in progress is given up.
     ///
     /// ```

@@ -55,7 +55,7 @@ impl ClientConnection {
     }
 
     /// Returns whether WebSocket has worked, here or before: the value for the next
-    /// [`ClientStart`].
+    /// [`ClientStart`](super::ClientStart).
     ///
     /// ```
     /// # use std::sync::Arc;
