@@ -18,25 +18,24 @@ mod room;
 mod state;
 mod store;
 
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    path::PathBuf,
+    process::ExitCode,
+    sync::mpsc::{self, Receiver},
+};
 
 use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp, server::Server};
-use socketio_proto_tokio::{
-    Endpoint, Hosted, Listeners, PeerLimits, Route, Shutdown, Site, entropy, serve,
-    shutdown_on_signal, spawn,
-};
-use tokio::{sync::mpsc, task::JoinHandle};
+use socketio_proto_tokio::{Handle, Listeners, PeerLimits, entropy, serve, shutdown_signal, start};
 
 use self::{
     page::Page,
     room::Room,
-    state::State,
-    store::{Answer, Place, Store},
+    state::{State, Visitor},
+    store::{Job, Place, Store},
 };
 
 const MAX_PAYLOAD: usize = 100_000;
-/// Answers of the database that wait for the server.
-const ANSWERS: usize = 256;
 const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--state FILE]";
 
 #[tokio::main]
@@ -57,49 +56,54 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let page = Page::load();
     let place = Place::open(arguments.data)?;
-    let (answers, answered) = mpsc::channel(ANSWERS);
-    let (store, jobs) = Store::start(place.path(), answers)?;
-    let shutdown = shutdown_on_signal();
     let state = arguments.state.map(State::new);
-    let (endpoint, task) = start(Room::new(jobs, state), answered, shutdown.clone())?;
+    let (jobs, queue) = mpsc::channel();
+    let room = Room::new(jobs, state.as_ref().and_then(State::take));
+    let (service, handle) = start(server()?, room);
+    let store = start_store(&place, queue, handle.clone())?;
 
     let listeners = Listeners::bind(arguments.port)?;
     let port = listeners.port();
-    let route = Route {
-        path: "/socket.io",
-        endpoint,
-        max_payload: MAX_PAYLOAD,
-        cors: None,
-        delay: Duration::ZERO,
-    };
-    let site = Site {
-        routes: vec![route],
-        fallback: Box::new(move |request| page.answer(request)),
-        peer_limits: PeerLimits::default(),
-    };
     println!("listening {port}");
     println!(
         "open http://localhost:{port} in two tabs; messages are in {}",
         place.path().display()
     );
-    serve(listeners, site, vec![task], shutdown).await;
-    store.finish();
+    let site = service.at("/socket.io").or(page);
+    let serving = serve(listeners, site, PeerLimits::default(), handle.closing());
+    let serving = tokio::spawn(serving);
+    shutdown_signal().await;
+    handle.close_connections().await?;
+    // Sessions shall have in their log whatever is in the database, so its answers come first.
+    tokio::task::spawn_blocking(|| store.finish()).await?;
+    let sessions = handle.hand_over().await?;
+    if let Some(state) = state
+        && let Err(error) = state.save(&sessions)
+    {
+        eprintln!("clients will not recover from the restart: {error}");
+    }
+    serving.await?;
     Ok(())
 }
 
-/// Starts the server and the chat behind it.
-fn start(
-    room: Room,
-    answered: mpsc::Receiver<Answer>,
-    shutdown: Shutdown,
-) -> Result<(Endpoint, JoinHandle<()>), Box<dyn Error>> {
+fn server() -> Result<Server<Visitor>, Box<dyn Error>> {
     let mut recovery = RecoveryConfig::default();
     // For `examples/client`; the page's client does not notice.
     recovery.count_events = true;
     let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
     let mut server = Server::new(config, entropy)?;
     server.at(Timestamp::ZERO).add_namespace("/")?;
-    Ok(spawn(Hosted::new(server, room), answered, shutdown))
+    Ok(server)
+}
+
+fn start_store(
+    place: &Place,
+    jobs: Receiver<Job>,
+    handle: Handle<Room>,
+) -> rusqlite::Result<Store> {
+    Store::start(place.path(), jobs, move |answer| {
+        handle.blocking_with(|room, cx| room.handle_answer(cx, answer)).ok();
+    })
 }
 
 struct Arguments {

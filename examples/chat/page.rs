@@ -2,27 +2,36 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    convert::Infallible,
+    fs,
+    future::{Ready, ready},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Response, StatusCode,
+    Method, Request, Response, StatusCode,
+    body::Incoming,
     header::{self, HeaderValue},
-    http::request::Parts,
 };
-use socketio_proto_tokio::plain;
+use tower_service::Service;
 
 /// Where the official client's files are served.
 const CLIENT: &str = "/socket.io-client/";
 
 /// Files by the path that they are served under.
+#[derive(Clone)]
 pub struct Page {
-    files: BTreeMap<String, File>,
+    files: Arc<Files>,
 }
+
+#[derive(Default)]
+struct Files(BTreeMap<String, File>);
 
 struct File {
     content_type: HeaderValue,
@@ -32,24 +41,39 @@ struct File {
 impl Page {
     /// Takes what is compiled in, and reads the official client, which it installs if it can.
     pub fn load() -> Self {
-        let mut page = Self { files: BTreeMap::new() };
-        page.add("/", "index.html", include_bytes!("web/index.html").as_slice().into());
-        page.add("/app.js", "app.js", include_bytes!("web/app.js").as_slice().into());
-        page.add("/style.css", "style.css", include_bytes!("web/style.css").as_slice().into());
+        let mut files = Files::default();
+        files.add("/", "index.html", include_bytes!("web/index.html").as_slice().into());
+        files.add("/app.js", "app.js", include_bytes!("web/app.js").as_slice().into());
+        files.add("/style.css", "style.css", include_bytes!("web/style.css").as_slice().into());
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/chat/web");
-        if let Err(error) = page.load_client(&web) {
+        if let Err(error) = files.load_client(&web) {
             eprintln!("the page has no client to load: {error}");
             eprintln!("run `npm ci` in {} and start again", web.display());
         }
-        page
+        Self { files: Arc::new(files) }
+    }
+}
+
+impl Service<Request<Incoming>> for Page {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// Answers a request for a file.
-    pub fn answer(&self, request: &Parts) -> Response<Full<Bytes>> {
-        let Some(file) = self.files.get(request.uri.path()) else {
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        ready(Ok(self.files.answer(request.method(), request.uri().path())))
+    }
+}
+
+impl Files {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let Some(file) = self.0.get(path) else {
             return plain(StatusCode::NOT_FOUND, "Not found");
         };
-        if !matches!(request.method, Method::GET | Method::HEAD) {
+        if !matches!(*method, Method::GET | Method::HEAD) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
         }
         let mut response = Response::new(Full::new(file.content.clone()));
@@ -62,7 +86,7 @@ impl Page {
 
     fn add(&mut self, path: &str, name: &str, content: Bytes) {
         let content_type = HeaderValue::from_static(content_type(name));
-        self.files.insert(path.to_owned(), File { content_type, content });
+        self.0.insert(path.to_owned(), File { content_type, content });
     }
 
     fn load_client(&mut self, web: &Path) -> io::Result<()> {
@@ -82,6 +106,14 @@ impl Page {
         }
         Ok(())
     }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let value = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
 }
 
 /// Installs the pinned version of the official client.

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use socketio_proto::{
     SocketId, SocketKey,
-    hub::{AckToken, Audience, Once},
+    hub::{AckToken, Audience, Once, Snapshot},
     recovery::RecoveryOutcome,
     server::ServerEvent,
     socket::{self, Args, Json},
 };
-use socketio_proto_tokio::{App, Context};
+use socketio_proto_tokio::{App, Context, WeakHandle};
 
 use crate::{
-    state::{State, Visitor},
+    state::Visitor,
     store::{Answer, Draft, Job, Missed},
 };
 
@@ -35,8 +35,8 @@ pub struct Room {
     jobs: Option<Sender<Job>>,
     /// Messages handed to the database and not answered yet.
     waiting: usize,
-    /// Where sessions wait for the next process.
-    state: Option<State>,
+    /// The sessions of the last process.
+    sessions: Option<Snapshot<Visitor>>,
 }
 
 /// What the page says about itself when it connects. What is missing or wrong is taken as unsaid.
@@ -48,19 +48,17 @@ struct Auth {
 }
 
 impl Room {
-    pub fn new(jobs: Sender<Job>, state: Option<State>) -> Self {
-        Self { jobs: Some(jobs), waiting: 0, state }
+    pub fn new(jobs: Sender<Job>, sessions: Option<Snapshot<Visitor>>) -> Self {
+        Self { jobs: Some(jobs), waiting: 0, sessions }
     }
 }
 
 impl App for Room {
     type Data = Visitor;
-    type Message = Answer;
 
-    fn start(&mut self, cx: &mut Context<'_, Visitor>) {
-        let snapshot = self.state.as_ref().and_then(State::take);
-        if let Some(snapshot) = snapshot
-            && let Err(error) = cx.server.at(cx.now).restore(snapshot)
+    fn start(&mut self, cx: &mut Context<'_, Visitor>, _: WeakHandle<Self>) {
+        if let Some(snapshot) = self.sessions.take()
+            && let Err(error) = cx.at().restore(snapshot)
         {
             eprintln!("the sessions of the last process are lost: {error}");
         }
@@ -90,7 +88,14 @@ impl App for Room {
         }
     }
 
-    fn handle_message(&mut self, cx: &mut Context<'_, Visitor>, answer: Answer) {
+    fn handle_shutdown(&mut self, _: &mut Context<'_, Visitor>) {
+        self.jobs = None;
+    }
+}
+
+impl Room {
+    /// The database has done a job.
+    pub fn handle_answer(&mut self, cx: &mut Context<'_, Visitor>, answer: Answer) {
         match answer {
             Answer::Stored { message, token } => {
                 self.waiting = self.waiting.saturating_sub(1);
@@ -109,21 +114,6 @@ impl App for Room {
         }
     }
 
-    fn handle_shutdown(&mut self) {
-        self.jobs = None;
-    }
-
-    /// All jobs were answered, so sessions have in their log whatever is in the database.
-    fn finish(&mut self, cx: &mut Context<'_, Visitor>) {
-        if let Some(state) = &self.state
-            && let Err(error) = state.save(&cx.server.snapshot(cx.now))
-        {
-            eprintln!("clients will not recover from the restart: {error}");
-        }
-    }
-}
-
-impl Room {
     /// A new session: what its page has missed is in the database.
     fn welcome(&self, cx: &mut Context<'_, Visitor>, socket: SocketKey, auth: &Json) {
         let Auth { server_offset, name } = auth.parse().unwrap_or_default();

@@ -7,7 +7,7 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::mpsc::Receiver,
     thread::{self, JoinHandle},
 };
 
@@ -15,7 +15,6 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 use serde::Serialize;
 use socketio_proto::{SocketKey, hub::AckToken};
 use socketio_proto_tokio::entropy;
-use tokio::sync::mpsc::Sender;
 
 /// The most messages that a catch-up delivers, the newest.
 const CATCH_UP: u32 = 500;
@@ -106,18 +105,22 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in `path` and starts its thread, which ends with the last way to it.
-    pub fn start(path: &Path, answers: Sender<Answer>) -> Result<(Self, mpsc::Sender<Job>)> {
+    /// Opens the database in `path` and starts its thread, which ends with the last way to it. Each
+    /// answer is passed to `tell`.
+    pub fn start(
+        path: &Path,
+        jobs: Receiver<Job>,
+        tell: impl Fn(Answer) + Send + 'static,
+    ) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.execute_batch(SCHEMA)?;
-        let (jobs, queue) = mpsc::channel();
         let thread = thread::spawn(move || {
-            for job in queue {
+            for job in jobs {
                 // When nobody is left to hear it, what was taken on is stored all the same.
-                answers.blocking_send(run(&connection, job)).ok();
+                tell(run(&connection, job));
             }
         });
-        Ok((Self { thread }, jobs))
+        Ok(Self { thread })
     }
 
     /// Waits until everything is stored. To be called when all ways to the thread are gone.

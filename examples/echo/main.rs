@@ -1,16 +1,15 @@
 //! A whole Socket.IO server, which sends everything back: `cargo run --release --example echo`.
 //! The sockets, HTTP and the clock are in `socketio-proto-tokio`; this is what is left to write.
 
-use std::{convert::Infallible, error::Error};
+use std::error::Error;
 
 use socketio_proto::server::{Server, ServerEvent};
 use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
-use socketio_proto_tokio::{App, Context, entropy, run};
+use socketio_proto_tokio::{App, Context, Listeners, entropy, run};
 
 struct Echo;
 impl App for Echo {
     type Data = ();
-    type Message = Infallible;
 
     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
         match event {
@@ -29,10 +28,6 @@ impl App for Echo {
             _ => {}
         }
     }
-
-    fn handle_message(&mut self, _: &mut Context<'_, ()>, message: Infallible) {
-        match message {}
-    }
 }
 
 #[tokio::main]
@@ -41,5 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
     let mut server = Server::new(config, entropy)?;
     server.at(Timestamp::ZERO).add_namespace("/")?;
-    run(port, server, Echo).await
+    let listeners = Listeners::bind(port)?;
+    println!("listening {}", listeners.port());
+    run(listeners, server, Echo).await;
+    Ok(())
 }

@@ -3,17 +3,20 @@
 //! Each test is one attack; its doc line is a row of the table in `SECURITY.md`, see `tests/hostile`.
 
 use std::{
+    convert::Infallible,
+    future::{Ready, pending, ready},
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Response;
-use socketio_proto_tokio::{Listeners, PeerLimits, Site, serve};
-use tokio::sync::watch;
+use hyper::{Request, Response, body::Incoming};
+use socketio_proto_tokio::{Listeners, PeerLimits, serve};
+use tower_service::Service;
 use tungstenite::{Message, WebSocket};
 
 use crate::example::Example;
@@ -127,7 +130,7 @@ fn a_head_that_comes_byte_by_byte() {
     server.assert_unharmed();
 }
 
-/// A body that comes byte by byte, or not at all | driver: `PeerLimits::body` | dropped; the sockets are parked | `connections_closed.transport_error`
+/// A body that comes byte by byte, or not at all | driver: `SocketIoService::body_timeout` | dropped; the sockets are parked | `connections_closed.transport_error`
 #[test]
 fn a_body_that_comes_byte_by_byte() {
     let mut server = start(&[]);
@@ -232,15 +235,11 @@ fn more_tcp_connections_than_there_are_places() {
 #[test]
 fn a_response_that_is_not_read() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (_running, shutdown) = watch::channel(());
-    let peer_limits =
-        PeerLimits { connections: 1, write: Duration::from_millis(100), ..PeerLimits::default() };
-    let page = Bytes::from(vec![b'x'; 64 << 20]);
-    let fallback = Box::new(move |_: &_| Response::new(Full::new(page.clone())));
-    let site = Site { routes: Vec::new(), fallback, peer_limits };
+    let mut limits = PeerLimits::default();
+    (limits.connections, limits.write) = (1, Duration::from_millis(100));
     let listeners = runtime.block_on(async { Listeners::bind(0) }).unwrap();
     let port = listeners.port();
-    runtime.spawn(serve(listeners, site, Vec::new(), shutdown));
+    runtime.spawn(serve(listeners, LargePage, limits, pending()));
     let connect = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -256,4 +255,22 @@ fn a_response_that_is_not_read() {
     let mut head = [0; 12];
     connect().read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
+}
+
+/// A page that does not fit into the buffers of the system.
+#[derive(Clone)]
+struct LargePage;
+
+impl Service<Request<Incoming>> for LargePage {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        ready(Ok(Response::new(Full::from(vec![b'x'; 64 << 20]))))
+    }
 }

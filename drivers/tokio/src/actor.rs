@@ -3,34 +3,42 @@
 use std::{
     collections::BTreeMap,
     pin::{Pin, pin},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use hyper::http::request::Parts;
+use http::request::Parts;
 use socketio_proto::{Timestamp, WireId, engine::Response, server::ServerInput};
 use socketio_proto_websocket::write_message;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{JoinHandle, yield_now},
+    task::yield_now,
     time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
 };
 
 use crate::{
+    calls::{Call, Calls, Job},
     clock::Clock,
     endpoint::{Command, Endpoint},
     http::head,
     machine::{Machine, Outgoing},
     peer::{Peer, Written},
-    signal::{Shutdown, requested},
+    service::SocketIoService,
 };
 
 /// Commands that wait for the machine. When the inbox is full, connections wait, and each gets a
 /// place in turn. This bounds how many commands one flooding peer can queue ahead of others, and
 /// how many bodies and messages are in memory. A larger inbox would be neither faster nor fairer.
 const INBOX: usize = BATCH;
-/// Commands that are handled before their outputs are carried out. All their outputs for one
+/// Calls of the application's tasks that wait for the machine.
+const CALLS: usize = BATCH;
+/// Commands or calls that are handled before their outputs are carried out. All their outputs for one
 /// WebSocket are then written together.
 const BATCH: usize = 64;
 /// Bytes for one WebSocket that are written without waiting for more.
@@ -46,35 +54,36 @@ const QUIET: Duration = Duration::from_millis(10);
 /// The readers have this much time to catch up, so that a flood does not delay the timers for
 /// longer.
 const CATCH_UP: Duration = Duration::from_millis(100);
-/// How long connections may take to end, and after them the tasks of the application. Together it
-/// is less than the program waits for the task of the machine.
+/// How long connections may take to end.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
-const MESSAGES_END: Duration = Duration::from_secs(1);
 /// A timer this far away never fires in practice.
 const FAR: Duration = Duration::from_hours(24);
 
-/// Starts a machine in a task of its own. The task ends when the program has to end and all
-/// connections are gone.
+/// Starts a machine in a task of its own. Call this within a runtime.
 ///
-/// `messages` are handed to [`Machine::handle_message`]. Call this within a runtime.
-pub fn spawn<M: Machine>(
-    machine: M,
-    messages: mpsc::Receiver<M::Message>,
-    shutdown: Shutdown,
-) -> (Endpoint, JoinHandle<()>) {
+/// The task ends when [`Calls::end`] says so, or when every clone of the service and of the calls is
+/// dropped and all connections are gone.
+pub fn spawn<M: Machine>(machine: M) -> (SocketIoService, Calls<M>) {
     let (commands, inbox) = mpsc::channel(INBOX);
+    let (calls, called) = mpsc::channel(CALLS);
+    let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
+    let service = SocketIoService::new(
+        Endpoint { commands, tracker: tracker.clone() },
+        machine.max_payload(),
+    );
     let mut actor = Actor {
         machine,
         clock: Clock::start(),
         wires: BTreeMap::new(),
         stalled: FuturesUnordered::new(),
         output: BytesMut::new(),
-        is_ending: false,
+        tracker,
+        open: Some(closing.clone().drop_guard()),
+        ending: None,
     };
-    actor.machine.start(actor.clock.now());
     actor.flush(None);
-    let task = tokio::spawn(actor.run(inbox, messages, shutdown));
-    (Endpoint(commands), task)
+    tokio::spawn(actor.run(inbox, called));
+    (service, Calls::new(calls, closing))
 }
 
 enum Wire {
@@ -90,55 +99,68 @@ struct Actor<M: Machine> {
     stalled: FuturesUnordered<Pin<Box<dyn Future<Output = WireId> + Send>>>,
     /// Bytes to write to the WebSocket whose frames the machine is returning.
     output: BytesMut,
-    is_ending: bool,
+    tracker: TaskTracker,
+    /// Dropped when connections have to end, which others wait for.
+    open: Option<DropGuard>,
+    ending: Option<Ending<M>>,
+}
+
+/// All connections have to end.
+struct Ending<M> {
+    /// They are gone, or have had their time.
+    is_done: bool,
+    /// Who waits for that.
+    waiting: Vec<oneshot::Sender<()>>,
+    /// What is to be done then. If there is something, the machine ends with it.
+    last: Vec<Job<M>>,
 }
 
 impl<M: Machine> Actor<M> {
-    async fn run(
-        mut self,
-        mut inbox: mpsc::Receiver<Command>,
-        mut messages: mpsc::Receiver<M::Message>,
-        mut shutdown: Shutdown,
-    ) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, mut calls: mpsc::Receiver<Call<M>>) {
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut end = pin!(sleep_until(Instant::now() + FAR));
+        let tracker = self.tracker.clone();
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
+        let mut called = Vec::new();
+        let (mut has_connections, mut has_callers) = (true, true);
+        while (has_connections || has_callers) && !self.is_finished() {
             let mut is_busy = false;
             let due = self.due();
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
             }
+            let is_ending = self.ending.as_ref().is_some_and(|ending| !ending.is_done);
             tokio::select! {
-                count = inbox.recv_many(&mut batch, BATCH) => {
-                    if count == 0 {
-                        break;
-                    }
+                count = inbox.recv_many(&mut batch, BATCH), if has_connections => {
+                    has_connections = count > 0;
                     self.handle_commands(&mut batch);
                     is_busy = count == BATCH;
                 }
-                Some(message) = messages.recv() => {
-                    self.machine.handle_message(self.clock.now(), message);
+                count = calls.recv_many(&mut called, BATCH), if has_callers => {
+                    has_callers = count > 0;
+                    is_busy = count == BATCH;
+                    for call in called.drain(..) {
+                        self.handle_call(call);
+                    }
+                    if self.ending.is_some() && !is_ending {
+                        end.as_mut().reset(Instant::now() + CONNECTIONS_END);
+                    }
                 }
                 Some(wire) = self.stalled.next() => self.go_on(wire),
                 () = &mut timer => {
                     self.catch_up(due, &mut inbox, &mut batch).await;
                     self.handle_timer();
                 }
-                () = requested(&mut shutdown), if !self.is_ending => {
-                    self.is_ending = true;
-                    end.as_mut().reset(Instant::now() + CONNECTIONS_END);
-                    self.machine.shutdown(self.clock.now());
-                }
-                () = &mut end, if self.is_ending => break,
+                () = tracker.wait(), if is_ending => self.connections_ended(),
+                () = &mut end, if is_ending => self.connections_ended(),
             }
             self.flush(None);
             if is_busy {
-                // There is more input. Let the other connections have a turn first.
+                // There is more to do. Let the other tasks have a turn first.
                 yield_now().await;
             }
         }
-        self.finish(messages).await;
+        self.finish();
     }
 
     /// Gives the machine what has arrived before it gets a timeout. If the timer is late, the
@@ -162,14 +184,48 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    /// Handles the last messages of the application's tasks, which have been told to end.
-    async fn finish(mut self, mut messages: mpsc::Receiver<M::Message>) {
-        let end = Instant::now() + MESSAGES_END;
-        while let Ok(Some(message)) = timeout_at(end, messages.recv()).await {
-            self.machine.handle_message(self.clock.now(), message);
-            self.flush(None);
+    fn handle_call(&mut self, call: Call<M>) {
+        let now = self.clock.now();
+        match call {
+            Call::With(job) => {
+                job(&mut self.machine, now);
+                // Before the next one, so that it does not find a longer queue than it has to.
+                self.flush(None);
+            }
+            Call::CloseConnections(answer) => self.ending(now).waiting.push(answer),
+            Call::End(job) => self.ending(now).last.push(job),
         }
-        self.machine.finish(self.clock.now());
+        if let Some(ending) = self.ending.as_mut().filter(|ending| ending.is_done) {
+            ending.answer();
+        }
+    }
+
+    /// Makes all connections end, unless that has begun.
+    fn ending(&mut self, now: Timestamp) -> &mut Ending<M> {
+        self.ending.get_or_insert_with(|| {
+            self.open = None;
+            self.tracker.close();
+            self.machine.close_connections(now);
+            Ending { is_done: false, waiting: Vec::new(), last: Vec::new() }
+        })
+    }
+
+    fn connections_ended(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.is_done = true;
+            ending.answer();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.is_done && !ending.last.is_empty())
+    }
+
+    fn finish(mut self) {
+        let now = self.clock.now();
+        for job in self.ending.take().map(|ending| ending.last).unwrap_or_default() {
+            job(&mut self.machine, now);
+        }
     }
 
     fn due(&self) -> Instant {
@@ -200,7 +256,7 @@ impl<M: Machine> Actor<M> {
             command,
             Command::Request { .. } | Command::Verify { .. } | Command::WebSocket { .. }
         );
-        if self.is_ending && is_new {
+        if self.ending.is_some() && is_new {
             return;
         }
         match command {
@@ -238,17 +294,16 @@ impl<M: Machine> Actor<M> {
                 self.write(wire);
             }
             Command::Lost { wire, mut last } => {
-                if let Some(Wire::WebSocket(peer)) = self.wires.get_mut(&wire) {
-                    peer.write(&mut last);
+                if let Some(Wire::WebSocket(peer)) = self.lose(wire) {
+                    peer.close_with(&mut last);
                 }
-                self.lose(wire);
             }
         }
     }
 
     /// Carries out all outputs of the machine. The frames for one WebSocket come one after another,
     /// and are written together.
-    fn flush(&mut self, request: Option<&Parts>) {
+    fn flush(&mut self, request: Option<&Arc<Parts>>) {
         let now = self.clock.now();
         let mut current = None;
         loop {
@@ -291,7 +346,7 @@ impl<M: Machine> Actor<M> {
                 self.stalled.push(Box::pin(peer.wait(wire)));
                 self.machine.pause(wire);
             }
-            Written::Broken => self.lose(wire),
+            Written::Broken => drop(self.lose(wire)),
         }
     }
 
@@ -303,14 +358,23 @@ impl<M: Machine> Actor<M> {
         match peer.write_rest() {
             Written::Done => self.machine.resume(self.clock.now(), wire),
             Written::Stalled => self.stalled.push(Box::pin(peer.wait(wire))),
-            Written::Broken => self.lose(wire),
+            Written::Broken => drop(self.lose(wire)),
         }
     }
 
-    fn lose(&mut self, wire: WireId) {
-        if self.wires.remove(&wire).is_some() {
-            let now = self.clock.now();
-            self.machine.handle_input(now, ServerInput::WireClosed { wire });
+    /// Reports a wire as lost. Its task is not told of it, except by what is returned.
+    fn lose(&mut self, wire: WireId) -> Option<Wire> {
+        let lost = self.wires.remove(&wire)?;
+        let now = self.clock.now();
+        self.machine.handle_input(now, ServerInput::WireClosed { wire });
+        Some(lost)
+    }
+}
+
+impl<M> Ending<M> {
+    fn answer(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            waiting.send(()).ok();
         }
     }
 }

@@ -1,15 +1,12 @@
 //! The way from the tasks of connections to the actor.
 
-use std::{
-    error, fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use bytes::{Bytes, BytesMut};
-use hyper::http::request::Parts;
+use http::request::Parts;
 use socketio_proto::{
     WireId,
     engine::{Frame, RequestRefusal, Response, WebSocketRequest, WebSocketResponse},
@@ -18,25 +15,44 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use crate::peer::Peer;
+use crate::{body::Aborted, peer::Peer};
 
-/// A handle for sending commands to a machine.
+/// The service's end of the way to a machine.
 #[derive(Clone)]
-pub struct Endpoint(pub(crate) mpsc::Sender<Command>);
+pub(crate) struct Endpoint {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Counts what has to end before the machine does.
+    pub(crate) tracker: TaskTracker,
+}
 
 impl Endpoint {
-    pub(crate) async fn send(&self, command: Command) -> Result<(), Dropped> {
-        self.0.send(command).await.map_err(|_| Dropped)
+    /// A connection's end of the way. The machine waits for it when it ends.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection { commands: self.commands.clone(), _tracked: self.tracker.token() }
+    }
+}
+
+/// A connection's end of the way to a machine.
+pub(crate) struct Connection {
+    commands: mpsc::Sender<Command>,
+    _tracked: TaskTrackerToken,
+}
+
+impl Connection {
+    /// Waits for a place in the inbox. Fails if the machine has ended.
+    pub(crate) async fn send(&self, command: Command) -> Result<(), Aborted> {
+        self.commands.send(command).await.map_err(|_| Aborted)
     }
 
     /// Reports a wire as lost, from code that cannot wait.
     pub(crate) fn report_lost(&self, wire: WireId) {
         if let Err(TrySendError::Full(command)) =
-            self.0.try_send(Command::Lost { wire, last: BytesMut::new() })
+            self.commands.try_send(Command::Lost { wire, last: BytesMut::new() })
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let commands = self.0.clone();
+            let commands = self.commands.clone();
             // One such task per lost wire, until the machine has caught up.
             runtime.spawn(async move { commands.send(command).await.ok() });
         }
@@ -46,7 +62,7 @@ impl Endpoint {
 /// The commands of connections to the machine.
 pub(crate) enum Command {
     /// A plain HTTP request.
-    Request { wire: WireId, parts: Box<Parts>, answer: oneshot::Sender<Response> },
+    Request { wire: WireId, parts: Arc<Parts>, answer: oneshot::Sender<Response> },
     /// The body of a POST.
     Body { wire: WireId, body: Bytes },
     /// A WebSocket handshake to verify.
@@ -68,18 +84,6 @@ pub(crate) enum Command {
     /// A peer is gone. Before that, a WebSocket gets our part of the closing handshake.
     Lost { wire: WireId, last: BytesMut },
 }
-
-/// There is no response: the connection has to be dropped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Dropped;
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the exchange was dropped")
-    }
-}
-
-impl error::Error for Dropped {}
 
 /// Names an exchange or a WebSocket.
 pub(crate) fn next_wire() -> WireId {

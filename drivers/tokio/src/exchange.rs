@@ -1,40 +1,47 @@
 //! One plain HTTP request and its response.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
-use hyper::{Method, Request, Response, body::Incoming};
 use socketio_proto::WireId;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    endpoint::{Command, Dropped, Endpoint, next_wire},
-    http::{Body, to_http},
+    body::{Aborted, Body},
+    endpoint::{Command, Connection, next_wire},
+    http::to_http,
 };
+
+/// Limits for the body of a POST.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyLimits {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
 
 /// Gives a request to the machine and waits for the response. A POST is announced before its body
 /// is read, so that overlapping and aborted ones are recognised.
-pub(crate) async fn answer(
-    endpoint: &Endpoint,
-    request: Request<Incoming>,
-    max_payload: usize,
-    body_timeout: Duration,
-) -> Result<Response<Body>, Dropped> {
+pub(crate) async fn answer<B: http_body::Body>(
+    connection: Connection,
+    request: Request<B>,
+    limits: BodyLimits,
+) -> Result<Response<Body>, Aborted> {
     let (parts, body) = request.into_parts();
     let has_body = parts.method == Method::POST;
     let wire = next_wire();
     let (answer, mut answered) = oneshot::channel();
-    let parts = Box::new(parts);
-    endpoint.send(Command::Request { wire, parts, answer }).await?;
-    let guard = Guard { wire, endpoint, is_answered: false };
+    let parts = Arc::new(parts);
+    connection.send(Command::Request { wire, parts, answer }).await?;
+    let guard = Guard { wire, connection: &connection, is_answered: false };
     let mut response = None;
     if has_body {
         tokio::select! {
             early = &mut answered => response = Some(early),
-            body = read(body, max_payload, body_timeout) => {
+            body = read(body, limits) => {
                 let body = body?;
-                endpoint.send(Command::Body { wire, body }).await?;
+                connection.send(Command::Body { wire, body }).await?;
             }
         }
     }
@@ -43,36 +50,42 @@ pub(crate) async fn answer(
         None => answered.await,
     };
     guard.disarm();
-    Ok(to_http(response.map_err(|_| Dropped)?))
+    Ok(to_http(response.map_err(|_| Aborted)?))
 }
 
 /// Reads a body within the time limit. It stops one byte beyond the size limit, which is enough for
 /// the refusal.
-async fn read(mut body: Incoming, limit: usize, timeout: Duration) -> Result<Bytes, Dropped> {
+async fn read<B: http_body::Body>(body: B, limits: BodyLimits) -> Result<Bytes, Aborted> {
+    let mut body = pin!(body);
     let mut read = BytesMut::new();
     let all = async {
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Dropped)?.into_data() else {
+            let Ok(mut data) = frame.map_err(|_| Aborted)?.into_data() else {
                 continue;
             };
-            let room = limit.saturating_add(1).saturating_sub(read.len());
-            read.extend_from_slice(data.get(..room).unwrap_or(&data));
-            if data.len() >= room {
+            // A frame may be in several pieces.
+            while data.has_remaining() && read.len() <= limits.bytes {
+                let room = limits.bytes.saturating_add(1).saturating_sub(read.len());
+                let taken = data.chunk().len().min(room);
+                read.extend_from_slice(data.chunk().get(..taken).unwrap_or_default());
+                data.advance(taken);
+            }
+            if read.len() > limits.bytes {
                 break;
             }
         }
         Ok(())
     };
-    match tokio::time::timeout(timeout, all).await {
+    match timeout(limits.time, all).await {
         Ok(Ok(())) => Ok(read.freeze()),
-        Ok(Err(Dropped)) | Err(_) => Err(Dropped),
+        Ok(Err(Aborted)) | Err(_) => Err(Aborted),
     }
 }
 
 /// Reports an exchange as lost if its future is dropped, which hyper does when the client goes.
 struct Guard<'a> {
     wire: WireId,
-    endpoint: &'a Endpoint,
+    connection: &'a Connection,
     is_answered: bool,
 }
 
@@ -85,7 +98,7 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.endpoint.report_lost(self.wire);
+            self.connection.report_lost(self.wire);
         }
     }
 }

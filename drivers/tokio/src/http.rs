@@ -1,20 +1,17 @@
 //! HTTP requests and responses in the terms of the protocol.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Method, Response, StatusCode,
-    header::{HeaderName, HeaderValue, ORIGIN},
-    http::request::Parts,
+use http::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN},
+    request::Parts,
 };
-use socketio_proto::engine::{self, RequestHead};
+use socketio_proto::engine::{self, Fields, RequestHead};
 
-/// The body of an answer.
-pub type Body = Full<Bytes>;
+use crate::body::Body;
 
 /// What the protocol looks at of a request, and whether that asks for a WebSocket.
 pub(crate) fn head(parts: &Parts, upgrade: bool) -> RequestHead<'_> {
-    let content_type = parts.headers.get(hyper::header::CONTENT_TYPE);
+    let content_type = parts.headers.get(CONTENT_TYPE);
     RequestHead {
         method: method(&parts.method),
         query: parts.uri.query().unwrap_or_default(),
@@ -34,7 +31,7 @@ pub(crate) fn method(method: &Method) -> engine::Method {
 
 pub(crate) fn to_http(response: engine::Response) -> Response<Body> {
     let engine::Response { status, headers, body } = response;
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Body::new(body));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
@@ -43,4 +40,13 @@ pub(crate) fn to_http(response: engine::Response) -> Response<Body> {
         response.headers_mut().append(name, value);
     }
     response
+}
+
+/// Adds header fields, which replace those of the same name.
+pub(crate) fn add_fields(headers: &mut HeaderMap, fields: Fields) {
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
 }

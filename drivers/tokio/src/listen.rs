@@ -1,39 +1,94 @@
-//! Listening sockets, and accepted connections.
+//! Listening sockets.
 
 use std::{
+    future::{Ready, ready},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
 };
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::{
-    peer_limits::LimitedStream,
-    signal::{Shutdown, requested},
-    site::Site,
-};
+/// Where connections come from: TCP, Unix sockets, TLS.
+///
+/// It is implemented for the listeners of tokio. A listener with TLS:
+///
+/// ```
+/// use std::io;
+///
+/// use socketio_proto_tokio::Listener;
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
+///
+/// struct Tls {
+///     listener: TcpListener,
+///     acceptor: TlsAcceptor,
+/// }
+///
+/// impl Listener for Tls {
+///     type Stream = TlsStream<TcpStream>;
+///     type Opening = Accept<TcpStream>;
+///
+///     async fn accept(&mut self) -> io::Result<Accept<TcpStream>> {
+///         let (stream, _) = self.listener.accept().await?;
+///         stream.set_nodelay(true)?;
+///         Ok(self.acceptor.accept(stream))
+///     }
+/// }
+/// ```
+pub trait Listener: Send + 'static {
+    /// A connection.
+    type Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static;
+    /// Opens a connection that was accepted, for example by the handshake of TLS. Other connections
+    /// do not wait for it.
+    type Opening: Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
-/// The largest head of a request.
-const HEAD_BYTES: usize = 64 << 10;
-/// How long connections may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Accepts the next connection. The future may be dropped at any time.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the system, after which it is tried again.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+    type Opening = Ready<io::Result<TcpStream>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        Ok(opened(Self::accept(self).await?.0))
+    }
+}
+
+#[cfg(unix)]
+impl Listener for tokio::net::UnixListener {
+    type Stream = tokio::net::UnixStream;
+    type Opening = Ready<io::Result<Self::Stream>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
+        Ok(ready(Ok(Self::accept(self).await?.0)))
+    }
+}
+
 /// How often a port that is free for IPv4 may turn out to be taken for IPv6.
 const PORT_TRIES: u32 = 16;
 
 /// Connections that wait to be accepted: all clients come at once when a network is back.
 const BACKLOG: u32 = 4096;
 
-/// The loopback addresses, for IPv4 and, where the machine has it, IPv6.
+/// The loopback addresses, for IPv4 and, where the machine has it, IPv6. A browser may try either of
+/// them for `localhost`.
+///
+/// ```
+/// use socketio_proto_tokio::Listeners;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listeners = Listeners::bind(0)?;
+/// println!("listening {}", listeners.port());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
 pub struct Listeners {
     v4: TcpListener,
     v6: Option<TcpListener>,
@@ -79,17 +134,28 @@ impl Listeners {
             return Ok(Self { v4, v6, port: actual });
         }
     }
+}
 
-    async fn accept(&self) -> io::Result<TcpStream> {
+impl Listener for Listeners {
+    type Stream = TcpStream;
+    type Opening = Ready<io::Result<TcpStream>>;
+
+    async fn accept(&mut self) -> io::Result<Self::Opening> {
         let Some(v6) = &self.v6 else {
-            return Ok(self.v4.accept().await?.0);
+            return Ok(opened(self.v4.accept().await?.0));
         };
         let (stream, _) = tokio::select! {
             accepted = self.v4.accept() => accepted?,
             accepted = v6.accept() => accepted?,
         };
-        Ok(stream)
+        Ok(opened(stream))
     }
+}
+
+fn opened(stream: TcpStream) -> Ready<io::Result<TcpStream>> {
+    // Without it, small messages wait for the acknowledgement of others.
+    stream.set_nodelay(true).ok();
+    ready(Ok(stream))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -100,75 +166,4 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Accepts connections and serves them until the program has to end. Then it waits until the
-/// connections and the `tasks` of the machines have ended, for five seconds at most.
-pub async fn serve(
-    listeners: Listeners,
-    site: Site,
-    mut tasks: Vec<JoinHandle<()>>,
-    shutdown: Shutdown,
-) {
-    accept(listeners, site, shutdown).await;
-    let all = async {
-        for task in &mut tasks {
-            task.await.ok();
-        }
-    };
-    if timeout(END_TIMEOUT, all).await.is_err() {
-        for task in tasks.into_iter().filter(|task| !task.is_finished()) {
-            task.abort();
-            task.await.ok();
-        }
-    }
-}
-
-async fn accept(listeners: Listeners, site: Site, mut shutdown: Shutdown) {
-    let site = Arc::new(site);
-    let places = Arc::new(Semaphore::new(site.peer_limits.connections.min(Semaphore::MAX_PERMITS)));
-    loop {
-        let accepted = tokio::select! {
-            accepted = async {
-                // Surplus connections wait in the operating system, where they cost nothing.
-                let permit = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-                Ok::<_, io::Error>((listeners.accept().await?, permit))
-            } => accepted,
-            () = requested(&mut shutdown) => return,
-        };
-        match accepted {
-            Ok((stream, permit)) => {
-                stream.set_nodelay(true).ok();
-                let stream = LimitedStream::new(stream, permit, site.peer_limits.write);
-                tokio::spawn(serve_connection(stream, site.clone(), shutdown.clone()));
-            }
-            // Out of file descriptors, most likely: some will be free again.
-            Err(error) => {
-                eprintln!("cannot accept a connection: {error}");
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
-                    () = requested(&mut shutdown) => return,
-                }
-            }
-        }
-    }
-}
-
-async fn serve_connection(stream: LimitedStream, site: Arc<Site>, mut shutdown: Shutdown) {
-    let service = service_fn(|request| site.answer(request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(site.peer_limits.head)
-        .max_header_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    // Errors of a connection concern only its peer.
-    tokio::select! {
-        result = &mut connection => result.ok(),
-        () = requested(&mut shutdown) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await.ok()
-        }
-    };
 }

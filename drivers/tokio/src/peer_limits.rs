@@ -10,49 +10,55 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 
-/// Limits for peers. A peer that takes longer is dropped.
-#[derive(Clone, Copy)]
+/// Limits for the peers of [`serve`](crate::serve()). A peer that takes longer is dropped.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use socketio_proto_tokio::PeerLimits;
+///
+/// let mut limits = PeerLimits::default();
+/// limits.connections = 10_000;
+/// limits.head = Duration::from_secs(10);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerLimits {
-    /// TCP connections at a time. Further ones wait to be accepted.
+    /// Connections at a time. Further ones wait to be accepted. Default: 100,000.
     pub connections: usize,
     /// Time for the head of a request, and between two requests. Without it, a client could hold a
-    /// connection by sending one byte from time to time (slow loris).
+    /// connection by sending one byte from time to time (slow loris). The handshake of TLS has the
+    /// same time. Default: 30 s.
     pub head: Duration,
-    /// Time for the body of a POST.
-    pub body: Duration,
     /// Time without progress while a response is written to a client that does not read it.
+    /// Default: 30 s.
     pub write: Duration,
 }
 
 impl Default for PeerLimits {
     fn default() -> Self {
         let time = Duration::from_secs(30);
-        Self { connections: 100_000, head: time, body: time, write: time }
+        Self { connections: 100_000, head: time, write: time }
     }
 }
 
 /// A stream whose writes fail when the peer has not read for too long. It counts as a connection
 /// until it is dropped.
-pub(crate) struct LimitedStream {
-    pub(crate) stream: TcpStream,
-    pub(crate) permit: OwnedSemaphorePermit,
+pub(crate) struct LimitedStream<S> {
+    pub(crate) stream: S,
+    pub(crate) place: OwnedSemaphorePermit,
     write_timeout: Duration,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl LimitedStream {
-    pub(crate) fn new(
-        stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-        write_timeout: Duration,
-    ) -> Self {
-        Self { stream, permit, write_timeout, timer: None }
+impl<S> LimitedStream<S> {
+    pub(crate) fn new(stream: S, place: OwnedSemaphorePermit, write_timeout: Duration) -> Self {
+        Self { stream, place, write_timeout, timer: None }
     }
 
     fn wait<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -67,7 +73,7 @@ impl LimitedStream {
     }
 }
 
-impl AsyncRead for LimitedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,7 +83,7 @@ impl AsyncRead for LimitedStream {
     }
 }
 
-impl AsyncWrite for LimitedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

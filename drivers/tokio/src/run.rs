@@ -1,43 +1,56 @@
-//! One application on one port: all that most programs need.
+//! One application and nothing else: all that many programs need.
 
-use std::{error::Error, time::Duration};
-
-use hyper::StatusCode;
 use socketio_proto::server::Server;
-use tokio::sync::mpsc;
 
 use crate::{
-    actor::spawn,
-    endpoint::Endpoint,
-    hosted::{App, Hosted},
-    listen::{Listeners, serve},
-    peer_limits::PeerLimits,
-    signal::{Shutdown, shutdown_on_signal},
-    site::{Route, Site, plain},
+    app::App, handle::start, listen::Listener, peer_limits::PeerLimits, serve::serve,
+    signal::shutdown_signal,
 };
 
-/// Serves an application at `/socket.io` on the loopback addresses, until Ctrl-C or SIGTERM. Prints
-/// `listening` and the port.
+/// Serves an application at `/socket.io` until Ctrl-C or SIGTERM, and then shuts it down.
 ///
-/// # Errors
+/// ```no_run
+/// use socketio_proto::server::{Server, ServerEvent};
+/// use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
+/// use socketio_proto_tokio::{App, Context, entropy, run};
+/// use tokio::net::TcpListener;
 ///
-/// If the port cannot be listened on.
-pub async fn run<A: App>(port: u16, server: Server<A::Data>, app: A) -> Result<(), Box<dyn Error>> {
-    let max_payload = server.config().payload_limit();
-    let shutdown: Shutdown = shutdown_on_signal();
-    // The application has no tasks that could send it messages.
-    let (_, messages) = mpsc::channel(1);
-    let machine = Hosted::new(server, app);
-    let (endpoint, task): (Endpoint, _) = spawn(machine, messages, shutdown.clone());
-    let path = "/socket.io";
-    let route = Route { path, endpoint, max_payload, cors: None, delay: Duration::ZERO };
-    let site = Site {
-        routes: vec![route],
-        fallback: Box::new(|_| plain(StatusCode::NOT_FOUND, "Not found")),
-        peer_limits: PeerLimits::default(),
+/// struct Echo;
+///
+/// impl App for Echo {
+///     type Data = ();
+///
+///     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
+///         match event {
+///             ServerEvent::ConnectRequested { request, .. } => {
+///                 cx.at().accept(request);
+///             }
+///             ServerEvent::Received { event, ack: Some(token), .. } => {
+///                 cx.at().ack(token, &event.args());
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ServerConfig::new().recovery(RecoveryConfig::new());
+/// let mut server = Server::new(config, entropy)?;
+/// server.at(Timestamp::ZERO).add_namespace("/")?;
+/// run(TcpListener::bind("127.0.0.1:3000").await?, server, Echo).await;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn run<A: App>(listener: impl Listener, server: Server<A::Data>, app: A) {
+    let (service, handle) = start(server, app);
+    let site = service.at("/socket.io");
+    let serving = serve(listener, site, PeerLimits::default(), handle.closing());
+    let ending = async {
+        tokio::select! {
+            () = shutdown_signal() => drop(handle.shutdown().await),
+            () = handle.ended() => {}
+        }
     };
-    let listeners = Listeners::bind(port)?;
-    println!("listening {}", listeners.port());
-    serve(listeners, site, vec![task], shutdown).await;
-    Ok(())
+    tokio::join!(serving, ending);
 }

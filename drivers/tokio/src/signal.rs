@@ -1,28 +1,8 @@
 //! The request of the operator to end the program.
 
-use tokio::sync::watch;
-
-/// Becomes true once, when the program has to end. All parts of the driver wait for it.
-pub type Shutdown = watch::Receiver<()>;
-
-/// Ends the program on Ctrl-C or SIGTERM.
-pub fn shutdown_on_signal() -> Shutdown {
-    let (sender, shutdown) = watch::channel(());
-    tokio::spawn(async move {
-        signalled().await;
-        // Every receiver learns of it by finding the channel closed.
-        drop(sender);
-    });
-    shutdown
-}
-
-/// Waits for the request.
-pub(crate) async fn requested(shutdown: &mut Shutdown) {
-    while shutdown.changed().await.is_ok() {}
-}
-
+/// Waits for Ctrl-C or, on Unix, SIGTERM. For the end of [`serve`](crate::serve()).
 #[cfg(unix)]
-async fn signalled() {
+pub async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
 
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
@@ -35,7 +15,8 @@ async fn signalled() {
     }
 }
 
+/// Waits for Ctrl-C. For the end of [`serve`](crate::serve()).
 #[cfg(not(unix))]
-async fn signalled() {
+pub async fn shutdown_signal() {
     tokio::signal::ctrl_c().await.ok();
 }

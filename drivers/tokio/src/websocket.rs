@@ -4,41 +4,32 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     io, mem,
-    pin::Pin,
     sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
 
-use bytes::{Buf as _, BytesMut};
-use http_body_util::Full;
-use hyper::{
+use bytes::BytesMut;
+use http::{
     Request, Response, StatusCode, Version,
-    body::Incoming,
     header::{self, HeaderValue},
-    http::request::Parts,
-    upgrade::OnUpgrade,
+    request::Parts,
 };
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use socketio_proto::{
     WireId,
     engine::{WebSocketRequest, WebSocketResponse},
 };
 use socketio_proto_websocket::{Buffers, Received, WebSocket};
-use tokio::{
-    io::{AsyncRead as _, ReadBuf},
-    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
-    sync::oneshot,
-    task::yield_now,
-    time::timeout,
-};
+use tokio::{io::ReadBuf, sync::oneshot, task::yield_now, time::timeout};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    endpoint::{Command, Dropped, Endpoint, next_wire},
-    http::{Body, method, to_http},
-    peer::{Farewell, Peer},
-    peer_limits::LimitedStream,
+    body::{Aborted, Body},
+    endpoint::{Command, Connection, next_wire},
+    http::{method, to_http},
+    peer::Peer,
+    stream::{Opened, Opener, Reader},
 };
 
 /// How long a peer may take to complete the close.
@@ -55,32 +46,33 @@ thread_local! {
 }
 
 /// The header fields of a request that asks for a WebSocket; `None` for any other request.
-pub(crate) fn asked_for(request: &Request<Incoming>) -> Option<WebSocketRequest> {
+pub(crate) fn asked_for<B>(request: &Request<B>) -> Option<WebSocketRequest> {
     let is_http11 = request.version() >= Version::HTTP_11;
     let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     WebSocketRequest::read(method(request.method()), is_http11, fields)
 }
 
 /// Answers a WebSocket handshake, after the machine has decided about it.
-pub(crate) async fn answer(
-    endpoint: Endpoint,
-    mut request: Request<Incoming>,
+pub(crate) async fn answer<B>(
+    connection: Connection,
+    mut request: Request<B>,
     asked: WebSocketRequest,
     max_payload: usize,
-) -> Result<Response<Body>, Dropped> {
+) -> Result<Response<Body>, Aborted> {
     let on_upgrade = hyper::upgrade::on(&mut request);
+    let opener = request.extensions_mut().remove::<Opener>();
     let parts = Arc::new(request.into_parts().0);
     let (answer, verified) = oneshot::channel();
     let verify = Command::Verify { parts: parts.clone(), request: asked, answer };
-    endpoint.send(verify).await?;
-    let switching = match verified.await.map_err(|_| Dropped)? {
+    connection.send(verify).await?;
+    let switching = match verified.await.map_err(|_| Aborted)? {
         Ok(switching) => switching,
         Err(refusal) => return Ok(to_http(refusal.response(true))),
     };
     tokio::spawn(async move {
-        if let Some((stream, input)) = upgraded(on_upgrade).await {
+        if let Some(opened) = upgraded(on_upgrade, opener).await {
             // Apart, so that the task of an idle WebSocket is no larger than what it needs.
-            tokio::spawn(run(stream, input, parts, endpoint, max_payload));
+            tokio::spawn(run(opened, parts, connection, max_payload));
         }
     });
 
@@ -89,7 +81,7 @@ pub(crate) async fn answer(
 
 /// The answer that completes a handshake.
 fn switching_protocols(switching: &WebSocketResponse) -> Response<Body> {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -101,82 +93,76 @@ fn switching_protocols(switching: &WebSocketResponse) -> Response<Body> {
     response
 }
 
-/// The stream after the handshake, with what was read from it already.
-async fn upgraded(on_upgrade: OnUpgrade) -> Option<(LimitedStream, BytesMut)> {
+/// The stream after the handshake.
+async fn upgraded(on_upgrade: OnUpgrade, opener: Option<Opener>) -> Option<Opened> {
     let upgraded = on_upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<LimitedStream>>().ok()?;
-    Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
+    match opener {
+        Some(opener) => opener(upgraded),
+        None => Some(Opened::new(upgraded)),
+    }
 }
 
-async fn run(
-    stream: LimitedStream,
-    input: BytesMut,
-    parts: Arc<Parts>,
-    endpoint: Endpoint,
-    max_payload: usize,
-) {
-    // No timeout here: if the peer does not read, the machine holds frames back.
-    let LimitedStream { stream, permit: _counted, .. } = stream;
-    let (mut reader, writer) = stream.into_split();
+async fn run(opened: Opened, parts: Arc<Parts>, connection: Connection, max_payload: usize) {
+    let Opened { mut reader, writer, input, place: _counted } = opened;
     let wire = next_wire();
-    let (peer, closed) = Peer::new(writer);
-    if endpoint.send(Command::WebSocket { wire, parts, peer }).await.is_err() {
+    let (peer, mut ended) = Peer::new(writer);
+    // No timeout here: if the peer does not read, the machine holds frames back.
+    if connection.send(Command::WebSocket { wire, parts, peer }).await.is_err() {
         return;
     }
-    let end = tokio::select! {
-        last = receive(&mut reader, input, wire, &endpoint, max_payload) => End::Theirs { last },
-        farewell = closed => match farewell {
-            Ok(farewell) => End::Ours(farewell),
-            Err(_) => End::Theirs { last: BytesMut::new() },
-        },
-    };
-    match end {
-        End::Ours(farewell) => timeout(LINGER, finish(&mut reader, farewell)).await.ok(),
-        End::Theirs { last } => {
-            endpoint.send(Command::Lost { wire, last }).await.ok();
-            timeout(LINGER, drain(&mut reader)).await.ok()
+    let ours = tokio::select! {
+        last = receive(&mut reader, input, wire, &connection, max_payload) => {
+            // The peer closed or failed, which may want an answer.
+            connection.send(Command::Lost { wire, last }).await.ok();
+            None
         }
+        writer = &mut ended => Some(writer),
     };
-}
-
-/// The side that ends a WebSocket.
-enum End {
-    /// The machine.
-    Ours(Farewell),
-    /// The peer closed or failed, which may want an answer.
-    Theirs { last: BytesMut },
+    let end = async {
+        let writer = match ours {
+            Some(writer) => writer,
+            None => ended.await,
+        };
+        // An error means that there is nothing more to be said.
+        if let Ok(writer) = writer {
+            writer.finish().await.ok();
+        }
+        drain(&mut reader).await;
+    };
+    timeout(LINGER, end).await.ok();
 }
 
 /// Gives messages to the machine until the peer closes or fails. A busy machine slows the peer
 /// down. Returns the bytes to answer with.
 async fn receive(
-    reader: &mut OwnedReadHalf,
+    reader: &mut Reader,
     input: BytesMut,
     wire: WireId,
-    endpoint: &Endpoint,
+    connection: &Connection,
     max_payload: usize,
 ) -> BytesMut {
     let mut websocket = WebSocket::new(max_payload);
     let mut buffers = Buffers { input, output: BytesMut::new() };
     loop {
-        let received = websocket.receive(&mut buffers);
-        let is_sent = match received {
-            Received::Message(frame) => endpoint.send(Command::Frame { wire, frame }).await.is_ok(),
-            Received::Control => endpoint.send(Command::ControlFrame { wire }).await.is_ok(),
-            Received::CloseFrame => endpoint.send(Command::CloseFrame { wire }).await.is_ok(),
-            Received::Closed => false,
+        let command = match websocket.receive(&mut buffers) {
+            Received::Message(frame) => Command::Frame { wire, frame },
+            Received::Control => Command::ControlFrame { wire },
+            Received::CloseFrame => Command::CloseFrame { wire },
+            Received::Closed => return buffers.output,
             Received::Nothing if !buffers.output.is_empty() => {
-                let bytes = mem::take(&mut buffers.output);
-                endpoint.send(Command::Reply { wire, bytes }).await.is_ok()
+                Command::Reply { wire, bytes: mem::take(&mut buffers.output) }
             }
             Received::Nothing => {
                 // An idle WebSocket keeps no memory for reading.
                 buffers.input = BytesMut::new();
                 buffers.input = read(reader).await.unwrap_or_default();
-                !buffers.input.is_empty()
+                if buffers.input.is_empty() {
+                    return buffers.output;
+                }
+                continue;
             }
         };
-        if !is_sent {
+        if connection.send(command).await.is_err() {
             return buffers.output;
         }
     }
@@ -184,12 +170,11 @@ async fn receive(
 
 /// Reads the available bytes; none at the end of the stream. A peer that sends much waits for the
 /// others after each chunk.
-async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
+async fn read(reader: &mut Reader) -> io::Result<BytesMut> {
     let read = poll_fn(|cx| {
         CHUNK_OF_THREAD.with_borrow_mut(|chunk| {
             let mut chunk = ReadBuf::new(chunk);
-            // Unlike `try_read`, it knows that a short read has taken everything.
-            ready!(Pin::new(&mut *reader).poll_read(cx, &mut chunk))?;
+            ready!(reader.poll_read(cx, &mut chunk))?;
             Poll::Ready(io::Result::Ok(BytesMut::from(chunk.filled())))
         })
     })
@@ -200,28 +185,9 @@ async fn read(reader: &mut OwnedReadHalf) -> io::Result<BytesMut> {
     Ok(read)
 }
 
-/// Sends the last bytes, and then reads until the peer has finished.
-async fn finish(reader: &mut OwnedReadHalf, farewell: Farewell) {
-    let Farewell { writer, mut rest } = farewell;
-    while !rest.is_empty() {
-        match writer.try_write(&rest) {
-            Ok(len) => rest.advance(len),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if writer.writable().await.is_err() {
-                    return;
-                }
-            }
-            Err(_) => return,
-        }
-    }
-    // That is the end of what we send.
-    drop::<Arc<OwnedWriteHalf>>(writer);
-    drain(reader).await;
-}
-
 /// Reads to the end, within limits. Dropping a stream with unread bytes would reset the connection,
 /// and the peer might not see how it was closed.
-async fn drain(reader: &mut OwnedReadHalf) {
+async fn drain(reader: &mut Reader) {
     let mut heard = 0;
     while heard <= LINGER_BYTES {
         match read(reader).await {

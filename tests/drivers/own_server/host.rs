@@ -14,12 +14,10 @@ use socketio_proto::{
     server::{Server, ServerEvent},
     socket::{self, Args, Binary},
 };
-use socketio_proto_tokio::{
-    App, Context, Hosted, Listeners, PeerLimits, Route, Site, entropy, plain, serve, spawn,
-};
+use socketio_proto_tokio::{App, Context, Listeners, PeerLimits, entropy, serve, start};
 use tokio::{
     runtime::Runtime,
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
 };
 
 use super::peer::in_time;
@@ -171,28 +169,17 @@ async fn run(
     for namespace in ["/", "/custom", "/no"] {
         server.at(Timestamp::ZERO).add_namespace(namespace).expect("a name");
     }
-    let (messages, told) = mpsc::channel(64);
+    let app = Handlers { counts, stored: BTreeSet::new(), questions: BTreeMap::new() };
+    let (service, handle) = start(server, app);
     tokio::spawn(async move {
         while let Some(command) = commands.recv().await {
-            messages.send(command).await.ok();
+            handle.with(|_, cx| handle_command(cx, command)).await.ok();
         }
     });
-    // It runs until it is killed.
-    let (_running, shutdown) = watch::channel(());
-    let app = Handlers { counts, stored: BTreeSet::new(), questions: BTreeMap::new() };
-    let (endpoint, task) = spawn(Hosted::new(server, app), told, shutdown.clone());
     let listeners = Listeners::bind(port).expect("a port");
-    let route = Route {
-        path: "/socket.io",
-        endpoint,
-        max_payload: MAX_PAYLOAD,
-        cors: None,
-        delay: Duration::ZERO,
-    };
-    let fallback = Box::new(|_: &_| plain(hyper::StatusCode::NOT_FOUND, "Not found"));
     started.send(listeners.port()).expect("somebody waits");
-    let site = Site { routes: vec![route], fallback, peer_limits: PeerLimits::default() };
-    serve(listeners, site, vec![task], shutdown).await;
+    // It runs until it is killed.
+    serve(listeners, service.at("/socket.io"), PeerLimits::default(), std::future::pending()).await;
 }
 
 struct Handlers {
@@ -204,7 +191,6 @@ struct Handlers {
 
 impl App for Handlers {
     type Data = ();
-    type Message = Command;
 
     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
         match event {
@@ -228,27 +214,6 @@ impl App for Handlers {
             ServerEvent::Acked { ack, args, .. } => self.tell(cx, ack, Some(&args)),
             ServerEvent::AckFailed { ack, .. } => self.tell(cx, ack, None),
             _ => {}
-        }
-    }
-
-    fn handle_message(&mut self, cx: &mut Context<'_, ()>, command: Command) {
-        let all = Audience::all();
-        match command {
-            Command::Emit(number) => {
-                let event = event_of("number", &(number,));
-                cx.server.at(cx.now).broadcast("/", &all, &event).expect("the namespace");
-            }
-            Command::Disconnect => {
-                let disconnected = cx.server.at(cx.now).disconnect_sockets("/", &all, true);
-                disconnected.expect("the namespace");
-            }
-            Command::Lose => cx.server.shutdown(cx.now),
-            Command::Count(answer) => {
-                let sockets =
-                    cx.server.at(cx.now).fetch_sockets("/", &all).expect("the namespace").len();
-                let connections = cx.server.stats().connections;
-                answer.send((sockets as u64, connections as u64)).ok();
-            }
         }
     }
 }
@@ -311,6 +276,27 @@ impl Handlers {
             },
         };
         emit(cx, socket, &heard);
+    }
+}
+
+fn handle_command(cx: &mut Context<'_, ()>, command: Command) {
+    let all = Audience::all();
+    match command {
+        Command::Emit(number) => {
+            let event = event_of("number", &(number,));
+            cx.server.at(cx.now).broadcast("/", &all, &event).expect("the namespace");
+        }
+        Command::Disconnect => {
+            let disconnected = cx.server.at(cx.now).disconnect_sockets("/", &all, true);
+            disconnected.expect("the namespace");
+        }
+        Command::Lose => cx.server.shutdown(cx.now),
+        Command::Count(answer) => {
+            let sockets =
+                cx.server.at(cx.now).fetch_sockets("/", &all).expect("the namespace").len();
+            let connections = cx.server.stats().connections;
+            answer.send((sockets as u64, connections as u64)).ok();
+        }
     }
 }
 

@@ -1,0 +1,183 @@
+//! A [`Server`] together with the application that handles its events.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use http::request::Parts;
+use socketio_proto::{
+    AckId, ConnectionId, Timestamp, WireId,
+    engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
+    hub::At,
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
+};
+
+use crate::{
+    acks::Waiting,
+    handle::WeakHandle,
+    machine::{Machine, Outgoing},
+};
+
+/// An application: its handlers. Tasks of its own reach it by a [`Handle`](crate::Handle).
+///
+/// Handlers run one after another, in the task of the server. So they must not block or wait: spawn a
+/// task for what takes long, with a handle.
+pub trait App: Send + Sized + 'static {
+    /// The application's data of a socket. It is kept across recoveries.
+    type Data: Default + Send + 'static;
+
+    /// Called once, before anything else. Restore a snapshot here, and keep the handle if handlers
+    /// spawn tasks that need one.
+    fn start(&mut self, _cx: &mut Context<'_, Self::Data>, _handle: WeakHandle<Self>) {}
+
+    /// A connection was opened, by this request. It is handled before the event
+    /// [`ConnectionOpened`](ServerEvent::ConnectionOpened).
+    fn handle_handshake(&mut self, _connection: ConnectionId, _request: &Arc<Parts>) {}
+
+    /// Something happened. The acknowledgements that a handle waits for do not come here.
+    ///
+    /// A panic ends the server.
+    fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: ServerEvent<Self::Data>);
+
+    /// The server has to end: its connections are closed. Tell the application's own tasks.
+    fn handle_shutdown(&mut self, _cx: &mut Context<'_, Self::Data>) {}
+}
+
+/// The context of a handler.
+pub struct Context<'a, D> {
+    /// The server, with its verbs.
+    pub server: &'a mut Server<D>,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+impl<D: Default> Context<'_, D> {
+    /// Returns the verbs of the server, at the current time.
+    ///
+    /// ```
+    /// use socketio_proto::SocketKey;
+    /// use socketio_proto_tokio::Context;
+    ///
+    /// fn greet(cx: &mut Context<'_, ()>, socket: SocketKey) {
+    ///     cx.at().socket(socket).emit("hello", &("world",)).ok();
+    /// }
+    /// ```
+    pub fn at(&mut self) -> At<'_, D> {
+        self.server.at(self.now)
+    }
+}
+
+impl<D> fmt::Debug for Context<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// A server and its application as one machine.
+pub(crate) struct Hosted<A: App> {
+    server: Server<A::Data>,
+    app: A,
+    /// Who waits for an acknowledgement. Each one completes, so that there are no more than
+    /// [`Limits::pending_acks`](socketio_proto::Limits::pending_acks) of a namespace.
+    acks: BTreeMap<AckId, Waiting>,
+}
+
+impl<A: App> Hosted<A> {
+    pub(crate) fn new(server: Server<A::Data>, app: A) -> Self {
+        Self { server, app, acks: BTreeMap::new() }
+    }
+
+    /// Tells the application that it begins.
+    pub(crate) fn start(&mut self, now: Timestamp, handle: WeakHandle<A>) {
+        let mut cx = Context { server: &mut self.server, now };
+        self.app.start(&mut cx, handle);
+    }
+
+    /// Calls the application.
+    pub(crate) fn with<R>(
+        &mut self,
+        now: Timestamp,
+        call: impl FnOnce(&mut A, &mut Context<'_, A::Data>) -> R,
+    ) -> R {
+        call(&mut self.app, &mut Context { server: &mut self.server, now })
+    }
+
+    /// Has somebody wait for an acknowledgement.
+    pub(crate) fn expect(&mut self, ack: AckId, waiting: Waiting) {
+        self.acks.insert(ack, waiting);
+    }
+
+    /// Gives an acknowledgement to whoever waits for it. Returns all other events.
+    fn settle(&mut self, event: ServerEvent<A::Data>) -> Option<ServerEvent<A::Data>> {
+        let (ServerEvent::Acked { ack, .. }
+        | ServerEvent::AckFailed { ack, .. }
+        | ServerEvent::BroadcastAcked { ack, .. }) = event
+        else {
+            return Some(event);
+        };
+        match self.acks.remove(&ack) {
+            Some(waiting) => {
+                waiting.settle(event);
+                None
+            }
+            None => Some(event),
+        }
+    }
+}
+
+impl<A: App> Machine for Hosted<A> {
+    fn max_payload(&self) -> usize {
+        self.server.config().payload_limit()
+    }
+
+    fn verify_websocket(
+        &mut self,
+        now: Timestamp,
+        head: &RequestHead<'_>,
+        request: &WebSocketRequest,
+    ) -> Result<WebSocketResponse, RequestRefusal> {
+        self.server.verify_websocket(now, head, request)
+    }
+
+    fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
+        self.server.handle_input(now, input);
+    }
+
+    fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Arc<Parts>>) -> Option<Outgoing> {
+        loop {
+            return Some(match self.server.poll_output()? {
+                ServerOutput::Event(event) => {
+                    if let ServerEvent::ConnectionOpened { connection, .. } = event
+                        && let Some(request) = request
+                    {
+                        self.app.handle_handshake(connection, request);
+                    }
+                    if let Some(event) = self.settle(event) {
+                        let mut cx = Context { server: &mut self.server, now };
+                        self.app.handle_event(&mut cx, event);
+                    }
+                    continue;
+                }
+                ServerOutput::Respond { wire, response } => Outgoing::Respond { wire, response },
+                ServerOutput::Send { wire, frame } => Outgoing::Send { wire, frame },
+                ServerOutput::Close { wire, code } => Outgoing::Close { wire, code },
+                _ => unreachable!("an output that this driver does not know"),
+            });
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.server.deadline()
+    }
+
+    fn pause(&mut self, wire: WireId) {
+        self.server.pause(wire);
+    }
+
+    fn resume(&mut self, now: Timestamp, wire: WireId) {
+        self.server.resume(now, wire);
+    }
+
+    fn close_connections(&mut self, now: Timestamp) {
+        self.server.shutdown(now);
+        self.app.handle_shutdown(&mut Context { server: &mut self.server, now });
+    }
+}

@@ -1,0 +1,184 @@
+//! Calls for the sockets of a namespace, or of some of its rooms.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+use socketio_proto::{
+    SocketKey,
+    hub::{Audience, EmitError, Reach},
+    socket::Event,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    acks::{BroadcastAnswers, Waiting},
+    app::App,
+    error::HandleError,
+    handle::Handle,
+};
+
+/// The sockets of a namespace, or of some of its rooms. Created by [`Handle::to`],
+/// [`Handle::all`], [`Handle::of`] and [`Handle::except`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use socketio_proto_tokio::{App, Handle, HandleError};
+///
+/// async fn cheat_sheet(handle: Handle<impl App>) -> Result<(), HandleError> {
+///     handle.all().emit("hello", &(1, "2")).await?;
+///     handle.to("room1").to("room2").except("room3").emit("hello", &()).await?;
+///     handle.of("/admin").emit("hello", &()).await?;
+///     handle.all().volatile().emit("position", &(4, 2)).await?;
+///     let answers = handle.to("room1").emit_with_ack("hello", &(), Duration::from_secs(5)).await?;
+///     println!("{} have answered, {} have not", answers.responses.len(), answers.missing);
+///     handle.to("room1").join("room2").await?;
+///     handle.of("/admin").disconnect(true).await?;
+///     Ok(())
+/// }
+/// ```
+#[must_use = "it does nothing by itself"]
+pub struct To<'a, A: App> {
+    handle: &'a Handle<A>,
+    namespace: String,
+    audience: Audience,
+}
+
+impl<'a, A: App> To<'a, A> {
+    pub(crate) fn new(handle: &'a Handle<A>, namespace: String) -> Self {
+        Self { handle, namespace, audience: Audience::all() }
+    }
+
+    /// Adds the sockets of a room. A socket in several of the rooms counts once.
+    pub fn to(mut self, room: impl Into<String>) -> Self {
+        self.audience = self.audience.to(room);
+        self
+    }
+
+    /// Leaves out the sockets of a room, even if they are in a target room.
+    pub fn except(mut self, room: impl Into<String>) -> Self {
+        self.audience = self.audience.except(room);
+        self
+    }
+
+    /// Leaves out one socket.
+    pub fn except_socket(mut self, socket: SocketKey) -> Self {
+        self.audience = self.audience.except_socket(socket);
+        self
+    }
+
+    /// Makes the event volatile: a client that cannot receive it immediately does not get it, and
+    /// it is not replayed.
+    pub fn volatile(mut self) -> Self {
+        self.audience = self.audience.volatile();
+        self
+    }
+
+    /// Stays on this server, if there are several.
+    pub fn local(mut self) -> Self {
+        self.audience = self.audience.local();
+        self
+    }
+
+    /// Emits an event: a name and a tuple of arguments, or `()` for none. Returns how many sockets
+    /// it has reached.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace, or if the
+    /// event cannot be sent.
+    pub async fn emit<T: Serialize + ?Sized>(
+        self,
+        name: &str,
+        args: &T,
+    ) -> Result<Reach, HandleError> {
+        let event = Event::new(name, args).map_err(EmitError::from)?;
+        let Self { handle, namespace, audience } = self;
+        let reach = handle.with(move |_, cx| cx.at().broadcast(&namespace, &audience, &event));
+        Ok(reach.await??)
+    }
+
+    /// Emits an event, and waits for the acknowledgements for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace, if the event
+    /// cannot be sent, or if too many acknowledgements are pending.
+    pub async fn emit_with_ack<T: Serialize + ?Sized>(
+        self,
+        name: &str,
+        args: &T,
+        timeout: Duration,
+    ) -> Result<BroadcastAnswers, HandleError> {
+        let event = Event::new(name, args).map_err(EmitError::from)?;
+        let Self { handle, namespace, audience } = self;
+        let (answer, answered) = oneshot::channel();
+        let asked = handle.0.with(move |hosted, now| {
+            let ack = hosted.with(now, |_, cx| {
+                cx.at().broadcast_with_ack(&namespace, &audience, &event, timeout)
+            })?;
+            hosted.expect(ack, Waiting::All(answer));
+            Ok::<_, EmitError>(())
+        });
+        asked.await??;
+        answered.await.map_err(|_| HandleError::Closed)
+    }
+
+    /// Joins the sockets to a room, parked sockets included. Returns how many joined.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace.
+    pub async fn join(self, room: impl Into<String>) -> Result<usize, HandleError> {
+        let Self { handle, namespace, audience } = self;
+        let room = room.into();
+        let joined = handle.with(move |_, cx| cx.at().sockets_join(&namespace, &audience, &room));
+        Ok(joined.await??)
+    }
+
+    /// Removes the sockets from a room, parked sockets included. Returns how many left.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace.
+    pub async fn leave(self, room: impl Into<String>) -> Result<usize, HandleError> {
+        let Self { handle, namespace, audience } = self;
+        let room = room.into();
+        let left = handle.with(move |_, cx| cx.at().sockets_leave(&namespace, &audience, &room));
+        Ok(left.await??)
+    }
+
+    /// Disconnects the sockets permanently, parked sockets included, and their connections as well
+    /// if `close_connections` is true. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace.
+    pub async fn disconnect(self, close_connections: bool) -> Result<usize, HandleError> {
+        let Self { handle, namespace, audience } = self;
+        let ended = handle.with(move |_, cx| {
+            cx.at().disconnect_sockets(&namespace, &audience, close_connections)
+        });
+        Ok(ended.await??)
+    }
+
+    /// Returns the connected sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace.
+    pub async fn fetch_sockets(self) -> Result<Vec<SocketKey>, HandleError> {
+        let Self { handle, namespace, audience } = self;
+        let sockets = handle.with(move |_, cx| cx.at().fetch_sockets(&namespace, &audience));
+        Ok(sockets.await??)
+    }
+}
+
+impl<A: App> fmt::Debug for To<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("To")
+            .field("namespace", &self.namespace)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,240 @@
+//! The server from other tasks.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use socketio_proto::{
+    ServerConfig, SocketKey, Timestamp,
+    hub::{AckFailure, EmitError},
+    server::{Server, ServerEvent},
+};
+use socketio_proto_tokio::{
+    App, Context, Handle, HandleError, PeerLimits, SocketIoService, WeakHandle, entropy, serve,
+    start,
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Echo, Ws, echo, in_time, request, server};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+async fn listen(service: SocketIoService) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let site = service.at("/socket.io");
+    tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
+    port
+}
+
+async fn connect(port: u16) -> Ws<TcpStream> {
+    Ws::connect(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), "").await.0
+}
+
+async fn only_socket(handle: &Handle<Echo>) -> SocketKey {
+    let sockets = handle.all().fetch_sockets().await.unwrap();
+    assert_eq!(sockets.len(), 1);
+    sockets[0]
+}
+
+#[tokio::test]
+async fn events_and_rooms() {
+    let (service, handle) = echo();
+    let port = listen(service).await;
+    let mut first = connect(port).await;
+    let socket = only_socket(&handle).await;
+    assert_eq!(handle.socket(socket).join("lobby").await, Ok(true));
+    assert_eq!(handle.socket(socket).join("lobby").await, Ok(false));
+    let mut second = connect(port).await;
+
+    assert_eq!(handle.all().emit("news", &(1,)).await.unwrap().sockets, 2);
+    assert_eq!(handle.to("lobby").emit("news", &(2,)).await.unwrap().sockets, 1);
+    assert_eq!(handle.except("lobby").emit("news", &(3,)).await.unwrap().sockets, 1);
+    handle.socket(socket).emit("news", &(4,)).await.unwrap();
+    for number in [1, 2, 4] {
+        assert_eq!(first.event().await[1], number);
+    }
+    for number in [1, 3] {
+        assert_eq!(second.event().await[1], number);
+    }
+
+    assert_eq!(
+        handle
+            .socket(socket)
+            .update_data(|data| {
+                *data = 7;
+                *data
+            })
+            .await,
+        Ok(Some(7))
+    );
+    assert_eq!(handle.socket(socket).leave("lobby").await, Ok(true));
+    assert_eq!(handle.to("lobby").emit("news", &()).await.unwrap().sockets, 0);
+    assert_eq!(handle.all().join("everyone").await, Ok(2));
+    assert_eq!(handle.to("everyone").except_socket(socket).leave("everyone").await, Ok(1));
+    assert_eq!(handle.to("everyone").fetch_sockets().await, Ok(vec![socket]));
+    assert_eq!(handle.stats().await.unwrap().sockets, 2);
+
+    let unknown = handle.of("/none").emit("news", &()).await;
+    assert_eq!(unknown, Err(HandleError::Emit(EmitError::UnknownNamespace)));
+    assert_eq!(handle.to("everyone").disconnect(true).await, Ok(1));
+    first.until_closed().await;
+    let gone = handle.socket(socket).emit("news", &()).await;
+    assert_eq!(gone, Err(HandleError::Emit(EmitError::NotConnected)));
+    assert_eq!(handle.socket(socket).disconnect(false).await, Ok(false));
+    second.close().await;
+}
+
+#[tokio::test]
+async fn acknowledgements() {
+    let (service, handle) = echo();
+    let port = listen(service).await;
+    let mut client = connect(port).await;
+    let socket = only_socket(&handle).await;
+    let asked = handle.socket(socket).emit_with_ack("ready?", &(1,), TIMEOUT);
+    let answers = async {
+        assert_eq!(client.packet().await, "420[\"ready?\",1]");
+        client.send("430[\"yes\",2]").await;
+    };
+    let (answer, ()) = tokio::join!(asked, answers);
+    assert_eq!(answer.unwrap().json(), "[\"yes\",2]");
+
+    let late = handle.socket(socket).emit_with_ack("ready?", &(), Duration::from_millis(50));
+    assert_eq!(late.await.unwrap_err(), HandleError::Ack(AckFailure::Timeout));
+    assert!(client.packet().await.ends_with("[\"ready?\"]"));
+
+    let mut silent = connect(port).await;
+    let asked = handle.all().emit_with_ack("all?", &(), Duration::from_millis(300));
+    let answers = async {
+        let id =
+            client.packet().await.trim_start_matches("42").split('[').next().unwrap().to_owned();
+        client.send(&format!("43{id}[\"here\"]")).await;
+    };
+    let (answered, ()) = tokio::join!(asked, answers);
+    let answered = answered.unwrap();
+    assert_eq!((answered.missing, answered.timed_out), (1, true));
+    let [(key, args)] = &answered.responses[..] else { panic!("{answered:?}") };
+    assert_eq!((*key, args.json()), (socket, "[\"here\"]"));
+    assert!(silent.packet().await.contains("all?"));
+
+    // Whoever asks may go before the answer comes.
+    let asked = handle.socket(socket).emit_with_ack("ready?", &(), TIMEOUT);
+    asked.now_or_never();
+    assert!(client.packet().await.contains("ready?"));
+    let lost = handle.socket(socket).emit_with_ack("ready?", &(), TIMEOUT);
+    let (lost, ()) = tokio::join!(lost, client.close());
+    assert_eq!(lost.unwrap_err(), HandleError::Ack(AckFailure::Disconnected));
+}
+
+#[tokio::test]
+async fn a_panic_is_the_callers_own() {
+    let (service, handle) = echo();
+    let port = listen(service).await;
+    let mut client = connect(port).await;
+    let call = handle.with(|_, _| panic!("on purpose"));
+    let panic = AssertUnwindSafe(call).catch_unwind().await.unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
+    client.send("425[\"echo\",true]").await;
+    assert_eq!(client.packet().await, "435[true]");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_application_ends_the_server() {
+    let (service, handle) = echo();
+    let port = listen(service).await;
+    let mut client = connect(port).await;
+    client.send("42[\"panic\"]").await;
+    in_time(handle.closing()).await;
+    in_time(handle.ended()).await;
+    assert_eq!(handle.all().emit("news", &()).await, Err(HandleError::Closed));
+    client.until_closed().await;
+    let get = "GET /socket.io/?EIO=4&transport=polling";
+    let refused = request(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), get, "").await;
+    assert_eq!(refused, "", "dropped without an answer");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn too_many_calls_are_refused() {
+    let (_service, handle) = echo();
+    // The server does not get a turn before this waits.
+    let mut taken = 0;
+    while handle.try_with(|_, cx| drop(cx.at().all().emit("tick", &()))).is_ok() {
+        taken += 1;
+    }
+    assert!((1..1_000).contains(&taken), "{taken}");
+    assert_eq!(handle.try_with(|_, _| ()), Err(HandleError::Full));
+    assert_eq!(in_time(handle.with(|_, _| 1)).await, Ok(1), "it waits for a place");
+    assert_eq!(handle.try_with(|_, _| ()), Ok(()));
+}
+
+#[tokio::test]
+async fn from_a_thread() {
+    let (_service, handle) = echo();
+    let thread =
+        std::thread::spawn(move || handle.blocking_with(|_, cx| cx.server.stats().sockets));
+    assert_eq!(tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap(), Ok(0));
+}
+
+#[tokio::test]
+async fn sessions_are_handed_over() {
+    let (service, handle) = echo();
+    let port = listen(service).await;
+    let (mut client, session) =
+        Ws::connect(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), "").await;
+    handle.all().emit("news", &(1,)).await.unwrap();
+    let packet = client.packet().await;
+    let offset = packet.rsplit('"').nth(1).unwrap();
+    let closing = tokio::spawn(handle.closing());
+    assert!(!closing.is_finished());
+
+    let (closed, ()) = tokio::join!(in_time(handle.close_connections()), client.until_closed());
+    closed.unwrap();
+    in_time(closing).await.unwrap();
+    // Nobody connects any more, but tasks have something left to say.
+    let get = "GET /socket.io/?EIO=4&transport=polling";
+    let refused = request(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), get, "").await;
+    assert_eq!(refused, "", "dropped without an answer");
+    handle.all().emit("news", &(2,)).await.unwrap();
+    let snapshot = in_time(handle.hand_over()).await.unwrap();
+    in_time(handle.ended()).await;
+    assert_eq!(handle.all().emit("news", &()).await, Err(HandleError::Closed));
+    assert_eq!(handle.try_with(|_, _| ()), Err(HandleError::Closed));
+    assert_eq!(handle.shutdown().await, Err(HandleError::Closed));
+
+    let mut next = server();
+    next.at(Timestamp::ZERO).restore(snapshot).unwrap();
+    let (service, _handle) = start(next, Echo);
+    let port = listen(service).await;
+    let auth = serde_json::json!({ "pid": session["pid"], "offset": offset }).to_string();
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (mut client, recovered) = Ws::connect(stream, &auth).await;
+    assert_eq!(recovered["sid"], session["sid"], "the same session");
+    assert_eq!(client.event().await[1], 2, "and what it has missed");
+}
+
+#[tokio::test]
+async fn it_ends_when_nobody_can_reach_it() {
+    struct Watched {
+        handle: Option<WeakHandle<Self>>,
+        _held: Arc<()>,
+    }
+
+    impl App for Watched {
+        type Data = ();
+
+        fn start(&mut self, _: &mut Context<'_, ()>, handle: WeakHandle<Self>) {
+            self.handle = Some(handle);
+        }
+
+        fn handle_event(&mut self, _: &mut Context<'_, ()>, _: ServerEvent<()>) {}
+    }
+
+    let held = Arc::new(());
+    let server = Server::new(ServerConfig::new(), entropy).unwrap();
+    let (service, handle) = start(server, Watched { handle: None, _held: held.clone() });
+    let is_reachable = handle.with(|app, _| app.handle.as_ref().unwrap().upgrade().is_some()).await;
+    assert_eq!(is_reachable, Ok(true), "the application keeps a handle");
+    let closing = handle.closing();
+    drop((service, handle));
+    in_time(closing).await;
+    assert_eq!(Arc::strong_count(&held), 1, "and nevertheless is gone");
+}
