@@ -78,6 +78,8 @@ fn end_lookup(world: &mut World, request: ConnectRequest, otherwise: RecoveryRef
 fn assert_over(world: &mut World, request: ConnectRequest) {
     assert_eq!(world.server.stats().connects_waiting, 0);
     assert!(!end_lookup(world, request, RecoveryRefusal::Unknown), "an answer that comes too late");
+    let earliest = world.now.saturating_add(TIMEOUT);
+    assert!(world.server.deadline().is_none_or(|due| due > earliest), "a timer is left");
     let before = world.events.len();
     world.advance(TIMEOUT * 2);
     assert_eq!(world.events.len(), before, "the lookup goes on");
