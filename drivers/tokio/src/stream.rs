@@ -45,23 +45,27 @@ impl Opened {
     pub(crate) fn new(upgraded: Upgraded) -> Self {
         let opened = upgraded
             .downcast::<TokioIo<TcpStream>>()
-            .map(|parts| Self::tcp(parts.io.into_inner(), parts.read_buf, None));
+            .map(|parts| Self::foreign(parts.io.into_inner(), parts.read_buf));
         #[cfg(feature = "axum")]
         let opened = opened.or_else(|upgraded| {
             use hyper_util::server::conn::auto::upgrade::downcast;
 
             let parts = downcast::<TokioIo<TcpStream>>(upgraded)?;
-            Ok(Self::tcp(parts.io.into_inner(), parts.read_buf, None))
+            Ok(Self::foreign(parts.io.into_inner(), parts.read_buf))
         });
         let any =
             |upgraded: Upgraded| Self::any(Box::new(TokioIo::new(upgraded)), Bytes::new(), None);
         opened.unwrap_or_else(any)
     }
 
-    pub(crate) fn tcp(stream: TcpStream, read: Bytes, place: Option<OwnedSemaphorePermit>) -> Self {
-        // Whoever has accepted it may not have thought of it. Without it, small messages wait for the
-        // acknowledgement of others.
+    /// A stream that somebody else has accepted.
+    fn foreign(stream: TcpStream, read: Bytes) -> Self {
+        // Without it, small messages wait for the acknowledgement of others.
         stream.set_nodelay(true).ok();
+        Self::tcp(stream, read, None)
+    }
+
+    pub(crate) fn tcp(stream: TcpStream, read: Bytes, place: Option<OwnedSemaphorePermit>) -> Self {
         let (reader, writer) = stream.into_split();
         let writer = Writer::Tcp { stream: Arc::new(writer), rest: BytesMut::new() };
         let reader = Reader::Tcp(reader);
