@@ -159,7 +159,7 @@ pub enum Outcome {
         /// What to answer with if the server asks for an acknowledgement.
         ack: Option<AckToken>,
         /// Whether it comes from the receive buffer of the official client, where events of earlier
-        /// connections and sessions may still be (H24).
+        /// connections and sessions may still be: see [H24](socketio_proto::protocol).
         is_buffered: bool,
     },
     /// The client has taken a DISCONNECT that had crossed its own for the answer to its next

@@ -102,6 +102,17 @@ fn a_new_session_owes_nothing_of_the_one_before() {
 }
 
 #[test]
+fn an_answer_to_connect_may_be_repeated() {
+    let mut promise = connected();
+    promise.connected(CLIENT, &NamespaceName::ROOT, "a", true).unwrap();
+    let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", false).unwrap_err();
+    assert!(told.contains("recovered: false"), "{told}");
+    // Without recovery it has no private id.
+    promise.decided("a", RecoveryOutcome::New);
+    promise.connected(CLIENT, &NamespaceName::ROOT, "a", false).unwrap();
+}
+
+#[test]
 fn a_session_that_goes_on_is_not_unknown() {
     let mut promise = connected();
     promise.note(Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() });
