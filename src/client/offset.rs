@@ -1,15 +1,14 @@
 //! Offsets: which trailing strings of events are positions in the log of a server, and their order.
 
-use crate::socket;
+use crate::{recovery::Offset, socket};
 
 /// A position in the log of a server. The client only repeats it to the server. It reads it to tell
 /// an offset from a string of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
-    /// `<number>-<number>`: this crate, and the Redis Streams adapter.
-    Pair(u64, u64),
-    /// 24 hexadecimal digits: the adapter for `MongoDB`. They are not in the order of the log.
-    ObjectId,
+    /// Two numbers, which this crate and the Redis Streams adapter write, or 24 hexadecimal digits,
+    /// which the adapter for `MongoDB` writes. The latter are not in the order of the log.
+    Offset(Offset),
     /// Milliseconds in base 64, and `.<count>` within one: the in-memory adapter.
     Time(u64, u64),
 }
@@ -25,13 +24,8 @@ impl Position {
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some((first, second)) = text.split_once('-')
-            && let (Some(first), Some(second)) = (decimal(first), decimal(second))
-        {
-            return Some(Self::Pair(first, second));
-        }
-        if text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Some(Self::ObjectId);
+        if let Ok(offset) = text.parse() {
+            return Some(Self::Offset(offset));
         }
         let (time, count) = match text.split_once('.') {
             Some((time, count)) => (base64(time)?, base64(count)?),
@@ -45,21 +39,17 @@ impl Position {
     /// event repeats the position of the event before it (H04).
     pub(super) fn follows(self, earlier: Self) -> bool {
         match (earlier, self) {
-            (Self::Pair(a, b), Self::Pair(c, d)) | (Self::Time(a, b), Self::Time(c, d)) => {
-                (a, b) <= (c, d)
+            (Self::Offset(earlier), Self::Offset(offset)) => {
+                match (earlier.numbers(), offset.numbers()) {
+                    (Some(earlier), Some(numbers)) => earlier <= numbers,
+                    (None, None) => true,
+                    _ => false,
+                }
             }
-            (Self::ObjectId, Self::ObjectId) => true,
-            (Self::Pair(..) | Self::ObjectId | Self::Time(..), _) => false,
+            (Self::Time(a, b), Self::Time(c, d)) => (a, b) <= (c, d),
+            (Self::Offset(_) | Self::Time(..), _) => false,
         }
     }
-}
-
-fn decimal(digits: &str) -> Option<u64> {
-    let is_canonical = digits.len() == 1 || !digits.starts_with('0');
-    if !is_canonical || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok()
 }
 
 /// Reads the number format of the in-memory adapter.
@@ -91,9 +81,9 @@ mod tests {
 
     #[test]
     fn the_offsets_of_all_adapters_are_read() {
-        assert_eq!(Position::parse("7-42"), Some(Position::Pair(7, 42)));
-        assert_eq!(Position::parse("1735689600000-0"), Some(Position::Pair(1_735_689_600_000, 0)));
-        assert_eq!(Position::parse("6774d5c0a1b2c3d4e5f60718"), Some(Position::ObjectId));
+        for text in ["7-42", "1735689600000-0", "6774d5c0a1b2c3d4e5f60718"] {
+            assert_eq!(Position::parse(text), Some(Position::Offset(text.parse().unwrap())));
+        }
         // `yeast()` of 2024-06-01, and the second one within the same millisecond.
         let first = Position::parse("OyxQ0n0").unwrap();
         let second = Position::parse("OyxQ0n0.0").unwrap();
@@ -110,8 +100,12 @@ mod tests {
 
     #[test]
     fn offsets_of_another_form_or_before_the_last_one_do_not_follow() {
-        let pair = Position::Pair(7, 42);
-        assert!(pair.follows(pair) && Position::Pair(7, 43).follows(pair));
-        assert!(!Position::Pair(7, 41).follows(pair) && !Position::ObjectId.follows(pair));
+        let position = |text| Position::parse(text).unwrap();
+        let (pair, id) = (position("7-42"), position("6774d5c0a1b2c3d4e5f60718"));
+        assert!(pair.follows(pair) && position("7-43").follows(pair));
+        assert!(!position("7-41").follows(pair) && !position("6-50").follows(pair));
+        assert!(id.follows(id) && position("000000000000000000000000").follows(id), "H33");
+        assert!(!id.follows(pair) && !pair.follows(id));
+        assert!(!position("OyxQ0n0").follows(pair) && !pair.follows(position("OyxQ0n0")));
     }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// | 24 lowercase hexadecimal digits | `6774d5c0a1b2c3d4e5f60718` | `MongoDB` |
 ///
 /// An offset is opaque: only the log that assigned it knows what its parts mean. Every position has
-/// one text. Offsets of one log are totally ordered, but need not be consecutive. Offsets of
-/// different logs can be compared as well, but the result means nothing.
+/// one text. Offsets are ordered by their parts. Those of one log have the order of its events, but
+/// need not be consecutive. Between those of different logs, the order means nothing.
 ///
 /// A server that numbers its events itself writes `<epoch>-<sequence>`. The epoch is drawn at
 /// random when the log is created. So the log recognises an offset of another log (of an earlier
@@ -97,7 +97,7 @@ impl Offset {
         Self { form: Form::ObjectId, key: Key(number(first), number(second)) }
     }
 
-    /// The two numbers of an offset of that form.
+    /// The two numbers of an offset that has the form `<first>-<second>`.
     pub(crate) fn numbers(self) -> Option<(u64, u64)> {
         let Key(first, second) = self.key;
         (self.form == Form::Pair).then_some((first, second))

@@ -16,6 +16,10 @@ use crate::{
 /// The positions of a log whose packets come from a stream. They ascend, but need not be
 /// consecutive: the stream contains other entries, too.
 ///
+/// The ids of some engines do not ascend, for example the object ids that several processes create,
+/// or numbers that each sender counts on its own. For these, whoever reads the stream numbers its
+/// entries, and keeps an index from the id, which clients present, to the number.
+///
 /// A packet keeps its position while it is in the log. Of evicted packets, only some positions are
 /// still needed. These are the packets that a room or a session remembers, because a client with an
 /// earlier offset has missed them: the *marks*. The offset of a client is only ever compared with
