@@ -96,8 +96,11 @@ impl Plan {
         let most = least + dice.pick(&[0, 100, 2_000, 30_000, 100_000]);
         // A pong may have to wait for another POST; without faults nothing is to come too late.
         let patience = if is_calm { 4_000 } else { 6 * most / 1_000 };
+        // An upgrade waits for a POST, a probe and two hubs. If it never ends in time, the client loses
+        // each connection, and is right to take its events for undeliverable.
+        let upgrade_patience = patience.max(16 * most / 1_000 + 250);
         let (ping_timeout, upgrade_timeout) =
-            (ping_timeout.max(patience), upgrade_timeout.max(patience));
+            (ping_timeout.max(patience), upgrade_timeout.max(upgrade_patience));
         let spaces = if dice.chance(300) { 2 } else { 1 };
         let recovery = recovery(&mut dice, is_calm);
         let mut limits = limits(&mut dice, is_calm);
