@@ -60,7 +60,9 @@ pub struct Limits {
     /// ([`QueueFull`](crate::hub::EmitError::QueueFull)), and
     /// [`broadcast`](crate::hub::At::broadcast) tells how many
     /// recipients were left out. The connection stays open, with one exception: if it would miss a
-    /// broadcast that recovery must replay, it is closed and its sockets are parked.
+    /// broadcast that recovery must replay, it is closed and its sockets are parked. Answers to the
+    /// client that exceed the limit also fit within [`queued_bytes`](Self#structfield.queued_bytes)
+    /// and [`queued_packets`](Self#structfield.queued_packets).
     pub queue_burst_bytes: usize,
     /// Packets queued for one connection while its client reads. Default 131,072; same consequence.
     pub queue_burst_packets: usize,

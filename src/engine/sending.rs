@@ -64,7 +64,7 @@ impl ServerConnection {
     /// ```
     pub fn send_frame(&mut self, now: Timestamp, frame: Frame) -> Result<(), SendError> {
         self.advance(now);
-        let sent = self.send_message(frame.len(), core::iter::once(frame));
+        let sent = self.send_message(frame.len(), core::iter::once(frame), false);
         if sent == Err(SendError::Overflow) {
             self.end(CloseReason::Overflow);
         }
@@ -73,12 +73,21 @@ impl ServerConnection {
 
     /// Sends the frames of one message, which have this many bytes in total: all of them, or none
     /// if there is no room. The session continues in any case. The caller has updated the time.
+    ///
+    /// An answer to the peer that does not fit into a burst fits if it would fit for a peer that
+    /// does not read: an honest peer may ask for many at once.
     pub(crate) fn send_message(
         &mut self,
         bytes: usize,
         frames: impl ExactSizeIterator<Item = Frame>,
+        is_answer: bool,
     ) -> Result<(), SendError> {
-        let account = self.find_room(self.now(), frames.len(), bytes)?;
+        let account = match self.find_room(self.now(), frames.len(), bytes) {
+            Err(SendError::Full) if is_answer && self.fits_backlog(frames.len(), bytes) => {
+                Account::Backlog
+            }
+            found => found?,
+        };
         for frame in frames {
             self.queue.push(frame, account);
         }
@@ -92,7 +101,7 @@ impl ServerConnection {
         if !self.is_open() {
             return;
         }
-        if !self.queue.fits(1, frame.len(), Account::Backlog, &self.config.limits) {
+        if !self.fits_backlog(1, frame.len()) {
             return self.end(CloseReason::Overflow);
         }
         self.queue.push(frame, Account::Backlog);
@@ -138,6 +147,10 @@ impl ServerConnection {
         };
         let is_room = self.queue.fits(packets, bytes, account, &self.config.limits);
         if is_room { Ok(account) } else { Err(error) }
+    }
+
+    fn fits_backlog(&self, packets: usize, bytes: usize) -> bool {
+        self.queue.fits(packets, bytes, Account::Backlog, &self.config.limits)
     }
 
     /// Whether the peer does not read: its WebSocket is paused, or it has not sent a GET for

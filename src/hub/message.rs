@@ -128,6 +128,10 @@ pub(crate) enum Reliability {
     /// The link is closed. When the client comes back, the packet is replayed, or the client asks
     /// for it again.
     Owed,
+    /// The same, for an answer to the client. How many the client gets at once, it decides itself,
+    /// so an answer that exceeds the limits of a burst also fits within those for a client that
+    /// does not read.
+    Answer,
 }
 
 impl Reliability {

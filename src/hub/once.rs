@@ -123,7 +123,7 @@ impl<D> Namespace<D> {
         };
         let question = Change::Question { index: socket.key.index, ids };
         for packet in self.sessions.apply(now, question).told() {
-            out.push_back(self.deliver_one(connection, packet, Reliability::Owed));
+            out.push_back(self.deliver_one(connection, packet, Reliability::Answer));
         }
     }
 
@@ -147,7 +147,7 @@ impl<D> Namespace<D> {
         let packet = connection.map(|_| Encoded::ack(self.sessions.name(), to.id, args));
         let delivery = connection
             .zip(packet)
-            .map(|(to, packet)| self.deliver_one(to, packet, Reliability::Owed));
+            .map(|(to, packet)| self.deliver_one(to, packet, Reliability::Answer));
         let is_sent = delivery.is_some();
         out.extend(delivery);
         is_sent

@@ -38,7 +38,8 @@ impl Link {
         if is_volatile && !self.connection.is_writable() {
             return Delivered::Dropped;
         }
-        match (self.send(&delivery.packet), delivery.reliability) {
+        let is_answer = delivery.reliability == Reliability::Answer;
+        match (self.send(&delivery.packet, is_answer), delivery.reliability) {
             (Ok(()), _) => {
                 if self.is_fresh {
                     self.note_delivery(delivery.namespace);

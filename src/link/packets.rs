@@ -155,15 +155,16 @@ impl Link {
         self.rest.out.push(LinkOutput::Hub(Request(request)));
     }
 
-    pub(super) fn send(&mut self, packet: &Encoded) -> Result<(), SendError> {
+    pub(super) fn send(&mut self, packet: &Encoded, is_answer: bool) -> Result<(), SendError> {
         let head = Frame::Text(packet.head().clone());
         if packet.attachments().is_empty() {
-            return self.connection.send_message(head.len(), core::iter::once(head));
+            let frames = core::iter::once(head);
+            return self.connection.send_message(packet.head().len(), frames, is_answer);
         }
         let attachments = packet.attachments().iter().map(|bytes| Frame::Binary(bytes.clone()));
         let frames: Vec<Frame> = core::iter::once(head).chain(attachments).collect();
         let bytes = frames.iter().map(Frame::len).sum();
-        self.connection.send_message(bytes, frames.into_iter())
+        self.connection.send_message(bytes, frames.into_iter(), is_answer)
     }
 
     /// Sends a packet without attachments that answers the client, or tells it that its session in

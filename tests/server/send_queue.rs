@@ -241,6 +241,30 @@ fn volatile_events_beyond_the_burst_are_dropped() {
     }
 }
 
+/// Otherwise a client that asks more at once loses its connection, asks again, and so on.
+#[test]
+fn a_client_gets_all_answers_to_what_it_asked_at_once() {
+    for mut world in worlds(|limits| limits.queue_burst_packets = 2) {
+        let poller = Poller::connect(&mut world);
+        let questions: Vec<String> = (0..20).map(|id| format!("42{id}[\"question\"]")).collect();
+        assert_eq!(poller.post(&mut world, &questions.join("\u{1e}")), 200);
+        let received = |event| match event {
+            ServerEvent::Received { ack, .. } => ack,
+            _ => None,
+        };
+        let tokens: Vec<_> = world.events.drain(..).filter_map(received).collect();
+        assert_eq!(tokens.len(), 20);
+        for token in tokens {
+            assert!(world.server.at(world.now).ack(token, &socket::Args::empty()));
+        }
+        world.drain();
+        let answers: Vec<String> = (0..20).map(|id| format!("43{id}[]")).collect();
+        // The first packet is the answer to CONNECT.
+        assert_eq!(poller.read(&mut world)[1..], answers);
+        assert_eq!(world.server.stats().connections, 1);
+    }
+}
+
 /// All frames of a message are queued, or none.
 #[test]
 fn a_message_with_attachments_is_taken_as_a_whole() {
