@@ -128,7 +128,7 @@ fn an_own_offset_that_is_too_old() {
     bystander.check(&mut world);
 }
 
-/// Claims of one session by many connections at once | one link a session | the former link is closed | `taken_over`
+/// Claims of one session by many connections at once | one link a session | the earlier link is closed | `taken_over`
 #[test]
 fn parallel_claims_of_one_session() {
     let (mut world, mut bystander) = world(|recovery| recovery.skip_authorization = true);
