@@ -6,5 +6,6 @@ mod holes;
 mod migration;
 mod mutations;
 mod names;
+mod quick_start;
 #[path = "../support/mod.rs"]
 mod support;
