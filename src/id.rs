@@ -219,10 +219,10 @@ pub struct WireId(pub u64);
 
 /// Names an Engine.IO session.
 ///
-/// [`Server`](crate::server::Server) never gives an id to two sessions: after the end of the
-/// session, its id refers to nothing. If you run [`Link`](crate::link::Link)s around a
-/// [`Hub`](crate::hub::Hub), you choose the ids, for example so that an id says on which thread the
-/// link is. Do not reuse an id for another link.
+/// [`Server`](crate::server::Server) and [`Pool`](crate::pool::Pool) never give an id to two sessions:
+/// after the end of the session, its id refers to nothing. If you drive
+/// [`Link`](crate::link::Link)s without a pool, you choose the ids, for example so that an id says on
+/// which thread the link is. Do not reuse an id for another link.
 ///
 /// ```
 /// use socketio_proto::ConnectionId;

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// Links report the events about connections and the events that clients emit. (A
 /// [`Link`](crate::link::Link) that is used directly has its own, smaller
-/// [`ServerEvent`](crate::link::LinkEvent).) The hub reports the others.
+/// [`LinkEvent`](crate::link::LinkEvent).) The hub reports the others.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerEvent<D> {

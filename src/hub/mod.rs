@@ -2,8 +2,8 @@
 //!
 //! A [`Hub`] owns no connections. [`Link`](crate::link::Link)s send it [`Request`]s, and it sends
 //! them [`Reply`]s and [`Delivery`]s. All of these are opaque and `Send`, so the links can run on
-//! many threads and the hub on one. [`Server`](crate::server::Server) combines the same parts on
-//! one thread.
+//! many threads and the hub on one. A [`Pool`](crate::pool::Pool) drives the links of one thread.
+//! [`Server`](crate::server::Server) combines the same parts on one thread.
 //!
 //! ```text
 //!            CONNECT                 accept

@@ -4,7 +4,8 @@
 //! A [`Link`] turns what arrives on its wires into events for the application and
 //! [`Request`](crate::hub::Request)s to the [`Hub`](crate::hub::Hub). It turns the [`Reply`]s and
 //! [`Delivery`](crate::hub::Delivery)s of the hub into packets. It is `Send` and shares nothing, so
-//! links can run on any number of threads.
+//! links can run on any number of threads. A [`Pool`](crate::pool::Pool) drives the links of one
+//! thread; use a link directly only to write a pool of your own.
 //!
 //! ```text
 //! the connection
