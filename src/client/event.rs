@@ -182,7 +182,7 @@ pub enum ClientEvent {
     },
 }
 
-/// Identifies an [`ClientEvent::AuthRequested`]. The answer to an outdated request is ignored.
+/// Identifies a [`ClientEvent::AuthRequested`]. The answer to an outdated request is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     pub(super) slot: u64,

@@ -66,7 +66,7 @@
 //! An event that the server does not accept does not block later events:
 //!
 //! * An event that is larger than `maxPayload`, or has more attachments than
-//!   [configured](ClientLimits::sent_attachments), is an [`ClientEmitError`]. If it was buffered before the
+//!   [configured](ClientLimits::sent_attachments), is a [`ClientEmitError`]. If it was buffered before the
 //!   limit was known, it is removed and reported ([`ClientEvent::Undeliverable`]).
 //! * Other limits of the server can only be found out. If the server closes the connection because of
 //!   the same event three times in a row, the event is removed and reported in the same way.

@@ -22,16 +22,16 @@ use crate::bucket::Rate;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Engine.IO sessions open at the same time. Default 100,000. Further handshakes are refused
-    /// (code 3).
+    /// Engine.IO sessions open at the same time, in each [`Pool`](crate::pool::Pool). Default 100,000.
+    /// Further handshakes are refused (code 3).
     pub connections: usize,
     /// Handshakes accepted in one burst. Default 100,000, so that all clients of a full server can
     /// reconnect at once. Handshakes beyond the rate are refused (code 3, or close code 1013 on a
     /// WebSocket that is already open); official clients try again.
     pub handshake_burst: u32,
-    /// Handshakes per second once the burst is used up. Default 4,096. This limit is shared by the
-    /// whole server: a flood from one address delays new connections, but does not disturb open
-    /// ones. Limits per address belong to the embedder, which knows the addresses.
+    /// Handshakes per second once the burst is used up. Default 4,096. All connections of
+    /// a server, or of a [`Pool`](crate::pool::Pool), share this limit: a flood from one address delays
+    /// new connections, but does not disturb open ones. Limits per address belong to the embedder, which knows the addresses.
     pub handshakes_per_second: u32,
     /// Packets that one connection may send in one burst. Default 50,000. Every HTTP request, every
     /// packet and every WebSocket ping or pong counts as one, plus one for each 8 KiB that it

@@ -146,7 +146,7 @@ impl ServerConfig {
     /// strangers hold memory for longer.
     ///
     /// It is also how long the application may take to decide a claim: a session that was claimed in
-    /// time is held for so long.
+    /// time is held for that long.
     #[must_use]
     pub fn connect_timeout(mut self, value: Duration) -> Self {
         self.connect_timeout = value;

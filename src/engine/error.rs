@@ -89,7 +89,8 @@ pub enum CloseReason {
     /// The peer sent something that is not a packet.
     #[error("parse error: {0}")]
     ParseError(EngineDecodeError),
-    /// The peer reads more slowly than the server sends, and its queue is full.
+    /// Too much was queued for the peer: it did not read, or it would have missed a broadcast that
+    /// recovery replays.
     #[error("send queue over its limit: the peer reads too slowly, or the limits are too low")]
     Overflow,
     /// The peer sent more packets than [`Limits::packet_burst`](crate::Limits::packet_burst) and

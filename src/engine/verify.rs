@@ -300,7 +300,7 @@ impl RequestRefusal {
         Self::new(ErrorCode::BadRequest, Self::TOO_MANY_CONNECTIONS)
     }
 
-    /// Handshakes come faster than [`Limits::handshakes_per_second`](crate::Limits) (code 3).
+    /// Handshakes come faster than [`Limits::handshakes_per_second`](crate::Limits::handshakes_per_second) (code 3).
     pub fn too_many_handshakes() -> Self {
         Self::new(ErrorCode::BadRequest, Self::TOO_MANY_HANDSHAKES)
     }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::id::SocketKey;
 
-/// The addressees of a broadcast: rooms, minus rooms.
+/// The addressees of a broadcast: rooms, without excepted rooms and sockets.
 ///
 /// Without a room, it is the whole namespace. Several rooms are a union; each socket receives the
 /// event at most once. The room named after a socket's id contains that socket.

@@ -2,9 +2,9 @@
 
 /// How many sockets a broadcast has reached.
 ///
-/// All other sockets, for which it was neither dropped nor refused, have the event in their queue.
-/// Or they get it when they come back, if their connection was closed and recovery replays the
-/// event.
+/// Sockets for which the event was neither dropped nor refused have it in their queue. If the
+/// connection of such a socket was closed, the socket gets the event when it comes back, provided
+/// that recovery replays the event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reach {

@@ -24,7 +24,8 @@ pub enum DisconnectReason {
     InvalidPacket,
     /// The client broke the protocol of Engine.IO. Its session has ended.
     ParseError,
-    /// Events were emitted to the client faster than it received them.
+    /// Too much was queued for the client: it did not read, or it would have missed a broadcast that
+    /// recovery replays.
     Overflow,
     /// The client sent packets faster than
     /// [`packets_per_second`](crate::Limits::packets_per_second) allows.

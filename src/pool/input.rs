@@ -33,7 +33,8 @@ pub enum ServerInput<'a> {
         /// The received bytes.
         body: Bytes,
     },
-    /// A WebSocket handshake was completed after [`Server::verify`](crate::server::Server::verify).
+    /// A WebSocket handshake was completed after
+    /// [`Server::verify_websocket`](crate::server::Server::verify_websocket).
     WebSocketOpened {
         /// The id of the WebSocket, chosen by the embedder.
         wire: WireId,

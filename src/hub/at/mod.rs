@@ -15,7 +15,7 @@ pub use self::{broadcast::Broadcast, to_socket::ToSocket};
 use super::{EmitError, Hub, Reach};
 use crate::{id::ConnectionId, socket, stats::increment, time::Timestamp};
 
-/// All methods of an application that change something, at one time.
+/// The methods by which an application changes something. All of them act at the same time, `now`.
 ///
 /// [`Server::at`](crate::server::Server::at) and [`Hub::at`] create it. It borrows the server or
 /// the hub. With a server, the effect of each method has reached the connections when the method

@@ -118,7 +118,7 @@ pub(in crate::hub) enum Effect<D> {
     Replaced(D),
     /// An event was encoded.
     Published(Published),
-    /// So many sessions were changed, and so many were not because of a limit.
+    /// How many sessions were changed, and how many were not because of a limit.
     Counted { changed: usize, refused: usize },
     /// The remains of the sessions that have ended.
     AllEnded(Vec<Disconnected<D>>),
