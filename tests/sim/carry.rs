@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use socketio_proto::{
     WireId,
-    engine::{ClientInput, EngineClientOutput, Frame, Method, RequestHead},
+    engine::{ClientInput, EngineClientOutput, Frame, Method},
     server::ServerInput,
 };
 use socketio_proto_sim::{
     Rng,
     net::{Arrival, Down, Notice, Transit, Up, WireKind},
+    wire,
 };
 
 use crate::{model::Claim, op::SPACES, transcript::Transcript, world::World};
-
-pub fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
-    RequestHead { method, query, upgrade, origin: None, binary: false }
-}
 
 impl World {
     /// What a client wants to be done on the network.
@@ -142,12 +139,12 @@ impl World {
     fn carry_up(&mut self, wire: WireId, up: Up) {
         match up {
             Up::Get(query) => {
-                let head = head(Method::Get, &query, false);
+                let head = wire::head(Method::Get, &query);
                 self.server_input(ServerInput::Request { wire, head, body: None });
                 self.check_probe_poll(wire);
             }
             Up::Post { query, body, is_announced } => {
-                let head = head(Method::Post, &query, false);
+                let head = wire::head(Method::Post, &query);
                 let now = (!is_announced).then(|| body.clone());
                 self.server_input(ServerInput::Request { wire, head, body: now });
                 if is_announced {
@@ -156,7 +153,7 @@ impl World {
             }
             Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
             Up::OpenWebSocket(query) => {
-                let head = head(Method::Get, &query, true);
+                let head = wire::websocket_head(&query);
                 let told = self.server_time();
                 if self.backend.verify(told, &head) {
                     self.send_down(wire, Down::Opened);

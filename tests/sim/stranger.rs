@@ -2,13 +2,15 @@
 
 use socketio_proto::{
     ByteString, WireId,
-    engine::{Frame, Method},
+    engine::{Frame, Transport},
     server::ServerInput,
 };
-use socketio_proto_sim::net::{Transit, WireKind};
+use socketio_proto_sim::{
+    net::{Transit, WireKind},
+    wire,
+};
 
 use crate::{
-    carry::head,
     model::Claim,
     op::{Forgery, SPACES},
     world::{Task, World},
@@ -117,9 +119,10 @@ impl World {
 
     /// Opens a WebSocket that nobody reads from.
     fn open_stranger(&mut self, client: usize) -> Option<WireId> {
+        let query = wire::open_query(Transport::WebSocket);
+        let head = wire::websocket_head(&query);
         let wire = self.net.open(client, None, WireKind::WebSocket);
         self.net.get_mut(wire).unwrap().has_arrived = true;
-        let head = head(Method::Get, "EIO=4&transport=websocket", true);
         let told = self.server_time();
         if !self.backend.verify(told, &head) {
             self.net.get_mut(wire).unwrap().server_open = false;

@@ -2,7 +2,7 @@
 
 use socketio_proto::{
     WireId,
-    engine::{ClientInput, EngineClientOutput, Method, RequestHead},
+    engine::{ClientInput, EngineClientOutput, Method},
     server::ServerInput,
 };
 
@@ -10,6 +10,7 @@ use super::{World, clients::Task};
 use crate::{
     Application, Data, Rng,
     net::{Arrival, Down, Notice, Transit, Up, WireKind},
+    wire,
 };
 
 impl<A: Application<D>, D: Data> World<A, D> {
@@ -109,11 +110,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
     fn carry_up(&mut self, wire: WireId, up: Up) {
         match up {
             Up::Get(query) => {
-                let head = head(Method::Get, &query, false);
+                let head = wire::head(Method::Get, &query);
                 self.server_input(ServerInput::Request { wire, head, body: None });
             }
             Up::Post { query, body, is_announced } => {
-                let head = head(Method::Post, &query, false);
+                let head = wire::head(Method::Post, &query);
                 let now = (!is_announced).then(|| body.clone());
                 self.server_input(ServerInput::Request { wire, head, body: now });
                 if is_announced {
@@ -123,7 +124,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
             }
             Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
             Up::OpenWebSocket(query) => {
-                let head = head(Method::Get, &query, true);
+                let head = wire::websocket_head(&query);
                 let now = self.now();
                 if self.server.verify(now, &head).is_ok() {
                     self.network.send_down(self.now, wire, Down::Opened);
@@ -158,8 +159,4 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.clients[client].model.handle_input(now, input);
         self.drain_client(client);
     }
-}
-
-fn head(method: Method, query: &str, upgrade: bool) -> RequestHead<'_> {
-    RequestHead { method, query, upgrade, origin: None, binary: false }
 }
