@@ -3,12 +3,14 @@
 use std::fmt;
 
 use socketio_proto::{
-    SocketKey,
-    hub::Snapshot,
+    AckId, SocketKey,
+    hub::{At, EmitError, Snapshot},
     server::{Server, Stats},
 };
+use tokio::sync::oneshot;
 
 use crate::{
+    acks::Waiting,
     actor::spawn,
     app::{App, Context, Hosted},
     calls::{Calls, WeakCalls},
@@ -69,7 +71,7 @@ pub fn start<A: App>(server: Server<A::Data>, app: A) -> (SocketIoService, Handl
 /// Its calls wait for a place if 64 calls wait for the server already, and then for the result.
 /// They fail with [`HandleError::Closed`] when the server has ended. Once a call has its place, it is
 /// carried out even if its future is dropped.
-pub struct Handle<A: App>(pub(crate) Calls<Hosted<A>>);
+pub struct Handle<A: App>(Calls<Hosted<A>>);
 
 impl<A: App> Handle<A> {
     /// Runs a closure with the application and the server, and returns its result. All that the
@@ -215,6 +217,22 @@ impl<A: App> Handle<A> {
     /// Returns a handle that does not keep the server alive.
     pub fn downgrade(&self) -> WeakHandle<A> {
         WeakHandle(self.0.downgrade())
+    }
+
+    /// Emits an event that asks for acknowledgements, and waits for them.
+    pub(crate) async fn ask<R: Send + 'static>(
+        &self,
+        waiting: fn(oneshot::Sender<R>) -> Waiting,
+        emit: impl FnOnce(&mut At<'_, A::Data>) -> Result<AckId, EmitError> + Send + 'static,
+    ) -> Result<R, HandleError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.0.with(move |hosted, now| {
+            let ack = hosted.with(now, |_, cx| emit(&mut cx.at()))?;
+            hosted.expect(ack, waiting(answer));
+            Ok::<_, EmitError>(())
+        });
+        asked.await??;
+        answered.await.map_err(|_| HandleError::Closed)
     }
 }
 

@@ -5,10 +5,9 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use socketio_proto::{
     SocketKey,
-    hub::{Audience, EmitError, Reach},
+    hub::{At, Audience, EmitError, Reach},
     socket::Event,
 };
-use tokio::sync::oneshot;
 
 use crate::{
     acks::{BroadcastAnswers, Waiting},
@@ -112,16 +111,10 @@ impl<'a, A: App> To<'a, A> {
     ) -> Result<BroadcastAnswers, HandleError> {
         let event = Event::new(name, args).map_err(EmitError::from)?;
         let Self { handle, namespace, audience } = self;
-        let (answer, answered) = oneshot::channel();
-        let asked = handle.0.with(move |hosted, now| {
-            let ack = hosted.with(now, |_, cx| {
-                cx.at().broadcast_with_ack(&namespace, &audience, &event, timeout)
-            })?;
-            hosted.expect(ack, Waiting::All(answer));
-            Ok::<_, EmitError>(())
-        });
-        asked.await??;
-        answered.await.map_err(|_| HandleError::Closed)
+        let emit = move |at: &mut At<'_, A::Data>| {
+            at.broadcast_with_ack(&namespace, &audience, &event, timeout)
+        };
+        handle.ask(Waiting::All, emit).await
     }
 
     /// Joins the sockets to a room, parked sockets included. Returns how many joined.

@@ -5,10 +5,9 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use socketio_proto::{
     SocketKey,
-    hub::EmitError,
+    hub::{At, EmitError},
     socket::{Args, Event},
 };
-use tokio::sync::oneshot;
 
 use crate::{acks::Waiting, app::App, error::HandleError, handle::Handle};
 
@@ -80,14 +79,8 @@ impl<'a, A: App> ToSocket<'a, A> {
     ) -> Result<Args, HandleError> {
         let event = Event::new(name, args).map_err(EmitError::from)?;
         let Self { handle, socket, .. } = self;
-        let (answer, answered) = oneshot::channel();
-        let asked = handle.0.with(move |hosted, now| {
-            let ack = hosted.with(now, |_, cx| cx.at().emit_with_ack(socket, &event, timeout))?;
-            hosted.expect(ack, Waiting::One(answer));
-            Ok::<_, EmitError>(())
-        });
-        asked.await??;
-        answered.await.map_err(|_| HandleError::Closed)?.map_err(HandleError::Ack)
+        let emit = move |at: &mut At<'_, A::Data>| at.emit_with_ack(socket, &event, timeout);
+        handle.ask(Waiting::One, emit).await?.map_err(HandleError::Ack)
     }
 
     /// Joins a room. Returns false if the socket is in it already.
