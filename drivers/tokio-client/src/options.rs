@@ -177,14 +177,14 @@ impl Options {
     }
 
     /// Makes the client, and what its requests have in common.
-    pub(crate) fn build(self, url: &str) -> Result<(Client, Requests), OptionsError> {
+    pub(crate) fn build(mut self, url: &str) -> Result<(Client, Requests), OptionsError> {
         let target = Arc::new(Target::new(url, &self.path)?);
         let mut config = self.config.clone();
         for (name, value) in form_urlencoded::parse(target.query().as_bytes()) {
             config = config.query_parameter(name, value);
         }
         let mut client = Client::new(config, fill)?;
-        if let Some(snapshot) = self.snapshot.clone() {
+        if let Some(snapshot) = self.snapshot.take() {
             client.restore(Clock::start().now(), snapshot)?;
         }
         let tls = self.make_tls(&target)?;
