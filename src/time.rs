@@ -13,20 +13,20 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use core::time::Duration;
-/// use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// use socketio_proto::Timestamp;
 ///
-/// // The clock of a driver.
-/// let (epoch, start) = (SystemTime::now().duration_since(UNIX_EPOCH)?, Instant::now());
-/// let now = || Timestamp::ZERO.saturating_add(epoch).saturating_add(start.elapsed());
-/// assert!(now() > Timestamp::ZERO);
+/// // In a driver: the time since 1970 at the start, and the monotonic time since then.
+/// fn now(at_start: Duration, elapsed: Duration) -> Timestamp {
+///     Timestamp::ZERO.saturating_add(at_start).saturating_add(elapsed)
+/// }
+/// let now = now(Duration::from_secs(7), Duration::from_millis(5));
+/// assert_eq!(now, Timestamp::from_micros(7_005_000));
 ///
 /// // In a test.
 /// let start = Timestamp::from_micros(5);
 /// let later = start.saturating_add(Duration::from_secs(1));
 /// assert_eq!(later.saturating_since(start), Duration::from_secs(1));
 /// assert_eq!(start.saturating_since(later), Duration::ZERO);
-/// # Ok::<(), std::time::SystemTimeError>(())
 /// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
