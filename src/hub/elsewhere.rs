@@ -38,7 +38,9 @@ use crate::{
 
 /// A claim that is looked up elsewhere.
 pub(super) struct Lookup {
-    pub(super) claim: Claim,
+    claim: Claim,
+    /// The private id of the claim.
+    key: RecoveryKey,
     /// When it ends without an answer.
     pub(super) until: Timestamp,
 }
@@ -60,33 +62,31 @@ impl<D: Default> Hub<D> {
             return (None, None);
         };
         let found = self.find(now, namespace, &claim);
-        let is_unknown = matches!(found, Err(RecoveryRefusal::Unknown));
-        match self.lookup(now, claim).filter(|_| is_unknown) {
-            Some(lookup) => (Some(Err(RecoveryRefusal::Unanswered)), Some(lookup)),
-            None => (Some(found), None),
-        }
+        let lookup = match found {
+            Err(RecoveryRefusal::Unknown) => self.lookup(now, claim),
+            _ => None,
+        };
+        let found = if lookup.is_some() { Err(RecoveryRefusal::Unanswered) } else { found };
+        (Some(found), lookup)
     }
 
     /// The lookup of a claim. `None` if this is off, or if no server has assigned such an id or such
     /// an offset.
     fn lookup(&self, now: Timestamp, claim: Claim) -> Option<Lookup> {
         let timeout = self.config.recovery.as_ref()?.lookup_timeout?;
-        claim.key.as_deref().and_then(RecoveryKey::parse)?;
+        let key = claim.key.as_deref().and_then(RecoveryKey::parse)?;
         let offset = claim.offset().ok()?;
         if offset.is_some_and(|offset| offset.len() > OFFSET_LEN_MAX) {
             return None;
         }
-        Some(Lookup { claim, until: now.saturating_add(timeout) })
+        Some(Lookup { claim, key, until: now.saturating_add(timeout) })
     }
 
     /// Asks the embedder to look up the session of a waiting request.
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) {
         let namespace = self.namespaces.get(&request.namespace);
         let lookup = self.connects.begin_lookup(request);
-        let (Some(namespace), Some(Lookup { claim, .. })) = (namespace, lookup) else {
-            return;
-        };
-        let Some(key) = claim.key.as_deref().and_then(RecoveryKey::parse) else {
+        let (Some(namespace), Some(Lookup { claim, key, .. })) = (namespace, lookup) else {
             return;
         };
         increment(&mut self.totals.lookups);
@@ -94,7 +94,7 @@ impl<D: Default> Hub<D> {
             request,
             connection: request.connection,
             namespace: namespace.sessions.name().clone(),
-            key,
+            key: *key,
             offset: claim.offset().ok().flatten().map(Into::into),
         }));
     }
