@@ -28,15 +28,13 @@ impl<D> Sessions<D> {
         if rooms.is_empty() {
             targets.push(RoomId::ALL);
         }
-        targets.sort_unstable();
-        targets.dedup();
+        sort(&mut targets);
         targets.retain(|room| self.is_inhabited(*room));
         let mut except: SmallVec<[RoomId; 2]> =
             except.iter().filter_map(|name| self.log.rooms().find(name)).collect();
         let excepted = except_sessions.iter().filter_map(|id| self.locate(id, None));
         except.extend(excepted.map(RoomId::own));
-        except.sort_unstable();
-        except.dedup();
+        sort(&mut except);
         (!targets.is_empty()).then_some(Addressees { targets, except })
     }
 
@@ -54,14 +52,12 @@ impl<D> Sessions<D> {
         if rooms.is_empty() {
             targets.push(RoomId::ALL);
         }
-        targets.sort_unstable();
-        targets.dedup();
+        sort(&mut targets);
         let sessions = except_sessions.iter().map(SocketId::as_str);
         let except = except.iter().map(String::as_str).chain(sessions);
         let mut except: SmallVec<[RoomId; 2]> =
             except.map(|name| self.room_to_join(name)).collect();
-        except.sort_unstable();
-        except.dedup();
+        sort(&mut except);
         Some(Addressees { targets, except })
     }
 
@@ -144,6 +140,12 @@ impl<D> Sessions<D> {
     fn is_inhabited(&self, room: RoomId) -> bool {
         self.everyone_in(room).next().is_some()
     }
+}
+
+/// Sorts rooms, and keeps each once.
+fn sort(rooms: &mut SmallVec<[RoomId; 2]>) {
+    rooms.sort_unstable();
+    rooms.dedup();
 }
 
 /// Whether the excepted rooms are so much larger than the target rooms that it is cheaper to check
