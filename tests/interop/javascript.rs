@@ -1,5 +1,5 @@
-//! Releases of the official JavaScript client against `tests/fixtures/contract` and `examples/echo`;
-//! see `tests/interop/*.test.mjs`.
+//! Releases of the official JavaScript client against `tests/fixtures/contract`, `examples/echo` and
+//! `examples/axum`; see `tests/interop/*.test.mjs`.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    example::Example,
+    example::{Example, build},
     node::run_node_tests,
     npm::{have, install},
     turn,
@@ -37,6 +37,8 @@ fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
     };
     let mut servers = Servers::start();
     let mut variables = servers.urls();
+    // Its tests start and restart it themselves.
+    variables.push(("AXUM_BINARY", build("axum").display().to_string()));
     variables.push(("CLIENT_PACKAGE", package.to_owned()));
     variables.push(("CLIENT_RECOVERS", recovers.to_string()));
     run_node_tests(folder, is_wanted, &variables);

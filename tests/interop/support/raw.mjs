@@ -62,8 +62,8 @@ export class Frames {
   code = undefined;
   refusal = undefined;
 
-  constructor(query, { url = ACCEPTANCE } = {}) {
-    this.ws = new WebSocket(`${url.replace(/^http/, "ws")}/socket.io/?${query}`);
+  constructor(query, { url = ACCEPTANCE, headers } = {}) {
+    this.ws = new WebSocket(`${url.replace(/^http/, "ws")}/socket.io/?${query}`, { headers });
     this.ws.on("message", (data, binary) => this.received.push(binary ? data : data.toString()));
     this.ws.on("close", (code, reason) => { [this.code, this.reason] = [code, String(reason)]; });
     this.ws.on("error", () => {});
