@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::{
     Hub,
-    connect::WaitingConnect,
     event::ServerEvent,
     lookup::Replay,
     message::{Attached, ReplyKind},
@@ -12,6 +11,7 @@ use super::{
     reason::DisconnectReason,
     request::ConnectRequest,
     sessions::{Birth, Change},
+    waiting::WaitingConnect,
 };
 use crate::{
     config::ReplayOrder,

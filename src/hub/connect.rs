@@ -1,183 +1,23 @@
 //! How a client asks to join a namespace, and how this is decided.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
-
 use super::{
     Hub,
     claim::Claim,
     elsewhere::Lookup,
     event::ServerEvent,
-    message::{Attached, ConnectSerial, Reply, ReplyKind},
+    message::{ConnectSerial, Reply, ReplyKind},
     output::HubOutput,
-    pacing::Held,
     reason::DisconnectReason,
     rejection::Rejection,
     request::ConnectRequest,
-    turns::Turns,
-    unconfirmed::Unconfirmed,
+    waiting::{Asked, WaitingConnect},
 };
 use crate::{
-    config::ServerConfig,
     id::{ConnectionId, SocketKey},
-    recovery::RecoveryRefusal,
     socket::{Json, NamespaceName},
     stats::increment,
     time::Timestamp,
 };
-
-/// CONNECTs that are not answered yet.
-pub(super) struct Connects {
-    pub(super) waiting: BTreeMap<(ConnectionId, u32), WaitingConnect>,
-    next_serial: u64,
-    pub(super) unconfirmed: Unconfirmed,
-    /// Those that claim a session and wait for their turn.
-    pub(super) turns: Turns,
-    /// Sessions that were held for claims which are now decided.
-    pub(super) released: Vec<Held>,
-    /// Claims that wait for the application, by the time until which their sessions are held.
-    pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
-    /// Claims that are looked up elsewhere, by the time until which they wait for the answer.
-    pub(super) lookups: BTreeSet<(Timestamp, ConnectRequest)>,
-}
-
-/// A CONNECT that is not answered yet: it waits for its turn, for a lookup, or for the application.
-pub(super) struct WaitingConnect {
-    pub(super) serial: u64,
-    pub(super) asked: Asked,
-    pub(super) auth: Json,
-    /// The session that the client claims, as looked up when the request arrived.
-    pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
-    is_held: bool,
-    /// The claim, while it is looked up elsewhere.
-    pub(super) lookup: Option<Lookup>,
-}
-
-impl WaitingConnect {
-    /// The session that is held for it.
-    fn held(&self) -> Option<Held> {
-        self.claimed?.ok().filter(|_| self.is_held)
-    }
-}
-
-/// A CONNECT as the link has reported it.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) from: ConnectionId,
-    pub(super) serial: ConnectSerial,
-    /// The earlier CONNECT of the same client that has not been answered, if there is one.
-    pub(super) earlier: Option<ConnectSerial>,
-    /// The session that the client already has in the namespace.
-    pub(super) replaced: Option<Attached>,
-}
-
-impl Connects {
-    pub(super) fn new(config: &ServerConfig) -> Self {
-        Self {
-            waiting: BTreeMap::new(),
-            next_serial: 0,
-            unconfirmed: Unconfirmed::default(),
-            turns: Turns::new(config),
-            released: Vec::new(),
-            overdue: BTreeSet::new(),
-            lookups: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Timestamp {
-        self.turns.deadline()
-    }
-
-    pub(super) fn waiting_count(&self) -> usize {
-        self.waiting.len()
-    }
-
-    pub(super) fn queued_count(&self) -> usize {
-        self.turns.len()
-    }
-
-    /// The session that is held for a request.
-    pub(super) fn held(&self, request: ConnectRequest) -> Option<Held> {
-        self.get(request)?.held()
-    }
-
-    /// When the next held session is released because the application has not answered its claim,
-    /// or the next lookup ends because nobody has answered it.
-    pub(super) fn overdue_at(&self) -> Timestamp {
-        first(&self.overdue).min(first(&self.lookups))
-    }
-
-    /// Removes and returns a claim that the application has not answered in time.
-    pub(super) fn pop_overdue(&mut self, now: Timestamp) -> Option<(Timestamp, ConnectRequest)> {
-        if first(&self.overdue) <= now { self.overdue.pop_first() } else { None }
-    }
-
-    /// Starts the time of the lookup of a request. Returns the lookup.
-    pub(super) fn begin_lookup(&mut self, request: ConnectRequest) -> Option<&Lookup> {
-        let lookup = self.get(request)?.lookup.as_ref()?;
-        self.lookups.insert((lookup.until, request));
-        self.get(request)?.lookup.as_ref()
-    }
-
-    /// Removes and returns a claim whose lookup was not answered in time.
-    pub(super) fn pop_overdue_lookup(&mut self, now: Timestamp) -> Option<ConnectRequest> {
-        let overdue = if first(&self.lookups) <= now { self.lookups.pop_first() } else { None };
-        overdue.map(|(_, request)| request)
-    }
-
-    /// Ends the lookup of a request, and returns it.
-    pub(super) fn take_lookup(&mut self, request: ConnectRequest) -> Option<Lookup> {
-        let lookup = self.get_mut(request)?.lookup.take()?;
-        self.lookups.remove(&(lookup.until, request));
-        Some(lookup)
-    }
-
-    /// Sets the session of a claim that was looked up. Returns whether the client had sent an
-    /// earlier CONNECT that was not answered.
-    pub(super) fn set_claimed(
-        &mut self,
-        request: ConnectRequest,
-        claimed: Result<Held, RecoveryRefusal>,
-    ) -> bool {
-        let Some(waiting) = self.get_mut(request) else {
-            return false;
-        };
-        waiting.claimed = Some(claimed);
-        waiting.asked.earlier.is_some()
-    }
-
-    /// Stops holding a session for a request. Returns the session that was held.
-    pub(super) fn take_held(&mut self, request: ConnectRequest) -> Option<Held> {
-        let waiting = self.get_mut(request)?;
-        let held = waiting.held();
-        waiting.is_held = false;
-        held
-    }
-
-    /// Holds the session of a claim while the application decides.
-    fn hold_until(&mut self, request: ConnectRequest, until: Timestamp) {
-        if let Some(Ok(held)) = self.get_mut(request).and_then(|waiting| waiting.claimed.as_mut()) {
-            held.until = until;
-            self.overdue.insert((until, request));
-        }
-    }
-
-    fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut WaitingConnect> {
-        let waiting = self.waiting.get_mut(&(request.connection, request.namespace))?;
-        (waiting.serial == request.serial).then_some(waiting)
-    }
-
-    pub(super) fn get(&self, request: ConnectRequest) -> Option<&WaitingConnect> {
-        let waiting = self.waiting.get(&(request.connection, request.namespace))?;
-        (waiting.serial == request.serial).then_some(waiting)
-    }
-}
-
-fn first(moments: &BTreeSet<(Timestamp, ConnectRequest)>) -> Timestamp {
-    moments.first().map_or(Timestamp::NEVER, |(until, _)| *until)
-}
 
 impl<D: Default> Hub<D> {
     /// See [`At::accept`](super::At::accept).
@@ -222,9 +62,8 @@ impl<D: Default> Hub<D> {
         }
         let (claimed, lookup) = self.find_or_look_up(now, namespace, claim);
         let is_looked_up = lookup.is_some();
-        let serial = self.connects.next_serial;
-        self.connects.next_serial = serial.wrapping_add(1);
-        let waiting = WaitingConnect { serial, asked, auth, claimed, is_held: true, lookup };
+        let serial = self.connects.next_serial();
+        let waiting = WaitingConnect::new(serial, asked, auth, claimed, lookup);
         let held = waiting.held();
         let request = ConnectRequest { connection: from, namespace, serial };
         let earlier = self.connects.waiting.insert((from, namespace), waiting);

@@ -13,7 +13,7 @@ use crate::{
     hub::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
         HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
-        connect::Connects,
+        waiting::Connects,
     },
     recovery::RecoveryRefusal,
     socket::{self, Args, Json, NamespaceName},
