@@ -10,16 +10,17 @@
 //! offset missed one of them. Only the window whose packets are partly evicted needs its rooms
 //! again. So their intervals are kept until all its packets are evicted.
 
+mod history;
 mod snapshot;
 
 use alloc::{boxed::Box, vec::Vec};
-use core::cell::OnceCell;
 
 use smallvec::SmallVec;
 
+use self::history::{History, Past, PastRooms, Window};
 pub(crate) use self::snapshot::{MembershipsContext, MembershipsSnapshot};
 use super::{buffer::RecoveryBuffer, room::RoomId};
-use crate::shrink::{self, Shrink as _};
+use crate::shrink;
 
 /// The rooms of one session over time.
 #[derive(Debug, Default)]
@@ -32,20 +33,6 @@ pub(crate) struct Memberships {
     history: Option<Box<History>>,
 }
 
-/// The memberships and windows before the current window.
-#[derive(Debug, Default)]
-struct History {
-    past: Vec<Past>,
-    /// Closed windows in which at least one packet was addressed to the session, ascending.
-    windows: Vec<Window>,
-    /// The last packet addressed to the session in windows that were dropped, because all their
-    /// packets were evicted or because there were too many windows.
-    settled: u64,
-    /// Memberships up to this position were forgotten because there were too many. The windows up
-    /// to this position were dropped with them.
-    forgotten: u64,
-}
-
 /// A room that the session is in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Membership {
@@ -54,22 +41,6 @@ pub(crate) struct Membership {
     pub(crate) slot: u32,
     /// The position at which the session joined it.
     pub(crate) since: u64,
-}
-
-/// A room that the session was in for packets in `(from, to]`.
-#[derive(Clone, Copy, Debug)]
-struct Past {
-    room: RoomId,
-    from: u64,
-    to: u64,
-}
-
-/// Packets in `(from, to]`. The last one that was addressed to the session is `last`.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    from: u64,
-    to: u64,
-    last: u64,
 }
 
 /// Why a client cannot resume from a position.
@@ -338,67 +309,5 @@ impl Memberships {
 
     fn find(&self, room: RoomId) -> Result<usize, usize> {
         self.current.binary_search_by_key(&room, |membership| membership.room)
-    }
-}
-
-/// Past memberships sorted for lookup. The first lookup sorts them.
-#[derive(Default)]
-struct PastRooms(OnceCell<Vec<Past>>);
-
-impl PastRooms {
-    fn contained(&self, past: &[Past], room: RoomId, sequence: u64) -> bool {
-        if past.is_empty() {
-            return false;
-        }
-        let ordered = self.0.get_or_init(|| {
-            let mut ordered = past.to_vec();
-            ordered.sort_unstable_by_key(|past| (past.room, past.from));
-            ordered
-        });
-        // Memberships of one session in one room do not overlap.
-        let after = ordered.partition_point(|past| (past.room, past.from) < (room, sequence));
-        let last = after.checked_sub(1).and_then(|index| ordered.get(index));
-        last.is_some_and(|past| past.room == room && sequence <= past.to)
-    }
-}
-
-impl History {
-    fn close_window(&mut self, window: Window, limit: usize) {
-        self.windows.push(window);
-        if self.windows.len() > limit {
-            // Treat it as evicted. A client that needs it may be refused although its packets are
-            // still in the log, but it never recovers with a loss.
-            let oldest = self.windows.remove(0);
-            self.settled = self.settled.max(oldest.last);
-        }
-    }
-
-    /// See [`Memberships::forget`].
-    fn forget(&mut self, evicted: u64, limit: usize) -> Vec<RoomId> {
-        self.settle_windows(evicted);
-        let mut rooms = self.take_past(evicted);
-        if let Some(excess) = self.past.len().checked_sub(limit.saturating_add(1)) {
-            let forgotten = self.past.get(excess).map_or(0, |past| past.to);
-            self.forgotten = self.forgotten.max(forgotten);
-            self.settle_windows(forgotten);
-            rooms.extend(self.take_past(forgotten));
-        }
-        rooms
-    }
-
-    /// Drops windows that end at `up_to` or before, and keeps only the last packet that was
-    /// addressed to the session in them.
-    fn settle_windows(&mut self, up_to: u64) {
-        let settled = self.windows.partition_point(|window| window.to <= up_to);
-        let lasts = self.windows.drain(..settled).map(|window| window.last);
-        self.settled = lasts.fold(self.settled, u64::max);
-    }
-
-    /// Forgets memberships that ended at `up_to` or before. Returns their rooms.
-    fn take_past(&mut self, up_to: u64) -> Vec<RoomId> {
-        let ended = self.past.partition_point(|past| past.to <= up_to);
-        let rooms = self.past.drain(..ended).map(|past| past.room).collect();
-        self.past.shrink_if_sparse();
-        rooms
     }
 }
