@@ -1,10 +1,10 @@
 //! A chat whose clients recover:
 //! `cargo run --release --example chat [--port 3000] [--data DIR] [--state FILE]`.
 //!
-//! Two nets, one below the other. A client that has lost its link gets its session back, with
-//! everything that it missed, from the server's memory. One that could not be recovered (a
-//! reload, a crash of the server, two minutes offline) says which message it has seen last and
-//! catches up from the database. In the other direction a client retries what was not acknowledged.
+//! There are two ways back. A client that has lost its connection gets its session back, with
+//! everything that it missed, from the server's memory. A client whose session could not be
+//! recovered (a reload, a crash of the server, two minutes offline) says which message it has seen
+//! last, and gets the rest from the database. In the other direction a client retries what was not acknowledged.
 //! Its session knows what was accepted before, and in a new session the database does: a message is
 //! stored once.
 //!

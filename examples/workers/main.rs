@@ -18,7 +18,7 @@
 //!   accept ─────┤                             ├──────────────────────► │ Mutex: hub and      │
 //!   (in turns)  └─ EventLoop ─ Worker: pool ──┘ ◄────────────────────  │ application         │
 //!                    ▲  moves connections  ▲      replies, deliveries  └─────────────────────┘
-//!                    └─────────────────────┘      (a mailbox a thread)
+//!                    └─────────────────────┘      (one mailbox per thread)
 //! ```
 
 mod app;

@@ -39,7 +39,7 @@
 //!
 //! # What is delivered
 //!
-//! | verb | while disconnected | on a link that breaks | on a link that breaks, with a server of this crate |
+//! | verb | while disconnected | if the connection breaks | if the connection breaks, with a server of this crate |
 //! | --- | --- | --- | --- |
 //! | [`emit`](Client::emit) | buffered | may be lost: at most once | exactly once |
 //! | [`emit_with_ack`](Client::emit_with_ack) | buffered | reported as failed | exactly once |
@@ -73,7 +73,7 @@
 //! * If the client cannot read what the server replays, it gives the session up
 //!   ([`ClientEvent::ReplayUnreadable`]).
 //!
-//! Lost links never count as a refusal.
+//! A lost connection never counts as a refusal.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]). The application can inspect them and
 //! take events back. Every acknowledgement completes: with [`ClientEvent::Acked`] or [`ClientEvent::AckFailed`].
@@ -81,13 +81,13 @@
 //! With recovery, the events of the server that were missed follow after [`ClientEvent::Connected`]. The
 //! client keeps the private id and the offset of each session and presents them with the next
 //! CONNECT. Both are in the [snapshot](Client::snapshot), with the events that have not arrived. The
-//! next process continues from there, as after a lost link.
+//! next process continues from there, as after a lost connection.
 //!
 //! # Time
 //!
 //! Report what has arrived before a timeout: see [time](crate::engine#time). After a late timeout, the
 //! client waits for one more grace period before it judges the server. While a ping is overdue, the
-//! link may be dead. Until the ping comes or there is a new connection, events are buffered and
+//! connection may be dead. Until the ping comes or there is a new connection, events are buffered and
 //! volatile events are dropped.
 //!
 //! # Differences from the reference

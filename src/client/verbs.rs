@@ -144,7 +144,7 @@ impl Client {
     }
 
     /// Closes the connection without leaving its namespaces, and stops reconnecting. To the server this
-    /// is a lost link, so it keeps the sessions: for [`connect`](Self::connect) or, with a
+    /// is a lost connection, so it keeps the sessions: for [`connect`](Self::connect) or, with a
     /// [`snapshot`](Self::snapshot), for the next process.
     ///
     /// ```

@@ -26,8 +26,8 @@ pub struct RecoveryConfig {
     /// [`ConnectRequested`](crate::hub::ServerEvent::ConnectRequested). Default false: the application
     /// decides about every CONNECT, and nothing is replayed before it has accepted.
     ///
-    /// With `true` a user that the application has blocked meanwhile, and whose parked session it
-    /// has not disconnected, is back in for up to `max_disconnection`. The reference has that
+    /// With `true`, a user can come back for up to `max_disconnection` after the application has
+    /// blocked them, unless it also disconnects their parked sessions. The reference has that
     /// default (`skipMiddlewares`), and its documentation has since advised against it
     /// ([socketio/socket.io#5491](https://github.com/socketio/socket.io/issues/5491)). Set it where
     /// the application disconnects sessions itself when it withdraws a permission, and where asking
@@ -78,8 +78,8 @@ pub struct RecoveryConfig {
     /// are replayed or not, and one more for each 32 rooms. Refused recoveries count, except those
     /// that name no session.
     ///
-    /// A session has one place in the queue. A newer recovery takes the place of the older one,
-    /// whose connection is closed as if the session had been taken over, unless it is the same one.
+    /// A session has one place in the queue. A newer recovery takes the place of the older one. If it
+    /// came over another connection, the older connection is closed, as in a take-over.
     /// If a client sends a new CONNECT after the turn of its recovery and before the answer, the
     /// newer recovery uses that turn, once, if it costs no more. The session that has been served
     /// least comes first, so a client that recovers again and again delays only itself. A session

@@ -109,8 +109,8 @@ impl<D: Default> Server<D> {
         self.outside.pool.pause(wire);
     }
 
-    /// Resumes sending on a WebSocket. A connection that was only waiting for its client to read is
-    /// closed, and its sockets are parked at time `now`.
+    /// Resumes sending on a WebSocket. If its connection is closing and waited only for the client to
+    /// read, the connection ends now, and its sockets are parked at time `now`.
     ///
     /// ```
     /// use socketio_proto::server::Server;

@@ -150,7 +150,7 @@ fn a_body_that_comes_byte_by_byte() {
     server.assert_unharmed();
 }
 
-/// Cookies and queries beyond all measure | driver: the size of a head, 64 KiB | 431, or dropped | -
+/// Cookies and queries that are far too large | driver: the size of a head, 64 KiB | 431, or dropped | -
 #[test]
 fn cookies_beyond_all_measure() {
     let mut server = start(&[]);

@@ -155,7 +155,7 @@ fn the_separator_of_polling_inside_of_a_message() {
     assert_violations(["42[\"a\u{1e}b\"]", "42[\"a\"]\u{1e}", "\u{1e}"]);
 }
 
-/// A polling body with a message that contains the separator | none | split; what is no packet ends the session | `connections_closed.protocol_violation`
+/// A polling body with a message that contains the separator | none | split; a part that is not a packet ends the session | `connections_closed.protocol_violation`
 #[test]
 fn a_body_that_is_split_inside_of_a_message() {
     let (mut world, mut bystander) = world();
@@ -176,7 +176,7 @@ fn a_body_that_is_split_inside_of_a_message() {
     bystander.check(&mut world);
 }
 
-/// Bytes that are no packet | none | the session ends | `connections_closed.parse_error`
+/// Bytes that are not a packet | none | the session ends | `connections_closed.parse_error`
 #[test]
 fn bytes_that_are_no_packet() {
     let (mut world, mut bystander) = world();
@@ -266,7 +266,7 @@ fn more_attachments_than_a_packet_may_have() {
     bystander.check(&mut world);
 }
 
-/// Authentication data that is no object, again and again | `packet_burst`, `packets_per_second`; `queued_bytes` | CONNECT_ERROR each | `connects_refused.invalid_packet`
+/// Authentication data that is not an object, again and again | `packet_burst`, `packets_per_second`; `queued_bytes` | CONNECT_ERROR each | `connects_refused.invalid_packet`
 #[test]
 fn authentication_data_that_is_no_object() {
     let (mut world, mut bystander) = world();

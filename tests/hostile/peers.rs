@@ -131,7 +131,7 @@ fn a_flood_of_pings() {
     assert_eq!(totals(&world).connections_closed.transport_error, 1);
 }
 
-/// WebSockets that are to be an upgrade, again and again | `packet_burst`, `packets_per_second` | closed each, then the session (1008), parked | `connections_closed.rate_limited`
+/// Upgrades that are begun again and again | `packet_burst`, `packets_per_second` | closed each, then the session (1008), parked | `connections_closed.rate_limited`
 #[test]
 fn upgrades_that_are_begun_again_and_again() {
     let (mut world, mut bystander) = world(|limits| limits.packet_burst = 200);
@@ -150,7 +150,7 @@ fn upgrades_that_are_begun_again_and_again() {
     bystander.check(&mut world);
 }
 
-/// Requests without a pause, which carry nothing | `packet_burst`, `packets_per_second` | 429, closed, parked | `connections_closed.rate_limited`
+/// Requests without a pause and without content | `packet_burst`, `packets_per_second` | 429, closed, parked | `connections_closed.rate_limited`
 #[test]
 fn requests_without_a_pause() {
     let (mut world, mut bystander) = world(|limits| limits.packet_burst = 200);
@@ -304,7 +304,7 @@ fn thousands_of_clients_in_namespaces_of_their_own() {
     bystander.check(&mut world);
 }
 
-/// CONNECTs to namespaces that there are not | none: nothing is held | CONNECT_ERROR | `connects_refused.invalid_namespace`
+/// CONNECTs to namespaces that do not exist | none: nothing is held | CONNECT_ERROR | `connects_refused.invalid_namespace`
 #[test]
 fn namespaces_that_there_are_not() {
     let (mut world, mut bystander) = world(|_| {});
@@ -331,7 +331,7 @@ fn one_client_in_thousands_of_rooms() {
     bystander.check(&mut world);
 }
 
-/// Questions of the server that are never answered | `pending_acks` | the emission is refused | `acks_refused`
+/// Acknowledgements that the server asks for and never gets | `pending_acks` | the emit is refused | `acks_refused`
 #[test]
 fn questions_that_are_never_answered() {
     let (mut world, mut bystander) = world(|limits| limits.pending_acks = 1_000);
@@ -459,7 +459,7 @@ fn large_auth_in_many_namespaces() {
     bystander.check(&mut world);
 }
 
-/// Word of wires that there are not | none: nothing is held | ignored | `stale`
+/// Inputs for wires that do not exist | none: nothing is held | ignored | `stale`
 #[test]
 fn wires_that_there_are_not() {
     let (mut world, mut bystander) = world(|_| {});

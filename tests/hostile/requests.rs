@@ -32,7 +32,7 @@ fn pages_of_other_origins() {
     bystander.check(&mut world);
 }
 
-/// WebSocket handshakes that are none | none: nothing is held | 400, 405 or 426 | `requests_refused.websocket_handshake`
+/// Requests for a WebSocket that are not valid handshakes | none: nothing is held | 400, 405 or 426 | `requests_refused.websocket_handshake`
 #[test]
 fn websocket_handshakes_that_are_none() {
     let mut world = World::with_recovery();

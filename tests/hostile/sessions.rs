@@ -128,7 +128,7 @@ fn an_own_offset_that_is_too_old() {
     bystander.check(&mut world);
 }
 
-/// Claims of one session by many connections at once | one link a session | the earlier link is closed | `taken_over`
+/// Claims of one session by many connections at once | one link per session | the earlier link is closed | `taken_over`
 #[test]
 fn parallel_claims_of_one_session() {
     let (mut world, mut bystander) = world(|recovery| recovery.skip_authorization = true);
@@ -177,7 +177,7 @@ fn a_storm_of_recoveries() {
     bystander.check(&mut world);
 }
 
-/// Recoveries of one own session, again and again | one that waits a session; least served first | the newer one replaces the one that waits, others are let in before it | `paced`, `connections_closed.taken_over`
+/// Recoveries of one own session, again and again | one waiting recovery per session; the session served least comes first | the newer one replaces the waiting one; the recoveries of other sessions come first | `paced`, `connections_closed.taken_over`
 #[test]
 fn recoveries_of_one_session_again_and_again() {
     let (mut world, mut bystander) = world(|recovery| {

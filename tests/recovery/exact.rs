@@ -201,7 +201,7 @@ fn h27_a_recovery_finds_the_present_rooms() {
 }
 
 /// In the reference, events that ask for an acknowledgement are not replayed, and the emitter waits
-/// for ever. Here the acknowledgement fails immediately, or the event is replayed with its id.
+/// forever. Here the acknowledgement fails immediately, or the event is replayed with its id.
 #[test]
 fn h29_acknowledgements_settle_when_the_link_is_lost() {
     let mut world = World::with_recovery();

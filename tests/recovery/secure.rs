@@ -233,7 +233,8 @@ fn h60_the_log_is_bounded_by_count_and_bytes() {
     assert!(world.server.stats().log_packets > 10);
 }
 
-/// If a missed event is gone, the refusal says so (H64: the reference does not).
+/// In the reference, refusals and expiries are silent. Here each refusal has a reason, and each
+/// session an end that is reported.
 #[test]
 fn h64_every_refusal_has_a_reason_and_every_session_an_end() {
     let mut world = recovering(|recovery| recovery.buffer_packets = 2);

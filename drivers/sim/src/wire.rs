@@ -117,7 +117,7 @@ pub fn text(text: impl Into<ByteString>) -> Frame {
     Frame::Text(text.into())
 }
 
-/// The ids in the open packet of a server, if a frame is one.
+/// The Engine.IO session id in the open packet of a server, if a frame is one.
 pub fn read_open(frame: &Frame) -> Option<String> {
     match EnginePacket::decode(frame.clone()) {
         Ok(EnginePacket::Open(open)) => Some(open.sid.to_string()),

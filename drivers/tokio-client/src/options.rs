@@ -169,7 +169,7 @@ impl Options {
     /// How long the application may take no event while there is no room for more
     /// ([`event_bytes`](Self::event_bytes)). After that, calls that wait for the server fail
     /// ([`AckError::Stalled`](crate::AckError::Stalled)). So an application that waits for an answer in the task
-    /// that takes the events does not wait for ever. Default: 10 s.
+    /// that takes the events does not wait forever. Default: 10 s.
     #[must_use]
     pub fn stall_timeout(mut self, value: Duration) -> Self {
         self.stall_timeout = value;

@@ -73,7 +73,7 @@ impl Socket {
     /// # Errors
     ///
     /// [`ConnectError`] if the server refuses, or if the connection is lost or cannot be opened before it
-    /// answers. In the latter case the client goes on trying.
+    /// answers. If the connection is lost, the client goes on trying.
     ///
     /// ```no_run
     /// use socketio_proto::client::{self, Auth};

@@ -1,8 +1,28 @@
 //! A WebSocket in memory: bytes in [`Buffers`] on one side, whole messages on the other. Drivers on
 //! any runtime can use it, and so can an event loop without one.
 //!
-//! What comes in is read by tungstenite, which unmasks it, puts it together and answers pings. What
-//! goes out is written here.
+//! It is the server's side, after the handshake. Incoming bytes are read by tungstenite, which
+//! unmasks and reassembles messages and answers pings. Outgoing messages are written here.
+//!
+//! ```
+//! use socketio_proto::engine::Frame;
+//! use socketio_proto_websocket::{Buffers, Received, WebSocket, write_message};
+//!
+//! let mut socket = WebSocket::new(1_000_000);
+//! let mut buffers = Buffers::default();
+//!
+//! // What the driver has read from the stream: a masked text message with the text "hi".
+//! buffers.input.extend_from_slice(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']);
+//! let Received::Message(Frame::Text(text)) = socket.receive(&mut buffers) else {
+//!     panic!("a complete message");
+//! };
+//! assert_eq!(text, "hi");
+//! assert!(matches!(socket.receive(&mut buffers), Received::Nothing));
+//!
+//! // What the driver writes to the stream next.
+//! write_message(&mut buffers.output, Frame::Text("ok".into()));
+//! assert_eq!(buffers.output, [0x81, 2, b'o', b'k'][..]);
+//! ```
 
 #![forbid(unsafe_code)]
 #![deny(
@@ -37,34 +57,36 @@ const READ_BUFFER: usize = 256;
 /// Received bytes that are not decoded yet, and bytes to send.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    /// Received.
+    /// Received bytes. The driver appends to them.
     pub input: BytesMut,
-    /// To be sent.
+    /// Bytes to send. The driver removes what it has written.
     pub output: BytesMut,
 }
 
-/// A WebSocket after its handshake.
+/// The server's side of a WebSocket after its handshake.
 pub struct WebSocket(WebSocketContext);
 
-/// What was read.
+/// What [`WebSocket::receive`] has read.
 pub enum Received {
-    /// A data message.
+    /// A whole text or binary message.
     Message(Frame),
-    /// A ping, which is answered, or a pong.
+    /// A ping, whose answer tungstenite writes, or a pong.
     Control,
-    /// A close frame, which is answered. [`Received::Closed`] follows.
+    /// A close frame. Its answer is in [`Buffers::output`]. [`Received::Closed`] follows.
     CloseFrame,
-    /// Not even one message more.
+    /// No complete message has arrived.
     Nothing,
-    /// The peer has closed it or broken the protocol. The close frame to answer with is among the
-    /// bytes to be sent.
+    /// The peer has closed the WebSocket or broken the protocol. The close frame of this side is in
+    /// [`Buffers::output`].
     Closed,
 }
 
 impl WebSocket {
-    /// A WebSocket for messages of `max_payload` bytes.
+    /// Creates a WebSocket for incoming messages of at most `max_payload` + 1 bytes: the core refuses
+    /// a message that is one byte too long. A longer one closes the WebSocket with the code 1009
+    /// ([`Received::Closed`]).
     pub fn new(max_payload: usize) -> Self {
-        // One byte over it is left to the core to judge.
+        // The core judges a message that is one byte too long.
         let most = Some(max_payload.saturating_add(1));
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -74,7 +96,7 @@ impl WebSocket {
         Self(WebSocketContext::new(Role::Server, Some(config)))
     }
 
-    /// Reads the next message. The answer to a ping is there at the next call.
+    /// Reads the next message. The answer to a ping is in [`Buffers::output`] after the next call.
     pub fn receive(&mut self, buffers: &mut Buffers) -> Received {
         loop {
             let code = match self.0.read(buffers) {
@@ -101,7 +123,7 @@ impl WebSocket {
         }
     }
 
-    /// Sends a close frame; if the peer has sent one already, the answer to that.
+    /// Writes a close frame or, if the peer has sent one already, the answer to it.
     pub fn close(&mut self, buffers: &mut Buffers, frame: Option<CloseFrame>) {
         match self.0.close(buffers, frame) {
             // It ends here either way: the connection is closed by the caller.
@@ -110,7 +132,7 @@ impl WebSocket {
     }
 }
 
-/// Writes a message. A server does not mask, so that is a header and the message itself.
+/// Writes a message: a header and the message itself, because a server does not mask.
 pub fn write_message(output: &mut BytesMut, frame: Frame) {
     let (opcode, payload) = match frame {
         Frame::Binary(bytes) => (Data::Binary, bytes),
@@ -119,12 +141,12 @@ pub fn write_message(output: &mut BytesMut, frame: Frame) {
     write_frame(output, frame::Frame::message(payload, OpCode::Data(opcode), true));
 }
 
-/// Writes a close frame, for a WebSocket that is not to be read from any more.
+/// Writes a close frame. Use it when nothing more is read from the WebSocket.
 pub fn write_close(output: &mut BytesMut, code: Option<u16>) {
     write_frame(output, frame::Frame::close(code.map(close_frame)));
 }
 
-/// What the core closes a WebSocket with.
+/// The close frame for a status code of the core, with its [text](close_text).
 pub fn close_frame(code: u16) -> CloseFrame {
     CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(close_text(code)) }
 }
@@ -136,7 +158,8 @@ fn write_frame(output: &mut BytesMut, frame: frame::Frame) {
     }
 }
 
-/// For tungstenite: all that was received, and then "not now".
+/// For tungstenite: the received bytes, and [`WouldBlock`](io::ErrorKind::WouldBlock) when none is
+/// left.
 impl Read for Buffers {
     fn read(&mut self, dest: &mut [u8]) -> io::Result<usize> {
         if self.input.is_empty() {
@@ -148,7 +171,7 @@ impl Read for Buffers {
     }
 }
 
-/// For tungstenite: never blocks. The connection stops asking for more when there is much.
+/// For tungstenite. It never blocks.
 impl Write for Buffers {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.output.extend_from_slice(bytes);

@@ -50,7 +50,7 @@ pub enum ClientInput {
     /// [`max_payload`](crate::client::ClientLimits::max_payload), and the driver does not read the
     /// rest. The wire is finished.
     ///
-    /// Report it so instead of as [`WireClosed`](Self::WireClosed): a lost link is no reason to give
+    /// Report it so instead of as [`WireClosed`](Self::WireClosed): a lost connection is no reason to give
     /// up a session, but data that cannot be read would be replayed again and again.
     TooLarge {
         /// The WebSocket or the exchange.

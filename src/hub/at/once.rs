@@ -22,7 +22,8 @@ impl<D: Default> At<'_, D> {
     /// also while it is parked and when it moves to another connection. An event counts as new if
     /// it is repeated after more other events than that, or in a new session.
     ///
-    /// A client of this crate needs no offsets: its events always arrive once.
+    /// A client of this crate needs no offsets if the server
+    /// [counts events](crate::RecoveryConfig::count_events): then its events arrive once.
     ///
     /// ```
     /// use socketio_proto::hub::{AckToken, Once};

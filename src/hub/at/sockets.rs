@@ -156,7 +156,10 @@ impl<D: Default> At<'_, D> {
     }
 
     /// Joins all sockets of an audience to a room, parked sockets included. Returns how many
-    /// joined.
+    /// joined. Sockets that are in the room already do not count. Sockets beyond
+    /// [`rooms_per_socket`](crate::Limits::rooms_per_socket) do not join, and nobody joins a room whose
+    /// name is longer than [`room_name_bytes`](crate::Limits::room_name_bytes):
+    /// [`joins_refused`](crate::server::Totals::joins_refused) counts them.
     ///
     /// ```
     /// use socketio_proto::Timestamp;

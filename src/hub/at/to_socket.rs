@@ -74,7 +74,7 @@ impl<'a, D: Default> ToSocket<'a, D> {
     }
 
     /// Emits an event and asks for an acknowledgement within `timeout`. See [`At::emit_with_ack`].
-    /// A volatile event is treated in the same way.
+    /// [`volatile`](Self::volatile) has no effect on it: the event waits for the client.
     ///
     /// ```
     /// # use core::time::Duration;

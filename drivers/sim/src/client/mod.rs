@@ -99,7 +99,7 @@ pub trait ClientModel {
     ) -> bool;
     /// Acknowledges an event of the server.
     fn ack(&mut self, now: Timestamp, token: AckToken, args: &Args);
-    /// Whether the client takes itself for connected to a namespace.
+    /// Whether the client considers itself connected to a namespace.
     fn is_connected(&self, namespace: &str) -> bool;
     /// Whether the client wants to be connected to a namespace.
     fn is_active(&self, namespace: &str) -> bool;
@@ -186,7 +186,7 @@ pub enum Outcome {
     },
 }
 
-/// Entitles to acknowledge an event of the server.
+/// Allows one acknowledgement of one event of the server.
 #[derive(Debug)]
 pub struct AckToken(Token);
 

@@ -4,7 +4,7 @@
 //! wire that was cut carries nothing any more. Each side learns of the cut after its own delay, or
 //! never: then the wire is half-open.
 //!
-//! [`World`](crate::World) uses it. It is public for those who write a world of their own: give the
+//! [`World`](crate::World) uses it. It is public, so that you can write another world: give the
 //! network what either side sends, plan each [`Transit`] that it returns, and give it back when it
 //! is due.
 

@@ -160,7 +160,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         }
     }
 
-    /// Sets how long transmissions take. By default it is drawn from the seed.
+    /// Sets how long transmissions take. By default this is drawn from the seed.
     ///
     /// # Panics
     ///
@@ -239,7 +239,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.clients.len()
     }
 
-    /// Whether a client takes itself for connected to a namespace.
+    /// Whether a client considers itself connected to a namespace.
     pub fn is_connected(&self, client: usize, namespace: &str) -> bool {
         self.clients[client].model.is_connected(namespace)
     }
@@ -254,8 +254,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
         &self.clients[client].answers
     }
 
-    /// Returns the sessions of a client in the order in which it was told of them. A session that
-    /// was recovered is there again.
+    /// Returns the sessions of a client in the order in which it learned of them. A session that was
+    /// recovered has one more entry for each recovery.
     pub fn sessions(&self, client: usize) -> &[SessionInfo] {
         &self.clients[client].sessions
     }
@@ -270,8 +270,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
         &self.application
     }
 
-    /// Lets the application do something by itself, for example as a reaction to a request that is
-    /// none of Socket.IO.
+    /// Lets the application do something by itself, for example because an HTTP request of another
+    /// kind has arrived.
     pub fn call<T>(&mut self, f: impl FnOnce(&mut A, &mut Server<D>, Timestamp) -> T) -> T {
         let now = self.now();
         let result = f(&mut self.application, &mut self.server, now);
