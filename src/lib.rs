@@ -26,6 +26,7 @@ pub mod migration {}
 pub mod protocol {}
 
 pub mod client;
+pub mod cluster;
 pub mod engine;
 pub mod hub;
 pub mod link;

@@ -40,6 +40,9 @@ impl Args {
         Ok(Self(List::whole(text, list::share(attachments))))
     }
 
+    /// One argument, which is `null`.
+    pub(crate) const NULL: Self = Self(List::constant("[null]"));
+
     /// Returns an empty list of arguments.
     pub const fn empty() -> Self {
         Self(List::empty())
@@ -118,6 +121,11 @@ impl Args {
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
         Self(self.0.skip(count))
+    }
+
+    /// The first argument alone, with the attachments that it uses; `None` if there is none.
+    pub(crate) fn first(&self) -> Option<Self> {
+        self.0.first().map(Self)
     }
 
     /// Returns the attachments. [`Binary`](super::Binary) handles inside the arguments refer to

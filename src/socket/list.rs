@@ -52,7 +52,12 @@ impl List {
 
     /// The array without elements.
     pub(super) const fn empty() -> Self {
-        Self { text: ByteString::from_static("[]"), start: 0, attachments: None }
+        Self::constant("[]")
+    }
+
+    /// An array without attachments.
+    pub(super) const fn constant(array: &'static str) -> Self {
+        Self { text: ByteString::from_static(array), start: 0, attachments: None }
     }
 
     /// Copies the list.
@@ -117,6 +122,22 @@ impl List {
         array.push('[');
         array.push_str(rest.trim_start_matches(text::is_space));
         if self.attachments.is_none() { Self::whole(array, None) } else { self.renumbered(&array) }
+    }
+
+    /// Returns the first element as the only one, with the attachments that it uses.
+    pub(super) fn first(&self) -> Option<Self> {
+        elements(self.json())?;
+        let Some(rest) = placeholder::after(self.json(), 1) else {
+            return Some(self.clone());
+        };
+        // The rest begins behind a comma.
+        let mut array = String::from(self.json().get(..rest.checked_sub(1)?)?);
+        array.push(']');
+        Some(if self.attachments.is_none() {
+            Self::whole(array, None)
+        } else {
+            self.renumbered(&array)
+        })
     }
 
     /// Makes a list from a part of this one, with the attachments that the part uses.

@@ -1,0 +1,34 @@
+//! Descriptions of sockets.
+
+use alloc::vec::Vec;
+
+use bytestring::ByteString;
+
+use super::Value;
+
+/// The description of a socket on another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketDetails {
+    /// Its id. Sockets of official nodes that speak an earlier protocol have ids of other shapes.
+    pub id: ByteString,
+    /// How it connected. An official node says `headers`, `time`, `address`, `xdomain`, `secure`,
+    /// `issued`, `url`, `query` and `auth`.
+    pub handshake: Value,
+    /// Its rooms.
+    pub rooms: Vec<ByteString>,
+    /// What the application keeps with it.
+    pub data: Value,
+}
+
+impl SocketDetails {
+    /// Makes a description.
+    pub const fn new(
+        id: ByteString,
+        handshake: Value,
+        rooms: Vec<ByteString>,
+        data: Value,
+    ) -> Self {
+        Self { id, handshake, rooms, data }
+    }
+}

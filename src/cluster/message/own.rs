@@ -1,0 +1,36 @@
+//! The messages between nodes of this crate.
+
+/// A kind of message that only nodes of this crate send and read.
+///
+/// The numbers are those on the wire. Official nodes ignore every number above 13, both in a stream
+/// and in a channel, and take the position of such an entry for a valid offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum OwnKind {
+    /// A node takes a session over. Its position in the log is where the former owner lets go.
+    Claim = 64,
+    /// A position in the log, and nothing else.
+    Marker = 65,
+    /// Asks whether another node has a session.
+    RecordRequest = 66,
+    /// The answer to [`RecordRequest`](Self::RecordRequest).
+    RecordResponse = 67,
+}
+
+impl OwnKind {
+    /// Returns the number on the wire.
+    pub const fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// Returns the kind with this number on the wire, if there is one.
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            64 => Some(Self::Claim),
+            65 => Some(Self::Marker),
+            66 => Some(Self::RecordRequest),
+            67 => Some(Self::RecordResponse),
+            _ => None,
+        }
+    }
+}

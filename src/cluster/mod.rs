@@ -1,0 +1,3 @@
+//! Several servers that act as one.
+
+pub mod message;
