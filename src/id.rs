@@ -291,7 +291,8 @@ impl Generation {
     }
 }
 
-/// Names an acknowledgement that the application has asked for.
+/// Names an acknowledgement that the application has asked for. The method that emits returns it, and
+/// the event that completes the acknowledgement has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId {
     pub(crate) namespace: u64,

@@ -67,7 +67,7 @@ impl App for Room {
     fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: ServerEvent<Visitor>) {
         match event {
             ServerEvent::ConnectRequested { request, .. } => {
-                cx.server.at(cx.now).accept(request);
+                cx.at().accept(request);
             }
             ServerEvent::Connected { socket, auth, recovery, .. } => {
                 match recovery {
@@ -118,7 +118,7 @@ impl Room {
     fn welcome(&self, cx: &mut Context<'_, Visitor>, socket: SocketKey, auth: &Json) {
         let Auth { server_offset, name } = auth.parse().unwrap_or_default();
         let name = shortened(name.as_str().unwrap_or_default());
-        cx.server.at(cx.now).set_data(socket, Visitor { name });
+        cx.at().set_data(socket, Visitor { name });
         let after = server_offset.as_i64().unwrap_or(0);
         // One job per session, so there are no more of them than sessions.
         self.give(Job::CatchUp { socket, after });
@@ -145,7 +145,7 @@ impl Room {
         }
         // One that was accepted before is answered like the first. In a new session it is taken for
         // new, and the database knows it.
-        let accepted = cx.server.at(cx.now).accept_once(socket, &client_offset, token);
+        let accepted = cx.at().accept_once(socket, &client_offset, token);
         let Ok(Once::Fresh(token)) = accepted else {
             return;
         };
@@ -174,13 +174,13 @@ impl Room {
 fn welcome_back(cx: &mut Context<'_, Visitor>, socket: SocketKey, replayed: usize) {
     if let Ok(event) = socket::Event::new("recovered", &(replayed,)) {
         // An event that asks for an acknowledgement is not replayed itself.
-        cx.server.at(cx.now).emit_with_ack(socket, &event, ACK_TIMEOUT).ok();
+        cx.at().emit_with_ack(socket, &event, ACK_TIMEOUT).ok();
     }
 }
 
 /// Delivers what was missed. From now on the session gets what is new; also if it is parked by now.
 fn catch_up(cx: &mut Context<'_, Visitor>, socket: SocketKey, missed: &Missed) {
-    if cx.server.at(cx.now).join(socket, LISTENERS).is_err() {
+    if cx.at().join(socket, LISTENERS).is_err() {
         return;
     }
     if missed.skipped > 0 {
@@ -202,7 +202,7 @@ fn handle_name(
     };
     let name = shortened(&name);
     acknowledge(cx, token, &json!({ "name": name }));
-    cx.server.at(cx.now).set_data(socket, Visitor { name });
+    cx.at().set_data(socket, Visitor { name });
 }
 
 fn shortened(name: &str) -> String {
@@ -224,20 +224,20 @@ fn acknowledge(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, answer: &
     if let Some(token) = token
         && let Ok(args) = Args::new(&(answer,))
     {
-        cx.server.at(cx.now).ack(token, &args);
+        cx.at().ack(token, &args);
     }
 }
 
 /// Without an answer the client sends the message again. Then it has to be accepted.
 fn withdraw(cx: &mut Context<'_, Visitor>, token: Option<AckToken>) {
     if let Some(token) = token {
-        cx.server.at(cx.now).withdraw(token);
+        cx.at().withdraw(token);
     }
 }
 
 fn emit(cx: &mut Context<'_, Visitor>, socket: SocketKey, name: &str, args: &impl Serialize) {
     if let Ok(event) = socket::Event::new(name, args) {
-        cx.server.at(cx.now).emit(socket, &event).ok();
+        cx.at().emit(socket, &event).ok();
     }
 }
 
@@ -248,6 +248,6 @@ fn broadcast(
     args: &impl Serialize,
 ) {
     if let Ok(event) = socket::Event::new(name, args) {
-        cx.server.at(cx.now).broadcast("/", audience, &event).ok();
+        cx.at().broadcast("/", audience, &event).ok();
     }
 }

@@ -15,15 +15,15 @@ impl App for Echo {
         match event {
             // Check `auth` here, and `reject` unknown users.
             ServerEvent::ConnectRequested { request, .. } => {
-                cx.server.at(cx.now).accept(request);
+                cx.at().accept(request);
             }
             // socket.emit("name", 1, 2, callback)
             ServerEvent::Received { event, ack: Some(token), .. } => {
-                cx.server.at(cx.now).ack(token, &event.args());
+                cx.at().ack(token, &event.args());
             }
             // socket.emit("name", 1, 2)
             ServerEvent::Received { socket, event, ack: None, .. } => {
-                cx.server.at(cx.now).emit(socket, &event).ok();
+                cx.at().emit(socket, &event).ok();
             }
             _ => {}
         }

@@ -35,8 +35,9 @@ pub struct RecoveryConfig {
     pub skip_authorization: bool,
     /// Whether the missed packets follow the CONNECT answer (default) or precede it.
     pub replay_order: ReplayOrder,
-    /// Whether events that ask for an acknowledgement are logged, and replayed until they are
-    /// acknowledged. Default false, as in the reference.
+    /// Whether events to one socket that ask for an acknowledgement are logged, and replayed until
+    /// they are acknowledged. Default false, as in the reference. A broadcast that asks for
+    /// acknowledgements is never replayed.
     pub replay_ack_events: bool,
     /// Whether the server tells clients of this crate how many of their events it has received, so
     /// that they resend the rest after a recovery. It adds `"received":N` to the CONNECT answer,

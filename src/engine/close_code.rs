@@ -24,7 +24,7 @@ pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
 pub const fn close_text(code: u16) -> &'static str {
     match code {
         OTHER_PARSER => "the first packet is not one of the default parser (socket.io-parser)",
-        INVALID_PACKET => "the server does not take such a packet: see its limits",
+        INVALID_PACKET => "the server does not accept the packet: see its limits",
         TOO_FAST => "packets came too fast",
         TOO_BIG => "the message is larger than maxPayload",
         TRY_AGAIN_LATER => "there are too many connections or handshakes: try again later",

@@ -50,10 +50,10 @@ pub enum SendError {
 #[non_exhaustive]
 pub enum TransportFault {
     /// A GET arrived while another one was waiting for packets.
-    #[error("two GET requests at a time")]
+    #[error("two GET requests at the same time")]
     OverlappingPoll,
     /// A POST arrived while another one was being received.
-    #[error("two POST requests at a time")]
+    #[error("two POST requests at the same time")]
     OverlappingPost,
     /// The peer dropped an HTTP exchange before it was answered.
     #[error("a request was aborted")]
@@ -115,7 +115,9 @@ pub enum CloseReason {
     /// send if its application makes a mistake: more or larger attachments than
     /// [`Limits`](crate::Limits) allow, or an event without a name. The client can reconnect and
     /// recover.
-    #[error("the client sent a packet that is not taken: its application or a limit has to change")]
+    #[error(
+        "the server does not accept a packet of the client: its application or a limit has to change"
+    )]
     InvalidPacket,
     /// The client uses another parser than the default one, such as `socket.io-msgpack-parser`: its
     /// first packet cannot be read, and no other packet could be.

@@ -13,13 +13,13 @@ pub enum RoomError {
     #[error("the socket's session has ended")]
     UnknownSocket,
     /// The socket is in [`Limits::rooms_per_socket`](crate::Limits::rooms_per_socket) rooms.
-    #[error("the socket is in {limit} rooms, the most it may be in")]
+    #[error("the socket is in {limit} rooms, which is the limit")]
     TooManyRooms {
         /// The limit.
         limit: usize,
     },
     /// The name is longer than [`Limits::room_name_bytes`](crate::Limits::room_name_bytes).
-    #[error("a room's name has at most {limit} bytes")]
+    #[error("the name of the room is longer than {limit} bytes")]
     NameTooLong {
         /// The limit.
         limit: usize,
@@ -46,7 +46,7 @@ pub enum EmitError {
     UnknownNamespace,
     /// The namespace waits for [`Limits::pending_acks`](crate::Limits::pending_acks)
     /// acknowledgements.
-    #[error("{limit} acknowledgements are pending, the most that may be")]
+    #[error("{limit} acknowledgements are pending, which is the limit")]
     TooManyAcks {
         /// The limit.
         limit: usize,
@@ -54,14 +54,14 @@ pub enum EmitError {
     /// The event has more than
     /// [`Limits::outgoing_attachments`](crate::Limits::outgoing_attachments): clients would refuse
     /// it. Nothing was sent or logged.
-    #[error("a packet has at most {limit} attachments")]
+    #[error("the packet has more than {limit} attachments")]
     TooManyAttachments {
         /// The limit.
         limit: usize,
     },
     /// The event is larger than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes), or
     /// larger than the log or a replay may be. Nothing was sent or logged.
-    #[error("a packet has at most {limit} bytes")]
+    #[error("the packet is larger than {limit} bytes")]
     TooLarge {
         /// The limit.
         limit: usize,
@@ -102,7 +102,7 @@ pub enum NamespaceError {
     #[error("not a name of a namespace")]
     InvalidName,
     /// There are [`Limits::namespaces`](crate::Limits::namespaces) namespaces.
-    #[error("there are {limit} namespaces, the most there may be")]
+    #[error("there are {limit} namespaces, which is the limit")]
     TooMany {
         /// The limit.
         limit: usize,

@@ -117,9 +117,11 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProtocolViolation => "forced close (the client broke the protocol)",
-            Self::InvalidPacket => "forced close (the client sent a packet that is not taken)",
+            Self::InvalidPacket => {
+                "forced close (the server does not accept a packet of the client)"
+            }
             Self::Overflow => "forced close (the client did not read what was queued for it)",
-            Self::RateLimited => "forced close (the client sent packets faster than it may)",
+            Self::RateLimited => "forced close (the client sent packets too fast)",
             Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
             Self::TakenOver => "transport close (the client came back on another connection)",
             Self::Replaced => "client namespace disconnect (the client has asked to join again)",
@@ -166,7 +168,7 @@ impl fmt::Display for ExpiryCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TimedOut => "the client did not come back within max_disconnection",
-            Self::Evicted => "it made room: parked_sessions was reached",
+            Self::Evicted => "it was evicted, because parked_sessions was reached",
             Self::Disconnected => "the application disconnected the parked socket",
         })
     }

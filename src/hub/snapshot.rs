@@ -49,7 +49,7 @@ struct Version;
 #[non_exhaustive]
 pub enum RestoreError {
     /// The server already has sessions, or has already emitted events.
-    #[error("a snapshot is restored before the first client connects")]
+    #[error("a snapshot must be restored before the first client connects")]
     InUse,
     /// This value contradicts others, or no server writes such a value. The snapshot was damaged or
     /// made up.

@@ -17,7 +17,9 @@ pub enum RecoveryRefusal {
     /// No session with this private id is known here, and nobody has said in time whether it is
     /// known elsewhere: within [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout), and before
     /// the application accepted the client.
-    #[error("no session with this private id is known here, and nobody has answered for others")]
+    #[error(
+        "no session with this private id is known here, and the lookup elsewhere was not answered"
+    )]
     Unanswered,
     /// The session belongs to another namespace.
     #[error("the session belongs to another namespace")]
@@ -40,7 +42,7 @@ pub enum RecoveryRefusal {
     /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes). Or it
     /// missed a packet from before its latest [`memberships`](crate::RecoveryConfig::memberships)
     /// room changes. Or the session has been attached to 2^32 links.
-    #[error("what the client missed is over a limit")]
+    #[error("the client missed more than a limit allows")]
     Limit,
     /// The client has closed its connection
     /// [`replay_attempts`](crate::RecoveryConfig::replay_attempts) times in a row, each time right
