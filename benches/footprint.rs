@@ -15,7 +15,7 @@ fn main() {
         print(&format!("idle connected socket, recovery {name}"), held::socket(config, count));
     }
     print("  of it `engine::ServerConnection` itself", mean(size_of::<ServerConnection>(), 1));
-    print("  of it `link::Link` itself, the former included", mean(size_of::<Link>(), 1));
+    print("  of it `link::Link` itself, the one above included", mean(size_of::<Link>(), 1));
     print("parked session with 5 rooms", held::parked_session(count));
     print("log entry beyond the encoded bytes", held::log_entry(count));
 }

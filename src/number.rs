@@ -52,7 +52,7 @@ impl Number {
             reason = "what the cast has changed is told apart"
         )]
         let cut = value as u64;
-        #[expect(clippy::cast_precision_loss, reason = "so many digits are exact")]
+        #[expect(clippy::cast_precision_loss, reason = "a double holds this many digits exactly")]
         #[expect(clippy::float_cmp, reason = "whole or not is an exact question")]
         let is_whole = cut < EXACT && cut as f64 == value;
         if is_whole { Self::Whole(cut) } else { Self::Cut(cut) }

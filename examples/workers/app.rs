@@ -27,7 +27,7 @@ pub fn config() -> Arc<ServerConfig> {
     Arc::new(config.recovery(RecoveryConfig::default()))
 }
 
-/// Randomness whose ids begin with the character of a thread, so that whoever gets a request knows
+/// Randomness whose ids begin with the character of a thread, so that a thread that gets a request knows
 /// whose session it is for. 114 random bits are left.
 pub fn entropy(thread: usize) -> impl Fn(&mut [u8]) + Send + 'static {
     move |dest| {

@@ -93,9 +93,9 @@ impl Shared {
             self.post(thread, to, mails);
         }
         let deadline = hub.deadline().map_or(NEVER, Timestamp::as_micros);
-        let former = self.deadline.swap(deadline, Ordering::AcqRel);
+        let earlier = self.deadline.swap(deadline, Ordering::AcqRel);
         drop(hub);
-        if thread != 0 && deadline < former {
+        if thread != 0 && deadline < earlier {
             self.wake(0);
         }
     }

@@ -7,7 +7,8 @@ use crate::{recovery::Offset, socket};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
     /// Two numbers, which this crate and the Redis Streams adapter write, or 24 hexadecimal digits,
-    /// which the adapter for `MongoDB` writes. The latter are not in the order of the log.
+    /// which the adapter for `MongoDB` writes. The offsets of `MongoDB` are not in the order of the
+    /// log.
     Offset(Offset),
     /// Milliseconds in base 64, and `.<count>` within one: the in-memory adapter.
     Time(u64, u64),

@@ -39,7 +39,7 @@ impl fmt::Debug for Claim {
 impl Claim {
     /// Separates the claim from the application's own authentication data.
     ///
-    /// Whoever has a private id can take over the session. So the application never sees it in
+    /// Anyone who has a private id can take over the session. So the application never sees it in
     /// values that it may log or pass on. The other members stay as the client wrote them.
     pub(super) fn split(auth: Json) -> (Json, Option<Self>) {
         let Ok(fields) = auth.parse::<Fields<'_>>() else {

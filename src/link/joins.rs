@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 #[expect(
     deprecated,
-    reason = "the one hash in `core`; whoever finds a collision deceives nobody but himself"
+    reason = "the one hash in `core`; a peer that finds a collision deceives only itself"
 )]
 use core::hash::{Hasher as _, SipHasher};
 

@@ -272,7 +272,7 @@ impl Link {
     pub(crate) fn handle_timeout(&mut self, now: Timestamp, lateness: Duration) {
         self.connection.handle_late_timeout(now, lateness);
         self.handle_engine();
-        self.handle_impatience(lateness);
+        self.close_overdue(lateness);
     }
 
     /// Handles a reply of the hub.
@@ -349,16 +349,16 @@ impl Link {
             return Some(self.connection.now());
         }
         let engine = self.connection.deadline().unwrap_or(Timestamp::NEVER);
-        engine.min(self.patience_end()).finite()
+        engine.min(self.awaited_until()).finite()
     }
 
     /// The deadline of the connection itself, without regard to output.
     pub(crate) fn timer(&self) -> Timestamp {
-        self.connection.timer().min(self.patience_end())
+        self.connection.timer().min(self.awaited_until())
     }
 
     /// The deadline for what the client has to do.
-    fn patience_end(&self) -> Timestamp {
+    fn awaited_until(&self) -> Timestamp {
         self.connection.postpone(self.rest.awaited.end())
     }
 

@@ -60,7 +60,7 @@ impl Link {
         };
     }
 
-    pub(super) fn handle_impatience(&mut self, lateness: Duration) {
+    pub(super) fn close_overdue(&mut self, lateness: Duration) {
         let now = self.connection.now();
         if !self.connection.may_judge(lateness, self.rest.awaited.end()) {
             return;

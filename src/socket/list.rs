@@ -169,7 +169,7 @@ impl List {
     fn debug_check(&self) {
         debug_assert!(
             self.json().starts_with('[') && self.json().ends_with(']'),
-            "validated, and trimmed by whoever made it"
+            "validated and trimmed when it was made"
         );
     }
 }

@@ -401,7 +401,7 @@ mod counted {
         pair.auto_ack = false;
         pair.client.emit_with_ack(pair.now, "/", &event("m", 1), MINUTE).unwrap();
         pair.settle();
-        let former = token(&mut pair);
+        let earlier = token(&mut pair);
         let state = pair.client.snapshot();
         pair.cut();
         pair.client = Client::new(websocket(), entropy(9)).unwrap();
@@ -410,9 +410,9 @@ mod counted {
         pair.settle();
         assert!(pair.client.is_recovered("/"));
         pair.client.emit_with_ack(pair.now, "/", &event("m", 2), MINUTE).unwrap();
-        pair.server.at(pair.now).ack(former, &Args::empty());
+        pair.server.at(pair.now).ack(earlier, &Args::empty());
         pair.settle();
-        assert_eq!(pair.outcomes(), [], "the answer to an event of the former process");
+        assert_eq!(pair.outcomes(), [], "the answer to an event of the earlier process");
         pair.client.emit(pair.now, "/", &event("m", 3)).unwrap();
         pair.cut();
         pair.reconnect();

@@ -73,7 +73,7 @@ mod offsets {
         send(&mut world, client, 3);
         let token = fresh(&mut world);
         ack(&mut world, token);
-        assert_eq!(world.texts(client), ["433[]"], "the former tries are over");
+        assert_eq!(world.texts(client), ["433[]"], "the earlier tries are over");
     }
 
     #[test]

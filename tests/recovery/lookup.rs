@@ -186,13 +186,13 @@ fn a_namespace_stays_while_a_session_is_looked_up_for_it_and_no_longer() {
 #[test]
 fn a_new_connect_replaces_the_claim_that_is_looked_up() {
     let (mut world, snapshot, session, offset) = world(true);
-    let (client, former) = claim(&mut world, &session, None);
+    let (client, earlier) = claim(&mut world, &session, None);
     world.send(client, &claim_packet(&session, Some(&offset)));
     let asked = asked(&mut world);
     let [(request, ..)] = asked[..] else { panic!("{asked:?}") };
     assert_eq!(world.server.stats().connects_waiting, 1);
     restore(&mut world, &snapshot);
-    assert!(!end_lookup(&mut world, former, RecoveryRefusal::Unknown), "it was replaced");
+    assert!(!end_lookup(&mut world, earlier, RecoveryRefusal::Unknown), "it was replaced");
     assert_eq!(world.texts(client), [""; 0], "the client waits");
     assert!(end_lookup(&mut world, request, RecoveryRefusal::Unknown));
     assert_eq!(world.session(client), session);
@@ -214,7 +214,7 @@ fn a_new_connect_without_a_claim_ends_the_lookup() {
 fn of_two_claims_that_are_looked_up_the_later_one_wins() {
     for is_in_order in [true, false] {
         let (mut world, snapshot, session, offset) = world(true);
-        let (former, first) = claim(&mut world, &session, Some(&offset));
+        let (earlier, first) = claim(&mut world, &session, Some(&offset));
         let (client, second) = claim(&mut world, &session, Some(&offset));
         restore(&mut world, &snapshot);
         let mut order = [first, second];
@@ -227,10 +227,10 @@ fn of_two_claims_that_are_looked_up_the_later_one_wins() {
         assert_eq!(world.session(client), session, "in order: {is_in_order}");
         assert_eq!(numbers(&world.texts(client)).0, [2, 3, 4]);
         if is_in_order {
-            assert_eq!(world.session(former), session);
-            assert!(world.is_closed(former), "the session was taken over");
+            assert_eq!(world.session(earlier), session);
+            assert!(world.is_closed(earlier), "the session was taken over");
         } else {
-            assert_ne!(world.session(former), session);
+            assert_ne!(world.session(earlier), session);
             assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Superseded));
         }
         assert_over(&mut world, second);

@@ -1,8 +1,8 @@
 //! Connection state recovery: the promise, and each hole of the reference.
 
 mod claim_queue;
+mod earlier_links;
 mod exact;
-mod former_links;
 mod lookup;
 mod model;
 mod poison;

@@ -298,8 +298,8 @@ fn positions_grow_across_restarts() {
     for number in 0..5 {
         broadcast(&mut world, &Audience::all(), number);
         world.restart(recovery_config(), number % 2 == 0, SECOND);
-        let former = offsets.last().map(ToString::to_string);
-        let recovered = world.claim(&session, former.as_deref());
+        let earlier = offsets.last().map(ToString::to_string);
+        let recovered = world.claim(&session, earlier.as_deref());
         assert_eq!(recovered.1, session);
         let (received, offset) = numbers(&world.texts(recovered.0));
         assert_eq!(received, [number]);
@@ -353,7 +353,7 @@ fn acknowledgements_end_with_the_process() {
     assert_ne!(again, Ok(ack), "a late answer is taken for no other");
     let (client, _) = world.claim(&session, None);
     let packets = world.texts(client);
-    assert_eq!(packets.len(), 2, "the former question is not asked again: {packets:?}");
+    assert_eq!(packets.len(), 2, "the earlier question is not asked again: {packets:?}");
     assert!(packets[0].starts_with("42[\"m\",2,") && packets[1].starts_with("421[\"question\",1]"));
 }
 

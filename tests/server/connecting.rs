@@ -139,11 +139,11 @@ fn a_late_answer_is_none_to_a_question_of_a_namespace_that_was_made_again() {
             packet["42/dyn,".len()..].chars().take_while(char::is_ascii_digit).collect();
         (ack, id)
     };
-    let (_, former) = ask(&mut world);
+    let (_, earlier) = ask(&mut world);
     world.send(client, "41/dyn,");
     assert_eq!(world.server.stats().namespaces, 1, "it has gone");
     let (present, id) = ask(&mut world);
-    world.send(client, &format!("43/dyn,{former}[\"late\"]"));
+    world.send(client, &format!("43/dyn,{earlier}[\"late\"]"));
     assert_eq!(world.server.stats().total.acks_unmatched, 1);
     world.events.clear();
     world.send(client, &format!("43/dyn,{id}[\"in time\"]"));

@@ -134,15 +134,15 @@ fn a_connect_after_events_replaces_the_session() {
         let mut shared = Shared::new(config);
         shared.send("40");
         let session = shared.session();
-        let (former, _) = shared.world.connected();
-        shared.world.server.at(shared.world.now).set_data(former, 7);
-        shared.world.server.at(shared.world.now).emit(former, &event("ignored", 1)).unwrap();
+        let (earlier, _) = shared.world.connected();
+        shared.world.server.at(shared.world.now).set_data(earlier, 7);
+        shared.world.server.at(shared.world.now).emit(earlier, &event("ignored", 1)).unwrap();
         shared.world.drain();
         shared.texts();
         shared.send("40");
         assert_ne!(shared.session(), session);
         assert_eq!(shared.story(), ["Replaced over", "New"], "in this order");
-        assert_eq!(shared.world.server.data(former), None);
+        assert_eq!(shared.world.server.data(earlier), None);
         assert_eq!(shared.world.server.stats().total.sessions_replaced, 1);
         assert_eq!(shared.world.server.stats().sockets, 2);
         broadcast(&mut shared.world, &socketio_proto::hub::Audience::all(), 5);
@@ -156,8 +156,8 @@ fn a_connect_after_a_welcome_replaces_the_session() {
     let mut shared = Shared::new(recovery_config());
     shared.world.server.pause(shared.client.wire);
     shared.send("40");
-    let (former, _) = shared.world.connected();
-    shared.world.server.at(shared.world.now).emit(former, &event("welcome", 1)).unwrap();
+    let (earlier, _) = shared.world.connected();
+    shared.world.server.at(shared.world.now).emit(earlier, &event("welcome", 1)).unwrap();
     shared.world.server.resume(shared.world.now, shared.client.wire);
     shared.world.drain();
     shared.texts();
@@ -187,13 +187,13 @@ fn the_former_session_goes_on_until_the_new_one_is_decided() {
         let mut shared = Shared::new(recovery_config());
         shared.send(r#"40{"user":"a"}"#);
         shared.session();
-        let (former, _) = shared.world.connected();
+        let (earlier, _) = shared.world.connected();
         shared.world.auto_accept = false;
         shared.send(r#"40{"user":"b"}"#);
         let (request, ..) = shared.world.requested();
         shared.send("42[\"before\"]");
         assert_eq!(shared.story(), ["before"]);
-        shared.world.server.at(shared.world.now).emit(former, &event("live", 1)).unwrap();
+        shared.world.server.at(shared.world.now).emit(earlier, &event("live", 1)).unwrap();
         shared.world.drain();
         assert_eq!(numbers(&shared.texts()).0, [1]);
         if is_accepted {
@@ -215,7 +215,7 @@ fn the_former_session_goes_on_until_the_new_one_is_decided() {
             }
             assert_eq!(shared.story(), ["Replaced over"]);
         }
-        assert!(!shared.world.server.is_connected(former));
+        assert!(!shared.world.server.is_connected(earlier));
     }
 }
 
@@ -303,14 +303,14 @@ fn a_kick_of_the_session_that_is_replaced_does_not_reach_the_client() {
     let mut shared = Shared::new(recovery_config());
     shared.send("40");
     shared.session();
-    let (former, _) = shared.world.connected();
-    shared.world.server.at(shared.world.now).emit(former, &event("ignored", 1)).unwrap();
+    let (earlier, _) = shared.world.connected();
+    shared.world.server.at(shared.world.now).emit(earlier, &event("ignored", 1)).unwrap();
     shared.world.drain();
     shared.texts();
     shared.world.auto_accept = false;
     shared.send("40");
     let (request, ..) = shared.world.requested();
-    assert!(shared.world.server.at(shared.world.now).disconnect(former, false));
+    assert!(shared.world.server.at(shared.world.now).disconnect(earlier, false));
     shared.world.drain();
     assert_eq!(shared.texts(), Vec::<String>::new(), "it would make the client deaf");
     assert!(shared.world.server.at(shared.world.now).accept(request).is_some());

@@ -75,7 +75,7 @@ impl Space {
         (is_ours && sequence <= self.head).then_some(sequence.max(floor))
     }
 
-    /// So many packets were evicted to make room for the last one. That must have been necessary;
+    /// This many packets were evicted to make room for the last one. That must have been necessary;
     /// the oldest are gone.
     pub fn evict(&mut self, now: Timestamp, rules: &Rules, count: usize) {
         // Those that were too old may have gone before; then others went in their place.

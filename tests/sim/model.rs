@@ -443,7 +443,7 @@ impl Model {
         );
     }
 
-    /// So many packets were evicted from a log to make room for the last emission.
+    /// This many packets were evicted from a log to make room for the last emit.
     pub fn evict(&mut self, now: Timestamp, space: usize, count: usize) {
         self.spaces[space].evict(now, &self.rules, count);
     }

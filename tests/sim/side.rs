@@ -50,8 +50,8 @@ impl World {
         let (key, session) = session.expect("a session that the server knows");
         let key = *key;
         assert_eq!((session.client, session.space), (client, space), "the session of another");
-        let former = self.clients[client].views[space].replace(key);
-        assert_eq!(recovered, former == Some(key), "what the client is told is not true");
+        let earlier = self.clients[client].views[space].replace(key);
+        assert_eq!(recovered, earlier == Some(key), "what the client is told is not true");
     }
 
     fn client_received(

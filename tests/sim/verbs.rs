@@ -192,7 +192,7 @@ impl World {
         assert!(matches!(place, Place::Live(_)), "only what is connected has a queue");
         self.drain_server();
         let stays = self.model.sessions[&key].place == place;
-        assert!(stays, "whoever is told of it may wait, and nobody is closed");
+        assert!(stays, "a client that is told of it may wait, and nobody is closed");
     }
 
     fn note_audience(&mut self, to: To) {

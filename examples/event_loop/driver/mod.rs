@@ -395,8 +395,8 @@ impl<M: Machine> EventLoop<M> {
         let deadline = slot.connection.deadline().filter(|_| !is_gone);
         if slot.armed != deadline {
             self.timers.extend(deadline.map(|deadline| (deadline, index)));
-            if let Some(former) = mem::replace(&mut slot.armed, deadline) {
-                self.timers.remove(&(former, index));
+            if let Some(earlier) = mem::replace(&mut slot.armed, deadline) {
+                self.timers.remove(&(earlier, index));
             }
         }
         if is_gone {

@@ -282,7 +282,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whoever waits long enough has everything settled, and is left alone. Returns the outputs.
+    /// After a long enough wait, everything is settled and nothing more happens. Returns the outputs.
     pub(super) fn finish(mut self) -> Option<Vec<String>> {
         self.drain();
         self.client.close(self.now);

@@ -17,7 +17,7 @@ use crate::{
 /// consecutive: the stream contains other entries, too.
 ///
 /// The ids of some engines do not ascend, for example the object ids that several processes create,
-/// or numbers that each sender counts on its own. For these, whoever reads the stream numbers its
+/// or numbers that each sender counts on its own. For these, the reader of the stream numbers its
 /// entries, and keeps an index from the id, which clients present, to the number.
 ///
 /// A packet keeps its position while it is in the log. Of evicted packets, only some positions are

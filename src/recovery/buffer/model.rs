@@ -32,7 +32,7 @@ const WINDOWS: usize = 1_000;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A packet, so many positions after the latest one.
+    /// A packet, this many positions after the latest one.
     Append { gap: u64, target: u32, except: Option<u32> },
     /// A packet for one session that asks for an acknowledgement.
     Ask { gap: u64, session: usize },
@@ -122,7 +122,7 @@ impl Model {
         Self { config, form, log, now, packets, latest, sessions, next_ack: 0, others }
     }
 
-    /// The position so many behind the latest one. Of large gaps, the first part changes.
+    /// The position that is this far behind the latest one. Of large gaps, the first part changes.
     fn skip(&mut self, gap: u64) -> Offset {
         let Key(first, second) = self.latest;
         self.latest = match gap.checked_sub(1 << 33) {

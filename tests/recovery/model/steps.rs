@@ -245,8 +245,11 @@ impl Model {
         assert_eq!(restored.len(), waiting.len(), "who has expired is not among them");
         for peer in waiting {
             let found = self.world.find(&restored, &peer.session);
-            let former = std::mem::replace(&mut peer.key, found);
-            assert!(self.world.server.socket_id(former).is_none(), "no handle of the last process");
+            let earlier = std::mem::replace(&mut peer.key, found);
+            assert!(
+                self.world.server.socket_id(earlier).is_none(),
+                "no handle of the last process"
+            );
         }
     }
 
@@ -292,8 +295,8 @@ impl Model {
             let renewed = peer.renewed(client, session, key, self.log.head());
             // The session that could not be resumed goes when its time is up; the model is done
             // with it, so it is ended here.
-            let former = std::mem::replace(peer, renewed);
-            self.world.server.at(self.world.now).disconnect(former.key, false);
+            let earlier = std::mem::replace(peer, renewed);
+            self.world.server.at(self.world.now).disconnect(earlier.key, false);
             return;
         };
         self.tally.recovered += 1;

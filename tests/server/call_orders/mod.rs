@@ -275,7 +275,7 @@ impl Run {
                 let session = self.sockets.entry(socket).or_insert(fresh);
                 session.is_live = true;
                 let live = self.sockets.values().filter(|it| it.is_live && it.space == space);
-                assert_eq!(live.count(), 1, "the former one has ended before");
+                assert_eq!(live.count(), 1, "the earlier one has ended before");
             }
             ServerEvent::Disconnected { socket, reason, data, .. } => {
                 let is_ours = matches!(

@@ -86,8 +86,8 @@ impl Player<'_> {
     }
 
     fn open(&mut self, who: u64, wire: WireId, with_claim: bool) {
-        let former = self.wires.get(&who).and_then(|wire| self.story.get(wire)?.get(1));
-        let answer = former.filter(|answer| with_claim && answer.starts_with("40{"));
+        let earlier = self.wires.get(&who).and_then(|wire| self.story.get(wire)?.get(1));
+        let answer = earlier.filter(|answer| with_claim && answer.starts_with("40{"));
         let pid = answer.and_then(|answer| answer.split('"').nth(7));
         let packet = pid.map_or_else(|| "40".into(), |pid| format!("40{{\"pid\":\"{pid}\"}}"));
         self.wires.insert(who, wire);

@@ -160,7 +160,7 @@ impl OwnClient {
             | ClientEvent::Unconfirmed { namespace, event, .. } => {
                 Outcome::GivenUp { namespace, event: event.event().clone() }
             }
-            // Whoever has restored an older snapshot knows it.
+            // A client that has restored an older snapshot knows it.
             ClientEvent::SnapshotOutOfDate { .. }
             | ClientEvent::ConnectionUpgraded
             | ClientEvent::UpgradeFailed

@@ -64,7 +64,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         // What the previous process does at its end is not reported.
         self.records = super::Records::default();
         self.server = server::start(&self.config, &mut self.application, rng, &self.records);
-        // Whoever calls in the meantime has to wait.
+        // A call in the meantime has to wait.
         self.now += down_ms * 1_000;
         if how == Restart::Crash {
             self.promise.crashed();

@@ -399,7 +399,7 @@ fn an_acknowledgement_on_a_former_link_settles_nothing() {
     assert_eq!(threads.last_sent(1), r#"420["m",1]"#);
     let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
     let pid = answer.split('"').nth(7).unwrap().to_owned();
-    threads.send(1, r#"430["former"]"#);
+    threads.send(1, r#"430["earlier"]"#);
     threads.open(2);
     threads.send(2, &format!(r#"40{{"pid":"{pid}"}}"#));
     threads.carry(2);
@@ -426,7 +426,7 @@ fn an_acknowledgement_that_is_not_replayed_fails_when_the_session_moves() {
     threads.settle_hub();
     let answer = threads.sent[&1].iter().find(|text| text.starts_with("40{")).unwrap();
     let pid = answer.split('"').nth(7).unwrap().to_owned();
-    for packet in [r#"430["former"]"#, r#"431["former"]"#] {
+    for packet in [r#"430["earlier"]"#, r#"431["earlier"]"#] {
         threads.send(1, packet);
     }
     threads.open(2);
