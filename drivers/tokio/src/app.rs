@@ -16,10 +16,67 @@ use crate::{
     machine::{Machine, Outgoing},
 };
 
-/// An application: its handlers. Tasks of its own reach it by a [`Handle`](crate::Handle).
+/// An application: its handlers. [`start`](crate::start) and [`run`](crate::run()) run it.
 ///
-/// Handlers run one after another, in the task of the server. So they must not block or wait: spawn a
-/// task for what takes long, with a handle.
+/// Handlers run one after another, in the task of the server. So they must not block or wait. Spawn a
+/// task for slow work; it reaches the server with a [`Handle`](crate::Handle).
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::Arc};
+///
+/// use http::request::Parts;
+/// use socketio_proto::ConnectionId;
+/// use socketio_proto::hub::Rejection;
+/// use socketio_proto::server::ServerEvent;
+/// use socketio_proto_tokio::{App, Context, WeakHandle};
+///
+/// #[derive(Default)]
+/// struct Reports {
+///     handle: Option<WeakHandle<Self>>,
+///     requests: BTreeMap<ConnectionId, Arc<Parts>>,
+/// }
+///
+/// impl App for Reports {
+///     type Data = ();
+///
+///     fn start(&mut self, _: &mut Context<'_, ()>, handle: WeakHandle<Self>) {
+///         self.handle = Some(handle);
+///     }
+///
+///     // The headers of the client, for the decision about its CONNECT.
+///     fn handle_handshake(&mut self, connection: ConnectionId, request: &Arc<Parts>) {
+///         self.requests.insert(connection, Arc::clone(request));
+///     }
+///
+///     fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
+///         match event {
+///             ServerEvent::ConnectRequested { request, connection, .. } => {
+///                 let head = self.requests.get(&connection);
+///                 if head.is_some_and(|head| head.headers.contains_key("cookie")) {
+///                     cx.at().accept(request);
+///                 } else {
+///                     cx.at().reject(request, &Rejection::new("log in"));
+///                 }
+///             }
+///             // Slow work: a task does it, and comes back with the result.
+///             ServerEvent::Received { socket, event, .. } if event.name() == "report" => {
+///                 let handle = self.handle.as_ref().and_then(WeakHandle::upgrade);
+///                 tokio::spawn(async move {
+///                     let read = || std::fs::read_to_string("report.txt").unwrap_or_default();
+///                     let report = tokio::task::spawn_blocking(read).await;
+///                     if let (Ok(report), Some(handle)) = (report, handle) {
+///                         handle.socket(socket).emit("report", &(report,)).await.ok();
+///                     }
+///                 });
+///             }
+///             ServerEvent::ConnectionClosed { connection, .. } => {
+///                 self.requests.remove(&connection);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
 pub trait App: Send + Sized + 'static {
     /// The application's data of a socket. It is kept across recoveries.
     type Data: Default + Send + 'static;
@@ -37,7 +94,8 @@ pub trait App: Send + Sized + 'static {
     /// A panic ends the server.
     fn handle_event(&mut self, cx: &mut Context<'_, Self::Data>, event: ServerEvent<Self::Data>);
 
-    /// The server has to end: its connections are closed. Tell the application's own tasks.
+    /// The server is being shut down, and its connections are closing. Stop the application's own
+    /// tasks here.
     fn handle_shutdown(&mut self, _cx: &mut Context<'_, Self::Data>) {}
 }
 
@@ -100,12 +158,12 @@ impl<A: App> Hosted<A> {
         call(&mut self.app, &mut Context { server: &mut self.server, now })
     }
 
-    /// Has somebody wait for an acknowledgement.
+    /// Notes that a call of a handle waits for an acknowledgement.
     pub(crate) fn expect(&mut self, ack: AckId, waiting: Waiting) {
         self.acks.insert(ack, waiting);
     }
 
-    /// Gives an acknowledgement to whoever waits for it. Returns all other events.
+    /// Gives an acknowledgement to the call that waits for it. Returns all other events.
     fn settle(&mut self, event: ServerEvent<A::Data>) -> Option<ServerEvent<A::Data>> {
         let (ServerEvent::Acked { ack, .. }
         | ServerEvent::AckFailed { ack, .. }

@@ -46,7 +46,7 @@ pub trait Listener: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Errors of the system, after which it is tried again.
+    /// An error of the operating system. [`serve`](crate::serve()) waits a moment and tries again.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 

@@ -1,4 +1,4 @@
-//! Serving connections, for those who have no HTTP server of their own.
+//! Serving connections, for applications without another HTTP server.
 
 use std::{any::Any, error::Error, future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
 
@@ -31,8 +31,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// the connections have ended, for five seconds at most.
 ///
 /// `service` is a `tower` service, for example [`SocketIoService::at`](crate::SocketIoService::at) or
-/// the router of axum. Connections that wait for a message end only with the server: stop at
-/// [`Handle::closing`](crate::Handle::closing), and end both by
+/// the router of axum. Long-polling requests and WebSockets end only when the Socket.IO server closes
+/// them. So pass [`Handle::closing`](crate::Handle::closing) as `shutdown`, and end both servers with
 /// [`Handle::shutdown`](crate::Handle::shutdown).
 ///
 /// ```no_run

@@ -73,7 +73,7 @@ impl<'a, A: App> To<'a, A> {
         self
     }
 
-    /// Stays on this server, if there are several.
+    /// Emits only to clients of this server. It has no effect if there is only one server.
     pub fn local(mut self) -> Self {
         self.audience = self.audience.local();
         self
@@ -117,7 +117,9 @@ impl<'a, A: App> To<'a, A> {
         handle.ask(Waiting::All, emit).await
     }
 
-    /// Joins the sockets to a room, parked sockets included. Returns how many joined.
+    /// Joins the sockets to a room, parked sockets included. Returns how many joined. Sockets that are
+    /// in the room already do not count, nor do those that a limit keeps out: see
+    /// [`At::sockets_join`](socketio_proto::hub::At::sockets_join).
     ///
     /// # Errors
     ///

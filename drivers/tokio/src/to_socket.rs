@@ -64,8 +64,8 @@ impl<'a, A: App> ToSocket<'a, A> {
         Ok(emitted.await??)
     }
 
-    /// Emits an event, and waits for the acknowledgement for at most `timeout`. A volatile event is
-    /// treated in the same way.
+    /// Emits an event, and waits for the acknowledgement for at most `timeout`.
+    /// [`volatile`](Self::volatile) has no effect on it: the event waits for the client.
     ///
     /// # Errors
     ///
