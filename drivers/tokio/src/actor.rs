@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::request::Parts;
 use socketio_proto::{Timestamp, WireId, engine::Response, server::ServerInput};
-use socketio_proto_websocket::write_message;
+use socketio_proto_websocket::{http::request_head, write_message};
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
@@ -26,7 +26,6 @@ use crate::{
     calls::{Call, Calls, Job},
     clock::Clock,
     endpoint::{Command, Endpoint},
-    http::head,
     machine::{Machine, Outgoing},
     peer::{Peer, Written},
     service::SocketIoService,
@@ -262,7 +261,7 @@ impl<M: Machine> Actor<M> {
         match command {
             Command::Request { wire, parts, answer } => {
                 self.wires.insert(wire, Wire::Exchange(answer));
-                let head = head(&parts, false);
+                let head = request_head(&parts, false);
                 let body = None;
                 self.machine.handle_input(now, ServerInput::Request { wire, head, body });
                 self.flush(Some(&parts));
@@ -271,12 +270,12 @@ impl<M: Machine> Actor<M> {
                 self.machine.handle_input(now, ServerInput::Body { wire, body });
             }
             Command::Verify { parts, request, answer } => {
-                let head = head(&parts, true);
+                let head = request_head(&parts, true);
                 answer.send(self.machine.verify_websocket(now, &head, &request)).ok();
             }
             Command::WebSocket { wire, parts, peer } => {
                 self.wires.insert(wire, Wire::WebSocket(peer));
-                let head = head(&parts, true);
+                let head = request_head(&parts, true);
                 self.machine.handle_input(now, ServerInput::WebSocketOpened { wire, head });
                 self.flush(Some(&parts));
             }

@@ -27,10 +27,6 @@ impl Body {
         Self(Content::Bytes(bytes))
     }
 
-    pub(crate) fn empty() -> Self {
-        Self::new(Bytes::new())
-    }
-
     pub(crate) fn aborted() -> Self {
         Self(Content::Aborted)
     }

@@ -10,16 +10,16 @@ use std::{
 };
 
 use http::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    Request, Response,
     header::{self, HeaderValue},
 };
 use socketio_proto::engine::Cors;
+use socketio_proto_websocket::http::{add_fields, preflight, websocket_request};
 
 use crate::{
     body::{Aborted, Body},
     endpoint::Endpoint,
     exchange::{self, BodyLimits},
-    http::add_fields,
     mount::{Mount, MountLayer, NotFound},
     websocket,
 };
@@ -246,7 +246,7 @@ async fn answer<B: http_body::Body>(
     request: Request<B>,
 ) -> Result<Response<Body>, Aborted> {
     let connection = endpoint.connection();
-    match websocket::asked_for(&request) {
+    match websocket_request(&request) {
         Some(asked) => websocket::answer(connection, request, asked, limits.bytes).await,
         None => exchange::answer(connection, request, limits).await,
     }
@@ -258,27 +258,12 @@ async fn answer_with_cors<B: http_body::Body>(
     cors: &Cors,
     request: Request<B>,
 ) -> Result<Response<Body>, Aborted> {
-    if let Some(preflight) = preflight(request.method(), request.headers(), cors) {
-        return Ok(preflight);
+    if let Some(preflight) = preflight(cors, &request) {
+        return Ok(preflight.map(Body::new));
     }
     let origin = request.headers().get(header::ORIGIN);
     let fields = cors.fields(origin.map(HeaderValue::as_bytes));
     let mut response = answer(endpoint, limits, request).await?;
     add_fields(response.headers_mut(), fields);
     Ok(response)
-}
-
-/// Answers a preflight request, if this is one.
-fn preflight(method: &Method, headers: &HeaderMap, cors: &Cors) -> Option<Response<Body>> {
-    let origin = headers.get(header::ORIGIN)?;
-    let is_preflight =
-        method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if !is_preflight {
-        return None;
-    }
-    let names = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).map(HeaderValue::as_bytes);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    add_fields(response.headers_mut(), cors.preflight(origin.as_bytes(), names));
-    Some(response)
 }

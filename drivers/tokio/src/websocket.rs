@@ -10,24 +10,16 @@ use std::{
 };
 
 use bytes::BytesMut;
-use http::{
-    Request, Response, StatusCode, Version,
-    header::{self, HeaderValue},
-    request::Parts,
-};
+use http::{Request, Response, request::Parts};
 use hyper::upgrade::OnUpgrade;
-use socketio_proto::{
-    WireId,
-    engine::{WebSocketRequest, WebSocketResponse},
-};
-use socketio_proto_websocket::{Buffers, Received, WebSocket};
+use socketio_proto::{WireId, engine::WebSocketRequest};
+use socketio_proto_websocket::{Buffers, Received, WebSocket, http::switching_protocols};
 use tokio::{io::ReadBuf, sync::oneshot, task::yield_now, time::timeout};
-use tungstenite::handshake::derive_accept_key;
 
 use crate::{
     body::{Aborted, Body},
     endpoint::{Command, Connection, next_wire},
-    http::{method, to_http},
+    http::to_http,
     peer::Peer,
     stream::{Opened, Opener, Reader},
 };
@@ -43,13 +35,6 @@ const CHUNK: usize = 32 << 10;
 thread_local! {
     /// The read buffer, one for all WebSockets of a thread.
     static CHUNK_OF_THREAD: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
-}
-
-/// The header fields of a request that asks for a WebSocket; `None` for any other request.
-pub(crate) fn asked_for<B>(request: &Request<B>) -> Option<WebSocketRequest> {
-    let is_http11 = request.version() >= Version::HTTP_11;
-    let fields = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    WebSocketRequest::read(method(request.method()), is_http11, fields)
 }
 
 /// Answers a WebSocket handshake, after the machine has decided about it.
@@ -76,21 +61,7 @@ pub(crate) async fn answer<B>(
         }
     });
 
-    Ok(switching_protocols(&switching))
-}
-
-/// The answer that completes a handshake.
-fn switching_protocols(switching: &WebSocketResponse) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    let accept = HeaderValue::try_from(derive_accept_key(switching.key.as_bytes()));
-    headers.extend(accept.ok().map(|accept| (header::SEC_WEBSOCKET_ACCEPT, accept)));
-    let protocol = switching.protocol.as_deref().and_then(|name| name.try_into().ok());
-    headers.extend(protocol.map(|name| (header::SEC_WEBSOCKET_PROTOCOL, name)));
-    response
+    Ok(switching_protocols(&switching).map(Body::new))
 }
 
 /// The stream after the handshake.

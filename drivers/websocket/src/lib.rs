@@ -2,7 +2,8 @@
 //! any runtime can use it, and so can an event loop without one.
 //!
 //! It is the server's side, after the handshake. Incoming bytes are read by tungstenite, which
-//! unmasks and reassembles messages and answers pings. Outgoing messages are written here.
+//! unmasks and reassembles messages and answers pings. Outgoing messages are written here. The
+//! handshake, and plain requests, are in [`http`](mod@http).
 //!
 //! ```
 //! use socketio_proto::engine::Frame;
@@ -33,12 +34,15 @@
     clippy::unwrap_used
 )]
 
+pub mod http;
+
 use std::io::{self, Read, Write};
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use socketio_proto::{
-    ByteString,
+    ByteString, WireId,
     engine::{Frame, close_text},
+    server::ServerInput,
 };
 use tungstenite::{
     Bytes, Error, Message, Utf8Bytes,
@@ -79,6 +83,29 @@ pub enum Received {
     /// The peer has closed the WebSocket or broken the protocol. The close frame of this side is in
     /// [`Buffers::output`].
     Closed,
+}
+
+impl Received {
+    /// Returns the input for the core; `None` for [`Nothing`](Self::Nothing) and
+    /// [`Closed`](Self::Closed). After `Closed`, the driver reports
+    /// [`WireClosed`](ServerInput::WireClosed) when it has ended the wire.
+    ///
+    /// ```
+    /// use socketio_proto::{WireId, server::ServerInput};
+    /// use socketio_proto_websocket::Received;
+    ///
+    /// let input = Received::Control.into_input(WireId(7));
+    /// assert!(matches!(input, Some(ServerInput::ControlFrame { wire: WireId(7) })));
+    /// assert!(Received::Nothing.into_input(WireId(7)).is_none());
+    /// ```
+    pub fn into_input(self, wire: WireId) -> Option<ServerInput<'static>> {
+        match self {
+            Self::Message(frame) => Some(ServerInput::Frame { wire, frame }),
+            Self::Control => Some(ServerInput::ControlFrame { wire }),
+            Self::CloseFrame => Some(ServerInput::CloseFrame { wire }),
+            Self::Nothing | Self::Closed => None,
+        }
+    }
 }
 
 impl WebSocket {

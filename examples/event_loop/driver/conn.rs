@@ -370,16 +370,11 @@ impl Connection {
     fn next_frame(&mut self, now: Timestamp) -> Option<Incoming> {
         let wire = self.wire?;
         let Stage::WebSocket(websocket) = &mut self.stage else { return None };
-        match websocket.receive(&mut self.buffers) {
-            Received::Message(frame) => Some(Incoming::Input(ServerInput::Frame { wire, frame })),
-            Received::Control => Some(Incoming::Input(ServerInput::ControlFrame { wire })),
-            Received::CloseFrame => Some(Incoming::Input(ServerInput::CloseFrame { wire })),
-            Received::Nothing => None,
-            Received::Closed => {
-                self.close(now);
-                None
-            }
+        let received = websocket.receive(&mut self.buffers);
+        if let Received::Closed = received {
+            self.close(now);
         }
+        received.into_input(wire).map(Incoming::Input)
     }
 
     /// Tells the core, once, that its wire is gone.
