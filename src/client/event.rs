@@ -22,6 +22,35 @@ pub enum ClientOutput {
 }
 
 /// What the client reports to the application or asks it.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::client::{Client, ClientEvent};
+/// use socketio_proto::socket::{Args, Json};
+///
+/// fn handle_event(client: &mut Client, now: Timestamp, event: ClientEvent) {
+///     match event {
+///         ClientEvent::Connected { namespace, recovered: false, .. } => {
+///             println!("{namespace}: a new session, so ask for what was missed");
+///         }
+///         ClientEvent::Received { event, ack, .. } => {
+///             println!("{}: {:?}", event.name(), event.parse::<(String,)>());
+///             if let Some(token) = ack {
+///                 client.ack(now, token, &Args::empty());
+///             }
+///         }
+///         ClientEvent::AckFailed { ack, cause, .. } => println!("{ack:?}: {cause:?}"),
+///         ClientEvent::AuthRequested { request, .. } => {
+///             let auth = Json::from_text(r#"{"token":"new"}"#).expect("valid JSON");
+///             client.provide_auth(now, request, &auth).expect("an object");
+///         }
+///         ClientEvent::Disconnected { namespace, rejoins: false, .. } => {
+///             println!("{namespace}: call `connect` to join it again");
+///         }
+///         _ => {}
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {

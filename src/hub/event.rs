@@ -16,6 +16,38 @@ use crate::{
 /// Links report the events about connections and the events that clients emit. (A
 /// [`Link`](crate::link::Link) that is used directly has its own, smaller
 /// [`LinkEvent`](crate::link::LinkEvent).) The hub reports the others.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::server::{Server, ServerEvent};
+///
+/// /// The data of a socket is the name of its user.
+/// fn handle_event(server: &mut Server<String>, now: Timestamp, event: ServerEvent<String>) {
+///     match event {
+///         // Look at `auth`, and accept or reject the client.
+///         ServerEvent::ConnectRequested { request, .. } => {
+///             server.at(now).accept(request);
+///         }
+///         // A recovered socket still has its rooms and its data.
+///         ServerEvent::Connected { socket, recovery, .. } if !recovery.is_recovered() => {
+///             server.at(now).join(socket, "lobby").ok();
+///         }
+///         ServerEvent::Received { socket, event, .. } if event.name() == "name" => {
+///             let Ok((name,)) = event.parse::<(String,)>() else { return };
+///             server.at(now).set_data(socket, name);
+///         }
+///         // Without data, the client may still come back.
+///         ServerEvent::Disconnected { socket, data: None, .. } => {
+///             server.at(now).socket(socket).to("lobby").emit("away", &()).ok();
+///         }
+///         ServerEvent::Disconnected { data: Some(name), .. }
+///         | ServerEvent::SessionExpired { data: name, .. } => {
+///             server.at(now).to("lobby").emit("left", &(name,)).ok();
+///         }
+///         _ => {}
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerEvent<D> {

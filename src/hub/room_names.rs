@@ -11,6 +11,20 @@ use crate::id::SocketId;
 ///
 /// The names are shared with the server. So creating this value copies no text, and allocates
 /// nothing for a socket that is in no other room than its own.
+///
+/// ```
+/// use socketio_proto::Timestamp;
+/// use socketio_proto::server::{Server, ServerEvent};
+///
+/// /// Tells the others in each room who has left.
+/// fn handle_event(server: &mut Server<String>, now: Timestamp, event: ServerEvent<String>) {
+///     if let ServerEvent::Disconnected { rooms, data: Some(name), .. } = event {
+///         for room in rooms.iter().skip(1) {
+///             server.at(now).to(room).emit("left", &(&name,)).ok();
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomNames {
     own: SocketId,

@@ -61,6 +61,22 @@ pub enum RecoveryRefusal {
 }
 
 /// Whether a connected socket is a new session or a recovered one.
+///
+/// ```
+/// use socketio_proto::recovery::{RecoveryOutcome, RecoveryRefusal};
+///
+/// fn describe(outcome: RecoveryOutcome) -> String {
+///     match outcome {
+///         RecoveryOutcome::Recovered { replayed } => format!("back, and missed {replayed} events"),
+///         RecoveryOutcome::Refused(refusal) => format!("new, because {refusal}"),
+///         _ => "new".to_owned(),
+///     }
+/// }
+/// assert_eq!(
+///     describe(RecoveryOutcome::Refused(RecoveryRefusal::Expired)),
+///     "new, because the client was away for too long",
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
