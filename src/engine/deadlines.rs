@@ -28,7 +28,7 @@ impl ServerConnection {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         if !self.rest.events.is_empty() || self.has_wire_output() {
-            return Some(self.rest.now);
+            return Some(self.now);
         }
         self.timer().finite()
     }
@@ -68,7 +68,7 @@ impl ServerConnection {
     #[inline]
     pub(crate) fn may_judge(&mut self, lateness: Duration, deadline: Timestamp) -> bool {
         let longest = self.config.ping_timeout;
-        self.rest.grace.may_judge_after(lateness, self.rest.now, deadline, longest)
+        self.rest.grace.may_judge_after(lateness, self.now, deadline, longest)
     }
 
     /// When a deadline for the peer is judged.

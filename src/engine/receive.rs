@@ -95,7 +95,7 @@ impl ServerConnection {
         if !self.charge(0) {
             return self.finish(wire, Some(TOO_FAST));
         }
-        let probe = Probe::new(wire, self.rest.now, &self.config);
+        let probe = Probe::new(wire, self.now, &self.config);
         if !upgradable(&self.config) || !self.state.begin_probe(probe) {
             self.finish(wire, None);
         }
@@ -132,7 +132,7 @@ impl ServerConnection {
         let Some(probe) = self.state.probe_mut(wire) else {
             return;
         };
-        match probe.handle_frame(self.rest.now, frame, max_payload) {
+        match probe.handle_frame(self.now, frame, max_payload) {
             ProbeStep::Answer => self.send_aside(wire, &EnginePacket::Pong { probe: true }),
             ProbeStep::Upgrade => self.upgrade(),
             ProbeStep::Fail { code } => self.drop_probe(code),
@@ -157,12 +157,12 @@ impl ServerConnection {
     pub(super) fn handle_timeout(&mut self, lateness: Duration) {
         let may_judge = self.may_judge(lateness, self.peer_deadline());
         let is_over = |deadline: Timestamp, now: Timestamp| may_judge && deadline <= now;
-        if self.state.probe().is_some_and(|probe| is_over(probe.deadline(), self.rest.now)) {
+        if self.state.probe().is_some_and(|probe| is_over(probe.deadline(), self.now)) {
             self.drop_probe(None);
         }
         if let Some(closing) = self.state.closing() {
             // The heartbeat no longer applies: this deadline replaces it.
-            if is_over(closing.deadline, self.rest.now) {
+            if is_over(closing.deadline, self.now) {
                 self.end(closing.reason);
             }
             return;
@@ -170,7 +170,7 @@ impl ServerConnection {
         if !self.is_open() {
             return;
         }
-        match self.rest.heartbeat.handle_timeout(self.rest.now, &self.config) {
+        match self.rest.heartbeat.handle_timeout(self.now, &self.config) {
             Beat::Ping => {
                 // A WebSocket that is not paused takes everything at once.
                 if self.state.writable_websocket().is_some() {
@@ -197,8 +197,7 @@ impl ServerConnection {
     /// the limit; the session has ended then.
     fn charge(&mut self, bytes: usize) -> bool {
         let cost = (bytes / BYTES_PER_TOKEN).saturating_add(1) as u64;
-        let is_within =
-            self.rest.intake.try_take(self.rest.now, self.config.limits.packet_rate(), cost);
+        let is_within = self.rest.intake.try_take(self.now, self.config.limits.packet_rate(), cost);
         if !is_within {
             let closing = self.state.closing().map(|closing| closing.reason);
             self.end(closing.unwrap_or(CloseReason::RateLimited));
@@ -220,9 +219,9 @@ impl ServerConnection {
             Err(error) => return self.end(CloseReason::ParseError(error)),
         };
         if let Some(EnginePacket::Pong { .. }) = packet {
-            return self.rest.heartbeat.handle_pong(self.rest.now, &self.config);
+            return self.rest.heartbeat.handle_pong(self.now, &self.config);
         }
-        self.rest.heartbeat.handle_packet(self.rest.now, &self.config);
+        self.rest.heartbeat.handle_packet(self.now, &self.config);
         match packet {
             Some(EnginePacket::Message(payload)) => self.emit(EngineEvent::Message(payload)),
             Some(EnginePacket::Close) => {

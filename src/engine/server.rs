@@ -45,6 +45,8 @@ pub struct ServerConnection {
     pub(super) config: Arc<ServerConfig>,
     pub(super) state: State,
     pub(super) queue: SendQueue,
+    /// The latest moment seen.
+    pub(super) now: Timestamp,
     /// Outputs for wires other than the current WebSocket, whose frames stay in the queue.
     wires: Rare<EngineOutput>,
     pub(super) rest: Box<Rest>,
@@ -55,8 +57,6 @@ pub(super) struct Rest {
     pub(super) id: EngineId,
     /// The rate of what the peer sends.
     pub(super) intake: Bucket,
-    /// The latest moment seen.
-    pub(super) now: Timestamp,
     pub(super) heartbeat: Heartbeat,
     pub(super) grace: Grace,
     pub(super) events: Fifo<EngineEvent>,
@@ -94,13 +94,13 @@ impl ServerConnection {
         let rest = Rest {
             id,
             intake: Bucket::default(),
-            now,
             heartbeat: Heartbeat::new(now, &config),
             grace: Grace::default(),
             events: Fifo::new(),
         };
         let state = State::new(now, transport, wire);
-        let mut session = Self { config, state, queue, wires: Rare::new(), rest: Box::new(rest) };
+        let (wires, rest) = (Rare::new(), Box::new(rest));
+        let mut session = Self { config, state, queue, now, wires, rest };
         session.answer_get();
         session
     }
@@ -264,20 +264,20 @@ impl ServerConnection {
             // A close packet is sent alone: the official client handles it before the messages in
             // the same body, and would mistake a DISCONNECT among them for a lost connection.
             return self.end(closing.reason);
-        } else if self.state.take_noop(self.rest.now) {
+        } else if self.state.take_noop(self.now) {
             encoded(&EnginePacket::Noop)
         } else {
             return;
         };
-        if let Some(wire) = self.state.take_get(self.rest.now) {
+        if let Some(wire) = self.state.take_get(self.now) {
             self.respond(wire, Response::packets(body));
         }
     }
 
     /// Updates the time, which never runs backwards.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
-        self.rest.now = self.rest.now.max(now);
-        self.rest.now
+        self.now = self.now.max(now);
+        self.now
     }
 
     pub(super) fn emit(&mut self, event: EngineEvent) {

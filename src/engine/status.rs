@@ -149,7 +149,7 @@ impl ServerConnection {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.rest.now
+        self.now
     }
 
     pub(crate) fn config(&self) -> &ServerConfig {
