@@ -184,6 +184,8 @@ pub fn config() -> ServerConfig {
 /// The same with recovery.
 pub fn recovery() -> ServerConfig {
     let mut recovery = RecoveryConfig::default();
+    // Peers do not ask the application about a recovery, either.
+    recovery.skip_authorization = true;
     recovery.buffer_packets = 10_000_000;
     recovery.buffer_bytes = 1 << 40;
     recovery.parked_sessions = 10_000_000;

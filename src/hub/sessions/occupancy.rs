@@ -27,10 +27,14 @@ impl<D> Sessions<D> {
         let Some(member) = self.members.get(index as usize) else {
             return Effect::None;
         };
-        if self.log.rooms().find(name).is_some_and(|room| member.memberships.is_in(room)) {
+        let found = self.log.rooms().find(name);
+        if found.is_some_and(|room| member.memberships.is_in(room)) {
             return Effect::None;
         }
-        let room = self.room_to_join(name);
+        let room = match found {
+            Some(room) => self.share(room),
+            None => self.log.rooms_mut().find_or_create(name),
+        };
         self.enter(index, room);
         self.forget_past(index);
         #[cfg(feature = "record")]
