@@ -121,10 +121,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
 
 /// Sends one request on a stream of its own, and returns the response.
 pub async fn request<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+    stream: S,
     head: &str,
     body: &str,
 ) -> String {
+    String::from_utf8(response(stream, head, body).await).unwrap()
+}
+
+/// The same, for responses that are not text.
+pub async fn response<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    head: &str,
+    body: &str,
+) -> Vec<u8> {
     let length = body.len();
     let text = format!(
         "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -132,7 +141,7 @@ pub async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut response = Vec::new();
     in_time(stream.read_to_end(&mut response)).await.ok();
-    String::from_utf8(response).unwrap()
+    response
 }
 
 /// All ways to talk to a server at `/socket.io/`, each on streams of its own.
