@@ -4,7 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::redacted;
+use crate::{id::EngineId, redacted};
+
+/// How a payload with the open packet begins.
+const OPEN: &[u8] = br#"0{"sid":""#;
 
 /// The response to a plain HTTP request, or to a WebSocket handshake that is refused.
 ///
@@ -40,6 +43,40 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
+    /// Returns the id of the session that this response opens, which is one to the handshake of a
+    /// long-polling session; `None` for any other response.
+    ///
+    /// A cookie with the id lets a load balancer send all requests of a session to the same server,
+    /// as the option `cookie` of the reference does. The id is enough to act as the client: do not
+    /// log it.
+    ///
+    /// ```
+    /// use socketio_proto::engine::{Method, RequestHead};
+    /// use socketio_proto::server::{Server, ServerInput, ServerOutput};
+    /// use socketio_proto::{ServerConfig, Timestamp, WireId};
+    ///
+    /// let config = ServerConfig::new();
+    /// let mut server = Server::<()>::new(config, |dest: &mut [u8]| dest.fill(7))?;
+    /// let query = "EIO=4&transport=polling";
+    /// let head = RequestHead { method: Method::Get, query, upgrade: false, origin: None, binary: false };
+    /// let wire = WireId(0);
+    /// server.handle_input(Timestamp::ZERO, ServerInput::Request { wire, head, body: None });
+    /// while let Some(output) = server.poll_output() {
+    ///     if let ServerOutput::Respond { response, .. } = output {
+    ///         let id = response.opened_session().unwrap();
+    ///         let cookie = format!("io={}; Path=/; HttpOnly; SameSite=Lax", id.as_str());
+    ///         assert!(cookie.starts_with("io=BwcHBwcH"));
+    ///     }
+    /// }
+    /// # Ok::<(), socketio_proto::ConfigError>(())
+    /// ```
+    pub fn opened_session(&self) -> Option<EngineId> {
+        // Only a handshake is answered with an open packet, and `Open::encode` begins it like this.
+        let rest = self.body.strip_prefix(OPEN).filter(|_| self.status == 200)?;
+        let id = rest.split(|byte| *byte == b'"').next()?;
+        EngineId::parse(core::str::from_utf8(id).ok()?)
+    }
+
     /// The packets that a GET was waiting for.
     pub(super) fn packets(body: Bytes) -> Self {
         Self {
@@ -100,5 +137,29 @@ impl Response {
     /// A refused WebSocket handshake.
     pub(super) fn refused_upgrade(status: u16, body: Bytes) -> Self {
         Self { status, headers: &[("connection", "close"), ("content-type", "text/html")], body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_open_packet_opens_a_session() {
+        let open = r#"0{"sid":"abcdefghij0123456789","upgrades":["websocket"]}"#;
+        let id = EngineId::parse("abcdefghij0123456789");
+        assert_eq!(Response::packets(open.into()).opened_session(), id);
+        for body in [
+            "ok",
+            "",
+            "0",
+            r#"0{"sid":""#,
+            r#"0{"sid":"short","upgrades":[]}"#,
+            r#"4{"sid":"abcdefghij0123456789"}"#,
+            r#"40{"sid":"abcdefghij0123456789"}"#,
+        ] {
+            assert_eq!(Response::packets(body.into()).opened_session(), None, "{body}");
+        }
+        assert_eq!(Response::json(400, open.into()).opened_session(), None);
     }
 }

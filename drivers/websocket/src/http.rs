@@ -70,6 +70,9 @@ pub fn switching_protocols(verified: &WebSocketResponse) -> Response<Bytes> {
 
 /// Returns a response of the core.
 ///
+/// If it [opens a session](engine::Response::opened_session) of long-polling, its extensions contain
+/// the [`EngineId`](socketio_proto::EngineId).
+///
 /// ```
 /// use socketio_proto::engine;
 /// use socketio_proto_websocket::http::to_response;
@@ -80,8 +83,12 @@ pub fn switching_protocols(verified: &WebSocketResponse) -> Response<Bytes> {
 /// assert_eq!(response.headers()["content-type"], "text/html");
 /// ```
 pub fn to_response(response: engine::Response) -> Response<Bytes> {
+    let opened = response.opened_session();
     let engine::Response { status, headers, body } = response;
     let mut response = Response::new(body);
+    if let Some(id) = opened {
+        response.extensions_mut().insert(id);
+    }
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {

@@ -3,9 +3,10 @@
 use std::io::Read as _;
 
 use axum::Router;
+use cookie::{Cookie, SameSite};
 use flate2::read::GzDecoder;
-use http::{HeaderName, HeaderValue};
-use socketio_proto::{Origins, ServerConfig, Timestamp, server::Server};
+use http::{HeaderName, HeaderValue, Response, header};
+use socketio_proto::{EngineId, Origins, ServerConfig, Timestamp, server::Server};
 use socketio_proto_tokio::{PeerLimits, SocketIoService, entropy, serve, start};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -204,6 +205,41 @@ async fn header_fields_of_the_application_are_in_every_response() {
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
         assert!(head.contains("\r\nx-served-by: node-7\r\n"), "{head}");
     }
+}
+
+fn sticky_cookie<B>(response: &Response<B>) -> Option<HeaderValue> {
+    let session = response.extensions().get::<EngineId>()?;
+    let cookie = Cookie::build(("io", session.as_str())).path("/").http_only(true);
+    cookie.same_site(SameSite::Lax).to_string().parse().ok()
+}
+
+/// As in the reference, the cookie comes with the handshake of polling, and with nothing else.
+#[tokio::test]
+async fn a_sticky_cookie_names_the_session() {
+    let (service, _handle) = echo();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sticky = SetResponseHeaderLayer::appending(header::SET_COOKIE, sticky_cookie);
+    let routes = Router::new().route_service("/socket.io/", service).layer(sticky);
+    tokio::spawn(axum::serve(listener, routes).into_future());
+
+    let opened = request(connect(port).await, &format!("GET {POLL}"), "").await;
+    let sid = opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap();
+    let field = format!("\r\nset-cookie: io={sid}; HttpOnly; SameSite=Lax; Path=/\r\n");
+    assert!(opened.contains(&field), "{opened}");
+    for (line, body, status) in [
+        (format!("POST {POLL}&sid={sid}"), "40", "200"),
+        (format!("GET {POLL}&sid={sid}"), "", "200"),
+        (format!("GET {POLL}&sid=unknown"), "", "400"),
+    ] {
+        let answer = request(connect(port).await, &line, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(!answer.contains("set-cookie"), "{answer}");
+    }
+    let line = with_fields("GET /socket.io/?EIO=4&transport=websocket", UPGRADE);
+    let (head, _) = split(&until_head(connect(port).await, &line).await);
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    assert!(!head.contains("set-cookie"), "{head}");
 }
 
 /// CORS asks no WebSocket, and a browser sends the user's cookies along.
