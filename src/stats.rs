@@ -111,6 +111,17 @@ pub struct Totals {
     pub packets_refused: u64,
     /// Messages for a link, a socket or a wire that was gone.
     pub stale: u64,
+    /// Entries read from the channel of the cluster.
+    pub entries_read: u64,
+    /// Entries of the channel, and messages of other nodes, without an effect: they were there
+    /// twice, or could not be read, or clients would have rejected the event.
+    pub entries_skipped: u64,
+    /// Emits refused by [`append_queue`](crate::cluster::ClusterConfig#structfield.append_queue) or
+    /// [`append_queue_bytes`](crate::cluster::ClusterConfig#structfield.append_queue_bytes).
+    pub appends_refused: u64,
+    /// Own entries given up because the part of the channel in which they may be could not be read,
+    /// or because the engine has lost them.
+    pub appends_lost: u64,
 }
 
 /// Ended connections, by [`CloseReason`].

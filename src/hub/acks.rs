@@ -173,6 +173,11 @@ impl AckTable {
         Some(Settled::Many { responses, missing, timed_out: false })
     }
 
+    /// Whether the acknowledgement with this id is waited for.
+    pub(super) fn is_pending(&self, id: u64) -> bool {
+        self.pending.contains_key(&id)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }

@@ -211,7 +211,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    fn refuse(&mut self, asked: Asked, namespace: NamespaceName, rejection: &Rejection) {
+    pub(super) fn refuse(&mut self, asked: Asked, namespace: NamespaceName, rejection: &Rejection) {
         let mut packet = rejection.encode(&namespace);
         if packet.wire_len() > self.config.limits.outgoing_bytes {
             packet = Rejection::new("Rejected").encode(&namespace);

@@ -2,12 +2,11 @@
 
 use super::{
     Hub, HubOutput,
-    audience::Audience,
     event::ServerEvent,
     message::{Attached, ReplyKind},
     namespace::Namespace,
     reason::{DisconnectReason, EndCause, ExpiryCause},
-    sessions::{Change, Disconnected, Ended, Member},
+    sessions::{Change, Disconnected, Ended, Member, Recipients},
 };
 use crate::{id::SocketKey, stats::increment, time::Timestamp};
 
@@ -34,17 +33,16 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    /// Disconnects the sockets of an audience in the namespace `id`. Returns their number.
+    /// Disconnects sockets in the namespace `id`. Returns their number.
     pub(super) fn disconnect_all(
         &mut self,
         now: Timestamp,
         id: u32,
-        audience: &Audience,
+        to: Recipients<'_>,
         close: bool,
     ) -> usize {
         let now = self.advance(now);
         let ended = self.with_namespace(id, |namespace, _| {
-            let to = namespace.recipients(audience);
             namespace.sessions.apply(now, Change::EndAll { to }).all_ended()
         });
         let ended = ended.unwrap_or_default();
@@ -137,7 +135,7 @@ impl<D: Default> Hub<D> {
                 match cause {
                     ExpiryCause::TimedOut => increment(&mut self.totals.sessions_expired),
                     ExpiryCause::Evicted => increment(&mut self.totals.sessions_evicted),
-                    ExpiryCause::Disconnected => {}
+                    ExpiryCause::Disconnected | ExpiryCause::ChannelGap => {}
                 }
                 ServerEvent::SessionExpired { socket, id, namespace, rooms, data, cause }
             }

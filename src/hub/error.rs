@@ -44,6 +44,14 @@ pub enum EmitError {
     /// There is no such namespace.
     #[error("there is no such namespace")]
     UnknownNamespace,
+    /// Too much waits until the channel of the cluster brings it in: see
+    /// [`ClusterConfig::append_queue`](crate::cluster::ClusterConfig#structfield.append_queue). The
+    /// engine is away, or slow.
+    #[error("too much waits for the channel of the cluster: {limit}")]
+    ChannelFull {
+        /// The limit that was reached.
+        limit: usize,
+    },
     /// The namespace waits for [`Limits::pending_acks`](crate::Limits::pending_acks)
     /// acknowledgements.
     #[error("{limit} acknowledgements are pending, which is the limit")]

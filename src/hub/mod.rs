@@ -30,6 +30,7 @@ mod answers;
 mod at;
 mod audience;
 mod claim;
+mod cluster;
 mod connect;
 mod elsewhere;
 mod ends;
@@ -45,6 +46,7 @@ mod outgoing;
 mod output;
 mod pacing;
 mod poison;
+mod questions;
 mod reach;
 mod reason;
 #[cfg(test)]
@@ -89,6 +91,7 @@ pub use self::{
     snapshot::{RestoreError, Snapshot},
 };
 use self::{
+    cluster::Node,
     ids::NamespaceIds,
     namespace::{Namespace, Outbox},
     waiting::{Asked, Connects},
@@ -149,6 +152,8 @@ pub struct Hub<D> {
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
+    /// If the hub is one of several.
+    node: Option<Box<Node>>,
     #[cfg(feature = "record")]
     recorder: Option<Recorder>,
     /// Records changes, for tests.
@@ -199,6 +204,7 @@ impl<D: Default> Hub<D> {
             out: VecDeque::new(),
             now: Timestamp::ZERO,
             totals: Totals::default(),
+            node: None,
             #[cfg(feature = "record")]
             recorder: None,
             #[cfg(test)]
@@ -223,6 +229,14 @@ impl<D: Default> Hub<D> {
     /// ```
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
+        if self.node.is_some() {
+            let Some(request) = self.keep_early(from, request) else { return };
+            return self.take_request(now, from, request);
+        }
+        self.take_request(now, from, request);
+    }
+
+    fn take_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         match request.0 {
             RequestKind::Connect { namespace, serial, auth, earlier, replaced } => {
                 let asked = Asked { from, serial, earlier, replaced };

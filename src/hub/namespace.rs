@@ -1,8 +1,5 @@
 //! One namespace: its sessions and the acknowledgements that it waits for.
 
-use alloc::{borrow::Cow, collections::VecDeque, sync::Arc};
-use core::time::Duration;
-
 use super::{
     acks::{AckTable, Settled},
     audience::Audience,
@@ -15,10 +12,11 @@ use super::{
 };
 use crate::{
     config::ServerConfig,
-    id::{AckId, ConnectionId, SocketKey},
-    socket::{self, Args, Encoded, NamespaceName},
+    id::{AckId, ConnectionId, SocketId, SocketKey},
+    socket::{self, Encoded, NamespaceName},
     time::Timestamp,
 };
+use alloc::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 /// One namespace of the hub.
 pub(super) struct Namespace<D> {
@@ -31,7 +29,7 @@ pub(super) struct Namespace<D> {
     /// This namespace's entry among the hub's timers.
     pub(super) armed: Timestamp,
     pub(super) acks: AckTable,
-    config: Arc<ServerConfig>,
+    pub(super) config: Arc<ServerConfig>,
 }
 
 /// Where a namespace writes its outputs.
@@ -64,42 +62,60 @@ impl<D> Namespace<D> {
         event: &socket::Event,
         is_volatile: bool,
     ) -> Result<(), EmitError> {
-        let member = self.member(socket).ok_or(EmitError::NotConnected)?;
-        let to = Recipients::Session { id: member.id, index: Some(socket.index) };
         let is_logged = self.config.recovery.is_some() && !is_volatile;
-        if member.connection().is_none() && !is_logged {
-            return Err(EmitError::NotConnected);
-        }
-        self.config.check_event(event, is_logged)?;
+        let id = self.check_emit(socket, event, is_logged)?;
+        let to = Recipients::Session { id, index: Some(socket.index) };
         let reliability = Reliability::of_event(is_volatile, is_logged);
         let published = self.publish(now, to, event, None, reliability);
         self.deliver(out, published);
         Ok(())
     }
 
-    /// Emits an event to one socket and waits for its acknowledgement.
-    pub(super) fn emit_with_ack(
+    /// Checks whether an event can be emitted to one socket. Returns the id of the socket.
+    #[inline]
+    pub(super) fn check_emit(
+        &self,
+        socket: SocketKey,
+        event: &socket::Event,
+        is_logged: bool,
+    ) -> Result<SocketId, EmitError> {
+        let member = self.member(socket).ok_or(EmitError::NotConnected)?;
+        if member.connection().is_none() && !is_logged {
+            return Err(EmitError::NotConnected);
+        }
+        self.config.check_event(event, is_logged)?;
+        Ok(member.id)
+    }
+
+    /// Emits an event that is not logged to one socket, if it is connected.
+    pub(super) fn emit_unlogged(
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
         socket: SocketKey,
         event: &socket::Event,
-        timeout: Duration,
-    ) -> Result<AckId, EmitError> {
-        let member = self.member(socket).ok_or(EmitError::NotConnected)?;
+        is_volatile: bool,
+    ) {
+        let Some(member) = self.member(socket) else { return };
         let to = Recipients::Session { id: member.id, index: Some(socket.index) };
-        let is_logged = self.config.recovery.as_ref().is_some_and(|r| r.replay_ack_events);
-        if member.connection().is_none() && !is_logged {
-            return Err(EmitError::NotConnected);
-        }
-        self.config.check_event(event, is_logged)?;
-        self.check_acks()?;
-        let id = self.take_ack_id(now);
-        self.acks.expect_one(id, now.saturating_add(timeout), socket, is_logged);
-        let reliability = Reliability::of_event(false, is_logged);
-        let published = self.publish(now, to, event, Some(id), reliability);
+        let reliability = Reliability::of_event(is_volatile, false);
+        let published = self.publish(now, to, event, None, reliability);
         self.deliver(out, published);
-        Ok(AckId { namespace: self.id.into(), id })
+    }
+
+    /// Emits an event that is not logged to the sockets of an audience. Returns the number of those
+    /// that are connected.
+    pub(super) fn broadcast_unlogged(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        audience: &Audience,
+        event: &socket::Event,
+    ) -> usize {
+        let to = self.recipients(audience);
+        let reliability = Reliability::of_event(audience.is_volatile(), false);
+        let published = self.publish(now, to, event, None, reliability);
+        self.deliver(out, published)
     }
 
     /// Emits an event to an audience. Returns the number of connected sockets that it is sent to.
@@ -117,52 +133,6 @@ impl<D> Namespace<D> {
         let reliability = Reliability::of_event(is_volatile, is_logged);
         let published = self.publish(now, to, event, None, reliability);
         Ok(self.deliver(out, published))
-    }
-
-    /// Emits an event to an audience and collects the acknowledgements of the connected sockets.
-    pub(super) fn broadcast_with_ack(
-        &mut self,
-        now: Timestamp,
-        out: &mut Outbox<D>,
-        audience: &Audience,
-        event: &socket::Event,
-        timeout: Duration,
-    ) -> Result<AckId, EmitError> {
-        self.config.check_event(event, false)?;
-        self.check_acks()?;
-        let id = self.take_ack_id(now);
-        let to = self.recipients(audience);
-        let reliability = Reliability::of_event(audience.is_volatile(), false);
-        let published = self.publish(now, to, event, Some(id), reliability);
-        let asked = published.iter().flat_map(|published| &published.asked);
-        let sockets = asked.filter_map(|index| self.key(*index)).collect();
-        self.acks.expect_many(id, now.saturating_add(timeout), sockets);
-        let ack = AckId { namespace: self.id.into(), id };
-        if let Some(settled) = self.acks.settle_if_complete(id) {
-            out.push_back(self.settled(id, settled));
-        }
-        self.deliver(out, published);
-        Ok(ack)
-    }
-
-    /// A client has acknowledged an event. Returns how many answers to broadcasts were dropped to
-    /// make room; `None` if this acknowledgement is not awaited.
-    pub(super) fn handle_ack(
-        &mut self,
-        now: Timestamp,
-        out: &mut Outbox<D>,
-        socket: Attached,
-        id: u64,
-        args: Args,
-    ) -> Option<u64> {
-        self.attached(socket)?;
-        let limit = self.config.limits.broadcast_answer_bytes;
-        let (settled, dropped) = self.acks.answer(id, socket.key, args, limit)?;
-        if let Some(settled) = settled {
-            self.sessions.apply(now, Change::SettleAck { id });
-            out.push_back(self.settled(id, settled));
-        }
-        Some(dropped)
     }
 
     /// Parks a session that has lost its link. Returns false if recovery is off.
@@ -286,7 +256,7 @@ impl<D> Namespace<D> {
     }
 
     #[inline]
-    fn publish(
+    pub(super) fn publish(
         &mut self,
         now: Timestamp,
         to: Recipients<'_>,
@@ -295,12 +265,14 @@ impl<D> Namespace<D> {
         reliability: Reliability,
     ) -> Option<Published> {
         let event = Cow::Borrowed(event);
-        self.sessions.apply(now, Change::Publish { to, event, ack, reliability }).published()
+        self.sessions
+            .apply(now, Change::Publish { to, event, ack, reliability, at: None })
+            .published()
     }
 
     /// Sends an event to its recipients. Returns the number of those that are connected.
     #[inline]
-    fn deliver(&self, out: &mut Outbox<D>, published: Option<Published>) -> usize {
+    pub(super) fn deliver(&self, out: &mut Outbox<D>, published: Option<Published>) -> usize {
         let Some(Published { packet, links: to, reliability, .. }) = published else {
             return 0;
         };
@@ -309,12 +281,6 @@ impl<D> Namespace<D> {
             out.push_back(HubOutput::Deliver(Delivery { namespace, packet, reliability, to }));
         }
         count
-    }
-
-    fn take_ack_id(&mut self, now: Timestamp) -> u64 {
-        let id = self.sessions.next_ack();
-        self.sessions.apply(now, Change::TakeAckId { id });
-        id
     }
 
     pub(super) fn give_up_acks(
@@ -331,12 +297,7 @@ impl<D> Namespace<D> {
         });
     }
 
-    fn check_acks(&self) -> Result<(), EmitError> {
-        let limit = self.config.limits.pending_acks;
-        if self.acks.len() < limit { Ok(()) } else { Err(EmitError::TooManyAcks { limit }) }
-    }
-
-    fn settled(&self, id: u64, outcome: Settled) -> HubOutput<D> {
+    pub(super) fn settled(&self, id: u64, outcome: Settled) -> HubOutput<D> {
         let name = self.sessions.name().clone();
         settled(name, AckId { namespace: self.id.into(), id }, outcome)
     }

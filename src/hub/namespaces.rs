@@ -2,7 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::{Hub, error::NamespaceError, namespace::Namespace, sessions::Sessions};
+use super::{
+    Hub,
+    error::NamespaceError,
+    namespace::Namespace,
+    sessions::{Change, Sessions},
+};
 use crate::{socket::NamespaceName, stats::increment};
 
 /// Separates the packets of one HTTP body.
@@ -93,6 +98,10 @@ impl<D: Default> Hub<D> {
         let sessions = sessions.recorded_by(self.recorder.clone());
         #[cfg(test)]
         let sessions = sessions.recorded(&self.journal, epoch);
+        let mut sessions = sessions;
+        if let Some(origin) = self.origin() {
+            sessions.apply(self.now, Change::Follow { origin });
+        }
         self.namespaces.insert(id, Namespace::new(id, sessions, config, is_dynamic));
         self.names.insert(name, id);
         id

@@ -4,7 +4,7 @@ use super::{
     event::ServerEvent,
     message::{Delivery, Reply},
 };
-use crate::id::ConnectionId;
+use crate::{cluster::ClusterOutput, id::ConnectionId};
 
 /// An output that the owner of the links must carry out.
 #[derive(Debug)]
@@ -21,4 +21,7 @@ pub enum HubOutput<D> {
     Deliver(Delivery),
     /// Report an event to the application.
     Event(ServerEvent<D>),
+    /// Hand a command to the engine of the cluster. Only of a hub that was
+    /// [made for one](crate::hub::Hub::clustered).
+    Cluster(ClusterOutput),
 }

@@ -44,6 +44,10 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// The server is shutting down.
     ServerShuttingDown,
+    /// The server, one of a cluster, could not read a part of the channel, because its engine was
+    /// away for too long. The client may have missed events, so its session has ended. It comes back
+    /// with a new one.
+    ChannelGap,
 }
 
 impl DisconnectReason {
@@ -58,7 +62,8 @@ impl DisconnectReason {
             | Self::InvalidPacket
             | Self::Overflow
             | Self::RateLimited
-            | Self::AttachmentTimeout => "forced close",
+            | Self::AttachmentTimeout
+            | Self::ChannelGap => "forced close",
             Self::ParseError => "parse error",
             Self::ClientNamespaceDisconnect | Self::Replaced => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
@@ -85,6 +90,7 @@ impl DisconnectReason {
             Self::ProtocolViolation
             | Self::ParseError
             | Self::Replaced
+            | Self::ChannelGap
             | Self::ClientNamespaceDisconnect
             | Self::ServerNamespaceDisconnect => false,
         }
@@ -123,6 +129,7 @@ impl fmt::Display for DisconnectReason {
             Self::Overflow => "forced close (the client did not read what was queued for it)",
             Self::RateLimited => "forced close (the client sent packets too fast)",
             Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
+            Self::ChannelGap => "forced close (a part of the channel could not be read)",
             Self::TakenOver => "transport close (the client came back on another connection)",
             Self::Replaced => "client namespace disconnect (the client has asked to join again)",
             _ => self.as_str(),
@@ -142,6 +149,9 @@ pub enum ExpiryCause {
     Evicted,
     /// The application disconnected the socket.
     Disconnected,
+    /// The server, one of a cluster, could not read a part of the channel. The session may have
+    /// missed events in it.
+    ChannelGap,
 }
 
 /// Why a session has ended.
@@ -155,6 +165,14 @@ pub(super) enum EndCause {
 
 impl EndCause {
     /// The application disconnects a session.
+    pub(super) fn by_gap(is_connected: bool) -> Self {
+        if is_connected {
+            Self::Disconnected(DisconnectReason::ChannelGap)
+        } else {
+            Self::Expired(ExpiryCause::ChannelGap)
+        }
+    }
+
     pub(super) fn by_server(is_connected: bool) -> Self {
         if is_connected {
             Self::Disconnected(DisconnectReason::ServerNamespaceDisconnect)
@@ -170,6 +188,7 @@ impl fmt::Display for ExpiryCause {
             Self::TimedOut => "the client did not come back within max_disconnection",
             Self::Evicted => "it was evicted, because parked_sessions was reached",
             Self::Disconnected => "the application disconnected the parked socket",
+            Self::ChannelGap => "a part of the channel could not be read",
         })
     }
 }
@@ -203,6 +222,7 @@ mod tests {
             AttachmentTimeout,
             TakenOver,
             Replaced,
+            ChannelGap,
         ] {
             let text = explained.to_string();
             assert!(text.starts_with(explained.as_str()) && text.ends_with(')'), "{text}");

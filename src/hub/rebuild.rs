@@ -27,7 +27,12 @@ use super::{
     Hub,
     sessions::{Change, Effect, Entries, Entry, Journal, Sessions},
 };
-use crate::{Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, socket::NamespaceName};
+use crate::{
+    Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp,
+    cluster::{ClusterConfig, ClusterInput, message::NodeId},
+    recovery::Offset,
+    socket::NamespaceName,
+};
 
 fn config(flags: u8) -> Arc<ServerConfig> {
     let is_set = |bit: u8| flags & (1 << bit) != 0;
@@ -51,6 +56,10 @@ fn config(flags: u8) -> Arc<ServerConfig> {
 }
 
 fn hub(config: &Arc<ServerConfig>) -> Hub<u32> {
+    alone_or_clustered(config, None)
+}
+
+fn alone_or_clustered(config: &Arc<ServerConfig>, cluster: Option<ClusterConfig>) -> Hub<u32> {
     let mut state = 0_u32;
     let entropy = move |dest: &mut [u8]| {
         for byte in dest {
@@ -58,7 +67,11 @@ fn hub(config: &Arc<ServerConfig>) -> Hub<u32> {
             *byte = state.to_be_bytes()[0];
         }
     };
-    let mut hub = Hub::new(config.clone(), entropy).unwrap();
+    let hub = match cluster {
+        Some(cluster) => Hub::clustered(config.clone(), cluster, entropy),
+        None => Hub::new(config.clone(), entropy),
+    };
+    let mut hub = hub.unwrap();
     hub.at(Timestamp::ZERO).add_namespaces_matching(|name| name.starts_with("/dynamic"));
     hub
 }
@@ -199,6 +212,27 @@ fn play(flags: u8, steps: &[Step], after_restart: &[Step]) -> BTreeSet<&'static 
     kinds.collect()
 }
 
+/// Plays a tape on the node of a cluster, and applies the recorded changes again. Returns the kinds
+/// of changes.
+fn play_clustered(flags: u8, steps: &[Step]) -> BTreeSet<&'static str> {
+    let config = Arc::unwrap_or_clone(config(flags & !2));
+    let config = Arc::new(ServerConfig { logs_vacant_rooms: true, ..config });
+    let cluster = ClusterConfig::new(NodeId::new("node").unwrap()).append_queue(8);
+    let mut tape = Tape::new(alone_or_clustered(&config, Some(cluster)));
+    let entries = record(&mut tape.hub);
+    tape.hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
+    let connected =
+        ClusterInput::Connected { oldest: Offset::pair(0, 0), head: Offset::pair(0, 0) };
+    tape.hub.handle_cluster(tape.now, connected);
+    tape.hub.at(Timestamp::ZERO).add_namespace("/static").unwrap();
+    tape.play(steps);
+    let mut rebuilt = Rebuilt::new();
+    replay(&mut rebuilt, &config, &entries);
+    assert_rebuilt(&tape, &rebuilt);
+    let entries = entries.lock().unwrap();
+    entries.iter().map(Entry::kind).collect()
+}
+
 #[test]
 fn changes_made_again_give_the_same_sessions() {
     let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
@@ -207,6 +241,7 @@ fn changes_made_again_give_the_same_sessions() {
     let mut runner = TestRunner::new(config);
     let played = runner.run(&tapes, |(flags, before, after)| {
         kinds.borrow_mut().extend(play(flags, &before, &after));
+        kinds.borrow_mut().extend(play_clustered(flags, &before));
         Ok(())
     });
     if let Err(failure) = played {

@@ -51,6 +51,9 @@ pub enum RestoreError {
     /// The server already has sessions, or has already emitted events.
     #[error("a snapshot must be restored before the first client connects")]
     InUse,
+    /// The server is one of a cluster. Its sessions depend on what others have emitted since.
+    #[error("a snapshot cannot be restored in a cluster")]
+    Clustered,
     /// This value contradicts others, or no server writes such a value. The snapshot was damaged or
     /// made up.
     #[error("the snapshot is damaged at `{field}`")]
@@ -139,6 +142,9 @@ impl<D: Default> Hub<D> {
         snapshot: Snapshot<D>,
     ) -> Result<Vec<SocketKey>, RestoreError> {
         let now = self.advance(now);
+        if self.node.is_some() {
+            return Err(RestoreError::Clustered);
+        }
         let has_none = |namespace: &Namespace<D>| {
             namespace.sessions.is_empty() && namespace.sessions.log().head() == 0
         };

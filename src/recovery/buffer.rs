@@ -92,7 +92,6 @@ impl RecoveryBuffer {
     }
 
     /// A log of the packets of a stream after `origin`, each of which comes with its position.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for servers that share a stream"))]
     pub(crate) fn following(config: &ServerConfig, origin: Offset) -> Self {
         Self::with_positions(config, Positions::Given(Given::new(origin)))
     }

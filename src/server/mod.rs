@@ -21,6 +21,7 @@
 //!
 //! A *wire* is one HTTP exchange or one WebSocket. The embedder chooses its id.
 
+mod cluster;
 mod control;
 mod output;
 
@@ -35,6 +36,7 @@ use alloc::{collections::VecDeque, sync::Arc};
 use core::{fmt, ops::Deref};
 
 use crate::{
+    cluster::ClusterOutput,
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
     hub::{At, Carrier, EmitError, Hub, Snapshot},
@@ -93,6 +95,7 @@ pub struct Server<D = ()> {
 struct Outside<D> {
     pool: Pool<D>,
     events: VecDeque<ServerEvent<D>>,
+    commands: VecDeque<ClusterOutput>,
 }
 
 impl<D: Default> Server<D> {
@@ -116,7 +119,7 @@ impl<D: Default> Server<D> {
         let config = Arc::new(config);
         let hub = Hub::new(config.clone(), entropy)?;
         let pool = Pool::with_seed(config, 0, hub.seed());
-        Ok(Self { hub, outside: Outside { pool, events: VecDeque::new() } })
+        Ok(Self::with_hub(hub, pool))
     }
 
     /// Returns the methods of the application, at time `now`. If `now` is earlier than in a
@@ -190,6 +193,9 @@ impl<D: Default> Server<D> {
         if let Some(event) = self.outside.events.pop_front() {
             return Some(ServerOutput::Event(event));
         }
+        if let Some(command) = self.outside.commands.pop_front() {
+            return Some(ServerOutput::Cluster(command));
+        }
         if let Some(answer) = self.outside.pool.poll_answer() {
             return ServerOutput::from_wire(answer);
         }
@@ -212,12 +218,17 @@ impl<D: Default> Server<D> {
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let Outside { pool, events } = &self.outside;
-        if !events.is_empty() || pool.has_wire_output() {
+        let Outside { pool, events, commands } = &self.outside;
+        if !events.is_empty() || !commands.is_empty() || pool.has_wire_output() {
             return Some(pool.now());
         }
         let hub = self.hub.deadline().unwrap_or(Timestamp::NEVER);
         hub.min(pool.timer()).finite()
+    }
+
+    fn with_hub(hub: Hub<D>, pool: Pool<D>) -> Self {
+        let (events, commands) = (VecDeque::new(), VecDeque::new());
+        Self { hub, outside: Outside { pool, events, commands } }
     }
 
     fn follow(&mut self) {
@@ -250,6 +261,7 @@ impl<D: Default> Carrier<D> for Outside<D> {
                         self.pool.deliver_into(now, &delivery, &mut reach);
                     }
                     HubOutput::Event(event) => self.events.push_back(event),
+                    HubOutput::Cluster(command) => self.commands.push_back(command),
                 }
             } else if let Some(report) = self.pool.poll_report() {
                 match report {

@@ -1,6 +1,7 @@
 //! The outputs of a server.
 
 use crate::{
+    cluster::ClusterOutput,
     engine::{EngineOutput, Frame, Response},
     hub::ServerEvent,
     id::WireId,
@@ -35,6 +36,9 @@ pub enum ServerOutput<D> {
     },
     /// Report an event to the application.
     Event(ServerEvent<D>),
+    /// Hand a command to the engine of the cluster. Only of a server that was
+    /// [made for one](crate::server::Server::clustered).
+    Cluster(ClusterOutput),
 }
 
 impl<D> ServerOutput<D> {

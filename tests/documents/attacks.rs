@@ -5,7 +5,11 @@
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
-use socketio_proto::{Limits, RecoveryConfig, ServerConfig, server::Stats};
+use socketio_proto::{
+    Limits, RecoveryConfig, ServerConfig,
+    cluster::{ClusterConfig, message::NodeId},
+    server::Stats,
+};
 
 const SOURCES: [&str; 5] = [
     "tests/hostile/peers.rs",
@@ -61,10 +65,12 @@ fn every_limit_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
     let defaults = format!("{:?} {:?}", Limits::default(), RecoveryConfig::default());
     let config = format!("{:?}", ServerConfig::new());
+    let cluster = format!("{:?}", ClusterConfig::new(NodeId::EMITTER));
     for (settings, source) in [
         (&defaults, "src/config/limits.rs"),
         (&defaults, "src/config/recovery.rs"),
         (&config, "src/config/mod.rs"),
+        (&cluster, "src/cluster/config.rs"),
     ] {
         for (field, value) in numbers(settings, &read(source)) {
             let row = readme.lines().find(|line| {

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
+    cluster::{ClusterConfig, ClusterInput, message::NodeId},
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
-    server::{ServerInput, Stats},
+    recovery::Offset,
+    server::{Server, ServerInput, Stats},
     socket,
 };
 
@@ -84,8 +86,30 @@ fn every_counter_is_driven() {
     lookups(&mut sum);
     ends_of_sessions(&mut sum);
     emissions(&mut sum);
+    entries_of_a_channel(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "{never:?}");
+}
+
+fn entries_of_a_channel(sum: &mut Sum) {
+    let mut world = world(|_, _| {});
+    let node = ClusterConfig::new(NodeId::new("node").unwrap()).append_queue(1);
+    let entropy = |dest: &mut [u8]| dest.fill(7);
+    world.server = Server::clustered(recovery_config(), node, entropy).unwrap();
+    let server = &mut world.server;
+    server.at(world.now).add_namespace("/").unwrap();
+    server.at(world.now).all().emit("waits", &()).unwrap();
+    server.at(world.now).all().emit("is refused", &()).unwrap_err();
+    let connected = |at| ClusterInput::Connected { oldest: at, head: at };
+    server.handle_cluster(world.now, connected(Offset::pair(0, 0)));
+    let unreadable = ClusterInput::Entry { position: Offset::pair(0, 1), message: None };
+    server.handle_cluster(world.now, unreadable);
+    // The entry that was sent may be among those that cannot be read any more.
+    server.handle_cluster(world.now, connected(Offset::pair(0, 9)));
+    while server.poll_output().is_some() {}
+    let expected =
+        [("appends_lost", 1), ("appends_refused", 1), ("entries_read", 1), ("entries_skipped", 1)];
+    sum.expect(&world, &expected);
 }
 
 fn requests(sum: &mut Sum) {

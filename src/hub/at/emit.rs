@@ -6,6 +6,7 @@ use super::At;
 use crate::{
     hub::{
         AckError, AckToken, Audience, EmitError, Reach,
+        cluster::Verb,
         namespace::{Namespace, Outbox},
         sessions::Member,
     },
@@ -44,6 +45,9 @@ impl<D: Default> At<'_, D> {
     ///   connection of a client that does not read is closed; the client gets the event when it
     ///   comes back.
     pub fn emit(&mut self, socket: SocketKey, event: &socket::Event) -> Result<(), EmitError> {
+        if self.is_clustered() {
+            return self.emit_clustered(socket, event, false);
+        }
         let is_logged = self.hub.config.recovery.is_some();
         self.emit_to(socket, event, is_logged, |namespace, now, out| {
             namespace.emit(now, out, socket, event, false)
@@ -75,6 +79,9 @@ impl<D: Default> At<'_, D> {
         socket: SocketKey,
         event: &socket::Event,
     ) -> Result<(), EmitError> {
+        if self.is_clustered() {
+            return self.emit_clustered(socket, event, true);
+        }
         let now = self.now;
         let emitted = self.hub.with_namespace(socket.namespace, |namespace, out| {
             namespace.emit(now, out, socket, event, true)
@@ -118,6 +125,9 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        if self.is_clustered() {
+            return self.ask_clustered(socket, event, timeout);
+        }
         let is_logged = self.hub.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
         self.emit_to(socket, event, is_logged, |namespace, now, out| {
             namespace.emit_with_ack(now, out, socket, event, timeout)
@@ -171,6 +181,9 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
     ) -> Result<Reach, EmitError> {
         let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
+        if self.is_clustered() {
+            return self.broadcast_clustered(id, audience, event);
+        }
         let emitted = self
             .hub
             .with_namespace(id, |namespace, out| namespace.broadcast(now, out, audience, event))
@@ -223,6 +236,9 @@ impl<D: Default> At<'_, D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
+        if self.is_clustered() {
+            return self.ask_all_clustered(id, audience, event, timeout);
+        }
         let emitted = self.hub.with_namespace(id, |namespace, out| {
             namespace.broadcast_with_ack(now, out, audience, event, timeout)
         });
@@ -286,6 +302,12 @@ impl<D: Default> At<'_, D> {
             return Err(AckError { token, cause });
         }
         let now = self.now;
+        if self.is_clustered() {
+            let is_known = self.hub.socket_id(token.socket()).is_some();
+            self.run_in_order(Verb::Acknowledge { token, args: args.clone() });
+            self.carry();
+            return Ok(is_known);
+        }
         let is_sent = self.hub.with_namespace(token.socket.key.namespace, |namespace, out| {
             namespace.acknowledge(now, out, token, args)
         });
@@ -315,7 +337,7 @@ impl<D: Default> At<'_, D> {
     }
 
     /// Carries an emission to the links, if the hub has them on this thread.
-    fn finish<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
+    pub(super) fn finish<T>(&mut self, emitted: Result<T, EmitError>) -> Result<T, EmitError> {
         self.carry();
         self.emitted(emitted)
     }

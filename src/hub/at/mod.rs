@@ -1,6 +1,7 @@
 //! The methods of an application, at one time.
 
 mod broadcast;
+mod clustered;
 mod connect;
 mod emit;
 mod once;
@@ -160,6 +161,7 @@ impl<'a, D: Default> At<'a, D> {
             | Err(
                 EmitError::NotConnected
                 | EmitError::UnknownNamespace
+                | EmitError::ChannelFull { .. }
                 | EmitError::QueueFull
                 | EmitError::Encode(_),
             ) => {}

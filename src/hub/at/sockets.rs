@@ -4,7 +4,8 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::At;
 use crate::{
-    hub::{Audience, EmitError, RoomError, sessions::Change},
+    cluster::message::Body,
+    hub::{Audience, EmitError, RoomError, cluster::Verb, sessions::Change},
     id::SocketKey,
     stats::increment,
 };
@@ -31,16 +32,23 @@ impl<D: Default> At<'_, D> {
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
         let index = socket.index;
+        let is_behind = self.hub.is_behind();
         let joined = self
             .hub
             .with_socket(socket, |sessions, now| {
                 let is_new = sessions.check_join(index, room)?;
+                if is_behind {
+                    return Ok(is_new);
+                }
                 let change = Change::Join { index, room: Cow::Borrowed(room) };
                 Ok(is_new && sessions.apply(now, change).is_done())
             })
             .unwrap_or(Err(RoomError::UnknownSocket));
         if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
             increment(&mut self.hub.totals.joins_refused);
+        }
+        if is_behind && joined.is_ok() {
+            self.run_in_order(Verb::Join { socket, room: room.into() });
         }
         joined
     }
@@ -59,6 +67,11 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
+        if self.hub.is_behind() {
+            let is_in = self.hub.rooms(socket).skip(1).any(|other| other == room);
+            self.run_in_order(Verb::Leave { socket, room: room.into() });
+            return is_in;
+        }
         let change = Change::Leave { index: socket.index, room: Cow::Borrowed(room) };
         let left = self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change));
         left.is_some_and(|effect| effect.is_done())
@@ -121,6 +134,12 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn disconnect(&mut self, socket: SocketKey, close_connection: bool) -> bool {
+        if self.hub.is_behind() {
+            let is_known = self.hub.socket_id(socket).is_some();
+            self.run_in_order(Verb::Disconnect { socket, close: close_connection });
+            self.carry();
+            return is_known;
+        }
         let is_ended = self.hub.disconnect(self.now, socket, close_connection);
         self.carry();
         is_ended
@@ -149,8 +168,16 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         close_connections: bool,
     ) -> Result<usize, EmitError> {
+        if self.is_clustered() {
+            return self.change_clustered(namespace, audience, |options| Body::DisconnectSockets {
+                options,
+                close: close_connections,
+            });
+        }
         let id = self.hub.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
-        let ended = self.hub.disconnect_all(self.now, id, audience, close_connections);
+        let to = self.hub.namespaces.get(&id).map(|namespace| namespace.recipients(audience));
+        let to = to.ok_or(EmitError::UnknownNamespace)?;
+        let ended = self.hub.disconnect_all(self.now, id, to, close_connections);
         self.carry();
         Ok(ended)
     }
@@ -180,6 +207,13 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
+        if self.is_clustered() {
+            let rooms = [room.into()].into();
+            return self.change_clustered(namespace, audience, |options| Body::SocketsJoin {
+                options,
+                rooms,
+            });
+        }
         let (joined, refused) = self.hub.change_all(namespace, audience, |to| Change::JoinAll {
             to,
             room: Cow::Borrowed(room),
@@ -211,6 +245,13 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
+        if self.is_clustered() {
+            let rooms = [room.into()].into();
+            return self.change_clustered(namespace, audience, |options| Body::SocketsLeave {
+                options,
+                rooms,
+            });
+        }
         let (left, _) = self.hub.change_all(namespace, audience, |to| Change::LeaveAll {
             to,
             room: Cow::Borrowed(room),

@@ -1,7 +1,7 @@
 //! What happens to a hub, by chance.
 
 use alloc::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -10,12 +10,13 @@ use core::time::Duration;
 
 use crate::{
     AckId, ConnectionId, SocketKey, Timestamp,
+    cluster::{ClusterInput, ClusterOutput, message::Message},
     hub::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
         HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
         waiting::Connects,
     },
-    recovery::RecoveryRefusal,
+    recovery::{Offset, RecoveryRefusal},
     socket::{self, Args, Json, NamespaceName},
 };
 
@@ -35,6 +36,9 @@ pub(super) struct Tape {
     requests: Vec<ConnectRequest>,
     tokens: Vec<AckToken>,
     acks: Vec<AckId>,
+    /// What is on its way into the channel of a cluster, and the number of its entries.
+    appended: VecDeque<Message>,
+    entries: u64,
     serial: ConnectSerial,
     /// The latest request.
     earlier: Option<ConnectSerial>,
@@ -51,6 +55,8 @@ impl Tape {
             requests: Vec::new(),
             tokens: Vec::new(),
             acks: Vec::new(),
+            appended: VecDeque::new(),
+            entries: 0,
             serial: ConnectSerial::default(),
             earlier: None,
         }
@@ -64,6 +70,9 @@ impl Tape {
     pub(super) fn play(&mut self, steps: &[Step]) {
         for step in steps {
             self.step(*step);
+            if step[3].is_multiple_of(3) {
+                self.read_channel();
+            }
             while let Some(output) = self.hub.poll_output() {
                 self.take(output);
             }
@@ -89,6 +98,18 @@ impl Tape {
                         _ => self.receive(socket, b, c),
                     }
                 }
+            }
+        }
+    }
+
+    /// Everything that was appended comes back.
+    fn read_channel(&mut self) {
+        while let Some(message) = self.appended.pop_front() {
+            self.entries += 1;
+            let (position, message) = (Offset::pair(0, self.entries), Some(message));
+            self.hub.handle_cluster(self.now, ClusterInput::Entry { position, message });
+            while let Some(output) = self.hub.poll_output() {
+                self.take(output);
             }
         }
     }
@@ -278,7 +299,8 @@ impl Tape {
                 self.requests.push(request);
             }
             HubOutput::Event(ServerEvent::Received { ack, .. }) => self.tokens.extend(ack),
-            HubOutput::Event(_) | HubOutput::Deliver(_) => {}
+            HubOutput::Cluster(ClusterOutput::Append(message)) => self.appended.push_back(message),
+            HubOutput::Event(_) | HubOutput::Deliver(_) | HubOutput::Cluster(_) => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{AckRequest, AnswerKey, Birth, Ended, Known, Links, Recipients, Sessi
 use crate::{
     hub::{message::Reliability, reason::EndCause},
     id::{ConnectionId, Generation},
-    recovery::Inconsistent,
+    recovery::{Inconsistent, Offset},
     socket::{Args, Encoded, Event},
 };
 
@@ -56,6 +56,8 @@ pub(in crate::hub) enum Change<'a, D> {
         ack: Option<u64>,
         /// How it is delivered, and whether it is logged.
         reliability: Reliability,
+        /// The position of a logged event, if it comes from the channel of a cluster.
+        at: Option<Offset>,
     },
     /// All recipients join a room from the next packet on, unless a limit forbids it.
     JoinAll { to: Recipients<'a>, room: Cow<'a, str> },
@@ -99,6 +101,10 @@ pub(in crate::hub) enum Change<'a, D> {
     Refuse { index: u32 },
     /// A session of another process is brought in. It is parked.
     Import { record: Box<SessionRecord<D>>, generation: Generation },
+    /// The channel of a cluster was read up to this position, and contained no further packet.
+    Advance { position: Offset },
+    /// The log begins anew after this position of the channel of a cluster. There are no sessions.
+    Follow { origin: Offset },
 }
 
 /// The result of a change.
@@ -169,8 +175,9 @@ impl<D> Change<'_, D> {
             Self::Leave { index, room } => Change::Leave { index, room: owned(room) },
             Self::SetData { index, data } => Change::SetData { index, data },
             Self::TakeAckId { id } => Change::TakeAckId { id },
-            Self::Publish { to, event, ack, reliability } => {
-                Change::Publish { to: to.into_owned(), event: owned(event), ack, reliability }
+            Self::Publish { to, event, ack, reliability, at } => {
+                let (to, event) = (to.into_owned(), owned(event));
+                Change::Publish { to, event, ack, reliability, at }
             }
             Self::JoinAll { to, room } => {
                 Change::JoinAll { to: to.into_owned(), room: owned(room) }
@@ -205,6 +212,8 @@ impl<D> Change<'_, D> {
             }
             Self::Refuse { index } => Change::Refuse { index },
             Self::Import { record, generation } => Change::Import { record, generation },
+            Self::Advance { position } => Change::Advance { position },
+            Self::Follow { origin } => Change::Follow { origin },
         }
     }
 }

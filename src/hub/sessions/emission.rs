@@ -6,7 +6,7 @@ use super::{Effect, Links, Member, Published, Recipients, Sessions};
 use crate::{
     hub::message::Reliability,
     number::next_id,
-    recovery::{Addressees, Offset},
+    recovery::{Addressees, Offset, RecoveryBuffer},
     socket::{Encoded, Event, NamespaceName},
     time::Timestamp,
 };
@@ -23,8 +23,12 @@ impl<D> Sessions<D> {
         event: &Event,
         ack: Option<u64>,
         reliability: Reliability,
+        at: Option<Offset>,
     ) -> Effect<D> {
         let is_logged = reliability.is_logged();
+        if at.is_some_and(|position| !self.log.can_append_at(position)) {
+            return Effect::None;
+        }
         let (addressees, links, asked) = match to {
             Recipients::Session { id, index } => {
                 let Some(index) = self.locate(id, *index) else {
@@ -54,7 +58,9 @@ impl<D> Sessions<D> {
         if links.is_empty() && !is_logged {
             return Effect::None;
         }
-        let packet = self.encode(now, &addressees, event, ack, is_logged);
+        let Some(packet) = self.encode(now, &addressees, event, ack, is_logged, at) else {
+            return Effect::None;
+        };
         #[cfg(feature = "record")]
         self.record_emitted(&addressees, event, &packet, ack.is_some(), is_logged);
         Effect::Published(Published { packet, reliability, links, asked })
@@ -62,7 +68,8 @@ impl<D> Sessions<D> {
 
     /// Encodes an event for its addressees and, if it is to be logged, gives it a position.
     ///
-    /// Only this function assigns positions to emissions.
+    /// Only this function assigns positions to emissions, unless they come from a channel. `None` if
+    /// the position is not after all others.
     fn encode(
         &mut self,
         now: Timestamp,
@@ -70,21 +77,40 @@ impl<D> Sessions<D> {
         event: &Event,
         ack: Option<u64>,
         is_logged: bool,
-    ) -> Encoded {
+        at: Option<Offset>,
+    ) -> Option<Encoded> {
         let name = &self.name;
         if !is_logged {
             // The official client treats any trailing string of an event as its offset.
             let is_mistakable =
                 self.config.recovery.is_some() && ack.is_none() && event.ends_with_string();
             let marker = is_mistakable.then(|| self.log.head_offset());
-            return encode(name, event, ack, marker);
+            return Some(encode(name, event, ack, marker));
         }
-        let encoded = self.log.append(now, to, ack, |offset| {
+        let encode = |offset| {
             // The official client ignores the offset of an event that asks for an acknowledgement.
             encode(name, event, ack, ack.is_none().then_some(offset))
-        });
+        };
+        let encoded = match at {
+            None => self.log.append(now, to, ack, encode),
+            Some(position) => self.log.append_at(now, position, to, ack, encode).ok()?,
+        };
         self.forget_positions();
-        encoded
+        Some(encoded)
+    }
+
+    /// The channel was read up to this position.
+    pub(super) fn advance(&mut self, position: Offset) -> Effect<D> {
+        Effect::done(self.log.advance(position).is_ok())
+    }
+
+    /// Begins the log anew. Has no effect while there are sessions.
+    pub(super) fn follow(&mut self, origin: Offset) -> Effect<D> {
+        if !self.members.is_empty() {
+            return Effect::None;
+        }
+        self.log = RecoveryBuffer::following(&self.config, origin);
+        Effect::Done
     }
 
     /// Reserves the id of an acknowledgement.

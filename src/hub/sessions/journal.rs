@@ -65,7 +65,7 @@ impl<D> Default for Journal<D> {
 
 impl<D> Entry<D> {
     /// All values that [`Entry::kind`] can return.
-    pub(in crate::hub) const KINDS: [&'static str; 28] = [
+    pub(in crate::hub) const KINDS: [&'static str; 30] = [
         "Made",
         "Gone",
         "Open",
@@ -94,6 +94,8 @@ impl<D> Entry<D> {
         "Replay",
         "Refuse",
         "Import",
+        "Advance",
+        "Follow",
     ];
 
     pub(in crate::hub) fn kind(&self) -> &'static str {
@@ -127,6 +129,8 @@ impl<D> Entry<D> {
             Change::Replay { .. } => "Replay",
             Change::Refuse { .. } => "Refuse",
             Change::Import { .. } => "Import",
+            Change::Advance { .. } => "Advance",
+            Change::Follow { .. } => "Follow",
         }
     }
 }

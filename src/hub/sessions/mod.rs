@@ -134,8 +134,8 @@ impl<D> Sessions<D> {
             Change::Leave { index, room } => self.leave(index, &room),
             Change::SetData { index, data } => self.set_data(index, data),
             Change::TakeAckId { id } => self.take_ack_id(id),
-            Change::Publish { to, event, ack, reliability } => {
-                self.publish(now, &to, &event, ack, reliability)
+            Change::Publish { to, event, ack, reliability, at } => {
+                self.publish(now, &to, &event, ack, reliability, at)
             }
             Change::JoinAll { to, room } => self.join_all(&to, &room),
             Change::LeaveAll { to, room } => self.leave_all(&to, &room),
@@ -164,6 +164,8 @@ impl<D> Sessions<D> {
             }
             Change::Refuse { index } => self.note_left(now, index),
             Change::Import { record, generation } => self.import(now, *record, generation),
+            Change::Advance { position } => self.advance(position),
+            Change::Follow { origin } => self.follow(origin),
         }
     }
 

@@ -151,7 +151,9 @@ impl<D> Change<'_, D> {
             | Self::EndAll { .. }
             | Self::SettleAck { .. }
             | Self::ExpireLog
-            | Self::Import { .. } => None,
+            | Self::Import { .. }
+            | Self::Advance { .. }
+            | Self::Follow { .. } => None,
             Self::Attach { index, .. }
             | Self::Park { index, .. }
             | Self::End { index, .. }

@@ -51,7 +51,8 @@ mod tests {
     fn emit(sessions: &mut Sessions<()>, to: u32) {
         let event = Cow::Owned(Event::new("m", &()).unwrap());
         let to = Recipients::Session { id: sessions.members[to as usize].id, index: Some(to) };
-        let change = Change::Publish { to, event, ack: None, reliability: Reliability::Owed };
+        let change =
+            Change::Publish { to, event, ack: None, reliability: Reliability::Owed, at: None };
         sessions.apply(Timestamp::ZERO, change).published().unwrap();
     }
 

@@ -8,8 +8,12 @@ use crate::{
 };
 
 impl RecoveryBuffer {
+    /// Whether [`RecoveryBuffer::append_at`] accepts this position for the next packet.
+    pub(crate) fn can_append_at(&self, position: Offset) -> bool {
+        self.positions.check(position).is_ok()
+    }
+
     /// Stores the next packet of a stream at the position that it has there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for servers that share a stream"))]
     pub(crate) fn append_at(
         &mut self,
         now: Timestamp,
@@ -23,7 +27,6 @@ impl RecoveryBuffer {
     }
 
     /// No packet of this log follows in the stream up to this position.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for servers that share a stream"))]
     pub(crate) fn advance(&mut self, position: Offset) -> Result<(), OutOfOrder> {
         self.positions.advance(position)
     }

@@ -1,10 +1,11 @@
-//! `Server` behaves like pools around a hub: one tape is played on both, and every wire must carry
-//! the same packets.
+//! `Server` behaves like pools around a hub, and like the only node of a cluster: one tape is played
+//! on both, and every wire must carry the same packets.
 //!
 //! Each pool has one connection and exchanges messages with the hub in another order. Only the order
 //! from the hub to one pool, and from one pool to the hub, is kept. So everything that is true of
 //! `Server` is also true of connections on many threads around one hub.
 
+mod clustered;
 mod op;
 mod player;
 mod pools;
@@ -20,6 +21,7 @@ use socketio_proto::{
 };
 
 use self::{
+    clustered::{Clustered, ranked},
     op::op,
     player::play,
     pools::{Pools, Shared},
@@ -63,27 +65,34 @@ impl Composition for Server<u32> {
     fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
         let mut connected = Vec::new();
         while let Some(output) = self.poll_output() {
-            match output {
-                ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
-                    self.at(now).accept(request);
-                }
-                ServerOutput::Event(ServerEvent::Connected { socket, .. }) => {
-                    connected.push(socket);
-                }
-                ServerOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
-                    self.at(now).ack(token, &event.args());
-                }
-                ServerOutput::Event(_) => {}
-                ServerOutput::Send { wire, frame } => tell(story, wire, &frame),
-                ServerOutput::Close { wire, code } => {
-                    story.entry(wire).or_default().push(close(code));
-                }
-                ServerOutput::Respond { .. } => unreachable!("WebSockets only"),
-                other => unreachable!("unknown: {other:?}"),
-            }
+            connected.extend(carry_out(self, now, story, output));
         }
         connected
     }
+}
+
+/// Returns the socket that has connected, if one has.
+fn carry_out(
+    server: &mut Server<u32>,
+    now: Timestamp,
+    story: &mut Story,
+    output: ServerOutput<u32>,
+) -> Option<SocketKey> {
+    match output {
+        ServerOutput::Event(ServerEvent::ConnectRequested { request, .. }) => {
+            server.at(now).accept(request);
+        }
+        ServerOutput::Event(ServerEvent::Connected { socket, .. }) => return Some(socket),
+        ServerOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
+            server.at(now).ack(token, &event.args());
+        }
+        ServerOutput::Event(_) => {}
+        ServerOutput::Send { wire, frame } => tell(story, wire, &frame),
+        ServerOutput::Close { wire, code } => story.entry(wire).or_default().push(close(code)),
+        ServerOutput::Respond { .. } => unreachable!("WebSockets only"),
+        other => unreachable!("unknown: {other:?}"),
+    }
+    None
 }
 
 fn tell(story: &mut Story, wire: WireId, frame: &Frame) {
@@ -120,7 +129,14 @@ fn config(what: Recovers) -> ServerConfig {
 }
 
 fn server(config: ServerConfig) -> Server<u32> {
-    let mut server = Server::new(config, Shared::new().source()).unwrap();
+    server_from(config, Shared::new().source())
+}
+
+fn server_from(
+    config: ServerConfig,
+    source: impl FnMut(&mut [u8]) + Send + 'static,
+) -> Server<u32> {
+    let mut server = Server::new(config, source).unwrap();
     server.at(Timestamp::ZERO).add_namespace("/").unwrap();
     server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
     server
@@ -138,6 +154,19 @@ proptest! {
         let whole = play(&mut server(config(what)), &ops);
         let parts = play(&mut Pools::new(config(what), dice), &ops);
         prop_assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn the_only_node_of_a_cluster_is_a_server(
+        ops in prop::collection::vec(op(), 1..80),
+        what in what(),
+    ) {
+        let mut source = Shared::new().source();
+        // A node draws a number first.
+        source(&mut [0; 8]);
+        let alone = ranked(play(&mut server_from(config(what), source), &ops));
+        let clustered = ranked(play(&mut Clustered::new(config(what)), &ops));
+        prop_assert_eq!(alone, clustered);
     }
 
     #[test]

@@ -38,6 +38,23 @@ pub(super) enum Op {
     Ask {
         who: u64,
     },
+    Emit {
+        who: u64,
+        is_volatile: bool,
+    },
+    AskAll {
+        room: usize,
+    },
+    /// All sockets of a room join or leave another one.
+    MoveAll {
+        from: usize,
+        room: usize,
+        is_join: bool,
+    },
+    KickAll {
+        room: usize,
+        closes: bool,
+    },
     Kick {
         who: u64,
         closes: bool,
@@ -72,9 +89,15 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => (who.clone(), any::<bool>()).prop_map(|(who, is_paused)| Op::Pause { who, is_paused }),
         3 => (who.clone(), room.clone()).prop_map(|(who, room)| Op::Join { who, room }),
         2 => (who.clone(), room.clone()).prop_map(|(who, room)| Op::Leave { who, room }),
-        6 => (0..5_usize, room, any::<bool>())
+        6 => (0..5_usize, room.clone(), any::<bool>())
             .prop_map(|(room, except, is_volatile)| Op::Broadcast { room, except, is_volatile }),
         2 => who.clone().prop_map(|who| Op::Ask { who }),
+        3 => (who.clone(), any::<bool>())
+            .prop_map(|(who, is_volatile)| Op::Emit { who, is_volatile }),
+        1 => (0..4_usize).prop_map(|room| Op::AskAll { room }),
+        2 => (0..4_usize, room.clone(), any::<bool>())
+            .prop_map(|(from, room, is_join)| Op::MoveAll { from, room, is_join }),
+        1 => (room, any::<bool>()).prop_map(|(room, closes)| Op::KickAll { room, closes }),
         1 => (who, any::<bool>()).prop_map(|(who, closes)| Op::Kick { who, closes }),
         2 => (1_u64..60_000).prop_map(|millis| Op::Wait { millis }),
     ]

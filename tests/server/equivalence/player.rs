@@ -71,8 +71,28 @@ impl Player<'_> {
             Op::Broadcast { room, except, is_volatile } => {
                 self.broadcast(*room, *except, *is_volatile);
             }
+            Op::AskAll { room } => {
+                let (audience, wait) = (audience(*room), Duration::from_secs(3));
+                let question = socket::Event::new("q", &()).unwrap();
+                let mut at = self.composition.at(self.now);
+                at.broadcast_with_ack("/", &audience, &question, wait).unwrap();
+            }
+            Op::MoveAll { from, room, is_join } => {
+                let (audience, room) = (audience(*from), format!("room {room}"));
+                let mut at = self.composition.at(self.now);
+                if *is_join {
+                    at.sockets_join("/", &audience, &room).unwrap();
+                } else {
+                    at.sockets_leave("/", &audience, &room).unwrap();
+                }
+            }
+            Op::KickAll { room, closes } => {
+                let mut at = self.composition.at(self.now);
+                at.disconnect_sockets("/", &audience(*room), *closes).unwrap();
+            }
             Op::Join { who, .. }
             | Op::Leave { who, .. }
+            | Op::Emit { who, .. }
             | Op::Ask { who }
             | Op::Kick { who, .. } => {
                 if let Some(socket) = self.sockets.get(who).copied() {
@@ -89,7 +109,14 @@ impl Player<'_> {
         let earlier = self.wires.get(&who).and_then(|wire| self.story.get(wire)?.get(1));
         let answer = earlier.filter(|answer| with_claim && answer.starts_with("40{"));
         let pid = answer.and_then(|answer| answer.split('"').nth(7));
-        let packet = pid.map_or_else(|| "40".into(), |pid| format!("40{{\"pid\":\"{pid}\"}}"));
+        let offset = self.wires.get(&who).and_then(|wire| last_offset(self.story.get(wire)?));
+        let packet = pid.map_or_else(
+            || "40".into(),
+            |pid| match offset.filter(|_| !wire.0.is_multiple_of(4)) {
+                Some(offset) => format!(r#"40{{"pid":"{pid}","offset":"{offset}"}}"#),
+                None => format!(r#"40{{"pid":"{pid}"}}"#),
+            },
+        );
         self.wires.insert(who, wire);
         let head = get("EIO=4&transport=websocket");
         self.composition.input(self.now, wire, ServerInput::WebSocketOpened { wire, head });
@@ -104,14 +131,12 @@ impl Player<'_> {
     }
 
     fn broadcast(&mut self, room: usize, except: usize, is_volatile: bool) {
-        let mut audience = Audience::all().except(format!("room {except}"));
-        if room < 3 {
-            audience = audience.to(format!("room {room}"));
-        }
+        let mut audience = audience(room).except(format!("room {except}"));
         if is_volatile {
             audience = audience.volatile();
         }
-        let event = socket::Event::new("m", &("text",)).unwrap();
+        let name = if is_volatile { "v" } else { "m" };
+        let event = socket::Event::new(name, &("text",)).unwrap();
         self.composition.at(self.now).broadcast("/", &audience, &event).unwrap();
     }
 
@@ -127,10 +152,36 @@ impl Player<'_> {
             Op::Ask { .. } => {
                 at.socket(socket).emit_with_ack("q", &(), Duration::from_secs(3)).ok();
             }
+            Op::Emit { is_volatile: true, .. } => {
+                at.socket(socket).volatile().emit("v", &("text",)).ok();
+            }
+            Op::Emit { .. } => {
+                at.socket(socket).emit("m", &()).ok();
+            }
             Op::Kick { closes, .. } => {
                 at.disconnect(socket, *closes);
             }
             _ => {}
         }
     }
+}
+
+fn audience(room: usize) -> Audience {
+    if room < 3 { Audience::room(format!("room {room}")) } else { Audience::all() }
+}
+
+/// The last offset that a client has processed in the main namespace.
+fn last_offset(frames: &[String]) -> Option<&str> {
+    let all = frames.iter().rev().filter_map(|frame| offset(frame));
+    all.filter(|(namespace, ..)| namespace.is_empty()).map(|(.., offset)| offset).next()
+}
+
+/// The namespace, the name, and the offset of an event.
+pub(super) fn offset(frame: &str) -> Option<(&str, &str, &str)> {
+    let (head, args) = frame.split_once('[')?;
+    let namespace = head.strip_prefix("42")?;
+    let (name, _) = args.strip_prefix('"')?.split_once('"')?;
+    let (_, last) = args.strip_suffix("\"]")?.rsplit_once('"')?;
+    let is_offset = last.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    (is_offset && last.contains('-')).then_some((namespace, name, last))
 }

@@ -75,14 +75,20 @@ fn emit(sessions: &mut Sessions<u32>, text: &str, rooms: &[&str], except: &[&str
         except_sessions: SmallVec::new(),
     };
     let event = Cow::Owned(Event::new(text, &()).unwrap());
-    sessions.apply(NOW, Change::Publish { to, event, ack: None, reliability: Reliability::Owed })
+    sessions.apply(
+        NOW,
+        Change::Publish { to, event, ack: None, reliability: Reliability::Owed, at: None },
+    )
 }
 
 /// Emits an event to one session alone.
 fn emit_to(sessions: &mut Sessions<u32>, index: u32, text: &str) {
     let to = Recipients::Session { id: sessions.members[index as usize].id, index: None };
     let event = Cow::Owned(Event::new(text, &()).unwrap());
-    sessions.apply(NOW, Change::Publish { to, event, ack: None, reliability: Reliability::Owed });
+    sessions.apply(
+        NOW,
+        Change::Publish { to, event, ack: None, reliability: Reliability::Owed, at: None },
+    );
 }
 
 /// The two processes of a cluster. Both read the same channel.

@@ -1,0 +1,329 @@
+//! The channel as one node sees it: how far it has read, and what waits for its own entries.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use super::{
+    ClusterConfig, ClusterOutput,
+    message::{Body, Message, NodeId, Stamp},
+};
+use crate::{recovery::Offset, socket::NamespaceName};
+
+/// The reading end and the writing end of the channel. `L` is what a node does only after the
+/// entries that it has appended before.
+///
+/// ```text
+///           append ──► steps:  A1  L  L  A2  L  A3      An: the own entry n    L: local
+///                               │
+///   A1 is read ─────────────────┘  then L and L are done, A2 is waited for
+/// ```
+pub(crate) struct Channel<L> {
+    config: ClusterConfig,
+    nonce: u64,
+    stage: Stage,
+    /// Everything up to this position was read. `None` before the first connection.
+    read: Option<Offset>,
+    /// Whether everything was read that was there at the first connection.
+    is_ready: bool,
+    /// In the order in which they take effect. If it is not empty, the first one is an entry.
+    steps: VecDeque<Step<L>>,
+    bytes: usize,
+    /// The number of the latest own entry.
+    appended: u64,
+    /// The number of the latest own entry that was output over the present connection, or that must
+    /// not be output again.
+    sent: u64,
+    senders: Senders,
+    out: VecDeque<ClusterOutput>,
+}
+
+enum Step<L> {
+    Append { sequence: u64, message: Box<Message>, bytes: usize },
+    Local { local: L, bytes: usize },
+}
+
+/// How much of the connection can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Away,
+    /// Reads up to this position, to learn which appends have taken effect.
+    Reading(Offset),
+    Open,
+}
+
+/// How a node continues after it was connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Continuation {
+    /// Nothing was missed.
+    Seamless,
+    /// Everything after the position can be read. Between what was read before and this position,
+    /// there may have been entries.
+    Anew(Offset),
+}
+
+/// What is to be done with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It takes effect.
+    New,
+    /// It takes effect as the own entry with this number. See [`Channel::reach`].
+    Own(u64),
+    /// It is there twice.
+    Repeated,
+    /// Its position is not after all earlier ones.
+    OutOfOrder,
+}
+
+/// What precedes an own entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reached<L> {
+    /// The entry is next.
+    Entry,
+    /// This comes first. Ask again after it.
+    Local(L),
+    /// An earlier own entry is not in the channel and will not be. Ask again.
+    Lost,
+}
+
+/// There is no room for another step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) limit: usize,
+}
+
+/// How many entries of a node are not read twice, by node.
+#[derive(Default)]
+struct Senders(BTreeMap<(NodeId, u64), (u64, Offset)>);
+
+/// More nodes than this are not remembered. The ones that have been silent longest are forgotten.
+const SENDERS_MAX: usize = 1_024;
+
+impl<L> Channel<L> {
+    pub(crate) fn new(config: ClusterConfig, nonce: u64) -> Self {
+        Self {
+            config,
+            nonce,
+            stage: Stage::Away,
+            read: None,
+            is_ready: false,
+            steps: VecDeque::new(),
+            bytes: 0,
+            appended: 0,
+            sent: 0,
+            senders: Senders::default(),
+            out: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.config.node
+    }
+
+    /// Whether the node knows what was there before it came.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// The position up to which everything was read.
+    pub(crate) const fn position(&self) -> Option<Offset> {
+        self.read
+    }
+
+    /// Whether own entries are waited for, so that what is done now must wait as well.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<ClusterOutput> {
+        self.out.pop_front()
+    }
+
+    /// Checks whether another entry of this size may wait.
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<(), Full> {
+        let ClusterConfig { append_queue, append_queue_bytes, .. } = self.config;
+        if self.steps.len() >= append_queue {
+            return Err(Full { limit: append_queue });
+        }
+        // One entry is always allowed.
+        if self.bytes > 0 && self.bytes.saturating_add(bytes) > append_queue_bytes {
+            return Err(Full { limit: append_queue_bytes });
+        }
+        Ok(())
+    }
+
+    /// Appends an entry to the channel. It takes effect when it is read.
+    pub(crate) fn append(
+        &mut self,
+        namespace: NamespaceName,
+        body: Body,
+        bytes: usize,
+    ) -> Result<(), Full> {
+        self.check_room(bytes)?;
+        self.appended = self.appended.saturating_add(1);
+        let sequence = self.appended;
+        let stamp = Stamp::new(sequence, self.nonce);
+        let message = Message::new(self.config.node.clone(), namespace, body).stamped(stamp);
+        if self.stage == Stage::Open {
+            self.sent = sequence;
+            self.out.push_back(ClusterOutput::Append(message.clone()));
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.steps.push_back(Step::Append { sequence, message: message.into(), bytes });
+        Ok(())
+    }
+
+    /// Sends a message that is not stored. It is lost while the engine is away.
+    pub(crate) fn publish(&mut self, to: Option<NodeId>, namespace: NamespaceName, body: Body) {
+        if self.stage != Stage::Away {
+            let message = Message::new(self.config.node.clone(), namespace, body);
+            self.out.push_back(ClusterOutput::Publish { to, message });
+        }
+    }
+
+    /// Puts something behind the own entries that are waited for. Gives it back if it need not or
+    /// must not wait.
+    pub(crate) fn defer(&mut self, local: L, bytes: usize) -> Option<L> {
+        if !self.is_behind() || self.check_room(bytes).is_err() {
+            return Some(local);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.steps.push_back(Step::Local { local, bytes });
+        None
+    }
+
+    /// The engine can be used.
+    ///
+    /// Appends that were under way are not repeated before the node has read up to `head`: until
+    /// then, it may still read them. After a gap, nobody knows whether they were in it. They are
+    /// given up, because an entry that is there twice would reach clients twice.
+    pub(crate) fn connect(&mut self, oldest: Offset, head: Offset) -> Continuation {
+        self.out.clear();
+        let seamless = self.read.filter(|read| oldest <= *read && *read <= head);
+        let continuation = if seamless.is_some() {
+            Continuation::Seamless
+        } else {
+            self.read = Some(oldest);
+            self.senders = Senders::default();
+            Continuation::Anew(oldest)
+        };
+        let after = seamless.unwrap_or(oldest);
+        self.out.push_back(ClusterOutput::Read { after });
+        self.stage = Stage::Reading(head);
+        continuation
+    }
+
+    /// The connection is lost.
+    pub(crate) fn disconnect(&mut self) {
+        self.stage = Stage::Away;
+        self.out.clear();
+    }
+
+    /// After a gap: gives up the entries that were sent before it. Returns the next thing that was
+    /// behind them.
+    pub(crate) fn give_up_sent(&mut self) -> Option<Reached<L>> {
+        match self.steps.front()? {
+            Step::Append { sequence, .. } if *sequence > self.sent => None,
+            _ => self.pop_front().map(|step| match step {
+                Step::Append { .. } => Reached::Lost,
+                Step::Local { local, .. } => Reached::Local(local),
+            }),
+        }
+    }
+
+    /// Decides what an entry means.
+    pub(crate) fn read(&mut self, position: Offset, message: Option<&Message>) -> Reading {
+        if self.read.is_none_or(|read| position <= read) {
+            return Reading::OutOfOrder;
+        }
+        self.read = Some(position);
+        let Some((sender, stamp)) = message.and_then(|it| Some((&it.sender, it.stamp?))) else {
+            return Reading::New;
+        };
+        if !self.senders.note(sender, stamp, position) {
+            return Reading::Repeated;
+        }
+        let is_own = *sender == self.config.node && stamp.nonce == self.nonce;
+        if is_own { Reading::Own(stamp.sequence) } else { Reading::New }
+    }
+
+    /// What precedes the own entry with this number. The caller asks until it is the entry.
+    pub(crate) fn reach(&mut self, sequence: u64) -> Reached<L> {
+        match self.steps.front() {
+            Some(Step::Append { sequence: next, .. }) if *next > sequence => Reached::Entry,
+            None => Reached::Entry,
+            Some(_) => match self.pop_front() {
+                Some(Step::Local { local, .. }) => Reached::Local(local),
+                Some(Step::Append { sequence: next, .. }) if next < sequence => Reached::Lost,
+                _ => Reached::Entry,
+            },
+        }
+    }
+
+    /// What is done now that nothing before it is waited for.
+    pub(crate) fn next_local(&mut self) -> Option<L> {
+        let is_local = matches!(self.steps.front(), Some(Step::Local { .. }));
+        match is_local.then(|| self.pop_front())?? {
+            Step::Local { local, .. } => Some(local),
+            Step::Append { .. } => None,
+        }
+    }
+
+    /// Appends what waits, as soon as it is certain that it is not in the channel. Call this after
+    /// each entry, and when [`Channel::connect`] was handled.
+    pub(crate) fn catch_up(&mut self) {
+        let Stage::Reading(head) = self.stage else { return };
+        if self.read.is_none_or(|read| read < head) {
+            return;
+        }
+        self.stage = Stage::Open;
+        self.is_ready = true;
+        self.sent = self.appended;
+        let waiting: Vec<Message> = self.steps.iter().filter_map(Step::message).collect();
+        self.out.extend(waiting.into_iter().map(ClusterOutput::Append));
+    }
+
+    fn pop_front(&mut self) -> Option<Step<L>> {
+        let step = self.steps.pop_front()?;
+        let (Step::Append { bytes, .. } | Step::Local { bytes, .. }) = &step;
+        self.bytes = self.bytes.saturating_sub(*bytes);
+        if self.steps.is_empty() {
+            self.steps = VecDeque::new();
+        }
+        Some(step)
+    }
+}
+
+impl<L> Step<L> {
+    fn message(&self) -> Option<Message> {
+        match self {
+            Self::Append { message, .. } => Some((**message).clone()),
+            Self::Local { .. } => None,
+        }
+    }
+}
+
+impl Senders {
+    /// Notes an entry of a node. Returns false if it was there before.
+    fn note(&mut self, sender: &NodeId, stamp: Stamp, position: Offset) -> bool {
+        let key = (sender.clone(), stamp.nonce);
+        if let Some((latest, at)) = self.0.get_mut(&key) {
+            if stamp.sequence <= *latest {
+                return false;
+            }
+            (*latest, *at) = (stamp.sequence, position);
+            return true;
+        }
+        if self.0.len() >= SENDERS_MAX {
+            let silent = self.0.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
+            silent.map(|key| self.0.remove(&key));
+        }
+        self.0.insert(key, (stamp.sequence, position));
+        true
+    }
+}

@@ -1,0 +1,158 @@
+//! What entries of the channel and messages of other nodes do here.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+
+use smallvec::SmallVec;
+
+use crate::{
+    cluster::message::{Body, BroadcastOptions, ClusterBroadcast, Message},
+    hub::{
+        Hub,
+        message::Reliability,
+        sessions::{Change, Recipients},
+    },
+    recovery::Offset,
+    stats::increment,
+    time::Timestamp,
+};
+
+impl<D: Default> Hub<D> {
+    /// Applies an entry of the channel. Every node applies it at the same place.
+    pub(super) fn apply_entry(&mut self, now: Timestamp, position: Offset, message: Message) {
+        let Some(id) = self.find_namespace(message.namespace.as_str()) else {
+            return;
+        };
+        if let Body::Broadcast(broadcast) = &message.body {
+            self.apply_broadcast(now, id, position, broadcast);
+            return;
+        }
+        self.with_namespace(id, |namespace, _| {
+            namespace.sessions.apply(now, Change::Advance { position });
+        });
+        match message.body {
+            Body::SocketsJoin { options, rooms } => {
+                self.change_rooms(now, id, &options, &rooms, |to, room| Change::JoinAll {
+                    to,
+                    room,
+                });
+            }
+            Body::SocketsLeave { options, rooms } => {
+                self.change_rooms(now, id, &options, &rooms, |to, room| Change::LeaveAll {
+                    to,
+                    room,
+                });
+            }
+            Body::DisconnectSockets { options, close } => {
+                if let Some(to) = recipients(&options) {
+                    self.disconnect_all(now, id, to, close);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Handles a message of another node that is not in the channel.
+    pub(super) fn handle_message(&mut self, message: &Message) {
+        let own = self.node.as_ref().map(|node| node.channel.node());
+        if own == Some(&message.sender) {
+            return;
+        }
+        let Some(id) = self.find_namespace(message.namespace.as_str()) else {
+            return;
+        };
+        if let Body::Broadcast(broadcast) = &message.body
+            && broadcast.request.is_none()
+        {
+            self.deliver_unlogged(self.now, id, broadcast, Reliability::Volatile);
+        }
+    }
+
+    fn apply_broadcast(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        position: Offset,
+        broadcast: &ClusterBroadcast,
+    ) {
+        // Official nodes also put volatile events into the channel. Nobody replays them here.
+        let reliability = match broadcast.options.flags.volatile {
+            Some(_) => Reliability::Volatile,
+            None if self.config.recovery.is_some() => Reliability::Owed,
+            None => Reliability::Reliable,
+        };
+        if !reliability.is_logged() {
+            self.deliver_unlogged(now, id, broadcast, reliability);
+            return;
+        }
+        self.deliver(now, id, broadcast, reliability, Some(position));
+    }
+
+    fn deliver_unlogged(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        broadcast: &ClusterBroadcast,
+        reliability: Reliability,
+    ) {
+        self.deliver(now, id, broadcast, reliability, None);
+    }
+
+    fn deliver(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        broadcast: &ClusterBroadcast,
+        reliability: Reliability,
+        at: Option<Offset>,
+    ) {
+        let packet = broadcast.packet().ok();
+        // An event that asks for an acknowledgement is for a socket of the sender.
+        let event = packet.filter(|packet| packet.ack.is_none()).map(|packet| packet.event);
+        let is_logged = reliability.is_logged();
+        let event = event.filter(|event| self.config.check_event(event, is_logged).is_ok());
+        let (Some(event), Some(to)) = (event, recipients(&broadcast.options)) else {
+            increment(&mut self.totals.entries_skipped);
+            return;
+        };
+        self.with_namespace(id, |namespace, out| {
+            let event = Cow::Owned(event);
+            let change = Change::Publish { to, event, ack: None, reliability, at };
+            let published = namespace.sessions.apply(now, change).published();
+            namespace.deliver(out, published);
+        });
+    }
+
+    fn change_rooms(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        options: &BroadcastOptions,
+        rooms: &[bytestring::ByteString],
+        change: impl for<'a> Fn(Recipients<'a>, Cow<'a, str>) -> Change<'a, D>,
+    ) {
+        for room in rooms {
+            let Some(to) = recipients(options) else { return };
+            let change = change(to, Cow::Borrowed(room));
+            let counted = self
+                .with_namespace(id, |namespace, _| namespace.sessions.apply(now, change).counted());
+            let refused = counted.map_or(0, |(_, refused)| refused);
+            let total = &mut self.totals.joins_refused;
+            *total = total.wrapping_add(refused as u64);
+        }
+    }
+}
+
+/// Whom an entry concerns. `None` if nobody.
+fn recipients(options: &BroadcastOptions) -> Option<Recipients<'static>> {
+    if options.is_for_nobody() {
+        return None;
+    }
+    let names = |rooms: &[bytestring::ByteString]| -> Vec<String> {
+        rooms.iter().map(|room| String::from(&**room)).collect()
+    };
+    Some(Recipients::Audience {
+        rooms: Cow::Owned(names(options.rooms())),
+        except: Cow::Owned(names(options.excepted())),
+        except_sessions: SmallVec::new(),
+    })
+}

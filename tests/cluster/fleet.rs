@@ -1,0 +1,306 @@
+//! Nodes, their clients, and the engine between them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use socketio_proto::{
+    ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    cluster::{
+        ClusterConfig, ClusterInput, ClusterOutput,
+        message::{Message, NodeId},
+    },
+    engine::{Frame, Method, RequestHead},
+    hub::At,
+    recovery::Offset,
+    server::{Server, ServerEvent, ServerInput, ServerOutput},
+};
+
+pub struct Fleet {
+    pub nodes: Vec<Node>,
+    pub channel: Channel,
+    pub now: Timestamp,
+    next_wire: u64,
+}
+
+/// The entries that the engine has, and those that it has trimmed.
+#[derive(Default)]
+pub struct Channel {
+    pub entries: Vec<Option<Message>>,
+    pub trimmed: usize,
+}
+
+pub struct Node {
+    pub server: Server<u32>,
+    /// Appends on their way to the engine.
+    pub in_flight: VecDeque<Message>,
+    /// Messages that are not stored, on their way to this node.
+    pub inbox: VecDeque<Message>,
+    /// How many entries it was handed. `None` while it is not connected.
+    pub read: Option<usize>,
+    pub events: Vec<ServerEvent<u32>>,
+    sockets: BTreeMap<WireId, SocketKey>,
+    connections: BTreeMap<u64, WireId>,
+    frames: BTreeMap<WireId, Vec<String>>,
+}
+
+/// A client on one WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub node: usize,
+    pub wire: WireId,
+}
+
+impl Channel {
+    /// The position of an entry.
+    pub fn position(index: usize) -> Offset {
+        Offset::pair(7_000 + index as u64 / 3, index as u64 % 3)
+    }
+
+    /// The position before the entry with this index.
+    fn before(index: usize) -> Offset {
+        index.checked_sub(1).map_or(Offset::pair(0, 0), Self::position)
+    }
+}
+
+impl Fleet {
+    /// Connected nodes with recovery and the namespaces `/` and `/b`.
+    pub fn new(nodes: usize) -> Self {
+        let mut fleet =
+            Self::disconnected(nodes, &ServerConfig::new().recovery(RecoveryConfig::new()));
+        for node in 0..nodes {
+            fleet.connect(node);
+        }
+        fleet
+    }
+
+    pub fn disconnected(nodes: usize, config: &ServerConfig) -> Self {
+        let nodes = (0..nodes).map(|number| Node::new(number, config.clone())).collect();
+        let now = Timestamp::from_millis(1_000);
+        Self { nodes, channel: Channel::default(), now, next_wire: 0 }
+    }
+
+    /// Connects a node with the engine.
+    pub fn connect(&mut self, node: usize) {
+        let (entries, trimmed) = (self.channel.entries.len(), self.channel.trimmed);
+        let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
+        self.nodes[node].read = Some(entries);
+        self.input(node, ClusterInput::Connected { oldest, head });
+    }
+
+    /// The connection between a node and the engine breaks after the engine has taken some of the
+    /// appends.
+    pub fn cut(&mut self, node: usize, taken: usize) {
+        self.take(node, taken);
+        self.nodes[node].in_flight.clear();
+        self.nodes[node].inbox.clear();
+        self.nodes[node].read = None;
+        self.input(node, ClusterInput::Disconnected);
+    }
+
+    pub fn input(&mut self, node: usize, input: ClusterInput) {
+        self.nodes[node].server.handle_cluster(self.now, input);
+        self.pump(node);
+    }
+
+    /// The engine takes appends of a node.
+    pub fn take(&mut self, node: usize, count: usize) {
+        let in_flight = &mut self.nodes[node].in_flight;
+        let taken = in_flight.drain(..count.min(in_flight.len()));
+        self.channel.entries.extend(taken.map(Some));
+    }
+
+    /// A node reads entries.
+    pub fn read(&mut self, node: usize, count: usize) {
+        for _ in 0..count {
+            let Some(read) = self.nodes[node].read else { return };
+            let Some(message) = self.channel.entries.get(read).cloned() else { return };
+            self.nodes[node].read = Some(read + 1);
+            self.input(node, ClusterInput::Entry { position: Channel::position(read), message });
+        }
+    }
+
+    /// A node gets a message that is not stored.
+    pub fn receive(&mut self, node: usize) {
+        if let Some(message) = self.nodes[node].inbox.pop_front() {
+            self.input(node, ClusterInput::Message(message));
+        }
+    }
+
+    /// Everything that is on its way arrives.
+    pub fn settle(&mut self) {
+        loop {
+            let before = self.progress();
+            for node in 0..self.nodes.len() {
+                self.take(node, usize::MAX);
+            }
+            for node in 0..self.nodes.len() {
+                self.read(node, usize::MAX);
+                while !self.nodes[node].inbox.is_empty() {
+                    self.receive(node);
+                }
+            }
+            if self.progress() == before {
+                return;
+            }
+        }
+    }
+
+    fn progress(&self) -> (usize, Vec<(usize, usize, Option<usize>)>) {
+        let nodes = self.nodes.iter();
+        let waiting = nodes.map(|it| (it.in_flight.len(), it.inbox.len(), it.read)).collect();
+        (self.channel.entries.len(), waiting)
+    }
+
+    /// The application of a node does something.
+    pub fn at<T>(&mut self, node: usize, act: impl FnOnce(&mut At<'_, u32>) -> T) -> T {
+        let result = act(&mut self.nodes[node].server.at(self.now));
+        self.pump(node);
+        result
+    }
+
+    /// A client joins the main namespace.
+    pub fn open(&mut self, node: usize) -> Client {
+        self.open_with(node, "40")
+    }
+
+    pub fn open_with(&mut self, node: usize, packet: &str) -> Client {
+        self.next_wire += 1;
+        let client = Client { node, wire: WireId(self.next_wire) };
+        let head = RequestHead {
+            method: Method::Get,
+            query: "EIO=4&transport=websocket",
+            upgrade: true,
+            origin: None,
+            binary: false,
+        };
+        let opened = ServerInput::WebSocketOpened { wire: client.wire, head };
+        self.nodes[node].server.handle_input(self.now, opened);
+        self.send(client, packet);
+        client
+    }
+
+    pub fn send(&mut self, client: Client, packet: &str) {
+        let frame = Frame::Text(ByteString::from(packet));
+        let input = ServerInput::Frame { wire: client.wire, frame };
+        self.nodes[client.node].server.handle_input(self.now, input);
+        self.pump(client.node);
+    }
+
+    /// The link of a client breaks.
+    pub fn lose(&mut self, client: Client) {
+        let input = ServerInput::WireClosed { wire: client.wire };
+        self.nodes[client.node].server.handle_input(self.now, input);
+        self.pump(client.node);
+    }
+
+    pub fn socket(&self, client: Client) -> SocketKey {
+        self.nodes[client.node].sockets[&client.wire]
+    }
+
+    /// The frames that a client got, without the handshake. The last one is `closed` if the server
+    /// has closed its link.
+    pub fn frames(&self, client: Client) -> &[String] {
+        let frames = self.nodes[client.node].frames.get(&client.wire);
+        frames.map_or(&[], |frames| &frames[1..])
+    }
+
+    /// The names of the events that a client got, and everything else as it is, without CONNECT.
+    pub fn got(&self, client: Client) -> Vec<String> {
+        let frames = self.frames(client).iter().filter(|frame| !frame.starts_with("40"));
+        let name = |frame: &String| {
+            let name = frame.strip_prefix("42[\"").and_then(|rest| rest.split('"').next());
+            name.unwrap_or(frame).to_owned()
+        };
+        frames.map(name).collect()
+    }
+
+    fn pump(&mut self, node: usize) {
+        let now = self.now;
+        while let Some(output) = self.nodes[node].server.poll_output() {
+            match output {
+                ServerOutput::Cluster(ClusterOutput::Publish { to, message }) => {
+                    self.publish(node, to.as_ref(), &message);
+                }
+                output => self.nodes[node].take(now, output, &self.channel),
+            }
+        }
+    }
+
+    fn publish(&mut self, from: usize, to: Option<&NodeId>, message: &Message) {
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            let is_addressed = to.is_none_or(|to| *to == name(number)) && number != from;
+            if is_addressed && node.read.is_some() {
+                node.inbox.push_back(message.clone());
+            }
+        }
+    }
+}
+
+impl Node {
+    fn new(number: usize, config: ServerConfig) -> Self {
+        let mut state = number as u64;
+        let entropy = move |dest: &mut [u8]| {
+            for byte in dest {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                *byte = (state >> 56) as u8;
+            }
+        };
+        let cluster = ClusterConfig::new(name(number)).append_queue(20);
+        let mut server = Server::clustered(config, cluster, entropy).unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
+        Self {
+            server,
+            in_flight: VecDeque::new(),
+            inbox: VecDeque::new(),
+            read: None,
+            events: Vec::new(),
+            sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            frames: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, now: Timestamp, output: ServerOutput<u32>, channel: &Channel) {
+        match output {
+            ServerOutput::Cluster(ClusterOutput::Append(message)) => {
+                if self.read.is_some() {
+                    self.in_flight.push_back(message);
+                }
+            }
+            ServerOutput::Cluster(ClusterOutput::Read { after }) => {
+                let mut indices = channel.trimmed..=channel.entries.len();
+                let next = indices.find(|index| Channel::position(*index) > after);
+                self.read = self.read.and(next);
+            }
+            ServerOutput::Send { wire, frame: Frame::Text(text) } => {
+                self.frames.entry(wire).or_default().push(text.to_string());
+            }
+            ServerOutput::Close { wire, .. } => {
+                self.frames.entry(wire).or_default().push("closed".to_owned());
+            }
+            ServerOutput::Event(event) => {
+                match &event {
+                    ServerEvent::ConnectionOpened { connection, wire } => {
+                        self.connections.insert(connection.as_raw(), *wire);
+                    }
+                    ServerEvent::ConnectRequested { request, .. } => {
+                        self.server.at(now).accept(*request);
+                    }
+                    ServerEvent::Connected { socket, connection, .. } => {
+                        let wire = self.connections[&connection.as_raw()];
+                        self.sockets.insert(wire, *socket);
+                    }
+                    _ => {}
+                }
+                self.events.push(event);
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+}
+
+pub fn name(number: usize) -> NodeId {
+    NodeId::new(format!("node-{number}")).unwrap()
+}

@@ -1,0 +1,5 @@
+//! Several servers as one cluster, over an engine in memory whose every step the tests decide.
+
+mod fleet;
+mod order;
+mod trouble;

@@ -1,0 +1,233 @@
+//! Engines that go away, lose something, or bring in what nobody expects.
+
+use bytes::Bytes;
+use socketio_proto::{
+    ConfigError, Limits, RecoveryConfig, ServerConfig, Timestamp,
+    cluster::{
+        ClusterConfig, ClusterInput,
+        message::{
+            Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp,
+        },
+    },
+    hub::{Audience, DisconnectReason, EmitError, ExpiryCause, RestoreError},
+    recovery::Offset,
+    server::{Server, ServerEvent},
+    socket::{Event, NamespaceName},
+};
+
+use crate::fleet::{Fleet, name};
+
+/// An event of the reference whose publication fails is delivered without an offset.
+#[test]
+fn h05_while_the_engine_is_away_nothing_is_delivered_and_nothing_is_lost() {
+    let mut fleet = Fleet::new(2);
+    let clients = [fleet.open(0), fleet.open(1)];
+    fleet.at(0, |at| at.all().emit("lost on the way", &()).unwrap());
+    fleet.cut(0, 0);
+    fleet.at(0, |at| at.all().emit("while away", &()).unwrap());
+    let late = fleet.open(0);
+    fleet.settle();
+    assert!(clients.iter().all(|client| fleet.got(*client).is_empty()));
+    fleet.connect(0);
+    fleet.settle();
+    for client in clients.into_iter().chain([late]) {
+        assert_eq!(fleet.got(client), ["lost on the way", "while away"]);
+    }
+}
+
+/// If only the answer to the append is lost, nodes of the reference deliver the event twice.
+#[test]
+fn h71_an_append_that_has_taken_effect_is_not_repeated() {
+    let mut fleet = Fleet::new(2);
+    let clients = [fleet.open(0), fleet.open(1)];
+    fleet.at(0, |at| {
+        at.all().emit("taken", &()).unwrap();
+        at.all().emit("not taken", &()).unwrap();
+    });
+    fleet.cut(0, 1);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.channel.entries.len(), 2);
+    for client in clients {
+        assert_eq!(fleet.got(client), ["taken", "not taken"]);
+    }
+}
+
+#[test]
+fn an_emit_is_refused_when_too_much_waits() {
+    let mut fleet = Fleet::new(1);
+    let client = fleet.open(0);
+    let socket = fleet.socket(client);
+    fleet.cut(0, 0);
+    for _ in 0..20 {
+        fleet.at(0, |at| at.all().emit("m", &()).unwrap());
+    }
+    let full = Err(EmitError::ChannelFull { limit: 20 });
+    assert_eq!(fleet.at(0, |at| at.socket(socket).emit("m", &())), full);
+    let moved = fleet.at(0, |at| at.sockets_leave("/", &Audience::all(), "room"));
+    assert_eq!(moved.map(|_| ()), full);
+    assert_eq!(fleet.nodes[0].server.stats().total.appends_refused, 2);
+    assert!(fleet.at(0, |at| at.disconnect(socket, true)), "a kick is not refused");
+    assert_eq!(fleet.got(client), ["41", "closed"]);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.channel.entries.len(), 20);
+}
+
+#[test]
+fn after_a_gap_the_sessions_end_with_the_reason() {
+    let mut fleet = Fleet::new(2);
+    let (live, parked) = (fleet.open(0), fleet.open(0));
+    let sockets = [live, parked].map(|client| fleet.socket(client));
+    fleet.lose(parked);
+    fleet.cut(0, 0);
+    fleet.at(1, |at| at.all().emit("missed", &()).unwrap());
+    fleet.settle();
+    fleet.channel.trimmed = 1;
+    fleet.nodes[0].events.clear();
+    fleet.connect(0);
+    assert_eq!(fleet.got(live), ["closed"], "its client comes back");
+    let mut ends = fleet.nodes[0].events.iter().filter_map(|event| match event {
+        ServerEvent::Disconnected { socket, reason, .. } => Some((*socket, Ok(*reason))),
+        ServerEvent::SessionExpired { socket, cause, .. } => Some((*socket, Err(*cause))),
+        _ => None,
+    });
+    let mut expected = [
+        (sockets[0], Ok(DisconnectReason::ChannelGap)),
+        (sockets[1], Err(ExpiryCause::ChannelGap)),
+    ];
+    let mut ended = [ends.next().unwrap(), ends.next().unwrap()];
+    expected.sort_by_key(|it| it.0);
+    ended.sort_by_key(|it| it.0);
+    assert_eq!((ended, ends.next()), (expected, None));
+    let back = fleet.open(0);
+    fleet.at(1, |at| at.all().emit("later", &()).unwrap());
+    fleet.settle();
+    assert_eq!(fleet.got(back), ["later"]);
+}
+
+/// An append that was under way before a gap may have been in it.
+#[test]
+fn after_a_gap_an_append_is_not_repeated() {
+    let mut fleet = Fleet::new(2);
+    let far = fleet.open(1);
+    fleet.at(0, |at| at.all().emit("in the gap", &()).unwrap());
+    fleet.cut(0, 1);
+    fleet.at(0, |at| at.all().emit("after the gap", &()).unwrap());
+    fleet.channel.trimmed = 1;
+    fleet.read(1, 1);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(far), ["in the gap", "after the gap"]);
+    assert_eq!(fleet.nodes[0].server.stats().total.appends_lost, 1);
+}
+
+#[test]
+fn clients_wait_until_the_node_knows_what_was_there_before() {
+    let config = ServerConfig::new().recovery(RecoveryConfig::new());
+    let mut fleet = Fleet::disconnected(2, &config);
+    fleet.connect(0);
+    fleet.at(0, |at| at.all().emit("old", &()).unwrap());
+    fleet.settle();
+    let early = fleet.open(1);
+    let impatient = fleet.open(1);
+    fleet.send(impatient, "41");
+    fleet.at(1, |at| at.all().emit("waits as well", &()).unwrap());
+    fleet.connect(1);
+    assert!(fleet.frames(early).is_empty(), "it has not read the old one");
+    fleet.settle();
+    assert!(fleet.frames(early)[0].starts_with("40{"));
+    assert_eq!(fleet.got(early), ["waits as well"]);
+}
+
+fn broadcast(options: BroadcastOptions, name: &str) -> Body {
+    Body::Broadcast(ClusterBroadcast::new(options, Event::new(name, &()).unwrap()))
+}
+
+fn foreign(namespace: &str, body: Body) -> Message {
+    let namespace = NamespaceName::new(namespace).unwrap();
+    Message::new(NodeId::new("f0aebfa2cd17e8df").unwrap(), namespace, body)
+}
+
+/// An entry that a node of the reference cannot handle stops everything behind it.
+#[test]
+fn h72_entries_that_nobody_understands_are_skipped() {
+    let mut fleet = Fleet::new(1);
+    let client = fleet.open(0);
+    let all = BroadcastOptions::all;
+    let attachments = vec![Bytes::new(); 2_000];
+    let huge = Event::new("huge", &(attachments,)).unwrap();
+    let volatile = BroadcastFlags::default();
+    let own = Message::new(name(0), NamespaceName::ROOT, broadcast(all(), "forged"));
+    let entries = [
+        foreign("/", Body::Unknown { kind: 64 }),
+        foreign("/nowhere", broadcast(all(), "elsewhere")),
+        foreign("/", Body::Broadcast(ClusterBroadcast::new(all(), huge))),
+        foreign("/", Body::Heartbeat),
+        own.clone().stamped(Stamp::new(u64::MAX, 3)),
+        foreign("/", broadcast(all().flags(volatile), "of an official node")),
+        foreign("/", broadcast(all().to("a room"), "for nobody here")),
+    ];
+    fleet.channel.entries.push(None);
+    fleet.channel.entries.extend(entries.map(Some));
+    fleet.at(0, |at| at.all().emit("own", &()).unwrap());
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["forged", "of an official node", "own"]);
+    let repeated = ClusterInput::Entry { position: Offset::pair(1, 0), message: Some(own) };
+    fleet.input(0, repeated);
+    let total = fleet.nodes[0].server.stats().total;
+    assert_eq!((total.entries_read, total.entries_skipped), (9, 3));
+}
+
+#[test]
+fn what_a_cluster_cannot_do_is_refused() {
+    let entropy = |dest: &mut [u8]| dest.fill(7);
+    let node = || ClusterConfig::new(name(0));
+    let config = || ServerConfig::new().recovery(RecoveryConfig::new());
+    let replays = ServerConfig::new().recovery(RecoveryConfig::new().replay_ack_events(true));
+    let made = Server::<u32>::clustered(replays, node(), entropy).map(|_| ());
+    assert_eq!(made, Err(ConfigError::OutOfRange { field: "recovery.replay_ack_events" }));
+    let made = Server::<u32>::clustered(config(), node().append_queue(0), entropy).map(|_| ());
+    assert_eq!(made, Err(ConfigError::OutOfRange { field: "cluster.append_queue" }));
+    let mut server = Server::<u32>::clustered(config(), node(), entropy).unwrap();
+    let snapshot = server.snapshot(Timestamp::ZERO);
+    assert_eq!(server.at(Timestamp::ZERO).restore(snapshot), Err(RestoreError::Clustered));
+}
+
+/// A server that is alone has no use for them.
+#[test]
+fn a_server_that_is_alone_ignores_the_engine() {
+    let mut server =
+        Server::<u32>::new(ServerConfig::new(), |dest: &mut [u8]| dest.fill(7)).unwrap();
+    let before = server.stats();
+    for input in [
+        ClusterInput::Connected { oldest: Offset::pair(0, 0), head: Offset::pair(0, 0) },
+        ClusterInput::Entry { position: Offset::pair(0, 1), message: None },
+        ClusterInput::Message(foreign("/", Body::Heartbeat)),
+        ClusterInput::Disconnected,
+    ] {
+        server.handle_cluster(Timestamp::ZERO, input);
+    }
+    assert_eq!(server.stats(), before);
+    assert!(server.poll_output().is_none());
+}
+
+/// A client that waits for a node costs no more than one that waits for the application.
+#[test]
+fn what_waits_for_a_node_is_bounded() {
+    let config = ServerConfig::new().recovery(RecoveryConfig::new());
+    let limits = Limits::new().pending_auth_bytes(100);
+    let mut fleet = Fleet::disconnected(1, &config.limits(limits));
+    let auth = format!(r#"{{"token":"{}"}}"#, "x".repeat(60));
+    let client = fleet.open_with(0, &format!("40{auth}"));
+    fleet.send(client, &format!("40/b,{auth}"));
+    let refusal = r#"44/b,{"message":"Too much authentication data"}"#;
+    assert_eq!(fleet.frames(client), [refusal]);
+    let gone = fleet.open_with(0, &format!("40/b,{auth}"));
+    fleet.lose(gone);
+    fleet.connect(0);
+    fleet.settle();
+    assert!(fleet.frames(client)[1].starts_with("40{"));
+    assert_eq!(fleet.nodes[0].server.stats().sockets, 1);
+    assert_eq!(fleet.nodes[0].server.stats().total.connects_refused.too_much_auth, 1);
+}

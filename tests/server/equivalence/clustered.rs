@@ -1,0 +1,97 @@
+//! A server that is the only node of a cluster, whose engine has no latency.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use socketio_proto::{
+    ServerConfig, SocketKey, Timestamp, WireId,
+    cluster::{
+        ClusterConfig, ClusterInput, ClusterOutput,
+        message::{Message, NodeId},
+    },
+    hub::At,
+    recovery::Offset,
+    server::{Server, ServerInput, ServerOutput},
+};
+
+use super::{Composition, Story, carry_out, player::offset, pools::Shared};
+
+/// The server, and how many entries the channel has.
+pub(super) struct Clustered {
+    server: Server<u32>,
+    entries: u64,
+}
+
+impl Clustered {
+    pub(super) fn new(config: ServerConfig) -> Self {
+        let node = ClusterConfig::new(NodeId::new("node").unwrap());
+        let mut server = Server::clustered(config, node, Shared::new().source()).unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
+        let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
+        server.handle_cluster(Timestamp::ZERO, ClusterInput::Connected { oldest, head });
+        Self { server, entries: 0 }
+    }
+
+    fn append(&mut self, now: Timestamp, message: Message) {
+        self.entries += 1;
+        let position = Offset::pair(1_000 + self.entries / 3, self.entries % 3);
+        self.server.handle_cluster(now, ClusterInput::Entry { position, message: Some(message) });
+    }
+}
+
+impl Composition for Clustered {
+    fn input(&mut self, now: Timestamp, _: WireId, input: ServerInput<'_>) {
+        self.server.handle_input(now, input);
+    }
+
+    fn pause(&mut self, now: Timestamp, wire: WireId, is_paused: bool) {
+        Composition::pause(&mut self.server, now, wire, is_paused);
+    }
+
+    fn timeout(&mut self, now: Timestamp) {
+        self.server.handle_input(now, ServerInput::Timeout);
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.server.deadline()
+    }
+
+    fn at(&mut self, now: Timestamp) -> At<'_, u32> {
+        self.server.at(now)
+    }
+
+    fn drain(&mut self, now: Timestamp, story: &mut Story) -> Vec<SocketKey> {
+        let mut connected = Vec::new();
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                ServerOutput::Cluster(ClusterOutput::Append(message)) => self.append(now, message),
+                // It has read everything, and is alone.
+                ServerOutput::Cluster(
+                    ClusterOutput::Read { .. } | ClusterOutput::Publish { .. },
+                ) => {}
+                output => connected.extend(carry_out(&mut self.server, now, story, output)),
+            }
+        }
+        connected
+    }
+}
+
+/// Two servers assign other positions. So each offset is replaced by its rank among those of its
+/// namespace, and the offset of a volatile event, which has no position, by nothing.
+pub(super) fn ranked(story: Story) -> Story {
+    let mut positions = BTreeMap::<String, BTreeSet<Offset>>::new();
+    for (namespace, name, offset) in story.values().flatten().filter_map(|frame| offset(frame)) {
+        if name != "v" {
+            positions.entry(namespace.into()).or_default().insert(offset.parse().unwrap());
+        }
+    }
+    let rank = |frame: String| {
+        let Some((namespace, name, offset)) = offset(&frame) else { return frame };
+        let (text, position) =
+            (&frame[..frame.len() - offset.len() - 2], offset.parse::<Offset>().unwrap());
+        let rank = positions.get(namespace).map_or(0, |all| all.range(..=position).count());
+        if name == "v" { format!("{text}?") } else { format!("{text}{rank}") }
+    };
+    let wires = story.into_iter();
+    wires.map(|(wire, frames)| (wire, frames.into_iter().map(rank).collect())).collect()
+}
