@@ -28,7 +28,8 @@ impl State {
     /// Writes the file, completely or not at all. No other user can read it: a private id is enough to
     /// take over a session.
     pub fn save(&self, snapshot: &Snapshot<Visitor>) -> io::Result<()> {
-        let unfinished = self.path.with_added_extension("new");
+        let mut unfinished = self.path.clone().into_os_string();
+        unfinished.push(".new");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]

@@ -297,7 +297,7 @@ impl Default for ClientLimits {
             queued_packets: 65_536,
             buffered_events: 10_000,
             buffered_bytes: 16 << 20,
-            buffered_age: Duration::from_mins(10),
+            buffered_age: Duration::from_secs(600),
             replayed_events: 100_000,
             replayed_bytes: 64 << 20,
             pending_acks: 10_000,

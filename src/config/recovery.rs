@@ -93,7 +93,7 @@ pub struct RecoveryConfig {
 impl Default for RecoveryConfig {
     fn default() -> Self {
         Self {
-            max_disconnection: Duration::from_mins(2),
+            max_disconnection: Duration::from_secs(120),
             skip_authorization: false,
             replay_order: ReplayOrder::AfterConnect,
             replay_ack_events: false,

@@ -245,8 +245,7 @@ impl<'de> Deserialize<'de> for Version {
         if found == known {
             Ok(Self)
         } else {
-            let problem = format_args!("a snapshot of version {found}, not {known}");
-            Err(D::Error::custom(problem))
+            Err(D::Error::custom(format_args!("a snapshot of version {found}, not {known}")))
         }
     }
 }

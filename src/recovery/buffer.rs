@@ -343,7 +343,9 @@ impl RecoveryBuffer {
         let extra = extra.as_ref();
         self.bytes = self.bytes.saturating_sub(self.cost(&entry, extra));
         self.positions.evict(sequence);
-        self.batches.pop_front_if(|batch| batch.last <= sequence);
+        if self.batches.front().is_some_and(|batch| batch.last <= sequence) {
+            self.batches.pop_front();
+        }
         let asks = extra.is_some_and(Extra::asks);
         self.rooms.evict(sequence, entry.targets(extra), entry.except(extra), asks);
     }

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const COMMANDS: usize = 64;
 
 /// The longest time that a timer is set for.
-const LONGEST: Duration = Duration::from_hours(24 * 365);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Something to do for a handle.
 pub(crate) type Command = Box<dyn FnOnce(&mut Actor) + Send>;

@@ -33,7 +33,7 @@ use crate::{
 /// The most frames that wait for a WebSocket. Beyond it, the client keeps frames in its bounded queue.
 const FRAMES: usize = 32;
 /// The longest time that a timer is set for.
-const FAR: Duration = Duration::from_hours(24);
+const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// A client and its wires, without a task of its own: the caller of [`next`](Self::next) owns it.
 ///

@@ -56,7 +56,7 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 /// How long connections may take to end.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
 /// A timer this far away never fires in practice.
-const FAR: Duration = Duration::from_hours(24);
+const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts a machine in a task of its own. Call this within a runtime.
 ///

@@ -36,7 +36,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two requests.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time without progress that a peer may take to read what was sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time that a peer may take to hang up.

@@ -65,7 +65,7 @@ impl Epochs {
     pub(super) fn begin(&mut self, head: u64, jump: u32) {
         self.past.push(Epoch(self.current, head));
         if self.past.len() > PAST_MAX {
-            let unused = self.past.array_windows().position(|[a, b]| a.1 == b.1);
+            let unused = self.past.windows(2).position(|pair| matches!(pair, [a, b] if a.1 == b.1));
             self.past.remove(unused.map_or(0, |before| before + 1));
         }
         self.current = self.current.saturating_add(1).saturating_add(u64::from(jump));
