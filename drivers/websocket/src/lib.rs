@@ -1,30 +1,4 @@
-//! A WebSocket in memory: bytes in [`Buffers`] on one side, whole messages on the other. Drivers on
-//! any runtime can use it, and so can an event loop without one.
-//!
-//! It is the server's side, after the handshake. Incoming bytes are read by tungstenite, which
-//! unmasks and reassembles messages and answers pings. Outgoing messages are written here. The
-//! handshake, and plain requests, are in [`http`](mod@http).
-//!
-//! ```
-//! use socketio_proto::engine::Frame;
-//! use socketio_proto_websocket::{Buffers, Received, WebSocket, write_message};
-//!
-//! let mut socket = WebSocket::new(1_000_000);
-//! let mut buffers = Buffers::default();
-//!
-//! // What the driver has read from the stream: a masked text message with the text "hi".
-//! buffers.input.extend_from_slice(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']);
-//! let Received::Message(Frame::Text(text)) = socket.receive(&mut buffers) else {
-//!     panic!("a complete message");
-//! };
-//! assert_eq!(text, "hi");
-//! assert!(matches!(socket.receive(&mut buffers), Received::Nothing));
-//!
-//! // What the driver writes to the stream next.
-//! write_message(&mut buffers.output, Frame::Text("ok".into()));
-//! assert_eq!(buffers.output, [0x81, 2, b'o', b'k'][..]);
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(
     unreachable_pub,
