@@ -4,9 +4,10 @@
 //! There are two ways back. A client that has lost its connection gets its session back, with
 //! everything that it missed, from the server's memory. A client whose session could not be
 //! recovered (a reload, a crash of the server, two minutes offline) says which message it has seen
-//! last, and gets the rest from the database. In the other direction a client retries what was not acknowledged.
-//! Its session knows what was accepted before, and in a new session the database does: a message is
-//! stored once.
+//! last, and gets the rest from the database.
+//!
+//! In the other direction a client retries what was not acknowledged. Its session knows what was
+//! accepted before, and in a new session the database does: a message is stored once.
 //!
 //! With `--state FILE` sessions outlive a restart: Ctrl-C and SIGTERM write them to that file, and the
 //! next start takes them from there.
