@@ -64,11 +64,14 @@
 //! A session is recovered only at the node that it belongs to. `fetch_sockets`, and broadcasts that ask
 //! for acknowledgements, concern the sockets of this node only.
 
+pub mod engines;
 pub mod message;
 
 mod channel;
 mod config;
 mod input;
+mod json;
+mod msgpack;
 mod output;
 
 pub(crate) use self::channel::{Channel, Continuation, Reached, Reading};

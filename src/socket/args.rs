@@ -1,14 +1,15 @@
 //! Arguments without a name.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    ArgsError, EncodeError,
+    ArgsError, DecodeError, EncodeError, check,
     list::{self, Attachments, List},
+    text,
 };
 
 /// The arguments of an acknowledgement, or those of an event without its name.
@@ -46,6 +47,15 @@ impl Args {
     /// Returns an empty list of arguments.
     pub const fn empty() -> Self {
         Self(List::empty())
+    }
+
+    /// Makes arguments from a text that may be any, and attachments.
+    pub(crate) fn read(text: String, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
+        let whole = check::value(&text, |first| first == b'[')?.len() == text.len();
+        list::check_placeholders(&text, attachments.len())
+            .map_err(|_| DecodeError::IllegalAttachments)?;
+        let text = if whole { text } else { text::trim(&text).into() };
+        Ok(Self(List::whole(text, list::share(attachments))))
     }
 
     /// Makes arguments from the text of an array and its attachments, if they match.

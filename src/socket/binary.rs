@@ -17,7 +17,7 @@ pub(super) const FLAG: &str = "_placeholder";
 pub(super) const NUM: &str = "num";
 
 /// Appends the placeholder of an attachment.
-pub(super) fn push_placeholder(out: &mut String, num: usize) {
+pub(crate) fn push_placeholder(out: &mut String, num: usize) {
     out.push_str(r#"{"_placeholder":true,"num":"#);
     text::push_number(out, num as u64);
     out.push('}');

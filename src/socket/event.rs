@@ -4,10 +4,11 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{fmt, ops::Range};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Args, ArgsError, EncodeError,
+    Args, ArgsError, DecodeError, EncodeError, check,
     list::{self, Attachments, List},
     text,
 };
@@ -92,6 +93,20 @@ impl Event {
         let contents = if token.starts_with('"') { text::unescape(token) } else { token.into() };
         let name = (!is_reserved(&contents)).then(|| Name::Apart(contents.into_boxed_str()))?;
         Some(Self { list, name })
+    }
+
+    /// Makes an event from a text that may be any, and attachments. It shares the text.
+    pub(crate) fn read(text: &ByteString, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
+        let (json, name) = match check::named_array(text) {
+            Some((json, name)) => (json, Some(name)),
+            None => (check::value(text, |first| first == b'[')?, None),
+        };
+        list::check_placeholders(json, attachments.len())
+            .map_err(|_| DecodeError::IllegalAttachments)?;
+        let list = List::within(text.slice_ref(json), 0);
+        let mut event = Self::from_list(list, name).ok_or(DecodeError::InvalidPayload)?;
+        event.attach(attachments);
+        Ok(event)
     }
 
     fn compose(name: &str, array: &str, attachments: Attachments) -> Self {

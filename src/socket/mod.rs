@@ -68,6 +68,7 @@ mod text;
 
 pub use args::Args;
 pub use binary::Binary;
+pub(crate) use binary::push_placeholder;
 pub(crate) use decoder::namespace_of;
 pub use decoder::{Decoder, DecoderLimits};
 pub use encoded::Encoded;
@@ -78,4 +79,6 @@ pub use json::Json;
 pub(crate) use list::Attachments;
 pub use name::NamespaceName;
 pub use packet::{Kind, Packet};
+pub(crate) use placeholder::find as find_placeholders;
 pub(crate) use snapshot::{ArgsSnapshot, EncodedSnapshot};
+pub(crate) use text::{push_number as push_decimal, push_string, unescape};

@@ -52,6 +52,11 @@ impl NamespaceName {
         Ok(Self(text.into()))
     }
 
+    /// Makes a name from a text that may be any. It accepts what a decoder accepts.
+    pub(crate) fn read(name: &str) -> Option<Self> {
+        (name.starts_with('/') && !name.contains(',')).then(|| Self::from_wire(name))
+    }
+
     /// Makes a name from the text in a packet. It is copied, because names are kept.
     pub(super) fn from_wire(name: &str) -> Self {
         debug_assert!(name.starts_with('/') && !name.contains(','), "cut out by the decoder");
@@ -97,10 +102,6 @@ impl<'de> Deserialize<'de> for NamespaceName {
     /// Accepts what a decoder accepts, so that every serialized name can be read again.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = Cow::<'de, str>::deserialize(deserializer)?;
-        if name.starts_with('/') && !name.contains(',') {
-            Ok(Self::from_wire(&name))
-        } else {
-            Err(D::Error::custom("not the name of a namespace"))
-        }
+        Self::read(&name).ok_or_else(|| D::Error::custom("not the name of a namespace"))
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Tally {
 
 /// The value is nested more than [`MAX_DEPTH`] deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
+pub(crate) struct TooDeep;
 
 /// Counts and checks the placeholders in a valid JSON text: the objects whose last `_placeholder`
 /// is exactly `true`. Their last `num` has to be an integer below `attachments`.
@@ -32,15 +32,15 @@ pub(super) fn walk(json: &str, attachments: usize) -> Result<Tally, TooDeep> {
 
 /// An outermost placeholder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Where it stands in the text.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// The attachment that it refers to, if any.
-    pub(super) num: Option<usize>,
+    pub(crate) num: Option<usize>,
 }
 
 /// Finds the outermost placeholders in a valid JSON text, in order.
-pub(super) fn find(json: &str) -> Result<Vec<Found>, TooDeep> {
+pub(crate) fn find(json: &str) -> Result<Vec<Found>, TooDeep> {
     let mut all: Vec<Found> = Vec::new();
     visit(json, usize::MAX, |found| {
         // Those inside are complete before it.

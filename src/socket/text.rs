@@ -58,7 +58,7 @@ pub(super) fn plain_contents(token: &str) -> Option<&str> {
 
 /// Returns the contents of a string token. A lone surrogate, which a Rust string cannot hold,
 /// becomes replacement characters.
-pub(super) fn unescape(token: &str) -> String {
+pub(crate) fn unescape(token: &str) -> String {
     struct Contents;
 
     impl Visitor<'_> for Contents {
@@ -86,7 +86,7 @@ pub(super) fn string_len(contents: &str) -> usize {
 }
 
 /// Appends a JSON string as `JSON.stringify` writes it.
-pub(super) fn push_string(out: &mut String, contents: &str) {
+pub(crate) fn push_string(out: &mut String, contents: &str) {
     out.push('"');
     let mut rest = contents;
     if !needs_escapes(contents) {
@@ -170,7 +170,7 @@ pub(super) fn number_len(number: u64) -> usize {
 }
 
 /// Appends a number in decimal digits.
-pub(super) fn push_number(out: &mut String, number: u64) {
+pub(crate) fn push_number(out: &mut String, number: u64) {
     // At most 20 calls deep. A division by a constant costs a multiplication.
     if number >= 10 {
         push_number(out, number / 10);

@@ -1,6 +1,11 @@
 //! Packets for clients.
 
-use super::{BroadcastOptions, MessageError, RequestId};
+use bytes::Bytes;
+
+use super::{
+    BroadcastOptions, MessageError, RequestId,
+    raw::{Format, Raw},
+};
 use crate::socket::Event;
 
 /// A packet for the clients of some rooms.
@@ -8,8 +13,11 @@ use crate::socket::Event;
 /// What was received stays bytes: whom it is for is known, but its arguments are not looked at until
 /// someone needs [the packet](Self::packet).
 ///
+/// Two broadcasts are equal if they are for the same clients and have the same bytes. So a received
+/// one does not equal one that was made of the same event.
+///
 /// ```
-/// use socketio_proto::cluster::message::{ClusterBroadcast, BroadcastOptions};
+/// use socketio_proto::cluster::message::{BroadcastOptions, ClusterBroadcast};
 /// use socketio_proto::socket::Event;
 ///
 /// let event = Event::new("news", &("hello",))?;
@@ -23,7 +31,7 @@ pub struct ClusterBroadcast {
     pub options: BroadcastOptions,
     /// Names the broadcast in the answers, if clients are asked for acknowledgements.
     pub request: Option<RequestId>,
-    packet: BroadcastPacket,
+    packet: Packet,
 }
 
 /// The packet of a [`ClusterBroadcast`].
@@ -37,10 +45,26 @@ pub struct BroadcastPacket {
     pub ack: Option<u64>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Packet {
+    Made(BroadcastPacket),
+    Received(RawPacket),
+}
+
+/// A packet that has not been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RawPacket {
+    format: Format,
+    /// Where it is expected.
+    packet: Bytes,
+    /// What it is a part of, unless it is known to be a field of it.
+    data: Option<Bytes>,
+}
+
 impl ClusterBroadcast {
     /// Makes a broadcast of an event.
     pub const fn new(options: BroadcastOptions, event: Event) -> Self {
-        let packet = BroadcastPacket { event, ack: None };
+        let packet = Packet::Made(BroadcastPacket { event, ack: None });
         Self { options, request: None, packet }
     }
 
@@ -51,13 +75,80 @@ impl ClusterBroadcast {
         self
     }
 
-    /// Reads the packet. The event shares the memory of the message.
+    pub(super) const fn received(
+        options: BroadcastOptions,
+        request: Option<RequestId>,
+        packet: RawPacket,
+    ) -> Self {
+        Self { options, request, packet: Packet::Received(packet) }
+    }
+
+    /// Reads the packet. The event shares the memory of the message, if that is JSON.
     ///
     /// # Errors
     ///
     /// The packet is malformed. No node delivers it to anyone.
-    #[expect(clippy::unnecessary_wraps, reason = "received packets are read on demand")]
     pub fn packet(&self) -> Result<BroadcastPacket, MessageError> {
-        Ok(self.packet.clone())
+        match &self.packet {
+            Packet::Made(packet) => Ok(packet.clone()),
+            Packet::Received(raw) => raw.read(),
+        }
     }
+
+    /// Returns whether clients that come back get it again, given its packet. Official nodes append
+    /// an offset to it, and only to it: not to what is volatile or asks for an acknowledgement.
+    pub const fn is_recoverable(&self, packet: &BroadcastPacket) -> bool {
+        let is_plain = self.request.is_none() && packet.ack.is_none();
+        is_plain && self.options.flags.volatile.is_none()
+    }
+}
+
+impl RawPacket {
+    pub(super) fn new(packet: Raw<'_>, data: Option<Raw<'_>>) -> Self {
+        Self { format: packet.format(), packet: packet.share(), data: data.map(Raw::share) }
+    }
+
+    fn read(&self) -> Result<BroadcastPacket, MessageError> {
+        let read = read_packet(Raw::new(&self.packet, self.format));
+        match (&self.data, read) {
+            // There may be a field behind it.
+            (Some(data), Err(MessageError::Malformed)) => {
+                let mut packet = None;
+                let fields = Raw::new(data, self.format).fields(|name, value| {
+                    match name {
+                        "packet" => packet = Some(value),
+                        // Asks for acknowledgements, and nobody knew it.
+                        "requestId" => return None,
+                        _ => {}
+                    }
+                    Some(())
+                });
+                fields.and(packet).map_or(Err(MessageError::Malformed), read_packet)
+            }
+            (_, read) => read,
+        }
+    }
+}
+
+fn read_packet(packet: Raw<'_>) -> Result<BroadcastPacket, MessageError> {
+    /// EVENT and `BINARY_EVENT`.
+    const EVENTS: [u64; 2] = [2, 5];
+    let (mut kind, mut data, mut id) = (None, None, None);
+    packet
+        .fields(|name, value| {
+            match name {
+                "type" => kind = value.whole_number(),
+                "data" => data = Some(value),
+                "id" => id = Some(value).filter(|id| !id.is_null()),
+                _ => {}
+            }
+            Some(())
+        })
+        .ok_or(MessageError::Malformed)?;
+    if !kind.is_some_and(|kind| EVENTS.contains(&kind)) {
+        return Err(MessageError::NotAnEvent);
+    }
+    let ack = id.map(|id| id.whole_number().ok_or(MessageError::Field { field: "id" }));
+    let event = data.ok_or(MessageError::Field { field: "data" })?.event()?;
+    Ok(BroadcastPacket { event, ack: ack.transpose()? })
 }

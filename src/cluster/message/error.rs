@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::socket::DecodeError;
+
 /// A message, or a part of it, that no node understands. It has to be skipped and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -39,7 +41,23 @@ pub enum MessageError {
     /// It has attachments, and something else in it looks like a placeholder for an attachment.
     #[error("data has the shape of a placeholder for an attachment")]
     Placeholder,
+    /// It is a request or an answer. Official nodes do not read them from a log.
+    #[error("messages of type {kind} do not belong into a log")]
+    NotForLog {
+        /// Its number on the wire.
+        kind: u64,
+    },
     /// The packet is not an event, or its name is reserved.
     #[error("not an event that a client can receive")]
     NotAnEvent,
+}
+
+impl MessageError {
+    /// What is wrong with values, if the placeholders in them are right.
+    pub(super) fn of(error: DecodeError, otherwise: Self) -> Self {
+        match error {
+            DecodeError::IllegalAttachments => Self::Placeholder,
+            _ => otherwise,
+        }
+    }
 }

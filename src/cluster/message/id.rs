@@ -80,6 +80,10 @@ pub struct NodeId(ByteString);
 name!(NodeId);
 
 impl NodeId {
+    pub(super) const fn text(&self) -> &ByteString {
+        &self.0
+    }
+
     /// The sender of what an emitter package writes. It is not a node.
     pub const EMITTER: Self = Self(ByteString::from_static("emitter"));
 }

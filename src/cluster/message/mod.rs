@@ -24,18 +24,24 @@
 
 mod body;
 mod broadcast;
+mod decode;
 mod details;
+mod encode;
 mod error;
+mod flat;
 mod id;
 mod options;
 mod own;
+mod raw;
 mod session;
+mod sink;
 mod value;
 
 pub use body::{Body, Message, Stamp};
 pub use broadcast::{BroadcastPacket, ClusterBroadcast};
 pub use details::SocketDetails;
 pub use error::MessageError;
+pub(super) use flat::RawMessage;
 pub use id::{NodeId, RequestId};
 pub use options::{BroadcastFlags, BroadcastOptions};
 pub use own::OwnKind;

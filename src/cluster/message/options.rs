@@ -1,5 +1,7 @@
 //! Whom a message is for.
 
+use alloc::vec::Vec;
+
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
@@ -62,6 +64,19 @@ impl BroadcastOptions {
     pub const fn or_nobody(mut self) -> Self {
         self.has_nameless_rooms = true;
         self
+    }
+
+    pub(super) fn set_rooms(&mut self, (rooms, has_nameless_rooms): (Vec<ByteString>, bool)) {
+        self.rooms = rooms.into();
+        self.has_nameless_rooms = has_nameless_rooms;
+    }
+
+    pub(super) fn set_excepted(&mut self, rooms: Vec<ByteString>) {
+        self.except = rooms.into();
+    }
+
+    pub(super) const fn has_nameless_rooms(&self) -> bool {
+        self.has_nameless_rooms
     }
 
     /// Returns whether it is for everyone in the namespace, except the excepted.

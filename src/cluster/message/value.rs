@@ -1,10 +1,12 @@
 //! Values of any shape.
 
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::MessageError;
 use crate::socket::{Args, ArgsError, EncodeError};
 
 /// A value of any shape, with the bytes inside it. It stays JSON text until it is read as a type.
@@ -37,6 +39,18 @@ impl Value {
     /// Returns `null`.
     pub const fn null() -> Self {
         Self(Args::NULL)
+    }
+
+    /// Makes a value from a text that may be any, and attachments.
+    pub(super) fn read(text: &str, attachments: Vec<Bytes>) -> Result<Self, MessageError> {
+        let mut list = String::with_capacity(text.len().saturating_add(2));
+        list.push('[');
+        list.push_str(text);
+        list.push(']');
+        let args = Args::read(list, attachments)
+            .map_err(|error| MessageError::of(error, MessageError::Malformed))?;
+        // Of `1,2` or nothing at all, the brackets would have made a list.
+        if args.len() == 1 { Ok(Self(args)) } else { Err(MessageError::Malformed) }
     }
 
     /// Returns the first of several arguments, or `null` if there are none. It is what an official

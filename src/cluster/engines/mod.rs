@@ -1,0 +1,5 @@
+//! The systems that carry what nodes say, as plain data: commands to send, and replies to read.
+//!
+//! Nothing here opens a connection. A driver does, with the client of its choice.
+
+pub mod redis_streams;

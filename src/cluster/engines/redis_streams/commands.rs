@@ -1,0 +1,261 @@
+//! What a node does, as commands.
+
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{RedisCommand, RedisStreamsOptions, entry};
+use crate::{
+    ConfigError, RecoveryKey,
+    cluster::message::{Body, Message, MessageError, NodeId, StoredSession},
+    recovery::Offset,
+    socket::NamespaceName,
+};
+
+/// Makes commands and reads replies.
+#[derive(Clone, Debug)]
+pub struct RedisStreams {
+    pub(super) options: RedisStreamsOptions,
+}
+
+impl RedisStreams {
+    /// Makes it with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`] if a number is zero or a name is empty.
+    pub fn new(options: RedisStreamsOptions) -> Result<Self, ConfigError> {
+        match options.invalid() {
+            Some(field) => Err(ConfigError::OutOfRange { field }),
+            None => Ok(Self { options }),
+        }
+    }
+
+    /// Returns the options.
+    pub const fn options(&self) -> &RedisStreamsOptions {
+        &self.options
+    }
+
+    /// Returns the name of the stream that a namespace is in, as official nodes compute it.
+    ///
+    /// With several streams, some namespaces are in one whose number is negative. Official nodes
+    /// write there but do not read it, so between them such a namespace is not clustered.
+    pub fn stream_of(&self, namespace: &NamespaceName) -> String {
+        let RedisStreamsOptions { stream_name, stream_count, .. } = &self.options;
+        if *stream_count == 1 {
+            return stream_name.clone();
+        }
+        let units = namespace.as_str().encode_utf16();
+        let hash =
+            units.fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+        format!("{stream_name}-{}", i64::from(hash) % i64::from(*stream_count))
+    }
+
+    /// Returns the names of all streams, in ascending order of their numbers. A node that does not
+    /// know its namespaces in advance reads all of them.
+    pub fn streams(&self) -> impl Iterator<Item = String> + '_ {
+        let RedisStreamsOptions { stream_name, stream_count, .. } = &self.options;
+        let last = i64::from(*stream_count) - 1;
+        (-last..=last).map(move |number| {
+            if last == 0 { stream_name.clone() } else { format!("{stream_name}-{number}") }
+        })
+    }
+
+    /// Appends an entry to the stream of its namespace. Do not send it again if its reply is lost:
+    /// the entry may be there, and the reader will tell.
+    ///
+    /// # Errors
+    ///
+    /// * [`MessageError::NotForLog`] if it is a request or an answer. They are
+    ///   [published](Self::publish).
+    /// * [`MessageError::TooDeep`] if a value in it is nested more than 512 deep, or 128 deep with
+    ///   attachments. It could stop the readers of official nodes for good.
+    /// * [`MessageError::TooLarge`] if it is larger than
+    ///   [`max_message_bytes`](RedisStreamsOptions::max_message_bytes).
+    pub fn append(&self, message: &Message) -> Result<RedisCommand, MessageError> {
+        let is_for_log = match &message.body {
+            Body::Broadcast(broadcast) => broadcast.request.is_none(),
+            Body::SocketsJoin { .. }
+            | Body::SocketsLeave { .. }
+            | Body::DisconnectSockets { .. }
+            | Body::Own { .. } => true,
+            _ => false,
+        };
+        if !is_for_log {
+            return Err(MessageError::NotForLog { kind: message.body.kind() });
+        }
+        let raw = message.to_raw()?;
+        self.check_len(raw.data.as_ref().map_or(0, Bytes::len))?;
+        let command = RedisCommand::new("XADD")
+            .arg(self.stream_of(&message.namespace))
+            .arg("MAXLEN")
+            .arg("~")
+            .number(self.options.max_len)
+            .arg("*");
+        Ok(entry::write(command, &raw))
+    }
+
+    /// Reads the entries behind a position, and waits for one if there are none. It blocks its
+    /// connection.
+    pub fn read(&self, stream: &str, after: Offset) -> RedisCommand {
+        RedisCommand::new("XREAD")
+            .arg("COUNT")
+            .number(self.options.read_count.into())
+            .arg("BLOCK")
+            .number(self.options.block_time_in_ms.into())
+            .arg("STREAMS")
+            .text(stream)
+            .arg(format!("{after}"))
+    }
+
+    /// Reads a page of the entries behind `after`, up to `until` and with it. It needs Redis 6.2.
+    pub fn range(&self, stream: &str, after: Offset, until: Offset) -> RedisCommand {
+        RedisCommand::new("XRANGE")
+            .text(stream)
+            .arg(format!("({after}"))
+            .arg(format!("{until}"))
+            .arg("COUNT")
+            .number(self.options.read_count.into())
+    }
+
+    /// Like [`range`](Self::range), together with the entry at `after`. If that exists, no entry of
+    /// the page has been trimmed. The reply to the last command is that of the transaction.
+    pub fn proven_range(&self, stream: &str, after: Offset, until: Offset) -> Vec<RedisCommand> {
+        let proof = RedisCommand::new("XRANGE")
+            .text(stream)
+            .arg(format!("{after}"))
+            .arg(format!("{after}"));
+        transaction([proof, self.range(stream, after, until)])
+    }
+
+    /// Asks where a stream begins and ends.
+    pub fn info(stream: &str) -> RedisCommand {
+        RedisCommand::new("XINFO").arg("STREAM").text(stream)
+    }
+
+    /// Sends a message to all nodes, or to one. It is not stored: who does not hear it now never
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append), except that everything may be published.
+    pub fn publish(
+        &self,
+        message: &Message,
+        to: Option<&NodeId>,
+    ) -> Result<RedisCommand, MessageError> {
+        let payload = message.to_msgpack()?;
+        self.check_len(payload.len())?;
+        let name = if self.options.use_sharded_pub_sub { "SPUBLISH" } else { "PUBLISH" };
+        let channel = self.channel(&message.namespace, to);
+        Ok(RedisCommand::new(name).arg(channel).arg(payload))
+    }
+
+    /// Subscribes a node to what is for it in a namespace. It blocks its connection for other
+    /// commands. A node subscribes exactly once: official nodes count subscriptions.
+    pub fn subscribe(&self, namespace: &NamespaceName, node: &NodeId) -> Vec<RedisCommand> {
+        self.for_channels("SUBSCRIBE", "SSUBSCRIBE", namespace, node)
+    }
+
+    /// Ends the subscriptions of a node in a namespace.
+    pub fn unsubscribe(&self, namespace: &NamespaceName, node: &NodeId) -> Vec<RedisCommand> {
+        self.for_channels("UNSUBSCRIBE", "SUNSUBSCRIBE", namespace, node)
+    }
+
+    fn for_channels(
+        &self,
+        plain: &'static str,
+        sharded: &'static str,
+        namespace: &NamespaceName,
+        node: &NodeId,
+    ) -> Vec<RedisCommand> {
+        let channels = [self.channel(namespace, None), self.channel(namespace, Some(node))];
+        if self.options.use_sharded_pub_sub {
+            // Channels of different slots cannot share a command.
+            return channels.map(|channel| RedisCommand::new(sharded).arg(channel)).into();
+        }
+        let all = RedisCommand::new(plain);
+        [channels.into_iter().fold(all, RedisCommand::arg)].into()
+    }
+
+    /// Returns the name of the channel of all nodes of a namespace, or that of one.
+    pub fn channel(&self, namespace: &NamespaceName, node: Option<&NodeId>) -> String {
+        let prefix = &self.options.channel_prefix;
+        match node {
+            Some(node) => format!("{prefix}#{namespace}#{node}#"),
+            None => format!("{prefix}#{namespace}#"),
+        }
+    }
+
+    /// Asks how many nodes have subscribed to a namespace.
+    pub fn server_count(&self, namespace: &NamespaceName) -> RedisCommand {
+        let sharded = self.options.use_sharded_pub_sub;
+        RedisCommand::new("PUBSUB")
+            .arg(if sharded { "SHARDNUMSUB" } else { "NUMSUB" })
+            .arg(self.channel(namespace, None))
+    }
+
+    /// Stores a session for so long. Durations count in whole milliseconds, and at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageError::TooDeep`] and [`MessageError::TooLarge`], as with [`append`](Self::append).
+    pub fn store(
+        &self,
+        session: &StoredSession,
+        expires_in: Duration,
+    ) -> Result<RedisCommand, MessageError> {
+        let value = session.to_base64()?;
+        self.check_len(value.len())?;
+        let ms = u64::try_from(expires_in.as_millis()).unwrap_or(u64::MAX);
+        // Redis refuses zero, and what overflows its clock.
+        let ms = ms.clamp(1, u64::from(u32::MAX) * 1000);
+        Ok(self.on_session("SET", &session.pid).arg(value).arg("PX").number(ms))
+    }
+
+    /// Reads a session, and leaves it where it is.
+    pub fn fetch(&self, pid: &RecoveryKey) -> RedisCommand {
+        self.on_session("GET", pid)
+    }
+
+    /// Takes a session, so that of several nodes that try, official ones included, one gets it. The
+    /// reply to the last command is that of the transaction.
+    pub fn take(&self, pid: &RecoveryKey) -> Vec<RedisCommand> {
+        transaction(["GET", "PTTL", "DEL"].map(|name| self.on_session(name, pid)))
+    }
+
+    /// Deletes a session.
+    pub fn discard(&self, pid: &RecoveryKey) -> RedisCommand {
+        self.on_session("DEL", pid)
+    }
+
+    fn on_session(&self, name: &'static str, pid: &RecoveryKey) -> RedisCommand {
+        let prefix = &self.options.session_key_prefix;
+        RedisCommand::new(name).arg(format!("{prefix}{}", pid.expose()))
+    }
+
+    /// Asks for the number of a connection.
+    pub fn connection_id() -> RedisCommand {
+        RedisCommand::new("CLIENT").arg("ID")
+    }
+
+    /// Closes a connection of earlier, by its number. What it has sent takes effect before this, or
+    /// never.
+    pub fn kill_connection(id: u64) -> RedisCommand {
+        RedisCommand::new("CLIENT").arg("KILL").arg("ID").number(id)
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), MessageError> {
+        let limit = self.options.max_message_bytes;
+        if len > limit { Err(MessageError::TooLarge { limit }) } else { Ok(()) }
+    }
+}
+
+fn transaction<const N: usize>(commands: [RedisCommand; N]) -> Vec<RedisCommand> {
+    let mut all = Vec::with_capacity(N.saturating_add(2));
+    all.push(RedisCommand::new("MULTI"));
+    all.extend(commands);
+    all.push(RedisCommand::new("EXEC"));
+    all
+}

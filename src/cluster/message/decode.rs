@@ -1,0 +1,308 @@
+//! Reads what messages say.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId,
+    OwnKind, RequestId, SocketDetails, Stamp,
+    broadcast::RawPacket,
+    raw::{Format, Raw},
+};
+use crate::socket::NamespaceName;
+
+/// How the packet of a broadcast begins in JSON of an official node, and what follows it.
+const PACKET: &[u8] = br#"{"packet":"#;
+const OPTS: &[u8] = br#"},"opts":{"#;
+
+impl Message {
+    /// Reads a message of a channel, which is msgpack.
+    ///
+    /// # Errors
+    ///
+    /// The message is malformed. It has to be skipped and counted.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use socketio_proto::cluster::message::{Body, Message};
+    ///
+    /// let payload = Bytes::from_static(b"\x83\xa4type\x02\xa3uid\xb0c81a1630046574db\xa3nsp\xa1/");
+    /// let message = Message::from_msgpack(&payload)?;
+    /// assert_eq!(message.body, Body::Heartbeat);
+    /// assert_eq!(message.sender.as_str(), "c81a1630046574db");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_msgpack(payload: &Bytes) -> Result<Self, MessageError> {
+        let (mut kind, mut sender, mut namespace, mut data) = (None, None, None, None);
+        let (mut sequence, mut nonce) = (None, None);
+        Raw::new(payload, Format::Msgpack)
+            .fields(|name, value| {
+                match name {
+                    "type" => kind = value.whole_number(),
+                    "uid" => sender = value.text(),
+                    "nsp" => namespace = value.text(),
+                    "data" => data = Some(value),
+                    SEQUENCE => sequence = value.wide_number(),
+                    NONCE => nonce = value.wide_number(),
+                    _ => {}
+                }
+                Some(())
+            })
+            .ok_or(MessageError::Malformed)?;
+        let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
+        let envelope = Envelope { sender, namespace, stamp };
+        envelope.open(kind.ok_or(MessageError::Kind)?, data)
+    }
+}
+
+/// The fields of [`Stamp`] on the wire.
+pub(super) const SEQUENCE: &str = "seq";
+pub(super) const NONCE: &str = "nonce";
+
+/// What is around the data of a message.
+pub(super) struct Envelope {
+    pub(super) sender: Option<ByteString>,
+    pub(super) namespace: Option<ByteString>,
+    pub(super) stamp: Option<Stamp>,
+}
+
+impl Envelope {
+    pub(super) fn open(self, kind: u64, data: Option<Raw<'_>>) -> Result<Message, MessageError> {
+        let Self { sender, namespace, stamp } = self;
+        let sender = sender.and_then(NodeId::new).ok_or(MessageError::Sender)?;
+        let namespace = namespace.and_then(|name| NamespaceName::read(&name));
+        let namespace = namespace.ok_or(MessageError::Namespace)?;
+        let body = body(kind, data, stamp.is_some())?;
+        Ok(Message { sender, namespace, stamp, body })
+    }
+}
+
+fn body(kind: u64, data: Option<Raw<'_>>, is_ours: bool) -> Result<Body, MessageError> {
+    if let Some(kind) = OwnKind::from_number(kind).filter(|_| is_ours) {
+        // The data of an entry is an object, or it would not be taken for JSON.
+        let mut value = None;
+        let is_read = data.and_then(|data| {
+            data.fields(|name, field| {
+                if name == "value" {
+                    value = Some(field);
+                }
+                Some(())
+            })
+        });
+        let value = is_read.and(value).ok_or(MessageError::Field { field: "value" })?;
+        return Ok(Body::Own { kind, data: value.value()? });
+    }
+    match kind {
+        1 => return Ok(Body::InitialHeartbeat),
+        2 => return Ok(Body::Heartbeat),
+        13 => return Ok(Body::AdapterClose),
+        3..=12 => {}
+        _ => return Ok(Body::Unknown { kind }),
+    }
+    let data = data.ok_or(MessageError::Field { field: "data" })?;
+    if kind == 3 {
+        return broadcast(data).map(Body::Broadcast);
+    }
+    let fields = Fields::read(data)?;
+    Ok(match kind {
+        4 => Body::SocketsJoin { options: fields.options()?, rooms: fields.rooms()? },
+        5 => Body::SocketsLeave { options: fields.options()?, rooms: fields.rooms()? },
+        6 => Body::DisconnectSockets {
+            options: fields.options()?,
+            close: fields.close.is_some_and(|close| close.bool() == Some(true)),
+        },
+        7 => Body::FetchSockets { options: fields.options()?, request: fields.required()? },
+        8 => Body::FetchSocketsResponse { request: fields.required()?, sockets: fields.sockets()? },
+        9 => Body::ServerSideEmit { packet: fields.packet()?.args()?, request: fields.request()? },
+        10 => {
+            Body::ServerSideEmitResponse { request: fields.required()?, answer: fields.answer()? }
+        }
+        11 => Body::BroadcastClientCount {
+            request: fields.required()?,
+            client_count: fields.client_count()?,
+        },
+        _ => Body::BroadcastAck { request: fields.required()?, answer: fields.answer()? },
+    })
+}
+
+fn broadcast(data: Raw<'_>) -> Result<ClusterBroadcast, MessageError> {
+    if let Some(broadcast) = official_json(data) {
+        return Ok(broadcast);
+    }
+    let fields = Fields::read(data)?;
+    let (options, request) = (fields.options()?, fields.request()?);
+    let packet = RawPacket::new(fields.packet()?, None);
+    Ok(ClusterBroadcast::received(options, request, packet))
+}
+
+/// Reads what an official node writes to a stream, from the end: `{"packet":{…},"opts":{…}}`. It
+/// costs the same for any number of arguments.
+///
+/// It is right for all valid JSON. Unescaped quotes do not occur inside strings, so `"opts"` is a
+/// name. The last bracket of the text closes the object that the name is in, so that is the
+/// outermost one. And of several fields with this name, the last one counts. If something else is
+/// between the packet and `opts`, that is noticed when the packet is read.
+fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
+    let text = data.bytes();
+    if data.format() != Format::Json || !text.starts_with(PACKET) {
+        return None;
+    }
+    let opens = |at: &usize| text.get(*at..).is_some_and(|rest| rest.starts_with(OPTS));
+    let brackets = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'{');
+    let before = brackets.filter_map(|(at, _)| at.checked_sub(OPTS.len() - 1));
+    let packet_end = before.take(NESTED_BRACKETS).find(opens)?;
+    let opts = data.slice(packet_end.checked_add(OPTS.len() - 1)?, text.len().checked_sub(1)?)?;
+    let packet = data.slice(PACKET.len(), packet_end.checked_add(1)?)?;
+    if text.last() != Some(&b'}') {
+        return None;
+    }
+    let options = options(opts).ok()?;
+    Some(ClusterBroadcast::received(options, None, RawPacket::new(packet, Some(data))))
+}
+
+/// How many brackets are looked at in search of `opts`: its own and that of its flags.
+const NESTED_BRACKETS: usize = 2;
+
+/// The fields that messages have.
+#[derive(Default)]
+struct Fields<'a> {
+    packet: Option<Raw<'a>>,
+    opts: Option<Raw<'a>>,
+    request: Option<Raw<'a>>,
+    rooms: Option<Raw<'a>>,
+    close: Option<Raw<'a>>,
+    sockets: Option<Raw<'a>>,
+    client_count: Option<Raw<'a>>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(data: Raw<'a>) -> Result<Self, MessageError> {
+        let mut fields = Self::default();
+        data.fields(|name, value| {
+            let field = match name {
+                "packet" => &mut fields.packet,
+                "opts" => &mut fields.opts,
+                "requestId" => &mut fields.request,
+                "rooms" => &mut fields.rooms,
+                "close" => &mut fields.close,
+                "sockets" => &mut fields.sockets,
+                "clientCount" => &mut fields.client_count,
+                _ => return Some(()),
+            };
+            *field = Some(value);
+            Some(())
+        })
+        .ok_or(MessageError::Malformed)?;
+        Ok(fields)
+    }
+
+    fn options(&self) -> Result<BroadcastOptions, MessageError> {
+        options(self.opts.ok_or(MessageError::Field { field: "opts" })?)
+    }
+
+    fn packet(&self) -> Result<Raw<'a>, MessageError> {
+        self.packet.ok_or(MessageError::Field { field: "packet" })
+    }
+
+    /// The argument of an answer. If the client or the server has answered with nothing, JSON has
+    /// no such field.
+    fn answer(&self) -> Result<super::Value, MessageError> {
+        self.packet.map_or(Ok(super::Value::null()), Raw::value)
+    }
+
+    fn request(&self) -> Result<Option<RequestId>, MessageError> {
+        let request = self.request.filter(|request| !request.is_null());
+        request.map(|request| request.text().and_then(RequestId::new).ok_or(REQUEST)).transpose()
+    }
+
+    fn required(&self) -> Result<RequestId, MessageError> {
+        self.request()?.ok_or(REQUEST)
+    }
+
+    /// Rooms to join or to leave. There is no harm in leaving out those that no text can name.
+    fn rooms(&self) -> Result<Vec<ByteString>, MessageError> {
+        let rooms = self.rooms.and_then(Raw::rooms);
+        rooms.map(|(rooms, _)| rooms).ok_or(MessageError::Field { field: "rooms" })
+    }
+
+    fn client_count(&self) -> Result<u64, MessageError> {
+        let count = self.client_count.and_then(Raw::whole_number);
+        count.ok_or(MessageError::Field { field: "clientCount" })
+    }
+
+    fn sockets(&self) -> Result<Vec<SocketDetails>, MessageError> {
+        const SOCKETS: MessageError = MessageError::Field { field: "sockets" };
+        let (mut sockets, mut failed) = (Vec::new(), SOCKETS);
+        let all = self.sockets.ok_or(SOCKETS)?.elements(|socket| {
+            let socket = details(socket).map_err(|error| failed = error).ok()?;
+            sockets.push(socket);
+            Some(())
+        });
+        all.map(|()| sockets).ok_or(failed)
+    }
+}
+
+const REQUEST: MessageError = MessageError::Field { field: "requestId" };
+
+fn details(socket: Raw<'_>) -> Result<SocketDetails, MessageError> {
+    let (mut id, mut handshake, mut rooms, mut data) = (None, None, None, None);
+    socket
+        .fields(|name, value| {
+            match name {
+                "id" => id = value.text(),
+                "handshake" => handshake = Some(value),
+                "rooms" => rooms = value.rooms(),
+                "data" => data = Some(value),
+                _ => {}
+            }
+            Some(())
+        })
+        .ok_or(MessageError::Field { field: "sockets" })?;
+    let value = |raw: Option<Raw<'_>>| raw.map_or(Ok(super::Value::null()), Raw::value);
+    Ok(SocketDetails {
+        id: id.ok_or(MessageError::Field { field: "id" })?,
+        handshake: value(handshake)?,
+        rooms: rooms.ok_or(MessageError::Field { field: "rooms" })?.0,
+        data: value(data)?,
+    })
+}
+
+/// Reads whom a message is for. What is missing is empty: emitters of earlier versions leave fields
+/// out.
+fn options(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
+    let mut options = BroadcastOptions::all();
+    opts.fields(|name, value| {
+        match name {
+            "rooms" => options.set_rooms(value.rooms()?),
+            // A room that no text can name has no sockets here.
+            "except" => options.set_excepted(value.rooms()?.0),
+            "flags" if !value.is_null() => options.flags = flags(value)?,
+            _ => {}
+        }
+        Some(())
+    })
+    .map(|()| options)
+    .ok_or(MessageError::Field { field: "opts" })
+}
+
+fn flags(raw: Raw<'_>) -> Option<BroadcastFlags> {
+    let mut flags = BroadcastFlags::default();
+    raw.fields(|name, value| {
+        // Of a flag of another type, only its presence is known.
+        let bool = Some(value.bool().unwrap_or_else(|| !value.is_null()));
+        match name {
+            "volatile" => flags.volatile = bool,
+            "compress" => flags.compress = bool,
+            "local" => flags.local = bool,
+            "broadcast" => flags.broadcast = bool,
+            "binary" => flags.binary = bool,
+            "timeout" => flags.timeout = value.whole_number(),
+            "expectSingleResponse" => flags.expect_single_response = bool,
+            _ => {}
+        }
+        Some(())
+    })?;
+    Some(flags)
+}

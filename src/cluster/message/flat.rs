@@ -1,0 +1,53 @@
+//! Messages whose data is text, as in the entries of a stream.
+
+use base64::Engine as _;
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    Message, MessageError, Stamp,
+    decode::Envelope,
+    raw::{Format, Raw},
+    session::BASE64,
+};
+
+/// The fields of a message, its data as text: JSON if it begins with `{`, or else base64 of msgpack.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cluster) struct RawMessage {
+    pub(in crate::cluster) kind: Option<u64>,
+    pub(in crate::cluster) sender: Option<ByteString>,
+    pub(in crate::cluster) namespace: Option<ByteString>,
+    pub(in crate::cluster) stamp: Option<Stamp>,
+    pub(in crate::cluster) data: Option<Bytes>,
+}
+
+impl RawMessage {
+    pub(in crate::cluster) fn read(self) -> Result<Message, MessageError> {
+        let Self { kind, sender, namespace, stamp, data } = self;
+        let envelope = Envelope { sender, namespace, stamp };
+        let kind = kind.ok_or(MessageError::Kind)?;
+        match data {
+            None => envelope.open(kind, None),
+            Some(text) if text.first() == Some(&b'{') => {
+                envelope.open(kind, Some(Raw::new(&text, Format::Json)))
+            }
+            Some(text) => {
+                let bytes = BASE64.decode(&text).map_err(|_| MessageError::Malformed)?;
+                let bytes = Bytes::from(bytes);
+                envelope.open(kind, Some(Raw::new(&bytes, Format::Msgpack)))
+            }
+        }
+    }
+}
+
+impl Message {
+    pub(in crate::cluster) fn to_raw(&self) -> Result<RawMessage, MessageError> {
+        Ok(RawMessage {
+            kind: Some(self.body.kind()),
+            sender: Some(self.sender.text().clone()),
+            namespace: Some(self.namespace.as_str().into()),
+            stamp: self.stamp,
+            data: self.data_text()?.map(Bytes::from),
+        })
+    }
+}
