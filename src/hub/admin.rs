@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
     socket::NamespaceName,
-    stats::Stats,
+    stats::{ConnectRefusals, Stats},
     time::Timestamp,
 };
 
@@ -136,6 +136,10 @@ impl<D: Default> Hub<D> {
             stats.total.packets_evicted = stats.total.packets_evicted.wrapping_add(evicted);
         }
         stats
+    }
+
+    pub(crate) fn connects_refused(&self) -> ConnectRefusals {
+        self.totals.connects_refused
     }
 
     /// Sockets of an audience, parked ones included.

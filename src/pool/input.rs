@@ -77,6 +77,29 @@ pub enum ServerInput<'a> {
     Timeout,
 }
 
+impl ServerInput<'_> {
+    /// Returns the wire; `None` for a timeout.
+    ///
+    /// ```
+    /// use socketio_proto::{WireId, server::ServerInput};
+    ///
+    /// assert_eq!(ServerInput::WireClosed { wire: WireId(7) }.wire(), Some(WireId(7)));
+    /// assert_eq!(ServerInput::Timeout.wire(), None);
+    /// ```
+    pub fn wire(&self) -> Option<WireId> {
+        match self {
+            Self::Request { wire, .. }
+            | Self::Body { wire, .. }
+            | Self::WebSocketOpened { wire, .. }
+            | Self::Frame { wire, .. }
+            | Self::ControlFrame { wire }
+            | Self::CloseFrame { wire }
+            | Self::WireClosed { wire } => Some(*wire),
+            Self::Timeout => None,
+        }
+    }
+}
+
 impl fmt::Debug for ServerInput<'_> {
     /// Hides packets, since they can carry a secret id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

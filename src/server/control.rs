@@ -6,7 +6,7 @@ use crate::{
     engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
     id::{ConnectionId, WireId},
     pool::Admission,
-    stats::Stats,
+    stats::{ConnectRefusals, RequestRefusals, Stats},
     time::Timestamp,
 };
 
@@ -161,6 +161,16 @@ impl<D: Default> Server<D> {
     pub fn shutdown(&mut self, now: Timestamp) {
         self.outside.pool.shutdown(now);
         self.follow();
+    }
+
+    /// Returns how many requests were refused, by cause: a part of [`stats`](Self::stats), in O(1).
+    pub fn requests_refused(&self) -> RequestRefusals {
+        self.outside.pool.totals().requests_refused
+    }
+
+    /// Returns how many CONNECTs were refused, by cause: a part of [`stats`](Self::stats), in O(1).
+    pub fn connects_refused(&self) -> ConnectRefusals {
+        self.hub.connects_refused()
     }
 
     /// Returns what the server holds, and its counters. Takes O(namespaces).
