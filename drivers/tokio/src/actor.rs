@@ -22,13 +22,17 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+#[cfg(feature = "tracing")]
+use crate::trace;
 use crate::{
-    calls::{Call, Calls, Job},
+    calls::{Call, Calls},
     clock::Clock,
+    ending::Ending,
     endpoint::{Command, Endpoint},
     machine::{Machine, Outgoing},
     peer::{Peer, Written},
     service::SocketIoService,
+    stats::{DriverStats, add},
 };
 
 /// Commands that wait for the machine. When the inbox is full, connections wait, and each gets a
@@ -79,7 +83,10 @@ pub fn spawn<M: Machine>(machine: M) -> (SocketIoService, Calls<M>) {
         tracker,
         open: Some(closing.clone().drop_guard()),
         ending: None,
+        stats: DriverStats::default(),
     };
+    #[cfg(feature = "tracing")]
+    trace::started();
     actor.flush(None);
     tokio::spawn(actor.run(inbox, called));
     (service, Calls::new(calls, closing))
@@ -102,16 +109,8 @@ struct Actor<M: Machine> {
     /// Dropped when connections have to end, which others wait for.
     open: Option<DropGuard>,
     ending: Option<Ending<M>>,
-}
-
-/// All connections have to end.
-struct Ending<M> {
-    /// They are gone, or have had their time.
-    is_done: bool,
-    /// Who waits for that.
-    waiting: Vec<oneshot::Sender<()>>,
-    /// What is to be done then. If there is something, the machine ends with it.
-    last: Vec<Job<M>>,
+    /// The counters. What there is at the moment is added when it is asked for.
+    stats: DriverStats,
 }
 
 impl<M: Machine> Actor<M> {
@@ -138,8 +137,9 @@ impl<M: Machine> Actor<M> {
                 count = calls.recv_many(&mut called, BATCH), if has_callers => {
                     has_callers = count > 0;
                     is_busy = count == BATCH;
-                    for call in called.drain(..) {
-                        self.handle_call(call);
+                    let behind = calls.len() + called.len();
+                    for (handled, call) in called.drain(..).enumerate() {
+                        self.handle_call(call, inbox.len(), behind - handled - 1);
                     }
                     if self.ending.is_some() && !is_ending {
                         end.as_mut().reset(Instant::now() + CONNECTIONS_END);
@@ -171,7 +171,13 @@ impl<M: Machine> Actor<M> {
         inbox: &mut mpsc::Receiver<Command>,
         batch: &mut Vec<Command>,
     ) {
-        let quiet = if due.elapsed() > LATE { QUIET } else { Duration::ZERO };
+        let is_late = due.elapsed() > LATE;
+        if is_late {
+            add(&mut self.stats.late_timers, 1);
+            #[cfg(feature = "tracing")]
+            trace::late(due.elapsed());
+        }
+        let quiet = if is_late { QUIET } else { Duration::ZERO };
         let end = Instant::now() + CATCH_UP;
         while Instant::now() < end {
             // Lets the runtime poll the sockets and the readers read.
@@ -183,7 +189,8 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    fn handle_call(&mut self, call: Call<M>) {
+    /// Handles a call behind which so many commands and calls wait.
+    fn handle_call(&mut self, call: Call<M>, commands: usize, calls: usize) {
         let now = self.clock.now();
         match call {
             Call::With(job) => {
@@ -193,19 +200,35 @@ impl<M: Machine> Actor<M> {
             }
             Call::CloseConnections(answer) => self.ending(now).waiting.push(answer),
             Call::End(job) => self.ending(now).last.push(job),
+            Call::Stats(answer) => drop(answer.send(self.stats(commands, calls))),
         }
         if let Some(ending) = self.ending.as_mut().filter(|ending| ending.is_done) {
             ending.answer();
         }
     }
 
+    fn stats(&self, commands_waiting: usize, calls_waiting: usize) -> DriverStats {
+        let is_websocket = |wire: &&Wire| matches!(wire, Wire::WebSocket(_));
+        let websockets = self.wires.values().filter(is_websocket).count();
+        DriverStats {
+            exchanges: self.wires.len().saturating_sub(websockets),
+            websockets,
+            websockets_paused: self.stalled.len(),
+            commands_waiting,
+            calls_waiting,
+            ..self.stats
+        }
+    }
+
     /// Makes all connections end, unless that has begun.
     fn ending(&mut self, now: Timestamp) -> &mut Ending<M> {
         self.ending.get_or_insert_with(|| {
+            #[cfg(feature = "tracing")]
+            trace::closing();
             self.open = None;
             self.tracker.close();
             self.machine.close_connections(now);
-            Ending { is_done: false, waiting: Vec::new(), last: Vec::new() }
+            Ending::new()
         })
     }
 
@@ -221,6 +244,8 @@ impl<M: Machine> Actor<M> {
     }
 
     fn finish(mut self) {
+        #[cfg(feature = "tracing")]
+        trace::ended();
         let now = self.clock.now();
         for job in self.ending.take().map(|ending| ending.last).unwrap_or_default() {
             job(&mut self.machine, now);
@@ -267,6 +292,7 @@ impl<M: Machine> Actor<M> {
                 self.flush(Some(&parts));
             }
             Command::Body { wire, body } => {
+                add(&mut self.stats.bytes_received, body.len());
                 self.machine.handle_input(now, ServerInput::Body { wire, body });
             }
             Command::Verify { parts, request, answer } => {
@@ -280,6 +306,7 @@ impl<M: Machine> Actor<M> {
                 self.flush(Some(&parts));
             }
             Command::Frame { wire, frame } => {
+                add(&mut self.stats.bytes_received, frame.len());
                 self.machine.handle_input(now, ServerInput::Frame { wire, frame });
             }
             Command::ControlFrame { wire } => {
@@ -317,6 +344,7 @@ impl<M: Machine> Actor<M> {
             match outgoing {
                 Some(Outgoing::Respond { wire, response }) => {
                     if let Some(Wire::Exchange(answer)) = self.wires.remove(&wire) {
+                        add(&mut self.stats.bytes_sent, response.body.len());
                         answer.send(response).ok();
                     }
                 }
@@ -339,9 +367,12 @@ impl<M: Machine> Actor<M> {
             self.output.clear();
             return;
         };
+        add(&mut self.stats.bytes_sent, self.output.len());
         match peer.write(&mut self.output) {
             Written::Done => {}
             Written::Stalled => {
+                #[cfg(feature = "tracing")]
+                trace::stalled(wire);
                 self.stalled.push(Box::pin(peer.wait(wire)));
                 self.machine.pause(wire);
             }
@@ -364,16 +395,11 @@ impl<M: Machine> Actor<M> {
     /// Reports a wire as lost. Its task is not told of it, except by what is returned.
     fn lose(&mut self, wire: WireId) -> Option<Wire> {
         let lost = self.wires.remove(&wire)?;
+        add(&mut self.stats.wires_lost, 1);
+        #[cfg(feature = "tracing")]
+        trace::lost(wire);
         let now = self.clock.now();
         self.machine.handle_input(now, ServerInput::WireClosed { wire });
         Some(lost)
-    }
-}
-
-impl<M> Ending<M> {
-    fn answer(&mut self) {
-        for waiting in self.waiting.drain(..) {
-            waiting.send(()).ok();
-        }
     }
 }

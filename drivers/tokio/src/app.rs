@@ -10,6 +10,8 @@ use socketio_proto::{
     server::{Server, ServerEvent, ServerInput, ServerOutput},
 };
 
+#[cfg(feature = "tracing")]
+use crate::trace;
 use crate::{
     acks::Waiting,
     handle::WeakHandle,
@@ -136,11 +138,19 @@ pub(crate) struct Hosted<A: App> {
     /// Who waits for an acknowledgement. Each one completes, so that there are no more than
     /// [`Limits::pending_acks`](socketio_proto::Limits::pending_acks) of a namespace.
     acks: BTreeMap<AckId, Waiting>,
+    #[cfg(feature = "tracing")]
+    refusals: trace::Refusals,
 }
 
 impl<A: App> Hosted<A> {
     pub(crate) fn new(server: Server<A::Data>, app: A) -> Self {
-        Self { server, app, acks: BTreeMap::new() }
+        Self {
+            server,
+            app,
+            acks: BTreeMap::new(),
+            #[cfg(feature = "tracing")]
+            refusals: trace::Refusals::default(),
+        }
     }
 
     /// Tells the application that it begins.
@@ -155,12 +165,26 @@ impl<A: App> Hosted<A> {
         now: Timestamp,
         call: impl FnOnce(&mut A, &mut Context<'_, A::Data>) -> R,
     ) -> R {
-        call(&mut self.app, &mut Context { server: &mut self.server, now })
+        let result = call(&mut self.app, &mut Context { server: &mut self.server, now });
+        #[cfg(feature = "tracing")]
+        self.refusals.report(&self.server, None);
+        result
     }
 
     /// Notes that a call of a handle waits for an acknowledgement.
     pub(crate) fn expect(&mut self, ack: AckId, waiting: Waiting) {
         self.acks.insert(ack, waiting);
+    }
+
+    fn handle_event(&mut self, now: Timestamp, event: ServerEvent<A::Data>) {
+        #[cfg(feature = "tracing")]
+        let _in_span = trace::event(&event);
+        if let Some(event) = self.settle(event) {
+            let mut cx = Context { server: &mut self.server, now };
+            self.app.handle_event(&mut cx, event);
+            #[cfg(feature = "tracing")]
+            self.refusals.report(&self.server, None);
+        }
     }
 
     /// Gives an acknowledgement to the call that waits for it. Returns all other events.
@@ -192,11 +216,18 @@ impl<A: App> Machine for Hosted<A> {
         head: &RequestHead<'_>,
         request: &WebSocketRequest,
     ) -> Result<WebSocketResponse, RequestRefusal> {
-        self.server.verify_websocket(now, head, request)
+        let verified = self.server.verify_websocket(now, head, request);
+        #[cfg(feature = "tracing")]
+        self.refusals.report(&self.server, None);
+        verified
     }
 
     fn handle_input(&mut self, now: Timestamp, input: ServerInput<'_>) {
+        #[cfg(feature = "tracing")]
+        let wire = input.wire();
         self.server.handle_input(now, input);
+        #[cfg(feature = "tracing")]
+        self.refusals.report(&self.server, wire);
     }
 
     fn poll_outgoing(&mut self, now: Timestamp, request: Option<&Arc<Parts>>) -> Option<Outgoing> {
@@ -208,10 +239,7 @@ impl<A: App> Machine for Hosted<A> {
                     {
                         self.app.handle_handshake(connection, request);
                     }
-                    if let Some(event) = self.settle(event) {
-                        let mut cx = Context { server: &mut self.server, now };
-                        self.app.handle_event(&mut cx, event);
-                    }
+                    self.handle_event(now, event);
                     continue;
                 }
                 ServerOutput::Respond { wire, response } => Outgoing::Respond { wire, response },

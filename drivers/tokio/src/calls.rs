@@ -13,7 +13,7 @@ use tokio::sync::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::error::HandleError;
+use crate::{error::HandleError, stats::DriverStats};
 
 /// A call that waits for the machine.
 pub(crate) enum Call<M> {
@@ -23,6 +23,8 @@ pub(crate) enum Call<M> {
     CloseConnections(oneshot::Sender<()>),
     /// The same, and then do a last thing with the machine and end.
     End(Job<M>),
+    /// Answer with figures.
+    Stats(oneshot::Sender<DriverStats>),
 }
 
 /// Something to do with a machine.
@@ -128,6 +130,17 @@ impl<M> Calls<M> {
         let (job, done) = answered(job);
         self.calls.send(Call::End(job)).await.map_err(|_| HandleError::Closed)?;
         finished(done).await
+    }
+
+    /// Returns what the driver holds, and its counters.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`] if the machine has ended.
+    pub async fn driver_stats(&self) -> Result<DriverStats, HandleError> {
+        let (answer, stats) = oneshot::channel();
+        self.calls.send(Call::Stats(answer)).await.map_err(|_| HandleError::Closed)?;
+        stats.await.map_err(|_| HandleError::Closed)
     }
 
     /// Returns a way that does not keep the machine alive.

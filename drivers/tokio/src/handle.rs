@@ -16,6 +16,7 @@ use crate::{
     calls::{Calls, WeakCalls},
     error::HandleError,
     service::SocketIoService,
+    stats::DriverStats,
     to::To,
     to_socket::ToSocket,
 };
@@ -165,6 +166,15 @@ impl<A: App> Handle<A> {
     /// [`HandleError::Closed`].
     pub async fn stats(&self) -> Result<Stats, HandleError> {
         self.with(|_, cx| cx.server.stats()).await
+    }
+
+    /// Returns what the driver holds, and its counters: exchanges, WebSockets, bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`].
+    pub async fn driver_stats(&self) -> Result<DriverStats, HandleError> {
+        self.0.driver_stats().await
     }
 
     /// Closes all connections and takes no new ones, but leaves the server alive: tasks of the

@@ -14,6 +14,7 @@ mod app;
 mod body;
 mod calls;
 mod clock;
+mod ending;
 mod endpoint;
 mod error;
 mod exchange;
@@ -24,13 +25,17 @@ mod machine;
 mod mount;
 mod peer;
 mod peer_limits;
+mod peers;
 mod run;
 mod serve;
 mod service;
 mod signal;
+mod stats;
 mod stream;
 mod to;
 mod to_socket;
+#[cfg(feature = "tracing")]
+mod trace;
 mod websocket;
 
 pub use self::{
@@ -45,10 +50,12 @@ pub use self::{
     machine::{Machine, Outgoing},
     mount::{Mount, MountLayer, NotFound},
     peer_limits::PeerLimits,
+    peers::{PeerStats, Peers},
     run::run,
     serve::serve,
     service::{ResponseFuture, SocketIoService},
     signal::shutdown_signal,
+    stats::DriverStats,
     to::To,
     to_socket::ToSocket,
 };

@@ -10,11 +10,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 
+use crate::peers::Place;
+
 /// Limits for the peers of [`serve`](crate::serve()). A peer that takes longer is dropped.
+/// [`Peers`](crate::Peers) counts what they do.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,14 +52,14 @@ impl Default for PeerLimits {
 /// until it is dropped.
 pub(crate) struct LimitedStream<S> {
     pub(crate) stream: S,
-    pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) place: Place,
     write_timeout: Duration,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> LimitedStream<S> {
-    pub(crate) fn new(stream: S, place: OwnedSemaphorePermit, write_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: S, place: Place, write_timeout: Duration) -> Self {
         Self { stream, place, write_timeout, timer: None }
     }
 
@@ -69,6 +71,7 @@ impl<S> LimitedStream<S> {
         let write_timeout = self.write_timeout;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
         ready!(timer.as_mut().poll(cx));
+        self.place.count_write_timeout();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

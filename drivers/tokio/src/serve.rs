@@ -1,13 +1,13 @@
 //! Serving connections, for applications without another HTTP server.
 
-use std::{any::Any, error::Error, future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
+use std::{any::Any, error::Error, future::poll_fn, io, pin::pin, time::Duration};
 
 use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     listen::Listener,
     peer_limits::{LimitedStream, PeerLimits},
+    peers::{Peers, Place},
     stream::{Opened, Opener, Stream},
 };
 
@@ -34,6 +35,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// the router of axum. Long-polling requests and WebSockets end only when the Socket.IO server closes
 /// them. So pass [`Handle::closing`](crate::Handle::closing) as `shutdown`, and end both servers with
 /// [`Handle::shutdown`](crate::Handle::shutdown).
+///
+/// `peers` are the [`PeerLimits`], or [`Peers`] to share them and to get figures.
 ///
 /// ```no_run
 /// use std::io;
@@ -56,7 +59,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub async fn serve<L, S, R>(
     mut listener: L,
     service: S,
-    limits: PeerLimits,
+    peers: impl Into<Peers>,
     shutdown: impl Future<Output = ()> + Send,
 ) where
     L: Listener,
@@ -65,27 +68,34 @@ pub async fn serve<L, S, R>(
     S::Future: Send,
     R: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let peers = peers.into();
+    let limits = peers.limits;
     let connections = TaskTracker::new();
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&mut listener, &places) => accepted,
+            accepted = accept(&mut listener, &peers) => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
             Ok((opening, place)) => {
-                let (service, stopped) = (service.clone(), stopped.clone());
+                let (service, stopped, peers) = (service.clone(), stopped.clone(), peers.clone());
                 connections.spawn(async move {
                     // Errors of a connection concern only its peer.
-                    if let Ok(Ok(stream)) = timeout(limits.head, opening).await {
-                        let stream = LimitedStream::new(stream, place, limits.write);
-                        serve_connection(stream, service, limits, stopped).await;
+                    let stream = match timeout(limits.head, opening).await {
+                        Ok(Ok(stream)) => stream,
+                        Ok(Err(error)) => return peers.count_not_opened(&error),
+                        Err(elapsed) => return peers.count_not_opened(&elapsed),
+                    };
+                    let stream = LimitedStream::new(stream, place, limits.write);
+                    if let Err(error) = serve_connection(stream, service, limits, stopped).await {
+                        peers.count_failed(&error);
                     }
                 });
             }
-            Err(_) => {
+            Err(error) => {
+                peers.count_accept_error(&error);
                 tokio::select! {
                     () = sleep(ACCEPT_PAUSE) => {}
                     () = &mut shutdown => break,
@@ -99,12 +109,10 @@ pub async fn serve<L, S, R>(
 }
 
 /// Surplus connections wait in the operating system, where they cost nothing.
-async fn accept<L: Listener>(
-    listener: &mut L,
-    places: &Arc<Semaphore>,
-) -> io::Result<(L::Opening, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?, place))
+async fn accept<L: Listener>(listener: &mut L, peers: &Peers) -> io::Result<(L::Opening, Place)> {
+    let place = peers.place().await?;
+    let opening = listener.accept().await?;
+    Ok((opening, peers.take(place)))
 }
 
 async fn serve_connection<I, S, R>(
@@ -112,7 +120,8 @@ async fn serve_connection<I, S, R>(
     service: S,
     limits: PeerLimits,
     mut stopped: watch::Receiver<()>,
-) where
+) -> hyper::Result<()>
+where
     I: Stream,
     S: tower_service::Service<Request<Incoming>, Response = Response<R>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -137,12 +146,12 @@ async fn serve_connection<I, S, R>(
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
-        result = &mut connection => result.ok(),
+        served = &mut connection => served,
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await.ok()
+            connection.await
         }
-    };
+    }
 }
 
 /// Opens the stream below a WebSocket. It has no timeout for writes from now on: the machine holds

@@ -17,9 +17,10 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::OwnedSemaphorePermit,
     task::coop::unconstrained,
 };
+
+use crate::peers::Place;
 
 /// Any stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -33,7 +34,7 @@ pub(crate) struct Opened {
     /// What was read from it already.
     pub(crate) input: BytesMut,
     /// Its place among the connections of [`serve`](crate::serve).
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    pub(crate) place: Option<Place>,
 }
 
 /// Takes the stream out of hyper's hands. Whoever serves connections knows what is in them.
@@ -65,18 +66,14 @@ impl Opened {
         Self::tcp(stream, read, None)
     }
 
-    pub(crate) fn tcp(stream: TcpStream, read: Bytes, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) fn tcp(stream: TcpStream, read: Bytes, place: Option<Place>) -> Self {
         let (reader, writer) = stream.into_split();
         let writer = Writer::Tcp { stream: Arc::new(writer), rest: BytesMut::new() };
         let reader = Reader::Tcp(reader);
         Self { reader, writer, input: BytesMut::from(read), place }
     }
 
-    pub(crate) fn any(
-        stream: Box<dyn Stream>,
-        read: Bytes,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(crate) fn any(stream: Box<dyn Stream>, read: Bytes, place: Option<Place>) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         let writer = AnyWriter { stream: writer, rest: BytesMut::new() };
         let writer = Writer::Any(Arc::new(Mutex::new(writer)));

@@ -150,6 +150,9 @@ async fn a_poll_that_waits_gets_its_event_at_once() {
     let line = with_fields(&format!("GET {path}"), GZIP);
     let stream = connect(port).await;
     let waiting = tokio::spawn(async move { response(stream, &line, "").await });
+    while in_time(handle.driver_stats()).await.unwrap().exchanges == 0 {
+        tokio::task::yield_now().await;
+    }
     handle.all().emit("news", &("x".repeat(LARGE),)).await.unwrap();
     let (head, body) = split(&waiting.await.unwrap());
     assert!(head.contains("content-encoding: gzip"), "{head}");

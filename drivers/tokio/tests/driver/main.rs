@@ -1,6 +1,9 @@
 //! The crate over real streams: the service in several HTTP servers, and the handle.
 
+mod figures;
 mod handle;
 mod layers;
+#[cfg(feature = "tracing")]
+mod logs;
 mod mounting;
 mod support;
