@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClusterConfig {
-    /// The name of this node. No two nodes have the same, also not one after the other.
+    /// The name of this node. No two nodes have the same name, not even one after the other.
     pub node: NodeId,
     /// How many verbs may wait until the channel has brought in what was emitted before them: what
     /// this node emits, and what it does after that. Default 10,000. Beyond it, what would go into

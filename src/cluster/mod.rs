@@ -37,17 +37,17 @@
 //! to be read back first. Everything that it does to sockets of its own node after an emit waits
 //! behind that emit: joins, leaves, disconnections, acknowledgements, volatile events. Such a method
 //! returns as usual, but what [`rooms`](crate::hub::Hub::rooms) and
-//! [`fetch_sockets`](crate::hub::At::fetch_sockets) show changes a little later. At once take effect:
-//! accepting and rejecting clients, changes of the application's own data, and what clients and
-//! networks do. So a cluster of one node over an engine without latency is a single server, packet
-//! by packet: a property test says so.
+//! [`fetch_sockets`](crate::hub::At::fetch_sockets) show changes a little later. These take effect at
+//! once: accepting and rejecting clients, changes of the application's own data, and what clients
+//! and networks do. So a cluster of one node over an engine without latency is a single server,
+//! packet by packet: a property test says so.
 //!
 //! The results of methods that concern other nodes are not known when they return:
 //! [`Reach`](crate::hub::Reach) is empty, and the numbers of sockets are 0.
 //!
 //! # Trouble
 //!
-//! * *Engine away.* The node serves on. What it emits waits, up to
+//! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
 //!   [`append_queue`](ClusterConfig#structfield.append_queue). Beyond that, emits are refused with
 //!   [`EmitError::ChannelFull`](crate::hub::EmitError::ChannelFull).
 //! * *Outcome not known.* When the engine is back, the node first reads everything. Only then does it

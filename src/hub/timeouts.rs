@@ -7,9 +7,9 @@ use crate::time::Timestamp;
 
 impl<D: Default> Hub<D> {
     /// Runs the timers that are due: expires sessions and packets, times out acknowledgements and
-    /// lookups, and accepts queued recoveries. Early and repeated calls are harmless. After a late call, timers
-    /// that wait for clients wait for one more [grace period](crate::engine#time), because messages
-    /// of the clients may still be on their way from links.
+    /// lookups, and accepts queued recoveries. Early and repeated calls are harmless. After a late
+    /// call, timers that wait for clients wait for one more [grace period](crate::engine#time),
+    /// because messages of the clients may still be on their way from links.
     ///
     /// ```
     /// # use socketio_proto::Timestamp;
