@@ -84,6 +84,7 @@ pub fn spawn<M: Machine>(machine: M) -> (SocketIoService, Calls<M>) {
         open: Some(closing.clone().drop_guard()),
         ending: None,
         stats: DriverStats::default(),
+        callers: Some(calls.clone()),
     };
     #[cfg(feature = "tracing")]
     trace::started();
@@ -111,6 +112,9 @@ struct Actor<M: Machine> {
     ending: Option<Ending<M>>,
     /// The counters. What there is at the moment is added when it is asked for.
     stats: DriverStats,
+    /// What happens on connections can need a handle. So there is one as long as there are
+    /// connections, even if everybody else has dropped theirs.
+    callers: Option<mpsc::Sender<Call<M>>>,
 }
 
 impl<M: Machine> Actor<M> {
@@ -130,7 +134,10 @@ impl<M: Machine> Actor<M> {
             let is_ending = self.ending.as_ref().is_some_and(|ending| !ending.is_done);
             tokio::select! {
                 count = inbox.recv_many(&mut batch, BATCH), if has_connections => {
-                    has_connections = count > 0;
+                    if count == 0 {
+                        has_connections = false;
+                        self.callers = None;
+                    }
                     self.handle_commands(&mut batch);
                     is_busy = count == BATCH;
                 }

@@ -286,7 +286,8 @@ impl<A: App> fmt::Debug for Handle<A> {
 pub struct WeakHandle<A: App>(WeakCalls<Hosted<A>>);
 
 impl<A: App> WeakHandle<A> {
-    /// Returns a handle, or `None` if every handle was dropped.
+    /// Returns a handle, or `None` if nobody can reach the server any more: every handle and every
+    /// service was dropped, and all connections are gone.
     pub fn upgrade(&self) -> Option<Handle<A>> {
         self.0.upgrade().map(Handle)
     }

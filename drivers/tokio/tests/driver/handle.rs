@@ -7,6 +7,7 @@ use socketio_proto::{
     ServerConfig, SocketKey, Timestamp,
     hub::{AckFailure, EmitError},
     server::{Server, ServerEvent},
+    socket::Args,
 };
 use socketio_proto_tokio::{
     App, Context, Handle, HandleError, PeerLimits, SocketIoService, WeakHandle, entropy, serve,
@@ -209,6 +210,39 @@ async fn sessions_are_handed_over() {
     let (mut client, recovered) = Ws::connect(stream, &auth).await;
     assert_eq!(recovered["sid"], session["sid"], "the same session");
     assert_eq!(client.event().await[1], 2, "and what it has missed");
+}
+
+/// What happens on them may need it.
+#[tokio::test]
+async fn an_application_has_a_handle_as_long_as_there_are_connections() {
+    struct Asked(Option<WeakHandle<Self>>);
+
+    impl App for Asked {
+        type Data = ();
+
+        fn start(&mut self, _: &mut Context<'_, ()>, handle: WeakHandle<Self>) {
+            self.0 = Some(handle);
+        }
+
+        fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
+            match event {
+                ServerEvent::ConnectRequested { request, .. } => drop(cx.at().accept(request)),
+                ServerEvent::Received { ack: Some(token), .. } => {
+                    let has_handle = self.0.as_ref().and_then(WeakHandle::upgrade).is_some();
+                    cx.at().ack(token, &Args::new(&(has_handle,)).unwrap());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    let mut server = Server::new(ServerConfig::new(), entropy).unwrap();
+    server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+    let (service, handle) = start(server, Asked(None));
+    let mut client = connect(listen(service).await).await;
+    drop(handle);
+    client.send("421[\"handle?\"]").await;
+    assert_eq!(client.packet().await, "431[true]");
 }
 
 #[tokio::test]
