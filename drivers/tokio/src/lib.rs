@@ -26,6 +26,7 @@ mod mount;
 mod peer;
 mod peer_limits;
 mod peers;
+pub mod router;
 mod run;
 mod serve;
 mod service;

@@ -6,4 +6,5 @@ mod layers;
 #[cfg(feature = "tracing")]
 mod logs;
 mod mounting;
+mod router;
 mod support;

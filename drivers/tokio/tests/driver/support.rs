@@ -86,6 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
         in_time(self.0.send(Message::text(packet))).await.unwrap();
     }
 
+    pub async fn send_bytes(&mut self, bytes: &'static [u8]) {
+        in_time(self.0.send(Message::binary(bytes))).await.unwrap();
+    }
+
     /// The next packet that is not a ping.
     pub async fn packet(&mut self) -> String {
         loop {
