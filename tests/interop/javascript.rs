@@ -1,5 +1,5 @@
-//! Releases of the official JavaScript client against `tests/fixtures/contract`, `examples/echo` and
-//! `examples/axum`; see `tests/interop/*.test.mjs`.
+//! Releases of the official JavaScript client against `tests/fixtures/contract`, `examples/echo`,
+//! `examples/router` and `examples/axum`; see `tests/interop/*.test.mjs`.
 
 use std::{
     path::{Path, PathBuf},
@@ -62,8 +62,8 @@ fn installed() -> Option<&'static Path> {
     folder.as_deref()
 }
 
-/// The contract server, once for each way of running it, and the echo server, by the variables that
-/// name their addresses.
+/// The contract server, once for each way of running it, and the servers of two examples, by the
+/// variables that name their addresses.
 struct Servers(Vec<(&'static str, Example)>);
 
 impl Servers {
@@ -83,6 +83,7 @@ impl Servers {
             ("INTEROP_URL", contract("interop", &[any_port])),
             ("PATIENT_URL", contract("interop", &patience)),
             ("ECHO_URL", Example::start("echo", &[], &[any_port])),
+            ("ROUTER_URL", Example::start("router", &[], &[any_port])),
         ])
     }
 

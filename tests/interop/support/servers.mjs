@@ -13,6 +13,8 @@ export const INTEROP = address("INTEROP_URL");
 export const PATIENT = address("PATIENT_URL");
 /** `examples/echo`. */
 export const ECHO = address("ECHO_URL");
+/** `examples/router`. */
+export const ROUTER = address("ROUTER_URL");
 
 function address(name) {
   const url = process.env[name];
