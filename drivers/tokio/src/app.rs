@@ -23,6 +23,8 @@ use crate::{
 /// Handlers run one after another, in the task of the server. So they must not block or wait. Spawn a
 /// task for slow work; it reaches the server with a [`Handle`](crate::Handle).
 ///
+/// A [`Router`](crate::router::Router) is an application with a handler for each event.
+///
 /// ```
 /// use std::{collections::BTreeMap, sync::Arc};
 ///

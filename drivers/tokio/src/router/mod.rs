@@ -98,7 +98,8 @@
 //!   application.
 //! * **Limit.** The events that one connection's handlers are busy with, in all its namespaces, take at
 //!   most [`Router::in_flight_bytes`]. The client that sends more pays, and nobody else: these
-//!   events are not handled ([`EventError::Busy`]).
+//!   events are not handled ([`EventError::Busy`]). A new connection has a new limit, so bound the
+//!   time of handlers as well, for example with [`timeout`](tokio::time::timeout()).
 //! * **End.** A handler is never cancelled. If its client leaves meanwhile, emits to the socket fail
 //!   with [`NotConnected`](socketio_proto::hub::EmitError::NotConnected), or reach it once it has
 //!   recovered. If the server ends meanwhile, all calls fail with
