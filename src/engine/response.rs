@@ -43,8 +43,8 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Returns the id of the session that this response opens, which is one to the handshake of a
-    /// long-polling session; `None` for any other response.
+    /// Returns the id of the session that this response opens. `None` unless it answers the
+    /// handshake of a long-polling session.
     ///
     /// A cookie with the id lets a load balancer send all requests of a session to the same server,
     /// as the option `cookie` of the reference does. The id is enough to act as the client: do not

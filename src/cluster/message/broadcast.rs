@@ -27,7 +27,7 @@ use crate::socket::Event;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterBroadcast {
-    /// Whom it is for.
+    /// The clients that it is for.
     pub options: BroadcastOptions,
     /// Names the broadcast in the answers, if clients are asked for acknowledgements.
     pub request: Option<RequestId>,

@@ -1,4 +1,4 @@
-//! Whom a message is for.
+//! The sockets that a message is for.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 type Rooms = SmallVec<[ByteString; 1]>;
 
-/// Whom a message is for: rooms, without excepted rooms. `opts` on the wire.
+/// The sockets that a message is for: rooms, without excepted rooms. `opts` on the wire.
 ///
 /// The room that is named after the id of a socket contains that socket.
 ///
@@ -103,8 +103,8 @@ impl BroadcastOptions {
 
 /// How a message is sent. `flags` on the wire.
 ///
-/// All of them are optional, and `false` is not the same as absent: an official node takes an event
-/// for volatile if it has this flag with any value.
+/// All of them are optional, and `false` is not the same as absent: an official node treats
+/// an event as volatile if it has this flag with any value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BroadcastFlags {

@@ -7,7 +7,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum OwnKind {
-    /// A node takes a session over. Its position in the log is where the former owner lets go.
+    /// A node takes a session over. Its position in the log is where the earlier owner gives the
+    /// session up.
     Claim = 64,
     /// A position in the log, and nothing else.
     Marker = 65,

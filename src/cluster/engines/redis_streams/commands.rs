@@ -70,7 +70,7 @@ impl RedisStreams {
     /// * [`MessageError::NotForLog`] if it is a request or an answer. They are
     ///   [published](Self::publish).
     /// * [`MessageError::TooDeep`] if a value in it is nested more than 512 deep, or 128 deep with
-    ///   attachments. It could stop the readers of official nodes for good.
+    ///   attachments. It could stop the readers of official nodes permanently.
     /// * [`MessageError::TooLarge`] if it is larger than
     ///   [`max_message_bytes`](RedisStreamsOptions::max_message_bytes).
     pub fn append(&self, message: &Message) -> Result<RedisCommand, MessageError> {
@@ -109,7 +109,7 @@ impl RedisStreams {
             .arg(format!("{after}"))
     }
 
-    /// Reads a page of the entries behind `after`, up to `until` and with it. It needs Redis 6.2.
+    /// Reads a page of the entries behind `after`, up to and including `until`. It needs Redis 6.2.
     pub fn range(&self, stream: &str, after: Offset, until: Offset) -> RedisCommand {
         RedisCommand::new("XRANGE")
             .text(stream)
@@ -134,8 +134,8 @@ impl RedisStreams {
         RedisCommand::new("XINFO").arg("STREAM").text(stream)
     }
 
-    /// Sends a message to all nodes, or to one. It is not stored: who does not hear it now never
-    /// does.
+    /// Sends a message to all nodes, or to one. It is not stored: a node that is not subscribed now
+    /// never gets it.
     ///
     /// # Errors
     ///
@@ -196,7 +196,8 @@ impl RedisStreams {
             .arg(self.channel(namespace, None))
     }
 
-    /// Stores a session for so long. Durations count in whole milliseconds, and at least one.
+    /// Stores a session, which expires after `expires_in`. Durations count in whole milliseconds,
+    /// and at least one.
     ///
     /// # Errors
     ///
@@ -240,7 +241,7 @@ impl RedisStreams {
         RedisCommand::new("CLIENT").arg("ID")
     }
 
-    /// Closes a connection of earlier, by its number. What it has sent takes effect before this, or
+    /// Closes an earlier connection, by its number. What it has sent takes effect before this, or
     /// never.
     pub fn kill_connection(id: u64) -> RedisCommand {
         RedisCommand::new("CLIENT").arg("KILL").arg("ID").number(id)

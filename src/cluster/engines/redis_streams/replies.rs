@@ -64,7 +64,7 @@ pub struct TakenSession {
     pub session: Result<StoredSession, MessageError>,
     /// The value as it was, to put it back.
     pub value: Bytes,
-    /// How long it would have been kept. `None` if for ever, which no node asks for.
+    /// How long it would have been kept. `None` if without a limit, which no node asks for.
     pub expires_in: Option<Duration>,
 }
 
