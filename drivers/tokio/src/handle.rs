@@ -23,9 +23,9 @@ use crate::{
 
 /// Starts a server with its application in a task of its own. Call this within a runtime.
 ///
-/// Mount the service in an HTTP server, and give the handle to whoever has something to say to the
-/// clients. The server runs until [`Handle::shutdown`] or [`Handle::hand_over`] ends it, or until
-/// every clone of the service and of the handle is dropped and all connections are gone.
+/// Mount the service in an HTTP server, and give a clone of the handle to every task that emits or
+/// needs the server. The server runs until [`Handle::shutdown`] or [`Handle::hand_over`] ends it,
+/// or until every clone of the service and of the handle is dropped and all connections are gone.
 ///
 /// ```
 /// use socketio_proto::server::{Server, ServerEvent};

@@ -106,7 +106,7 @@ impl Reader {
 pub(crate) enum Writer {
     /// It can be asked whether it takes bytes, so nothing is shared while it does not.
     Tcp { stream: Arc<OwnedWriteHalf>, rest: BytesMut },
-    /// Only writing shows that it takes bytes. So whoever waits for it writes the rest.
+    /// Only writing shows that it takes bytes. So the task that waits for it writes the rest.
     Any(Arc<Mutex<AnyWriter>>),
 }
 
