@@ -34,10 +34,12 @@ use crate::ServerConfig;
 ///
 /// [`Server::verify_websocket`]: crate::server::Server::verify_websocket
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a requirement of its own")]
 pub struct WebSocketRequest {
     is_get: bool,
     is_http11: bool,
     is_version13: bool,
+    has_body: bool,
     key: Option<ByteString>,
     /// `None` if the field is malformed.
     protocols: Option<Vec<ByteString>>,
@@ -64,7 +66,7 @@ impl WebSocketRequest {
         is_http11: bool,
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Option<Self> {
-        let (mut has_connection, mut has_upgrade) = (false, false);
+        let (mut has_connection, mut has_upgrade, mut has_body) = (false, false, false);
         let (mut versions, mut keys) = (Field::Missing, Field::Missing);
         let mut protocols = Some(Vec::new());
         for (name, value) in fields {
@@ -72,6 +74,10 @@ impl WebSocketRequest {
                 has_connection |= has_word(value, "upgrade");
             } else if name.eq_ignore_ascii_case("upgrade") {
                 has_upgrade |= has_word(value, "websocket");
+            } else if name.eq_ignore_ascii_case("content-length") {
+                has_body |= value.trim_ascii() != b"0";
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                has_body = true;
             } else if name.eq_ignore_ascii_case("sec-websocket-version") {
                 versions = versions.and(value);
             } else if name.eq_ignore_ascii_case("sec-websocket-key") {
@@ -87,6 +93,7 @@ impl WebSocketRequest {
             is_get: method == Method::Get,
             is_http11,
             is_version13: versions.single() == Some(b"13"),
+            has_body,
             key: keys.single().and_then(read_key),
             protocols,
         })
@@ -98,7 +105,8 @@ impl WebSocketRequest {
     ///
     /// The [`RequestRefusal`] to send as the response: status 405 unless it is a GET, 400 over HTTP/1.0,
     /// 426 for a version of the WebSocket protocol other than 13, and 400 for a malformed key or
-    /// list of sub-protocols.
+    /// list of sub-protocols, and for a request with a body. Its bytes could be taken for frames, or a
+    /// proxy could take frames for the body.
     pub fn answer(&self, config: &ServerConfig) -> Result<WebSocketResponse, RequestRefusal> {
         if !self.is_get {
             return Err(refusal(
@@ -115,6 +123,10 @@ impl WebSocketRequest {
         if !self.is_version13 {
             let text = "Sec-WebSocket-Version must be 13";
             return Err(refusal(RequestRefusal::WEBSOCKET_VERSION, text));
+        }
+        if self.has_body {
+            let text = "A WebSocket handshake has no body";
+            return Err(refusal(RequestRefusal::WEBSOCKET_REQUEST, text));
         }
         let Some(key) = self.key.clone() else {
             let text = "Sec-WebSocket-Key must be 16 bytes in base64";

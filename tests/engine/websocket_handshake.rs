@@ -100,6 +100,21 @@ fn another_version_than_13_is_refused_with_426_and_the_right_one() {
 }
 
 #[test]
+fn a_request_with_a_body_is_refused() {
+    let bodies: [Field; 4] = [
+        ("content-length", b"5"),
+        ("Content-Length", b"00"),
+        ("Transfer-Encoding", b"chunked"),
+        ("transfer-encoding", b"identity"),
+    ];
+    for body in bodies {
+        let refused = answer(&[body, CONNECTION, UPGRADE, VERSION, KEY]);
+        assert!(matches!(&refused, Err((400, text)) if text.contains("body")), "{refused:?}");
+    }
+    assert_eq!(answer(&[("content-length", b" 0"), CONNECTION, UPGRADE, VERSION, KEY]), Ok(None));
+}
+
+#[test]
 fn a_key_that_is_not_16_bytes_in_base64_is_refused() {
     let keys: [&[u8]; 7] = [
         b"",
