@@ -36,8 +36,8 @@ pub struct PeerLimits {
     /// connection by sending one byte from time to time (slow loris). The handshake of TLS has the
     /// same time. Default: 30 s.
     pub head: Duration,
-    /// Time without progress while a response is written to a client that does not read it.
-    /// Default: 30 s.
+    /// Time without progress while a response is written to a client that does not read it. Over
+    /// TLS, the client has this time for what TLS holds back, which is up to 64 KiB. Default: 30 s.
     pub write: Duration,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct LimitedStream<S> {
     pub(crate) stream: S,
     pub(crate) place: Place,
     write_timeout: Duration,
-    /// Runs while a write waits.
+    /// Runs while a write waits, or what the stream has in a buffer of its own.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -110,10 +110,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.wait(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut_down = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.wait(cx, shut_down)
     }
 }
