@@ -1,6 +1,10 @@
 //! One plain HTTP request and its response.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Method, Request, Response};
@@ -21,6 +25,9 @@ pub(crate) struct BodyLimits {
     pub(crate) time: Duration,
 }
 
+/// How long a body is heard out whose answer is known already. Most of them are on their way.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Gives a request to the machine and waits for the response. A POST is announced before its body
 /// is read, so that overlapping and aborted ones are recognised.
 pub(crate) async fn answer<B: http_body::Body>(
@@ -37,9 +44,15 @@ pub(crate) async fn answer<B: http_body::Body>(
     let guard = Guard { wire, connection: &connection, is_answered: false };
     let mut response = None;
     if has_body {
+        let mut body = pin!(body);
         tokio::select! {
-            early = &mut answered => response = Some(early),
-            body = read(body, limits) => {
+            early = &mut answered => {
+                if early.is_ok() {
+                    hear_out(body, limits).await;
+                }
+                response = Some(early);
+            }
+            body = read(body.as_mut(), limits) => {
                 let body = body?;
                 connection.send(Command::Body { wire, body }).await?;
             }
@@ -55,8 +68,10 @@ pub(crate) async fn answer<B: http_body::Body>(
 
 /// Reads a body within the time limit. It stops one byte beyond the size limit, which is enough for
 /// the refusal.
-async fn read<B: http_body::Body>(body: B, limits: BodyLimits) -> Result<Bytes, Aborted> {
-    let mut body = pin!(body);
+async fn read<B: http_body::Body>(
+    mut body: Pin<&mut B>,
+    limits: BodyLimits,
+) -> Result<Bytes, Aborted> {
     let mut read = BytesMut::new();
     let all = async {
         while let Some(frame) = body.frame().await {
@@ -80,6 +95,22 @@ async fn read<B: http_body::Body>(body: B, limits: BodyLimits) -> Result<Bytes, 
         Ok(Ok(())) => Ok(read.freeze()),
         Ok(Err(Aborted)) | Err(_) => Err(Aborted),
     }
+}
+
+/// Reads the rest of a body that nobody needs, within limits. If an answer overtakes its request, hyper
+/// closes the connection. Bytes that arrive after that would reset it, and the client might not see the
+/// answer: that its session is over, for example.
+async fn hear_out<B: http_body::Body>(mut body: Pin<&mut B>, limits: BodyLimits) {
+    let mut room = limits.bytes;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let heard = frame.data_ref().map_or(0, bytes::Buf::remaining);
+            let Some(left) = room.checked_sub(heard) else { return };
+            room = left;
+        }
+    };
+    // What is late is not heard.
+    timeout(LINGER.min(limits.time), rest).await.ok();
 }
 
 /// Reports an exchange as lost if its future is dropped, which hyper does when the client goes.
