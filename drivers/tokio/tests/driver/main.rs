@@ -8,3 +8,4 @@ mod logs;
 mod mounting;
 mod router;
 mod support;
+mod tls;

@@ -1,26 +1,22 @@
 //! The service in other people's HTTP servers, and on all kinds of streams.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::convert::Infallible;
 
 use axum::{Router, routing::get};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use socketio_proto::{Origins, engine::Cors};
-use socketio_proto_tokio::{Listener, Listeners, PeerLimits, SocketIoService, serve};
+use socketio_proto_tokio::{Listeners, PeerLimits, SocketIoService, serve};
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{
-    Accept, TlsAcceptor, TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        pki_types::{PrivateKeyDer, ServerName},
-    },
-    server::TlsStream,
-};
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::support::{converse, echo, in_time, request};
+use crate::{
+    support::{converse, echo, in_time, request},
+    tls::{Tls, tls},
+};
 
 async fn listen() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -100,36 +96,6 @@ async fn on_a_unix_socket() {
     tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
     converse(async || tokio::net::UnixStream::connect(&path).await.unwrap()).await;
     std::fs::remove_file(&path).unwrap();
-}
-
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for Tls {
-    type Stream = TlsStream<TcpStream>;
-    type Opening = Accept<TcpStream>;
-
-    async fn accept(&mut self) -> io::Result<Accept<TcpStream>> {
-        let (stream, _) = self.listener.accept().await?;
-        Ok(self.acceptor.accept(stream))
-    }
-}
-
-/// Both ends of TLS, with a certificate of their own.
-fn tls() -> (TlsAcceptor, TlsConnector) {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let certificate = certified.cert.der().clone();
-    let server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)))
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Clients that do not read what they have asked for.
+
+use std::time::Duration;
+
+use crate::{
+    raw::{POLLING, Raw, TEXT, WEBSOCKET, frame, get, handshake, post},
+    site::{Attacked, site, site_behind_axum},
+};
+
+/// More than a client may have queued.
+const BURST: &[u8] = b"42[\"burst\",40]";
+
+#[tokio::test]
+async fn a_websocket_that_is_not_read() {
+    for mut site in [site().await, site_behind_axum().await] {
+        let mut client = Raw::connect_narrow(site.port()).await;
+        client.join().await;
+        // It is judged while it does not read, which shows in the first burst.
+        for _ in 0..3 {
+            client.try_send(frame(TEXT, BURST)).await;
+            site.serves().await;
+        }
+        // It is closed though it is still there.
+        site.holds_nothing().await;
+        assert_eq!(site.stats().await.total.connections_closed.overflow, 1);
+        client.reset();
+        site.assert_unharmed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_response_to_a_poll_that_is_not_read() {
+    let mut attacked = Attacked::default();
+    attacked.limits.write = Duration::from_millis(50);
+    let mut site = attacked.start().await;
+    let mut other = site.connect().await;
+    let path = other.open_polling().await;
+    other.ask(post(&path, "40")).await;
+    assert!(other.ask(get(&path)).await.body.starts_with("40{"));
+    other.ask(post(&path, "42[\"burst\",10]")).await;
+    let mut client = Raw::connect_narrow(site.port()).await;
+    client.send(get(&path)).await;
+    // It is dropped in the end, which it hears of when it sends.
+    while client.try_send("x").await {
+        site.serves().await;
+    }
+    drop(client);
+    // What was lost stays lost for this connection, as on any wire that breaks.
+    other.close_polling(&path).await;
+    drop(other);
+    site.assert_unharmed().await;
+}
+
+/// Requests whose answers are not read | driver: `PeerLimits::write` | dropped | -
+#[tokio::test]
+async fn thousands_of_answers_that_are_not_read() {
+    let mut attacked = Attacked::default();
+    attacked.limits.write = Duration::from_millis(50);
+    let mut site = attacked.start().await;
+    let mut client = Raw::connect_narrow(site.port()).await;
+    let requests = get(&format!("{POLLING}&sid=x")).repeat(1000);
+    let mut sent = 0;
+    while client.try_send(&requests).await {
+        sent += requests.len();
+        assert!(sent < 64 << 20, "all is answered");
+        site.serves().await;
+    }
+    drop(client);
+    site.assert_unharmed().await;
+}
+
+/// Handshakes whose answers are not read hold nothing once their clients are gone.
+#[tokio::test]
+async fn handshakes_whose_answers_are_not_read() {
+    for site in [site().await, site_behind_axum().await] {
+        for _ in 0..50 {
+            let mut client = Raw::connect_narrow(site.port()).await;
+            client.send(handshake(WEBSOCKET, "")).await;
+        }
+        site.assert_unharmed().await;
+    }
+}
