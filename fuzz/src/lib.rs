@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a broken promise is a panic, and nothing else is")]
 
 mod client;
+mod cluster;
 mod connection;
 mod draw;
 mod engine;
@@ -24,8 +25,8 @@ mod tree;
 mod wires;
 
 pub use self::{
-    client::client, connection::engine_connection, engine::engine_codec, recovery::recovery,
-    restore::restore, server::server, socket::socket_codec,
+    client::client, cluster::cluster_codec, connection::engine_connection, engine::engine_codec,
+    recovery::recovery, restore::restore, server::server, socket::socket_codec,
 };
 
 use std::{env, fs, io};
@@ -36,6 +37,7 @@ pub type Target = fn(&[u8]);
 /// Every target by the name of its file in `fuzz/fuzz_targets` and its folder in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("client", client),
+    ("cluster_codec", cluster_codec),
     ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
     ("recovery", recovery),

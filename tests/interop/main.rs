@@ -3,6 +3,7 @@
 mod browser;
 #[cfg(unix)]
 mod chat_restart;
+mod cluster;
 mod example;
 mod javascript;
 mod node;

@@ -355,6 +355,8 @@ fn a_session_is_taken_with_what_is_left_of_its_time() {
     assert_eq!(taken.expires_in, Some(Duration::from_millis(1500)));
     assert_eq!(taken.value, value);
     let session = taken.session.unwrap();
+    let back = redis.put_back(&session.pid, taken.value, taken.expires_in.unwrap());
+    assert_eq!(back.to_string(), format!("SET sio:session:MHb4Fpcq3jbRzad2AAAB {value} PX 1500"));
     assert_eq!(session.pid, RecoveryKey::parse("MHb4Fpcq3jbRzad2AAAB").unwrap());
     assert_eq!(redis.fetched(&bulk(value)), Ok(Some(Ok(session))));
 

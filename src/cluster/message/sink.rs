@@ -51,7 +51,7 @@ impl JsonSink {
 impl Sink for JsonSink {
     /// Official nodes recurse into what they read. An entry on which the stack of one of them
     /// overflows is read by it again and again, and nothing behind it: it stops every official
-    /// node. That takes several thousand levels.
+    /// node. With Node.js 20, 4,000 levels do no harm, and 5,000 do.
     const MAX_DEPTH: usize = 512;
 
     fn map(&mut self, _: usize) {

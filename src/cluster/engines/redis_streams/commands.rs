@@ -209,10 +209,15 @@ impl RedisStreams {
     ) -> Result<RedisCommand, MessageError> {
         let value = session.to_base64()?;
         self.check_len(value.len())?;
+        Ok(self.put_back(&session.pid, value.into(), expires_in))
+    }
+
+    /// Stores a session again that was taken in vain, as it was and for what is left of its time.
+    pub fn put_back(&self, pid: &RecoveryKey, value: Bytes, expires_in: Duration) -> RedisCommand {
         let ms = u64::try_from(expires_in.as_millis()).unwrap_or(u64::MAX);
         // Redis refuses zero, and what overflows its clock.
         let ms = ms.clamp(1, u64::from(u32::MAX) * 1000);
-        Ok(self.on_session("SET", &session.pid).arg(value).arg("PX").number(ms))
+        self.on_session("SET", pid).arg(value).arg("PX").number(ms)
     }
 
     /// Reads a session, and leaves it where it is.

@@ -1,0 +1,165 @@
+//! What nodes of a cluster say to each other.
+
+use bytes::Bytes;
+use socketio_proto::cluster::{
+    engines::redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions},
+    message::{Body, Message, MessageError, StoredSession},
+};
+
+use super::source::Source;
+
+/// The codec of Redis Streams: an entry, a message of a channel, a session, or any reply.
+pub fn cluster_codec(data: &[u8]) {
+    let mut source = Source::new(data);
+    match source.below(4) {
+        0 => {
+            let is_ours = source.flag();
+            let kind = source.byte();
+            entry(kind, is_ours, source.rest());
+        }
+        1 => channel(source.rest()),
+        2 => session(source.rest()),
+        _ => replies(&mut source),
+    }
+}
+
+fn redis() -> RedisStreams {
+    RedisStreams::new(RedisStreamsOptions::new()).expect("the defaults")
+}
+
+fn bulk(bytes: &[u8]) -> RedisReply {
+    RedisReply::Bulk(Bytes::copy_from_slice(bytes))
+}
+
+/// An entry is refused, or it means the same after it was appended again. Reading it twice gives the
+/// same.
+fn entry(kind: u8, is_ours: bool, data: &[u8]) {
+    let kind = kind.to_string();
+    let fields = ["uid", "a1", "nsp", "/", "type", &kind, "data"];
+    let mut fields: Vec<_> = fields.map(|text| bulk(text.as_bytes())).into();
+    fields.push(bulk(data));
+    if is_ours {
+        fields.extend(["seq", "7", "nonce", "9"].map(|text| bulk(text.as_bytes())));
+    }
+    let read = |fields: &[RedisReply]| {
+        let entry = RedisReply::Array(vec![bulk(b"5-1"), RedisReply::Array(fields.into())]);
+        let mut page = redis().page(&RedisReply::Array(vec![entry])).expect("a page");
+        let entry = page.pop().expect("one entry");
+        assert_eq!(entry.position.to_string(), "5-1");
+        entry.message
+    };
+    let message = read(&fields);
+    assert_eq!(message, read(&fields));
+    let Ok(message) = message else { return };
+    drop(said(&message));
+    if let Ok(command) = redis().append(&message) {
+        let fields: Vec<_> = command.args()[6..].iter().map(|arg| bulk(arg)).collect();
+        check(&message, read(&fields));
+    }
+    if let Ok(payload) = message.to_msgpack() {
+        check(&message, redis().message(&payload));
+    }
+}
+
+fn channel(payload: &[u8]) {
+    let payload = Bytes::copy_from_slice(payload);
+    let message = redis().message(&payload);
+    assert_eq!(message, Message::from_msgpack(&payload));
+    let Ok(message) = message else { return };
+    drop(said(&message));
+    if let Ok(payload) = message.to_msgpack() {
+        check(&message, redis().message(&payload));
+    }
+}
+
+/// A session is refused, or it is the same after it was stored again.
+fn session(value: &[u8]) {
+    let Ok(session) = StoredSession::from_base64(value) else { return };
+    if let Ok(value) = session.to_base64() {
+        let mut again = StoredSession::from_base64(value.as_bytes()).expect("it was read before");
+        if session.data.json() == "null" {
+            assert_eq!(again.data.json(), "{}");
+            again.data = session.data.clone();
+        }
+        assert_eq!(again.sid, session.sid);
+        assert_eq!(again.pid, session.pid);
+        assert_eq!(again.rooms, session.rooms);
+        assert_eq!(again.data.json(), session.data.json());
+        assert_eq!(again.data.attachments(), session.data.attachments());
+        assert_eq!(again.extension, session.extension);
+    }
+}
+
+/// No reply, of whatever shape, does any harm.
+fn replies(source: &mut Source<'_>) {
+    let reply = reply(source, 0);
+    let redis = redis();
+    drop(redis.entries(&reply));
+    drop(redis.page(&reply));
+    drop(redis.proven_page(&reply));
+    drop(redis.fetched(&reply));
+    drop(redis.taken(&reply));
+    drop(RedisStreams::appended(&reply));
+    drop(RedisStreams::counted(&reply));
+    if let Ok(info) = RedisStreams::stream_info(&reply) {
+        assert!(info.complete_after() <= info.last || info.first.is_some());
+    }
+}
+
+fn reply(source: &mut Source<'_>, depth: u8) -> RedisReply {
+    const WORDS: [&str; 8] =
+        ["1-1", "uid", "nsp", "type", "data", "length", "last-generated-id", "first-entry"];
+    let len = usize::from(source.below(5));
+    match source.below(if depth < 6 { 8 } else { 6 }) {
+        0 => RedisReply::Nil,
+        1 => RedisReply::Int(source.any()),
+        2 => RedisReply::Error(source.text().into()),
+        3 => RedisReply::Status(source.text().into()),
+        4 => bulk(source.bytes()),
+        5 => bulk(source.pick(&WORDS).copied().unwrap_or_default().as_bytes()),
+        6 => RedisReply::Array((0..len).map(|_| reply(source, depth + 1)).collect()),
+        _ => RedisReply::Map(
+            (0..len).map(|_| (reply(source, depth + 1), reply(source, depth + 1))).collect(),
+        ),
+    }
+}
+
+/// All that a message says, in one form.
+fn said(message: &Message) -> Result<String, MessageError> {
+    let body = match &message.body {
+        Body::Broadcast(broadcast) => {
+            let packet = broadcast.packet()?;
+            let bytes = packet.event.attachments();
+            let id = packet.ack;
+            format!(
+                "{} {bytes:?} {id:?} {:?} {:?}",
+                packet.event.json(),
+                broadcast.options,
+                broadcast.request
+            )
+        }
+        other => format!("{other:?}"),
+    };
+    Ok(format!("{:?} {} {:?} {body}", message.sender, message.namespace, message.stamp))
+}
+
+/// What was written of a message is for the same clients and has the same bytes. Numbers and texts
+/// are the same from the second time on: the first time, JavaScript's way to write them is adopted.
+fn check(message: &Message, again: Result<Message, MessageError>) {
+    let again = again.expect("what was written is read");
+    assert_eq!(again.sender, message.sender);
+    assert_eq!(again.stamp, message.stamp);
+    assert_eq!(again.body.kind(), message.body.kind());
+    if let (Body::Broadcast(first), Body::Broadcast(second)) = (&message.body, &again.body) {
+        assert_eq!((&second.options, &second.request), (&first.options, &first.request));
+        let (first, second) = (first.packet().expect("written"), second.packet().expect("read"));
+        assert_eq!(second.event.name(), first.event.name());
+        assert_eq!(second.event.attachments(), first.event.attachments());
+        assert_eq!(second.ack, first.ack);
+    }
+    let Ok(payload) = again.to_msgpack() else { return };
+    let third = Message::from_msgpack(&payload).expect("what was written is read");
+    let payload = third.to_msgpack().expect("it was written before");
+    let fourth = Message::from_msgpack(&payload).expect("what was written is read");
+    assert_eq!(said(&fourth), said(&third));
+}
