@@ -19,13 +19,14 @@ use socketio_proto::{
 };
 use support::{
     Bench,
+    entries::Reader,
     fleet::{self, Client, Fleet},
     guard,
     workload::SMALL,
 };
 
 fn main() {
-    let paths: [(&str, usize, guard::Path); 10] = [
+    let paths: [(&str, usize, guard::Path); 14] = [
         ("small event, encode", 1, encode),
         ("small event, decode raw", 1, decode_raw),
         ("small event, decode typed", 1, decode_typed),
@@ -36,6 +37,10 @@ fn main() {
         ("ping and pong", 1, heartbeat),
         ("POST of 10 events", 1, post),
         ("GET of 10 events", 1, get),
+        ("entry of a cluster for nobody here", 1, entry_for_nobody),
+        ("entry for nobody, 10 kB", 1, large_entry_for_nobody),
+        ("entry for nobody, 200 binary bytes", 1, binary_entry_for_nobody),
+        ("entry of a cluster, read", 1, entry_read),
     ];
     if guard::run(&paths) {
         return;
@@ -166,6 +171,31 @@ fn heartbeat() -> Box<dyn FnMut()> {
         fleet.now = fleet.now.saturating_add(Duration::from_secs(25));
         assert_eq!(fleet.time_out().frames, 1);
         assert_eq!(fleet.server.stats().connections, 1);
+    })
+}
+
+/// Another node emits to a room that nobody of this one is in.
+fn entry_for_nobody() -> Box<dyn FnMut()> {
+    let reader = Reader::plain(50);
+    Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
+}
+
+fn large_entry_for_nobody() -> Box<dyn FnMut()> {
+    let reader = Reader::plain(10_000);
+    Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
+}
+
+fn binary_entry_for_nobody() -> Box<dyn FnMut()> {
+    let reader = Reader::binary(200);
+    Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
+}
+
+/// Someone of this node is in the room.
+fn entry_read() -> Box<dyn FnMut()> {
+    let reader = Reader::plain(50);
+    Box::new(move || {
+        let packet = reader.read().packet().expect("an event");
+        assert_eq!(packet.event.name(), "chat message");
     })
 }
 
