@@ -24,6 +24,8 @@ pub mod guide {}
 pub mod migration {}
 #[doc = include_str!("docs/protocol.md")]
 pub mod protocol {}
+#[doc = include_str!("../SECURITY.md")]
+pub mod security {}
 
 pub mod client;
 pub mod cluster;

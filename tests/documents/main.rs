@@ -3,11 +3,15 @@
 mod attacks;
 mod driving;
 mod features;
+mod figures;
 mod holes;
 mod migration;
+#[expect(dead_code, reason = "it is only compiled")]
+mod migration_calls;
 mod mutations;
 mod names;
 mod packages;
+mod paths;
 mod quick_start;
 mod rust_version;
 #[path = "../support/mod.rs"]

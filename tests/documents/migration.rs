@@ -2,6 +2,7 @@
 //! compiled.
 
 const PAGE: &str = include_str!("../../src/docs/migration.md");
+const CALLS: &str = include_str!("migration_calls.rs");
 
 #[test]
 fn every_call_in_the_tables_is_compiled() {
@@ -20,4 +21,11 @@ fn every_call_in_the_tables_is_compiled() {
         }
     }
     assert!(calls > 45, "only {calls} calls were found");
+}
+
+#[test]
+fn the_calls_of_the_crates_for_tokio_are_compiled() {
+    let (_, code) = CALLS.split_once("\n\n").expect("the documentation");
+    let block = format!("```rust,ignore\n{code}```\n");
+    assert!(PAGE.contains(&block), "the page shows `tests/documents/migration_calls.rs`");
 }
