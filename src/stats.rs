@@ -43,6 +43,9 @@ pub struct Stats {
     pub log_bytes: usize,
     /// Pending acknowledgements.
     pub pending_acks: usize,
+    /// What waits until the channel of the cluster has brought in what was emitted before it, own
+    /// entries included.
+    pub channel_waiting: usize,
     /// Decisions since the start.
     pub total: Totals,
 }
@@ -119,8 +122,12 @@ pub struct Totals {
     /// Emits refused by [`append_queue`](crate::cluster::ClusterConfig#structfield.append_queue) or
     /// [`append_queue_bytes`](crate::cluster::ClusterConfig#structfield.append_queue_bytes).
     pub appends_refused: u64,
+    /// Sessions handed over to other nodes of the cluster.
+    pub sessions_moved: u64,
+    /// Sessions taken over from other nodes of the cluster.
+    pub sessions_arrived: u64,
     /// Own entries given up because the part of the channel in which they may be could not be read,
-    /// or because the engine has lost them.
+    /// or because the engine has lost or rejected them.
     pub appends_lost: u64,
 }
 

@@ -125,6 +125,12 @@ impl<L> Channel<L> {
         &self.config.node
     }
 
+    /// Whether this node has appended an entry.
+    pub(crate) fn is_own(&self, message: &Message) -> bool {
+        let nonce = message.stamp.map(|stamp| stamp.nonce);
+        message.sender == self.config.node && nonce == Some(self.nonce)
+    }
+
     /// Whether the node knows what was there before it came.
     pub(crate) const fn is_ready(&self) -> bool {
         self.is_ready
@@ -138,6 +144,11 @@ impl<L> Channel<L> {
     /// Whether own entries are waited for, so that what is done now must wait as well.
     pub(crate) fn is_behind(&self) -> bool {
         !self.steps.is_empty()
+    }
+
+    /// How many steps wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.steps.len()
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<ClusterOutput> {
@@ -218,6 +229,17 @@ impl<L> Channel<L> {
         continuation
     }
 
+    /// An own entry does not come into the channel. Returns whether it was waited for.
+    pub(crate) fn give_up(&mut self, sequence: u64) -> bool {
+        let is_it =
+            |step: &Step<L>| matches!(step, Step::Append { sequence: own, .. } if *own == sequence);
+        let Some(index) = self.steps.iter().position(is_it) else { return false };
+        let step = self.steps.remove(index);
+        let bytes = step.map_or(0, |step| step.bytes());
+        self.bytes = self.bytes.saturating_sub(bytes);
+        true
+    }
+
     /// The connection is lost.
     pub(crate) fn disconnect(&mut self) {
         self.stage = Stage::Away;
@@ -248,8 +270,11 @@ impl<L> Channel<L> {
         if !self.senders.note(sender, stamp, position) {
             return Reading::Repeated;
         }
-        let is_own = *sender == self.config.node && stamp.nonce == self.nonce;
-        if is_own { Reading::Own(stamp.sequence) } else { Reading::New }
+        if message.is_some_and(|message| self.is_own(message)) {
+            Reading::Own(stamp.sequence)
+        } else {
+            Reading::New
+        }
     }
 
     /// What precedes the own entry with this number. The caller asks until it is the entry.
@@ -290,8 +315,7 @@ impl<L> Channel<L> {
 
     fn pop_front(&mut self) -> Option<Step<L>> {
         let step = self.steps.pop_front()?;
-        let (Step::Append { bytes, .. } | Step::Local { bytes, .. }) = &step;
-        self.bytes = self.bytes.saturating_sub(*bytes);
+        self.bytes = self.bytes.saturating_sub(step.bytes());
         if self.steps.is_empty() {
             self.steps = VecDeque::new();
         }
@@ -300,6 +324,11 @@ impl<L> Channel<L> {
 }
 
 impl<L> Step<L> {
+    const fn bytes(&self) -> usize {
+        let (Self::Append { bytes, .. } | Self::Local { bytes, .. }) = self;
+        *bytes
+    }
+
     fn message(&self) -> Option<Message> {
         match self {
             Self::Append { message, .. } => Some((**message).clone()),

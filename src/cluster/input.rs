@@ -17,6 +17,12 @@ pub enum ClusterInput {
     },
     /// The connection is lost. Whether the latest appends have taken effect is not known.
     Disconnected,
+    /// The engine cannot take an entry, for example because it is too large for it. The entry does
+    /// not come into the channel, and does not hold up what is behind it.
+    Rejected {
+        /// The number of the entry, from its [stamp](Message#structfield.stamp).
+        sequence: u64,
+    },
     /// The next entry of the channel.
     Entry {
         /// Its position.

@@ -26,7 +26,8 @@
 //!   [`RecoveryConfig`](crate::RecoveryConfig) apply. A node reads everything that the engine still
 //!   has before it serves its first client.
 //! * **Ownership.** A session belongs to the node that its client is, or was last, connected to. Only
-//!   this node changes it: by itself, or when it reads an entry.
+//!   this node changes it: by itself, or when it reads an entry. When the client comes back at another
+//!   node, the session moves there.
 //! * **Not in the channel** are volatile events, which the engine sends at most once, events that ask
 //!   for an acknowledgement, and events for the sockets of one node ([`local`](crate::hub::Audience::local)).
 //!   Recovery replays none of them.
@@ -45,6 +46,30 @@
 //! The results of methods that concern other nodes are not known when they return:
 //! [`Reach`](crate::hub::Reach) is empty, and the numbers of sockets are 0.
 //!
+//! # How a session moves
+//!
+//! 1. A client claims a session that its node does not know. The node appends the claim to the
+//!    channel, at a position `c`. Meanwhile the client waits, for at most
+//!    [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout) (in a cluster 1 second by default).
+//! 2. The owner reads the claim. It checks the offset that the client presents, as for a recovery
+//!    at its own node. If the session cannot be recovered, or if the claimant does not have everything
+//!    that the client has missed, it answers with the reason, and the session stays. Otherwise the
+//!    session ends there, with the reason [`Moved`](crate::hub::DisconnectReason::Moved), exactly as it
+//!    is at `c`. A link that was thought to be alive is closed. The owner appends the session to the
+//!    channel, at a position `h`.
+//! 3. The claimant reads it at `h`. It applies what has concerned the session since `c`: joins, leaves
+//!    and disconnections of all nodes. From then on the session is parked there, and the claim goes on
+//!    like any other: it may queue, and the application may be asked.
+//!
+//! All nodes read `c` and `h` at the same places, so a session has one owner at each position, and
+//! nothing is lost if the client goes: its session then waits at the claimant. Of two claims, the
+//! later one in the channel gets the session. If no node answers in time, the recovery is refused as
+//! [`Unanswered`](crate::recovery::RecoveryRefusal::Unanswered).
+//!
+//! The session takes with it its ids, rooms, data, what it remembers of its client's events
+//! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its
+//! time. It does not take pending acknowledgements, which fail, and the count of refused replays.
+//!
 //! # Trouble
 //!
 //! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
@@ -61,8 +86,10 @@
 //!
 //! # Not yet
 //!
-//! A session is recovered only at the node that it belongs to. `fetch_sockets`, and broadcasts that ask
-//! for acknowledgements, concern the sockets of this node only.
+//! The sessions of a node that has crashed or was shut down are lost. `fetch_sockets`, and broadcasts
+//! that ask for acknowledgements, concern the sockets of this node only. A namespace that a
+//! [predicate](crate::hub::At::add_namespaces_matching) accepts has a log only while it exists at the
+//! node: a session that has missed something before that stays where it is.
 
 pub mod engines;
 pub mod message;

@@ -121,6 +121,7 @@ impl<D: Default> Hub<D> {
             namespaces: self.namespaces.len(),
             connects_waiting: self.connects.waiting_count(),
             recoveries_queued: self.connects.queued_count(),
+            channel_waiting: self.channel_waiting(),
             total: self.totals,
             ..Stats::default()
         };

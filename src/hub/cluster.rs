@@ -4,16 +4,24 @@
 //! hub reads it there. What it does to sockets of this node waits until then, so that everything
 //! takes effect in the order of the calls. [`cluster`](crate::cluster) describes the whole.
 
+mod claim;
+mod claims;
 mod early;
 mod entry;
 mod verb;
 
 use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use bytestring::ByteString;
+use serde::{Serialize, de::DeserializeOwned};
 
-use self::early::Early;
 pub(super) use self::verb::Verb;
+use self::{
+    claim::{Codec, Successor},
+    claims::Claims,
+    early::Early,
+};
 use super::{
     Hub, audience::Audience, error::EmitError, message::ReplyKind, output::HubOutput,
     reason::EndCause, sessions::Change,
@@ -33,10 +41,15 @@ use crate::{
 };
 
 /// What a hub has because it is one of several.
-pub(super) struct Node {
+pub(super) struct Node<D> {
     channel: Channel<Verb>,
+    claims: Claims<Successor>,
+    codec: Codec<D>,
     early: Early,
 }
+
+/// How long a client waits for the node that has its session, if nothing else is configured.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<D: Default> Hub<D> {
     /// Creates a hub that is one node of a cluster, without namespaces. The application uses it as
@@ -67,16 +80,25 @@ impl<D: Default> Hub<D> {
         config: Arc<ServerConfig>,
         cluster: ClusterConfig,
         mut entropy: impl Entropy + 'static,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, ConfigError>
+    where
+        D: Clone + Serialize + DeserializeOwned,
+    {
         cluster.validate()?;
         let replays_questions = config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
         check(&[("recovery.replay_ack_events", !replays_questions)])?;
         let mut nonce = [0; 8];
         entropy.fill(&mut nonce);
-        let channel = Channel::new(cluster, u64::from_le_bytes(nonce));
-        let config = ServerConfig { logs_vacant_rooms: true, ..Arc::unwrap_or_clone(config) };
+        let nonce = u64::from_le_bytes(nonce);
+        let channel = Channel::new(cluster, nonce);
+        let mut config = Arc::unwrap_or_clone(config);
+        config.logs_vacant_rooms = true;
+        if let Some(recovery) = &mut config.recovery {
+            recovery.lookup_timeout.get_or_insert(LOOKUP_TIMEOUT);
+        }
         let mut hub = Self::new(Arc::new(config), entropy)?;
-        hub.node = Some(Node { channel, early: Early::default() }.into());
+        let (early, claims, codec) = (Early::default(), Claims::new(nonce), Codec::new());
+        hub.node = Some(Node { channel, claims, codec, early }.into());
         Ok(hub)
     }
 
@@ -90,10 +112,26 @@ impl<D: Default> Hub<D> {
                     node.channel.disconnect();
                 }
             }
+            ClusterInput::Rejected { sequence } => {
+                let node = self.node.as_mut();
+                if node.is_some_and(|node| node.channel.give_up(sequence)) {
+                    increment(&mut self.totals.appends_lost);
+                }
+            }
             ClusterInput::Entry { position, message } => self.read_entry(now, position, message),
             ClusterInput::Message(message) => self.handle_message(&message),
         }
         self.catch_up(now);
+    }
+
+    /// Whether the hub is one of several.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// How much waits for own entries of the channel, these included.
+    pub(super) fn channel_waiting(&self) -> usize {
+        self.node.as_ref().map_or(0, |node| node.channel.waiting())
     }
 
     /// Whether what is done now has to wait for own entries of the channel.
@@ -206,7 +244,7 @@ impl<D: Default> Hub<D> {
         }
         increment(&mut self.totals.entries_read);
         match message {
-            Some(message) => self.apply_entry(now, position, message),
+            Some(message) => self.apply_entry(now, position, &message),
             None => increment(&mut self.totals.entries_skipped),
         }
     }

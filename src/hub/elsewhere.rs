@@ -86,16 +86,21 @@ impl<D: Default> Hub<D> {
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) {
         let namespace = self.namespaces.get(&request.namespace);
         let lookup = self.connects.begin_lookup(request);
-        let (Some(namespace), Some(Lookup { claim, key, .. })) = (namespace, lookup) else {
+        let (Some(namespace), Some(Lookup { claim, key, until })) = (namespace, lookup) else {
             return;
         };
+        let (key, until) = (*key, *until);
+        let offset = claim.offset().ok().flatten().map(Into::into);
         increment(&mut self.totals.lookups);
+        if self.node.is_some() {
+            return self.claim_elsewhere(request, key, offset, until);
+        }
         self.out.push_back(HubOutput::Event(ServerEvent::LookupRequested {
             request,
             connection: request.connection,
             namespace: namespace.sessions.name().clone(),
-            key: *key,
-            offset: claim.offset().ok().flatten().map(Into::into),
+            key,
+            offset,
         }));
     }
 

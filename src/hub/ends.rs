@@ -135,7 +135,7 @@ impl<D: Default> Hub<D> {
                 match cause {
                     ExpiryCause::TimedOut => increment(&mut self.totals.sessions_expired),
                     ExpiryCause::Evicted => increment(&mut self.totals.sessions_evicted),
-                    ExpiryCause::Disconnected | ExpiryCause::ChannelGap => {}
+                    ExpiryCause::Disconnected | ExpiryCause::Moved | ExpiryCause::ChannelGap => {}
                 }
                 ServerEvent::SessionExpired { socket, id, namespace, rooms, data, cause }
             }

@@ -153,7 +153,7 @@ pub struct Hub<D> {
     now: Timestamp,
     totals: Totals,
     /// If the hub is one of several.
-    node: Option<Box<Node>>,
+    node: Option<Box<Node<D>>>,
     #[cfg(feature = "record")]
     recorder: Option<Recorder>,
     /// Records changes, for tests.

@@ -44,6 +44,8 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// The server is shutting down.
     ServerShuttingDown,
+    /// The client has come back at another server of the cluster, which now has the session.
+    Moved,
     /// The server, one of a cluster, could not read a part of the channel, because its engine was
     /// away for too long. The client may have missed events, so its session has ended. It comes back
     /// with a new one.
@@ -55,7 +57,7 @@ impl DisconnectReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TransportError => "transport error",
-            Self::TransportClose | Self::TakenOver => "transport close",
+            Self::TransportClose | Self::TakenOver | Self::Moved => "transport close",
             Self::PingTimeout => "ping timeout",
             Self::ForcedClose
             | Self::ProtocolViolation
@@ -90,6 +92,7 @@ impl DisconnectReason {
             Self::ProtocolViolation
             | Self::ParseError
             | Self::Replaced
+            | Self::Moved
             | Self::ChannelGap
             | Self::ClientNamespaceDisconnect
             | Self::ServerNamespaceDisconnect => false,
@@ -129,6 +132,7 @@ impl fmt::Display for DisconnectReason {
             Self::Overflow => "forced close (the client did not read what was queued for it)",
             Self::RateLimited => "forced close (the client sent packets too fast)",
             Self::AttachmentTimeout => "forced close (an attachment did not follow in time)",
+            Self::Moved => "transport close (the client came back at another server)",
             Self::ChannelGap => "forced close (a part of the channel could not be read)",
             Self::TakenOver => "transport close (the client came back on another connection)",
             Self::Replaced => "client namespace disconnect (the client has asked to join again)",
@@ -149,6 +153,8 @@ pub enum ExpiryCause {
     Evicted,
     /// The application disconnected the socket.
     Disconnected,
+    /// The client has come back at another server of the cluster, which now has the session.
+    Moved,
     /// The server, one of a cluster, could not read a part of the channel. The session may have
     /// missed events in it.
     ChannelGap,
@@ -165,6 +171,14 @@ pub(super) enum EndCause {
 
 impl EndCause {
     /// The application disconnects a session.
+    pub(super) fn by_move(is_connected: bool) -> Self {
+        if is_connected {
+            Self::Disconnected(DisconnectReason::Moved)
+        } else {
+            Self::Expired(ExpiryCause::Moved)
+        }
+    }
+
     pub(super) fn by_gap(is_connected: bool) -> Self {
         if is_connected {
             Self::Disconnected(DisconnectReason::ChannelGap)
@@ -188,6 +202,7 @@ impl fmt::Display for ExpiryCause {
             Self::TimedOut => "the client did not come back within max_disconnection",
             Self::Evicted => "it was evicted, because parked_sessions was reached",
             Self::Disconnected => "the application disconnected the parked socket",
+            Self::Moved => "the client came back at another server",
             Self::ChannelGap => "a part of the channel could not be read",
         })
     }
@@ -222,6 +237,7 @@ mod tests {
             AttachmentTimeout,
             TakenOver,
             Replaced,
+            Moved,
             ChannelGap,
         ] {
             let text = explained.to_string();

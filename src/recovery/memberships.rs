@@ -77,11 +77,22 @@ impl Memberships {
 
     /// Joins `room` from the next packet on. Returns false if the session is already in it.
     pub(crate) fn join(&mut self, log: &RecoveryBuffer, room: RoomId, limit: usize) -> bool {
+        self.join_at(log, log.head(), room, limit)
+    }
+
+    /// As [`Memberships::join`], at a sequence that is not before any earlier change. The log must
+    /// contain everything after that change.
+    pub(crate) fn join_at(
+        &mut self,
+        log: &RecoveryBuffer,
+        since: u64,
+        room: RoomId,
+        limit: usize,
+    ) -> bool {
         let Err(index) = self.find(room) else {
             return false;
         };
-        self.close_window(log, limit);
-        let since = log.head();
+        self.close_window(log, since, limit);
         // Most sessions stay in few rooms, so reserve no extra capacity.
         if self.current.len() < 8 {
             self.current.reserve_exact(1);
@@ -125,13 +136,23 @@ impl Memberships {
         room: RoomId,
         limit: usize,
     ) -> Option<(Membership, bool)> {
+        self.leave_at(log, log.head(), room, limit)
+    }
+
+    /// As [`Memberships::leave`], at a sequence that is not before any earlier change.
+    pub(crate) fn leave_at(
+        &mut self,
+        log: &RecoveryBuffer,
+        to: u64,
+        room: RoomId,
+        limit: usize,
+    ) -> Option<(Membership, bool)> {
         let index = self.find(room).ok()?;
-        self.close_window(log, limit);
+        self.close_window(log, to, limit);
         let membership = self.current.remove(index);
         if shrink::is_sparse(self.current.len(), self.current.capacity()) {
             self.current.shrink_to_fit();
         }
-        let to = log.head();
         let is_kept = membership.since.max(log.evicted()) < to;
         if is_kept {
             let past = Past { room, from: membership.since, to };
@@ -147,6 +168,30 @@ impl Memberships {
             return Vec::new();
         };
         history.forget(log.evicted(), limit)
+    }
+
+    /// The rooms that the session was in for the packet after `sequence`, without those that it is
+    /// in from the beginning, and how this has changed since: at which sequence, which room, and
+    /// whether it was a join.
+    pub(crate) fn since(&self, sequence: u64) -> (Vec<RoomId>, Vec<(u64, RoomId, bool)>) {
+        let (mut rooms, mut changes) = (Vec::new(), Vec::new());
+        for (room, from, to) in self.intervals() {
+            if to <= sequence {
+                continue;
+            }
+            if from <= sequence {
+                rooms.push(room);
+            } else {
+                changes.push((from, room, true));
+            }
+            if to < u64::MAX {
+                changes.push((to, room, false));
+            }
+        }
+        // A room that was left and joined between the same two packets was left first, if it was
+        // in it before: this is how the intervals of one room follow each other.
+        changes.sort_by_key(|(at, _, is_join)| (*at, *is_join));
+        (rooms, changes)
     }
 
     /// Rooms of the past memberships, one entry per membership.
@@ -233,12 +278,12 @@ impl Memberships {
         sequences
     }
 
-    fn close_window(&mut self, log: &RecoveryBuffer, limit: usize) {
-        let (from, to) = (self.window_from, log.head());
-        if from == to {
+    fn close_window(&mut self, log: &RecoveryBuffer, to: u64, limit: usize) {
+        let from = self.window_from;
+        if from >= to {
             return;
         }
-        let last = self.last_addressed(log, from);
+        let last = self.last_addressed(log, from, to);
         if last > from {
             let window = Window { from, to, last };
             self.history.get_or_insert_default().close_window(window, limit);
@@ -246,26 +291,26 @@ impl Memberships {
         self.window_from = to;
     }
 
-    /// The last packet addressed to the session in the current window, which begins at `from`.
+    /// The last packet addressed to the session in the window from `from` to `to`, with the current rooms.
     ///
     /// Takes O(rooms · log n) or O(packets in the window · log rooms), whichever is less, plus the
     /// packets that it finds to be withheld from the session. No packet is examined twice for a
     /// session.
-    fn last_addressed(&self, log: &RecoveryBuffer, from: u64) -> u64 {
+    fn last_addressed(&self, log: &RecoveryBuffer, from: u64, to: u64) -> u64 {
         let is_in = |room| self.is_in(room);
         let is_addressed = |seq: u64| !log.except(seq).iter().any(|room| is_in(*room));
-        let (head, start) = (log.head(), from.max(log.evicted()));
-        let packets = head.saturating_sub(start);
+        let start = from.max(log.evicted());
+        let packets = to.saturating_sub(start);
         let mut last = 0;
         if packets < self.current.len() as u64 {
             let is_target = |seq: u64| log.targets(seq).iter().any(|room| is_in(*room));
-            let mut newest_first = (start.saturating_add(1)..=head).rev();
+            let mut newest_first = (start.saturating_add(1)..=to).rev();
             last = newest_first.find(|seq| is_target(*seq) && is_addressed(*seq)).unwrap_or(0);
         } else {
             for Membership { room, .. } in &self.current {
-                let mut newest_first = log.held(*room, start.max(last), u64::MAX).rev();
+                let mut newest_first = log.held(*room, start.max(last), to).rev();
                 last = newest_first.find(|seq| is_addressed(*seq)).unwrap_or(last);
-                if last == head {
+                if last == to {
                     break;
                 }
             }

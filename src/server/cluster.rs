@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::Server;
 use crate::{
     cluster::{ClusterConfig, ClusterInput},
@@ -39,7 +41,10 @@ impl<D: Default> Server<D> {
         config: ServerConfig,
         cluster: ClusterConfig,
         entropy: impl Entropy + 'static,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, ConfigError>
+    where
+        D: Clone + Serialize + DeserializeOwned,
+    {
         let config = Arc::new(config);
         let hub = Hub::clustered(config.clone(), cluster, entropy)?;
         let pool = Pool::with_seed(config, 0, hub.seed());

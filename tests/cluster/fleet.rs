@@ -1,6 +1,9 @@
 //! Nodes, their clients, and the engine between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
@@ -18,6 +21,8 @@ pub struct Fleet {
     pub nodes: Vec<Node>,
     pub channel: Channel,
     pub now: Timestamp,
+    config: ServerConfig,
+    starts: u64,
     next_wire: u64,
 }
 
@@ -36,7 +41,11 @@ pub struct Node {
     pub inbox: VecDeque<Message>,
     /// How many entries it was handed. `None` while it is not connected.
     pub read: Option<usize>,
+    /// The same, while it is not connected as well.
+    pub position: usize,
     pub events: Vec<ServerEvent<u32>>,
+    /// Where in the channel each session began, by the id of its socket.
+    pub births: BTreeMap<String, usize>,
     sockets: BTreeMap<WireId, SocketKey>,
     connections: BTreeMap<u64, WireId>,
     frames: BTreeMap<WireId, Vec<String>>,
@@ -73,9 +82,24 @@ impl Fleet {
     }
 
     pub fn disconnected(nodes: usize, config: &ServerConfig) -> Self {
-        let nodes = (0..nodes).map(|number| Node::new(number, config.clone())).collect();
         let now = Timestamp::from_millis(1_000);
-        Self { nodes, channel: Channel::default(), now, next_wire: 0 }
+        let (channel, config) = (Channel::default(), config.clone());
+        let mut fleet = Self { nodes: Vec::new(), channel, now, config, starts: 0, next_wire: 0 };
+        for number in 0..nodes {
+            let node = fleet.start(number);
+            fleet.nodes.push(node);
+        }
+        fleet
+    }
+
+    /// A process ends, and the next one starts in its place. The links break.
+    pub fn crash(&mut self, node: usize) {
+        self.nodes[node] = self.start(node);
+    }
+
+    fn start(&mut self, number: usize) -> Node {
+        self.starts += 1;
+        Node::new(number, self.starts, self.config.clone())
     }
 
     /// Connects a node with the engine.
@@ -114,6 +138,7 @@ impl Fleet {
             let Some(read) = self.nodes[node].read else { return };
             let Some(message) = self.channel.entries.get(read).cloned() else { return };
             self.nodes[node].read = Some(read + 1);
+            self.nodes[node].position = read + 1;
             self.input(node, ClusterInput::Entry { position: Channel::position(read), message });
         }
     }
@@ -185,6 +210,19 @@ impl Fleet {
         self.pump(client.node);
     }
 
+    /// Time passes.
+    pub fn wait(&mut self, millis: u64) {
+        let end = self.now.saturating_add(Duration::from_millis(millis));
+        for node in 0..self.nodes.len() {
+            while let Some(due) = self.nodes[node].server.deadline().filter(|due| *due <= end) {
+                self.now = self.now.max(due);
+                self.nodes[node].server.handle_input(self.now, ServerInput::Timeout);
+                self.pump(node);
+            }
+        }
+        self.now = end;
+    }
+
     /// The link of a client breaks.
     pub fn lose(&mut self, client: Client) {
         let input = ServerInput::WireClosed { wire: client.wire };
@@ -193,14 +231,18 @@ impl Fleet {
     }
 
     pub fn socket(&self, client: Client) -> SocketKey {
-        self.nodes[client.node].sockets[&client.wire]
+        self.find_socket(client).expect("it is connected")
+    }
+
+    pub fn find_socket(&self, client: Client) -> Option<SocketKey> {
+        self.nodes[client.node].sockets.get(&client.wire).copied()
     }
 
     /// The frames that a client got, without the handshake. The last one is `closed` if the server
     /// has closed its link.
     pub fn frames(&self, client: Client) -> &[String] {
         let frames = self.nodes[client.node].frames.get(&client.wire);
-        frames.map_or(&[], |frames| &frames[1..])
+        frames.map_or(&[], |frames| frames.get(1..).unwrap_or_default())
     }
 
     /// The names of the events that a client got, and everything else as it is, without CONNECT.
@@ -236,8 +278,8 @@ impl Fleet {
 }
 
 impl Node {
-    fn new(number: usize, config: ServerConfig) -> Self {
-        let mut state = number as u64;
+    fn new(number: usize, seed: u64, config: ServerConfig) -> Self {
+        let mut state = seed;
         let entropy = move |dest: &mut [u8]| {
             for byte in dest {
                 state = state
@@ -255,7 +297,9 @@ impl Node {
             in_flight: VecDeque::new(),
             inbox: VecDeque::new(),
             read: None,
+            position: 0,
             events: Vec::new(),
+            births: BTreeMap::new(),
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
             frames: BTreeMap::new(),
@@ -273,6 +317,7 @@ impl Node {
                 let mut indices = channel.trimmed..=channel.entries.len();
                 let next = indices.find(|index| Channel::position(*index) > after);
                 self.read = self.read.and(next);
+                self.position = self.read.unwrap_or(self.position);
             }
             ServerOutput::Send { wire, frame: Frame::Text(text) } => {
                 self.frames.entry(wire).or_default().push(text.to_string());
@@ -288,7 +333,10 @@ impl Node {
                     ServerEvent::ConnectRequested { request, .. } => {
                         self.server.at(now).accept(*request);
                     }
-                    ServerEvent::Connected { socket, connection, .. } => {
+                    ServerEvent::Connected { socket, connection, id, recovery, .. } => {
+                        if !recovery.is_recovered() {
+                            self.births.insert(id.to_string(), self.position);
+                        }
                         let wire = self.connections[&connection.as_raw()];
                         self.sockets.insert(wire, *socket);
                     }

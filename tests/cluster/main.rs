@@ -1,5 +1,7 @@
 //! Several servers as one cluster, over an engine in memory whose every step the tests decide.
 
 mod fleet;
+mod moves;
 mod order;
+mod random;
 mod trouble;

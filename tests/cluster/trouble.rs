@@ -53,6 +53,28 @@ fn h71_an_append_that_has_taken_effect_is_not_repeated() {
     }
 }
 
+/// The engine cannot carry everything that a client can.
+#[test]
+fn what_is_behind_a_rejected_entry_is_not_held_up() {
+    let mut fleet = Fleet::new(1);
+    let client = fleet.open(0);
+    fleet.at(0, |at| {
+        at.all().emit("1", &()).unwrap();
+        at.all().emit("rejected", &()).unwrap();
+        at.all().local().emit("2", &()).unwrap();
+        at.all().emit("3", &()).unwrap();
+    });
+    let rejected = fleet.nodes[0].in_flight.remove(1).unwrap();
+    let sequence = rejected.stamp.unwrap().sequence;
+    for _ in 0..2 {
+        fleet.input(0, ClusterInput::Rejected { sequence });
+    }
+    assert!(fleet.got(client).is_empty());
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["1", "2", "3"]);
+    assert_eq!(fleet.nodes[0].server.stats().total.appends_lost, 1);
+}
+
 #[test]
 fn an_emit_is_refused_when_too_much_waits() {
     let mut fleet = Fleet::new(1);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
-    cluster::{ClusterConfig, ClusterInput, message::NodeId},
+    cluster::{ClusterConfig, ClusterInput, ClusterOutput, message::NodeId},
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
     recovery::Offset,
@@ -87,17 +87,52 @@ fn every_counter_is_driven() {
     ends_of_sessions(&mut sum);
     emissions(&mut sum);
     entries_of_a_channel(&mut sum);
+    moves(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "{never:?}");
 }
 
-fn entries_of_a_channel(sum: &mut Sum) {
+/// One node of a cluster.
+fn node(name: &'static str, number: u8) -> World {
     let mut world = world(|_, _| {});
-    let node = ClusterConfig::new(NodeId::new("node").unwrap()).append_queue(1);
-    let entropy = |dest: &mut [u8]| dest.fill(7);
+    let node = ClusterConfig::new(NodeId::new(name).unwrap()).append_queue(1);
+    let entropy = move |dest: &mut [u8]| dest.fill(number);
     world.server = Server::clustered(recovery_config(), node, entropy).unwrap();
+    world.server.at(world.now).add_namespace("/").unwrap();
+    world
+}
+
+/// A session moves from one node to another.
+fn moves(sum: &mut Sum) {
+    let mut nodes = [node("one", 1), node("two", 2)];
+    for world in &mut nodes {
+        let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
+        world.server.handle_cluster(world.now, ClusterInput::Connected { oldest, head });
+    }
+    let [one, two] = &mut nodes;
+    let (client, session) = one.connect();
+    one.cut(client);
+    let client = two.open();
+    two.send(client, &claim_packet(&session, None));
+    for (position, from) in [(1, 1), (2, 0)] {
+        let appended = nodes[from].commands.pop_back();
+        let Some(ClusterOutput::Append(message)) = appended else { panic!("{appended:?}") };
+        for world in &mut nodes {
+            let (position, message) = (Offset::pair(0, position), Some(message.clone()));
+            world.server.handle_cluster(world.now, ClusterInput::Entry { position, message });
+            world.drain();
+        }
+    }
+    let [one, two] = nodes;
+    let closed = ("connections_closed.transport_close", 1);
+    sum.expect(&one, &[closed, ("entries_read", 2), ("sessions_moved", 1)]);
+    let arrived = ("sessions_arrived", 1);
+    sum.expect(&two, &[("entries_read", 2), ("lookups", 1), ("recovered", 1), arrived]);
+}
+
+fn entries_of_a_channel(sum: &mut Sum) {
+    let mut world = node("node", 7);
     let server = &mut world.server;
-    server.at(world.now).add_namespace("/").unwrap();
     server.at(world.now).all().emit("waits", &()).unwrap();
     server.at(world.now).all().emit("is refused", &()).unwrap_err();
     let connected = |at| ClusterInput::Connected { oldest: at, head: at };

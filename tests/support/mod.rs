@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    cluster::ClusterOutput,
     engine::{Frame, Method, RequestHead, Response},
     hub::{AckToken, Audience, ConnectRequest, RestoreError},
     recovery::RecoveryOutcome,
@@ -24,6 +25,8 @@ pub struct World {
     pub server: Server<u32>,
     pub now: Timestamp,
     pub events: VecDeque<ServerEvent<u32>>,
+    /// For the engine of a cluster.
+    pub commands: VecDeque<ClusterOutput>,
     /// Accept every CONNECT as soon as it is asked about.
     pub auto_accept: bool,
     next_wire: u64,
@@ -98,6 +101,7 @@ impl World {
             server,
             now: Timestamp::from_millis(1_000_000),
             events: VecDeque::new(),
+            commands: VecDeque::new(),
             auto_accept: true,
             next_wire: 0,
             restarts: 0,
@@ -178,6 +182,7 @@ impl World {
                     self.server.at(self.now).accept(request);
                 }
                 ServerOutput::Event(event) => self.events.push_back(event),
+                ServerOutput::Cluster(command) => self.commands.push_back(command),
                 other => unreachable!("unknown: {other:?}"),
             }
         }

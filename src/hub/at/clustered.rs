@@ -13,11 +13,6 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
-    /// Whether the hub is one node of a cluster.
-    pub(super) fn is_clustered(&self) -> bool {
-        self.hub.node.is_some()
-    }
-
     /// See [`At::emit`] and [`At::emit_volatile`].
     pub(super) fn emit_clustered(
         &mut self,

@@ -45,7 +45,7 @@ impl<D: Default> At<'_, D> {
     ///   connection of a client that does not read is closed; the client gets the event when it
     ///   comes back.
     pub fn emit(&mut self, socket: SocketKey, event: &socket::Event) -> Result<(), EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.emit_clustered(socket, event, false);
         }
         let is_logged = self.hub.config.recovery.is_some();
@@ -79,7 +79,7 @@ impl<D: Default> At<'_, D> {
         socket: SocketKey,
         event: &socket::Event,
     ) -> Result<(), EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.emit_clustered(socket, event, true);
         }
         let now = self.now;
@@ -125,7 +125,7 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.ask_clustered(socket, event, timeout);
         }
         let is_logged = self.hub.config.recovery.as_ref().is_some_and(|it| it.replay_ack_events);
@@ -181,7 +181,7 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
     ) -> Result<Reach, EmitError> {
         let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.broadcast_clustered(id, audience, event);
         }
         let emitted = self
@@ -236,7 +236,7 @@ impl<D: Default> At<'_, D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.ask_all_clustered(id, audience, event, timeout);
         }
         let emitted = self.hub.with_namespace(id, |namespace, out| {
@@ -302,7 +302,7 @@ impl<D: Default> At<'_, D> {
             return Err(AckError { token, cause });
         }
         let now = self.now;
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             let is_known = self.hub.socket_id(token.socket()).is_some();
             self.run_in_order(Verb::Acknowledge { token, args: args.clone() });
             self.carry();

@@ -168,7 +168,7 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         close_connections: bool,
     ) -> Result<usize, EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             return self.change_clustered(namespace, audience, |options| Body::DisconnectSockets {
                 options,
                 close: close_connections,
@@ -207,7 +207,7 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             let rooms = [room.into()].into();
             return self.change_clustered(namespace, audience, |options| Body::SocketsJoin {
                 options,
@@ -245,7 +245,7 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         room: &str,
     ) -> Result<usize, EmitError> {
-        if self.is_clustered() {
+        if self.hub.is_clustered() {
             let rooms = [room.into()].into();
             return self.change_clustered(namespace, audience, |options| Body::SocketsLeave {
                 options,

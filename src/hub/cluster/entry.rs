@@ -5,7 +5,7 @@ use alloc::{borrow::Cow, string::String, vec::Vec};
 use smallvec::SmallVec;
 
 use crate::{
-    cluster::message::{Body, BroadcastOptions, ClusterBroadcast, Message},
+    cluster::message::{Body, BroadcastOptions, ClusterBroadcast, Message, OwnKind},
     hub::{
         Hub,
         message::Reliability,
@@ -18,7 +18,7 @@ use crate::{
 
 impl<D: Default> Hub<D> {
     /// Applies an entry of the channel. Every node applies it at the same place.
-    pub(super) fn apply_entry(&mut self, now: Timestamp, position: Offset, message: Message) {
+    pub(super) fn apply_entry(&mut self, now: Timestamp, position: Offset, message: &Message) {
         let Some(id) = self.find_namespace(message.namespace.as_str()) else {
             return;
         };
@@ -29,22 +29,28 @@ impl<D: Default> Hub<D> {
         self.with_namespace(id, |namespace, _| {
             namespace.sessions.apply(now, Change::Advance { position });
         });
-        match message.body {
+        if let Some(node) = &mut self.node {
+            node.claims.note_change(id, position, &message.body);
+        }
+        match &message.body {
+            Body::Own { kind: OwnKind::Claim, data } => {
+                self.apply_claim(now, (id, position), message, data);
+            }
+            Body::Own { kind: OwnKind::RecordResponse, data } => {
+                self.apply_handover(now, id, data);
+            }
             Body::SocketsJoin { options, rooms } => {
-                self.change_rooms(now, id, &options, &rooms, |to, room| Change::JoinAll {
-                    to,
-                    room,
-                });
+                self.change_rooms(now, id, options, rooms, |to, room| Change::JoinAll { to, room });
             }
             Body::SocketsLeave { options, rooms } => {
-                self.change_rooms(now, id, &options, &rooms, |to, room| Change::LeaveAll {
+                self.change_rooms(now, id, options, rooms, |to, room| Change::LeaveAll {
                     to,
                     room,
                 });
             }
             Body::DisconnectSockets { options, close } => {
-                if let Some(to) = recipients(&options) {
-                    self.disconnect_all(now, id, to, close);
+                if let Some(to) = recipients(options) {
+                    self.disconnect_all(now, id, to, *close);
                 }
             }
             _ => {}

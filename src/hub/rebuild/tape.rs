@@ -173,6 +173,17 @@ impl Tape {
     /// The session goes to another process, and comes back from there.
     fn move_away_and_back(&mut self, socket: SocketKey) {
         let (hub, now) = (&mut self.hub, self.now);
+        if hub.is_clustered() {
+            let namespace = hub.namespaces.get(&socket.namespace);
+            let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
+            let departure = namespace.map(|it| it.sessions.departure(now, socket.index, None));
+            hub.at(now).disconnect(socket, false);
+            if let Some(Ok(arrival)) = departure {
+                // The disconnection may have to wait. Then the session is still here.
+                hub.bring_in(now, socket.namespace, arrival).ok();
+            }
+            return;
+        }
         let namespace = hub.namespaces.get(&socket.namespace);
         let namespace = namespace.filter(|namespace| namespace.member(socket).is_some());
         let record = namespace.and_then(|it| it.sessions.export(now, socket.index));

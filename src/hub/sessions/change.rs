@@ -2,7 +2,9 @@
 
 use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
-use super::{AckRequest, AnswerKey, Birth, Ended, Known, Links, Recipients, SessionRecord};
+use super::{
+    AckRequest, AnswerKey, Arrival, Birth, Ended, Known, Links, Recipients, SessionRecord,
+};
 use crate::{
     hub::{message::Reliability, reason::EndCause},
     id::{ConnectionId, Generation},
@@ -101,6 +103,8 @@ pub(in crate::hub) enum Change<'a, D> {
     Refuse { index: u32 },
     /// A session of another process is brought in. It is parked.
     Import { record: Box<SessionRecord<D>>, generation: Generation },
+    /// A session of another node of the cluster is brought in. It is parked.
+    Arrive { arrival: Box<Arrival<D>>, generation: Generation },
     /// The channel of a cluster was read up to this position, and contained no further packet.
     Advance { position: Offset },
     /// The log begins anew after this position of the channel of a cluster. There are no sessions.
@@ -212,6 +216,7 @@ impl<D> Change<'_, D> {
             }
             Self::Refuse { index } => Change::Refuse { index },
             Self::Import { record, generation } => Change::Import { record, generation },
+            Self::Arrive { arrival, generation } => Change::Arrive { arrival, generation },
             Self::Advance { position } => Change::Advance { position },
             Self::Follow { origin } => Change::Follow { origin },
         }

@@ -65,7 +65,7 @@ impl<D> Default for Journal<D> {
 
 impl<D> Entry<D> {
     /// All values that [`Entry::kind`] can return.
-    pub(in crate::hub) const KINDS: [&'static str; 30] = [
+    pub(in crate::hub) const KINDS: [&'static str; 31] = [
         "Made",
         "Gone",
         "Open",
@@ -94,6 +94,7 @@ impl<D> Entry<D> {
         "Replay",
         "Refuse",
         "Import",
+        "Arrive",
         "Advance",
         "Follow",
     ];
@@ -129,6 +130,7 @@ impl<D> Entry<D> {
             Change::Replay { .. } => "Replay",
             Change::Refuse { .. } => "Refuse",
             Change::Import { .. } => "Import",
+            Change::Arrive { .. } => "Arrive",
             Change::Advance { .. } => "Advance",
             Change::Follow { .. } => "Follow",
         }

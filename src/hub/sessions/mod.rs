@@ -4,6 +4,8 @@
 //! makes it. Code outside this module can only read sessions. So if the changes of a namespace are
 //! recorded and applied again at the same times, they produce the same sessions and the same log.
 
+mod arrival;
+mod arrive;
 mod attempts;
 #[cfg(test)]
 mod audit;
@@ -39,8 +41,8 @@ use slab::Slab;
 
 #[cfg(test)]
 pub(in crate::hub) use self::journal::{Entries, Entry, Journal};
-use self::{attempts::Attempts, hold::Claims, select::Marks};
 pub(in crate::hub) use self::{
+    arrival::Arrival,
     change::{Change, Disconnected, Effect, Published},
     member::{Birth, Ended, Member},
     receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX},
@@ -48,6 +50,7 @@ pub(in crate::hub) use self::{
     session_record::SessionRecord,
     snapshot::{SessionsContext, SessionsSnapshot},
 };
+use self::{attempts::Attempts, hold::Claims, select::Marks};
 use super::room_names::RoomNames;
 use crate::{
     config::ServerConfig,
@@ -164,6 +167,7 @@ impl<D> Sessions<D> {
             }
             Change::Refuse { index } => self.note_left(now, index),
             Change::Import { record, generation } => self.import(now, *record, generation),
+            Change::Arrive { arrival, generation } => self.arrive(now, *arrival, generation),
             Change::Advance { position } => self.advance(position),
             Change::Follow { origin } => self.follow(origin),
         }

@@ -152,6 +152,7 @@ impl<D> Change<'_, D> {
             | Self::SettleAck { .. }
             | Self::ExpireLog
             | Self::Import { .. }
+            | Self::Arrive { .. }
             | Self::Advance { .. }
             | Self::Follow { .. } => None,
             Self::Attach { index, .. }

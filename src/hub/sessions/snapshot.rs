@@ -268,7 +268,7 @@ impl<D> Sessions<D> {
     }
 
     /// How long a session stays parked.
-    fn max_disconnection(&self) -> Duration {
+    pub(super) fn max_disconnection(&self) -> Duration {
         self.config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection)
     }
 }
@@ -279,21 +279,21 @@ pub(super) fn number(index: usize) -> u32 {
 }
 
 /// The only code that serializes a private id. It does so on purpose.
-mod private_id {
+pub(super) mod private_id {
     use alloc::borrow::Cow;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
     use crate::id::RecoveryKey;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::hub::sessions) fn serialize<S: Serializer>(
         key: &RecoveryKey,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         key.expose().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::hub::sessions) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<RecoveryKey, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;

@@ -132,6 +132,27 @@ impl Given {
         self.held.get(usize::try_from(index).ok()?).map(|position| self.offset(*position))
     }
 
+    /// The sequence at an offset, if the log has everything that follows it.
+    pub(super) fn covered(&self, offset: Offset, evicted: u64) -> Option<u64> {
+        let position = offset.key();
+        let is_covered =
+            offset.form() == self.form && (self.before_held()..=self.latest).contains(&position);
+        let held = || self.held.partition_point(|it| *it <= position);
+        is_covered.then(|| evicted.saturating_add(held() as u64))
+    }
+
+    /// The position of a packet in the log, or of the latest one that was evicted.
+    pub(super) fn kept(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        if sequence == evicted {
+            return Some(self.offset(self.before_held()));
+        }
+        self.get(sequence, evicted)
+    }
+
+    fn before_held(&self) -> Key {
+        self.evicted.last().map_or(self.origin, |(_, position)| *position)
+    }
+
     /// Takes O(log n).
     pub(super) fn resolve(&self, offset: Offset, evicted: u64) -> Resolution {
         let position = offset.key();

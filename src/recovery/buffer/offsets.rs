@@ -31,6 +31,16 @@ impl RecoveryBuffer {
         self.positions.advance(position)
     }
 
+    /// The sequence at an offset, if this log of a stream has everything that follows it.
+    pub(crate) fn covered(&self, offset: Offset) -> Option<u64> {
+        self.positions.covered(offset, self.evicted)
+    }
+
+    /// The position in the stream of a packet in this log, or of the latest one that was evicted.
+    pub(crate) fn kept_position(&self, sequence: u64) -> Option<Offset> {
+        self.positions.kept(sequence, self.evicted)
+    }
+
     /// Where an offset stands in this log. Takes O(log n).
     pub(crate) fn resolve(&self, offset: Offset) -> Resolution {
         self.positions.resolve(offset, self.evicted, self.head())

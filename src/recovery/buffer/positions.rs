@@ -106,6 +106,24 @@ impl Positions {
         }
     }
 
+    /// The sequence at an offset, if the log has everything that follows it. `None` if the log
+    /// assigns its positions itself.
+    pub(super) fn covered(&self, offset: Offset, evicted: u64) -> Option<u64> {
+        match self {
+            Self::Assigned(_) => None,
+            Self::Given(given) => given.covered(offset, evicted),
+        }
+    }
+
+    /// The position of a packet in the log, or of the latest one that was evicted. `None` if the
+    /// log assigns its positions itself.
+    pub(super) fn kept(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        match self {
+            Self::Assigned(_) => None,
+            Self::Given(given) => given.kept(sequence, evicted),
+        }
+    }
+
     /// Where an offset stands.
     pub(super) fn resolve(&self, offset: Offset, evicted: u64, head: u64) -> Resolution {
         match self {

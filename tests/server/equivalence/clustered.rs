@@ -1,12 +1,14 @@
-//! A server that is the only node of a cluster, whose engine has no latency.
+//! A server that is the only node of a cluster, whose engine has no latency. The engine also answers
+//! for other nodes, at once, that they have no sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
         ClusterConfig, ClusterInput, ClusterOutput,
-        message::{Message, NodeId},
+        message::{Body, Message, NodeId, OwnKind, Value},
     },
     hub::At,
     recovery::Offset,
@@ -33,10 +35,28 @@ impl Clustered {
     }
 
     fn append(&mut self, now: Timestamp, message: Message) {
+        let answer = answer(&message);
+        self.hand_in(now, message);
+        if let Some(answer) = answer {
+            self.hand_in(now, answer);
+        }
+    }
+
+    fn hand_in(&mut self, now: Timestamp, message: Message) {
         self.entries += 1;
         let position = Offset::pair(1_000 + self.entries / 3, self.entries % 3);
         self.server.handle_cluster(now, ClusterInput::Entry { position, message: Some(message) });
     }
+}
+
+/// Others do not have the session that is claimed.
+fn answer(message: &Message) -> Option<Message> {
+    let Body::Own { kind: OwnKind::Claim, data } = &message.body else { return None };
+    let claim: serde_json::Value = data.parse().unwrap();
+    let refusal = json!({"to": "node", "number": claim["number"], "session": {"Err": 0}});
+    let data = Value::new(&refusal).unwrap();
+    let body = Body::Own { kind: OwnKind::RecordResponse, data };
+    Some(Message::new(NodeId::new("another").unwrap(), message.namespace.clone(), body))
 }
 
 impl Composition for Clustered {

@@ -1,0 +1,292 @@
+//! How a client gets its session from the node where it was before.
+//!
+//! ```text
+//!   claimant          channel            owner
+//!   CONNECT ─ Claim ─►   c  ───────────► reads c: the session ends here, as it is at c
+//!                        ⋮
+//!   reads h: parked ◄──  h  ◄─ Handover ─┘
+//!   here, then claimed
+//! ```
+//!
+//! All nodes read both entries at the same places, so a session has one owner at each position. What
+//! concerns the session between `c` and `h` is applied by the claimant. If the client is gone by
+//! then, its session waits here.
+
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::claims::Pending;
+use crate::{
+    cluster::message::{Body, Message, NodeId, OwnKind, Value},
+    engine::CloseReason,
+    hub::{
+        Hub,
+        message::ReplyKind,
+        reason::EndCause,
+        request::ConnectRequest,
+        sessions::{Arrival, Change, Effect, Sessions},
+    },
+    id::{RecoveryKey, SocketKey},
+    recovery::{Offset, RecoveryRefusal},
+    stats::increment,
+    time::Timestamp,
+};
+
+/// How sessions become plain data.
+pub(super) struct Codec<D> {
+    pack: fn(&Sessions<D>, Timestamp, u32, Option<&str>) -> Packed,
+    unpack: fn(&str) -> Option<Arrival<D>>,
+}
+
+/// A later claim of another node.
+pub(super) type Successor = (NodeId, ClaimEntry);
+
+/// The text of a session, and where its client resumes.
+type Packed = Result<(String, Offset), RecoveryRefusal>;
+
+/// The contents of [`OwnKind::Claim`].
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct ClaimEntry {
+    number: u64,
+    pid: String,
+    offset: Option<Box<str>>,
+    /// The claimant has everything after this position.
+    covered: Offset,
+}
+
+/// The contents of [`OwnKind::RecordResponse`].
+#[derive(Serialize, Deserialize)]
+struct Handover {
+    to: String,
+    number: u64,
+    /// The text of the session, or why it cannot be recovered.
+    session: Result<String, u8>,
+}
+
+impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
+    pub(super) fn new() -> Self {
+        Self {
+            pack: |sessions, now, index, offset| {
+                let arrival = sessions.departure(now, index, offset)?;
+                let text = serde_json::to_string(&arrival);
+                Ok((text.map_err(|_| RecoveryRefusal::Limit)?, arrival.resume()))
+            },
+            unpack: |text| serde_json::from_str(text).ok(),
+        }
+    }
+}
+
+impl<D: Default> Hub<D> {
+    /// Claims a session that another node may have.
+    pub(in crate::hub) fn claim_elsewhere(
+        &mut self,
+        request: ConnectRequest,
+        key: RecoveryKey,
+        offset: Option<Box<str>>,
+        until: Timestamp,
+    ) {
+        let now = self.now;
+        let covered = self.namespaces.get(&request.namespace).and_then(|namespace| {
+            let log = namespace.sessions.log();
+            log.kept_position(log.evicted())
+        });
+        let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
+        let number = node.claims.add(now, key, request, until);
+        let entry = ClaimEntry { number, pid: key.expose().into(), offset, covered };
+        let data = Value::new(&entry).unwrap_or(Value::null());
+        let bytes = data.json().len();
+        if self.append(request.namespace, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
+        {
+            if let Some(node) = &mut self.node {
+                node.claims.remove(number);
+            }
+            self.end_lookup(now, request, RecoveryRefusal::Unanswered);
+        }
+    }
+
+    /// A node claims a session.
+    pub(super) fn apply_claim(
+        &mut self,
+        now: Timestamp,
+        (id, position): (u32, Offset),
+        message: &Message,
+        data: &Value,
+    ) {
+        let Ok(claim) = data.parse::<ClaimEntry>() else {
+            increment(&mut self.totals.entries_skipped);
+            return;
+        };
+        let Some(node) = &mut self.node else { return };
+        if node.channel.is_own(message) {
+            node.claims.note_read(claim.number, position);
+            return;
+        }
+        let Some(key) = RecoveryKey::parse(&claim.pid) else { return };
+        let successor = || (message.sender.clone(), claim.clone());
+        node.claims.note_successor(key, successor);
+        self.hand_over(now, id, &message.sender, &claim, key);
+    }
+
+    /// Hands a session over, if it is here.
+    fn hand_over(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        to: &NodeId,
+        claim: &ClaimEntry,
+        key: RecoveryKey,
+    ) {
+        let Some(socket) = self.keys.get(&key.index_key()).copied() else { return };
+        let namespace = self.namespaces.get(&socket.namespace);
+        let member = namespace.and_then(|namespace| namespace.member(socket));
+        if member.and_then(|member| member.key) != Some(key) {
+            return;
+        }
+        let packed = self.pack(now, id, socket, claim);
+        let is_handed_over = packed.is_ok();
+        let session = packed.map_err(code);
+        let handover = Handover { to: to.as_str().into(), number: claim.number, session };
+        let Ok(data) = Value::new(&handover) else { return };
+        let bytes = data.json().len();
+        let body = Body::Own { kind: OwnKind::RecordResponse, data };
+        // If there is no room, the session stays, and the claim is not answered.
+        if self.append(id, body, bytes).is_err() || !is_handed_over {
+            return;
+        }
+        let link = self.connection(socket);
+        if let Some(link) = link {
+            self.reply(link, ReplyKind::Close { reason: CloseReason::TakenOver });
+        }
+        increment(&mut self.totals.sessions_moved);
+        self.end(socket, EndCause::by_move(link.is_some()));
+        self.settle(id);
+    }
+
+    fn pack(
+        &self,
+        now: Timestamp,
+        id: u32,
+        socket: SocketKey,
+        claim: &ClaimEntry,
+    ) -> Result<String, RecoveryRefusal> {
+        if socket.namespace != id {
+            return Err(RecoveryRefusal::OtherNamespace);
+        }
+        let node = self.node.as_ref().ok_or(RecoveryRefusal::Unknown)?;
+        let namespace = self.namespaces.get(&id).ok_or(RecoveryRefusal::Unknown)?;
+        if namespace.has_expired(now, socket) {
+            return Err(RecoveryRefusal::Expired);
+        }
+        let offset = claim.offset.as_deref();
+        let pack = node.codec.pack;
+        let (text, resume) = pack(&namespace.sessions, now, socket.index, offset)?;
+        if resume >= claim.covered { Ok(text) } else { Err(RecoveryRefusal::Gap) }
+    }
+
+    /// A session arrives, or was refused.
+    pub(super) fn apply_handover(&mut self, now: Timestamp, id: u32, data: &Value) {
+        let Ok(handover) = data.parse::<Handover>() else {
+            increment(&mut self.totals.entries_skipped);
+            return;
+        };
+        let Handover { to, number, session } = handover;
+        let Some(node) = self.node.as_mut().filter(|it| it.channel.node().as_str() == to) else {
+            return;
+        };
+        let Some(pending) = node.claims.remove(number) else {
+            return;
+        };
+        let otherwise = match session {
+            Ok(session) => match self.take_in(now, id, &pending, &session) {
+                Ok(()) => RecoveryRefusal::Superseded,
+                Err(refusal) => refusal,
+            },
+            Err(code) => refusal(code),
+        };
+        if let Some((to, claim)) = pending.successor {
+            self.hand_over(now, id, &to, &claim, pending.key);
+        }
+        self.end_lookup(now, pending.request, otherwise);
+        // Others of this node may wait for the same session.
+        let others = self.node.as_ref().map(|node| node.claims.requests(pending.key));
+        if self.keys.get(&pending.key.index_key()).is_some() {
+            for request in others.unwrap_or_default() {
+                self.end_lookup(now, request, RecoveryRefusal::Unknown);
+            }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        pending: &Pending<Successor>,
+        session: &str,
+    ) -> Result<(), RecoveryRefusal> {
+        let node = self.node.as_ref().ok_or(RecoveryRefusal::Unknown)?;
+        let mut arrival = (node.codec.unpack)(session).ok_or(RecoveryRefusal::Unanswered)?;
+        let claimed = pending.position.ok_or(RecoveryRefusal::Unanswered)?;
+        if arrival.key() != &pending.key {
+            return Err(RecoveryRefusal::Unanswered);
+        }
+        let changes = node.claims.changes(id, claimed).ok_or(RecoveryRefusal::Limit)?;
+        for (position, body) in changes {
+            if !arrival.fold(position, body) {
+                return Err(RecoveryRefusal::Unknown);
+            }
+        }
+        self.bring_in(now, id, arrival)
+    }
+
+    /// Brings in a session. It then is parked here.
+    pub(in crate::hub) fn bring_in(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        arrival: Arrival<D>,
+    ) -> Result<(), RecoveryRefusal> {
+        let key = arrival.key().index_key();
+        if self.keys.get(&key).is_some() {
+            return Err(RecoveryRefusal::Unanswered);
+        }
+        let generation = self.next_generation.take();
+        let arrive = Change::Arrive { arrival: Box::new(arrival), generation };
+        let arrived = self.with_namespace(id, |namespace, _| namespace.sessions.apply(now, arrive));
+        let Some(Effect::Opened(index)) = arrived else {
+            return Err(RecoveryRefusal::Gap);
+        };
+        self.keys.insert(key, SocketKey { namespace: id, index, generation });
+        increment(&mut self.totals.sessions_arrived);
+        self.expire(Timestamp::ZERO, id);
+        self.settle(id);
+        Ok(())
+    }
+}
+
+/// The reasons that another node may give, as numbers.
+const CODES: [RecoveryRefusal; 7] = [
+    RecoveryRefusal::Unknown,
+    RecoveryRefusal::OtherNamespace,
+    RecoveryRefusal::Expired,
+    RecoveryRefusal::Gap,
+    RecoveryRefusal::InvalidOffset,
+    RecoveryRefusal::Limit,
+    RecoveryRefusal::PoisonEvent,
+];
+
+fn code(refusal: RecoveryRefusal) -> u8 {
+    let code = CODES.iter().position(|it| *it == refusal).unwrap_or_default();
+    u8::try_from(code).unwrap_or_default()
+}
+
+fn refusal(code: u8) -> RecoveryRefusal {
+    CODES.get(usize::from(code)).copied().unwrap_or(RecoveryRefusal::Unanswered)
+}
+
+impl<D> fmt::Debug for Codec<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Codec")
+    }
+}

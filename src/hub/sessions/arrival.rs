@@ -1,0 +1,112 @@
+//! A session on its way to another node of a cluster.
+
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use core::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{receipts::ReceiptsSnapshot, snapshot::private_id};
+use crate::{
+    cluster::message::{Body, BroadcastOptions},
+    id::{RecoveryKey, SocketId},
+    recovery::Offset,
+};
+
+/// A session on its way to another node, as plain data.
+///
+/// Its client has processed everything up to `resume`. So nothing before that matters any more: the
+/// session begins there, in these rooms, and its rooms have changed since. It refers to rooms by name
+/// and to positions by offset, so it means the same at every node.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::hub) struct Arrival<D> {
+    pub(super) sid: SocketId,
+    #[serde(with = "private_id")]
+    pub(super) pid: RecoveryKey,
+    pub(super) data: D,
+    /// How long it still waits for its client.
+    pub(super) left: Duration,
+    pub(super) receipts: Option<ReceiptsSnapshot>,
+    /// Everything up to this position is in it.
+    pub(super) at: Offset,
+    pub(super) resume: Offset,
+    pub(super) rooms: BTreeSet<Box<str>>,
+    pub(super) changes: Vec<RoomChange>,
+}
+
+/// A change of the rooms of a session.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct RoomChange {
+    pub(super) at: Offset,
+    pub(super) room: Box<str>,
+    pub(super) is_join: bool,
+}
+
+impl<D> Arrival<D> {
+    /// The private id of the session.
+    pub(in crate::hub) fn key(&self) -> &RecoveryKey {
+        &self.pid
+    }
+
+    /// The position up to which its client has processed everything.
+    pub(in crate::hub) fn resume(&self) -> Offset {
+        self.resume
+    }
+
+    /// Applies an entry of the channel that came after the session had left. Returns false if it
+    /// ends the session.
+    pub(in crate::hub) fn fold(&mut self, at: Offset, body: &Body) -> bool {
+        if at <= self.at {
+            return true;
+        }
+        match body {
+            Body::SocketsJoin { options, rooms } if self.is_addressed(options) => {
+                for room in rooms {
+                    self.change(at, room, true);
+                }
+            }
+            Body::SocketsLeave { options, rooms } if self.is_addressed(options) => {
+                for room in rooms {
+                    self.change(at, room, false);
+                }
+            }
+            Body::DisconnectSockets { options, .. } => return !self.is_addressed(options),
+            _ => {}
+        }
+        true
+    }
+
+    fn change(&mut self, at: Offset, room: &str, is_join: bool) {
+        let is_own = room == self.sid.as_str();
+        if !is_own && self.present().contains(room) != is_join {
+            self.changes.push(RoomChange { at, room: room.into(), is_join });
+        }
+    }
+
+    fn is_addressed(&self, options: &BroadcastOptions) -> bool {
+        let present = self.present();
+        let is_in = |room: &bytestring::ByteString| {
+            **room == *self.sid.as_str() || present.contains(&**room)
+        };
+        let is_target = options.is_for_all() || options.rooms().iter().any(is_in);
+        is_target && !options.excepted().iter().any(is_in)
+    }
+
+    /// The rooms after all changes.
+    fn present(&self) -> BTreeSet<&str> {
+        let mut rooms: BTreeSet<&str> = self.rooms.iter().map(|room| &**room).collect();
+        for RoomChange { room, is_join, .. } in &self.changes {
+            if *is_join {
+                rooms.insert(room);
+            } else {
+                rooms.remove(&**room);
+            }
+        }
+        rooms
+    }
+}
+
+impl<D> fmt::Debug for Arrival<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("resume", &self.resume).finish_non_exhaustive()
+    }
+}
