@@ -158,8 +158,46 @@ fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
     if text.last() != Some(&b'}') {
         return None;
     }
-    let options = options(opts).ok()?;
+    let options = match official_options(opts) {
+        Some(options) => options,
+        None => options(opts).ok()?,
+    };
     Some(ClusterBroadcast::received(options, None, RawPacket::new(packet, Some(data))))
+}
+
+/// Reads the form in which official nodes write options without flags, in one pass. `None` for every
+/// other.
+fn official_options(opts: Raw<'_>) -> Option<BroadcastOptions> {
+    let mut options = BroadcastOptions::all();
+    let rest = opts.bytes().strip_prefix(br#"{"rooms":["#)?;
+    let rest =
+        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_room(room)))?;
+    let rest = rest.strip_prefix(br#","except":["#)?;
+    let rest =
+        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_excepted(room)))?;
+    (rest == br#","flags":{}}"#).then_some(options)
+}
+
+/// Calls `on_string` with the contents of each string up to the end of a list, and returns what
+/// follows. `None` if there is anything but strings without escapes.
+fn plain_strings<'a>(
+    mut rest: &'a [u8],
+    mut on_string: impl FnMut(&'a [u8]) -> Option<()>,
+) -> Option<&'a [u8]> {
+    if let Some(rest) = rest.strip_prefix(b"]") {
+        return Some(rest);
+    }
+    loop {
+        rest = rest.strip_prefix(b"\"")?;
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (contents, behind) = rest.split_at_checked(end)?;
+        on_string(contents)?;
+        match behind {
+            [b'"', b',', behind @ ..] => rest = behind,
+            [b'"', b']', behind @ ..] => return Some(behind),
+            _ => return None,
+        }
+    }
 }
 
 /// How many brackets are looked at in search of `opts`: its own and that of its flags.

@@ -14,8 +14,12 @@ const ENTROPY: usize = 8;
 
 /// A name is part of the names of channels, in which `#` separates.
 fn is_valid(text: &str) -> bool {
-    let is_plain = |c: char| c != '#' && !c.is_control();
-    (1..=MAX_LEN).contains(&text.len()) && text.chars().all(is_plain)
+    // Looks at every byte without branching: names are checked with every entry that is read.
+    let is_special = |byte| byte < b' ' || byte == b'#' || byte == 0x7f;
+    let is_special = text.bytes().fold(false, |found, byte| found | is_special(byte));
+    (1..=MAX_LEN).contains(&text.len())
+        && !is_special
+        && (text.is_ascii() || !text.chars().any(char::is_control))
 }
 
 fn generate(entropy: &mut dyn Entropy) -> ByteString {

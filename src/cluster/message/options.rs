@@ -66,6 +66,14 @@ impl BroadcastOptions {
         self
     }
 
+    pub(super) fn push_room(&mut self, room: ByteString) {
+        self.rooms.push(room);
+    }
+
+    pub(super) fn push_excepted(&mut self, room: ByteString) {
+        self.except.push(room);
+    }
+
     pub(super) fn set_rooms(&mut self, (rooms, has_nameless_rooms): (Vec<ByteString>, bool)) {
         self.rooms = rooms.into();
         self.has_nameless_rooms = has_nameless_rooms;

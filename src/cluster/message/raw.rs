@@ -57,6 +57,14 @@ impl<'a> Raw<'a> {
         if self.part.is_empty() { Bytes::new() } else { self.whole.slice_ref(self.part) }
     }
 
+    /// A part of it that is text.
+    pub(super) fn share_text(self, part: &[u8]) -> Option<ByteString> {
+        if part.is_empty() {
+            return Some(ByteString::new());
+        }
+        ByteString::try_from(self.whole.slice_ref(part)).ok()
+    }
+
     /// Calls `on_field` with each field, until it returns `None`. `None` unless it is a map with
     /// names.
     pub(super) fn fields(self, mut on_field: impl FnMut(&str, Self) -> Option<()>) -> Option<()> {
