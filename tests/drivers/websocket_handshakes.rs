@@ -106,6 +106,7 @@ fn wrong_handshakes_are_refused_in_words() {
         (426, "13", format!("{get}{UPGRADE}{KEY}\r\n")),
         (400, "Key", format!("{get}{UPGRADE}{v13}\r\n")),
         (400, "Key", format!("{get}{UPGRADE}{v13}Sec-WebSocket-Key: c2hvcnQ=\r\n\r\n")),
+        (400, "body", handshake(query, "Content-Length: 2\r\n") + "40"),
         (400, "Protocol", handshake(query, "Sec-WebSocket-Protocol: a b\r\n")),
         (
             400,

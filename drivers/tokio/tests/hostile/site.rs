@@ -7,7 +7,7 @@ use socketio_proto::{
     server::{Server, ServerEvent, Stats},
 };
 use socketio_proto_tokio::{
-    App, Context, Handle, Listener, PeerLimits, SocketIoService, entropy, serve, start,
+    App, Context, Handle, Listener, PeerLimits, Peers, SocketIoService, entropy, serve, start,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -81,8 +81,10 @@ impl Attacked {
     pub async fn start_on(self, listener: impl Listener, port: u16) -> Site {
         let (service, handle) = service();
         let attacked = service.clone().body_timeout(self.body_timeout).at("/socket.io");
-        tokio::spawn(serve(listener, attacked, self.limits, pending()));
-        Site::new(service, handle, port, self.limits.connections).await
+        let peers = Peers::new(self.limits);
+        tokio::spawn(serve(listener, attacked, peers.clone(), pending()));
+        let site = Site::new(service, handle, port).await;
+        Site { places: self.limits.connections, peers: Some(peers), ..site }
     }
 
     /// Behind another HTTP server, which does not know `limits`.
@@ -93,7 +95,7 @@ impl Attacked {
         let attacked = service.clone().body_timeout(self.body_timeout);
         let routes = axum::Router::new().route_service("/socket.io/", attacked);
         tokio::spawn(axum::serve(listener, routes).into_future());
-        Site::new(service, handle, port, PLACES).await
+        Site::new(service, handle, port).await
     }
 }
 
@@ -129,19 +131,21 @@ pub struct Site {
     handle: Handle<Echo>,
     port: u16,
     places: usize,
+    /// There if the crate serves the connections of attackers.
+    peers: Option<Peers>,
     bystanders: [Bystander; 2],
     before: [usize; 8],
 }
 
 impl Site {
-    async fn new(service: SocketIoService, handle: Handle<Echo>, port: u16, places: usize) -> Self {
+    async fn new(service: SocketIoService, handle: Handle<Echo>, port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let quiet = listener.local_addr().unwrap().port();
         let quiet_site = service.at("/socket.io");
         tokio::spawn(serve(listener, quiet_site, PeerLimits::default(), pending()));
         let bystanders = [Bystander::on_polling(quiet).await, Bystander::on_websocket(quiet).await];
         let before = figures(&handle.stats().await.unwrap());
-        Self { handle, port, places, bystanders, before }
+        Self { handle, port, places: PLACES, peers: None, bystanders, before }
     }
 
     pub fn port(&self) -> u16 {
@@ -188,6 +192,14 @@ impl Site {
     {
         self.serves().await;
         self.holds_nothing().await;
+        if let Some(peers) = &self.peers {
+            in_time(async {
+                while peers.stats().connections > 0 {
+                    sleep(Duration::from_millis(2)).await;
+                }
+            })
+            .await;
+        }
         let mut places = Vec::new();
         for _ in 0..self.places {
             let mut place = connect().await;

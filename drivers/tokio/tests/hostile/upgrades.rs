@@ -131,8 +131,7 @@ async fn a_handshake_with_a_body() {
             bytes.extend(body);
             let answer = client.ask(bytes).await;
             assert_eq!(answer.status, 400, "{fields}{answer:?}");
-            client.finish_sending().await;
-            client.rest().await;
+            assert!(client.is_dropped().await);
             site.serves().await;
         }
         site.assert_unharmed().await;
