@@ -49,7 +49,8 @@ pub struct RecoveryConfig {
     /// [`LookupRequested`](crate::hub::ServerEvent::LookupRequested). Then its recovery is refused
     /// ([`Unanswered`](crate::recovery::RecoveryRefusal::Unanswered)), and the client gets a new
     /// session. 1 second is a good value. Default `None`: this server knows all sessions, and nothing
-    /// is looked up.
+    /// is looked up. In a [cluster](crate::cluster), other nodes are asked instead of the application,
+    /// and `None` means 1 second.
     pub lookup_timeout: Option<Duration>,
     /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
     pub buffer_packets: usize,
