@@ -1,0 +1,7 @@
+//! The endpoint in virtual time.
+
+mod exchanges;
+mod limits;
+mod random;
+mod websockets;
+mod world;
