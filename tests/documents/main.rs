@@ -5,6 +5,7 @@ mod driving;
 mod features;
 mod figures;
 mod holes;
+mod lengths;
 mod migration;
 #[expect(dead_code, reason = "it is only compiled")]
 mod migration_calls;

@@ -15,6 +15,7 @@ mod output;
 mod own_server;
 #[path = "../interop/terminal.rs"]
 mod terminal;
+mod threads;
 mod tokio_driver;
 mod websocket_control_frames;
 mod websocket_handshakes;

@@ -1,7 +1,8 @@
 //! Releases of the official JavaScript client against `tests/fixtures/contract`, `examples/echo`,
-//! `examples/router` and `examples/axum`; see `tests/interop/*.test.mjs`.
+//! `examples/router`, `examples/axum` and `examples/threads`; see `tests/interop/*.test.mjs`.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -40,8 +41,11 @@ fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
     };
     let mut servers = Servers::start();
     let mut variables = servers.urls();
-    // Its tests start and restart it themselves.
-    variables.push(("AXUM_BINARY", build("axum").display().to_string()));
+    // Their tests start and restart them themselves.
+    let applications = ["axum", "threads"].map(|name| (name, build(name)));
+    let applications =
+        serde_json::to_string(&BTreeMap::from(applications)).expect("paths are text");
+    variables.push(("APPLICATIONS", applications));
     variables.push(("CLIENT_PACKAGE", package.to_owned()));
     variables.push(("CLIENT_RECOVERS", recovers.to_string()));
     run_node_tests(folder, is_wanted, &variables);
