@@ -107,6 +107,8 @@ impl Fleet {
         let (entries, trimmed) = (self.channel.entries.len(), self.channel.trimmed);
         let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
         self.nodes[node].read = Some(entries);
+        // It does not get what was trimmed. A client may come in before the node asks for the rest.
+        self.nodes[node].position = self.nodes[node].position.max(trimmed);
         self.input(node, ClusterInput::Connected { oldest, head });
     }
 
