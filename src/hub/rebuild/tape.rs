@@ -298,8 +298,10 @@ impl Tape {
             HubOutput::Reply { reply, .. } => {
                 if let ReplyKind::Connected { socket, .. } = reply.0 {
                     self.sockets.push(socket);
-                    let namespace = &self.hub.namespaces[&socket.key.namespace];
-                    let key = namespace.member(socket.key).and_then(|member| member.key);
+                    // A dynamic namespace can be gone before the answer is taken.
+                    let namespace = self.hub.namespaces.get(&socket.key.namespace);
+                    let member = namespace.and_then(|namespace| namespace.member(socket.key));
+                    let key = member.and_then(|member| member.key);
                     self.keys.extend(key.map(|key| key.expose().to_string()));
                 }
             }
