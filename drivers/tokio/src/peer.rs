@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::stream::Writer;
 
-/// Bytes that may wait for a stream: more than one message and what is written together with it.
-const MUCH: usize = 4 << 20;
+/// Bytes that may be added while others wait for a stream: pongs and probes, which the peer causes.
+const ADDED_MAX: usize = 4 << 20;
 
 /// The writing end of a WebSocket.
 ///
@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     /// There while something waits for the stream. Meanwhile the machine holds frames back, and
     /// nothing is written. Dropped with the peer, which ends the wait.
     stalled: Option<oneshot::Sender<()>>,
+    /// Bytes that were added meanwhile. How much waited before was not the peer's decision.
+    added: usize,
     end: oneshot::Sender<Writer>,
 }
 
@@ -37,15 +39,16 @@ impl Peer {
     /// written, or an error if there is nothing to be said.
     pub(crate) fn new(writer: Writer) -> (Self, oneshot::Receiver<Writer>) {
         let (end, ended) = oneshot::channel();
-        (Self { writer, stalled: None, end }, ended)
+        (Self { writer, stalled: None, added: 0, end }, ended)
     }
 
     /// Writes all of `bytes`, or keeps what the stream does not take.
     pub(crate) fn write(&mut self, bytes: &mut BytesMut) -> Written {
         if self.stalled.is_some() {
-            // Not for long: the machine holds frames back, except on one that only probes.
-            let waiting = self.writer.append(bytes);
-            return if waiting > MUCH { Written::Broken } else { Written::Done };
+            // The machine holds frames back, except on a WebSocket that only probes.
+            self.added = self.added.saturating_add(bytes.len());
+            self.writer.append(bytes);
+            return if self.added > ADDED_MAX { Written::Broken } else { Written::Done };
         }
         let written = self.writer.write(bytes);
         bytes.clear();
@@ -60,7 +63,10 @@ impl Peer {
     pub(crate) fn write_rest(&mut self) -> Written {
         self.stalled = None;
         match self.writer.write_rest() {
-            Ok(true) => Written::Done,
+            Ok(true) => {
+                self.added = 0;
+                Written::Done
+            }
             Ok(false) => Written::Stalled,
             Err(_) => Written::Broken,
         }

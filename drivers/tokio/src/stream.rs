@@ -116,17 +116,13 @@ pub(crate) struct AnyWriter {
 }
 
 impl Writer {
-    /// Appends to the rest, without writing. Returns the length of the rest.
-    pub(crate) fn append(&mut self, bytes: &mut BytesMut) -> usize {
-        let mut append = |rest: &mut BytesMut| {
-            rest.extend_from_slice(bytes);
-            bytes.clear();
-            rest.len()
-        };
+    /// Appends to the rest, without writing.
+    pub(crate) fn append(&mut self, bytes: &mut BytesMut) {
         match self {
-            Self::Tcp { rest, .. } => append(rest),
-            Self::Any(writer) => append(&mut lock(writer).rest),
+            Self::Tcp { rest, .. } => rest.extend_from_slice(bytes),
+            Self::Any(writer) => lock(writer).rest.extend_from_slice(bytes),
         }
+        bytes.clear();
     }
 
     /// Writes what the stream takes at once, and keeps the rest. There must be no rest before.

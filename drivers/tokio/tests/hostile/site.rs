@@ -28,6 +28,8 @@ pub const LONG: Duration = Duration::from_secs(600);
 const PARKED: Duration = Duration::from_millis(20);
 /// Bytes of each event of a burst.
 const LARGE: usize = 100_000;
+/// Bytes of one event that is larger than what may wait for a stream behind a frame.
+pub const HUGE: usize = 12 << 20;
 pub const MAX_PAYLOAD: usize = 20_000;
 
 /// Acknowledges with the arguments after an event in return, and sends bursts.
@@ -45,6 +47,9 @@ impl App for Echo {
                 let number: u32 = event.get(0).unwrap_or(0);
                 cx.at().socket(socket).emit("echoed", &(number,)).ok();
                 cx.at().ack(token, &event.args());
+            }
+            ServerEvent::Received { socket, event, .. } if event.name() == "huge" => {
+                cx.at().socket(socket).emit("huge", &("x".repeat(HUGE),)).ok();
             }
             ServerEvent::Received { socket, event, .. } if event.name() == "burst" => {
                 for number in 0..event.get(0).unwrap_or(0) {

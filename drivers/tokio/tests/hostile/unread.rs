@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+
 use crate::{
-    raw::{POLLING, Raw, TEXT, WEBSOCKET, frame, get, handshake, post},
-    site::{Attacked, site, site_behind_axum},
+    raw::{PING, POLLING, PONG, Raw, TEXT, WEBSOCKET, frame, get, handshake, post},
+    site::{Attacked, HUGE, site, site_behind_axum},
 };
 
 /// More than a client may have queued.
@@ -24,6 +26,27 @@ async fn a_websocket_that_is_not_read() {
         site.holds_nothing().await;
         assert_eq!(site.stats().await.total.connections_closed.overflow, 1);
         client.reset();
+        site.assert_unharmed().await;
+    }
+}
+
+/// No attack: a client on a slow network asks for a pong while it gets one large event.
+#[tokio::test]
+async fn a_ping_while_a_large_event_is_on_its_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for mut site in [Attacked::default().start_on(listener, port).await, site_behind_axum().await] {
+        let mut client = site.connect().await;
+        client.join().await;
+        client.send(frame(TEXT, b"42[\"huge\"]")).await;
+        site.serves().await;
+        client.send(frame(PING, b"still there?")).await;
+        site.serves().await;
+        assert!(client.packet().await.len() > HUGE);
+        assert_eq!(client.frame().await, (PONG, b"still there?".to_vec()));
+        client.send(frame(TEXT, b"420[\"e\",1]")).await;
+        assert!(client.packet().await.starts_with("42[\"echoed\",1,"));
+        drop(client);
         site.assert_unharmed().await;
     }
 }
