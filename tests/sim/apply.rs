@@ -192,6 +192,7 @@ impl World {
             Op::Skew { for_ms, back_ms } => {
                 self.tally.fault("clock goes back");
                 self.skew = (self.now + for_ms * 1_000, back_ms.min(100_000) * 1_000);
+                self.most_behind = self.most_behind.max(self.skew.1);
             }
             Op::Wait { ms } => self.run_for(ms * 1_000),
             ref other => unreachable!("{other:?} is no fault of the network"),

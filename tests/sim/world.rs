@@ -60,6 +60,8 @@ pub struct World {
     pub server_now: Timestamp,
     /// Until when the clock of the server is behind, and by how much.
     pub skew: (u64, u64),
+    /// The most that it has been behind, in microseconds.
+    pub most_behind: u64,
     /// What was presented with each CONNECT, by the serial number among its credentials.
     pub claims: BTreeMap<u64, Claim>,
     pub connections: BTreeMap<ConnectionId, Connection>,
@@ -180,6 +182,7 @@ impl World {
             now: START,
             server_now: Timestamp::ZERO,
             skew: (0, 0),
+            most_behind: 0,
             claims: BTreeMap::new(),
             connections: BTreeMap::new(),
             left: None,
