@@ -6,7 +6,6 @@
 #![allow(dead_code, reason = "each bench and test uses a part of it")]
 
 pub mod allocator;
-pub mod entries;
 pub mod fleet;
 pub mod guard;
 pub mod held;
