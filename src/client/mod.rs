@@ -73,7 +73,9 @@
 //! * If the client cannot read what the server replays, it gives the session up
 //!   ([`ClientEvent::ReplayUnreadable`]).
 //!
-//! A lost connection never counts as a refusal.
+//! A lost connection never counts as a refusal, nor does a close code that says another reason. A close
+//! packet says none. So a server that closes a polling client because of too many packets, or after a
+//! ping timeout, counts as well.
 //!
 //! Buffers are bounded by count, bytes and age ([`ClientLimits`]). The application can inspect them and
 //! take events back. Every acknowledgement completes: with [`ClientEvent::Acked`] or [`ClientEvent::AckFailed`].
