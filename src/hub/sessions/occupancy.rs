@@ -31,10 +31,7 @@ impl<D> Sessions<D> {
         if found.is_some_and(|room| member.memberships.is_in(room)) {
             return Effect::None;
         }
-        let room = match found {
-            Some(room) => self.share(room),
-            None => self.log.rooms_mut().find_or_create(name),
-        };
+        let room = self.shared_or_new(found, name);
         self.enter(index, room);
         self.forget_past(index);
         #[cfg(feature = "record")]
@@ -89,7 +86,12 @@ impl<D> Sessions<D> {
     /// The room with that name, as a room that any session can be in. If it does not exist, it is
     /// created, and must be used before anything else happens.
     pub(super) fn room_to_join(&mut self, name: &str) -> RoomId {
-        match self.log.rooms().find(name) {
+        let found = self.log.rooms().find(name);
+        self.shared_or_new(found, name)
+    }
+
+    fn shared_or_new(&mut self, found: Option<RoomId>, name: &str) -> RoomId {
+        match found {
             Some(room) => self.share(room),
             None => self.log.rooms_mut().find_or_create(name),
         }
