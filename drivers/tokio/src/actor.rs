@@ -67,9 +67,18 @@ const FAR: Duration = Duration::from_secs(24 * 3600);
 /// The task ends when [`Calls::end`] says so, or when every clone of the service and of the calls is
 /// dropped and all connections are gone.
 pub fn spawn<M: Machine>(machine: M) -> (SocketIoService, Calls<M>) {
+    spawn_after(machine, |_, _, _| ())
+}
+
+/// The same, after a first thing was done with the machine.
+pub(crate) fn spawn_after<M: Machine>(
+    machine: M,
+    first: impl FnOnce(&mut M, Timestamp, &Calls<M>),
+) -> (SocketIoService, Calls<M>) {
     let (commands, inbox) = mpsc::channel(INBOX);
-    let (calls, called) = mpsc::channel(CALLS);
+    let (callers, called) = mpsc::channel(CALLS);
     let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
+    let calls = Calls::new(callers.clone(), closing.clone());
     let service = SocketIoService::new(
         Endpoint { commands, tracker: tracker.clone() },
         machine.max_payload(),
@@ -81,16 +90,17 @@ pub fn spawn<M: Machine>(machine: M) -> (SocketIoService, Calls<M>) {
         stalled: FuturesUnordered::new(),
         output: BytesMut::new(),
         tracker,
-        open: Some(closing.clone().drop_guard()),
+        open: Some(closing.drop_guard()),
         ending: None,
         stats: DriverStats::default(),
-        callers: Some(calls.clone()),
+        callers: Some(callers),
     };
     #[cfg(feature = "tracing")]
     trace::started();
+    first(&mut actor.machine, actor.clock.now(), &calls);
     actor.flush(None);
     tokio::spawn(actor.run(inbox, called));
-    (service, Calls::new(calls, closing))
+    (service, calls)
 }
 
 enum Wire {

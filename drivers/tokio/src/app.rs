@@ -85,8 +85,10 @@ pub trait App: Send + Sized + 'static {
     /// The application's data of a socket. It is kept across recoveries.
     type Data: Default + Send + 'static;
 
-    /// Called once, before anything else. Restore a snapshot here, and keep the handle if handlers
-    /// spawn tasks that need one.
+    /// Called once, before anything else: [`start`](crate::start) calls it before it returns. Restore a
+    /// snapshot here, and keep the handle if handlers spawn tasks that need one.
+    ///
+    /// A panic continues in the caller of [`start`](crate::start) or [`run`](crate::run()).
     fn start(&mut self, _cx: &mut Context<'_, Self::Data>, _handle: WeakHandle<Self>) {}
 
     /// A connection was opened, by this request. It is handled before the event

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     acks::Waiting,
-    actor::spawn,
+    actor::spawn_after,
     app::{App, Context, Hosted},
     calls::{Calls, WeakCalls},
     error::HandleError,
@@ -59,12 +59,10 @@ use crate::{
 /// # }
 /// ```
 pub fn start<A: App>(server: Server<A::Data>, app: A) -> (SocketIoService, Handle<A>) {
-    let (service, calls) = spawn(Hosted::new(server, app));
-    let handle = Handle(calls);
-    let weak = handle.downgrade();
-    // The inbox is empty, so it has a place, and this is the first call.
-    handle.0.try_with(|hosted, now| hosted.start(now, weak)).ok();
-    (service, handle)
+    let (service, calls) = spawn_after(Hosted::new(server, app), |hosted, now, calls| {
+        hosted.start(now, WeakHandle(calls.downgrade()));
+    });
+    (service, Handle(calls))
 }
 
 /// The server, from any task. Cheap to clone.

@@ -1,8 +1,14 @@
 //! The server from other tasks.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
+use http::Request;
+use http_body_util::Empty;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp,
     hub::{AckFailure, EmitError},
@@ -136,6 +142,57 @@ async fn a_panic_is_the_callers_own() {
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
     client.send("425[\"echo\",true]").await;
     assert_eq!(client.packet().await, "435[true]");
+}
+
+#[tokio::test]
+async fn an_application_starts_before_anything_else() {
+    /// Knows whether it has started, and whether something came before.
+    #[derive(Default)]
+    struct Early(bool, bool);
+
+    impl App for Early {
+        type Data = ();
+
+        fn start(&mut self, _: &mut Context<'_, ()>, handle: WeakHandle<Self>) {
+            assert!(handle.upgrade().is_some(), "its tasks can reach the server");
+            self.0 = true;
+        }
+
+        fn handle_event(&mut self, _: &mut Context<'_, ()>, _: ServerEvent<()>) {
+            self.1 |= !self.0;
+        }
+    }
+
+    // The server takes requests or calls first, as it likes.
+    for _ in 0..100 {
+        let (service, handle) =
+            start(Server::new(ServerConfig::new(), entropy).unwrap(), Early::default());
+        let open = Request::get("/socket.io/?EIO=4&transport=polling");
+        let open = open.body(Empty::<bytes::Bytes>::new()).unwrap();
+        assert_eq!(in_time(service.answer(open)).await.status(), 200);
+        let early = handle.with(|Early(has_started, was_early), _| (*has_started, *was_early));
+        assert_eq!(early.await, Ok((true, false)));
+    }
+}
+
+/// Whoever starts it hears of it, and nothing runs.
+#[tokio::test]
+async fn a_panic_at_the_start_is_the_callers_own() {
+    struct Broken;
+
+    impl App for Broken {
+        type Data = ();
+
+        fn start(&mut self, _: &mut Context<'_, ()>, _: WeakHandle<Self>) {
+            panic!("on purpose");
+        }
+
+        fn handle_event(&mut self, _: &mut Context<'_, ()>, _: ServerEvent<()>) {}
+    }
+
+    let server = Server::new(ServerConfig::new(), entropy).unwrap();
+    let started = catch_unwind(AssertUnwindSafe(|| start(server, Broken)));
+    assert_eq!(started.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
 }
 
 #[tokio::test]
