@@ -22,21 +22,25 @@ pub(super) fn call<T>(function: impl FnOnce() -> T) -> Result<T, Panicked> {
 /// An async function that was started.
 pub(super) enum Started<T> {
     Done(Result<T, Panicked>),
-    Waiting(Pending<Result<T, Panicked>>),
+    Waiting(Pending<T>),
 }
 
 /// Starts an async function of the application: it runs until it has to wait for something.
 ///
 /// So functions start in the order of the events, and one that does not wait needs no task.
-pub(super) fn start<T: 'static>(function: impl FnOnce() -> Pending<T>) -> Started<T> {
-    let future = match call(function) {
-        Ok(future) => future,
+pub(super) fn start<T>(function: impl FnOnce() -> Pending<T>) -> Started<T> {
+    let mut pending = match call(function) {
+        Ok(pending) => pending,
         Err(panicked) => return Started::Done(Err(panicked)),
     };
-    let future = AssertUnwindSafe(future).catch_unwind();
-    let mut future: Pending<_> = Box::pin(future.map(|done| done.map_err(|_| Panicked)));
-    match future.as_mut().now_or_never() {
-        Some(done) => Started::Done(done),
-        None => Started::Waiting(future),
+    match call(|| pending.as_mut().now_or_never()) {
+        Ok(Some(done)) => Started::Done(Ok(done)),
+        Ok(None) => Started::Waiting(pending),
+        Err(panicked) => Started::Done(Err(panicked)),
     }
+}
+
+/// Waits for the rest of an async function of the application.
+pub(super) async fn wait<T>(pending: Pending<T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(pending).catch_unwind().await.map_err(|_| Panicked)
 }

@@ -4,7 +4,7 @@ use socketio_proto::hub::Rejection;
 
 use super::{
     Router,
-    call::{Panicked, Started, call, start},
+    call::{Panicked, Started, call, start, wait},
     clients::Place,
     connecting::Connecting,
     handler::{Middleware, Verdict},
@@ -42,9 +42,9 @@ impl<D: Default + Send + 'static> Router<D> {
                 Middleware::Sync(middleware) => call(|| middleware(cx, &connecting)),
                 Middleware::Async(middleware) => match start(|| middleware(connecting.clone())) {
                     Started::Done(verdict) => verdict,
-                    Started::Waiting(waiting) => {
+                    Started::Waiting(pending) => {
                         tokio::spawn(async move {
-                            let verdict = flat(waiting.await);
+                            let verdict = flat(wait(pending).await);
                             ask_later((index, next), connecting, verdict, place).await;
                         });
                         return;

@@ -5,7 +5,7 @@ use socketio_proto::hub::AckError;
 use super::{
     Router,
     ack::ErrorAnswer,
-    call::{Panicked, Started, call, start},
+    call::{Panicked, Started, call, start, wait},
     error::EventError,
     handler::{self, Answer, Handler},
     received::Received,
@@ -26,9 +26,9 @@ impl<D: Default + Send + 'static> Router<D> {
                     None => Err(EventError::Busy),
                     Some(place) => match start(|| handler(received.clone())) {
                         Started::Done(answer) => flat(answer),
-                        Started::Waiting(waiting) => {
+                        Started::Waiting(pending) => {
                             tokio::spawn(async move {
-                                let answer = flat(waiting.await);
+                                let answer = flat(wait(pending).await);
                                 finish_later(index, received, answer).await;
                                 drop(place);
                             });
