@@ -26,7 +26,7 @@ use tokio_util::{
 use crate::trace;
 use crate::{
     calls::{Call, Calls},
-    clock::Clock,
+    clock::{Clock, FAR},
     ending::Ending,
     endpoint::{Command, Endpoint},
     machine::{Machine, Outgoing},
@@ -46,9 +46,6 @@ const CALLS: usize = BATCH;
 const BATCH: usize = 64;
 /// Bytes for one WebSocket that are written without waiting for more.
 const MUCH: usize = 64 << 10;
-/// The timers of the runtime are late by a millisecond on average. So they are set this much
-/// earlier, and deadlines within this time count as reached.
-const EARLY: Duration = Duration::from_millis(1);
 /// If a timer is later than this, the task did not run for a while, and perhaps the readers of the
 /// streams did not either.
 const LATE: Duration = Duration::from_millis(5);
@@ -59,8 +56,6 @@ const QUIET: Duration = Duration::from_millis(10);
 const CATCH_UP: Duration = Duration::from_millis(100);
 /// How long connections may take to end.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
-/// A timer this far away never fires in practice.
-const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts a machine in a task of its own. Call this within a runtime.
 ///
@@ -137,7 +132,7 @@ impl<M: Machine> Actor<M> {
         let (mut has_connections, mut has_callers) = (true, true);
         while (has_connections || has_callers) && !self.is_finished() {
             let mut is_busy = false;
-            let due = self.due();
+            let due = self.clock.due(self.machine.deadline());
             if timer.deadline() != due {
                 timer.as_mut().reset(due);
             }
@@ -165,7 +160,8 @@ impl<M: Machine> Actor<M> {
                 Some(wire) = self.stalled.next() => self.go_on(wire),
                 () = &mut timer => {
                     self.catch_up(due, &mut inbox, &mut batch).await;
-                    self.handle_timer();
+                    let now = self.clock.reached(self.machine.deadline());
+                    self.machine.handle_input(now, ServerInput::Timeout);
                 }
                 () = tracker.wait(), if is_ending => self.connections_ended(),
                 () = &mut end, if is_ending => self.connections_ended(),
@@ -269,21 +265,6 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    fn due(&self) -> Instant {
-        let far = Instant::now() + FAR;
-        let deadline = self.machine.deadline();
-        let due = deadline.and_then(|deadline| self.clock.instant(deadline));
-        due.map_or(far, |due| (due.checked_sub(EARLY).unwrap_or(due)).min(far))
-    }
-
-    fn handle_timer(&mut self) {
-        let now = self.clock.now();
-        let deadline = self.machine.deadline();
-        let due = deadline.filter(|deadline| deadline.saturating_since(now) <= EARLY);
-        let now = due.map_or(now, |due| now.max(due));
-        self.machine.handle_input(now, ServerInput::Timeout);
-    }
-
     fn handle_commands(&mut self, batch: &mut Vec<Command>) {
         let now = self.clock.now();
         for command in batch.drain(..) {
@@ -293,11 +274,7 @@ impl<M: Machine> Actor<M> {
 
     fn handle_command(&mut self, now: Timestamp, command: Command) {
         // A client that connects now is dropped without a response. It can try the next process.
-        let is_new = matches!(
-            command,
-            Command::Request { .. } | Command::Verify { .. } | Command::WebSocket { .. }
-        );
-        if self.ending.is_some() && is_new {
+        if self.ending.is_some() && command.is_new() {
             return;
         }
         match command {
@@ -353,8 +330,8 @@ impl<M: Machine> Actor<M> {
             let outgoing = self.machine.poll_outgoing(now, request);
             let wire = outgoing.as_ref().map(Outgoing::wire);
             if wire != current || self.output.len() > MUCH {
-                if let Some(former) = current.filter(|_| !self.output.is_empty()) {
-                    self.write(former);
+                if let Some(previous) = current.filter(|_| !self.output.is_empty()) {
+                    self.write(previous);
                 }
                 current = wire;
             }

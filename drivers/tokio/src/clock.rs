@@ -1,7 +1,13 @@
-//! The clock behind timestamps.
+//! The clock behind timestamps, and the timer for deadlines.
 
 use socketio_proto::Timestamp;
 use tokio::time::{Duration, Instant};
+
+/// The timers of the runtime are late by a millisecond on average. So they are set this much
+/// earlier, and deadlines within this time count as reached.
+const EARLY: Duration = Duration::from_millis(1);
+/// A timer this far away never fires in practice.
+pub(crate) const FAR: Duration = Duration::from_secs(24 * 3600);
 
 /// The UNIX epoch, read once, plus monotonic time elapsed since.
 #[derive(Clone, Copy)]
@@ -22,8 +28,22 @@ impl Clock {
         self.origin.saturating_add(self.start.elapsed())
     }
 
+    /// When to set a timer for a deadline.
+    pub(crate) fn due(&self, deadline: Option<Timestamp>) -> Instant {
+        let far = Instant::now() + FAR;
+        let due = deadline.and_then(|deadline| self.instant(deadline));
+        due.map_or(far, |due| (due.checked_sub(EARLY).unwrap_or(due)).min(far))
+    }
+
+    /// The time that a timer has reached: that of the deadline if it is due.
+    pub(crate) fn reached(&self, deadline: Option<Timestamp>) -> Timestamp {
+        let now = self.now();
+        let due = deadline.filter(|deadline| deadline.saturating_since(now) <= EARLY);
+        due.map_or(now, |due| now.max(due))
+    }
+
     /// The moment of a timestamp; `None` if it is too far away to be waited for.
-    pub(crate) fn instant(&self, timestamp: Timestamp) -> Option<Instant> {
+    fn instant(&self, timestamp: Timestamp) -> Option<Instant> {
         self.start.checked_add(timestamp.saturating_since(self.origin))
     }
 }

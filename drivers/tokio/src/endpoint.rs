@@ -85,6 +85,13 @@ pub(crate) enum Command {
     Lost { wire: WireId, last: BytesMut },
 }
 
+impl Command {
+    /// Whether a client begins something with it.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self, Self::Request { .. } | Self::Verify { .. } | Self::WebSocket { .. })
+    }
+}
+
 /// Names an exchange or a WebSocket.
 pub(crate) fn next_wire() -> WireId {
     static NEXT: AtomicU64 = AtomicU64::new(0);

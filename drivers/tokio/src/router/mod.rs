@@ -189,8 +189,8 @@ impl<D: Default + Send + 'static> Router<D> {
         let valid = NamespaceName::new(name);
         assert!(valid.is_ok(), "`{name}` cannot be the name of a namespace");
         if let Ok(valid) = valid {
-            let former = self.names.insert(valid, self.namespaces.len());
-            assert!(former.is_none(), "`{name}` is served twice");
+            let previous = self.names.insert(valid, self.namespaces.len());
+            assert!(previous.is_none(), "`{name}` is served twice");
         }
         self.namespaces.push(namespace);
         self
