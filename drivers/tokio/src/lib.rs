@@ -21,6 +21,7 @@ mod exchange;
 mod handle;
 mod http;
 mod listen;
+mod lock;
 mod machine;
 mod mount;
 mod peer;

@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     io,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker, ready},
 };
 
@@ -20,7 +20,7 @@ use tokio::{
     task::coop::unconstrained,
 };
 
-use crate::peers::Place;
+use crate::{lock::lock, peers::Place};
 
 /// Any stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -231,8 +231,4 @@ fn try_write(stream: &OwnedWriteHalf, bytes: &mut BytesMut) -> io::Result<bool> 
         }
     }
     Ok(true)
-}
-
-fn lock(writer: &Mutex<AnyWriter>) -> MutexGuard<'_, AnyWriter> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::request::Parts;
@@ -13,7 +13,7 @@ use socketio_proto::{
 };
 
 use super::Router;
-use crate::handle::Handle;
+use crate::{handle::Handle, lock::lock};
 
 type Change<D> = Box<dyn FnOnce(&mut D) + Send>;
 
@@ -68,11 +68,11 @@ impl<D: Default + Send + 'static> Connecting<D> {
     /// [`on_connect`](super::Namespace::on_connect): the default of a new socket, or the data of the
     /// session that it recovers. `socket.data.name = name` in a middleware of Node.js.
     pub fn update_data(&self, change: impl FnOnce(&mut D) + Send + 'static) {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(change));
+        lock(&self.changes).push(Box::new(change));
     }
 
     pub(super) fn take_changes(&self) -> Vec<Change<D>> {
-        mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *lock(&self.changes))
     }
 }
 

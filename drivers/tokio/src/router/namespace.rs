@@ -262,8 +262,8 @@ impl<D: Default + Send + 'static> Namespace<D> {
     }
 
     fn handle(mut self, name: &str, handler: Handler<D>) -> Self {
-        let name_of = Event::new(name, &());
-        assert!(name_of.is_ok(), "`{name}` is reserved: no client can emit it");
+        let event = Event::new(name, &());
+        assert!(event.is_ok(), "`{name}` is reserved: no client can emit it");
         self.handlers.insert(name.to_owned(), handler);
         self
     }

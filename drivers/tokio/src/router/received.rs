@@ -1,6 +1,6 @@
 //! An event of a client, for its handler.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use socketio_proto::{
@@ -10,7 +10,7 @@ use socketio_proto::{
 };
 
 use super::Router;
-use crate::{handle::Handle, to::To, to_socket::ToSocket};
+use crate::{handle::Handle, lock::lock, to::To, to_socket::ToSocket};
 
 /// An event of a client, for its handler. Cheap to clone.
 ///
@@ -72,11 +72,11 @@ impl<D: Default + Send + 'static> Received<D> {
     /// }
     /// ```
     pub fn take_ack(&self) -> Option<AckToken> {
-        self.ack.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.ack).take()
     }
 
     pub(super) fn give_back_ack(&self, token: AckToken) {
-        *self.ack.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        *lock(&self.ack) = Some(token);
     }
 
     /// The bytes that it keeps in memory.
