@@ -192,3 +192,22 @@ pub(crate) fn lost(wire: WireId) {
 pub(crate) fn stalled(wire: WireId) {
     trace!(wire = wire.0, "the peer does not read");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::{Cause, ConnectRefusals, RequestRefusals, connect_causes, request_causes};
+
+    #[test]
+    fn every_counter_of_refusals_is_a_cause() {
+        assert_all_named(&RequestRefusals::default(), request_causes);
+        assert_all_named(&ConnectRefusals::default(), connect_causes);
+    }
+
+    fn assert_all_named<T: Serialize, const N: usize>(counters: &T, list: fn(&T) -> [Cause; N]) {
+        let expected = serde_json::to_value(counters).unwrap();
+        let named = list(counters).map(|(cause, count)| (cause.to_owned(), count.into()));
+        assert_eq!(serde_json::Value::Object(named.into_iter().collect()), expected);
+    }
+}
