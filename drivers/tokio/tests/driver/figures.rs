@@ -19,9 +19,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::support::{Echo, LARGE, Ws, echo, in_time, request};
-
-const POLL: &str = "/socket.io/?EIO=4&transport=polling";
+use crate::support::{Echo, LARGE, POLL, Ws, echo, in_time, polling_session, request};
 
 /// What the listener accepts: a stream, one that cannot be opened, or an error of the system.
 enum Next {
@@ -94,23 +92,13 @@ impl Site {
         };
         in_time(wanted).await;
     }
-
-    /// A session over polling, in the main namespace. Returns its path.
-    async fn polling_session(&self) -> String {
-        let opened = request(self.connect(), &format!("GET {POLL}"), "").await;
-        let sid = opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap();
-        let path = format!("{POLL}&sid={sid}");
-        request(self.connect(), &format!("POST {path}"), "40").await;
-        request(self.connect(), &format!("GET {path}"), "").await;
-        path
-    }
 }
 
 #[tokio::test]
 async fn exchanges_websockets_and_bytes() {
     let site = Site::new(PeerLimits::default(), echo());
     assert_eq!(site.driver().await, DriverStats::default());
-    let path = site.polling_session().await;
+    let path = polling_session(async || site.connect()).await;
     let before = site.driver().await;
     assert!(before.bytes_sent > 100, "a handshake and CONNECT: {before:?}");
     let (get, poll) = (format!("GET {path}"), site.connect());
@@ -225,7 +213,7 @@ async fn peers_that_are_dropped() {
     let mut limits = PeerLimits::default();
     limits.write = Duration::from_millis(50);
     let site = Site::new(limits, echo());
-    let path = site.polling_session().await;
+    let path = polling_session(async || site.connect()).await;
     request(site.connect(), &format!("POST {path}"), "42[\"burst\",1]").await;
     let mut deaf = site.connect();
     let get = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");

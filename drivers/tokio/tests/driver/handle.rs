@@ -19,22 +19,21 @@ use socketio_proto_tokio::{
     App, Context, Handle, HandleError, PeerLimits, SocketIoService, WeakHandle, entropy, serve,
     start,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::{Echo, Ws, echo, in_time, request, server};
+use crate::support::{Echo, POLL, Ws, connect, echo, in_time, listen, request, server};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-async fn listen(service: SocketIoService) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+async fn serve_alone(service: SocketIoService) -> u16 {
+    let (listener, port) = listen().await;
     let site = service.at("/socket.io");
     tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
     port
 }
 
-async fn connect(port: u16) -> Ws<TcpStream> {
-    Ws::connect(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), "").await.0
+async fn join(port: u16) -> Ws<TcpStream> {
+    Ws::connect(connect(port).await, "").await.0
 }
 
 async fn only_socket(handle: &Handle<Echo>) -> SocketKey {
@@ -46,12 +45,12 @@ async fn only_socket(handle: &Handle<Echo>) -> SocketKey {
 #[tokio::test]
 async fn events_and_rooms() {
     let (service, handle) = echo();
-    let port = listen(service).await;
-    let mut first = connect(port).await;
+    let port = serve_alone(service).await;
+    let mut first = join(port).await;
     let socket = only_socket(&handle).await;
     assert_eq!(handle.socket(socket).join("lobby").await, Ok(true));
     assert_eq!(handle.socket(socket).join("lobby").await, Ok(false));
-    let mut second = connect(port).await;
+    let mut second = join(port).await;
 
     assert_eq!(handle.all().emit("news", &(1,)).await.unwrap().sockets, 2);
     assert_eq!(handle.to("lobby").emit("news", &(2,)).await.unwrap().sockets, 1);
@@ -94,8 +93,8 @@ async fn events_and_rooms() {
 #[tokio::test]
 async fn acknowledgements() {
     let (service, handle) = echo();
-    let port = listen(service).await;
-    let mut client = connect(port).await;
+    let port = serve_alone(service).await;
+    let mut client = join(port).await;
     let socket = only_socket(&handle).await;
     let asked = handle.socket(socket).emit_with_ack("ready?", &(1,), TIMEOUT);
     let answers = async {
@@ -109,7 +108,7 @@ async fn acknowledgements() {
     assert_eq!(late.await.unwrap_err(), HandleError::Ack(AckFailure::Timeout));
     assert!(client.packet().await.ends_with("[\"ready?\"]"));
 
-    let mut silent = connect(port).await;
+    let mut silent = join(port).await;
     let asked = handle.all().emit_with_ack("all?", &(), Duration::from_millis(300));
     let answers = async {
         let id =
@@ -135,8 +134,8 @@ async fn acknowledgements() {
 #[tokio::test]
 async fn a_panic_is_the_callers_own() {
     let (service, handle) = echo();
-    let port = listen(service).await;
-    let mut client = connect(port).await;
+    let port = serve_alone(service).await;
+    let mut client = join(port).await;
     let call = handle.with(|_, _| panic!("on purpose"));
     let panic = AssertUnwindSafe(call).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
@@ -167,7 +166,7 @@ async fn an_application_starts_before_anything_else() {
     for _ in 0..100 {
         let (service, handle) =
             start(Server::new(ServerConfig::new(), entropy).unwrap(), Early::default());
-        let open = Request::get("/socket.io/?EIO=4&transport=polling");
+        let open = Request::get(POLL);
         let open = open.body(Empty::<bytes::Bytes>::new()).unwrap();
         assert_eq!(in_time(service.answer(open)).await.status(), 200);
         let early = handle.with(|Early(has_started, was_early), _| (*has_started, *was_early));
@@ -198,15 +197,14 @@ async fn a_panic_at_the_start_is_the_callers_own() {
 #[tokio::test]
 async fn a_panic_of_the_application_ends_the_server() {
     let (service, handle) = echo();
-    let port = listen(service).await;
-    let mut client = connect(port).await;
+    let port = serve_alone(service).await;
+    let mut client = join(port).await;
     client.send("42[\"panic\"]").await;
     in_time(handle.closing()).await;
     in_time(handle.ended()).await;
     assert_eq!(handle.all().emit("news", &()).await, Err(HandleError::Closed));
     client.until_closed().await;
-    let get = "GET /socket.io/?EIO=4&transport=polling";
-    let refused = request(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), get, "").await;
+    let refused = request(connect(port).await, &format!("GET {POLL}"), "").await;
     assert_eq!(refused, "", "dropped without an answer");
 }
 
@@ -235,9 +233,8 @@ async fn from_a_thread() {
 #[tokio::test]
 async fn sessions_are_handed_over() {
     let (service, handle) = echo();
-    let port = listen(service).await;
-    let (mut client, session) =
-        Ws::connect(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), "").await;
+    let port = serve_alone(service).await;
+    let (mut client, session) = Ws::connect(connect(port).await, "").await;
     handle.all().emit("news", &(1,)).await.unwrap();
     let packet = client.packet().await;
     let offset = packet.rsplit('"').nth(1).unwrap();
@@ -248,8 +245,7 @@ async fn sessions_are_handed_over() {
     closed.unwrap();
     in_time(closing).await.unwrap();
     // Nobody connects any more, but tasks have something left to say.
-    let get = "GET /socket.io/?EIO=4&transport=polling";
-    let refused = request(TcpStream::connect(("127.0.0.1", port)).await.unwrap(), get, "").await;
+    let refused = request(connect(port).await, &format!("GET {POLL}"), "").await;
     assert_eq!(refused, "", "dropped without an answer");
     handle.all().emit("news", &(2,)).await.unwrap();
     let snapshot = in_time(handle.hand_over()).await.unwrap();
@@ -261,10 +257,9 @@ async fn sessions_are_handed_over() {
     let mut next = server();
     next.at(Timestamp::ZERO).restore(snapshot).unwrap();
     let (service, _handle) = start(next, Echo);
-    let port = listen(service).await;
+    let port = serve_alone(service).await;
     let auth = serde_json::json!({ "pid": session["pid"], "offset": offset }).to_string();
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let (mut client, recovered) = Ws::connect(stream, &auth).await;
+    let (mut client, recovered) = Ws::connect(connect(port).await, &auth).await;
     assert_eq!(recovered["sid"], session["sid"], "the same session");
     assert_eq!(client.event().await[1], 2, "and what it has missed");
 }
@@ -296,7 +291,7 @@ async fn an_application_has_a_handle_as_long_as_there_are_connections() {
     let mut server = Server::new(ServerConfig::new(), entropy).unwrap();
     server.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let (service, handle) = start(server, Asked(None));
-    let mut client = connect(listen(service).await).await;
+    let mut client = join(serve_alone(service).await).await;
     drop(handle);
     client.send("421[\"handle?\"]").await;
     assert_eq!(client.packet().await, "431[true]");

@@ -10,7 +10,7 @@ use socketio_proto::{EngineId, Origins, ServerConfig, Timestamp, server::Server}
 use socketio_proto_tokio::{PeerLimits, SocketIoService, entropy, serve, start};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
@@ -18,9 +18,11 @@ use tower_http::{
 };
 use tower_layer::Layer as _;
 
-use crate::support::{Echo, LARGE, converse, echo, in_time, request, response};
+use crate::support::{
+    Echo, LARGE, POLL, connect, converse, echo, in_time, listen, polling_session, request,
+    response, session_id,
+};
 
-const POLL: &str = "/socket.io/?EIO=4&transport=polling";
 const GZIP: &str = "Accept-Encoding: gzip";
 const UPGRADE: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: Upgrade";
@@ -31,15 +33,10 @@ fn compression() -> CompressionLayer<SizeAbove> {
 
 /// Serves it with axum, and compresses.
 async fn compressed(service: SocketIoService) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen().await;
     let routes = Router::new().route_service("/socket.io/", service).layer(compression());
     tokio::spawn(axum::serve(listener, routes).into_future());
     port
-}
-
-async fn connect(port: u16) -> TcpStream {
-    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
 /// A request line with further fields.
@@ -75,23 +72,11 @@ fn unpacked(body: &[u8]) -> String {
     text
 }
 
-/// A session over polling by a client that takes gzip, in the main namespace. Returns its path.
-async fn polling_session(port: u16) -> String {
-    let opened = request(connect(port).await, &with_fields(&format!("GET {POLL}"), GZIP), "").await;
-    let sid = opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap();
-    let path = format!("{POLL}&sid={sid}");
-    let posted = request(connect(port).await, &format!("POST {path}"), "40").await;
-    assert!(posted.ends_with("ok"), "{posted}");
-    let joined = request(connect(port).await, &format!("GET {path}"), "").await;
-    assert!(joined.contains("40{"), "{joined}");
-    path
-}
-
 #[tokio::test]
 async fn large_polling_responses_are_compressed() {
     let (service, _handle) = echo();
     let port = compressed(service).await;
-    let path = polling_session(port).await;
+    let path = polling_session(async || connect(port).await).await;
     let (get, ask) = (format!("GET {path}"), format!("POST {path}"));
     for accepts in [true, false] {
         request(connect(port).await, &ask, "42[\"burst\",1]").await;
@@ -111,7 +96,7 @@ async fn large_polling_responses_are_compressed() {
 async fn small_responses_and_handshakes_are_not_compressed() {
     let (service, _handle) = echo();
     let port = compressed(service).await;
-    let path = polling_session(port).await;
+    let path = polling_session(async || connect(port).await).await;
     for (line, body, status) in [
         (format!("GET {POLL}"), "", "200"),
         (format!("POST {path}"), "420[\"echo\",1]", "200"),
@@ -146,7 +131,7 @@ async fn until_head(mut stream: TcpStream, line: &str) -> Vec<u8> {
 async fn a_poll_that_waits_gets_its_event_at_once() {
     let (service, handle) = echo();
     let port = compressed(service).await;
-    let path = polling_session(port).await;
+    let path = polling_session(async || connect(port).await).await;
     let line = with_fields(&format!("GET {path}"), GZIP);
     let stream = connect(port).await;
     let waiting = tokio::spawn(async move { response(stream, &line, "").await });
@@ -164,7 +149,7 @@ async fn a_poll_that_waits_gets_its_event_at_once() {
 async fn an_exchange_that_is_dropped_stays_dropped() {
     let (service, handle) = echo();
     let port = compressed(service).await;
-    let path = polling_session(port).await;
+    let path = polling_session(async || connect(port).await).await;
     let line = with_fields(&format!("GET {path}"), GZIP);
     in_time(handle.shutdown()).await.unwrap();
     assert_eq!(request(connect(port).await, &line, "").await, "");
@@ -177,8 +162,7 @@ async fn every_transport_works_through_a_compressing_layer() {
     converse(async || connect(port).await).await;
 
     let (service, _handle) = echo();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen().await;
     let site = compression().layer(service.at("/socket.io"));
     tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
     converse(async || connect(port).await).await;
@@ -191,8 +175,7 @@ async fn header_fields_of_the_application_are_in_every_response() {
     let value = HeaderValue::from_static("node-7");
     let fields = SetResponseHeaderLayer::overriding(name, value);
     let (service, _handle) = echo();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen().await;
     let site = fields.layer(service.at("/socket.io"));
     tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
     let websocket = "GET /socket.io/?EIO=4&transport=websocket";
@@ -220,14 +203,13 @@ fn sticky_cookie<B>(response: &Response<B>) -> Option<HeaderValue> {
 #[tokio::test]
 async fn a_sticky_cookie_names_the_session() {
     let (service, _handle) = echo();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen().await;
     let sticky = SetResponseHeaderLayer::appending(header::SET_COOKIE, sticky_cookie);
     let routes = Router::new().route_service("/socket.io/", service).layer(sticky);
     tokio::spawn(axum::serve(listener, routes).into_future());
 
     let opened = request(connect(port).await, &format!("GET {POLL}"), "").await;
-    let sid = opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap();
+    let sid = session_id(&opened);
     let field = format!("\r\nset-cookie: io={sid}; HttpOnly; SameSite=Lax; Path=/\r\n");
     assert!(opened.contains(&field), "{opened}");
     for (line, body, status) in [

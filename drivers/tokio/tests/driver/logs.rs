@@ -7,10 +7,9 @@ use std::{
 
 use socketio_proto::{Timestamp, hub::Rejection, server::ServerEvent};
 use socketio_proto_tokio::{App, Context, PeerLimits, serve, start};
-use tokio::net::{TcpListener, TcpStream};
 use tracing::{Level, subscriber::DefaultGuard};
 
-use crate::support::{Ws, in_time, request, server};
+use crate::support::{POLL, Ws, connect, echo, in_time, listen, request, server, session_id};
 
 /// Lets in whoever does not say no.
 struct Door;
@@ -77,8 +76,6 @@ impl io::Write for Log {
     }
 }
 
-const POLL: &str = "GET /socket.io/?EIO=4&transport=polling";
-
 #[tokio::test(flavor = "current_thread")]
 async fn everything_that_happens_and_nothing_secret() {
     let log = Log::default();
@@ -86,22 +83,20 @@ async fn everything_that_happens_and_nothing_secret() {
     let mut server = server();
     server.at(Timestamp::ZERO).add_namespace("/private").unwrap();
     let (service, handle) = start(server, Door);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let connect = async || TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (listener, port) = listen().await;
     let site = service.at("/socket.io");
     tokio::spawn(serve(listener, site, PeerLimits::default(), handle.closing()));
     log.has(&["INFO", "started"]).await;
 
-    let opened = request(connect().await, POLL, "").await;
-    let sid = opened.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let opened = request(connect(port).await, &format!("GET {POLL}"), "").await;
+    let sid = session_id(&opened);
     log.has(&["DEBUG", "connection opened", "wire="]).await;
-    request(connect().await, &format!("{POLL}&sid=secret-unknown"), "").await;
+    request(connect(port).await, &format!("GET {POLL}&sid=secret-unknown"), "").await;
     log.has(&["DEBUG", "request refused", "cause=\"unknown_session\"", "count=1"]).await;
-    request(connect().await, "GET /socket.io/?EIO=3&transport=polling", "").await;
+    request(connect(port).await, "GET /socket.io/?EIO=3&transport=polling", "").await;
     log.has(&["DEBUG", "request refused", "cause=\"unsupported_version\""]).await;
 
-    let (mut ws, session) = Ws::connect(connect().await, "{\"token\":\"secret-token\"}").await;
+    let (mut ws, session) = Ws::connect(connect(port).await, "{\"token\":\"secret-token\"}").await;
     log.has(&["DEBUG", "connection{", "CONNECT", "namespace=\"/\"", "recoverable=false"]).await;
     log.has(&["DEBUG", "socket{", ": connected", "namespace=\"/\""]).await;
     ws.send("40/nowhere,{\"token\":\"secret-token\"}").await;
@@ -125,11 +120,11 @@ async fn everything_that_happens_and_nothing_secret() {
 
     let pid = session["pid"].as_str().unwrap();
     let auth = serde_json::json!({ "pid": pid, "offset": offset }).to_string();
-    let (mut ws, _) = Ws::connect(connect().await, &auth).await;
+    let (mut ws, _) = Ws::connect(connect(port).await, &auth).await;
     log.has(&["DEBUG", "recovered", "replayed=0"]).await;
     let unknown = "secretSecretSecret12";
     let auth = serde_json::json!({ "pid": unknown, "offset": offset }).to_string();
-    let (other, _) = Ws::connect(connect().await, &auth).await;
+    let (other, _) = Ws::connect(connect(port).await, &auth).await;
     log.has(&["DEBUG", "connected, and not recovered", "refusal=Unknown"]).await;
     ws.send("41").await;
     log.has(&["disconnected", "reason=ClientNamespaceDisconnect", "parked=false"]).await;
@@ -149,13 +144,11 @@ async fn everything_that_happens_and_nothing_secret() {
 async fn packets_are_reported_at_the_lowest_level_only() {
     let log = Log::default();
     let _collecting = log.collect(Level::DEBUG);
-    let (service, _handle) = crate::support::echo();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (service, _handle) = echo();
+    let (listener, port) = listen().await;
     let site = service.at("/socket.io");
     tokio::spawn(serve(listener, site, PeerLimits::default(), std::future::pending()));
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let (mut ws, _) = Ws::connect(stream, "").await;
+    let (mut ws, _) = Ws::connect(connect(port).await, "").await;
     log.has(&[": connected"]).await;
     let before = log.text();
     for _ in 0..100 {

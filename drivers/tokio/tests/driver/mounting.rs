@@ -7,26 +7,13 @@ use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use socketio_proto::{Origins, engine::Cors};
 use socketio_proto_tokio::{Listeners, PeerLimits, SocketIoService, serve};
-use tokio::{
-    io::DuplexStream,
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::DuplexStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::{
-    support::{converse, echo, in_time, request},
+    support::{connect, converse, echo, in_time, listen, request},
     tls::{Tls, tls},
 };
-
-async fn listen() -> (TcpListener, u16) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (listener, port)
-}
-
-async fn connect(port: u16) -> TcpStream {
-    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
-}
 
 #[tokio::test]
 async fn beside_routes_of_axum() {

@@ -8,12 +8,17 @@ use socketio_proto::{
     server::{Server, ServerEvent},
 };
 use socketio_proto_tokio::{App, Context, Handle, SocketIoService, entropy, start};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tungstenite::Message;
 
 /// Longer than anything takes: for a failure instead of a test that hangs.
 const WAIT: Duration = Duration::from_secs(60);
+/// The path of a handshake.
+pub const POLL: &str = "/socket.io/?EIO=4&transport=polling";
 /// Bytes of each event of a burst.
 pub const LARGE: usize = 100_000;
 
@@ -59,6 +64,17 @@ pub fn echo() -> (SocketIoService, Handle<Echo>) {
 /// Waits, but not forever.
 pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(WAIT, future).await.expect("it happens in time")
+}
+
+/// A listener, and its port.
+pub async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+pub async fn connect(port: u16) -> TcpStream {
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
 /// A client on a WebSocket.
@@ -148,6 +164,34 @@ pub async fn response<S: AsyncRead + AsyncWrite + Unpin>(
     response
 }
 
+/// The id in the response to a handshake.
+pub fn session_id(opened: &str) -> &str {
+    opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap()
+}
+
+/// Opens a session over polling, and joins the main namespace. Returns the path of its requests.
+pub async fn polling_session<S: AsyncRead + AsyncWrite + Unpin>(
+    connect: impl AsyncFn() -> S,
+) -> String {
+    let opened = request(connect().await, &format!("GET {POLL}"), "").await;
+    let path = format!("{POLL}&sid={}", session_id(&opened));
+    exchange(&connect, &path, "40", "40{\"sid\":").await;
+    path
+}
+
+/// Sends a packet over polling, and gets the one in return, of which this is the beginning.
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    connect: &impl AsyncFn() -> S,
+    path: &str,
+    packet: &str,
+    answer: &str,
+) {
+    let posted = request(connect().await, &format!("POST {path}"), packet).await;
+    assert!(posted.ends_with("\r\n\r\nok"), "{posted}");
+    let polled = request(connect().await, &format!("GET {path}"), "").await;
+    assert!(polled.contains(&format!("\r\n\r\n{answer}")), "{polled}");
+}
+
 /// All ways to talk to a server at `/socket.io/`, each on streams of its own.
 pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(connect: impl AsyncFn() -> S) {
     poll(&connect).await;
@@ -173,17 +217,8 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(connect: impl AsyncFn()
 
 /// Long-polling.
 async fn poll<S: AsyncRead + AsyncWrite + Unpin>(connect: &impl AsyncFn() -> S) {
-    let path = "/socket.io/?EIO=4&transport=polling";
-    let opened = request(connect().await, &format!("GET {path}"), "").await;
-    let sid = opened.split("\"sid\":\"").nth(1).expect("a session").split('"').next().unwrap();
-    let path = format!("{path}&sid={sid}");
-    for (packet, answer) in [("40", "40{\"sid\":"), ("427[\"echo\",[1]]", "437[[1]]")] {
-        let posted = request(connect().await, &format!("POST {path}"), packet).await;
-        assert!(posted.ends_with("\r\n\r\nok"), "{posted}");
-        let polled = request(connect().await, &format!("GET {path}"), "").await;
-        assert!(polled.contains(&format!("\r\n\r\n{answer}")), "{polled}");
-    }
-    let unknown =
-        request(connect().await, "GET /socket.io/?EIO=4&transport=polling&sid=x", "").await;
+    let path = polling_session(connect).await;
+    exchange(connect, &path, "427[\"echo\",[1]]", "437[[1]]").await;
+    let unknown = request(connect().await, &format!("GET {POLL}&sid=x"), "").await;
     assert!(unknown.starts_with("HTTP/1.1 400 "), "{unknown}");
 }

@@ -13,9 +13,9 @@ use socketio_proto_tokio::{
     router::{Namespace, Router},
     serve, start,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::Ws;
+use crate::support::{Ws, connect, in_time, listen};
 
 /// A server with a router. Without recovery, events have no offset.
 struct Site<D: Default + Send + 'static> {
@@ -26,8 +26,7 @@ struct Site<D: Default + Send + 'static> {
 impl<D: Default + Send + 'static> Site<D> {
     async fn start(config: ServerConfig, router: Router<D>) -> Self {
         let (service, handle) = start(Server::new(config, entropy).unwrap(), router);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listener, port) = listen().await;
         let site = service.at("/socket.io");
         tokio::spawn(serve(listener, site, PeerLimits::default(), handle.closing()));
         Self { port, handle }
@@ -39,7 +38,7 @@ impl<D: Default + Send + 'static> Site<D> {
     }
 
     async fn open(&self) -> Ws<TcpStream> {
-        Ws::open(TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()).await
+        Ws::open(connect(self.port).await).await
     }
 
     async fn connect(&self) -> Ws<TcpStream> {
@@ -47,13 +46,13 @@ impl<D: Default + Send + 'static> Site<D> {
     }
 
     async fn connect_with(&self, auth: &str) -> (Ws<TcpStream>, serde_json::Value) {
-        Ws::connect(TcpStream::connect(("127.0.0.1", self.port)).await.unwrap(), auth).await
+        Ws::connect(connect(self.port).await, auth).await
     }
 
     /// Waits until the server has so many sockets that are connected.
     async fn until_sockets(&self, count: usize) {
         let connected = async || self.handle.all().fetch_sockets().await.unwrap().len();
-        crate::support::in_time(async { while connected().await != count {} }).await;
+        in_time(async { while connected().await != count {} }).await;
     }
 }
 
@@ -77,7 +76,7 @@ impl Notes {
                 tokio::task::yield_now().await;
             }
         };
-        crate::support::in_time(enough).await;
+        in_time(enough).await;
         self.all()
     }
 }

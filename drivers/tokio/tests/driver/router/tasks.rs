@@ -10,7 +10,7 @@ use socketio_proto_tokio::{
 use tokio::sync::{Notify, Semaphore};
 
 use super::{Notes, Site};
-use crate::support::in_time;
+use crate::support::{Ws, connect, in_time};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn handlers_start_in_order_and_overlap() {
@@ -158,10 +158,7 @@ async fn handlers_have_a_handle_when_nobody_else_has_one() {
     });
     let Site { port, handle } = Site::main(namespace).await;
     drop(handle);
-    let connect = async || {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        crate::support::Ws::connect(stream, "").await.0
-    };
+    let connect = async || Ws::connect(connect(port).await, "").await.0;
     let (mut client, mut other) = (connect().await, connect().await);
     client.send("421[\"work\"]").await;
     assert_eq!(client.packet().await, "42[\"worked\",2]");
