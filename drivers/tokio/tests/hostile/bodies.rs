@@ -3,23 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    raw::{POLLING, Raw, WEBSOCKET, get, post, post_with},
-    site::{Attacked, MAX_PAYLOAD, Site, site, site_behind_axum},
+    raw::{POLLING, Raw, UNKNOWN, WEBSOCKET, get, post, post_with},
+    site::{Attacked, MAX_PAYLOAD, site, site_behind_axum},
 };
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 /// A request that must not be answered: it is part of another.
 const HIDDEN: &str = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: hidden\r\n\r\n";
-
-/// Opens a session on a connection of its own.
-async fn session(site: &Site) -> String {
-    site.connect().await.open_polling().await
-}
-
-/// Whether a session has ended.
-async fn is_over(site: &Site, path: &str) -> bool {
-    site.connect().await.ask(get(path)).await.status == 400
-}
 
 #[tokio::test]
 async fn bodies_that_never_complete() {
@@ -34,22 +24,22 @@ async fn bodies_that_never_complete() {
         (CHUNKED, "2\r\n40\r\n0\r\nX: "),
         (CHUNKED, "ffffffffffffffff\r\n40\r\n0\r\n\r\n"),
     ] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         let mut slow = site.connect().await;
         slow.send(post_with(&path, fields, part)).await;
         let answer = slow.rest().await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 100 "), "{answer}");
-        assert!(is_over(&site, &path).await, "{fields:?} {part:?}");
+        assert!(site.is_over(&path).await, "{fields:?} {part:?}");
         site.serves().await;
     }
     // The time is for all of the body, not for each byte.
-    let path = session(&site).await;
+    let path = site.open_polling().await;
     let mut slow = site.connect().await;
     slow.send(post_with(&path, "Content-Length: 1000000\r\n", "4")).await;
     while slow.try_send("0").await {
         site.serves().await;
     }
-    assert!(is_over(&site, &path).await);
+    assert!(site.is_over(&path).await);
     site.assert_unharmed().await;
 }
 
@@ -75,12 +65,12 @@ async fn a_body_byte_by_byte_in_time() {
 async fn a_body_that_is_shorter_than_announced() {
     let site = site().await;
     for (fields, body) in [("Content-Length: 100\r\n", "40"), (CHUNKED, "64\r\n40")] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         let mut client = site.connect().await;
         client.send(post_with(&path, fields, body)).await;
         client.finish_sending().await;
         assert!(client.is_dropped().await);
-        assert!(is_over(&site, &path).await);
+        assert!(site.is_over(&path).await);
     }
     site.assert_unharmed().await;
 }
@@ -112,7 +102,7 @@ async fn bodies_without_end() {
         (CHUNKED, chunk),
         (CHUNKED, "1\r\nx\r\n".repeat(200)),
     ] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         let mut client = site.connect().await;
         client.send(post_with(&path, fields, "")).await;
         let mut sent = 0;
@@ -120,17 +110,17 @@ async fn bodies_without_end() {
             sent += piece.len();
             assert!(sent < 32 << 20, "all is read");
         }
-        assert!(is_over(&site, &path).await);
+        assert!(site.is_over(&path).await);
         site.serves().await;
     }
     // To the byte, in a session of its own each.
     for (length, is_allowed) in [(MAX_PAYLOAD, true), (MAX_PAYLOAD + 1, false)] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         let mut client = site.connect().await;
         let packet = format!("40{{\"a\":\"{}\"}}", "x".repeat(length - 10));
         let answer = client.ask(post(&path, &packet)).await;
         assert_eq!(answer.status, if is_allowed { 200 } else { 413 }, "{answer:?}");
-        assert_eq!(site.connect().await.close_polling(&path).await, is_allowed);
+        assert_eq!(site.close_polling(&path).await, is_allowed);
     }
     site.assert_unharmed().await;
 }
@@ -155,14 +145,14 @@ async fn malformed_chunks() {
         &long_trailer,
         &many_trailers,
     ] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         let mut client = site.connect().await;
         // It may be gone before it has heard all.
         client.try_send(post_with(&path, CHUNKED, body)).await;
         client.try_send(HIDDEN).await;
         let answer = client.rest().await;
         assert!(!answer.contains(" 200 "), "{body:?}: {answer}");
-        assert!(is_over(&site, &path).await, "{body:?}");
+        assert!(site.is_over(&path).await, "{body:?}");
         site.serves().await;
     }
     site.assert_unharmed().await;
@@ -215,7 +205,7 @@ async fn two_lengths_for_one_body() {
             assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{fields:?}: {answer}");
             assert!(!answer.contains("0{\"sid\""), "{fields:?}: {answer}");
             // Whatever became of the session, it does not stay.
-            site.connect().await.close_polling(&path).await;
+            site.close_polling(&path).await;
         }
         site.serves().await;
         site.assert_unharmed().await;
@@ -249,11 +239,11 @@ async fn bodies_that_nobody_wants() {
     let body_timeout = Duration::from_millis(5);
     let attacked = || Attacked { body_timeout, ..Attacked::default() };
     for mut site in [attacked().start().await, attacked().start_behind_axum().await] {
-        let path = session(&site).await;
+        let path = site.open_polling().await;
         for (line, status) in [
-            (format!("POST {POLLING}&sid=x"), 400),
+            (format!("POST {UNKNOWN}"), 400),
             (format!("POST {POLLING}"), 400),
-            (format!("GET {POLLING}&sid=x"), 400),
+            (format!("GET {UNKNOWN}"), 400),
             (format!("PUT {path}"), 500),
             (format!("POST {WEBSOCKET}"), 400),
             ("PUT /elsewhere".to_owned(), 404),
@@ -267,7 +257,7 @@ async fn bodies_that_nobody_wants() {
             }
             site.serves().await;
         }
-        assert!(site.connect().await.close_polling(&path).await);
+        assert!(site.close_polling(&path).await);
         site.assert_unharmed().await;
     }
 }
@@ -277,9 +267,8 @@ async fn bodies_that_nobody_wants() {
 async fn bodies_that_come_after_the_answer_is_known() {
     for site in [site().await, site_behind_axum().await] {
         let mut client = site.connect().await;
-        let unknown = format!("{POLLING}&sid=x");
         for _ in 0..3 {
-            let request = post(&unknown, &"x".repeat(MAX_PAYLOAD));
+            let request = post(UNKNOWN, &"x".repeat(MAX_PAYLOAD));
             let (first, rest) = request.split_at(1000);
             client.send(first).await;
             for _ in 0..20 {
@@ -301,10 +290,10 @@ async fn bodies_of_other_requests() {
         let opened = client.ask(format!("GET {POLLING} HTTP/1.1\r\n{long}")).await;
         assert!(opened.body.starts_with("0{"), "{opened:?}");
         assert!(client.is_dropped().await);
-        let path = format!("{POLLING}&sid={}", opened.body.split('"').nth(3).unwrap());
+        let path = opened.session();
         let mut client = site.connect().await;
         assert_eq!(client.ask(format!("PUT {path} HTTP/1.1\r\n{long}")).await.status, 500);
-        assert!(site.connect().await.close_polling(&path).await);
+        assert!(site.close_polling(&path).await);
         drop(client);
         site.assert_unharmed().await;
     }

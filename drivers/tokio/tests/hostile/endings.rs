@@ -5,10 +5,6 @@ use crate::{
     site::{Site, site, site_behind_axum},
 };
 
-async fn is_over(site: &Site, path: &str) -> bool {
-    site.connect().await.ask(get(path)).await.status == 400
-}
-
 /// A client that says no more, but would still read.
 #[tokio::test]
 async fn a_half_closed_connection_of_polling() {
@@ -20,15 +16,15 @@ async fn a_half_closed_connection_of_polling() {
         site.serves().await;
         client.finish_sending().await;
         assert!(client.is_dropped().await);
-        assert!(is_over(&site, &path).await);
+        assert!(site.is_over(&path).await);
         // Together with a request that can be answered at once, which may be answered.
-        let path = site.connect().await.open_polling().await;
+        let path = site.open_polling().await;
         let mut client = site.connect().await;
         client.send(post(&path, "1")).await;
         client.finish_sending().await;
         let answer = client.rest().await;
         assert!(answer.is_empty() || answer.ends_with("\r\n\r\nok"), "{answer}");
-        assert!(is_over(&site, &path).await);
+        assert!(site.is_over(&path).await);
         // Between requests, and before the first.
         for requests in ["", "\r\n"] {
             let mut client = site.connect().await;
@@ -47,8 +43,7 @@ async fn a_half_closed_connection_of_a_websocket() {
         let message = frame(TEXT, b"42[\"echo\",1]");
         let parts: [&[u8]; 5] = [b"", &message[..1], &message[..6], &message[..9], &message];
         for part in parts {
-            let mut client = site.connect().await;
-            client.join().await;
+            let mut client = site.join().await;
             client.send(part).await;
             client.finish_sending().await;
             assert!(client.is_dropped().await, "{part:?}");
@@ -72,7 +67,7 @@ async fn a_half_closed_connection_of_a_websocket() {
 #[tokio::test]
 async fn resets_in_every_phase() {
     for mut site in [site().await, site_behind_axum().await] {
-        let path = site.connect().await.open_polling().await;
+        let path = site.open_polling().await;
         let begun = post_with(&path, "Content-Length: 100\r\n", "40");
         for bytes in ["", "GET /", "GET / HTTP/1.1\r\nHost", &get(&path), &begun] {
             let mut client = site.connect().await;
@@ -81,7 +76,7 @@ async fn resets_in_every_phase() {
             site.serves().await;
         }
         // An aborted poll ends the session, as the aborted POST would.
-        assert!(is_over(&site, &path).await);
+        assert!(site.is_over(&path).await);
         reset_after(&site, async |client| client.send(handshake(WEBSOCKET, "")).await).await;
         reset_after(&site, async |client| client.open_websocket().await).await;
         reset_after(&site, async |client| client.join().await).await;
@@ -118,8 +113,7 @@ async fn reset_after(site: &Site, phase: impl AsyncFnOnce(&mut Raw)) {
 async fn messages_behind_a_close_frame() {
     for mut site in [site().await, site_behind_axum().await] {
         for code in [&[][..], &1000_u16.to_be_bytes(), &3000_u16.to_be_bytes()] {
-            let mut client = site.connect().await;
-            client.join().await;
+            let mut client = site.join().await;
             client.send(frame(PING, b"?")).await;
             assert_eq!(client.frame().await, (PONG, b"?".to_vec()));
             let mut bytes = frame(CLOSE, code);

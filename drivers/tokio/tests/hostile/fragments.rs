@@ -4,7 +4,7 @@ use tokio::task::yield_now;
 
 use crate::{
     raw::{BINARY, CLOSE, PING, PONG, TEXT, frame},
-    site::{MAX_PAYLOAD, Site, site, site_behind_axum},
+    site::{MAX_PAYLOAD, site, site_behind_axum},
 };
 
 /// Begins a text message in fragments.
@@ -22,18 +22,10 @@ fn fragments(message: &[u8], length: usize) -> Vec<u8> {
     frames
 }
 
-async fn close_code(site: &Site, bytes: &[u8]) -> u16 {
-    let mut client = site.connect().await;
-    client.join().await;
-    client.try_send(bytes).await;
-    client.close_code().await
-}
-
 #[tokio::test]
 async fn a_message_in_fragments_of_one_byte() {
     for mut site in [site().await, site_behind_axum().await] {
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         let event = |length: usize| format!("427[\"echo\",\"{}\"]", "ü".repeat((length - 14) / 2));
         // As long as a message may be. Characters of two bytes are in two fragments.
         client.send(fragments(event(MAX_PAYLOAD).as_bytes(), 1)).await;
@@ -50,13 +42,11 @@ async fn a_message_in_fragments_of_one_byte() {
 #[tokio::test]
 async fn thousands_of_empty_fragments() {
     for mut site in [site().await, site_behind_axum().await] {
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         client.send(frame(BEGIN, b"421[\"echo\",")).await;
         client.send(frame(CONTINUE, b"").repeat(10_000)).await;
         client.send(frame(END, b"7]")).await;
-        assert!(client.packet().await.starts_with("42[\"echoed\",7,"));
-        assert_eq!(client.packet().await, "431[7]");
+        client.assert_echoed().await;
         site.serves().await;
         drop(client);
         site.assert_unharmed().await;
@@ -70,8 +60,7 @@ async fn thousands_of_empty_fragments() {
 #[tokio::test]
 async fn empty_fragments_without_end() {
     let mut site = site().await;
-    let mut client = site.connect().await;
-    client.join().await;
+    let mut client = site.join().await;
     client.send(frame(BEGIN, b"42[\"echo\",")).await;
     let flood = frame(CONTINUE, b"").repeat(10_000);
     let mut rest: &[u8] = &[];
@@ -95,8 +84,7 @@ async fn empty_fragments_without_end() {
 #[tokio::test]
 async fn control_frames_within_a_message() {
     for mut site in [site().await, site_behind_axum().await] {
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         let mut frames = frame(BEGIN, b"421[\"echo\",");
         frames.extend(frame(PING, b"first"));
         frames.extend(frame(CONTINUE, b""));
@@ -106,8 +94,7 @@ async fn control_frames_within_a_message() {
         client.send_slowly(&frames).await;
         assert_eq!(client.frame().await, (PONG, b"first".to_vec()));
         assert_eq!(client.frame().await, (PONG, vec![b'x'; 125]));
-        assert!(client.packet().await.starts_with("42[\"echoed\",7,"));
-        assert_eq!(client.packet().await, "431[7]");
+        client.assert_echoed().await;
         // It ends in the middle of a message.
         let mut frames = frame(BEGIN, b"421[\"echo\",");
         frames.extend(frame(CLOSE, &1000_u16.to_be_bytes()));
@@ -135,8 +122,7 @@ async fn fragments_in_the_wrong_place() {
         // After the end.
         [frame(BEGIN, b"4"), frame(END, b"0/none,"), frame(END, b"7]")].concat(),
     ] {
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         client.send(&frames).await;
         let mut last = client.frame().await;
         if last.0 == TEXT {
@@ -162,7 +148,7 @@ async fn characters_across_fragments() {
         (b"42[\"", b"\xbc\"]"),
     ] {
         let frames = [frame(BEGIN, first), frame(END, second)].concat();
-        assert_eq!(close_code(&site, &frames).await, 1007, "{first:?} {second:?}");
+        assert_eq!(site.close_code(&frames).await, 1007, "{first:?} {second:?}");
         site.serves().await;
     }
     site.assert_unharmed().await;

@@ -1,19 +1,9 @@
 //! Frames that break the WebSocket protocol (RFC 6455), and messages that break Engine.IO.
 
 use crate::{
-    raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, frame},
-    site::{MAX_PAYLOAD, Site, site, site_behind_axum},
+    raw::{BINARY, CLOSE, PING, PONG, TEXT, frame},
+    site::{MAX_PAYLOAD, site, site_behind_axum},
 };
-
-/// Sends frames on a WebSocket of their own, in its main namespace. Returns the code of the close
-/// frame that comes in return.
-async fn close_code(site: &Site, bytes: &[u8]) -> u16 {
-    let mut client = site.connect().await;
-    client.join().await;
-    // The connection may be closed before all is sent.
-    client.try_send(bytes).await;
-    client.close_code().await
-}
 
 #[tokio::test]
 async fn frames_that_are_none() {
@@ -46,7 +36,7 @@ async fn frames_that_are_none() {
             cases.push(frame(control, &[b'x'; 1000]));
         }
         for bytes in &cases {
-            assert_eq!(close_code(&site, bytes).await, 1002, "{:?}", &bytes[..2]);
+            assert_eq!(site.close_code(bytes).await, 1002, "{:?}", &bytes[..2]);
         }
         site.serves().await;
         site.assert_unharmed().await;
@@ -61,19 +51,17 @@ async fn lengths_that_lie() {
                 let mut bytes = vec![first, 0xff];
                 bytes.extend(length.to_be_bytes());
                 bytes.extend([0; 100]);
-                let code = close_code(&site, &bytes).await;
+                let code = site.close_code(&bytes).await;
                 assert!([1002, 1009].contains(&code), "{length}: {code}");
             }
         }
         // More than follows: it is waited for, and nothing else happens.
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         client.send(&frame(TEXT, &vec![b'x'; MAX_PAYLOAD])[..100]).await;
         site.serves().await;
         drop(client);
         // To the byte.
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         let event = |length: usize| format!("427[\"echo\",\"{}\"]", "x".repeat(length - 14));
         client.send_packet(&event(MAX_PAYLOAD)).await;
         client.packet().await;
@@ -101,7 +89,7 @@ async fn text_that_is_none() {
         b"42[\"\xf0\x9f\x98",
     ];
     for text in texts {
-        assert_eq!(close_code(&site, &frame(TEXT, text)).await, 1007, "{text:?}");
+        assert_eq!(site.close_code(&frame(TEXT, text)).await, 1007, "{text:?}");
         site.serves().await;
     }
     site.assert_unharmed().await;
@@ -112,18 +100,17 @@ async fn close_frames_of_all_kinds() {
     let mut site = site().await;
     let with = |code: u16, reason: &[u8]| [&code.to_be_bytes()[..], reason].concat();
     for code in [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2999, 5000, u16::MAX] {
-        let answer = close_code(&site, &frame(CLOSE, &with(code, b""))).await;
+        let answer = site.close_code(&frame(CLOSE, &with(code, b""))).await;
         assert_eq!(answer, 1002, "{code}");
     }
-    assert_eq!(close_code(&site, &frame(CLOSE, b"\x03")).await, 1002);
+    assert_eq!(site.close_code(&frame(CLOSE, b"\x03")).await, 1002);
     let no_text = frame(CLOSE, &with(1000, b"\xff"));
-    assert!([1002, 1007].contains(&close_code(&site, &no_text).await));
+    assert!([1002, 1007].contains(&site.close_code(&no_text).await));
     for code in [1000, 1001, 1002, 1003, 1007, 1011, 1013, 3000, 4999] {
         let close = frame(CLOSE, &with(code, b"bye"));
-        assert_eq!(close_code(&site, &close).await, code, "{code}");
+        assert_eq!(site.close_code(&close).await, code, "{code}");
     }
-    let mut client = site.connect().await;
-    client.join().await;
+    let mut client = site.join().await;
     client.send(frame(CLOSE, b"")).await;
     assert_eq!(client.frame().await, (CLOSE, Vec::new()));
     assert!(client.is_dropped().await);
@@ -137,12 +124,12 @@ async fn close_frames_of_all_kinds() {
 async fn messages_that_are_no_packets() {
     let mut site = site().await;
     for text in ["", "x", "7", "99", "4", "4x", "49", "42[", "42[\0]", "42{}"] {
-        let code = close_code(&site, &frame(TEXT, text.as_bytes())).await;
+        let code = site.close_code(&frame(TEXT, text.as_bytes())).await;
         assert_eq!(code, 1005, "{text:?}");
         site.serves().await;
     }
     for bytes in [&b""[..], b"40", &[0xff; 10]] {
-        let code = close_code(&site, &frame(BINARY, bytes)).await;
+        let code = site.close_code(&frame(BINARY, bytes)).await;
         assert!([1003, 1005].contains(&code), "{bytes:?}: {code}");
         site.serves().await;
     }
@@ -153,16 +140,13 @@ async fn messages_that_are_no_packets() {
 #[tokio::test]
 async fn frames_in_pieces() {
     for mut site in [site().await, site_behind_axum().await] {
-        let mut client: Raw = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         let message = frame(TEXT, b"421[\"echo\",7]");
         client.send_slowly(&message).await;
-        assert!(client.packet().await.starts_with("42[\"echoed\",7,"));
-        assert_eq!(client.packet().await, "431[7]");
+        client.assert_echoed().await;
         client.send(message.repeat(1000)).await;
         for _ in 0..1000 {
-            assert!(client.packet().await.starts_with("42[\"echoed\",7,"));
-            assert_eq!(client.packet().await, "431[7]");
+            client.assert_echoed().await;
         }
         site.serves().await;
         drop(client);

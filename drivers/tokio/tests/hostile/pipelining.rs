@@ -3,8 +3,8 @@
 use tokio::task::yield_now;
 
 use crate::{
-    raw::{POLLING, Raw, TEXT, WEBSOCKET, frame, get, handshake, post},
-    site::{Site, site, site_behind_axum},
+    raw::{POLLING, TEXT, UNKNOWN, WEBSOCKET, frame, get, handshake, post},
+    site::{site, site_behind_axum},
 };
 
 #[tokio::test]
@@ -12,8 +12,8 @@ async fn many_requests_at_once() {
     for mut site in [site().await, site_behind_axum().await] {
         let mut client = site.connect().await;
         let path = client.open_polling().await;
-        let unknown = get(&format!("{POLLING}&sid=x"));
-        let requests = [post(&path, "40"), get(&path), unknown.repeat(200), post(&path, "1")];
+        let unknown = get(UNKNOWN).repeat(200);
+        let requests = [post(&path, "40"), get(&path), unknown, post(&path, "1")];
         client.send(requests.concat()).await;
         assert_eq!(client.answer().await.body, "ok");
         assert!(client.answer().await.body.starts_with("40{"));
@@ -51,7 +51,7 @@ async fn a_flood_behind_a_poll_that_waits() {
     let (mut client, mut other) = (site.connect().await, site.connect().await);
     let path = client.open_polling().await;
     client.send(get(&path)).await;
-    let flood = get(&format!("{POLLING}&sid=x")).repeat(1000);
+    let flood = get(UNKNOWN).repeat(1000);
     let (mut sent, mut stalls) = (0, 0);
     while stalls < 10 {
         match client.send_at_once(&flood) {
@@ -83,8 +83,7 @@ async fn frames_right_behind_a_handshake() {
         assert!(client.packet().await.starts_with("0{"));
         assert!(client.packet().await.starts_with("40{"));
         client.send_packet("421[\"echo\",7]").await;
-        assert!(client.packet().await.starts_with("42[\"echoed\",7,"));
-        assert_eq!(client.packet().await, "431[7]");
+        client.assert_echoed().await;
         drop(client);
         site.assert_unharmed().await;
     }
@@ -114,8 +113,7 @@ async fn requests_right_behind_a_handshake_that_is_refused() {
         client.send(refused + &get(POLLING)).await;
         assert_eq!(client.answer().await.status, 400);
         if let Some(opened) = client.answer_if_any().await {
-            let sid = opened.body.split('"').nth(3).unwrap();
-            close(&site, sid).await;
+            assert!(site.close_polling(&opened.session()).await);
         }
         drop(client);
         site.assert_unharmed().await;
@@ -134,17 +132,11 @@ async fn an_upgrade_to_http2() {
         );
         let opened = client.ask(offer).await;
         assert_eq!(opened.status, 200, "{opened:?}");
-        let sid = opened.body.split('"').nth(3).unwrap().to_owned();
         client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         let rest = client.rest().await;
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 4"), "{rest}");
-        close(&site, &sid).await;
+        assert!(site.close_polling(&opened.session()).await);
         drop(client);
         site.assert_unharmed().await;
     }
-}
-
-async fn close(site: &Site, sid: &str) {
-    let mut client: Raw = site.connect().await;
-    assert!(client.close_polling(&format!("{POLLING}&sid={sid}")).await);
 }

@@ -15,6 +15,8 @@ const MASK: [u8; 4] = [0x5a, 0xc3, 0x99, 0xf0];
 /// The key of the example in RFC 6455.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+/// The path of a session that there is not.
+pub const UNKNOWN: &str = "/socket.io/?EIO=4&transport=polling&sid=x";
 pub const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 pub const TEXT: u8 = 0x81;
@@ -35,6 +37,14 @@ pub struct Answer {
     /// In lower case.
     pub head: String,
     pub body: String,
+}
+
+impl Answer {
+    /// The path of the requests of the long-polling session that it opens.
+    pub fn session(&self) -> String {
+        let sid = self.body.split('"').nth(3).expect("a session id");
+        format!("{POLLING}&sid={sid}")
+    }
 }
 
 /// One connection.
@@ -186,6 +196,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         String::from_utf8(payload).unwrap()
     }
 
+    /// The event and the acknowledgement that come for `421["echo",7]`.
+    pub async fn assert_echoed(&mut self) {
+        assert!(self.packet().await.starts_with("42[\"echoed\",7,"));
+        assert_eq!(self.packet().await, "431[7]");
+    }
+
     /// Sends a text message.
     pub async fn send_packet(&mut self, packet: &str) {
         self.send(frame(TEXT, packet.as_bytes())).await;
@@ -216,9 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// Opens a long-polling session, and returns the path of its requests.
     pub async fn open_polling(&mut self) -> String {
-        let answer = self.ask(get(POLLING)).await;
-        let sid = answer.body.split('"').nth(3).expect("a session id");
-        format!("{POLLING}&sid={sid}")
+        self.ask(get(POLLING)).await.session()
     }
 
     /// Whether the long-polling session is still there; it is closed then.

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     bystander::Bystander,
-    raw::{POLLING, Raw, get, in_time},
+    raw::{Raw, UNKNOWN, get, in_time},
 };
 
 /// The places for TCP connections of attackers.
@@ -161,6 +161,37 @@ impl Site {
         Raw::connect(self.port).await
     }
 
+    /// Opens a WebSocket and joins the main namespace.
+    pub async fn join(&self) -> Raw {
+        let mut client = self.connect().await;
+        client.join().await;
+        client
+    }
+
+    /// Sends frames on a WebSocket of their own, in its main namespace. Returns the code of the close
+    /// frame that comes in return.
+    pub async fn close_code(&self, bytes: &[u8]) -> u16 {
+        let mut client = self.join().await;
+        // The connection may be closed before all is sent.
+        client.try_send(bytes).await;
+        client.close_code().await
+    }
+
+    /// Opens a long-polling session on a connection of its own, and returns the path of its requests.
+    pub async fn open_polling(&self) -> String {
+        self.connect().await.open_polling().await
+    }
+
+    /// Whether a long-polling session is still there; it is closed then.
+    pub async fn close_polling(&self, path: &str) -> bool {
+        self.connect().await.close_polling(path).await
+    }
+
+    /// Whether a long-polling session has ended.
+    pub async fn is_over(&self, path: &str) -> bool {
+        self.connect().await.ask(get(path)).await.status == 400
+    }
+
     /// Waits until each bystander has made an exchange that begins from now on.
     pub async fn serves(&mut self) {
         for bystander in &mut self.bystanders {
@@ -208,8 +239,7 @@ impl Site {
         let mut places = Vec::new();
         for _ in 0..self.places {
             let mut place = connect().await;
-            let unknown = format!("{POLLING}&sid=x");
-            assert_eq!(place.ask(get(&unknown)).await.status, 400);
+            assert_eq!(place.ask(get(UNKNOWN)).await.status, 400);
             places.push(place);
         }
         drop(places);

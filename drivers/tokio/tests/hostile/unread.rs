@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::{
-    raw::{PING, POLLING, PONG, Raw, TEXT, WEBSOCKET, frame, get, handshake, post},
+    raw::{PING, PONG, Raw, TEXT, UNKNOWN, WEBSOCKET, frame, get, handshake, post},
     site::{Attacked, HUGE, site, site_behind_axum},
 };
 
@@ -36,8 +36,7 @@ async fn a_ping_while_a_large_event_is_on_its_way() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     for mut site in [Attacked::default().start_on(listener, port).await, site_behind_axum().await] {
-        let mut client = site.connect().await;
-        client.join().await;
+        let mut client = site.join().await;
         client.send(frame(TEXT, b"42[\"huge\"]")).await;
         site.serves().await;
         client.send(frame(PING, b"still there?")).await;
@@ -81,7 +80,7 @@ async fn thousands_of_answers_that_are_not_read() {
     attacked.limits.write = Duration::from_millis(50);
     let mut site = attacked.start().await;
     let mut client = Raw::connect_narrow(site.port()).await;
-    let requests = get(&format!("{POLLING}&sid=x")).repeat(1000);
+    let requests = get(UNKNOWN).repeat(1000);
     let mut sent = 0;
     while client.try_send(&requests).await {
         sent += requests.len();

@@ -16,57 +16,33 @@ async fn wrong_handshakes() {
     let (upgrade, version) =
         ("Connection: Upgrade\r\nUpgrade: websocket\r\n", "Sec-WebSocket-Version: 13\r\n");
     let key = format!("Sec-WebSocket-Key: {KEY}\r\n");
+    let with_key = |key: &str| request(&format!("{upgrade}{version}Sec-WebSocket-Key: {key}\r\n"));
+    let with_version = |version: &str| request(&format!("{upgrade}{version}{key}"));
+    let with_upgrade = |upgrade: &str| request(&format!("{upgrade}{version}{key}"));
     for mut site in [site().await, site_behind_axum().await] {
-        let path = site.connect().await.open_polling().await.replace("polling", "websocket");
+        let path = site.open_polling().await.replace("polling", "websocket");
         let same_session = handshake(&path, "").replace(KEY, "AAAA");
         for (status, request) in [
             // The key: twice, of 15 and 17 bytes, not base64, of another alphabet, empty.
             (400, request(&format!("{upgrade}{version}{key}{key}"))),
-            (
-                400,
-                request(&format!("{upgrade}{version}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA\r\n")),
-            ),
-            (
-                400,
-                request(&format!(
-                    "{upgrade}{version}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA=\r\n"
-                )),
-            ),
-            (
-                400,
-                request(&format!(
-                    "{upgrade}{version}Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==\r\n"
-                )),
-            ),
-            (
-                400,
-                request(&format!(
-                    "{upgrade}{version}Sec-WebSocket-Key: ______________________==\r\n"
-                )),
-            ),
-            (400, request(&format!("{upgrade}{version}Sec-WebSocket-Key: \r\n"))),
-            (400, request(&format!("{upgrade}{version}Sec-WebSocket-Key: \u{fc}\r\n"))),
+            (400, with_key("AAAAAAAAAAAAAAAAAAAA")),
+            (400, with_key("AAAAAAAAAAAAAAAAAAAAAAA=")),
+            (400, with_key("!!!!!!!!!!!!!!!!!!!!!!==")),
+            (400, with_key("______________________==")),
+            (400, with_key("")),
+            (400, with_key("\u{fc}")),
             // The version: twice, two in one, not a number.
-            (426, request(&format!("{upgrade}{version}{version}{key}"))),
-            (426, request(&format!("{upgrade}Sec-WebSocket-Version: 13, 8\r\n{key}"))),
-            (426, request(&format!("{upgrade}Sec-WebSocket-Version: 013\r\n{key}"))),
+            (426, with_version(&version.repeat(2))),
+            (426, with_version("Sec-WebSocket-Version: 13, 8\r\n")),
+            (426, with_version("Sec-WebSocket-Version: 013\r\n")),
             // Other upgrades, and words that are not in the list. These are plain requests for a
             // session on a WebSocket, which is none.
-            (400, request(&format!("Connection: Upgrade\r\nUpgrade: h2c\r\n{version}{key}"))),
-            (
-                400,
-                request(&format!("Connection: Upgrade\r\nUpgrade: websocket/13\r\n{version}{key}")),
-            ),
-            (
-                400,
-                request(&format!("Connection: Upgrade\r\nUpgrade: web socket\r\n{version}{key}")),
-            ),
-            (
-                400,
-                request(&format!("Connection: Upgrades\r\nUpgrade: websocket\r\n{version}{key}")),
-            ),
-            (400, request(&format!("Upgrade: websocket\r\n{version}{key}"))),
-            (400, request(&format!("Connection: Upgrade\r\n{version}{key}"))),
+            (400, with_upgrade("Connection: Upgrade\r\nUpgrade: h2c\r\n")),
+            (400, with_upgrade("Connection: Upgrade\r\nUpgrade: websocket/13\r\n")),
+            (400, with_upgrade("Connection: Upgrade\r\nUpgrade: web socket\r\n")),
+            (400, with_upgrade("Connection: Upgrades\r\nUpgrade: websocket\r\n")),
+            (400, with_upgrade("Upgrade: websocket\r\n")),
+            (400, with_upgrade("Connection: Upgrade\r\n")),
             (405, handshake(WEBSOCKET, "").replacen("GET", "HEAD", 1)),
             (405, handshake(WEBSOCKET, "").replacen("GET", "CONNECT", 1)),
             (400, same_session),
@@ -82,7 +58,7 @@ async fn wrong_handshakes() {
         }
         site.serves().await;
         let path = path.replace("websocket", "polling");
-        assert!(site.connect().await.close_polling(&path).await);
+        assert!(site.close_polling(&path).await);
         site.assert_unharmed().await;
     }
 }
