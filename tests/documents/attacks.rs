@@ -3,13 +3,15 @@
 //! The attacks are the doc lines of the tests in `tests/hostile`: `UPDATE_ATTACKS=1 cargo test
 //! --test documents attacks` writes them, and without that the test compares.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{env, fmt::Write as _, fs};
 
 use socketio_proto::{
     Limits, RecoveryConfig, ServerConfig,
     cluster::{ClusterConfig, message::NodeId},
     server::Stats,
 };
+
+use crate::repository::{read, root};
 
 const SOURCES: [&str; 11] = [
     "tests/hostile/peers.rs",
@@ -42,7 +44,7 @@ fn every_attack_in_the_table_has_its_test() {
     let (found, tail) = rest.split_once(end).expect("the end of the table");
     if env::var_os("UPDATE_ATTACKS").is_some() {
         let updated = format!("{head}{start}{table}{end}{tail}");
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md"), updated).unwrap();
+        fs::write(root().join("SECURITY.md"), updated).unwrap();
         return;
     }
     assert_eq!(found, table, "UPDATE_ATTACKS=1 writes it");
@@ -156,8 +158,4 @@ fn documented_tests(source: &str) -> Vec<(String, String)> {
     }
     assert!(!found.is_empty());
     found
-}
-
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }

@@ -1,16 +1,12 @@
 //! The pages in `src/docs`: each rule of driving has its tests, and each number that comments and
 //! documents refer to is explained.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs};
 
 use socketio_proto::server::{ServerEvent, ServerInput, ServerOutput};
 use socketio_proto::{engine::Frame, socket};
 
-use crate::support::World;
+use crate::{repository::files, support::World};
 
 const GUIDE: &str = include_str!("../../src/docs/guide.md");
 const PROTOCOL: &str = include_str!("../../src/docs/protocol.md");
@@ -125,27 +121,4 @@ fn names_of_tests() -> BTreeSet<String> {
         }
     }
     names
-}
-
-/// The sources and documents in these folders of the project, whatever is built or installed there
-/// excepted.
-pub fn files(folders: &[&str]) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut folders: Vec<(PathBuf, bool)> =
-        folders.iter().map(|folder| (root.join(folder), !folder.is_empty())).collect();
-    while let Some((folder, is_deep)) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() {
-                if is_deep && !["target", "node_modules", "corpus", "artifacts"].contains(&name) {
-                    folders.push((path, true));
-                }
-            } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::packages::Package;
+use crate::{figures::cells, packages::Package};
 
 /// What a feature turns on, by its name.
 type Features = BTreeMap<String, BTreeSet<String>>;
@@ -16,7 +16,7 @@ fn each_readme_has_the_features() {
         let rows: Vec<Vec<&str>> = section
             .lines()
             .filter(|line| line.starts_with("| `"))
-            .map(|line| line.trim_matches(['|', ' ']).split(" | ").collect())
+            .map(|line| cells(line).collect())
             .collect();
         if rows.is_empty() {
             assert_eq!(section.trim(), "None.", "{}", package.name);

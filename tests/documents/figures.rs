@@ -21,6 +21,7 @@ fn the_table_of_the_readme_is_that_of_the_results() {
     assert!(rows > 4, "only {rows} rows");
 }
 
-fn cells(row: &str) -> impl Iterator<Item = &str> {
+/// The cells of a row of a table.
+pub fn cells(row: &str) -> impl Iterator<Item = &str> {
     row.trim_matches(['|', ' ']).split(" | ")
 }

@@ -4,7 +4,9 @@
 //! The table in the documentation of `recovery` is made from the tests: `UPDATE_HOLES=1 cargo test
 //! --test documents holes` writes it, and without that the test compares.
 
-use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, env, fmt::Write as _, fs};
+
+use crate::repository::{files, read, root};
 
 /// Where the tests of the table stand, in its order.
 const TABLE: [&str; 8] = [
@@ -68,7 +70,7 @@ fn the_table_in_the_documentation_is_that_of_the_tests() {
             }
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/recovery/holes.md");
+    let path = root().join("src/recovery/holes.md");
     if env::var_os("UPDATE_HOLES").is_some() {
         fs::write(&path, &table).unwrap();
     }
@@ -78,37 +80,23 @@ fn the_table_in_the_documentation_is_that_of_the_tests() {
 /// Names of tests by the holes that they begin with.
 fn tests() -> BTreeMap<String, Vec<String>> {
     let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for folder in ["tests", "src/client"] {
-        for source in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
-            for line in source.lines() {
-                let Some(rest) = line.trim_start().strip_prefix("fn ") else { continue };
-                let name = rest.split('(').next().unwrap_or_default();
-                let mut parts = name.split('_');
-                let is_id = |part: &&str| {
-                    let digits = part.trim_start_matches(['h', 'e', 'c']);
-                    digits.len() < part.len() && digits.parse::<u32>().is_ok()
-                };
-                for id in parts.by_ref().take_while(is_id) {
-                    tests.entry(id.to_owned()).or_default().push(name.to_owned());
-                }
+    let mut sources = files(&["tests", "src/client"]);
+    sources.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    for source in sources {
+        for line in fs::read_to_string(source).unwrap().lines() {
+            let Some(rest) = line.trim_start().strip_prefix("fn ") else { continue };
+            let name = rest.split('(').next().unwrap_or_default();
+            let mut parts = name.split('_');
+            let is_id = |part: &&str| {
+                let digits = part.trim_start_matches(['h', 'e', 'c']);
+                digits.len() < part.len() && digits.parse::<u32>().is_ok()
+            };
+            for id in parts.by_ref().take_while(is_id) {
+                tests.entry(id.to_owned()).or_default().push(name.to_owned());
             }
         }
     }
     tests
-}
-
-/// The text of every Rust file in a folder and in those below it that are not installed.
-fn sources(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("node_modules") {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(fs::read_to_string(path).unwrap());
-        }
-    }
-    found
 }
 
 /// Doc comments and names of the tests in a file.
@@ -126,8 +114,4 @@ fn documented(source: &str) -> Vec<(String, String)> {
         }
     }
     found
-}
-
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }

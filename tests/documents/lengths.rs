@@ -1,11 +1,13 @@
 //! What the documents say about the length of an application, with a driver and without one.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
+
+use crate::repository::root;
 
 /// The lines of each file of an example.
 fn lines(example: &str) -> BTreeMap<String, usize> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+    let files =
+        fs::read_dir(root().join("examples").join(example)).unwrap().map(|file| file.unwrap());
     let count = |file: fs::DirEntry| {
         let lines = fs::read_to_string(file.path()).unwrap().lines().count();
         (file.file_name().into_string().unwrap(), lines)

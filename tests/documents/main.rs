@@ -14,6 +14,7 @@ mod names;
 mod packages;
 mod paths;
 mod quick_start;
+mod repository;
 mod rust_version;
 #[path = "../support/mod.rs"]
 mod support;

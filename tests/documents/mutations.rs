@@ -2,11 +2,13 @@
 //! mutations must be updated. `tests/mutations/run` applies them and runs the tests, which takes
 //! hours.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
+
+use crate::repository::{read, root};
 
 /// The mistakes as tables of what stands behind `key = `.
 fn mutations() -> Vec<BTreeMap<String, serde_json::Value>> {
-    let list = read("tests/mutations/mutations.toml").expect("the list");
+    let list = read("tests/mutations/mutations.toml");
     let mut found = Vec::new();
     for line in list.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if line == "[[mutation]]" {
@@ -23,10 +25,6 @@ fn mutations() -> Vec<BTreeMap<String, serde_json::Value>> {
     found
 }
 
-fn read(name: &str) -> std::io::Result<String> {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
-}
-
 #[test]
 fn every_mutation_applies_exactly_once() {
     let mutations = mutations();
@@ -37,7 +35,8 @@ fn every_mutation_applies_exactly_once() {
             |key: &str| mutation[key].as_str().unwrap_or_else(|| panic!("{mutation:?}: {key}"));
         let (file, find) = (text("file"), text("find"));
         assert_ne!(find, text("replace"), "{}", text("name"));
-        let count = read(file).map_or(0, |source| source.matches(find).count());
+        let source = fs::read_to_string(root().join(file));
+        let count = source.map_or(0, |source| source.matches(find).count());
         if count != 1 {
             stale.push(format!("\"{}\" applies {count} times to {file}", text("name")));
         }
@@ -56,7 +55,7 @@ fn every_mutation_names_tests_that_there_are() {
             let path = test.replace("::", "/");
             let places = [".rs", "/mod.rs", "/main.rs"].map(|end| format!("tests/{path}{end}"));
             assert!(
-                test == "lib" || places.iter().any(|place| read(place).is_ok()),
+                test == "lib" || places.iter().any(|place| root().join(place).is_file()),
                 "{mutation:?}"
             );
         }

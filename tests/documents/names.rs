@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use crate::driving::files;
+use crate::repository::files;
 
 /// Every `pub` item of the library is reachable (`unreachable_pub` is denied), so its sources tell
 /// all public types.

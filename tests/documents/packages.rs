@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::repository::root;
+
 /// What `cargo metadata` says of the workspace and of everything that it depends on here.
 pub static METADATA: LazyLock<Value> = LazyLock::new(|| {
     // Windows is left out, for example: a test does not download what no build needed.
@@ -68,7 +70,7 @@ impl Package {
 fn cargo(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).args(["--locked", "--offline"]);
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
+    let output = command.current_dir(root()).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

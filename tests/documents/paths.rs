@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use crate::packages::Package;
+use crate::{packages::Package, repository::root};
 
 /// What stands at the root of the repository, as far as texts name it.
 const ROOTS: [&str; 9] = [
@@ -20,7 +20,6 @@ const ROOTS: [&str; 9] = [
 
 #[test]
 fn paths_are_in_the_archive_or_said_to_be_in_the_repository() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut named, mut nowhere) = (0, Vec::new());
     for package in Package::all() {
         let files = package.files();
@@ -30,7 +29,7 @@ fn paths_are_in_the_archive_or_said_to_be_in_the_repository() {
                 let folder = format!("{}/", path.trim_end_matches('/'));
                 let is_there = files.iter().any(|it| *it == path || it.starts_with(&folder));
                 let is_said = text.to_lowercase().contains("in the repository");
-                if !(is_there || is_said && repository.join(&path).exists()) {
+                if !(is_there || is_said && root().join(&path).exists()) {
                     nowhere.push(format!("{}: {page}: {path}", package.name));
                 }
             }
