@@ -143,7 +143,7 @@ fn route(driver: &Driver<Site>, request: Request<Bytes>) -> Answer<Response<Byte
     let path: Vec<&str> = parts.uri.path().split('/').skip(1).collect();
     let answer = match (&parts.method, &path[..]) {
         (&Method::GET, [""]) => {
-            let page = Response::new(Bytes::from_static(include_bytes!("page.html")));
+            let page = Response::new(Bytes::from_static(include_bytes!("../axum/page.html")));
             return Ok(with(page, header::CONTENT_TYPE, "text/html; charset=utf-8"));
         }
         (&Method::POST, ["login"]) => {
