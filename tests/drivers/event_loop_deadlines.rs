@@ -5,7 +5,7 @@
 mod driver;
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     thread,
     time::Duration,
@@ -21,7 +21,7 @@ use driver::{
 use mio::{Events, Interest, Poll, Token};
 use socketio_proto::{
     ServerConfig, Timestamp, WireId,
-    engine::{Frame, Method, RequestRefusal},
+    engine::{Frame, Method, RequestRefusal, Response},
     server::ServerInput,
 };
 
@@ -111,6 +111,24 @@ impl Pair {
         });
     }
 
+    /// The peer reads until its connection has written more.
+    fn read_a_bit(&mut self, now: u64) {
+        self.peer.set_nonblocking(true).unwrap();
+        let mut events = Events::with_capacity(8);
+        let before = self.connection.deadline();
+        while self.connection.deadline() == before {
+            match self.peer.read(&mut [0; 16 << 10]) {
+                Ok(len) => assert_ne!(len, 0, "it is not the end"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            self.poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            for event in &events {
+                self.connection.handle_readiness(event);
+            }
+            self.advance(now);
+        }
+    }
+
     /// Everything that the peer gets until the end of the stream.
     fn received(&mut self) -> String {
         let mut received = String::new();
@@ -155,7 +173,7 @@ fn a_body_that_does_not_come() {
     pair.loss(31);
     assert!(pair.received().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
     let late = RequestRefusal::bad_request().response(false);
-    pair.connection.respond(seconds(31), &late);
+    pair.connection.respond(&late);
     assert_eq!(pair.connection.deadline(), Some(seconds(36)), "an answer that is too late");
 }
 
@@ -165,13 +183,36 @@ fn a_connection_without_requests() {
     let request = pair.request(0, b"GET /socket.io/ HTTP/1.1\r\n\r\n");
     pair.connection.begin(seconds(0), WIRE, &request, MAX_PAYLOAD);
     assert_eq!(pair.connection.deadline(), None, "the core has its own");
-    pair.connection.respond(seconds(40), &RequestRefusal::bad_request().response(false));
+    pair.connection.respond(&RequestRefusal::bad_request().response(false));
     pair.advance(40);
     assert_eq!(pair.connection.deadline(), Some(seconds(100)));
     pair.connection.handle_timeout(seconds(99));
     assert!(!pair.connection.is_gone());
     pair.connection.handle_timeout(seconds(100));
     assert!(pair.connection.is_gone());
+}
+
+/// It was cut 60 seconds after its response was queued, or 5 if it was the last one.
+#[test]
+fn a_peer_that_reads_slowly() {
+    // More than the system takes at once.
+    let body = vec![b'x'; 32 << 20];
+    for (field, rest) in [("", 60), ("Connection: close\r\n", 5)] {
+        let mut pair = Pair::new();
+        let head = format!("GET /socket.io/ HTTP/1.1\r\n{field}\r\n");
+        let request = pair.request(0, head.as_bytes());
+        pair.connection.begin(seconds(0), WIRE, &request, MAX_PAYLOAD);
+        let body = body.clone().into();
+        pair.connection.respond(&Response { status: 200, headers: &[], body });
+        pair.advance(0);
+        let mut now = 0;
+        while pair.connection.deadline() == Some(seconds(now + 30)) {
+            now += 20;
+            pair.read_a_bit(now);
+        }
+        assert!(now > 60, "{now}: it has read for longer");
+        assert_eq!(pair.connection.deadline(), Some(seconds(now + rest)), "from the end on");
+    }
 }
 
 #[test]

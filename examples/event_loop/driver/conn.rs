@@ -35,7 +35,7 @@ use super::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time between two requests.
+/// Time between two requests, from the last byte of the response on.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time without progress that a peer may take to read what was sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -120,7 +120,7 @@ impl Connection {
         self.write(now);
         self.read(now, chunk);
         let incoming = match self.stage {
-            Stage::Head => self.next_request(now),
+            Stage::Head => self.next_request(),
             Stage::Body { wanted } => self.next_body(wanted),
             Stage::WebSocket(_) => self.next_frame(now),
             Stage::Answer | Stage::Closing { .. } | Stage::Gone => None,
@@ -140,7 +140,7 @@ impl Connection {
         } else if self.stage_deadline.is_some_and(|deadline| deadline <= now) {
             match self.stage {
                 Stage::Head if self.buffers.input.is_empty() => self.stage = Stage::Gone,
-                Stage::Head | Stage::Body { .. } => self.refuse(now, 408),
+                Stage::Head | Stage::Body { .. } => self.refuse(408),
                 Stage::Closing { .. } => self.stage = Stage::Gone,
                 Stage::Answer | Stage::WebSocket(_) | Stage::Gone => {}
             }
@@ -197,13 +197,13 @@ impl Connection {
     }
 
     /// The request does not get to the core.
-    pub fn refuse(&mut self, now: Timestamp, status: u16) {
+    pub fn refuse(&mut self, status: u16) {
         http::write_error(&mut self.buffers.output, status);
-        self.close(now);
+        self.close(None);
     }
 
     /// Answers the request.
-    pub fn respond(&mut self, now: Timestamp, response: &Response) {
+    pub fn respond(&mut self, response: &Response) {
         self.wire = None;
         let is_whole = matches!(self.stage, Stage::Answer);
         if !is_whole && !matches!(self.stage, Stage::Body { .. }) {
@@ -212,24 +212,23 @@ impl Connection {
         let Answering { keep_alive, is_head, added } = mem::take(&mut self.request);
         let keep_alive = keep_alive && is_whole && !http::closes(response);
         http::write_response(&mut self.buffers.output, response, &added, keep_alive, is_head);
-        self.go_on(now, keep_alive);
+        self.go_on(keep_alive);
     }
 
     /// Answers a preflight request, which does not get to the core.
-    pub fn answer_preflight(&mut self, now: Timestamp, request: &Request) {
+    pub fn answer_preflight(&mut self, request: &Request) {
         let keep_alive = request.keep_alive && request.content_length == 0;
         http::write_preflight(&mut self.buffers.output, &request.added, keep_alive);
-        self.go_on(now, keep_alive);
+        self.go_on(keep_alive);
     }
 
-    /// The request is answered.
-    fn go_on(&mut self, now: Timestamp, keep_alive: bool) {
+    /// The request is answered. The time for what follows begins when all is written.
+    fn go_on(&mut self, keep_alive: bool) {
         if keep_alive {
             self.has_more = !self.buffers.input.is_empty();
-            let next = if self.has_more { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
-            self.enter(Stage::Head, Some(now.saturating_add(next)));
+            self.enter(Stage::Head, None);
         } else {
-            self.close(now);
+            self.close(None);
         }
     }
 
@@ -241,7 +240,7 @@ impl Connection {
                     write_message(&mut self.buffers.output, frame);
                 }
             }
-            Outgoing::Respond(response) => self.respond(now, &response),
+            Outgoing::Respond(response) => self.respond(&response),
             Outgoing::Close(code) => self.finish(now, code),
         }
     }
@@ -272,7 +271,7 @@ impl Connection {
         match &mut self.stage {
             Stage::WebSocket(stream) => {
                 stream.close(&mut self.buffers, code.map(close_frame));
-                self.close(now);
+                self.close(Some(now));
             }
             Stage::Body { .. } | Stage::Answer => self.stage = Stage::Gone,
             Stage::Head | Stage::Closing { .. } | Stage::Gone => {}
@@ -299,11 +298,25 @@ impl Connection {
             Ok(_) => {}
             Err(Broken) => self.stage = Stage::Gone,
         }
-        if let Stage::Closing { is_shut: false, heard } = self.stage
-            && self.buffers.output.is_empty()
-        {
-            let result = self.stream.shut();
-            self.stage = result.map_or(Stage::Gone, |()| Stage::Closing { is_shut: true, heard });
+        if self.buffers.output.is_empty() {
+            self.handle_written(now);
+        }
+    }
+
+    /// Who reads slowly has the time for what follows from here on.
+    fn handle_written(&mut self, now: Timestamp) {
+        match self.stage {
+            Stage::Head if self.stage_deadline.is_none() => {
+                let has_more = !self.buffers.input.is_empty();
+                let time = if has_more { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
+                self.stage_deadline = Some(now.saturating_add(time));
+            }
+            Stage::Closing { is_shut: false, heard } => {
+                self.stage_deadline.get_or_insert_with(|| now.saturating_add(CLOSE_TIMEOUT));
+                let is_shut = self.stream.shut().is_ok();
+                self.stage = if is_shut { Stage::Closing { is_shut, heard } } else { Stage::Gone };
+            }
+            _ => {}
         }
     }
 
@@ -311,10 +324,10 @@ impl Connection {
         if !self.wants_input() {
             return;
         }
-        let was_empty = self.buffers.input.is_empty();
+        let starts = self.buffers.input.is_empty() && self.buffers.output.is_empty();
         self.stream.fill(chunk, &mut self.buffers);
         match &mut self.stage {
-            Stage::Head if was_empty && !self.buffers.input.is_empty() => {
+            Stage::Head if starts && !self.buffers.input.is_empty() => {
                 self.stage_deadline = Some(now.saturating_add(HEAD_TIMEOUT));
             }
             Stage::Closing { heard, .. } => {
@@ -342,7 +355,7 @@ impl Connection {
         }
     }
 
-    fn next_request(&mut self, now: Timestamp) -> Option<Incoming> {
+    fn next_request(&mut self) -> Option<Incoming> {
         // One answer at a time, however many requests were sent ahead.
         if self.buffers.input.is_empty() || !self.buffers.output.is_empty() {
             return None;
@@ -354,7 +367,7 @@ impl Connection {
                 Some(Incoming::Request(request))
             }
             Err(status) => {
-                self.refuse(now, status);
+                self.refuse(status);
                 None
             }
         }
@@ -372,7 +385,7 @@ impl Connection {
         let Stage::WebSocket(websocket) = &mut self.stage else { return None };
         let received = websocket.receive(&mut self.buffers);
         if let Received::Closed = received {
-            self.close(now);
+            self.close(Some(now));
         }
         received.into_input(wire).map(Incoming::Input)
     }
@@ -390,10 +403,11 @@ impl Connection {
         Some(Incoming::Input(ServerInput::WireClosed { wire }))
     }
 
-    fn close(&mut self, now: Timestamp) {
+    /// The peer has limited time to hang up, from `since` on, or else when it has got everything.
+    fn close(&mut self, since: Option<Timestamp>) {
         self.buffers.input.clear();
-        let deadline = now.saturating_add(CLOSE_TIMEOUT);
-        self.enter(Stage::Closing { is_shut: false, heard: 0 }, Some(deadline));
+        let deadline = since.map(|since| since.saturating_add(CLOSE_TIMEOUT));
+        self.enter(Stage::Closing { is_shut: false, heard: 0 }, deadline);
     }
 
     fn enter(&mut self, stage: Stage, deadline: Option<Timestamp>) {

@@ -324,11 +324,11 @@ impl<M: Machine> EventLoop<M> {
         let Some(slot) = self.connections.get_mut(index) else { return };
         let (connection, now) = (&mut slot.connection, self.now);
         if path != PATH {
-            connection.refuse(now, 404);
+            connection.refuse(404);
             return;
         }
         if is_preflight {
-            connection.answer_preflight(now, &request);
+            connection.answer_preflight(&request);
             return;
         }
         let Some(websocket) = &request.websocket else {
@@ -343,7 +343,7 @@ impl<M: Machine> EventLoop<M> {
             }
             Err(refusal) => {
                 connection.begin(now, wire, &request, self.max_payload);
-                connection.respond(now, &refusal.response(true));
+                connection.respond(&refusal.response(true));
             }
         }
     }
