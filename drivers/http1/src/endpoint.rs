@@ -399,20 +399,20 @@ impl<D: Default> Endpoint<D> {
         (framing, added): (Framing, Fields),
     ) {
         let head = request_head(&parts, true);
-        let verified = self.server.verify_websocket(now, &head, asked);
-        let Some(slot) = self.streams.get_mut(&id) else { return };
-        match verified {
+        match self.server.verify_websocket(now, &head, asked) {
             Ok(verified) => {
                 let limit = self.server.config().payload_limit();
-                self.last_wire += 1;
-                let wire = WireId(self.last_wire);
-                self.wires.insert(wire, id);
-                slot.stream.upgrade(wire, &verified, limit);
+                let wire = self.name_wire(id);
+                if let Some(slot) = self.streams.get_mut(&id) {
+                    slot.stream.upgrade(wire, &verified, limit);
+                }
                 self.server.handle_input(now, ServerInput::WebSocketOpened { wire, head });
                 self.request = Some((wire, parts));
             }
             Err(refusal) => {
-                slot.stream.answer(framing, added, to_response(refusal.response(true)));
+                if let Some(slot) = self.streams.get_mut(&id) {
+                    slot.stream.answer(framing, added, to_response(refusal.response(true)));
+                }
             }
         }
     }
