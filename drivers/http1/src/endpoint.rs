@@ -1,32 +1,30 @@
 //! A server with its streams.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt, mem,
+    collections::{BTreeMap, VecDeque},
+    fmt,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
-    Request, Response, StatusCode,
+    Response, StatusCode,
     header::{self, HeaderValue},
     request::Parts,
 };
 use socketio_proto::{
     Timestamp, WireId,
     engine::{Cors, Fields, WebSocketRequest},
-    server::{Server, ServerEvent, ServerInput, ServerOutput},
+    server::{Server, ServerInput, ServerOutput},
 };
 use socketio_proto_websocket::http::{preflight, request_head, to_response, websocket_request};
 
 use crate::{
     head::{Framing, Head},
     limits::StreamLimits,
+    output::EndpointOutput,
     stream::{Action, Incoming, Stream},
+    streams::{StreamId, Streams},
 };
-
-/// Names a stream, for example a TCP connection, of an [`Endpoint`]. It is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(u64);
 
 /// A Socket.IO server whose peers are streams of bytes.
 ///
@@ -39,10 +37,8 @@ pub struct Endpoint<D = ()> {
     path: String,
     cors: Option<Cors>,
     limits: StreamLimits,
-    streams: BTreeMap<StreamId, Slot>,
+    streams: Streams,
     wires: BTreeMap<WireId, StreamId>,
-    timers: BTreeSet<(Timestamp, StreamId)>,
-    last_stream: u64,
     last_wire: u64,
     /// The request that was handed in last.
     request: Option<(WireId, Parts)>,
@@ -50,46 +46,6 @@ pub struct Endpoint<D = ()> {
     current: Option<StreamId>,
     outputs: VecDeque<EndpointOutput<D>>,
     is_ending: bool,
-}
-
-struct Slot {
-    stream: Stream,
-    /// Its entry in the timers.
-    armed: Option<Timestamp>,
-}
-
-/// What an [`Endpoint`] wants done.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum EndpointOutput<D> {
-    /// For the application.
-    Event(ServerEvent<D>),
-    /// A request for another path than that of Socket.IO: answer it by [`Endpoint::respond`]. Until
-    /// then the stream brings no other one.
-    Request {
-        /// The stream.
-        stream: StreamId,
-        /// The request with its body.
-        request: Request<Bytes>,
-    },
-    /// Write these bytes, and report progress by [`Endpoint::written`]. Until all are written,
-    /// nothing else is to be written to the stream.
-    Write {
-        /// The stream.
-        stream: StreamId,
-        /// The bytes, at least one.
-        bytes: BytesMut,
-    },
-    /// Nothing more is written: shut down the sending side, and go on reading.
-    ShutWrite {
-        /// The stream.
-        stream: StreamId,
-    },
-    /// Close the stream, also if bytes are being written. It is forgotten.
-    Close {
-        /// The stream.
-        stream: StreamId,
-    },
 }
 
 impl<D: Default> Endpoint<D> {
@@ -101,10 +57,8 @@ impl<D: Default> Endpoint<D> {
             path: "/socket.io".to_owned(),
             cors: None,
             limits: StreamLimits::default(),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             wires: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            last_stream: 0,
             last_wire: 0,
             request: None,
             current: None,
@@ -149,8 +103,8 @@ impl<D: Default> Endpoint<D> {
     }
 
     /// Returns the request that the wire of a
-    /// [`ConnectionOpened`](ServerEvent::ConnectionOpened) belongs to: its header fields, its query.
-    /// Only while that event is handled.
+    /// [`ConnectionOpened`](socketio_proto::server::ServerEvent::ConnectionOpened) belongs to: its
+    /// header fields, its query. Only while that event is handled.
     pub fn request(&self, wire: WireId) -> Option<&Parts> {
         self.request.as_ref().filter(|(of, _)| *of == wire).map(|(_, parts)| parts)
     }
@@ -165,10 +119,7 @@ impl<D: Default> Endpoint<D> {
         if self.is_ending {
             return None;
         }
-        self.last_stream += 1;
-        let id = StreamId(self.last_stream);
-        let stream = Stream::new(now, self.limits);
-        self.streams.insert(id, Slot { stream, armed: None });
+        let id = self.streams.add(Stream::new(now, self.limits));
         self.settle(now, id);
         Some(id)
     }
@@ -177,53 +128,37 @@ impl<D: Default> Endpoint<D> {
     /// [`written`](Self::written), or after any output for the stream. A peer that sends while
     /// nothing is read is slowed down by that.
     pub fn wants_input(&self, stream: StreamId) -> bool {
-        self.streams.get(&stream).is_some_and(|slot| slot.stream.wants_input())
+        self.streams.get(stream).is_some_and(Stream::wants_input)
     }
 
     /// Handles bytes that were read from a stream, some thousand at a time.
     pub fn receive(&mut self, now: Timestamp, stream: StreamId, bytes: &[u8]) {
-        if let Some(slot) = self.streams.get_mut(&stream) {
-            slot.stream.receive(now, bytes);
-            self.settle(now, stream);
-        }
+        self.with(now, stream, |stream| stream.receive(now, bytes));
     }
 
     /// The peer of a stream has closed its side: reading has returned no bytes.
     pub fn end(&mut self, now: Timestamp, stream: StreamId) {
-        if let Some(slot) = self.streams.get_mut(&stream) {
-            slot.stream.end();
-            self.settle(now, stream);
-        }
+        self.with(now, stream, Stream::end);
     }
 
     /// A stream is broken: reading or writing has failed, or it was closed from this side.
     pub fn fail(&mut self, now: Timestamp, stream: StreamId) {
-        if let Some(slot) = self.streams.get_mut(&stream) {
-            slot.stream.fail();
-            self.settle(now, stream);
-        }
+        self.with(now, stream, Stream::fail);
     }
 
     /// So many more bytes of an [`EndpointOutput::Write`] were written.
     pub fn written(&mut self, now: Timestamp, stream: StreamId, len: usize) {
-        if let Some(slot) = self.streams.get_mut(&stream) {
-            slot.stream.written(now, len);
-            self.settle(now, stream);
-        }
+        self.with(now, stream, |stream| stream.written(now, len));
     }
 
     /// Answers an [`EndpointOutput::Request`].
     pub fn respond(&mut self, now: Timestamp, stream: StreamId, response: Response<Bytes>) {
-        if let Some(slot) = self.streams.get_mut(&stream) {
-            slot.stream.respond(response);
-            self.settle(now, stream);
-        }
+        self.with(now, stream, |stream| stream.respond(response));
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout).
     pub fn deadline(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(deadline, _)| *deadline);
-        [self.server.deadline(), timer].into_iter().flatten().min()
+        [self.server.deadline(), self.streams.deadline()].into_iter().flatten().min()
     }
 
     /// Handles the passing of time. First hand in what has arrived.
@@ -231,14 +166,8 @@ impl<D: Default> Endpoint<D> {
         if self.server.deadline().is_some_and(|at| at <= now) {
             self.server.handle_input(now, ServerInput::Timeout);
         }
-        while let Some(timer) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&timer);
-            let (_, id) = timer;
-            if let Some(slot) = self.streams.get_mut(&id) {
-                slot.armed = None;
-                slot.stream.handle_timeout(now);
-                self.settle(now, id);
-            }
+        while let Some(id) = self.streams.take_due(now) {
+            self.with(now, id, |stream| stream.handle_timeout(now));
         }
     }
 
@@ -247,12 +176,9 @@ impl<D: Default> Endpoint<D> {
     pub fn shutdown(&mut self, now: Timestamp) {
         self.is_ending = true;
         self.server.shutdown(now);
-        let ids: Vec<StreamId> = self.streams.keys().copied().collect();
+        let ids: Vec<StreamId> = self.streams.ids().collect();
         for id in ids {
-            if let Some(slot) = self.streams.get_mut(&id) {
-                slot.stream.end_if_idle();
-                self.settle(now, id);
-            }
+            self.with(now, id, Stream::end_if_idle);
         }
     }
 
@@ -292,40 +218,42 @@ impl<D: Default> Endpoint<D> {
         if let Some(before) = self.current.replace(id).filter(|before| *before != id) {
             self.settle(now, before);
         }
-        if let Some(slot) = self.streams.get_mut(&id) {
-            change(&mut slot.stream);
-            if slot.stream.has_much() {
+        if let Some(stream) = self.streams.get_mut(id) {
+            change(stream);
+            if stream.has_much() {
                 self.settle(now, id);
             }
         }
     }
 
+    /// Tells a stream, if it is still there, what has happened to it.
+    fn with(&mut self, now: Timestamp, id: StreamId, happen: impl FnOnce(&mut Stream)) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            happen(stream);
+            self.settle(now, id);
+        }
+    }
+
     /// Hands in what a stream has brought, and finds out what is to be done with it.
     fn settle(&mut self, now: Timestamp, id: StreamId) {
-        while let Some(slot) = self.streams.get_mut(&id)
-            && let Some(incoming) = slot.stream.poll_incoming(now)
+        while let Some(stream) = self.streams.get_mut(id)
+            && let Some(incoming) = stream.poll_incoming(now)
         {
             self.handle_incoming(now, id, incoming);
         }
-        let Some(slot) = self.streams.get_mut(&id) else { return };
-        while let Some(action) = slot.stream.poll_action(now) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        while let Some(action) = stream.poll_action(now) {
             self.outputs.push_back(match action {
                 Action::Write(bytes) => EndpointOutput::Write { stream: id, bytes },
                 Action::ShutWrite => EndpointOutput::ShutWrite { stream: id },
             });
         }
-        let is_gone = slot.stream.is_gone();
-        let deadline = slot.stream.deadline().filter(|_| !is_gone);
-        if slot.armed != deadline {
-            self.timers.extend(deadline.map(|deadline| (deadline, id)));
-            if let Some(former) = mem::replace(&mut slot.armed, deadline) {
-                self.timers.remove(&(former, id));
-            }
-        }
-        let congestion = slot.stream.take_congestion();
-        if is_gone {
-            self.streams.remove(&id);
+        let congestion = stream.take_congestion();
+        if stream.is_gone() {
+            self.streams.remove(id);
             self.outputs.push_back(EndpointOutput::Close { stream: id });
+        } else {
+            self.streams.arm(id);
         }
         match congestion {
             Some((wire, true)) => self.server.pause(wire),
@@ -346,8 +274,8 @@ impl<D: Default> Endpoint<D> {
             Incoming::Request(request) if request.body().len() > self.limits.body_bytes => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-                if let Some(slot) = self.streams.get_mut(&id) {
-                    slot.stream.respond(response);
+                if let Some(stream) = self.streams.get_mut(id) {
+                    stream.respond(response);
                 }
             }
             Incoming::Request(request) => {
@@ -358,7 +286,7 @@ impl<D: Default> Endpoint<D> {
 
     fn handle_head(&mut self, now: Timestamp, id: StreamId, head: Head) {
         let Head { request, framing } = head;
-        let Some(slot) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
         let (mut added, mut answered) = (Fields::new(), None);
         if let Some(cors) = &self.cors {
             answered = preflight(cors, &request);
@@ -366,7 +294,7 @@ impl<D: Default> Endpoint<D> {
             added = cors.fields(origin.map(HeaderValue::as_bytes));
         }
         if let Some(response) = answered {
-            slot.stream.answer(framing, Fields::new(), response);
+            stream.answer(framing, Fields::new(), response);
             return;
         }
         let path = request.uri().path();
@@ -378,15 +306,15 @@ impl<D: Default> Endpoint<D> {
         } else if is_ours {
             let wire = self.name_wire(id);
             let limit = self.server.config().payload_limit();
-            if let Some(slot) = self.streams.get_mut(&id) {
-                slot.stream.begin(now, framing, added, Ok(wire), limit);
+            if let Some(stream) = self.streams.get_mut(id) {
+                stream.begin(now, framing, added, Ok(wire), limit);
             }
             let head = request_head(&parts, false);
             self.server.handle_input(now, ServerInput::Request { wire, head, body: None });
             self.request = Some((wire, parts));
         } else {
             let limit = self.limits.body_bytes;
-            slot.stream.begin(now, framing, added, Err(Box::new(parts)), limit);
+            stream.begin(now, framing, added, Err(Box::new(parts)), limit);
         }
     }
 
@@ -403,15 +331,15 @@ impl<D: Default> Endpoint<D> {
             Ok(verified) => {
                 let limit = self.server.config().payload_limit();
                 let wire = self.name_wire(id);
-                if let Some(slot) = self.streams.get_mut(&id) {
-                    slot.stream.upgrade(wire, &verified, limit);
+                if let Some(stream) = self.streams.get_mut(id) {
+                    stream.upgrade(wire, &verified, limit);
                 }
                 self.server.handle_input(now, ServerInput::WebSocketOpened { wire, head });
                 self.request = Some((wire, parts));
             }
             Err(refusal) => {
-                if let Some(slot) = self.streams.get_mut(&id) {
-                    slot.stream.answer(framing, added, to_response(refusal.response(true)));
+                if let Some(stream) = self.streams.get_mut(id) {
+                    stream.answer(framing, added, to_response(refusal.response(true)));
                 }
             }
         }

@@ -11,9 +11,10 @@
 mod endpoint;
 mod head;
 mod limits;
+mod output;
 mod stream;
+mod streams;
 
 pub use self::{
-    endpoint::{Endpoint, EndpointOutput, StreamId},
-    limits::StreamLimits,
+    endpoint::Endpoint, limits::StreamLimits, output::EndpointOutput, streams::StreamId,
 };
