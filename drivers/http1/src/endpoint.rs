@@ -19,7 +19,7 @@ use socketio_proto::{
 use socketio_proto_websocket::http::{preflight, request_head, to_response, websocket_request};
 
 use crate::{
-    head::{Framing, Head},
+    head::{Framing, Head, empty_response},
     limits::StreamLimits,
     output::EndpointOutput,
     stream::{Action, Incoming, Stream},
@@ -272,10 +272,8 @@ impl<D: Default> Endpoint<D> {
                 self.server.handle_input(now, input);
             }
             Incoming::Request(request) if request.body().len() > self.limits.body_bytes => {
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
                 if let Some(stream) = self.streams.get_mut(id) {
-                    stream.respond(response);
+                    stream.respond(empty_response(StatusCode::PAYLOAD_TOO_LARGE));
                 }
             }
             Incoming::Request(request) => {

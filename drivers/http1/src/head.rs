@@ -65,6 +65,13 @@ pub(crate) fn write_continue(output: &mut BytesMut) {
     output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
 }
 
+/// A response that says no more than its status.
+pub(crate) fn empty_response(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
 /// Writes a response, with its length. `is_head` says that the method was HEAD: then the body is not
 /// sent. Returns whether another request may follow: `keep_alive`, unless the response says
 /// `connection: close` itself.

@@ -14,6 +14,7 @@ mod limits;
 mod output;
 mod stream;
 mod streams;
+mod writing;
 
 pub use self::{
     endpoint::Endpoint, limits::StreamLimits, output::EndpointOutput, streams::StreamId,

@@ -30,21 +30,19 @@ use socketio_proto_websocket::{
 };
 
 use crate::{
-    head::{Framing, HEAD_BYTES, Head, read_head, write_continue, write_response},
+    head::{Framing, HEAD_BYTES, Head, empty_response, read_head, write_continue, write_response},
     limits::StreamLimits,
+    writing::{MUCH, Writing},
 };
 
 /// Bytes that a peer may still send while it is to hang up. Messages on their way are read; a flood
 /// is not.
 const CLOSE_BYTES: usize = 1 << 20;
-/// Bytes to be sent beyond which a WebSocket takes no frames, and is not read from either.
-const MUCH: usize = 64 << 10;
 
 pub(crate) struct Stream {
     limits: StreamLimits,
     buffers: Buffers,
-    /// Bytes that the driver has taken and not written yet.
-    in_flight: usize,
+    writing: Writing,
     stage: Stage,
     /// The exchange or the WebSocket that the core knows of.
     wire: Option<WireId>,
@@ -52,10 +50,7 @@ pub(crate) struct Stream {
     answering: Answering,
     /// The peer has closed its side.
     has_ended: bool,
-    /// The core was told to hold frames back.
-    is_paused: bool,
     stage_deadline: Option<Timestamp>,
-    write_deadline: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -107,14 +102,12 @@ impl Stream {
         Self {
             limits,
             buffers: Buffers::default(),
-            in_flight: 0,
+            writing: Writing::new(limits.write),
             stage: Stage::Head,
             wire: None,
             answering: Answering::default(),
             has_ended: false,
-            is_paused: false,
             stage_deadline: Some(now.saturating_add(limits.head)),
-            write_deadline: None,
         }
     }
 
@@ -269,14 +262,14 @@ impl Stream {
 
     /// Takes what is to be done with the stream next.
     pub(crate) fn poll_action(&mut self, now: Timestamp) -> Option<Action> {
-        if self.in_flight > 0 || matches!(self.stage, Stage::Gone) {
+        if matches!(self.stage, Stage::Gone) {
             return None;
         }
-        if !self.buffers.output.is_empty() {
-            let bytes = mem::take(&mut self.buffers.output);
-            self.in_flight = bytes.len();
-            self.write_deadline = Some(now.saturating_add(self.limits.write));
+        if let Some(bytes) = self.writing.take(now, &mut self.buffers.output) {
             return Some(Action::Write(bytes));
+        }
+        if self.pending() > 0 {
+            return None;
         }
         let Stage::Closing { is_shut, .. } = &mut self.stage else { return None };
         if mem::replace(is_shut, true) {
@@ -288,9 +281,7 @@ impl Stream {
 
     /// Bytes were written.
     pub(crate) fn written(&mut self, now: Timestamp, len: usize) {
-        self.in_flight = self.in_flight.saturating_sub(len);
-        let deadline = now.saturating_add(self.limits.write);
-        self.write_deadline = (self.in_flight > 0).then_some(deadline);
+        self.writing.advance(now, len);
         if matches!(self.stage, Stage::Head) && self.pending() == 0 {
             let has_more = !self.buffers.input.is_empty();
             let time = if has_more { self.limits.head } else { self.limits.idle };
@@ -305,21 +296,18 @@ impl Stream {
 
     /// Takes the news that the peer of the WebSocket has fallen behind (`true`), or has caught up.
     pub(crate) fn take_congestion(&mut self) -> Option<(WireId, bool)> {
-        let is_websocket = matches!(self.stage, Stage::WebSocket(_));
-        let pending = self.pending();
-        let is_congested = if self.is_paused { pending > MUCH / 2 } else { pending > MUCH };
-        let wire = self.wire.filter(|_| is_websocket && is_congested != self.is_paused)?;
-        self.is_paused = is_congested;
+        let wire = self.wire.filter(|_| matches!(self.stage, Stage::WebSocket(_)))?;
+        let is_congested = self.writing.take_congestion(&self.buffers.output)?;
         Some((wire, is_congested))
     }
 
     /// When `handle_timeout` is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        [self.stage_deadline, self.write_deadline].into_iter().flatten().min()
+        [self.stage_deadline, self.writing.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
-        if self.write_deadline.is_some_and(|deadline| deadline <= now) {
+        if self.writing.deadline().is_some_and(|deadline| deadline <= now) {
             self.stage = Stage::Gone;
         } else if self.stage_deadline.is_some_and(|deadline| deadline <= now) {
             match self.stage {
@@ -338,7 +326,7 @@ impl Stream {
 
     /// Bytes that the peer has not taken yet.
     fn pending(&self) -> usize {
-        self.buffers.output.len() + self.in_flight
+        self.writing.pending(&self.buffers.output)
     }
 
     fn next_head(&mut self) -> Option<Incoming> {
@@ -394,9 +382,7 @@ impl Stream {
     }
 
     fn refuse(&mut self, status: StatusCode) {
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = status;
-        write_response(&mut self.buffers.output, &response, false, false);
+        write_response(&mut self.buffers.output, &empty_response(status), false, false);
         self.close(None);
     }
 
