@@ -93,7 +93,8 @@ pub struct Totals {
     pub acks_refused: u64,
     /// Emits and answers refused because clients would have rejected them: over
     /// [`outgoing_attachments`](crate::Limits#structfield.outgoing_attachments) or
-    /// [`outgoing_bytes`](crate::Limits#structfield.outgoing_bytes).
+    /// [`outgoing_bytes`](crate::Limits#structfield.outgoing_bytes). In a cluster, also emits that are
+    /// [nested too deep](crate::hub::EmitError::TooDeep).
     pub emits_refused: u64,
     /// Answers to broadcasts that were dropped for
     /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).

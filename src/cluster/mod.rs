@@ -78,6 +78,11 @@
 //! * *Outcome not known.* When the engine is back, the node first reads everything. Only then does it
 //!   repeat the appends that it has not read. Every entry carries the number that its node has given
 //!   it, so an entry that is there twice takes effect once.
+//! * *Entries that the engine refuses.* An event that is nested deeper than any engine carries is
+//!   refused when it is emitted, with [`EmitError::TooDeep`](crate::hub::EmitError::TooDeep). What the
+//!   engine refuses for other reasons, the driver reports with [`Rejected`](ClusterInput::Rejected). It
+//!   is lost and counted in [`appends_lost`](crate::server::Totals#structfield.appends_lost). Nothing
+//!   waits behind it.
 //! * *Gap.* If the engine no longer has everything that the node has not read yet, all sessions of the
 //!   node end with [`ChannelGap`](crate::hub::DisconnectReason::ChannelGap), because they may have
 //!   missed something. Their clients come back with new sessions.

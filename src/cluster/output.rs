@@ -14,7 +14,8 @@ pub enum ClusterOutput {
         /// The position.
         after: Offset,
     },
-    /// Append an entry to the channel. Nothing is answered: the node reads the entry.
+    /// Append an entry to the channel. Nothing is answered: the node reads the entry. Only if the
+    /// engine cannot take it, hand in [`Rejected`](super::ClusterInput::Rejected).
     Append(Message),
     /// Send a message that is not stored. It may be lost.
     Publish {

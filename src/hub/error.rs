@@ -52,6 +52,16 @@ pub enum EmitError {
         /// The limit that was reached.
         limit: usize,
     },
+    /// The server is one of a cluster, and no engine carries an event with so many arrays and objects
+    /// inside each other: at most 512, or 128 if it has attachments or is volatile. Nothing was sent
+    /// or logged.
+    #[error(
+        "the packet is nested more than {limit} deep, which the channel of a cluster cannot carry"
+    )]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
     /// The namespace waits for [`Limits::pending_acks`](crate::Limits::pending_acks)
     /// acknowledgements.
     #[error("{limit} acknowledgements are pending, which is the limit")]

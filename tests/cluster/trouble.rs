@@ -1,10 +1,12 @@
 //! Engines that go away, lose something, or bring in what nobody expects.
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 use socketio_proto::{
     ConfigError, Limits, RecoveryConfig, ServerConfig, Timestamp,
     cluster::{
         ClusterConfig, ClusterInput,
+        engines::redis_streams::{RedisStreams, RedisStreamsOptions},
         message::{
             Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp,
         },
@@ -73,6 +75,49 @@ fn what_is_behind_a_rejected_entry_is_not_held_up() {
     fleet.settle();
     assert_eq!(fleet.got(client), ["1", "2", "3"]);
     assert_eq!(fleet.nodes[0].server.stats().total.appends_lost, 1);
+}
+
+/// A list with so many lists inside each other.
+struct Nested(usize);
+
+impl Serialize for Nested {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.checked_sub(1).map(Nested))
+    }
+}
+
+/// Otherwise it would be lost behind the back of the application.
+#[test]
+fn an_event_that_no_engine_carries_is_refused_when_it_is_emitted() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    let socket = fleet.socket(client);
+    let event = |levels: usize| Event::new("e", &Nested(levels - 1)).unwrap();
+    let all = Audience::all();
+    let too_deep = |limit| Err(EmitError::TooDeep { limit });
+    fleet.at(0, |at| {
+        assert_eq!(at.broadcast("/", &all, &event(513)).map(|_| ()), too_deep(512));
+        assert_eq!(at.emit(socket, &event(513)), too_deep(512));
+        // What is not stored is written in another way.
+        let volatile = all.clone().volatile();
+        assert_eq!(at.broadcast("/", &volatile, &event(129)).map(|_| ()), too_deep(128));
+        assert_eq!(at.broadcast("/", &volatile, &event(128)).map(|_| ()), Ok(()));
+        // No engine carries these.
+        assert_eq!(at.broadcast("/", &all.clone().local(), &event(513)).map(|_| ()), Ok(()));
+        assert_eq!(at.emit_volatile(socket, &event(513)), Ok(()));
+        assert_eq!(at.broadcast("/", &all, &event(512)).map(|_| ()), Ok(()));
+        assert_eq!(at.emit(socket, &event(512)), Ok(()));
+    });
+    assert_eq!(fleet.got(client), ["e"; 3]);
+    let redis = RedisStreams::new(RedisStreamsOptions::new()).unwrap();
+    assert_eq!(fleet.nodes[0].in_flight.len(), 2);
+    for message in &fleet.nodes[0].in_flight {
+        redis.append(message).unwrap();
+    }
+    redis.publish(&fleet.nodes[1].inbox[0], None).unwrap();
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["e"; 5]);
+    assert_eq!(fleet.nodes[0].server.stats().total.emits_refused, 3);
 }
 
 #[test]

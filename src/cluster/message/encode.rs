@@ -12,7 +12,19 @@ use super::{
     decode::{NONCE, SEQUENCE},
     sink::{JsonSink, MsgpackSink, Sink},
 };
-use crate::cluster::json;
+use crate::{cluster::json, socket::Event};
+
+/// The most arrays and objects inside each other that an event may have to be written: stored, or to a
+/// channel.
+pub(crate) fn depth_limit(event: &Event, is_stored: bool) -> usize {
+    let is_json = is_stored && event.attachments().is_empty();
+    if is_json { JsonSink::MAX_DEPTH } else { MsgpackSink::MAX_DEPTH }
+}
+
+/// Whether an event has at most so many arrays and objects inside each other.
+pub(crate) fn is_shallow(event: &Event, limit: usize) -> bool {
+    json::is_shallow(event.json().as_bytes(), limit)
+}
 
 impl Message {
     /// Writes a message for a channel, as msgpack.

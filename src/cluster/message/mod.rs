@@ -40,6 +40,7 @@ mod value;
 pub use body::{Body, Message, Stamp};
 pub use broadcast::{BroadcastPacket, ClusterBroadcast};
 pub use details::SocketDetails;
+pub(crate) use encode::{depth_limit, is_shallow};
 pub use error::MessageError;
 pub(super) use flat::RawMessage;
 pub use id::{NodeId, RequestId};

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 
 use super::At;
 use crate::{
-    cluster::message::{Body, BroadcastOptions, ClusterBroadcast},
+    cluster::message::{Body, BroadcastOptions, ClusterBroadcast, depth_limit, is_shallow},
     hub::{Audience, EmitError, Reach, cluster::Verb, sessions::Member},
     id::{AckId, SocketKey},
     socket,
@@ -27,9 +27,10 @@ impl<D: Default> At<'_, D> {
                 self.run_in_order(Verb::Emit { socket, event: event.clone(), is_volatile });
                 return Ok(());
             }
+            check_depth(event, true)?;
             let options = BroadcastOptions::all().to(room);
             let broadcast = ClusterBroadcast::new(options, event.clone());
-            self.append(socket.namespace, Body::Broadcast(broadcast), event.wire_len())
+            self.hub.append(socket.namespace, Body::Broadcast(broadcast), event.wire_len())
         });
         self.finish(emitted)
     }
@@ -66,7 +67,8 @@ impl<D: Default> At<'_, D> {
         let (is_volatile, is_local) = (audience.is_volatile(), audience.is_local());
         let is_logged = self.hub.config.recovery.is_some() && !is_volatile && !is_local;
         let checked = self.hub.config.check_event(event, is_logged);
-        self.emitted(checked)?;
+        let is_carried = if is_local { Ok(()) } else { check_depth(event, !is_volatile) };
+        self.emitted(checked.and(is_carried))?;
         if is_volatile || is_local {
             let (event, audience) = (event.clone(), audience.clone());
             self.run_in_order(Verb::Broadcast { namespace: id, audience, event });
@@ -74,7 +76,7 @@ impl<D: Default> At<'_, D> {
         }
         let options = self.hub.options(id, audience).ok_or(EmitError::UnknownNamespace)?;
         let body = Body::Broadcast(ClusterBroadcast::new(options, event.clone()));
-        let appended = self.append(id, body, event.wire_len());
+        let appended = self.hub.append(id, body, event.wire_len());
         self.finish(appended).map(|()| Reach::default())
     }
 
@@ -108,7 +110,7 @@ impl<D: Default> At<'_, D> {
         let options = self.hub.options(id, audience).ok_or(EmitError::UnknownNamespace)?;
         let names = options.rooms().iter().chain(options.excepted());
         let bytes = names.map(|name| name.len()).fold(0, usize::saturating_add);
-        let appended = self.append(id, body(options), bytes);
+        let appended = self.hub.append(id, body(options), bytes);
         self.finish(appended).map(|()| 0)
     }
 
@@ -139,8 +141,10 @@ impl<D: Default> At<'_, D> {
         });
         checked.unwrap_or(Err(EmitError::NotConnected))
     }
+}
 
-    fn append(&mut self, id: u32, body: Body, bytes: usize) -> Result<(), EmitError> {
-        self.hub.append(id, body, bytes)
-    }
+/// Checks whether engines carry an event, stored or not.
+fn check_depth(event: &socket::Event, is_stored: bool) -> Result<(), EmitError> {
+    let limit = depth_limit(event, is_stored);
+    if is_shallow(event, limit) { Ok(()) } else { Err(EmitError::TooDeep { limit }) }
 }

@@ -153,9 +153,11 @@ impl<'a, D: Default> At<'a, D> {
         let totals = &mut self.hub.totals;
         match &emitted {
             Err(EmitError::TooManyAcks { .. }) => increment(&mut totals.acks_refused),
-            Err(EmitError::TooManyAttachments { .. } | EmitError::TooLarge { .. }) => {
-                increment(&mut totals.emits_refused);
-            }
+            Err(
+                EmitError::TooManyAttachments { .. }
+                | EmitError::TooLarge { .. }
+                | EmitError::TooDeep { .. },
+            ) => increment(&mut totals.emits_refused),
             // The owner of the links counts the events that do not fit into a queue.
             Ok(_)
             | Err(

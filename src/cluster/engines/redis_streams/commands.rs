@@ -67,6 +67,10 @@ impl RedisStreams {
     ///
     /// # Errors
     ///
+    /// Report each of them to the node with
+    /// [`ClusterInput::Rejected`](crate::cluster::ClusterInput::Rejected). Until then, what the
+    /// application does after it waits for the entry.
+    ///
     /// * [`MessageError::NotForLog`] if it is a request or an answer. They are
     ///   [published](Self::publish).
     /// * [`MessageError::TooDeep`] if a value in it is nested more than 512 deep, or 128 deep with
