@@ -74,16 +74,21 @@ impl AckTable {
         self.expect(id, deadline, AwaitedFrom::One { socket, is_replayed });
     }
 
-    /// Starts to wait for many sockets.
-    pub(super) fn expect_many(
-        &mut self,
-        id: u64,
-        deadline: Timestamp,
-        sockets: BTreeSet<SocketKey>,
-    ) {
-        self.awaited.extend(sockets.iter().map(|socket| (*socket, id)));
-        let answers = Answers::default();
+    /// Starts to wait for many sockets, which are not known yet.
+    pub(super) fn expect_many(&mut self, id: u64, deadline: Timestamp) {
+        let (sockets, answers) = (BTreeSet::new(), Answers::default());
         self.expect(id, deadline, AwaitedFrom::Many { sockets, missing: 0, answers });
+    }
+
+    /// These sockets were asked. Returns the outcome if there are none.
+    pub(super) fn note_asked(&mut self, id: u64, asked: BTreeSet<SocketKey>) -> Option<Settled> {
+        if let Some(AwaitedFrom::Many { sockets, .. }) =
+            self.pending.get_mut(&id).map(|pending| &mut pending.waiting)
+        {
+            self.awaited.extend(asked.iter().map(|socket| (*socket, id)));
+            *sockets = asked;
+        }
+        self.settle_if_complete(id)
     }
 
     /// Records an answer of `from`. Returns what this settles: a broadcast is settled only when no
@@ -159,7 +164,7 @@ impl AckTable {
     }
 
     /// Settles a broadcast if no socket is awaited any more.
-    pub(super) fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
+    fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
         let AwaitedFrom::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
             return None;
         };

@@ -73,40 +73,45 @@ impl<D> Namespace<D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
-        let id = self.reserve_ack(now, event)?;
-        self.ask_all(now, out, audience, event, id, now.saturating_add(timeout));
+        let id = self.expect_answers(now, event, timeout)?;
+        self.ask_all(now, out, audience, event, id);
         Ok(AckId { namespace: self.id.into(), id })
     }
 
-    /// Reserves the id of the acknowledgements of an event that is going to be emitted.
-    pub(super) fn reserve_ack(
+    /// Starts to wait for the acknowledgements of an event that is going to be emitted to an audience.
+    pub(super) fn expect_answers(
         &mut self,
         now: Timestamp,
         event: &socket::Event,
+        timeout: Duration,
     ) -> Result<u64, EmitError> {
         self.config.check_event(event, false)?;
         self.check_acks()?;
-        Ok(self.take_ack_id(now))
+        let id = self.take_ack_id(now);
+        self.acks.expect_many(id, now.saturating_add(timeout));
+        Ok(id)
     }
 
-    /// Emits an event to an audience, and collects the acknowledgements of the connected sockets.
+    /// Emits an event whose acknowledgements are waited for to the connected sockets of an audience.
+    /// Has no effect if they are no longer.
     pub(super) fn ask_all(
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
         audience: &Audience,
         event: &socket::Event,
-        id: u64,
-        deadline: Timestamp,
+        ack: u64,
     ) {
+        if !self.acks.is_pending(ack) {
+            return;
+        }
         let to = self.recipients(audience);
         let reliability = Reliability::of_event(audience.is_volatile(), false);
-        let published = self.publish(now, to, event, Some(id), reliability);
+        let published = self.publish(now, to, event, Some(ack), reliability);
         let asked = published.iter().flat_map(|published| &published.asked);
-        let sockets = asked.filter_map(|index| self.key(*index)).collect();
-        self.acks.expect_many(id, deadline, sockets);
-        if let Some(settled) = self.acks.settle_if_complete(id) {
-            out.push_back(self.settled(id, settled));
+        let asked = asked.filter_map(|index| self.key(*index)).collect();
+        if let Some(settled) = self.acks.note_asked(ack, asked) {
+            out.push_back(self.settled(ack, settled));
         }
         self.deliver(out, published);
     }

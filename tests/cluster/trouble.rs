@@ -1,5 +1,7 @@
 //! Engines that go away, lose something, or bring in what nobody expects.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use socketio_proto::{
@@ -139,6 +141,34 @@ fn an_emit_is_refused_when_too_much_waits() {
     fleet.connect(0);
     fleet.settle();
     assert_eq!(fleet.channel.entries.len(), 20);
+}
+
+/// The application learns in time that nobody has answered.
+#[test]
+fn a_question_for_many_that_waits_for_the_engine_times_out() {
+    let mut fleet = Fleet::new(1);
+    let client = fleet.open(0);
+    fleet.cut(0, 0);
+    let ack = fleet.at(0, |at| {
+        at.all().emit("1", &()).unwrap();
+        at.all().emit_with_ack("2", &(), Duration::from_secs(1)).unwrap()
+    });
+    assert_eq!(fleet.nodes[0].server.stats().pending_acks, 1);
+    fleet.nodes[0].events.clear();
+    fleet.wait(1_000);
+    let [
+        ServerEvent::BroadcastAcked {
+            ack: settled, responses, missing: 0, timed_out: true, ..
+        },
+    ] = &fleet.nodes[0].events[..]
+    else {
+        panic!("{:?}", fleet.nodes[0].events)
+    };
+    assert!(*settled == ack && responses.is_empty());
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["1"], "nobody is asked any more");
+    assert_eq!(fleet.nodes[0].server.stats().pending_acks, 0);
 }
 
 #[test]

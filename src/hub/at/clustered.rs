@@ -88,12 +88,13 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
-        let (now, deadline) = (self.now, self.now.saturating_add(timeout));
-        let reserved =
-            self.hub.with_namespace(id, |namespace, _| namespace.reserve_ack(now, event));
-        let asked = reserved.unwrap_or(Err(EmitError::UnknownNamespace)).map(|ack| {
+        let now = self.now;
+        let expected = self
+            .hub
+            .with_namespace(id, |namespace, _| namespace.expect_answers(now, event, timeout));
+        let asked = expected.unwrap_or(Err(EmitError::UnknownNamespace)).map(|ack| {
             let (audience, event) = (audience.clone(), event.clone());
-            self.run_in_order(Verb::AskAll { namespace: id, audience, event, ack, deadline });
+            self.run_in_order(Verb::AskAll { namespace: id, audience, event, ack });
             AckId { namespace: id.into(), id: ack }
         });
         self.finish(asked)

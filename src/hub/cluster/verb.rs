@@ -8,7 +8,6 @@ use crate::{
     id::SocketKey,
     socket::{Args, Event},
     stats::increment,
-    time::Timestamp,
 };
 
 /// Something that an application does on this node. What can be refused was checked when it was
@@ -33,13 +32,12 @@ pub(in crate::hub) enum Verb {
         audience: Audience,
         event: Event,
     },
-    /// The same, with acknowledgements until the deadline.
+    /// Sends an event whose acknowledgements are already waited for to the sockets of this node.
     AskAll {
         namespace: u32,
         audience: Audience,
         event: Event,
         ack: u64,
-        deadline: Timestamp,
     },
     Join {
         socket: SocketKey,
@@ -96,9 +94,9 @@ impl<D: Default> Hub<D> {
                     namespace.broadcast_unlogged(now, out, &audience, &event);
                 });
             }
-            Verb::AskAll { namespace, audience, event, ack, deadline } => {
+            Verb::AskAll { namespace, audience, event, ack } => {
                 self.with_namespace(namespace, |namespace, out| {
-                    namespace.ask_all(now, out, &audience, &event, ack, deadline);
+                    namespace.ask_all(now, out, &audience, &event, ack);
                 });
             }
             Verb::Join { socket, room } => self.join_now(socket, &room),
