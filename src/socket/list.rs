@@ -121,7 +121,7 @@ impl List {
         let mut array = String::with_capacity(rest.len().saturating_add(1));
         array.push('[');
         array.push_str(rest.trim_start_matches(text::is_space));
-        if self.attachments.is_none() { Self::whole(array, None) } else { self.renumbered(&array) }
+        self.part(array)
     }
 
     /// Returns the first element as the only one, with the attachments that it uses.
@@ -133,14 +133,14 @@ impl List {
         // The rest begins behind a comma.
         let mut array = String::from(self.json().get(..rest.checked_sub(1)?)?);
         array.push(']');
-        Some(if self.attachments.is_none() {
-            Self::whole(array, None)
-        } else {
-            self.renumbered(&array)
-        })
+        Some(self.part(array))
     }
 
     /// Makes a list from a part of this one, with the attachments that the part uses.
+    fn part(&self, array: String) -> Self {
+        if self.attachments.is_none() { Self::whole(array, None) } else { self.renumbered(&array) }
+    }
+
     fn renumbered(&self, array: &str) -> Self {
         let (mut text, mut copied) = (String::with_capacity(array.len()), 0);
         let mut kept: Vec<usize> = Vec::new();

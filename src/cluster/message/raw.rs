@@ -125,18 +125,13 @@ impl<'a> Raw<'a> {
     pub(super) fn text(self) -> Option<ByteString> {
         match self.format {
             Format::Json => match json_text(self.part)? {
-                Cow::Borrowed("") => Some(ByteString::new()),
-                Cow::Borrowed(plain) => {
-                    ByteString::try_from(self.whole.slice_ref(plain.as_bytes())).ok()
-                }
+                Cow::Borrowed(plain) => self.share_text(plain.as_bytes()),
                 Cow::Owned(text) => Some(text.into()),
             },
             Format::Msgpack => match self.token()? {
-                Token::Str([]) => Some(ByteString::new()),
-                Token::Str(text) => match core::str::from_utf8(text) {
-                    Ok(_) => ByteString::try_from(self.whole.slice_ref(text)).ok(),
-                    Err(_) => Some(String::from_utf8_lossy(text).into_owned().into()),
-                },
+                Token::Str(text) => self
+                    .share_text(text)
+                    .or_else(|| Some(String::from_utf8_lossy(text).into_owned().into())),
                 _ => None,
             },
         }

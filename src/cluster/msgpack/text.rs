@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     cluster::json::{JsonToken, JsonTokens},
-    socket::{find_placeholders, push_string},
+    number::INTEGER_MAX,
+    socket::{find_placeholders, push_string, unescape},
 };
 
 /// Appends a text as a JSON string. What is not UTF-8 becomes replacement characters.
@@ -103,7 +104,7 @@ fn push_unescaped(out: &mut Vec<u8>, token: &[u8]) {
         Some(contents) if !contents.contains(&b'\\') => push_str(out, contents),
         _ => {
             let token = core::str::from_utf8(token).unwrap_or_default();
-            push_str(out, crate::socket::unescape(token).as_bytes());
+            push_str(out, unescape(token).as_bytes());
         }
     }
 }
@@ -134,11 +135,10 @@ fn push_json_number(out: &mut Vec<u8>, text: &str) {
 
 /// A floating point number that JavaScript counts exactly, as an integer.
 fn whole(number: f64) -> Option<i64> {
-    const SAFE: i64 = (1 << 53) - 1;
     #[expect(clippy::cast_possible_truncation, reason = "what the cast has changed is told apart")]
     let cut = number as i64;
     #[expect(clippy::cast_precision_loss, reason = "below 2^53 it is exact")]
     #[expect(clippy::float_cmp, reason = "whole or not is an exact question")]
-    let is_whole = (-SAFE..=SAFE).contains(&cut) && cut as f64 == number;
+    let is_whole = cut.unsigned_abs() <= INTEGER_MAX && cut as f64 == number;
     is_whole.then_some(cut)
 }

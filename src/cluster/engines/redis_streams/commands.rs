@@ -256,7 +256,7 @@ impl RedisStreams {
         RedisCommand::new("CLIENT").arg("KILL").arg("ID").number(id)
     }
 
-    fn check_len(&self, len: usize) -> Result<(), MessageError> {
+    pub(super) fn check_len(&self, len: usize) -> Result<(), MessageError> {
         let limit = self.options.max_message_bytes;
         if len > limit { Err(MessageError::TooLarge { limit }) } else { Ok(()) }
     }

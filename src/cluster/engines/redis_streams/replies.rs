@@ -170,10 +170,7 @@ impl RedisStreams {
     ///
     /// It is malformed or too large. It has to be skipped and counted.
     pub fn message(&self, payload: &Bytes) -> Result<Message, MessageError> {
-        let limit = self.options.max_message_bytes;
-        if payload.len() > limit {
-            return Err(MessageError::TooLarge { limit });
-        }
+        self.check_len(payload.len())?;
         Message::from_msgpack(payload)
     }
 
@@ -224,10 +221,7 @@ impl RedisStreams {
     }
 
     fn session(&self, value: &Bytes) -> Result<StoredSession, MessageError> {
-        let limit = self.options.max_message_bytes;
-        if value.len() > limit {
-            return Err(MessageError::TooLarge { limit });
-        }
+        self.check_len(value.len())?;
         StoredSession::from_base64(value)
     }
 }
