@@ -1,17 +1,17 @@
 //! Queries about sockets, connected and parked, and about the whole hub.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     Hub,
     audience::Audience,
-    error::EmitError,
+    error::{EmitError, RoomError},
     sessions::{Change, Recipients, Sessions},
 };
 use crate::{
     id::{ConnectionId, SocketId, SocketKey},
     socket::NamespaceName,
-    stats::{ConnectRefusals, Stats},
+    stats::{ConnectRefusals, Stats, increment},
     time::Timestamp,
 };
 
@@ -168,6 +168,35 @@ impl<D: Default> Hub<D> {
         let namespace = self.namespaces.get_mut(&id).ok_or(EmitError::UnknownNamespace)?;
         let change = change(namespace.recipients(audience));
         Ok(namespace.sessions.apply(self.now, change).counted())
+    }
+
+    /// Joins a socket to a room, or only checks whether it may. Returns whether it is not in the room
+    /// yet.
+    pub(super) fn join(
+        &mut self,
+        socket: SocketKey,
+        room: &str,
+        is_check: bool,
+    ) -> Result<bool, RoomError> {
+        let index = socket.index;
+        let joined = self
+            .with_socket(socket, |sessions, now| {
+                let is_new = sessions.check_join(index, room)?;
+                let change = Change::Join { index, room: Cow::Borrowed(room) };
+                Ok(is_new && (is_check || sessions.apply(now, change).is_done()))
+            })
+            .unwrap_or(Err(RoomError::UnknownSocket));
+        if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
+            increment(&mut self.totals.joins_refused);
+        }
+        joined
+    }
+
+    /// Removes a socket from a room. Returns whether it was in it.
+    pub(super) fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
+        let change = Change::Leave { index: socket.index, room: Cow::Borrowed(room) };
+        let left = self.with_socket(socket, |sessions, now| sessions.apply(now, change));
+        left.is_some_and(|effect| effect.is_done())
     }
 
     /// Runs `f` on the sessions of a socket's namespace, unless the session of the socket has

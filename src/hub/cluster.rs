@@ -36,6 +36,7 @@ use crate::{
     entropy::Entropy,
     id::SocketKey,
     recovery::Offset,
+    socket::NamespaceName,
     stats::increment,
     time::Timestamp,
 };
@@ -164,8 +165,7 @@ impl<D: Default> Hub<D> {
         body: Body,
         bytes: usize,
     ) -> Result<(), EmitError> {
-        let name = self.namespaces.get(&namespace).map(|it| it.sessions.name().clone());
-        let name = name.ok_or(EmitError::UnknownNamespace)?;
+        let name = self.name_of(namespace).ok_or(EmitError::UnknownNamespace)?;
         let node = self.node.as_mut().ok_or(EmitError::UnknownNamespace)?;
         let appended = node.channel.append(name, body, bytes);
         self.take_commands();
@@ -177,7 +177,7 @@ impl<D: Default> Hub<D> {
 
     /// Sends something that is not stored to all other nodes.
     pub(super) fn publish_to_all(&mut self, namespace: u32, body: Body) {
-        let name = self.namespaces.get(&namespace).map(|it| it.sessions.name().clone());
+        let name = self.name_of(namespace);
         if let (Some(node), Some(name)) = (&mut self.node, name) {
             node.channel.publish(None, name, body);
             self.take_commands();
@@ -192,6 +192,10 @@ impl<D: Default> Hub<D> {
             Some(node) => node.channel.defer(verb, bytes),
             None => Some(verb),
         }
+    }
+
+    fn name_of(&self, namespace: u32) -> Option<NamespaceName> {
+        Some(self.namespaces.get(&namespace)?.sessions.name().clone())
     }
 
     fn handle_connected(&mut self, oldest: Offset, head: Offset) {

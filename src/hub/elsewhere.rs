@@ -92,7 +92,7 @@ impl<D: Default> Hub<D> {
         let (key, until) = (*key, *until);
         let offset = claim.offset().ok().flatten().map(Into::into);
         increment(&mut self.totals.lookups);
-        if self.node.is_some() {
+        if self.is_clustered() {
             return self.claim_elsewhere(request, key, offset, until);
         }
         self.out.push_back(HubOutput::Event(ServerEvent::LookupRequested {

@@ -229,7 +229,7 @@ impl<D: Default> Hub<D> {
     /// ```
     pub fn handle_request(&mut self, now: Timestamp, from: ConnectionId, request: Request) {
         let now = self.advance(now);
-        if self.node.is_some() {
+        if self.is_clustered() {
             let Some(request) = self.keep_early(from, request) else { return };
             return self.take_request(now, from, request);
         }

@@ -1,5 +1,7 @@
 //! One namespace: its sessions and the acknowledgements that it waits for.
 
+use alloc::{borrow::Cow, collections::VecDeque, sync::Arc};
+
 use super::{
     acks::{AckTable, Settled},
     audience::Audience,
@@ -16,7 +18,6 @@ use crate::{
     socket::{self, Encoded, NamespaceName},
     time::Timestamp,
 };
-use alloc::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 /// One namespace of the hub.
 pub(super) struct Namespace<D> {
@@ -103,21 +104,6 @@ impl<D> Namespace<D> {
         self.deliver(out, published);
     }
 
-    /// Emits an event that is not logged to the sockets of an audience. Returns the number of those
-    /// that are connected.
-    pub(super) fn broadcast_unlogged(
-        &mut self,
-        now: Timestamp,
-        out: &mut Outbox<D>,
-        audience: &Audience,
-        event: &socket::Event,
-    ) -> usize {
-        let to = self.recipients(audience);
-        let reliability = Reliability::of_event(audience.is_volatile(), false);
-        let published = self.publish(now, to, event, None, reliability);
-        self.deliver(out, published)
-    }
-
     /// Emits an event to an audience. Returns the number of connected sockets that it is sent to.
     pub(super) fn broadcast(
         &mut self,
@@ -126,13 +112,25 @@ impl<D> Namespace<D> {
         audience: &Audience,
         event: &socket::Event,
     ) -> Result<usize, EmitError> {
-        let is_volatile = audience.is_volatile();
-        let is_logged = self.config.recovery.is_some() && !is_volatile;
+        let is_logged = self.config.recovery.is_some() && !audience.is_volatile();
         self.config.check_event(event, is_logged)?;
+        Ok(self.broadcast_checked(now, out, audience, event, is_logged))
+    }
+
+    /// The same with an event that was checked, logged or not.
+    #[inline]
+    pub(super) fn broadcast_checked(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        audience: &Audience,
+        event: &socket::Event,
+        is_logged: bool,
+    ) -> usize {
         let to = self.recipients(audience);
-        let reliability = Reliability::of_event(is_volatile, is_logged);
+        let reliability = Reliability::of_event(audience.is_volatile(), is_logged);
         let published = self.publish(now, to, event, None, reliability);
-        Ok(self.deliver(out, published))
+        self.deliver(out, published)
     }
 
     /// Parks a session that has lost its link. Returns false if recovery is off.

@@ -171,28 +171,26 @@ pub(super) enum EndCause {
 
 impl EndCause {
     /// The application disconnects a session.
-    pub(super) fn by_move(is_connected: bool) -> Self {
-        if is_connected {
-            Self::Disconnected(DisconnectReason::Moved)
-        } else {
-            Self::Expired(ExpiryCause::Moved)
-        }
-    }
-
-    pub(super) fn by_gap(is_connected: bool) -> Self {
-        if is_connected {
-            Self::Disconnected(DisconnectReason::ChannelGap)
-        } else {
-            Self::Expired(ExpiryCause::ChannelGap)
-        }
-    }
-
     pub(super) fn by_server(is_connected: bool) -> Self {
-        if is_connected {
-            Self::Disconnected(DisconnectReason::ServerNamespaceDisconnect)
-        } else {
-            Self::Expired(ExpiryCause::Disconnected)
-        }
+        Self::of(
+            is_connected,
+            DisconnectReason::ServerNamespaceDisconnect,
+            ExpiryCause::Disconnected,
+        )
+    }
+
+    /// Another node takes a session over.
+    pub(super) fn by_move(is_connected: bool) -> Self {
+        Self::of(is_connected, DisconnectReason::Moved, ExpiryCause::Moved)
+    }
+
+    /// A session may have missed something in a gap of the channel.
+    pub(super) fn by_gap(is_connected: bool) -> Self {
+        Self::of(is_connected, DisconnectReason::ChannelGap, ExpiryCause::ChannelGap)
+    }
+
+    fn of(is_connected: bool, live: DisconnectReason, parked: ExpiryCause) -> Self {
+        if is_connected { Self::Disconnected(live) } else { Self::Expired(parked) }
     }
 }
 

@@ -142,7 +142,7 @@ impl<D: Default> Hub<D> {
         snapshot: Snapshot<D>,
     ) -> Result<Vec<SocketKey>, RestoreError> {
         let now = self.advance(now);
-        if self.node.is_some() {
+        if self.is_clustered() {
             return Err(RestoreError::Clustered);
         }
         let has_none = |namespace: &Namespace<D>| {

@@ -7,7 +7,6 @@ use crate::{
     cluster::message::Body,
     hub::{Audience, EmitError, RoomError, cluster::Verb, sessions::Change},
     id::SocketKey,
-    stats::increment,
 };
 
 impl<D: Default> At<'_, D> {
@@ -31,22 +30,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        let index = socket.index;
         let is_behind = self.hub.is_behind();
-        let joined = self
-            .hub
-            .with_socket(socket, |sessions, now| {
-                let is_new = sessions.check_join(index, room)?;
-                if is_behind {
-                    return Ok(is_new);
-                }
-                let change = Change::Join { index, room: Cow::Borrowed(room) };
-                Ok(is_new && sessions.apply(now, change).is_done())
-            })
-            .unwrap_or(Err(RoomError::UnknownSocket));
-        if matches!(joined, Err(RoomError::TooManyRooms { .. } | RoomError::NameTooLong { .. })) {
-            increment(&mut self.hub.totals.joins_refused);
-        }
+        let joined = self.hub.join(socket, room, is_behind);
         if is_behind && joined.is_ok() {
             self.run_in_order(Verb::Join { socket, room: room.into() });
         }
@@ -72,9 +57,7 @@ impl<D: Default> At<'_, D> {
             self.run_in_order(Verb::Leave { socket, room: room.into() });
             return is_in;
         }
-        let change = Change::Leave { index: socket.index, room: Cow::Borrowed(room) };
-        let left = self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change));
-        left.is_some_and(|effect| effect.is_done())
+        self.hub.leave(socket, room)
     }
 
     /// Replaces the application's data of a socket. The application gets it back when the client

@@ -2,6 +2,7 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
+use bytestring::ByteString;
 use smallvec::SmallVec;
 
 use crate::{
@@ -69,7 +70,7 @@ impl<D: Default> Hub<D> {
         if let Body::Broadcast(broadcast) = &message.body
             && broadcast.request.is_none()
         {
-            self.deliver_unlogged(self.now, id, broadcast, Reliability::Volatile);
+            self.deliver(self.now, id, broadcast, Reliability::Volatile, None);
         }
     }
 
@@ -86,21 +87,8 @@ impl<D: Default> Hub<D> {
             None if self.config.recovery.is_some() => Reliability::Owed,
             None => Reliability::Reliable,
         };
-        if !reliability.is_logged() {
-            self.deliver_unlogged(now, id, broadcast, reliability);
-            return;
-        }
-        self.deliver(now, id, broadcast, reliability, Some(position));
-    }
-
-    fn deliver_unlogged(
-        &mut self,
-        now: Timestamp,
-        id: u32,
-        broadcast: &ClusterBroadcast,
-        reliability: Reliability,
-    ) {
-        self.deliver(now, id, broadcast, reliability, None);
+        let at = reliability.is_logged().then_some(position);
+        self.deliver(now, id, broadcast, reliability, at);
     }
 
     fn deliver(
@@ -114,8 +102,7 @@ impl<D: Default> Hub<D> {
         let packet = broadcast.packet().ok();
         // An event that asks for an acknowledgement is for a socket of the sender.
         let event = packet.filter(|packet| packet.ack.is_none()).map(|packet| packet.event);
-        let is_logged = reliability.is_logged();
-        let event = event.filter(|event| self.config.check_event(event, is_logged).is_ok());
+        let event = event.filter(|event| self.config.check_event(event, at.is_some()).is_ok());
         let (Some(event), Some(to)) = (event, recipients(&broadcast.options)) else {
             increment(&mut self.totals.entries_skipped);
             return;
@@ -133,7 +120,7 @@ impl<D: Default> Hub<D> {
         now: Timestamp,
         id: u32,
         options: &BroadcastOptions,
-        rooms: &[bytestring::ByteString],
+        rooms: &[ByteString],
         change: impl for<'a> Fn(Recipients<'a>, Cow<'a, str>) -> Change<'a, D>,
     ) {
         for room in rooms {
@@ -153,7 +140,7 @@ fn recipients(options: &BroadcastOptions) -> Option<Recipients<'static>> {
     if options.is_for_nobody() {
         return None;
     }
-    let names = |rooms: &[bytestring::ByteString]| -> Vec<String> {
+    let names = |rooms: &[ByteString]| -> Vec<String> {
         rooms.iter().map(|room| String::from(&**room)).collect()
     };
     Some(Recipients::Audience {

@@ -1,13 +1,12 @@
 //! What takes effect on this node only after everything that the node has emitted before.
 
-use alloc::{borrow::Cow, string::String};
+use alloc::string::String;
 
 use crate::{
     cluster::message::{Body, BroadcastFlags, ClusterBroadcast},
-    hub::{Audience, Hub, message::AckToken, sessions::Change},
+    hub::{Audience, Hub, message::AckToken},
     id::SocketKey,
     socket::{Args, Event},
-    stats::increment,
 };
 
 /// Something that an application does on this node. What can be refused was checked when it was
@@ -91,7 +90,7 @@ impl<D: Default> Hub<D> {
             Verb::Broadcast { namespace, audience, event } => {
                 self.publish_volatile(namespace, &audience, &event);
                 self.with_namespace(namespace, |namespace, out| {
-                    namespace.broadcast_unlogged(now, out, &audience, &event);
+                    namespace.broadcast_checked(now, out, &audience, &event, false);
                 });
             }
             Verb::AskAll { namespace, audience, event, ack } => {
@@ -99,10 +98,12 @@ impl<D: Default> Hub<D> {
                     namespace.ask_all(now, out, &audience, &event, ack);
                 });
             }
-            Verb::Join { socket, room } => self.join_now(socket, &room),
+            Verb::Join { socket, room } => {
+                // Meanwhile a limit may have been reached. It is counted.
+                self.join(socket, &room, false).ok();
+            }
             Verb::Leave { socket, room } => {
-                let change = Change::Leave { index: socket.index, room: Cow::Owned(room) };
-                self.with_socket(socket, |sessions, now| sessions.apply(now, change));
+                self.leave(socket, &room);
             }
             Verb::Disconnect { socket, close } => {
                 self.disconnect(now, socket, close);
@@ -124,19 +125,6 @@ impl<D: Default> Hub<D> {
             let flags = BroadcastFlags { volatile: Some(true), ..BroadcastFlags::default() };
             let broadcast = ClusterBroadcast::new(options.flags(flags), event.clone());
             self.publish_to_all(namespace, Body::Broadcast(broadcast));
-        }
-    }
-
-    fn join_now(&mut self, socket: SocketKey, room: &str) {
-        let index = socket.index;
-        let joined = self.with_socket(socket, |sessions, now| {
-            if sessions.check_join(index, room)? {
-                sessions.apply(now, Change::Join { index, room: Cow::Borrowed(room) });
-            }
-            Ok::<_, crate::hub::RoomError>(())
-        });
-        if matches!(joined, Some(Err(_))) {
-            increment(&mut self.totals.joins_refused);
         }
     }
 }
