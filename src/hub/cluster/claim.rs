@@ -26,7 +26,7 @@ use crate::{
         message::ReplyKind,
         reason::EndCause,
         request::ConnectRequest,
-        sessions::{Arrival, Change, Effect, Sessions},
+        sessions::{Arrival, Change, Effect, Sessions, private_id},
     },
     id::{RecoveryKey, SocketKey},
     recovery::{Offset, RecoveryRefusal},
@@ -50,7 +50,8 @@ type Packed = Result<(String, Offset), RecoveryRefusal>;
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct ClaimEntry {
     number: u64,
-    pid: String,
+    #[serde(with = "private_id")]
+    pid: RecoveryKey,
     offset: Option<Box<str>>,
     /// The claimant has everything after this position.
     covered: Offset,
@@ -94,7 +95,7 @@ impl<D: Default> Hub<D> {
         });
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
         let number = node.claims.add(now, key, request, until);
-        let entry = ClaimEntry { number, pid: key.expose().into(), offset, covered };
+        let entry = ClaimEntry { number, pid: key, offset, covered };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
         if self.append(request.namespace, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
@@ -123,25 +124,17 @@ impl<D: Default> Hub<D> {
             node.claims.note_read(claim.number, position);
             return;
         }
-        let Some(key) = RecoveryKey::parse(&claim.pid) else { return };
         let successor = || (message.sender.clone(), claim.clone());
-        node.claims.note_successor(key, successor);
-        self.hand_over(now, id, &message.sender, &claim, key);
+        node.claims.note_successor(claim.pid, successor);
+        self.hand_over(now, id, &message.sender, &claim);
     }
 
     /// Hands a session over, if it is here.
-    fn hand_over(
-        &mut self,
-        now: Timestamp,
-        id: u32,
-        to: &NodeId,
-        claim: &ClaimEntry,
-        key: RecoveryKey,
-    ) {
-        let Some(socket) = self.keys.get(&key.index_key()).copied() else { return };
+    fn hand_over(&mut self, now: Timestamp, id: u32, to: &NodeId, claim: &ClaimEntry) {
+        let Some(socket) = self.keys.get(&claim.pid.index_key()).copied() else { return };
         let namespace = self.namespaces.get(&socket.namespace);
         let member = namespace.and_then(|namespace| namespace.member(socket));
-        if member.and_then(|member| member.key) != Some(key) {
+        if member.and_then(|member| member.key) != Some(claim.pid) {
             return;
         }
         let packed = self.pack(now, id, socket, claim);
@@ -206,7 +199,7 @@ impl<D: Default> Hub<D> {
             Err(code) => refusal(code),
         };
         if let Some((to, claim)) = pending.successor {
-            self.hand_over(now, id, &to, &claim, pending.key);
+            self.hand_over(now, id, &to, &claim);
         }
         self.end_lookup(now, pending.request, otherwise);
         // Others of this node may wait for the same session.

@@ -48,7 +48,7 @@ pub(in crate::hub) use self::{
     receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX},
     recipients::{Links, Recipients},
     session_record::SessionRecord,
-    snapshot::{SessionsContext, SessionsSnapshot},
+    snapshot::{SessionsContext, SessionsSnapshot, private_id},
 };
 use self::{attempts::Attempts, hold::Claims, select::Marks};
 use super::room_names::RoomNames;

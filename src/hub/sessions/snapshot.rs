@@ -278,22 +278,22 @@ pub(super) fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// The only code that serializes a private id. It does so on purpose.
-pub(super) mod private_id {
+/// The only code that serializes a private id with `serde`. It does so on purpose.
+pub(in crate::hub) mod private_id {
     use alloc::borrow::Cow;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
     use crate::id::RecoveryKey;
 
-    pub(in crate::hub::sessions) fn serialize<S: Serializer>(
+    pub(in crate::hub) fn serialize<S: Serializer>(
         key: &RecoveryKey,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         key.expose().serialize(serializer)
     }
 
-    pub(in crate::hub::sessions) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::hub) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<RecoveryKey, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
