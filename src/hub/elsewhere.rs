@@ -121,7 +121,10 @@ impl<D: Default> Hub<D> {
     /// for it continues with [`Hub::end_lookup`].
     ///
     /// The log of the namespace must contain the positions of the record.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only a cluster moves single sessions"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a cluster moves sessions with `departure` and `arrive`")
+    )]
     pub(super) fn import(
         &mut self,
         now: Timestamp,

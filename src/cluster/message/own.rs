@@ -10,11 +10,11 @@ pub enum OwnKind {
     /// A node takes a session over. Its position in the log is where the earlier owner gives the
     /// session up.
     Claim = 64,
-    /// A position in the log, and nothing else.
+    /// A position in the log, and nothing else. A server does not write it yet.
     Marker = 65,
-    /// Asks whether another node has a session.
+    /// Asks whether another node has a session. A server does not write it yet.
     RecordRequest = 66,
-    /// The answer to [`RecordRequest`](Self::RecordRequest).
+    /// The answer to a [`Claim`](Self::Claim): the session, or why it stays where it is.
     RecordResponse = 67,
 }
 

@@ -44,6 +44,8 @@ impl<D: Default> At<'_, D> {
     ///   once, or if the client does not read while recovery is off. With recovery on, the
     ///   connection of a client that does not read is closed; the client gets the event when it
     ///   comes back.
+    /// * [`EmitError::ChannelFull`], only in a cluster, if too much waits for the channel, and
+    ///   [`EmitError::TooDeep`] if no engine carries the event.
     pub fn emit(&mut self, socket: SocketKey, event: &socket::Event) -> Result<(), EmitError> {
         if self.hub.is_clustered() {
             return self.emit_clustered(socket, event, false);
@@ -162,7 +164,7 @@ impl<D: Default> At<'_, D> {
     /// # Errors
     ///
     /// [`EmitError::UnknownNamespace`] if there is no such namespace, and the errors about the size
-    /// of the event as for [`emit`](Self::emit).
+    /// of the event and about the cluster as for [`emit`](Self::emit).
     pub fn broadcast(
         &mut self,
         namespace: &str,

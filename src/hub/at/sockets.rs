@@ -144,7 +144,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace. In a cluster,
+    /// [`EmitError::ChannelFull`] if too much waits.
     pub fn disconnect_sockets(
         &mut self,
         namespace: &str,
@@ -183,7 +184,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace. In a cluster,
+    /// [`EmitError::ChannelFull`] if too much waits.
     pub fn sockets_join(
         &mut self,
         namespace: &str,
@@ -221,7 +223,8 @@ impl<D: Default> At<'_, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::UnknownNamespace`] if there is no such namespace.
+    /// [`EmitError::UnknownNamespace`] if there is no such namespace. In a cluster,
+    /// [`EmitError::ChannelFull`] if too much waits.
     pub fn sockets_leave(
         &mut self,
         namespace: &str,

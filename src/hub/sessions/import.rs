@@ -15,7 +15,10 @@ use crate::{
 impl<D: Clone> Sessions<D> {
     /// A session as a record. The session stays here. `None` if it cannot be recovered, or if the
     /// log does not assign its positions itself: then it does not know all of them any more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only a cluster moves single sessions"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a cluster moves sessions with `departure` and `arrive`")
+    )]
     pub(in crate::hub) fn export(&self, now: Timestamp, index: u32) -> Option<SessionRecord<D>> {
         let member = self.members.get(index as usize)?;
         let (current, past) = (member.memberships.current(), member.memberships.past_rooms());
