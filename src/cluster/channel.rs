@@ -197,6 +197,19 @@ impl<L> Channel<L> {
         }
     }
 
+    /// Receives what other nodes publish in a namespace, from the next connection on at the latest.
+    pub(crate) fn subscribe(&mut self, namespace: NamespaceName) {
+        if self.stage != Stage::Away {
+            self.out.push_back(ClusterOutput::Subscribe { namespace });
+        }
+    }
+
+    pub(crate) fn unsubscribe(&mut self, namespace: NamespaceName) {
+        if self.stage != Stage::Away {
+            self.out.push_back(ClusterOutput::Unsubscribe { namespace });
+        }
+    }
+
     /// Puts something behind the own entries that are waited for. Gives it back if it need not or
     /// must not wait.
     pub(crate) fn defer(&mut self, local: L, bytes: usize) -> Option<L> {

@@ -1,7 +1,7 @@
 //! What a node learns of its engine.
 
 use super::message::Message;
-use crate::recovery::Offset;
+use crate::{recovery::Offset, socket::NamespaceName};
 
 /// Something that a node learns of the engine that connects it with the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,4 +32,23 @@ pub enum ClusterInput {
     },
     /// A message of another node that is not in the channel.
     Message(Message),
+    /// From now on, the node receives what others publish in a namespace.
+    Subscribed {
+        /// The namespace.
+        namespace: NamespaceName,
+    },
+    /// The node may have missed what others have published in a namespace. The driver subscribes
+    /// again by itself, and then hands in [`Subscribed`](Self::Subscribed).
+    Unsubscribed {
+        /// The namespace.
+        namespace: NamespaceName,
+    },
+    /// The answer to [`CountServers`](super::ClusterOutput::CountServers).
+    ServersCounted {
+        /// The number of the question.
+        number: u64,
+        /// The nodes that receive what is published there, this one included. `None` if the engine
+        /// cannot count them. Then the node counts those whose heartbeats it receives.
+        servers: Option<u64>,
+    },
 }

@@ -1,7 +1,7 @@
 //! What a node wants of its engine.
 
 use super::message::{Message, NodeId};
-use crate::recovery::Offset;
+use crate::{recovery::Offset, socket::NamespaceName};
 
 /// Something that a node wants of the engine that connects it with the others. Carry them out in
 /// order. While the engine is away, drop them.
@@ -23,5 +23,26 @@ pub enum ClusterOutput {
         to: Option<NodeId>,
         /// The message.
         message: Message,
+    },
+    /// Receive the messages that other nodes publish in a namespace: those for all nodes, and those
+    /// for this one. Hand in [`Subscribed`](super::ClusterInput::Subscribed) as soon as none of them
+    /// is missed any longer. It is output again after each
+    /// [`Connected`](super::ClusterInput::Connected).
+    Subscribe {
+        /// The namespace.
+        namespace: NamespaceName,
+    },
+    /// The namespace is gone. Its messages are not needed any longer.
+    Unsubscribe {
+        /// The namespace.
+        namespace: NamespaceName,
+    },
+    /// Count the nodes that receive what is published in a namespace, this one included. Hand in
+    /// [`ServersCounted`](super::ClusterInput::ServersCounted).
+    CountServers {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Identifies the question in the answer.
+        number: u64,
     },
 }

@@ -121,6 +121,9 @@ impl<D: Default> Hub<D> {
             }
             ClusterInput::Entry { position, message } => self.read_entry(now, position, message),
             ClusterInput::Message(message) => self.handle_message(&message),
+            ClusterInput::Subscribed { .. }
+            | ClusterInput::Unsubscribed { .. }
+            | ClusterInput::ServersCounted { .. } => {}
         }
         self.catch_up(now);
     }
@@ -207,6 +210,31 @@ impl<D: Default> Hub<D> {
                 self.pass(given_up);
             }
             self.begin_anew(origin);
+        }
+        self.subscribe_all();
+    }
+
+    /// Receives what other nodes publish in the namespaces.
+    fn subscribe_all(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        for namespace in self.namespaces.values() {
+            node.channel.subscribe(namespace.sessions.name().clone());
+        }
+    }
+
+    /// A namespace has been created.
+    pub(super) fn note_namespace(&mut self, name: &NamespaceName) {
+        if let Some(node) = &mut self.node {
+            node.channel.subscribe(name.clone());
+            self.take_commands();
+        }
+    }
+
+    /// A namespace is gone.
+    pub(super) fn note_namespace_gone(&mut self, name: &NamespaceName) {
+        if let Some(node) = &mut self.node {
+            node.channel.unsubscribe(name.clone());
+            self.take_commands();
         }
     }
 

@@ -73,6 +73,7 @@ impl<D: Default> Hub<D> {
             self.journal.note(super::sessions::Entry::Gone { name: name.clone() });
             self.namespaces.remove(&id);
             self.names.remove(&name);
+            self.note_namespace_gone(&name);
         }
     }
 
@@ -103,6 +104,7 @@ impl<D: Default> Hub<D> {
             sessions.apply(self.now, Change::Follow { origin });
         }
         self.namespaces.insert(id, Namespace::new(id, sessions, config, is_dynamic));
+        self.note_namespace(&name);
         self.names.insert(name, id);
         id
     }

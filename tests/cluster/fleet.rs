@@ -44,6 +44,8 @@ pub struct Node {
     /// The same, while it is not connected as well.
     pub position: usize,
     pub events: Vec<ServerEvent<u32>>,
+    /// What else it wants of the engine.
+    pub commands: Vec<ClusterOutput>,
     /// Where in the channel each session began, by the id of its socket.
     pub births: BTreeMap<String, usize>,
     sockets: BTreeMap<WireId, SocketKey>,
@@ -301,6 +303,7 @@ impl Node {
             read: None,
             position: 0,
             events: Vec::new(),
+            commands: Vec::new(),
             births: BTreeMap::new(),
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -346,6 +349,7 @@ impl Node {
                 }
                 self.events.push(event);
             }
+            ServerOutput::Cluster(command) => self.commands.push(command),
             other => panic!("unexpected: {other:?}"),
         }
     }

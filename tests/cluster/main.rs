@@ -4,4 +4,5 @@ mod fleet;
 mod moves;
 mod order;
 mod random;
+mod requests;
 mod trouble;

@@ -35,6 +35,7 @@ fn commands(channel: &mut Steps) -> Vec<alloc::string::String> {
         ClusterOutput::Read { after } => format!("read after {after}"),
         ClusterOutput::Append(message) => format!("append {}", message.stamp.unwrap().sequence),
         ClusterOutput::Publish { .. } => "publish".into(),
+        other => format!("{other:?}"),
     });
     shown.collect()
 }

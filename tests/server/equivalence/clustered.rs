@@ -87,7 +87,10 @@ impl Composition for Clustered {
                 ServerOutput::Cluster(ClusterOutput::Append(message)) => self.append(now, message),
                 // It has read everything, and is alone.
                 ServerOutput::Cluster(
-                    ClusterOutput::Read { .. } | ClusterOutput::Publish { .. },
+                    ClusterOutput::Read { .. }
+                    | ClusterOutput::Publish { .. }
+                    | ClusterOutput::Subscribe { .. }
+                    | ClusterOutput::Unsubscribe { .. },
                 ) => {}
                 output => connected.extend(carry_out(&mut self.server, now, story, output)),
             }
