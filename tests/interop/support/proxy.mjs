@@ -15,7 +15,7 @@ export class Proxy {
 
   static async open(t, url) {
     const proxy = new Proxy();
-    proxy.#target = new URL(url);
+    proxy.target = url;
     proxy.#server = net.createServer({ allowHalfOpen: true }, (down) => proxy.#relay(down));
     await new Promise((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     t.after(() => {
@@ -27,6 +27,11 @@ export class Proxy {
 
   get url() {
     return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** Where new links go; those that are open stay. */
+  set target(url) {
+    this.#target = new URL(url);
   }
 
   /** Every link stays open on both sides, but nothing passes any more. New ones are like that too. */

@@ -1,0 +1,41 @@
+//! Fleets of nodes on a real Redis, official ones and ours, with official clients: `tests/fleet/*.test.mjs`.
+//!
+//! The exactness run of any size, for any fleet, after `cargo build --release --example contract`:
+//!
+//! ```text
+//! cd tests/fleet && npm ci
+//! CONTRACT=../../target/release/examples/contract node exactness.mjs --kinds ours,ours,ours --claims 1000 --rate 5000
+//! ```
+
+#[path = "../interop/node.rs"]
+mod node;
+#[path = "../interop/npm.rs"]
+mod npm;
+#[path = "../interop/output.rs"]
+mod output;
+#[path = "../interop/skip.rs"]
+mod skip;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::{
+        node::run_node_tests,
+        npm::{have, install},
+    };
+
+    #[test]
+    fn official_nodes() {
+        run(|file| matches!(file, "judge" | "official"));
+    }
+
+    fn run(is_wanted: impl Fn(&str) -> bool) {
+        if !have("node") || !have("npm") || !have("redis-server") {
+            return;
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet");
+        install(&folder);
+        run_node_tests(&folder, is_wanted, &[]);
+    }
+}

@@ -1,0 +1,85 @@
+// Nodes of a cluster: processes of the contract server, ours or the official one.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { freePort } from "./ports.mjs";
+import { within } from "./wait.mjs";
+
+const FOLDER = path.dirname(import.meta.dirname);
+
+/** How the kinds of nodes are started. */
+const COMMANDS = {
+  official: () => [process.execPath, [path.join(FOLDER, "official.mjs")]],
+  ours: () => {
+    const { CONTRACT } = process.env;
+    if (CONTRACT === undefined) {
+      throw new Error("CONTRACT is not set: it names the binary of the example `contract`");
+    }
+    return [CONTRACT, ["--profile", "acceptance"]];
+  },
+};
+
+export class Node {
+  #process;
+  #variables;
+
+  /** Starts a node of `kind` with `variables` in the environment; it is ended when the test `t` ends. */
+  static async start(t, kind, redis, name, variables = {}) {
+    const node = new Node();
+    Object.assign(node, { kind, name, port: await freePort() });
+    node.#variables = { CLUSTER_URL: redis.url, NODE_NAME: name, PORT: String(node.port), ...variables };
+    await node.start();
+    t.after(() => node.end("SIGKILL"));
+    return node;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
+  get isUp() {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** Starts it again after `end`, at the same address. */
+  async start() {
+    const [program, args] = COMMANDS[this.kind]();
+    const env = { ...process.env, ...this.#variables };
+    this.#process = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface({ input: this.#process.stdout });
+    const listening = new Promise((resolve, reject) => {
+      lines.on("line", (line) => line.startsWith("listening ") && resolve());
+      this.#process.once("exit", (code, signal) => reject(new Error(`${this.name} ended: ${code ?? signal}`)));
+    });
+    await within(listening, `the start of ${this.name}`);
+  }
+
+  /** Ends it with `signal` and tells its exit code, `null` where the signal was its end. */
+  async end(signal) {
+    if (this.isUp) {
+      this.#process.kill(signal);
+      await within(once(this.#process, "exit"), `the end of ${this.name}`);
+    }
+    return this.#process.exitCode;
+  }
+
+  /** As a machine that stands still: its links stay, and nothing goes on until `resume`. */
+  pause() {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume() {
+    this.#process.kill("SIGCONT");
+  }
+}
+
+/** Starts one node of each of `kinds`; they are called `a`, `b`, and so on. */
+export function startNodes(t, kinds, redis, variables) {
+  const name = (index) => String.fromCharCode("a".charCodeAt(0) + index);
+  return Promise.all(kinds.map((kind, index) => Node.start(t, kind, redis, name(index), variables)));
+}
