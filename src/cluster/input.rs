@@ -1,6 +1,8 @@
 //! What a node learns of its engine.
 
-use super::message::Message;
+use core::time::Duration;
+
+use super::message::{Message, StoredSession};
 use crate::{recovery::Offset, socket::NamespaceName};
 
 /// Something that a node learns of the engine that connects it with the others.
@@ -51,4 +53,37 @@ pub enum ClusterInput {
         /// cannot count them. Then the node counts those whose heartbeats it receives.
         servers: Option<u64>,
     },
+    /// The answer to [`Store`](super::ClusterOutput::Store) or
+    /// [`Discard`](super::ClusterOutput::Discard).
+    Stored {
+        /// The number of the command.
+        number: u64,
+        /// Whether it was done. `false` if the engine refuses it, for example because the session is
+        /// too large for it.
+        is_stored: bool,
+    },
+    /// The answer to [`Fetch`](super::ClusterOutput::Fetch) or [`Take`](super::ClusterOutput::Take).
+    Fetched {
+        /// The number of the command.
+        number: u64,
+        /// The session. `None` if there is none, or none that can be read.
+        session: Option<FetchedSession>,
+    },
+}
+
+/// A session from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchedSession {
+    /// The session.
+    pub session: StoredSession,
+    /// How long it would still have been kept. [`Duration::MAX`] if without a limit.
+    pub expires_in: Duration,
+}
+
+impl FetchedSession {
+    /// A session that the store would keep for this long.
+    pub const fn new(session: StoredSession, expires_in: Duration) -> Self {
+        Self { session, expires_in }
+    }
 }

@@ -107,4 +107,8 @@ mod msgpack;
 mod output;
 
 pub(crate) use self::channel::{Channel, Continuation, Reached, Reading};
-pub use self::{config::ClusterConfig, input::ClusterInput, output::ClusterOutput};
+pub use self::{
+    config::ClusterConfig,
+    input::{ClusterInput, FetchedSession},
+    output::ClusterOutput,
+};

@@ -1,7 +1,9 @@
 //! What a node wants of its engine.
 
-use super::message::{Message, NodeId};
-use crate::{recovery::Offset, socket::NamespaceName};
+use core::time::Duration;
+
+use super::message::{Message, NodeId, StoredSession};
+use crate::{id::RecoveryKey, recovery::Offset, socket::NamespaceName};
 
 /// Something that a node wants of the engine that connects it with the others. Carry them out in
 /// order. While the engine is away, drop them.
@@ -43,6 +45,43 @@ pub enum ClusterOutput {
         /// The namespace.
         namespace: NamespaceName,
         /// Identifies the question in the answer.
+        number: u64,
+    },
+    /// Store a session under its private id, or replace the one that is there. Answer with
+    /// [`Stored`](super::ClusterInput::Stored).
+    ///
+    /// What is done with stored sessions takes effect in the order of the outputs, appends
+    /// included. If the connection breaks, nothing is answered: the node asks again.
+    Store {
+        /// The session.
+        session: StoredSession,
+        /// How long it is kept.
+        expires_in: Duration,
+        /// Identifies the answer.
+        number: u64,
+    },
+    /// Read a stored session, and leave it where it is. Answer with
+    /// [`Fetched`](super::ClusterInput::Fetched).
+    Fetch {
+        /// Its private id.
+        key: RecoveryKey,
+        /// Identifies the answer.
+        number: u64,
+    },
+    /// Read and remove a stored session in one step, so that of several nodes that try, official ones
+    /// included, one gets it. Answer with [`Fetched`](super::ClusterInput::Fetched).
+    Take {
+        /// Its private id.
+        key: RecoveryKey,
+        /// Identifies the answer.
+        number: u64,
+    },
+    /// Remove a stored session, if it is there. Answer with
+    /// [`Stored`](super::ClusterInput::Stored).
+    Discard {
+        /// Its private id.
+        key: RecoveryKey,
+        /// Identifies the answer.
         number: u64,
     },
 }

@@ -123,7 +123,9 @@ impl<D: Default> Hub<D> {
             ClusterInput::Message(message) => self.handle_message(&message),
             ClusterInput::Subscribed { .. }
             | ClusterInput::Unsubscribed { .. }
-            | ClusterInput::ServersCounted { .. } => {}
+            | ClusterInput::ServersCounted { .. }
+            | ClusterInput::Stored { .. }
+            | ClusterInput::Fetched { .. } => {}
         }
         self.catch_up(now);
     }
