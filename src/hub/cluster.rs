@@ -29,7 +29,7 @@ use super::{
 use crate::{
     cluster::{
         Channel, ClusterConfig, ClusterInput, Continuation, Reached, Reading,
-        message::{Body, BroadcastOptions, Message},
+        message::{Body, BroadcastOptions, Message, NodeId},
     },
     config::{ConfigError, ServerConfig, check},
     engine::CloseReason,
@@ -128,6 +128,11 @@ impl<D: Default> Hub<D> {
             | ClusterInput::Fetched { .. } => {}
         }
         self.catch_up(now);
+    }
+
+    /// Returns the name of this node. `None` if the hub is alone.
+    pub fn node(&self) -> Option<&NodeId> {
+        self.node.as_ref().map(|node| node.channel.node())
     }
 
     /// Whether the hub is one of several.

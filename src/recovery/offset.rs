@@ -97,8 +97,16 @@ impl Offset {
         Self { form: Form::ObjectId, key: Key(number(first), number(second)) }
     }
 
-    /// The two numbers of an offset that has the form `<first>-<second>`.
-    pub(crate) fn numbers(self) -> Option<(u64, u64)> {
+    /// Returns the two numbers of an offset that has the form `<first>-<second>`. `None` if it has
+    /// another form.
+    ///
+    /// ```
+    /// use socketio_proto::recovery::Offset;
+    ///
+    /// assert_eq!(Offset::pair(5, 3).numbers(), Some((5, 3)));
+    /// assert_eq!(Offset::object_id([7; 12]).numbers(), None);
+    /// ```
+    pub fn numbers(self) -> Option<(u64, u64)> {
         let Key(first, second) = self.key;
         (self.form == Form::Pair).then_some((first, second))
     }

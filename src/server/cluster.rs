@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::Server;
 use crate::{
-    cluster::{ClusterConfig, ClusterInput},
+    cluster::{ClusterConfig, ClusterInput, message::NodeId},
     config::{ConfigError, ServerConfig},
     entropy::Entropy,
     hub::Hub,
@@ -49,6 +49,11 @@ impl<D: Default> Server<D> {
         let hub = Hub::clustered(config.clone(), cluster, entropy)?;
         let pool = Pool::with_seed(config, 0, hub.seed());
         Ok(Self::with_hub(hub, pool))
+    }
+
+    /// Returns the name of this node. `None` if the server is alone.
+    pub fn node(&self) -> Option<&NodeId> {
+        self.hub.node()
     }
 
     /// Handles what the engine of the cluster reports. Has no effect on a server that is alone.

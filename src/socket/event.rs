@@ -195,8 +195,8 @@ impl Event {
         self.list.json()
     }
 
-    /// Bytes of the text and of all attachments.
-    pub(crate) fn wire_len(&self) -> usize {
+    /// Returns the bytes of the text and of all attachments.
+    pub fn wire_len(&self) -> usize {
         self.list.wire_len()
     }
 

@@ -56,6 +56,8 @@ const QUIET: Duration = Duration::from_millis(10);
 const CATCH_UP: Duration = Duration::from_millis(100);
 /// How long connections may take to end.
 const CONNECTIONS_END: Duration = Duration::from_secs(3);
+/// How long the machine may take after that.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Starts a machine in a task of its own. Call this within a runtime.
 ///
@@ -137,6 +139,10 @@ impl<M: Machine> Actor<M> {
                 timer.as_mut().reset(due);
             }
             let is_ending = self.ending.as_ref().is_some_and(|ending| !ending.is_done);
+            let end_due = self.ending.as_ref().and_then(Ending::deadline);
+            if end_due.is_some_and(|due| due != end.deadline()) {
+                end.as_mut().reset(end_due.unwrap_or_else(Instant::now));
+            }
             tokio::select! {
                 count = inbox.recv_many(&mut batch, BATCH), if has_connections => {
                     if count == 0 {
@@ -153,9 +159,6 @@ impl<M: Machine> Actor<M> {
                     for (handled, call) in called.drain(..).enumerate() {
                         self.handle_call(call, inbox.len(), behind - handled - 1);
                     }
-                    if self.ending.is_some() && !is_ending {
-                        end.as_mut().reset(Instant::now() + CONNECTIONS_END);
-                    }
                 }
                 Some(wire) = self.stalled.next() => self.go_on(wire),
                 () = &mut timer => {
@@ -164,7 +167,7 @@ impl<M: Machine> Actor<M> {
                     self.machine.handle_input(now, ServerInput::Timeout);
                 }
                 () = tracker.wait(), if is_ending => self.connections_ended(),
-                () = &mut end, if is_ending => self.connections_ended(),
+                () = &mut end, if end_due.is_some() => self.out_of_time(),
             }
             self.flush(None);
             if is_busy {
@@ -212,7 +215,13 @@ impl<M: Machine> Actor<M> {
                 self.flush(None);
             }
             Call::CloseConnections(answer) => self.ending(now).waiting.push(answer),
-            Call::End(job) => self.ending(now).last.push(job),
+            Call::End(job) => {
+                let ending = self.ending(now);
+                ending.last.push(job);
+                if ending.is_done {
+                    ending.deadline = Instant::now() + SETTLE;
+                }
+            }
             Call::Stats(answer) => drop(answer.send(self.stats(commands, calls))),
         }
         if let Some(ending) = self.ending.as_mut().filter(|ending| ending.is_done) {
@@ -241,19 +250,29 @@ impl<M: Machine> Actor<M> {
             self.open = None;
             self.tracker.close();
             self.machine.close_connections(now);
-            Ending::new()
+            Ending::new(Instant::now() + CONNECTIONS_END)
         })
     }
 
     fn connections_ended(&mut self) {
         if let Some(ending) = &mut self.ending {
             ending.is_done = true;
+            ending.deadline = Instant::now() + SETTLE;
             ending.answer();
         }
     }
 
+    fn out_of_time(&mut self) {
+        match &mut self.ending {
+            Some(ending) if ending.is_done => ending.is_overdue = true,
+            _ => self.connections_ended(),
+        }
+    }
+
     fn is_finished(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| ending.is_done && !ending.last.is_empty())
+        let Some(ending) = &self.ending else { return false };
+        let is_due = ending.is_done && !ending.last.is_empty();
+        is_due && (ending.is_overdue || self.machine.is_settled())
     }
 
     fn finish(mut self) {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use http::request::Parts;
 use socketio_proto::{
     AckId, ConnectionId, Timestamp, WireId,
+    cluster::ClusterInput,
     engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
     hub::At,
     server::{Server, ServerEvent, ServerInput, ServerOutput},
@@ -14,6 +15,7 @@ use socketio_proto::{
 use crate::trace;
 use crate::{
     acks::Waiting,
+    cluster::{Ended, EngineStats, Outputs},
     handle::WeakHandle,
     machine::{Machine, Outgoing},
 };
@@ -142,6 +144,8 @@ pub(crate) struct Hosted<A: App> {
     /// Who waits for an acknowledgement. Each one completes, so that there are no more than
     /// [`Limits::pending_acks`](socketio_proto::Limits::pending_acks) of a namespace.
     acks: BTreeMap<AckId, Waiting>,
+    /// The way to the engine of a cluster.
+    engine: Option<(Outputs, Ended)>,
     #[cfg(feature = "tracing")]
     refusals: trace::Refusals,
 }
@@ -152,9 +156,42 @@ impl<A: App> Hosted<A> {
             server,
             app,
             acks: BTreeMap::new(),
+            engine: None,
             #[cfg(feature = "tracing")]
             refusals: trace::Refusals::default(),
         }
+    }
+
+    /// Gives it the way to its engine.
+    pub(crate) fn with_engine(mut self, outputs: Outputs, ended: Ended) -> Self {
+        self.engine = Some((outputs, ended));
+        self
+    }
+
+    pub(crate) fn engine_stats(&self) -> Option<EngineStats> {
+        self.engine.as_ref().map(|(outputs, _)| outputs.stats())
+    }
+
+    /// The end of the engine, which comes after that of the server.
+    pub(crate) fn engine_ended(&self) -> Option<Ended> {
+        self.engine.as_ref().map(|(_, ended)| ended.clone())
+    }
+
+    /// Handles what the engine reports.
+    pub(crate) fn handle_cluster(&mut self, now: Timestamp, inputs: Vec<ClusterInput>) {
+        for input in inputs {
+            self.server.handle_cluster(now, input);
+        }
+        #[cfg(feature = "tracing")]
+        self.refusals.report(&self.server, None);
+    }
+
+    /// The engine has lost its connection. All earlier outputs were taken before this call.
+    pub(crate) fn handle_disconnected(&mut self, now: Timestamp) {
+        if let Some((outputs, _)) = &mut self.engine {
+            outputs.begin_anew();
+        }
+        self.handle_cluster(now, vec![ClusterInput::Disconnected]);
     }
 
     /// Tells the application that it begins.
@@ -246,6 +283,13 @@ impl<A: App> Machine for Hosted<A> {
                     self.handle_event(now, event);
                     continue;
                 }
+                ServerOutput::Cluster(output) => {
+                    // Without an engine, it is away for good.
+                    if let Some((outputs, _)) = &self.engine {
+                        outputs.send(output);
+                    }
+                    continue;
+                }
                 ServerOutput::Respond { wire, response } => Outgoing::Respond { wire, response },
                 ServerOutput::Send { wire, frame } => Outgoing::Send { wire, frame },
                 ServerOutput::Close { wire, code } => Outgoing::Close { wire, code },
@@ -269,5 +313,10 @@ impl<A: App> Machine for Hosted<A> {
     fn close_connections(&mut self, now: Timestamp) {
         self.server.shutdown(now);
         self.app.handle_shutdown(&mut Context { server: &mut self.server, now });
+    }
+
+    /// A node leaves nothing behind that others wait for.
+    fn is_settled(&self) -> bool {
+        self.engine.is_none() || self.server.stats().channel_waiting == 0
     }
 }

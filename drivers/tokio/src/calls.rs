@@ -69,6 +69,14 @@ impl<M> Calls<M> {
         finished(done).await
     }
 
+    /// Hands in a closure, which must not panic. Waits for a place, but not for the result.
+    pub(crate) async fn hand_in(
+        &self,
+        job: impl FnOnce(&mut M, Timestamp) + Send + 'static,
+    ) -> Result<(), HandleError> {
+        self.calls.send(Call::With(Box::new(job))).await.map_err(|_| HandleError::Closed)
+    }
+
     /// Hands in a closure without waiting, neither for a place nor for the result.
     ///
     /// # Errors
@@ -117,8 +125,9 @@ impl<M> Calls<M> {
         done.await.map_err(|_| HandleError::Closed)
     }
 
-    /// Closes all connections as [`close_connections`](Self::close_connections) does, runs a last
-    /// closure on the machine, and ends it.
+    /// Closes all connections as [`close_connections`](Self::close_connections) does, waits until the
+    /// machine [is settled](crate::Machine::is_settled), for at most five seconds, runs a last closure on
+    /// it, and ends it.
     ///
     /// # Errors
     ///

@@ -14,6 +14,7 @@ use crate::{
     actor::spawn_after,
     app::{App, Context, Hosted},
     calls::{Calls, WeakCalls},
+    cluster::{Engine, EngineStats, supervise},
     error::HandleError,
     service::SocketIoService,
     stats::DriverStats,
@@ -62,6 +63,30 @@ pub fn start<A: App>(server: Server<A::Data>, app: A) -> (SocketIoService, Handl
     let (service, calls) = spawn_after(Hosted::new(server, app), |hosted, now, calls| {
         hosted.start(now, WeakHandle(calls.downgrade()));
     });
+    (service, Handle(calls))
+}
+
+/// Starts a server that is a node of a cluster, made with
+/// [`Server::clustered`], with its application in a task of its own, and its
+/// engine in another. Otherwise as [`start`].
+///
+/// [`Handle::shutdown`] and [`Handle::hand_over`] wait until the engine has done what the server has
+/// left to it, for at most five seconds.
+pub fn start_clustered<A: App>(
+    server: Server<A::Data>,
+    app: A,
+    engine: impl Engine,
+) -> (SocketIoService, Handle<A>) {
+    let (engine, outputs, ended) = supervise(engine);
+    let node = server.node().cloned();
+    let hosted = Hosted::new(server, app).with_engine(outputs, ended);
+    let (service, calls) = spawn_after(hosted, |hosted, now, calls| {
+        hosted.start(now, WeakHandle(calls.downgrade()));
+    });
+    // A server that is alone needs no engine.
+    if let Some(node) = node {
+        engine.start(node, calls.downgrade());
+    }
     (service, Handle(calls))
 }
 
@@ -175,6 +200,16 @@ impl<A: App> Handle<A> {
         self.0.driver_stats().await
     }
 
+    /// Returns what the engine of the cluster holds, and its counters. `None` if the server was not
+    /// started with one.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`].
+    pub async fn engine_stats(&self) -> Result<Option<EngineStats>, HandleError> {
+        self.0.with(|hosted, _| hosted.engine_stats()).await
+    }
+
     /// Closes all connections and takes no new ones, but leaves the server alive: tasks of the
     /// application may have something left to say, which recovered clients get. Returns when the
     /// connections are gone, after three seconds at most.
@@ -193,7 +228,11 @@ impl<A: App> Handle<A> {
     ///
     /// [`HandleError::Closed`].
     pub async fn shutdown(&self) -> Result<(), HandleError> {
-        self.0.end(|_, _| ()).await
+        let engine = self.0.end(|hosted, _| hosted.engine_ended()).await?;
+        if let Some(engine) = engine {
+            engine.wait().await;
+        }
+        Ok(())
     }
 
     /// Waits until connections have to end: the server is being shut down, or has ended. An HTTP
@@ -263,7 +302,13 @@ impl<A: App<Data: Clone>> Handle<A> {
     /// [`HandleError::Closed`].
     pub async fn hand_over(&self) -> Result<Snapshot<A::Data>, HandleError> {
         let call = |_: &mut A, cx: &mut Context<'_, A::Data>| cx.server.snapshot(cx.now);
-        self.0.end(move |hosted, now| hosted.with(now, call)).await
+        let last =
+            move |hosted: &mut Hosted<A>, now| (hosted.with(now, call), hosted.engine_ended());
+        let (snapshot, engine) = self.0.end(last).await?;
+        if let Some(engine) = engine {
+            engine.wait().await;
+        }
+        Ok(snapshot)
     }
 }
 

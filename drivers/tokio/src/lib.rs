@@ -14,6 +14,7 @@ mod app;
 mod body;
 mod calls;
 mod clock;
+pub mod cluster;
 mod ending;
 mod endpoint;
 mod error;
@@ -47,13 +48,13 @@ pub use self::{
     body::{Aborted, Body},
     calls::{Calls, WeakCalls},
     error::HandleError,
-    handle::{Handle, WeakHandle, start},
+    handle::{Handle, WeakHandle, start, start_clustered},
     listen::{Listener, Listeners},
     machine::{Machine, Outgoing},
     mount::{Mount, MountLayer, NotFound},
     peer_limits::PeerLimits,
     peers::{PeerStats, Peers},
-    run::run,
+    run::{run, run_clustered},
     serve::serve,
     service::{ResponseFuture, SocketIoService},
     signal::shutdown_signal,

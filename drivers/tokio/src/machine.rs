@@ -122,6 +122,12 @@ pub trait Machine: Send + 'static {
 
     /// Closes all connections. No new ones come.
     fn close_connections(&mut self, now: Timestamp);
+
+    /// Whether everything that the machine has begun is done, so that it can end. It is asked when its
+    /// connections are gone. The machine ends when this returns true, or five seconds later.
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 /// An output of a machine for a wire.

@@ -3,7 +3,13 @@
 use socketio_proto::server::Server;
 
 use crate::{
-    app::App, handle::start, listen::Listener, peer_limits::PeerLimits, serve::serve,
+    app::App,
+    cluster::Engine,
+    handle::{Handle, start, start_clustered},
+    listen::Listener,
+    peer_limits::PeerLimits,
+    serve::serve,
+    service::SocketIoService,
     signal::shutdown_signal,
 };
 
@@ -43,7 +49,23 @@ use crate::{
 /// # }
 /// ```
 pub async fn run<A: App>(listener: impl Listener, server: Server<A::Data>, app: A) {
-    let (service, handle) = start(server, app);
+    run_started(listener, start(server, app)).await;
+}
+
+/// Serves an application on a server that is a node of a cluster, as [`run`] does.
+pub async fn run_clustered<A: App>(
+    listener: impl Listener,
+    server: Server<A::Data>,
+    app: A,
+    engine: impl Engine,
+) {
+    run_started(listener, start_clustered(server, app, engine)).await;
+}
+
+async fn run_started<A: App>(
+    listener: impl Listener,
+    (service, handle): (SocketIoService, Handle<A>),
+) {
     let site = service.at("/socket.io");
     let serving = serve(listener, site, PeerLimits::default(), handle.closing());
     let ending = async {

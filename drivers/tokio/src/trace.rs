@@ -178,6 +178,11 @@ pub(crate) fn ended() {
     info!("ended");
 }
 
+/// The engine of a cluster could not connect, or has lost its connection.
+pub(crate) fn engine_failed(failure: &str) {
+    warn!(failure, "the engine of the cluster has no connection");
+}
+
 /// A timer is late because the process or its thread did not run.
 pub(crate) fn late(by: Duration) {
     trace!(milliseconds = by.as_millis(), "a timer is late");

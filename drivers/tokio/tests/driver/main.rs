@@ -1,5 +1,6 @@
 //! The crate over real streams: the service in several HTTP servers, and the handle.
 
+mod cluster;
 mod figures;
 mod handle;
 mod layers;

@@ -1,0 +1,90 @@
+//! The way from a server to its engine.
+
+use std::sync::Arc;
+
+use socketio_proto::cluster::{ClusterOutput, message::Body};
+use tokio::sync::mpsc;
+
+use super::stats::{EngineStats, Figures};
+
+/// Messages that are not stored, and that may wait.
+const PUBLISHED: usize = 1_000;
+/// Bytes of events in them.
+const PUBLISHED_BYTES: usize = 16 << 20;
+
+/// An output on its way.
+pub(super) struct Queued {
+    pub(super) output: ClusterOutput,
+    /// The connection that it is meant for: how many were lost before.
+    pub(super) connection: u64,
+    /// Bytes of its event, if it may be dropped.
+    pub(super) published: Option<usize>,
+}
+
+/// The server's end of the way. It never waits. How many entries and sessions there can be on the way
+/// is bounded by the server; what else there may be is bounded here.
+pub(crate) struct Outputs {
+    queue: mpsc::UnboundedSender<Queued>,
+    connection: u64,
+    figures: Arc<Figures>,
+}
+
+impl Outputs {
+    pub(super) fn new(figures: Arc<Figures>) -> (Self, mpsc::UnboundedReceiver<Queued>) {
+        let (queue, outputs) = mpsc::unbounded_channel();
+        (Self { queue, connection: 0, figures }, outputs)
+    }
+
+    pub(crate) fn stats(&self) -> EngineStats {
+        self.figures.get()
+    }
+
+    /// A connection was lost. What is sent from now on is meant for the next one.
+    pub(crate) fn begin_anew(&mut self) {
+        self.connection = self.connection.wrapping_add(1);
+    }
+
+    pub(crate) fn send(&self, output: ClusterOutput) {
+        let published = published(&output);
+        let takes = self.figures.with(|stats| take_place(stats, published));
+        if takes {
+            let connection = self.connection;
+            // Without an engine nobody needs it.
+            self.queue.send(Queued { output, connection, published }).ok();
+        }
+    }
+}
+
+impl Queued {
+    /// It waits no longer.
+    pub(super) fn leave(&self, stats: &mut EngineStats) {
+        stats.outputs_waiting = stats.outputs_waiting.saturating_sub(1);
+        if let Some(bytes) = self.published {
+            stats.published_waiting = stats.published_waiting.saturating_sub(1);
+            stats.published_bytes_waiting = stats.published_bytes_waiting.saturating_sub(bytes);
+        }
+    }
+}
+
+fn take_place(stats: &mut EngineStats, published: Option<usize>) -> bool {
+    if let Some(bytes) = published {
+        let all = stats.published_bytes_waiting.saturating_add(bytes);
+        // One message is always allowed.
+        let is_too_much = stats.published_waiting > 0 && all > PUBLISHED_BYTES;
+        if stats.published_waiting >= PUBLISHED || is_too_much {
+            stats.published_dropped = stats.published_dropped.wrapping_add(1);
+            return false;
+        }
+        stats.published_waiting += 1;
+        stats.published_bytes_waiting = all;
+    }
+    stats.outputs_waiting += 1;
+    true
+}
+
+/// The size of a message that may be dropped.
+fn published(output: &ClusterOutput) -> Option<usize> {
+    let ClusterOutput::Publish { message, .. } = output else { return None };
+    let Body::Broadcast(broadcast) = &message.body else { return Some(0) };
+    Some(broadcast.packet().map_or(0, |packet| packet.event.wire_len()))
+}

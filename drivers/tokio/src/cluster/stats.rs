@@ -1,0 +1,50 @@
+//! Figures of an engine.
+
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+use crate::lock::lock;
+
+/// What an engine holds, and what it has counted since the start. Counters wrap around. From
+/// [`Handle::engine_stats`](crate::Handle::engine_stats).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EngineStats {
+    /// Whether it is connected.
+    pub is_connected: bool,
+    /// How often it was connected, the first time included.
+    pub connected: u64,
+    /// How often it could not connect, or has lost its connection.
+    pub failures: u64,
+    /// How many of these failures were panics of the engine.
+    pub panics: u64,
+    /// The cause of the latest failure.
+    pub last_failure: Option<String>,
+    /// Outputs of the server that wait for the engine.
+    pub outputs_waiting: usize,
+    /// Messages that are not stored, and that wait for the engine. At 1,000, or at 16 MiB of events,
+    /// further ones are dropped.
+    pub published_waiting: usize,
+    /// Bytes of the events in them.
+    pub published_bytes_waiting: usize,
+    /// Messages dropped because too many waited.
+    pub published_dropped: u64,
+    /// Outputs that were meant for a connection that was lost before they were carried out. The server
+    /// repeats what it still wants.
+    pub outdated: u64,
+}
+
+/// Figures that the server's task and the engine's share.
+#[derive(Debug, Default)]
+pub(super) struct Figures(Mutex<EngineStats>);
+
+impl Figures {
+    pub(super) fn get(&self) -> EngineStats {
+        self.with(|stats| stats.clone())
+    }
+
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut EngineStats) -> R) -> R {
+        change(&mut lock(&self.0))
+    }
+}
