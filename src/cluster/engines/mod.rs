@@ -3,3 +3,4 @@
 //! Nothing here opens a connection. A driver does, with the client of its choice.
 
 pub mod redis_streams;
+pub mod sqlite;

@@ -74,10 +74,14 @@ impl StoredSession {
     /// It is malformed. The client has to be refused, as if there were none.
     pub fn from_base64(value: &[u8]) -> Result<Self, MessageError> {
         let value = BASE64.decode(value).map_err(|_| MessageError::Malformed)?;
-        let value = Bytes::from(value);
+        Self::from_msgpack(&value.into())
+    }
+
+    /// Reads a session from msgpack.
+    pub(in crate::cluster) fn from_msgpack(value: &Bytes) -> Result<Self, MessageError> {
         let (mut sid, mut pid, mut rooms, mut data) = (None, None, None, None);
         let mut extension = None;
-        Raw::new(&value, Format::Msgpack)
+        Raw::new(value, Format::Msgpack)
             .fields(|name, value| {
                 match name {
                     "sid" => sid = value.text().and_then(|sid| SocketId::parse(&sid)),
@@ -105,6 +109,11 @@ impl StoredSession {
     ///
     /// [`MessageError::TooDeep`] if a value is nested more than 128 deep.
     pub fn to_base64(&self) -> Result<String, MessageError> {
+        Ok(STANDARD.encode(self.to_msgpack()?))
+    }
+
+    /// Writes msgpack.
+    pub(in crate::cluster) fn to_msgpack(&self) -> Result<Bytes, MessageError> {
         let mut sink = MsgpackSink::default();
         sink.map(4 + usize::from(self.extension.is_some()));
         sink.key("sid");
@@ -123,7 +132,7 @@ impl StoredSession {
             sink.key(EXTENSION);
             write_value(&mut sink, extension)?;
         }
-        Ok(STANDARD.encode(sink.out))
+        Ok(sink.out.into())
     }
 }
 
