@@ -81,6 +81,11 @@ function serve(namespace, socket, node) {
   });
   on("broadcast", (room, event, ...args) =>
     (room === null ? namespace : namespace.to(room)).emit(event, ...args));
+  on("try-broadcast", (room, event, ...args) => {
+    const ack = args.pop();
+    (room === null ? namespace : namespace.to(room)).emit(event, ...args);
+    ack(true);
+  });
   on("broadcast-volatile", (room, event, ...args) =>
     audience(namespace, { rooms: room === null ? [] : [room], volatile: true }).emit(event, ...args));
   on("broadcast-with", (options, event, ...args) => audience(namespace, options).emit(event, ...args));

@@ -59,11 +59,17 @@ export class Node {
     await within(listening, `the start of ${this.name}`);
   }
 
-  /** Ends it with `signal` and tells its exit code, `null` where the signal was its end. */
+  /**
+   * Ends it with `signal` and tells its exit code, `null` where a signal was its end. What does not end by itself
+   * is killed after ten seconds, as those who run servers do.
+   */
   async end(signal) {
     if (this.isUp) {
+      const ended = once(this.#process, "exit");
       this.#process.kill(signal);
-      await within(once(this.#process, "exit"), `the end of ${this.name}`);
+      const timer = setTimeout(() => this.#process.kill("SIGKILL"), 10_000);
+      await within(ended, `the end of ${this.name}`);
+      clearTimeout(timer);
     }
     return this.#process.exitCode;
   }
