@@ -1,5 +1,6 @@
-//! The channel as one node sees it: how far it has read, and what waits for its own entries.
+//! A channel as one node sees it: how far it has read, and what waits for its own entries.
 
+mod set;
 #[cfg(test)]
 mod tests;
 
@@ -8,14 +9,16 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
+use core::mem;
 
+pub(crate) use self::set::ChannelSet;
 use super::{
     ClusterConfig, ClusterOutput,
     message::{Body, Message, NodeId, Stamp},
 };
 use crate::{recovery::Offset, socket::NamespaceName};
 
-/// The reading end and the writing end of the channel. `L` is what a node does only after the
+/// The reading end and the writing end of a channel. `L` is what a node does only after the
 /// entries that it has appended before.
 ///
 /// ```text
@@ -24,8 +27,10 @@ use crate::{recovery::Offset, socket::NamespaceName};
 ///   A1 is read ─────────────────┘  then L and L are done, A2 is waited for
 /// ```
 pub(crate) struct Channel<L> {
-    config: ClusterConfig,
+    number: u32,
+    node: NodeId,
     nonce: u64,
+    limits: Limits,
     stage: Stage,
     /// Everything up to this position was read. `None` before the first connection.
     read: Option<Offset>,
@@ -34,13 +39,20 @@ pub(crate) struct Channel<L> {
     /// In the order in which they take effect. If it is not empty, the first one is an entry.
     steps: VecDeque<Step<L>>,
     bytes: usize,
-    /// The number of the latest own entry.
+    /// The number of the latest own entry. Those of other channels are between them.
     appended: u64,
     /// The number of the latest own entry that was output over the present connection, or that must
     /// not be output again.
     sent: u64,
     senders: Senders,
     out: VecDeque<ClusterOutput>,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy)]
+struct Limits {
+    steps: usize,
+    bytes: usize,
 }
 
 enum Step<L> {
@@ -105,10 +117,13 @@ struct Senders(BTreeMap<(NodeId, u64), (u64, Offset)>);
 const SENDERS_MAX: usize = 1_024;
 
 impl<L> Channel<L> {
-    pub(crate) fn new(config: ClusterConfig, nonce: u64) -> Self {
+    fn new(config: &ClusterConfig, number: u32, nonce: u64) -> Self {
+        let limits = Limits { steps: config.append_queue, bytes: config.append_queue_bytes };
         Self {
-            config,
+            number,
+            node: config.node.clone(),
             nonce,
+            limits,
             stage: Stage::Away,
             read: None,
             is_ready: false,
@@ -119,16 +134,6 @@ impl<L> Channel<L> {
             senders: Senders::default(),
             out: VecDeque::new(),
         }
-    }
-
-    pub(crate) fn node(&self) -> &NodeId {
-        &self.config.node
-    }
-
-    /// Whether this node has appended an entry.
-    pub(crate) fn is_own(&self, message: &Message) -> bool {
-        let nonce = message.stamp.map(|stamp| stamp.nonce);
-        message.sender == self.config.node && nonce == Some(self.nonce)
     }
 
     /// Whether the node knows what was there before it came.
@@ -157,29 +162,30 @@ impl<L> Channel<L> {
 
     /// Checks whether another entry of this size may wait.
     pub(crate) fn check_room(&self, bytes: usize) -> Result<(), Full> {
-        let ClusterConfig { append_queue, append_queue_bytes, .. } = self.config;
-        if self.steps.len() >= append_queue {
-            return Err(Full { limit: append_queue });
+        let limits = self.limits;
+        if self.steps.len() >= limits.steps {
+            return Err(Full { limit: limits.steps });
         }
         // One entry is always allowed.
-        if self.bytes > 0 && self.bytes.saturating_add(bytes) > append_queue_bytes {
-            return Err(Full { limit: append_queue_bytes });
+        if self.bytes > 0 && self.bytes.saturating_add(bytes) > limits.bytes {
+            return Err(Full { limit: limits.bytes });
         }
         Ok(())
     }
 
-    /// Appends an entry to the channel. It takes effect when it is read.
-    pub(crate) fn append(
+    /// Appends an entry to the channel. It takes effect when it is read. Its number is larger than
+    /// those of all earlier ones.
+    fn append(
         &mut self,
+        sequence: u64,
         namespace: NamespaceName,
         body: Body,
         bytes: usize,
     ) -> Result<(), Full> {
         self.check_room(bytes)?;
-        self.appended = self.appended.saturating_add(1);
-        let sequence = self.appended;
+        self.appended = sequence;
         let stamp = Stamp::new(sequence, self.nonce);
-        let message = Message::new(self.config.node.clone(), namespace, body).stamped(stamp);
+        let message = Message::new(self.node.clone(), namespace, body).stamped(stamp);
         if self.stage == Stage::Open {
             self.sent = sequence;
             self.out.push_back(ClusterOutput::Append(message.clone()));
@@ -192,7 +198,7 @@ impl<L> Channel<L> {
     /// Sends a message that is not stored. It is lost while the engine is away.
     pub(crate) fn publish(&mut self, to: Option<NodeId>, namespace: NamespaceName, body: Body) {
         if self.stage != Stage::Away {
-            let message = Message::new(self.config.node.clone(), namespace, body);
+            let message = Message::new(self.node.clone(), namespace, body);
             self.out.push_back(ClusterOutput::Publish { to, message });
         }
     }
@@ -237,13 +243,13 @@ impl<L> Channel<L> {
             Continuation::Anew(oldest)
         };
         let after = seamless.unwrap_or(oldest);
-        self.out.push_back(ClusterOutput::Read { after });
+        self.out.push_back(ClusterOutput::Read { channel: self.number, after });
         self.stage = Stage::Reading(head);
         continuation
     }
 
     /// An own entry does not come into the channel. Returns whether it was waited for.
-    pub(crate) fn give_up(&mut self, sequence: u64) -> bool {
+    fn give_up(&mut self, sequence: u64) -> bool {
         let is_it =
             |step: &Step<L>| matches!(step, Step::Append { sequence: own, .. } if *own == sequence);
         let Some(index) = self.steps.iter().position(is_it) else { return false };
@@ -254,7 +260,7 @@ impl<L> Channel<L> {
     }
 
     /// The connection is lost.
-    pub(crate) fn disconnect(&mut self) {
+    fn disconnect(&mut self) {
         self.stage = Stage::Away;
         self.out.clear();
     }
@@ -283,7 +289,7 @@ impl<L> Channel<L> {
         if !self.senders.note(sender, stamp, position) {
             return Reading::Repeated;
         }
-        if message.is_some_and(|message| self.is_own(message)) {
+        if message.is_some_and(|message| is_own(message, &self.node, self.nonce)) {
             Reading::Own(stamp.sequence)
         } else {
             Reading::New
@@ -313,17 +319,19 @@ impl<L> Channel<L> {
     }
 
     /// Appends what waits, as soon as it is certain that it is not in the channel. Call this after
-    /// each entry, and when [`Channel::connect`] was handled.
-    pub(crate) fn catch_up(&mut self) {
-        let Stage::Reading(head) = self.stage else { return };
+    /// each entry, and when [`Channel::connect`] was handled. Returns whether the channel became
+    /// ready.
+    pub(crate) fn catch_up(&mut self) -> bool {
+        let Stage::Reading(head) = self.stage else { return false };
         if self.read.is_none_or(|read| read < head) {
-            return;
+            return false;
         }
         self.stage = Stage::Open;
-        self.is_ready = true;
+        let was_ready = mem::replace(&mut self.is_ready, true);
         self.sent = self.appended;
         let waiting: Vec<Message> = self.steps.iter().filter_map(Step::message).collect();
         self.out.extend(waiting.into_iter().map(ClusterOutput::Append));
+        !was_ready
     }
 
     fn pop_front(&mut self) -> Option<Step<L>> {
@@ -334,6 +342,11 @@ impl<L> Channel<L> {
         }
         Some(step)
     }
+}
+
+/// Whether this process, by this name and this nonce, has appended an entry.
+fn is_own(message: &Message, node: &NodeId, nonce: u64) -> bool {
+    message.stamp.is_some_and(|stamp| stamp.nonce == nonce) && message.sender == *node
 }
 
 impl<L> Step<L> {

@@ -1,6 +1,6 @@
 //! Settings of a node.
 
-use super::message::NodeId;
+use super::{Channels, message::NodeId};
 use crate::{
     config::{ConfigError, check},
     entropy::Entropy,
@@ -28,12 +28,16 @@ pub struct ClusterConfig {
     pub append_queue: usize,
     /// The same limit in bytes. Default 16 MiB.
     pub append_queue_bytes: usize,
+    /// How namespaces are spread over channels. Default [`Channels::ONE`]. Each channel has an
+    /// [`append_queue`](Self#structfield.append_queue) of its own. The driver of an engine that has
+    /// several sets this.
+    pub channels: Channels,
 }
 
 impl ClusterConfig {
     /// The default settings of a node with this name.
     pub const fn new(node: NodeId) -> Self {
-        Self { node, append_queue: 10_000, append_queue_bytes: 16 << 20 }
+        Self { node, append_queue: 10_000, append_queue_bytes: 16 << 20, channels: Channels::ONE }
     }
 
     /// The default settings of a node with a random name.
@@ -55,6 +59,13 @@ impl ClusterConfig {
         self
     }
 
+    /// Sets [`channels`](Self#structfield.channels).
+    #[must_use]
+    pub const fn channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -64,6 +75,7 @@ impl ClusterConfig {
         check(&[
             ("cluster.append_queue", self.append_queue > 0),
             ("cluster.append_queue_bytes", self.append_queue_bytes > 0),
+            ("cluster.channels", self.channels.is_valid()),
         ])
     }
 }

@@ -9,15 +9,21 @@ use crate::{recovery::Offset, socket::NamespaceName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterInput {
-    /// The engine can be used, for the first time or again. From now on, nothing that was sent to it
-    /// over an earlier connection takes effect.
+    /// A channel of the engine can be used, for the first time or again. From now on, nothing that
+    /// was appended to it over an earlier connection takes effect.
+    ///
+    /// Hand it in for each channel. If the connection of a single channel is made anew, hand it in for
+    /// this one; until then, drop what is appended to it.
     Connected {
+        /// The number of the channel, see [`Channels`](super::Channels).
+        channel: u32,
         /// Every entry of the channel after this position can be read.
         oldest: Offset,
         /// The position of the latest entry.
         head: Offset,
     },
-    /// The connection is lost. Whether the latest appends have taken effect is not known.
+    /// The connection with the engine is lost, for all channels. Whether the latest appends have
+    /// taken effect is not known.
     Disconnected,
     /// The engine cannot take an entry, for example because it is too large for it. The entry does
     /// not come into the channel, and does not hold up what is behind it.
@@ -25,14 +31,16 @@ pub enum ClusterInput {
         /// The number of the entry, from its [stamp](Message#structfield.stamp).
         sequence: u64,
     },
-    /// The next entry of the channel.
+    /// The next entry of a channel.
     Entry {
+        /// The number of the channel.
+        channel: u32,
         /// Its position.
         position: Offset,
         /// What it says. `None` if it cannot be read.
         message: Option<Message>,
     },
-    /// A message of another node that is not in the channel.
+    /// A message of another node that is not in a channel.
     Message(Message),
     /// From now on, the node receives what others publish in a namespace.
     Subscribed {

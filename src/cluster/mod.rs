@@ -20,7 +20,8 @@
 //! * **Channel.** One sequence of entries that every node reads in the same order, its own entries
 //!   included. Its positions are the [offsets](crate::recovery::Offset) that clients know. A node
 //!   delivers an event when it *reads* it, never when it emits it. So all nodes deliver in the same
-//!   order, and what was emitted without a position was not delivered to anyone.
+//!   order, and what was emitted without a position was not delivered to anyone. Namespaces can be
+//!   spread over [several channels](Channels).
 //! * **Replica.** Each node keeps the latest part of the channel as the logs of its namespaces, also
 //!   for rooms that none of its sockets is in. The bounds of
 //!   [`RecoveryConfig`](crate::RecoveryConfig) apply. A node reads everything that the engine still
@@ -42,6 +43,10 @@
 //! once: accepting and rejecting clients, changes of the application's own data, and what clients
 //! and networks do. So a cluster of one node over an engine without latency is a single server,
 //! packet by packet: a property test says so.
+//!
+//! With several channels, all this holds for the namespaces of the same channel. A namespace never
+//! waits for entries of another channel, so two emits to namespaces of different channels can arrive
+//! in any order.
 //!
 //! The results of methods that concern other nodes are not known when they return:
 //! [`Reach`](crate::hub::Reach) is empty, and the numbers of sockets are 0.
@@ -84,8 +89,10 @@
 //!   is lost and counted in [`appends_lost`](crate::server::Totals#structfield.appends_lost). Nothing
 //!   waits behind it.
 //! * *Gap.* If the engine no longer has everything that the node has not read yet, all sessions of the
-//!   node end with [`ChannelGap`](crate::hub::DisconnectReason::ChannelGap), because they may have
-//!   missed something. Their clients come back with new sessions.
+//!   node in the namespaces of that channel end with
+//!   [`ChannelGap`](crate::hub::DisconnectReason::ChannelGap), because they may have missed
+//!   something. Their clients come back with new sessions. What such a client has in namespaces of
+//!   other channels loses its link as well, and is recovered.
 //! * *Bad entries* are skipped and counted:
 //!   [`entries_skipped`](crate::server::Totals#structfield.entries_skipped). Nothing waits behind them.
 //!
@@ -100,14 +107,16 @@ pub mod engines;
 pub mod message;
 
 mod channel;
+mod channels;
 mod config;
 mod input;
 mod json;
 mod msgpack;
 mod output;
 
-pub(crate) use self::channel::{Channel, Continuation, Reached, Reading};
+pub(crate) use self::channel::{Channel, ChannelSet, Continuation, Reached, Reading};
 pub use self::{
+    channels::Channels,
     config::ClusterConfig,
     input::{ClusterInput, FetchedSession},
     output::ClusterOutput,

@@ -10,13 +10,15 @@ use crate::{id::RecoveryKey, recovery::Offset, socket::NamespaceName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterOutput {
-    /// Read the channel: hand in every entry after this position, in order, until the connection is
+    /// Read a channel: hand in every entry after this position, in order, until the connection is
     /// lost.
     Read {
+        /// The number of the channel, see [`Channels`](super::Channels).
+        channel: u32,
         /// The position.
         after: Offset,
     },
-    /// Append an entry to the channel. Nothing is answered: the node reads the entry. Only if the
+    /// Append an entry to the channel of its namespace. Nothing is answered: the node reads the entry. Only if the
     /// engine cannot take it, hand in [`Rejected`](super::ClusterInput::Rejected).
     Append(Message),
     /// Send a message that is not stored. It may be lost.
@@ -29,7 +31,7 @@ pub enum ClusterOutput {
     /// Receive the messages that other nodes publish in a namespace: those for all nodes, and those
     /// for this one. Hand in [`Subscribed`](super::ClusterInput::Subscribed) as soon as none of them
     /// is missed any longer. It is output again after each
-    /// [`Connected`](super::ClusterInput::Connected).
+    /// [`Connected`](super::ClusterInput::Connected) of the channel of the namespace.
     Subscribe {
         /// The namespace.
         namespace: NamespaceName,

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     cluster::{
-        Channel, ClusterConfig, ClusterInput, Continuation, Reached, Reading,
+        Channel, ChannelSet, ClusterConfig, ClusterInput, Continuation, Reached, Reading,
         message::{Body, BroadcastOptions, Message, NodeId},
     },
     config::{ConfigError, ServerConfig, check},
@@ -43,7 +43,7 @@ use crate::{
 
 /// What a hub has because it is one of several.
 pub(super) struct Node<D> {
-    channel: Channel<Verb>,
+    channels: ChannelSet<Verb>,
     claims: Claims<Successor>,
     codec: Codec<D>,
     early: Early,
@@ -91,7 +91,7 @@ impl<D: Default> Hub<D> {
         let mut nonce = [0; 8];
         entropy.fill(&mut nonce);
         let nonce = u64::from_le_bytes(nonce);
-        let channel = Channel::new(cluster, nonce);
+        let channels = ChannelSet::new(cluster, nonce);
         let mut config = Arc::unwrap_or_clone(config);
         config.logs_vacant_rooms = true;
         if let Some(recovery) = &mut config.recovery {
@@ -99,7 +99,7 @@ impl<D: Default> Hub<D> {
         }
         let mut hub = Self::new(Arc::new(config), entropy)?;
         let (early, claims, codec) = (Early::default(), Claims::new(nonce), Codec::new());
-        hub.node = Some(Node { channel, claims, codec, early }.into());
+        hub.node = Some(Node { channels, claims, codec, early }.into());
         Ok(hub)
     }
 
@@ -107,19 +107,26 @@ impl<D: Default> Hub<D> {
     pub fn handle_cluster(&mut self, now: Timestamp, input: ClusterInput) {
         let now = self.advance(now);
         match input {
-            ClusterInput::Connected { oldest, head } => self.handle_connected(oldest, head),
+            ClusterInput::Connected { channel, oldest, head } => {
+                self.handle_connected(channel, oldest, head);
+                self.catch_up(now, channel);
+            }
             ClusterInput::Disconnected => {
                 if let Some(node) = &mut self.node {
-                    node.channel.disconnect();
+                    node.channels.disconnect();
                 }
             }
             ClusterInput::Rejected { sequence } => {
-                let node = self.node.as_mut();
-                if node.is_some_and(|node| node.channel.give_up(sequence)) {
+                let channel = self.node.as_mut().and_then(|it| it.channels.give_up(sequence));
+                if let Some(channel) = channel {
                     increment(&mut self.totals.appends_lost);
+                    self.catch_up(now, channel);
                 }
             }
-            ClusterInput::Entry { position, message } => self.read_entry(now, position, message),
+            ClusterInput::Entry { channel, position, message } => {
+                self.read_entry(now, (channel, position), message);
+                self.catch_up(now, channel);
+            }
             ClusterInput::Message(message) => self.handle_message(&message),
             ClusterInput::Subscribed { .. }
             | ClusterInput::Unsubscribed { .. }
@@ -127,12 +134,12 @@ impl<D: Default> Hub<D> {
             | ClusterInput::Stored { .. }
             | ClusterInput::Fetched { .. } => {}
         }
-        self.catch_up(now);
+        self.end_released(now);
     }
 
     /// Returns the name of this node. `None` if the hub is alone.
     pub fn node(&self) -> Option<&NodeId> {
-        self.node.as_ref().map(|node| node.channel.node())
+        self.node.as_ref().map(|node| node.channels.node())
     }
 
     /// Whether the hub is one of several.
@@ -140,20 +147,27 @@ impl<D: Default> Hub<D> {
         self.node.is_some()
     }
 
-    /// How much waits for own entries of the channel, these included.
+    /// How much waits for own entries of the channels, these included.
     pub(super) fn channel_waiting(&self) -> usize {
-        self.node.as_ref().map_or(0, |node| node.channel.waiting())
+        self.node.as_ref().map_or(0, |node| node.channels.waiting())
     }
 
-    /// Whether what is done now has to wait for own entries of the channel.
-    pub(super) fn is_behind(&self) -> bool {
-        self.node.as_ref().is_some_and(|node| node.channel.is_behind())
+    /// Whether what is done now in a namespace has to wait for own entries of its channel.
+    pub(super) fn is_behind(&self, namespace: u32) -> bool {
+        let Some(node) = &self.node else { return false };
+        let channel = self.namespaces.get(&namespace).map(|it| it.channel);
+        channel.and_then(|it| node.channels.get(it)).is_some_and(Channel::is_behind)
+    }
+
+    /// The channel of a namespace. 0 if the hub is alone.
+    pub(super) fn channel_of(&self, name: &NamespaceName) -> u32 {
+        self.node.as_ref().map_or(0, |node| node.channels.of(name))
     }
 
     /// The origin of the log of a new namespace. `None` if the hub is alone.
-    pub(super) fn origin(&self) -> Option<Offset> {
-        let node = self.node.as_ref()?;
-        Some(node.channel.position().unwrap_or(Offset::pair(0, 0)))
+    pub(super) fn origin(&self, channel: u32) -> Option<Offset> {
+        let channel = self.node.as_ref()?.channels.get(channel)?;
+        Some(channel.position().unwrap_or(Offset::pair(0, 0)))
     }
 
     /// An audience as other nodes understand it. `None` if there is no such namespace.
@@ -175,10 +189,10 @@ impl<D: Default> Hub<D> {
         body: Body,
         bytes: usize,
     ) -> Result<(), EmitError> {
-        let name = self.name_of(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let (channel, name) = self.place_of(namespace).ok_or(EmitError::UnknownNamespace)?;
         let node = self.node.as_mut().ok_or(EmitError::UnknownNamespace)?;
-        let appended = node.channel.append(name, body, bytes);
-        self.take_commands();
+        let appended = node.channels.append(channel, name, body, bytes);
+        self.take_commands(channel);
         appended.map_err(|full| {
             increment(&mut self.totals.appends_refused);
             EmitError::ChannelFull { limit: full.limit }
@@ -187,10 +201,10 @@ impl<D: Default> Hub<D> {
 
     /// Sends something that is not stored to all other nodes.
     pub(super) fn publish_to_all(&mut self, namespace: u32, body: Body) {
-        let name = self.name_of(namespace);
-        if let (Some(node), Some(name)) = (&mut self.node, name) {
-            node.channel.publish(None, name, body);
-            self.take_commands();
+        let Some((number, name)) = self.place_of(namespace) else { return };
+        if let Some(channel) = self.channel_mut(number) {
+            channel.publish(None, name, body);
+            self.take_commands(number);
         }
     }
 
@@ -198,56 +212,69 @@ impl<D: Default> Hub<D> {
     /// what to do at once.
     pub(super) fn defer(&mut self, verb: Verb) -> Option<Verb> {
         let bytes = verb.size();
-        match &mut self.node {
-            Some(node) => node.channel.defer(verb, bytes),
+        let namespace = self.namespaces.get(&verb.namespace());
+        match namespace.map(|it| it.channel).and_then(|it| self.channel_mut(it)) {
+            Some(channel) => channel.defer(verb, bytes),
             None => Some(verb),
         }
     }
 
-    fn name_of(&self, namespace: u32) -> Option<NamespaceName> {
-        Some(self.namespaces.get(&namespace)?.sessions.name().clone())
+    /// The channel and the name of a namespace.
+    fn place_of(&self, namespace: u32) -> Option<(u32, NamespaceName)> {
+        let namespace = self.namespaces.get(&namespace)?;
+        Some((namespace.channel, namespace.sessions.name().clone()))
     }
 
-    fn handle_connected(&mut self, oldest: Offset, head: Offset) {
-        let Some(node) = &mut self.node else { return };
-        if let Continuation::Anew(origin) = node.channel.connect(oldest, head) {
-            while let Some(given_up) =
-                self.node.as_mut().and_then(|node| node.channel.give_up_sent())
-            {
+    fn channel_mut(&mut self, channel: u32) -> Option<&mut Channel<Verb>> {
+        self.node.as_mut()?.channels.get_mut(channel)
+    }
+
+    fn handle_connected(&mut self, number: u32, oldest: Offset, head: Offset) {
+        let Some(channel) = self.channel_mut(number) else { return };
+        if let Continuation::Anew(origin) = channel.connect(oldest, head) {
+            while let Some(given_up) = self.channel_mut(number).and_then(Channel::give_up_sent) {
                 self.pass(given_up);
             }
-            self.begin_anew(origin);
+            self.begin_anew(number, origin);
         }
-        self.subscribe_all();
+        self.subscribe_all(number);
     }
 
-    /// Receives what other nodes publish in the namespaces.
-    fn subscribe_all(&mut self) {
+    /// Receives what other nodes publish in the namespaces of a channel.
+    fn subscribe_all(&mut self, number: u32) {
         let Some(node) = &mut self.node else { return };
-        for namespace in self.namespaces.values() {
-            node.channel.subscribe(namespace.sessions.name().clone());
+        let Some(channel) = node.channels.get_mut(number) else { return };
+        for namespace in self.namespaces.values().filter(|it| it.channel == number) {
+            channel.subscribe(namespace.sessions.name().clone());
         }
     }
 
     /// A namespace has been created.
     pub(super) fn note_namespace(&mut self, name: &NamespaceName) {
-        if let Some(node) = &mut self.node {
-            node.channel.subscribe(name.clone());
-            self.take_commands();
+        let number = self.channel_of(name);
+        if let Some(channel) = self.channel_mut(number) {
+            channel.subscribe(name.clone());
+            self.take_commands(number);
         }
     }
 
     /// A namespace is gone.
     pub(super) fn note_namespace_gone(&mut self, name: &NamespaceName) {
-        if let Some(node) = &mut self.node {
-            node.channel.unsubscribe(name.clone());
-            self.take_commands();
+        let number = self.channel_of(name);
+        if let Some(channel) = self.channel_mut(number) {
+            channel.unsubscribe(name.clone());
+            self.take_commands(number);
         }
     }
 
-    /// Ends all sessions, because they may have missed something that cannot be read any more.
-    fn begin_anew(&mut self, origin: Offset) {
-        let sockets: Vec<SocketKey> = self.keys.values().copied().collect();
+    /// Ends all sessions of a channel, because they may have missed something that cannot be read
+    /// any more.
+    fn begin_anew(&mut self, channel: u32, origin: Offset) {
+        let namespaces = self.namespaces.values().filter(|it| it.channel == channel);
+        let namespaces: Vec<u32> = namespaces.map(|it| it.id).collect();
+        let sockets = self.keys.values().copied();
+        let sockets: Vec<SocketKey> =
+            sockets.filter(|it| namespaces.binary_search(&it.namespace).is_ok()).collect();
         for socket in sockets {
             let link = self.connection(socket);
             if let Some(to) = link {
@@ -256,7 +283,6 @@ impl<D: Default> Hub<D> {
             self.end(socket, EndCause::by_gap(link.is_some()));
         }
         let now = self.now;
-        let namespaces: Vec<u32> = self.namespaces.keys().copied().collect();
         for id in namespaces {
             self.with_namespace(id, |namespace, _| {
                 namespace.sessions.apply(now, Change::Follow { origin });
@@ -265,13 +291,15 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    fn read_entry(&mut self, now: Timestamp, position: Offset, message: Option<Message>) {
-        let Some(node) = &mut self.node else { return };
-        match node.channel.read(position, message.as_ref()) {
+    fn read_entry(&mut self, now: Timestamp, at: (u32, Offset), message: Option<Message>) {
+        let (number, position) = at;
+        // An entry in the channel of other namespaces has no place in its own.
+        let message = message.filter(|it| self.channel_of(&it.namespace) == number);
+        let Some(channel) = self.channel_mut(number) else { return };
+        match channel.read(position, message.as_ref()) {
             Reading::New => {}
             Reading::Own(sequence) => {
-                let next =
-                    |hub: &mut Self| hub.node.as_mut().map(|node| node.channel.reach(sequence));
+                let next = |hub: &mut Self| Some(hub.channel_mut(number)?.reach(sequence));
                 while let Some(reached) = next(self).filter(|it| !matches!(it, Reached::Entry)) {
                     self.pass(reached);
                 }
@@ -296,21 +324,20 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Does everything that has waited and need not wait any longer.
-    fn catch_up(&mut self, now: Timestamp) {
-        while let Some(verb) = self.node.as_mut().and_then(|node| node.channel.next_local()) {
+    /// Does everything that has waited for a channel and need not wait any longer.
+    fn catch_up(&mut self, now: Timestamp, number: u32) {
+        while let Some(verb) = self.channel_mut(number).and_then(Channel::next_local) {
             self.run(verb);
         }
-        if let Some(node) = &mut self.node {
-            node.channel.catch_up();
+        let is_new = self.channel_mut(number).is_some_and(Channel::catch_up);
+        self.take_commands(number);
+        if is_new {
+            self.take_early(now);
         }
-        self.take_commands();
-        self.take_early(now);
-        self.end_released(now);
     }
 
-    fn take_commands(&mut self) {
-        while let Some(command) = self.node.as_mut().and_then(|node| node.channel.poll_output()) {
+    fn take_commands(&mut self, channel: u32) {
+        while let Some(command) = self.channel_mut(channel).and_then(Channel::poll_output) {
             self.out.push_back(HubOutput::Cluster(command));
         }
     }

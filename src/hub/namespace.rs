@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Namespace<D> {
     pub(super) id: u32,
     pub(super) sessions: Sessions<D>,
+    /// In a cluster: the number of its channel.
+    pub(super) channel: u32,
     /// Whether a predicate accepted it. Such a namespace is removed when it is empty.
     pub(super) is_dynamic: bool,
     /// CONNECTs that wait for an answer.
@@ -40,12 +42,14 @@ impl<D> Namespace<D> {
     pub(super) fn new(
         id: u32,
         sessions: Sessions<D>,
+        channel: u32,
         config: Arc<ServerConfig>,
         is_dynamic: bool,
     ) -> Self {
         Self {
             id,
             sessions,
+            channel,
             is_dynamic,
             waiting: 0,
             armed: Timestamp::NEVER,

@@ -100,10 +100,11 @@ impl<D: Default> Hub<D> {
         #[cfg(test)]
         let sessions = sessions.recorded(&self.journal, epoch);
         let mut sessions = sessions;
-        if let Some(origin) = self.origin() {
+        let channel = self.channel_of(&name);
+        if let Some(origin) = self.origin(channel) {
             sessions.apply(self.now, Change::Follow { origin });
         }
-        self.namespaces.insert(id, Namespace::new(id, sessions, config, is_dynamic));
+        self.namespaces.insert(id, Namespace::new(id, sessions, channel, config, is_dynamic));
         self.note_namespace(&name);
         self.names.insert(name, id);
         id

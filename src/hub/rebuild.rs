@@ -221,8 +221,11 @@ fn play_clustered(flags: u8, steps: &[Step]) -> BTreeSet<&'static str> {
     let mut tape = Tape::new(alone_or_clustered(&config, Some(cluster)));
     let entries = record(&mut tape.hub);
     tape.hub.at(Timestamp::ZERO).add_namespace("/").unwrap();
-    let connected =
-        ClusterInput::Connected { oldest: Offset::pair(0, 0), head: Offset::pair(0, 0) };
+    let connected = ClusterInput::Connected {
+        channel: 0,
+        oldest: Offset::pair(0, 0),
+        head: Offset::pair(0, 0),
+    };
     tape.hub.handle_cluster(tape.now, connected);
     tape.hub.at(Timestamp::ZERO).add_namespace("/static").unwrap();
     tape.play(steps);

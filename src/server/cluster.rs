@@ -72,7 +72,7 @@ impl<D: Default> Server<D> {
     ///         if let ServerOutput::Cluster(ClusterOutput::Append(message)) = output {
     ///             *position += 1;
     ///             let (position, message) = (Offset::pair(0, *position), Some(message));
-    ///             server.handle_cluster(now, ClusterInput::Entry { position, message });
+    ///             server.handle_cluster(now, ClusterInput::Entry { channel: 0, position, message });
     ///         }
     ///     }
     /// }

@@ -8,7 +8,7 @@ use std::{
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        ClusterConfig, ClusterInput, ClusterOutput,
+        Channels, ClusterConfig, ClusterInput, ClusterOutput,
         message::{Message, NodeId},
     },
     engine::{Frame, Method, RequestHead},
@@ -20,8 +20,11 @@ use socketio_proto::{
 pub struct Fleet {
     pub nodes: Vec<Node>,
     pub channel: Channel,
+    /// The second channel, if there are two.
+    pub second: Channel,
     pub now: Timestamp,
     config: ServerConfig,
+    layout: Channels,
     starts: u64,
     next_wire: u64,
 }
@@ -41,6 +44,8 @@ pub struct Node {
     pub inbox: VecDeque<Message>,
     /// How many entries it was handed. `None` while it is not connected.
     pub read: Option<usize>,
+    /// The same of the second channel.
+    pub second_read: Option<usize>,
     /// The same, while it is not connected as well.
     pub position: usize,
     pub events: Vec<ServerEvent<u32>>,
@@ -66,6 +71,12 @@ impl Channel {
         Offset::pair(7_000 + index as u64 / 3, index as u64 % 3)
     }
 
+    /// The index of the next entry after a position.
+    fn next(&self, after: Offset) -> Option<usize> {
+        let mut indices = self.trimmed..=self.entries.len();
+        indices.find(|index| Self::position(*index) > after)
+    }
+
     /// The position before the entry with this index.
     fn before(index: usize) -> Offset {
         index.checked_sub(1).map_or(Offset::pair(0, 0), Self::position)
@@ -84,9 +95,21 @@ impl Fleet {
     }
 
     pub fn disconnected(nodes: usize, config: &ServerConfig) -> Self {
-        let now = Timestamp::from_millis(1_000);
-        let (channel, config) = (Channel::default(), config.clone());
-        let mut fleet = Self { nodes: Vec::new(), channel, now, config, starts: 0, next_wire: 0 };
+        Self::with_channels(nodes, config, Channels::ONE)
+    }
+
+    /// Disconnected nodes with one or two channels.
+    pub fn with_channels(nodes: usize, config: &ServerConfig, layout: Channels) -> Self {
+        let mut fleet = Self {
+            nodes: Vec::new(),
+            channel: Channel::default(),
+            second: Channel::default(),
+            now: Timestamp::from_millis(1_000),
+            config: config.clone(),
+            layout,
+            starts: 0,
+            next_wire: 0,
+        };
         for number in 0..nodes {
             let node = fleet.start(number);
             fleet.nodes.push(node);
@@ -101,7 +124,7 @@ impl Fleet {
 
     fn start(&mut self, number: usize) -> Node {
         self.starts += 1;
-        Node::new(number, self.starts, self.config.clone())
+        Node::new(number, self.starts, self.config.clone(), self.layout)
     }
 
     /// Connects a node with the engine.
@@ -111,7 +134,18 @@ impl Fleet {
         self.nodes[node].read = Some(entries);
         // It does not get what was trimmed. A client may come in before the node asks for the rest.
         self.nodes[node].position = self.nodes[node].position.max(trimmed);
-        self.input(node, ClusterInput::Connected { oldest, head });
+        self.input(node, ClusterInput::Connected { channel: 0, oldest, head });
+        if self.layout.count() > 1 {
+            self.connect_second(node);
+        }
+    }
+
+    /// Connects a node with the second channel.
+    pub fn connect_second(&mut self, node: usize) {
+        let (entries, trimmed) = (self.second.entries.len(), self.second.trimmed);
+        let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
+        self.nodes[node].second_read = Some(entries);
+        self.input(node, ClusterInput::Connected { channel: 1, oldest, head });
     }
 
     /// The connection between a node and the engine breaks after the engine has taken some of the
@@ -121,6 +155,7 @@ impl Fleet {
         self.nodes[node].in_flight.clear();
         self.nodes[node].inbox.clear();
         self.nodes[node].read = None;
+        self.nodes[node].second_read = None;
         self.input(node, ClusterInput::Disconnected);
     }
 
@@ -132,8 +167,13 @@ impl Fleet {
     /// The engine takes appends of a node.
     pub fn take(&mut self, node: usize, count: usize) {
         let in_flight = &mut self.nodes[node].in_flight;
-        let taken = in_flight.drain(..count.min(in_flight.len()));
-        self.channel.entries.extend(taken.map(Some));
+        for message in in_flight.drain(..count.min(in_flight.len())) {
+            let channel = match self.layout.of(&message.namespace) {
+                0 => &mut self.channel,
+                _ => &mut self.second,
+            };
+            channel.entries.push(Some(message));
+        }
     }
 
     /// A node reads entries.
@@ -143,7 +183,21 @@ impl Fleet {
             let Some(message) = self.channel.entries.get(read).cloned() else { return };
             self.nodes[node].read = Some(read + 1);
             self.nodes[node].position = read + 1;
-            self.input(node, ClusterInput::Entry { position: Channel::position(read), message });
+            self.input(
+                node,
+                ClusterInput::Entry { channel: 0, position: Channel::position(read), message },
+            );
+        }
+    }
+
+    /// A node reads entries of the second channel.
+    pub fn read_second(&mut self, node: usize, count: usize) {
+        for _ in 0..count {
+            let Some(read) = self.nodes[node].second_read else { return };
+            let Some(message) = self.second.entries.get(read).cloned() else { return };
+            self.nodes[node].second_read = Some(read + 1);
+            let position = Channel::position(read);
+            self.input(node, ClusterInput::Entry { channel: 1, position, message });
         }
     }
 
@@ -163,6 +217,7 @@ impl Fleet {
             }
             for node in 0..self.nodes.len() {
                 self.read(node, usize::MAX);
+                self.read_second(node, usize::MAX);
                 while !self.nodes[node].inbox.is_empty() {
                     self.receive(node);
                 }
@@ -173,10 +228,12 @@ impl Fleet {
         }
     }
 
-    fn progress(&self) -> (usize, Vec<(usize, usize, Option<usize>)>) {
+    fn progress(&self) -> (usize, Vec<[Option<usize>; 4]>) {
         let nodes = self.nodes.iter();
-        let waiting = nodes.map(|it| (it.in_flight.len(), it.inbox.len(), it.read)).collect();
-        (self.channel.entries.len(), waiting)
+        let waiting = nodes
+            .map(|it| [Some(it.in_flight.len()), Some(it.inbox.len()), it.read, it.second_read])
+            .collect();
+        (self.channel.entries.len() + self.second.entries.len(), waiting)
     }
 
     /// The application of a node does something.
@@ -266,7 +323,7 @@ impl Fleet {
                 ServerOutput::Cluster(ClusterOutput::Publish { to, message }) => {
                     self.publish(node, to.as_ref(), &message);
                 }
-                output => self.nodes[node].take(now, output, &self.channel),
+                output => self.nodes[node].take(now, output, [&self.channel, &self.second]),
             }
         }
     }
@@ -282,7 +339,7 @@ impl Fleet {
 }
 
 impl Node {
-    fn new(number: usize, seed: u64, config: ServerConfig) -> Self {
+    fn new(number: usize, seed: u64, config: ServerConfig, layout: Channels) -> Self {
         let mut state = seed;
         let entropy = move |dest: &mut [u8]| {
             for byte in dest {
@@ -292,7 +349,7 @@ impl Node {
                 *byte = (state >> 56) as u8;
             }
         };
-        let cluster = ClusterConfig::new(name(number)).append_queue(20);
+        let cluster = ClusterConfig::new(name(number)).append_queue(20).channels(layout);
         let mut server = Server::clustered(config, cluster, entropy).unwrap();
         server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
@@ -301,6 +358,7 @@ impl Node {
             in_flight: VecDeque::new(),
             inbox: VecDeque::new(),
             read: None,
+            second_read: None,
             position: 0,
             events: Vec::new(),
             commands: Vec::new(),
@@ -311,18 +369,19 @@ impl Node {
         }
     }
 
-    fn take(&mut self, now: Timestamp, output: ServerOutput<u32>, channel: &Channel) {
+    fn take(&mut self, now: Timestamp, output: ServerOutput<u32>, channels: [&Channel; 2]) {
         match output {
             ServerOutput::Cluster(ClusterOutput::Append(message)) => {
                 if self.read.is_some() {
                     self.in_flight.push_back(message);
                 }
             }
-            ServerOutput::Cluster(ClusterOutput::Read { after }) => {
-                let mut indices = channel.trimmed..=channel.entries.len();
-                let next = indices.find(|index| Channel::position(*index) > after);
-                self.read = self.read.and(next);
+            ServerOutput::Cluster(ClusterOutput::Read { channel: 0, after }) => {
+                self.read = self.read.and_then(|_| channels[0].next(after));
                 self.position = self.read.unwrap_or(self.position);
+            }
+            ServerOutput::Cluster(ClusterOutput::Read { after, .. }) => {
+                self.second_read = self.second_read.and_then(|_| channels[1].next(after));
             }
             ServerOutput::Send { wire, frame: Frame::Text(text) } => {
                 self.frames.entry(wire).or_default().push(text.to_string());

@@ -270,7 +270,8 @@ fn h72_entries_that_nobody_understands_are_skipped() {
     fleet.at(0, |at| at.all().emit("own", &()).unwrap());
     fleet.settle();
     assert_eq!(fleet.got(client), ["forged", "of an official node", "own"]);
-    let repeated = ClusterInput::Entry { position: Offset::pair(1, 0), message: Some(own) };
+    let repeated =
+        ClusterInput::Entry { channel: 0, position: Offset::pair(1, 0), message: Some(own) };
     fleet.input(0, repeated);
     let total = fleet.nodes[0].server.stats().total;
     assert_eq!((total.entries_read, total.entries_skipped), (9, 3));
@@ -298,8 +299,12 @@ fn a_server_that_is_alone_ignores_the_engine() {
         Server::<u32>::new(ServerConfig::new(), |dest: &mut [u8]| dest.fill(7)).unwrap();
     let before = server.stats();
     for input in [
-        ClusterInput::Connected { oldest: Offset::pair(0, 0), head: Offset::pair(0, 0) },
-        ClusterInput::Entry { position: Offset::pair(0, 1), message: None },
+        ClusterInput::Connected {
+            channel: 0,
+            oldest: Offset::pair(0, 0),
+            head: Offset::pair(0, 0),
+        },
+        ClusterInput::Entry { channel: 0, position: Offset::pair(0, 1), message: None },
         ClusterInput::Message(foreign("/", Body::Heartbeat)),
         ClusterInput::Disconnected,
     ] {

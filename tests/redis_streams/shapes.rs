@@ -260,6 +260,22 @@ fn namespaces_are_in_the_streams_that_javascript_computes() {
     assert_eq!(streams, ["socket.io--1", "socket.io-0", "socket.io-1"]);
 }
 
+/// A node of the reference writes to streams with negative numbers, but does not read them.
+#[test]
+fn h11_every_namespace_is_in_a_stream_that_is_read() {
+    for (name, ..) in STREAMS {
+        let name = NamespaceName::new(name).unwrap();
+        for count in [1_u32, 2, 3, 7, 100] {
+            let options = RedisStreamsOptions::new().stream_count(count);
+            let redis = RedisStreams::new(options).unwrap();
+            let (channels, streams) = (redis.channels(), redis.streams().collect::<Vec<_>>());
+            assert_eq!(streams.len(), channels.count() as usize);
+            let stream = &streams[channels.of(&name) as usize];
+            assert_eq!(*stream, redis.stream_of(&name), "{name} of {count}");
+        }
+    }
+}
+
 const STREAMS: [(&str, i32, i32); 7] = [
     ("/", 2, 5),
     ("/adm", 2, 3),

@@ -107,7 +107,9 @@ fn moves(sum: &mut Sum) {
     let mut nodes = [node("one", 1), node("two", 2)];
     for world in &mut nodes {
         let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
-        world.server.handle_cluster(world.now, ClusterInput::Connected { oldest, head });
+        world
+            .server
+            .handle_cluster(world.now, ClusterInput::Connected { channel: 0, oldest, head });
     }
     let [one, two] = &mut nodes;
     let (client, session) = one.connect();
@@ -119,7 +121,9 @@ fn moves(sum: &mut Sum) {
         let Some(ClusterOutput::Append(message)) = appended else { panic!("{appended:?}") };
         for world in &mut nodes {
             let (position, message) = (Offset::pair(0, position), Some(message.clone()));
-            world.server.handle_cluster(world.now, ClusterInput::Entry { position, message });
+            world
+                .server
+                .handle_cluster(world.now, ClusterInput::Entry { channel: 0, position, message });
             world.drain();
         }
     }
@@ -135,9 +139,10 @@ fn entries_of_a_channel(sum: &mut Sum) {
     let server = &mut world.server;
     server.at(world.now).all().emit("waits", &()).unwrap();
     server.at(world.now).all().emit("is refused", &()).unwrap_err();
-    let connected = |at| ClusterInput::Connected { oldest: at, head: at };
+    let connected = |at| ClusterInput::Connected { channel: 0, oldest: at, head: at };
     server.handle_cluster(world.now, connected(Offset::pair(0, 0)));
-    let unreadable = ClusterInput::Entry { position: Offset::pair(0, 1), message: None };
+    let unreadable =
+        ClusterInput::Entry { channel: 0, position: Offset::pair(0, 1), message: None };
     server.handle_cluster(world.now, unreadable);
     // The entry that was sent may be among those that cannot be read any more.
     server.handle_cluster(world.now, connected(Offset::pair(0, 9)));

@@ -14,25 +14,25 @@ fn node(name: &'static str) -> NodeId {
 }
 
 fn channel() -> Steps {
-    Channel::new(ClusterConfig::new(node("here")).append_queue(4), 7)
+    Channel::new(&ClusterConfig::new(node("here")).append_queue(4), 0, 7)
 }
 
 fn connected() -> Steps {
     let mut channel = channel();
     assert_eq!(channel.connect(at(0), at(0)), Continuation::Anew(at(0)));
-    channel.catch_up();
+    assert!(channel.catch_up(), "it is ready");
     assert_eq!(commands(&mut channel), ["read after 0-0"]);
     channel
 }
 
 fn append(channel: &mut Steps) -> Result<(), Full> {
-    channel.append(NamespaceName::ROOT, Body::Heartbeat, 10)
+    channel.append(channel.appended + 1, NamespaceName::ROOT, Body::Heartbeat, 10)
 }
 
 fn commands(channel: &mut Steps) -> Vec<alloc::string::String> {
     let commands = core::iter::from_fn(|| channel.poll_output());
     let shown = commands.map(|command| match command {
-        ClusterOutput::Read { after } => format!("read after {after}"),
+        ClusterOutput::Read { after, .. } => format!("read after {after}"),
         ClusterOutput::Append(message) => format!("append {}", message.stamp.unwrap().sequence),
         ClusterOutput::Publish { .. } => "publish".into(),
         other => format!("{other:?}"),
@@ -95,7 +95,7 @@ fn an_append_is_repeated_only_if_it_is_not_in_the_channel() {
     assert_eq!(read_own(&mut channel, 4, 1), ["entry"]);
     assert!(commands(&mut channel).is_empty(), "the second one may still come");
     assert_eq!(channel.read(at(5), None), Reading::New);
-    channel.catch_up();
+    assert!(!channel.catch_up(), "it was ready before");
     assert_eq!(commands(&mut channel), ["append 2", "append 3"]);
 }
 
@@ -161,7 +161,7 @@ fn what_waits_is_bounded() {
     assert_eq!(append(&mut channel), Err(Full { limit: 4 }));
     assert_eq!(channel.defer("at once", 0), Some("at once"));
     let config = ClusterConfig::new(node("here")).append_queue_bytes(25);
-    let mut channel = Steps::new(config, 7);
+    let mut channel = Steps::new(&config, 0, 7);
     append(&mut channel).unwrap();
     append(&mut channel).unwrap();
     assert_eq!(append(&mut channel), Err(Full { limit: 25 }));

@@ -30,7 +30,7 @@ impl<D: Default> At<'_, D> {
     ///
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        let is_behind = self.hub.is_behind();
+        let is_behind = self.hub.is_behind(socket.namespace);
         let joined = self.hub.join(socket, room, is_behind);
         if is_behind && joined.is_ok() {
             self.run_in_order(Verb::Join { socket, room: room.into() });
@@ -52,7 +52,7 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
-        if self.hub.is_behind() {
+        if self.hub.is_behind(socket.namespace) {
             let is_in = self.hub.rooms(socket).skip(1).any(|other| other == room);
             self.run_in_order(Verb::Leave { socket, room: room.into() });
             return is_in;
@@ -117,7 +117,7 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn disconnect(&mut self, socket: SocketKey, close_connection: bool) -> bool {
-        if self.hub.is_behind() {
+        if self.hub.is_behind(socket.namespace) {
             let is_known = self.hub.socket_id(socket).is_some();
             self.run_in_order(Verb::Disconnect { socket, close: close_connection });
             self.carry();

@@ -120,7 +120,7 @@ impl<D: Default> Hub<D> {
             return;
         };
         let Some(node) = &mut self.node else { return };
-        if node.channel.is_own(message) {
+        if node.channels.is_own(message) {
             node.claims.note_read(claim.number, position);
             return;
         }
@@ -185,7 +185,7 @@ impl<D: Default> Hub<D> {
             return;
         };
         let Handover { to, number, session } = handover;
-        let Some(node) = self.node.as_mut().filter(|it| it.channel.node().as_str() == to) else {
+        let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
         let Some(pending) = node.claims.remove(number) else {

@@ -4,7 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
-use core::time::Duration;
+use core::{ops::Bound, time::Duration};
 
 use crate::{
     cluster::message::Body,
@@ -22,10 +22,19 @@ pub(super) struct Claims<S> {
     by_key: BTreeSet<(IdBytes, u64)>,
     /// Until when each may be answered.
     ends: BTreeSet<(Timestamp, u64)>,
-    /// What may concern sessions that are on their way, in order.
-    changes: VecDeque<(Offset, u32, Body)>,
-    /// The latest position that is not in `changes` any more, because there were too many.
-    dropped: Option<Offset>,
+    changes: Changes,
+}
+
+/// What may concern sessions that are on their way. Positions of different namespaces cannot be
+/// compared.
+#[derive(Default)]
+struct Changes {
+    all: BTreeMap<(u32, Offset), Body>,
+    /// In the order in which they were read.
+    order: VecDeque<(u32, Offset)>,
+    /// Of each namespace the latest position that is not in `all` any more, because there were too
+    /// many.
+    dropped: BTreeMap<u32, Offset>,
 }
 
 /// One claim.
@@ -52,8 +61,7 @@ impl<S> Claims<S> {
             pending: BTreeMap::new(),
             by_key: BTreeSet::new(),
             ends: BTreeSet::new(),
-            changes: VecDeque::new(),
-            dropped: None,
+            changes: Changes::default(),
         }
     }
 
@@ -117,15 +125,9 @@ impl<S> Claims<S> {
         );
         // What an answered claim needs is needed until the session has arrived.
         if self.pending.is_empty() {
-            (self.changes, self.dropped) = (VecDeque::new(), None);
-            return;
-        }
-        if !is_change {
-            return;
-        }
-        self.changes.push_back((position, namespace, body.clone()));
-        if self.changes.len() > CHANGES_MAX {
-            self.dropped = self.changes.pop_front().map(|(position, ..)| position);
+            self.changes = Changes::default();
+        } else if is_change {
+            self.changes.add((namespace, position), body);
         }
     }
 
@@ -136,17 +138,39 @@ impl<S> Claims<S> {
         namespace: u32,
         after: Offset,
     ) -> Option<impl Iterator<Item = (Offset, &Body)>> {
-        if self.dropped.is_some_and(|dropped| dropped > after) {
-            return None;
-        }
-        let first = self.changes.partition_point(|(position, ..)| *position <= after);
-        let changes = self.changes.range(first..).filter(move |it| it.1 == namespace);
-        Some(changes.map(|(position, _, body)| (*position, body)))
+        self.changes.after(namespace, after)
     }
 
     fn numbers(&self, key: RecoveryKey) -> Vec<u64> {
         let key = key.index_key();
         self.by_key.range((key, 0)..=(key, u64::MAX)).map(|(_, number)| *number).collect()
+    }
+}
+
+impl Changes {
+    fn add(&mut self, at: (u32, Offset), body: &Body) {
+        self.all.insert(at, body.clone());
+        self.order.push_back(at);
+        if self.order.len() > CHANGES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+            let (namespace, position) = oldest;
+            self.dropped.insert(namespace, position);
+        }
+    }
+
+    fn after(
+        &self,
+        namespace: u32,
+        after: Offset,
+    ) -> Option<impl Iterator<Item = (Offset, &Body)>> {
+        if self.dropped.get(&namespace).is_some_and(|dropped| *dropped > after) {
+            return None;
+        }
+        let later = (Bound::Excluded((namespace, after)), Bound::Unbounded);
+        let changes = self.all.range(later).take_while(move |((of, _), _)| *of == namespace);
+        Some(changes.map(|((_, position), body)| (*position, body)))
     }
 }
 
@@ -188,12 +212,15 @@ mod tests {
         for position in 5..2 * CHANGES_MAX as u64 {
             note(&mut claims, position);
         }
-        assert_eq!(claims.changes.len(), CHANGES_MAX);
+        assert_eq!(
+            (claims.changes.all.len(), claims.changes.order.len()),
+            (CHANGES_MAX, CHANGES_MAX)
+        );
         assert_eq!(after(&claims, 4), None);
         claims.remove(number);
         assert_eq!(after(&claims, 2 * CHANGES_MAX as u64 - 2), Some(1), "it may be needed now");
         note(&mut claims, 2 * CHANGES_MAX as u64);
-        assert!(claims.changes.is_empty());
+        assert!(claims.changes.all.is_empty() && claims.changes.dropped.is_empty());
     }
 
     #[test]

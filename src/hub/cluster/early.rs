@@ -27,16 +27,16 @@ impl<D: Default> Hub<D> {
         from: ConnectionId,
         request: Request,
     ) -> Option<Request> {
-        let Some(node) = self.node.as_mut().filter(|node| !node.channel.is_ready()) else {
-            return Some(request);
-        };
+        let Some(node) = &mut self.node else { return Some(request) };
         let early = &mut node.early;
         match &request.0 {
-            RequestKind::Cancel { namespace, .. } => {
+            RequestKind::Cancel { namespace, .. } if !node.channels.is_ready(namespace) => {
                 early.remove(from, namespace);
                 None
             }
-            RequestKind::Connect { namespace, serial, earlier, replaced, .. } => {
+            RequestKind::Connect { namespace, serial, earlier, replaced, .. }
+                if !node.channels.is_ready(namespace) =>
+            {
                 early.remove(from, namespace);
                 if early.has_room_for(from, &request, self.config.limits.pending_auth_bytes) {
                     early.0.entry(from).or_default().push(request);
@@ -52,9 +52,9 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Handles the CONNECTs that have waited, once they need not any more.
+    /// Handles the CONNECTs that have waited. Call this when another channel is ready.
     pub(super) fn take_early(&mut self, now: Timestamp) {
-        let Some(node) = self.node.as_mut().filter(|node| node.channel.is_ready()) else { return };
+        let Some(node) = &mut self.node else { return };
         for (from, requests) in core::mem::take(&mut node.early).0 {
             for request in requests {
                 self.handle_request(now, from, request);

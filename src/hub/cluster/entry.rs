@@ -60,7 +60,7 @@ impl<D: Default> Hub<D> {
 
     /// Handles a message of another node that is not in the channel.
     pub(super) fn handle_message(&mut self, message: &Message) {
-        let own = self.node.as_ref().map(|node| node.channel.node());
+        let own = self.node.as_ref().map(|node| node.channels.node());
         if own == Some(&message.sender) {
             return;
         }

@@ -57,6 +57,19 @@ pub(in crate::hub) enum Verb {
 }
 
 impl Verb {
+    /// The namespace that it concerns.
+    pub(super) const fn namespace(&self) -> u32 {
+        match self {
+            Self::Emit { socket, .. }
+            | Self::Ask { socket, .. }
+            | Self::Join { socket, .. }
+            | Self::Leave { socket, .. }
+            | Self::Disconnect { socket, .. } => socket.namespace,
+            Self::Broadcast { namespace, .. } | Self::AskAll { namespace, .. } => *namespace,
+            Self::Acknowledge { token, .. } => token.socket.key.namespace,
+        }
+    }
+
     /// About how much memory it takes.
     pub(super) fn size(&self) -> usize {
         let variable = match self {

@@ -107,7 +107,8 @@ impl Tape {
         while let Some(message) = self.appended.pop_front() {
             self.entries += 1;
             let (position, message) = (Offset::pair(0, self.entries), Some(message));
-            self.hub.handle_cluster(self.now, ClusterInput::Entry { position, message });
+            self.hub
+                .handle_cluster(self.now, ClusterInput::Entry { channel: 0, position, message });
             while let Some(output) = self.hub.poll_output() {
                 self.take(output);
             }

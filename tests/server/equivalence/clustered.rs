@@ -7,7 +7,7 @@ use serde_json::json;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        ClusterConfig, ClusterInput, ClusterOutput,
+        Channels, ClusterConfig, ClusterInput, ClusterOutput,
         message::{Body, Message, NodeId, OwnKind, Value},
     },
     hub::At,
@@ -17,21 +17,26 @@ use socketio_proto::{
 
 use super::{Composition, Story, carry_out, player::offset, pools::Shared};
 
-/// The server, and how many entries the channel has.
+/// The server, and how many entries each channel has.
 pub(super) struct Clustered {
     server: Server<u32>,
-    entries: u64,
+    layout: Channels,
+    entries: Vec<u64>,
 }
 
 impl Clustered {
-    pub(super) fn new(config: ServerConfig) -> Self {
-        let node = ClusterConfig::new(NodeId::new("node").unwrap());
+    pub(super) fn new(config: ServerConfig, channels: u32) -> Self {
+        let layout = Channels::new(channels, |name, _| u32::from(name.as_str() == "/b"));
+        let node = ClusterConfig::new(NodeId::new("node").unwrap()).channels(layout);
         let mut server = Server::clustered(config, node, Shared::new().source()).unwrap();
         server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
         let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
-        server.handle_cluster(Timestamp::ZERO, ClusterInput::Connected { oldest, head });
-        Self { server, entries: 0 }
+        for channel in 0..channels {
+            let connected = ClusterInput::Connected { channel, oldest, head };
+            server.handle_cluster(Timestamp::ZERO, connected);
+        }
+        Self { server, layout, entries: vec![0; channels as usize] }
     }
 
     fn append(&mut self, now: Timestamp, message: Message) {
@@ -43,9 +48,12 @@ impl Clustered {
     }
 
     fn hand_in(&mut self, now: Timestamp, message: Message) {
-        self.entries += 1;
-        let position = Offset::pair(1_000 + self.entries / 3, self.entries % 3);
-        self.server.handle_cluster(now, ClusterInput::Entry { position, message: Some(message) });
+        let channel = self.layout.of(&message.namespace);
+        let entries = &mut self.entries[channel as usize];
+        *entries += 1;
+        let position = Offset::pair(1_000 + *entries / 3, *entries % 3);
+        let entry = ClusterInput::Entry { channel, position, message: Some(message) };
+        self.server.handle_cluster(now, entry);
     }
 }
 

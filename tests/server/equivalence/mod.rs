@@ -160,12 +160,13 @@ proptest! {
     fn the_only_node_of_a_cluster_is_a_server(
         ops in prop::collection::vec(op(), 1..80),
         what in what(),
+        channels in 1..3_u32,
     ) {
         let mut source = Shared::new().source();
         // A node draws a number first.
         source(&mut [0; 8]);
         let alone = ranked(play(&mut server_from(config(what), source), &ops));
-        let clustered = ranked(play(&mut Clustered::new(config(what)), &ops));
+        let clustered = ranked(play(&mut Clustered::new(config(what), channels), &ops));
         prop_assert_eq!(alone, clustered);
     }
 

@@ -48,7 +48,7 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 ///     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
 ///         let mut entries = self.0.subscribe();
 ///         let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, entries.borrow().len() as u64));
-///         link.inputs().send(vec![ClusterInput::Connected { oldest, head }]).await;
+///         link.inputs().send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
 ///         let mut read = entries.borrow().len();
 ///         loop {
 ///             tokio::select! {
@@ -57,7 +57,7 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 ///                     Some(ClusterOutput::Append(message)) => {
 ///                         self.0.send_modify(|entries| entries.push(message));
 ///                     }
-///                     Some(ClusterOutput::Read { after }) => {
+///                     Some(ClusterOutput::Read { after, .. }) => {
 ///                         read = after.numbers().map_or(0, |(_, position)| position as usize);
 ///                         entries.mark_changed();
 ///                     }
@@ -69,7 +69,7 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 ///                     let inputs = new.into_iter().map(|message| {
 ///                         read += 1;
 ///                         let position = Offset::pair(0, read as u64);
-///                         ClusterInput::Entry { position, message: Some(message) }
+///                         ClusterInput::Entry { channel: 0, position, message: Some(message) }
 ///                     });
 ///                     link.inputs().send(inputs.collect()).await;
 ///                 }

@@ -82,7 +82,7 @@ impl Engine for Memory {
         let mut entries = self.entries.subscribe();
         let len = entries.borrow().len() as u64;
         let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, len));
-        link.inputs().send(vec![ClusterInput::Connected { oldest, head }]).await;
+        link.inputs().send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
         let mut read = None;
         loop {
             if *fault.borrow() == Fault::Stuck {
@@ -93,7 +93,7 @@ impl Engine for Memory {
                     None => return Ok(()),
                     Some(ClusterOutput::Append(message)) => self.append(message)?,
                     Some(ClusterOutput::Publish { .. }) => drop(self.published.fetch_add(1, Relaxed)),
-                    Some(ClusterOutput::Read { after }) => {
+                    Some(ClusterOutput::Read { after, .. }) => {
                         read = after.numbers().map(|(_, position)| position);
                         entries.mark_changed();
                     }
@@ -106,7 +106,7 @@ impl Engine for Memory {
                     let inputs = new.into_iter().map(|message| {
                         *position += 1;
                         let position = Offset::pair(0, *position);
-                        ClusterInput::Entry { position, message: Some(message) }
+                        ClusterInput::Entry { channel: 0, position, message: Some(message) }
                     });
                     link.inputs().send(inputs.collect()).await;
                 }

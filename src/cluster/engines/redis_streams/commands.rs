@@ -8,7 +8,10 @@ use bytes::Bytes;
 use super::{RedisCommand, RedisStreamsOptions, entry};
 use crate::{
     ConfigError, RecoveryKey,
-    cluster::message::{Body, Message, MessageError, NodeId, StoredSession},
+    cluster::{
+        Channels,
+        message::{Body, Message, MessageError, NodeId, StoredSession},
+    },
     recovery::Offset,
     socket::NamespaceName,
 };
@@ -46,14 +49,36 @@ impl RedisStreams {
         if *stream_count == 1 {
             return stream_name.clone();
         }
-        let units = namespace.as_str().encode_utf16();
-        let hash =
-            units.fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-        format!("{stream_name}-{}", i64::from(hash) % i64::from(*stream_count))
+        format!("{stream_name}-{}", remainder(namespace, *stream_count))
     }
 
-    /// Returns the names of all streams, in ascending order of their numbers. A node that does not
-    /// know its namespaces in advance reads all of them.
+    /// Returns how namespaces are spread over [streams](Self::streams), for
+    /// [`ClusterConfig`](crate::cluster::ClusterConfig#structfield.channels). Each stream is a channel,
+    /// in the same order.
+    ///
+    /// ```
+    /// use socketio_proto::cluster::engines::redis_streams::{RedisStreams, RedisStreamsOptions};
+    /// use socketio_proto::socket::NamespaceName;
+    ///
+    /// let redis = RedisStreams::new(RedisStreamsOptions::new().stream_count(3_u32))?;
+    /// let (channels, chat) = (redis.channels(), NamespaceName::new("/chat")?);
+    /// assert_eq!(channels.count(), 5);
+    /// let channel = usize::try_from(channels.of(&chat))?;
+    /// assert_eq!(redis.streams().nth(channel), Some(redis.stream_of(&chat)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn channels(&self) -> Channels {
+        // Numbers of streams can be negative.
+        let last = self.options.stream_count.saturating_sub(1);
+        Channels::new(last.saturating_mul(2).saturating_add(1), |namespace, channels| {
+            let last = channels / 2;
+            let remainder = remainder(namespace, last.saturating_add(1));
+            u32::try_from(i64::from(last).saturating_add(remainder)).unwrap_or_default()
+        })
+    }
+
+    /// Returns the names of all streams, in ascending order of their numbers. A node reads all of
+    /// them, because it does not know its namespaces in advance.
     pub fn streams(&self) -> impl Iterator<Item = String> + '_ {
         let RedisStreamsOptions { stream_name, stream_count, .. } = &self.options;
         let last = i64::from(*stream_count) - 1;
@@ -260,6 +285,13 @@ impl RedisStreams {
         let limit = self.options.max_message_bytes;
         if len > limit { Err(MessageError::TooLarge { limit }) } else { Ok(()) }
     }
+}
+
+/// What official nodes compute. It is negative for some namespaces.
+fn remainder(namespace: &NamespaceName, stream_count: u32) -> i64 {
+    let units = namespace.as_str().encode_utf16();
+    let hash = units.fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    i64::from(hash).checked_rem(i64::from(stream_count)).unwrap_or_default()
 }
 
 fn transaction<const N: usize>(commands: [RedisCommand; N]) -> Vec<RedisCommand> {
