@@ -1,0 +1,253 @@
+//! Opens a file.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+use socketio_proto::cluster::engines::sqlite::{
+    APPLICATION_ID, SCHEMA_VERSION, Sqlite, SqliteHead, count_tables, migrate,
+};
+use socketio_proto_tokio::entropy;
+
+use crate::{
+    check::check,
+    clock::unix_ms,
+    config::{SqliteConfig, Survives},
+    database::Database,
+    error::SqliteError,
+    event::{SetAsideReason, SqliteEvent},
+    paths::{LOCK, SUFFIXES, beside},
+    tail::Tail,
+};
+
+/// How long a transaction waits for those of other processes.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait until another process has checked or closed the file.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The WAL is cut back to this after a checkpoint.
+const WAL_BYTES: i64 = 64 << 20;
+
+/// A file that is open, and was checked.
+pub(crate) struct OpenFile {
+    pub(crate) database: Database,
+    pub(crate) sqlite: Sqlite,
+    pub(crate) tail: Tail,
+    pub(crate) identity: Identity,
+    /// Locked, shared with other processes, as long as the file is open.
+    lock: File,
+}
+
+impl OpenFile {
+    /// Opens the file, or makes it. A process that is alone checks everything in it first, and sets it
+    /// aside if it cannot be continued.
+    pub(crate) fn open(config: &SqliteConfig) -> Result<Self, SqliteError> {
+        let sqlite = Sqlite::new(config.options.clone())?;
+        let lock = private_file(&beside(&config.path, LOCK))?;
+        let mut tail = Tail::open(&config.path)?;
+        let (database, identity) = loop {
+            if is_locked(lock.try_lock())? {
+                let opened = open_alone(config, &sqlite, &mut tail)?;
+                lock.lock_shared()?;
+                break opened;
+            }
+            // Others use it, and the first of them has checked it.
+            if is_locked(lock.try_lock_shared())? {
+                break join(config)?;
+            }
+            // The first one checks it, or the last one closes it.
+            thread::sleep(PAUSE);
+        };
+        Ok(Self { database, sqlite, tail, identity, lock })
+    }
+
+    /// Closes the file. The last process that does leaves everything on the disk.
+    pub(crate) fn close(self) -> Result<(), SqliteError> {
+        let Self { database, mut tail, lock, .. } = self;
+        let head = database.head()?;
+        let is_alone = lock.try_lock().is_ok();
+        // The last connection writes everything to the database file, and waits for the disk.
+        database.0.close().map_err(|(_, error)| error)?;
+        if is_alone {
+            tail.close(&head)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_locked(result: Result<(), TryLockError>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Opens a file that other processes use.
+fn join(config: &SqliteConfig) -> Result<(Database, Identity), SqliteError> {
+    let (database, is_new) = connect(config)?;
+    if is_new {
+        // It was deleted under the others. They will notice.
+        make(&database, SqliteHead::new(random()))?;
+    }
+    database.head()?;
+    Ok((database, Identity::of(&config.path)?))
+}
+
+fn open_alone(
+    config: &SqliteConfig,
+    sqlite: &Sqlite,
+    tail: &mut Tail,
+) -> Result<(Database, Identity), SqliteError> {
+    let reason = match continued(config, sqlite, tail) {
+        Ok(Ok(database)) => return Ok((database, Identity::of(&config.path)?)),
+        Ok(Err(reason)) => reason,
+        Err(SqliteError::Damaged { what }) => SetAsideReason::Damaged { what },
+        Err(error) => return Err(error),
+    };
+    let to = set_aside(&config.path)?;
+    config.tell(SqliteEvent::SetAside { to, reason });
+    let (database, _) = connect(config)?;
+    let head = make(&database, SqliteHead::new(random()))?;
+    tail.begin(&head, config.survives)?;
+    Ok((database, Identity::of(&config.path)?))
+}
+
+/// Continues the file, or says why it cannot be continued.
+fn continued(
+    config: &SqliteConfig,
+    sqlite: &Sqlite,
+    tail: &mut Tail,
+) -> Result<Result<Database, SetAsideReason>, SqliteError> {
+    let (database, is_new) = connect(config)?;
+    let head = if is_new {
+        make(&database, SqliteHead::new(random()))?
+    } else {
+        let head = database.head()?;
+        if let Some(reason) = tail.check(&head)? {
+            return Ok(Err(reason));
+        }
+        check(&database, sqlite, &head)?;
+        // Processes that have crashed did not leave.
+        database.transaction("BEGIN IMMEDIATE", || {
+            Ok(((), database.execute(&Sqlite::leave_all())? > 0))
+        })?;
+        head
+    };
+    tail.begin(&head, config.survives)?;
+    Ok(Ok(database))
+}
+
+/// Opens a connection. Says whether there are no tables yet.
+fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
+    // Nobody else may read it: a private id is enough to take over a session.
+    private_file(&config.path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&config.path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let database = Database(connection);
+    let number = |pragma| database.0.query_row(pragma, [], |row| row.get::<_, i64>(0));
+    let application_id = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = database.row(&count_tables())?;
+    let tables = tables.map_or(Ok(0), |row| Sqlite::number(&row))?;
+    let scripts = migrate(application_id, version, tables)?;
+    // What belongs to another program was not changed so far.
+    database.0.execute_batch("PRAGMA cell_size_check = ON; PRAGMA journal_mode = WAL;")?;
+    database.0.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    let synchronous = match config.survives {
+        Survives::ProcessCrash => "NORMAL",
+        Survives::PowerLoss => "FULL",
+    };
+    database.0.pragma_update(None, "synchronous", synchronous)?;
+    if !scripts.is_empty() && version > 0 {
+        database.transaction("BEGIN IMMEDIATE", || {
+            run_scripts(&database, scripts)?;
+            Ok(((), true))
+        })?;
+    }
+    Ok((database, version == 0))
+}
+
+/// Makes the tables, unless another process has.
+fn make(database: &Database, mut head: SqliteHead) -> Result<SqliteHead, SqliteError> {
+    database.transaction("BEGIN IMMEDIATE", || {
+        let tables = database.row(&count_tables())?;
+        if tables.map_or(Ok(0), |row| Sqlite::number(&row))? > 0 {
+            return Ok((database.head()?, false));
+        }
+        run_scripts(database, migrate(0, 0, 0)?)?;
+        database.execute(&head.write())?;
+        Ok((head, true))
+    })
+}
+
+fn run_scripts(database: &Database, scripts: &[&str]) -> Result<(), SqliteError> {
+    for script in scripts {
+        database.0.execute_batch(script)?;
+    }
+    database.0.pragma_update(None, "application_id", APPLICATION_ID)?;
+    database.0.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(())
+}
+
+/// Renames the files of SQLite. Returns the new name.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = unix_ms();
+    let to = loop {
+        let to = beside(path, &format!(".damaged-{number}"));
+        if !to.try_exists()? {
+            break to;
+        }
+        number += 1;
+    };
+    // The database last: without it, the others mean nothing.
+    for suffix in SUFFIXES.iter().rev() {
+        match fs::rename(beside(path, suffix), beside(&to, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(to)
+}
+
+/// Opens or makes a file that no other user can read.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn random() -> [u8; 8] {
+    let mut random = [0; 8];
+    entropy(&mut random);
+    random
+}
+
+/// Tells a file from another of the same name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+impl Identity {
+    #[cfg(unix)]
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let metadata = fs::metadata(path)?;
+        Ok(Self(metadata.dev(), metadata.ino()))
+    }
+
+    /// A file that is open cannot be replaced.
+    #[cfg(not(unix))]
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        fs::metadata(path)?;
+        Ok(Self(0, 0))
+    }
+}

@@ -1,0 +1,99 @@
+//! What has to be done from time to time.
+
+use std::{fs, ops::ControlFlow, path::Path};
+
+use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead};
+
+use crate::{clock::unix_ms, error::SqliteError, file::Identity, paths::SOCKET, worker::Worker};
+
+/// How often what has expired is deleted, in milliseconds.
+const SWEEP_MS: u64 = 1_000;
+
+impl Worker {
+    /// Checks that the file is still there, finds the other processes, and deletes what has expired.
+    pub(crate) fn keep_house(&mut self) -> Result<(), SqliteError> {
+        let is_here = Identity::of(&self.config.path).is_ok_and(|it| it == self.file.identity);
+        if !is_here {
+            return Err(SqliteError::Replaced);
+        }
+        self.find_peers()?;
+        // If the clock was set, it is due as well.
+        if unix_ms().abs_diff(self.swept) >= SWEEP_MS {
+            self.sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Finds the other processes.
+    pub(crate) fn find_peers(&mut self) -> Result<(), SqliteError> {
+        let mut peers = Vec::new();
+        self.file.database.query(&Sqlite::processes(), |row| {
+            let process = Sqlite::process(row)?;
+            if process.id != self.process {
+                peers.push(process);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.peers.set(peers);
+        Ok(())
+    }
+
+    /// Wakes the other processes, and removes those that are dead.
+    pub(crate) fn wake_peers(&mut self) -> Result<(), SqliteError> {
+        let dead = self.peers.wake();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.change(|worker, _| {
+            for process in &dead {
+                worker.file.database.execute(&Sqlite::leave(process.id))?;
+                if is_socket_of(&worker.config.path, &process.socket) {
+                    fs::remove_file(&*process.socket).ok();
+                }
+            }
+            Ok(true)
+        })?;
+        self.find_peers()
+    }
+
+    pub(crate) fn sweep(&mut self) -> Result<(), SqliteError> {
+        let now = unix_ms();
+        self.swept = now;
+        self.change(|worker, head| {
+            let (database, sqlite) = (&worker.file.database, &worker.file.sqlite);
+            let sessions = database.execute(&Sqlite::sweep_sessions(now))?;
+            let published = database.execute(&sqlite.sweep_published(head, now))?;
+            Ok(worker.trim(head, now)? || sessions + published > 0)
+        })
+    }
+
+    /// Changes something in a transaction of its own. It lasts if `body` says so.
+    fn change(
+        &mut self,
+        body: impl FnOnce(&Self, &mut SqliteHead) -> Result<bool, SqliteError>,
+    ) -> Result<(), SqliteError> {
+        let database = &self.file.database;
+        let changed = database.transaction("BEGIN IMMEDIATE", || {
+            let mut head = database.head()?;
+            let is_changed = body(self, &mut head)?;
+            if is_changed {
+                database.execute(&head.write())?;
+            }
+            Ok((is_changed.then_some(head), is_changed))
+        })?;
+        if let Some(head) = changed {
+            self.file.tail.note(&head)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is the name of a socket, and not of something else that a damaged row names.
+fn is_socket_of(database: &Path, socket: &str) -> bool {
+    let name = database.file_name().and_then(|name| name.to_str());
+    let socket = Path::new(socket);
+    let found = socket.file_name().and_then(|name| name.to_str());
+    let is_beside = std::path::absolute(database).is_ok_and(|it| it.parent() == socket.parent());
+    let rest = name.zip(found).and_then(|(name, found)| found.strip_prefix(name));
+    is_beside && rest.is_some_and(|rest| rest.starts_with('-') && rest.contains(SOCKET))
+}

@@ -1,0 +1,217 @@
+//! Servers around one file, with clients.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use socketio_proto::{
+    RecoveryConfig, ServerConfig, Timestamp,
+    client::{ClientEvent, ClientSnapshot},
+    cluster::ClusterConfig,
+    server::{Server, ServerEvent},
+    socket::Args,
+};
+use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
+use socketio_proto_tokio::{
+    App, Context, Handle, PeerLimits, cluster::EngineStats, entropy, serve, start_clustered,
+};
+use socketio_proto_tokio_client::{Events, Options, Socket, start};
+use tokio::{net::TcpListener, time::timeout};
+
+/// A test that waits for longer has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Chat;
+
+impl App for Chat {
+    type Data = ();
+
+    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
+        match event {
+            ServerEvent::ConnectRequested { request, .. } => {
+                cx.at().accept(request);
+            }
+            // What a client says is for everyone.
+            ServerEvent::Received { event, ack, .. } => {
+                let (text,): (String,) = event.parse().unwrap();
+                cx.at().all().emit("said", &(text,)).unwrap();
+                if let Some(token) = ack {
+                    cx.at().ack(token, &Args::empty());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let mut random = [0; 8];
+        entropy(&mut random);
+        let name = format!("socketio-proto-servers-{:016x}", u64::from_le_bytes(random));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    async fn server(&self) -> (u16, Handle<Chat>) {
+        let config = SqliteConfig::new(self.0.join("sessions.db"));
+        let engine = SqliteEngine::open(config).unwrap();
+        let config = ServerConfig::new().recovery(RecoveryConfig::new());
+        let cluster = ClusterConfig::from_entropy(&mut entropy);
+        let mut server = Server::clustered(config, cluster, entropy).unwrap();
+        server.at(Timestamp::ZERO).add_namespace("/").unwrap();
+        let (service, handle) = start_clustered(server, Chat, engine);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let site = service.at("/socket.io");
+        tokio::spawn(serve(listener, site, PeerLimits::default(), handle.closing()));
+        (port, handle)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+struct Client {
+    socket: Socket,
+    events: Events,
+}
+
+impl Client {
+    /// Connects. Says whether the session was recovered.
+    async fn connect(port: u16, snapshot: Option<ClientSnapshot>) -> (Self, bool) {
+        let options = snapshot.into_iter().fold(Options::new(), Options::snapshot);
+        let (socket, events) = start(&format!("http://127.0.0.1:{port}"), options).unwrap();
+        let mut client = Self { socket, events };
+        loop {
+            if let ClientEvent::Connected { recovered, .. } = client.next().await {
+                return (client, recovered);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> ClientEvent {
+        timeout(PATIENCE, self.events.next()).await.expect("in time").expect("an event")
+    }
+
+    /// The text of the next event.
+    async fn hear(&mut self) -> String {
+        loop {
+            if let ClientEvent::Received { event, .. } = self.next().await {
+                return event.parse::<(String,)>().unwrap().0;
+            }
+        }
+    }
+
+    async fn say(&self, text: &str) {
+        self.socket.emit_with_ack("say", &(text,), PATIENCE).await.unwrap();
+    }
+
+    async fn leave(self) -> ClientSnapshot {
+        self.socket.client().close().await.unwrap()
+    }
+}
+
+async fn until(handle: &Handle<Chat>, is_wanted: impl Fn(&EngineStats) -> bool) {
+    let wanted = async {
+        while !is_wanted(&handle.engine_stats().await.unwrap().unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wanted).await.expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_two_servers_hear_the_same_in_the_same_order() {
+    let folder = Folder::new();
+    let (first, second) = (folder.server().await, folder.server().await);
+    let (mut a, _) = Client::connect(first.0, None).await;
+    let (mut b, _) = Client::connect(second.0, None).await;
+    tokio::join!(
+        async {
+            for number in 0..50 {
+                a.say(&format!("a{number}")).await;
+            }
+        },
+        async {
+            for number in 0..50 {
+                b.say(&format!("b{number}")).await;
+            }
+        },
+    );
+    let mut heard = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        heard.0.push(a.hear().await);
+        heard.1.push(b.hear().await);
+    }
+    assert_eq!(heard.0, heard.1);
+    first.1.shutdown().await.unwrap();
+    second.1.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_recovers_at_another_server() {
+    let folder = Folder::new();
+    let (first, second) = (folder.server().await, folder.server().await);
+    let (mut a, _) = Client::connect(first.0, None).await;
+    let (b, _) = Client::connect(second.0, None).await;
+    b.say("before").await;
+    assert_eq!(a.hear().await, "before");
+    let snapshot = a.leave().await;
+    for number in 0..20 {
+        b.say(&format!("missed {number}")).await;
+    }
+    let (mut a, is_recovered) = Client::connect(second.0, Some(snapshot)).await;
+    assert!(is_recovered);
+    b.say("after").await;
+    for number in 0..20 {
+        assert_eq!(a.hear().await, format!("missed {number}"));
+    }
+    assert_eq!(a.hear().await, "after");
+    first.1.shutdown().await.unwrap();
+    second.1.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn a_server_whose_file_is_deleted_goes_on_with_a_new_one() {
+    let folder = Folder::new();
+    let (port, handle) = folder.server().await;
+    let (mut a, _) = Client::connect(port, None).await;
+    a.say("before").await;
+    assert_eq!(a.hear().await, "before");
+    for suffix in ["", "-wal", "-shm"] {
+        fs::remove_file(folder.0.join(format!("sessions.db{suffix}"))).unwrap();
+    }
+    until(&handle, |stats| stats.connected == 2 && stats.is_connected).await;
+    let stats = handle.engine_stats().await.unwrap().unwrap();
+    let cause = stats.last_failure.unwrap_or_default();
+    assert_eq!(cause, "the file was deleted or replaced");
+    // The client may have missed something, so its session has ended.
+    loop {
+        if let ClientEvent::Connected { recovered, .. } = a.next().await {
+            assert!(!recovered);
+            break;
+        }
+    }
+    a.say("after").await;
+    assert_eq!(a.hear().await, "after");
+    handle.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_leaves_nothing_but_its_file() {
+    let folder = Folder::new();
+    let (port, handle) = folder.server().await;
+    let (a, _) = Client::connect(port, None).await;
+    a.say("something").await;
+    handle.shutdown().await.unwrap();
+    let names = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["sessions.db", "sessions.db-lock", "sessions.db-tail"]);
+}
