@@ -98,7 +98,6 @@ fn replies(source: &mut Source<'_>) {
     drop(redis.page(&reply));
     drop(redis.proven_page(&reply));
     drop(redis.fetched(&reply));
-    drop(redis.taken(&reply));
     drop(RedisStreams::appended(&reply));
     drop(RedisStreams::counted(&reply));
     if let Ok(info) = RedisStreams::stream_info(&reply) {

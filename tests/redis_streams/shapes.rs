@@ -367,19 +367,25 @@ fn a_session_is_taken_with_what_is_left_of_its_time() {
     let value =
         "hKNzaWS0Ymhad1FTZGFrZjBhbldVSUFBQUGjcGlktE1IYjRGcGNxM2piUnphZDJBQUFCpXJvb21zkKRkYXRhgA==";
     let taken = RedisReply::Array(vec![bulk(value), RedisReply::Int(1500), RedisReply::Int(1)]);
-    let taken = redis.taken(&taken).unwrap().unwrap();
+    let taken = redis.fetched(&taken).unwrap().unwrap();
     assert_eq!(taken.expires_in, Some(Duration::from_millis(1500)));
     assert_eq!(taken.value, value);
     let session = taken.session.unwrap();
     let back = redis.put_back(&session.pid, taken.value, taken.expires_in.unwrap());
     assert_eq!(back.to_string(), format!("SET sio:session:MHb4Fpcq3jbRzad2AAAB {value} PX 1500"));
     assert_eq!(session.pid, RecoveryKey::parse("MHb4Fpcq3jbRzad2AAAB").unwrap());
-    assert_eq!(redis.fetched(&bulk(value)), Ok(Some(Ok(session))));
+    let fetch: Vec<String> = redis.fetch(&session.pid).iter().map(ToString::to_string).collect();
+    let key = "sio:session:MHb4Fpcq3jbRzad2AAAB";
+    assert_eq!(fetch, ["MULTI", &format!("GET {key}"), &format!("PTTL {key}"), "EXEC"]);
+    let found = |value: &str| RedisReply::Array(vec![bulk(value), RedisReply::Int(-1)]);
+    let fetched = redis.fetched(&found(value)).unwrap().unwrap();
+    assert_eq!((fetched.session, fetched.expires_in), (Ok(session), None));
 
     let none = RedisReply::Array(vec![RedisReply::Nil, RedisReply::Int(-2), RedisReply::Int(0)]);
-    assert_eq!(redis.taken(&none), Ok(None));
-    assert_eq!(redis.fetched(&RedisReply::Nil), Ok(None));
-    assert_eq!(redis.fetched(&bulk("x")), Ok(Some(Err(MessageError::Malformed))));
+    assert_eq!(redis.fetched(&none), Ok(None));
+    let malformed = redis.fetched(&found("x")).unwrap().unwrap();
+    assert_eq!(malformed.session, Err(MessageError::Malformed));
+    assert_eq!(redis.fetched(&RedisReply::Nil), Err(RedisReplyError::Unexpected), "not executed");
     let error = RedisReply::Error("NOAUTH".into());
     assert_eq!(redis.fetched(&error), Err(RedisReplyError::Refused("NOAUTH".into())));
 }

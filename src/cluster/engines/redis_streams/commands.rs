@@ -249,9 +249,10 @@ impl RedisStreams {
         self.on_session("SET", pid).arg(value).arg("PX").number(ms)
     }
 
-    /// Reads a session, and leaves it where it is.
-    pub fn fetch(&self, pid: &RecoveryKey) -> RedisCommand {
-        self.on_session("GET", pid)
+    /// Reads a session, and leaves it where it is. The reply to the last command is that of the
+    /// transaction.
+    pub fn fetch(&self, pid: &RecoveryKey) -> Vec<RedisCommand> {
+        transaction(["GET", "PTTL"].map(|name| self.on_session(name, pid)))
     }
 
     /// Takes a session, so that of several nodes that try, official ones included, one gets it. The

@@ -5,7 +5,7 @@
 //! | broadcasts, joins, leaves, disconnects, and our own entries | a stream | `XADD`, `XREAD`, `XRANGE` |
 //! | requests and broadcasts that are not stored | the channel `socket.io#<namespace>#` | `PUBLISH` of msgpack |
 //! | answers | the channel `socket.io#<namespace>#<node>#` | `PUBLISH` of msgpack |
-//! | sessions of clients that are away | the key `sio:session:<private id>` | `SET … PX`, `GET` and `DEL` in `MULTI` |
+//! | sessions of clients that are away | the key `sio:session:<private id>` | `SET … PX`, `GET`, `PTTL` and `DEL` in `MULTI` |
 //!
 //! [`RedisStreams`] makes the commands, each a list of arguments, and reads the replies, each a
 //! [`RedisReply`]. A node needs one connection for commands, one for each stream that it reads, and
@@ -42,5 +42,5 @@ pub use command::RedisCommand;
 pub use commands::RedisStreams;
 pub use entry::StreamEntry;
 pub use options::RedisStreamsOptions;
-pub use replies::{RedisReplyError, StreamInfo, TakenSession};
+pub use replies::{RedisReplyError, RedisSession, StreamInfo};
 pub use reply::RedisReply;

@@ -56,10 +56,10 @@ impl StreamInfo {
     }
 }
 
-/// A session that was taken from the store.
+/// A session as it is in Redis, or was until it was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TakenSession {
+pub struct RedisSession {
     /// The session, or why nobody can read it.
     pub session: Result<StoredSession, MessageError>,
     /// The value as it was, to put it back.
@@ -185,30 +185,14 @@ impl RedisStreams {
         count.ok_or(RedisReplyError::Unexpected)
     }
 
-    /// Reads the reply to [`fetch`](Self::fetch). The inner error means that the session is
-    /// malformed.
+    /// Reads the reply to [`fetch`](Self::fetch) or [`take`](Self::take). `None` if there is no
+    /// session, or no more.
     ///
     /// # Errors
     ///
     /// As [`entries`](Self::entries).
-    pub fn fetched(
-        &self,
-        reply: &RedisReply,
-    ) -> Result<Option<Result<StoredSession, MessageError>>, RedisReplyError> {
-        match checked(reply)? {
-            RedisReply::Nil => Ok(None),
-            RedisReply::Bulk(value) => Ok(Some(self.session(value))),
-            _ => Err(RedisReplyError::Unexpected),
-        }
-    }
-
-    /// Reads the reply to [`take`](Self::take). `None` if there is no session, or no more.
-    ///
-    /// # Errors
-    ///
-    /// As [`entries`](Self::entries).
-    pub fn taken(&self, reply: &RedisReply) -> Result<Option<TakenSession>, RedisReplyError> {
-        let Some([value, ttl, _]) = checked(reply)?.array() else {
+    pub fn fetched(&self, reply: &RedisReply) -> Result<Option<RedisSession>, RedisReplyError> {
+        let Some([value, ttl, ..]) = checked(reply)?.array() else {
             return Err(RedisReplyError::Unexpected);
         };
         let value = match checked(value)? {
@@ -217,7 +201,7 @@ impl RedisStreams {
         };
         let ttl = checked(ttl)?.int().ok_or(RedisReplyError::Unexpected)?;
         let expires_in = u64::try_from(ttl).ok().map(Duration::from_millis);
-        Ok(Some(TakenSession { session: self.session(&value), value, expires_in }))
+        Ok(Some(RedisSession { session: self.session(&value), value, expires_in }))
     }
 
     fn session(&self, value: &Bytes) -> Result<StoredSession, MessageError> {

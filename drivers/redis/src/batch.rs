@@ -1,0 +1,147 @@
+//! Commands that are sent at once, and what their replies mean.
+
+use bytes::Bytes;
+use redis::{Cmd, Pipeline};
+use socketio_proto::{
+    RecoveryKey,
+    cluster::engines::redis_streams::{RedisCommand, RedisReply},
+};
+
+use crate::{connection::cmd, error::RedisEngineError};
+
+/// Outputs that are carried out at once.
+const OUTPUTS: usize = 128;
+/// Bytes of commands that are sent without more.
+const BYTES: usize = 1 << 20;
+
+/// Commands that are sent at once. Of several, Redis carries out all or none, so that nothing takes
+/// effect behind something that Redis has refused.
+#[derive(Default)]
+pub(crate) struct Batch {
+    steps: Vec<Step>,
+    bytes: usize,
+}
+
+/// What is to be done for one output.
+struct Step {
+    commands: Vec<RedisCommand>,
+    purpose: Purpose,
+}
+
+/// What a reply is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Append { sequence: Option<u64> },
+    Publish,
+    Count { number: u64 },
+    Store { number: u64 },
+    Fetch { number: u64 },
+    Take { number: u64, key: RecoveryKey },
+    PutBack,
+}
+
+impl Batch {
+    /// Adds what is to be done for an output. Transactions become part of that of the batch.
+    pub(crate) fn add(&mut self, mut commands: Vec<RedisCommand>, purpose: Purpose) {
+        if commands.len() > 1 {
+            commands.pop();
+            commands.remove(0);
+        }
+        let args = commands.iter().flat_map(RedisCommand::args);
+        self.bytes = args.map(Bytes::len).fold(self.bytes, usize::saturating_add);
+        self.steps.push(Step { commands, purpose });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.steps.len() == 1
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.steps.len() < OUTPUTS && self.bytes < BYTES
+    }
+
+    /// How many entries and sessions are written.
+    pub(crate) fn writes(&self) -> usize {
+        self.steps.iter().filter(|step| step.purpose.is_write()).count()
+    }
+
+    /// Returns the commands, and how many replies there will be.
+    pub(crate) fn pipeline(&self) -> (Pipeline, usize) {
+        let commands = self.commands();
+        let mut pipeline = Pipeline::with_capacity(commands.saturating_add(2));
+        let mut add = |command: Cmd| {
+            pipeline.add_command(command);
+        };
+        let is_transaction = commands > 1;
+        if is_transaction {
+            add(redis::cmd("MULTI"));
+        }
+        self.steps.iter().flat_map(|step| &step.commands).map(cmd).for_each(&mut add);
+        if is_transaction {
+            add(redis::cmd("EXEC"));
+        }
+        let count = pipeline.len();
+        (pipeline, count)
+    }
+
+    /// Assigns the replies.
+    ///
+    /// # Errors
+    ///
+    /// Redis has refused the transaction, or there are not as many replies as commands.
+    pub(crate) fn results(
+        &self,
+        mut replies: Vec<RedisReply>,
+    ) -> Result<Vec<(Purpose, RedisReply)>, RedisEngineError> {
+        let commands = self.commands();
+        let unexpected = RedisEngineError::Unexpected { command: "EXEC" };
+        if commands > 1 {
+            let executed = replies.pop();
+            replies = match executed {
+                Some(RedisReply::Array(results)) => results,
+                Some(RedisReply::Error(text)) => return Err(refused(replies, &text)),
+                _ => return Err(unexpected),
+            };
+        }
+        if replies.len() != commands {
+            return Err(unexpected);
+        }
+        let mut replies = replies.into_iter();
+        let results = self.steps.iter().map(|step| {
+            let mut own: Vec<_> = replies.by_ref().take(step.commands.len()).collect();
+            let result = match own.pop() {
+                Some(reply) if own.is_empty() => reply,
+                last => {
+                    own.extend(last);
+                    RedisReply::Array(own)
+                }
+            };
+            (step.purpose, result)
+        });
+        Ok(results.collect())
+    }
+
+    fn commands(&self) -> usize {
+        self.steps.iter().map(|step| step.commands.len()).sum()
+    }
+}
+
+impl Purpose {
+    const fn is_write(self) -> bool {
+        matches!(self, Self::Append { .. } | Self::Store { .. } | Self::PutBack)
+    }
+}
+
+/// A transaction that was not executed, because of one of its commands.
+fn refused(replies: Vec<RedisReply>, executed: &str) -> RedisEngineError {
+    let cause = replies.into_iter().find_map(|reply| match reply {
+        RedisReply::Error(text) => Some(text),
+        _ => None,
+    });
+    let text = cause.as_deref().unwrap_or(executed);
+    RedisEngineError::Refused { command: "a transaction", text: text.into() }
+}

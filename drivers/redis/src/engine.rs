@@ -1,0 +1,175 @@
+//! The engine.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use redis::{Client, IntoConnectionInfo};
+use socketio_proto::{
+    cluster::{
+        Channels, ClusterInput,
+        engines::redis_streams::{RedisStreams, RedisStreamsOptions, StreamInfo},
+    },
+    recovery::Offset,
+};
+use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
+use tokio::sync::mpsc;
+
+use crate::{
+    connection::{Connection, ServerId, with_pushes},
+    error::RedisEngineError,
+    position::Position,
+    reader::{Reader, stream_info},
+    subscriptions::Subscriptions,
+    writer::Writer,
+};
+
+/// How long Redis may take to answer, if nothing else is configured.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Connects a server with the other nodes of its cluster over Redis.
+///
+/// ```no_run
+/// use socketio_proto::cluster::ClusterConfig;
+/// use socketio_proto::server::Server;
+/// use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
+/// use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
+/// use socketio_proto_tokio::{App, entropy, run_clustered};
+/// use tokio::net::TcpListener;
+///
+/// async fn serve(app: impl App<Data = ()>) -> Result<(), Box<dyn std::error::Error>> {
+///     let config = ServerConfig::new().recovery(RecoveryConfig::new());
+///     let node = ClusterConfig::from_entropy(&mut entropy);
+///     let mut server = Server::clustered(config, node, entropy)?;
+///     server.at(Timestamp::ZERO).add_namespace("/")?;
+///     let options = RedisStreamsOptions::new().max_len(100_000);
+///     let engine = RedisEngine::open("redis://localhost", options)?;
+///     run_clustered(TcpListener::bind("127.0.0.1:3000").await?, server, app, engine).await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct RedisEngine {
+    client: Client,
+    redis: RedisStreams,
+    answer: Duration,
+    /// The connection for commands that was there before.
+    earlier: Option<ServerId>,
+    /// How far each stream was read.
+    positions: Vec<Option<Position>>,
+    suspects: usize,
+    dropped: Arc<AtomicU64>,
+}
+
+impl RedisEngine {
+    /// Makes an engine with the URL of a Redis: `redis://[user:password@]host[:port][/database]`,
+    /// `rediss://…` for TLS with the feature `tls`, or `unix:///path`. It connects when the server is
+    /// started.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisEngineError::Connection`] if the URL cannot be used, and [`RedisEngineError::Config`] if an
+    /// option cannot.
+    pub fn open(
+        url: impl IntoConnectionInfo,
+        options: RedisStreamsOptions,
+    ) -> Result<Self, RedisEngineError> {
+        Self::new(&Client::open(url)?, options)
+    }
+
+    /// Makes an engine with a client of the `redis` crate, which can have certificates of its own. Its
+    /// version of the protocol is not used: it is always RESP3.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn new(client: &Client, options: RedisStreamsOptions) -> Result<Self, RedisEngineError> {
+        let redis = RedisStreams::new(options)?;
+        let client = with_pushes(client)?;
+        Ok(Self {
+            client,
+            redis,
+            answer: ANSWER,
+            earlier: None,
+            positions: Vec::new(),
+            suspects: 0,
+            dropped: Arc::default(),
+        })
+    }
+
+    /// Returns how namespaces are spread over streams, for
+    /// [`ClusterConfig::channels`](socketio_proto::cluster::ClusterConfig#structfield.channels). Needed with
+    /// a [`stream_count`](RedisStreamsOptions#structfield.stream_count) above 1.
+    pub const fn channels(&self) -> Channels {
+        self.redis.channels()
+    }
+
+    /// Sets how long Redis may take to connect and to answer a command. Default 5 seconds. After that the
+    /// connection counts as lost. A reader waits longer by
+    /// [`block_time_in_ms`](RedisStreamsOptions#structfield.block_time_in_ms).
+    #[must_use]
+    pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer = timeout;
+        self
+    }
+
+    async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+        let Self { client, redis, answer, earlier, positions, suspects, dropped } = self;
+        let mut commands = Connection::open(client, *answer).await?;
+        let server = commands.server().await?;
+        if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
+            commands.end_earlier(earlier.connection).await?;
+        }
+        *earlier = Some(server);
+        let (node, inputs) = (link.node().clone(), link.inputs().clone());
+        let subscribed =
+            Subscriptions::open(redis, &node, client, *answer, Arc::clone(dropped)).await?;
+
+        let names: Vec<String> = redis.streams().collect();
+        positions.resize(names.len(), None);
+        let block = Duration::from_millis(redis.options().block_time_in_ms.into());
+        let (mut connected, mut reads, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+        for ((channel, stream), position) in (0..).zip(&names).zip(positions) {
+            let connection = Connection::open(client, answer.saturating_add(block)).await?;
+            let info = stream_info(&mut commands, stream).await?;
+            let oldest = oldest(*position, &info);
+            connected.push(ClusterInput::Connected { channel, oldest, head: info.last });
+            let (read, to_read) = mpsc::unbounded_channel();
+            reads.push(read);
+            let oldest = Position::oldest(&info);
+            let reader = Reader { redis, channel, stream, connection, oldest, position };
+            readers.push(reader.run(&inputs, to_read));
+        }
+        inputs.send(connected).await;
+        let (subscriptions, changes) = mpsc::unbounded_channel();
+        let writer = Writer { redis, connection: commands, reads, subscriptions, suspects };
+        // Whatever ends first drops the others, and with them their connections.
+        tokio::select! {
+            written = writer.run(link) => written,
+            Err(error) = try_join_all(readers) => Err(error),
+            Err(error) = subscribed.run(&inputs, changes) => Err(error),
+        }
+    }
+}
+
+impl Engine for RedisEngine {
+    async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
+        Ok(self.work(link).await?)
+    }
+}
+
+/// The position behind which no entry is missing for a node that has read the stream up to `read`.
+fn oldest(read: Option<Position>, info: &StreamInfo) -> Offset {
+    let oldest = info.complete_after();
+    let Some(read) = read else { return oldest };
+    if read.is_continued(&[], info) {
+        oldest.min(read.at)
+    } else if read.at < oldest {
+        oldest
+    } else {
+        // What is there is another stream, which has taken the place of the one that was read.
+        info.last
+    }
+}

@@ -1,0 +1,54 @@
+//! What goes wrong between a node and Redis.
+
+use redis::RedisError;
+use socketio_proto::{ConfigError, cluster::engines::redis_streams::RedisReplyError};
+use thiserror::Error;
+
+/// Why a connection with Redis could not be made or used, or was lost.
+///
+/// After each of them the engine closes all of its connections and connects again. The text of the
+/// latest one is [`EngineStats::last_failure`](socketio_proto_tokio::cluster::EngineStats).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RedisEngineError {
+    /// The URL or an option cannot be used.
+    #[error("an option cannot be used")]
+    Config(#[from] ConfigError),
+    /// A connection could not be made, was lost, or had no answer in time.
+    #[error("connection with Redis")]
+    Connection(#[from] RedisError),
+    /// Redis refuses a command. It may be out of memory, still be loading its data, be a replica, or
+    /// not permit it: the text says so.
+    #[error("Redis refuses {command}: {text}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// What Redis says.
+        text: Box<str>,
+    },
+    /// A reply has an unexpected form, so this is not Redis, or not a version that is supported.
+    #[error("unexpected reply to {command}")]
+    Unexpected {
+        /// The command.
+        command: &'static str,
+    },
+    /// The server is part of a Redis Cluster, or watches other servers (Sentinel).
+    #[error("a Redis in the mode {mode}, and not a standalone one")]
+    Mode {
+        /// The mode, as Redis names it.
+        mode: Box<str>,
+    },
+    /// Entries were trimmed, or the stream was deleted, before this node had read everything.
+    #[error("entries of the stream are gone that were not read yet")]
+    Trimmed,
+}
+
+impl RedisEngineError {
+    /// An error in a reply to a command.
+    pub(crate) fn reply(command: &'static str, error: RedisReplyError) -> Self {
+        match error {
+            RedisReplyError::Refused(text) => Self::Refused { command, text },
+            _ => Self::Unexpected { command },
+        }
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod batch;
+mod connection;
+mod engine;
+mod error;
+mod position;
+mod reader;
+mod reply;
+mod subscriptions;
+#[cfg(feature = "tls")]
+mod tls;
+mod writer;
+
+pub use self::{engine::RedisEngine, error::RedisEngineError};
+pub use redis;
+pub use socketio_proto::cluster::engines::redis_streams::RedisStreamsOptions;

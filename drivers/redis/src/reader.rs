@@ -1,0 +1,97 @@
+//! Reads a stream.
+
+use std::{convert::Infallible, time::Duration};
+
+use socketio_proto::{
+    cluster::{
+        ClusterInput,
+        engines::redis_streams::{RedisStreams, StreamEntry, StreamInfo},
+    },
+    recovery::Offset,
+};
+use socketio_proto_tokio::cluster::EngineInputs;
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{connection::Connection, error::RedisEngineError, position::Position};
+
+/// How often the reader checks that the stream is still the same.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// The connection that reads a stream.
+pub(crate) struct Reader<'a> {
+    pub(crate) redis: &'a RedisStreams,
+    /// The number of the stream, and its name.
+    pub(crate) channel: u32,
+    pub(crate) stream: &'a str,
+    pub(crate) connection: Connection,
+    /// Where the stream began when the connection was made.
+    pub(crate) oldest: Position,
+    /// How far it was read, also over earlier connections.
+    pub(crate) position: &'a mut Option<Position>,
+}
+
+impl Reader<'_> {
+    /// Hands in the entries behind the position that is asked for.
+    pub(crate) async fn run(
+        mut self,
+        inputs: &EngineInputs,
+        mut reads: mpsc::UnboundedReceiver<Offset>,
+    ) -> Result<Infallible, RedisEngineError> {
+        let Some(after) = reads.recv().await else { return std::future::pending().await };
+        let mut position = self.position_of(after);
+        let mut checked = Instant::now();
+        loop {
+            *self.position = Some(position);
+            let page = self.read(position.at).await?;
+            let read: Vec<Offset> = page.iter().map(|entry| entry.position).collect();
+            if self.may_have_gap(read.len()) {
+                self.check(position, &read).await?;
+                checked = Instant::now();
+            }
+            position = position.advance(&read);
+            let channel = self.channel;
+            inputs.send(page.into_iter().map(|it| entry(channel, it)).collect()).await;
+            if checked.elapsed() >= CHECK && !read.is_empty() {
+                self.check(position, &[]).await?;
+                checked = Instant::now();
+            }
+        }
+    }
+
+    fn position_of(&self, after: Offset) -> Position {
+        let known = [*self.position, Some(self.oldest)].into_iter().flatten();
+        let known = known.filter(|position| position.at == after).max_by_key(|it| it.index);
+        known.unwrap_or(Position { at: after, index: None })
+    }
+
+    async fn read(&mut self, after: Offset) -> Result<Vec<StreamEntry>, RedisEngineError> {
+        let reply = self.connection.call(&self.redis.read(self.stream, after)).await?;
+        self.redis.entries(&reply).map_err(|error| RedisEngineError::reply("XREAD", error))
+    }
+
+    /// A page that is not full has everything that the stream had behind the position. So something
+    /// can only be missing if the stream had nothing more than the page.
+    fn may_have_gap(&self, entries: usize) -> bool {
+        let options = self.redis.options();
+        let entries = entries as u64;
+        entries >= u64::from(options.read_count) || entries >= options.max_len / 2
+    }
+
+    async fn check(&mut self, position: Position, read: &[Offset]) -> Result<(), RedisEngineError> {
+        let info = stream_info(&mut self.connection, self.stream).await?;
+        if position.is_continued(read, &info) { Ok(()) } else { Err(RedisEngineError::Trimmed) }
+    }
+}
+
+/// Asks where the stream begins and ends.
+pub(crate) async fn stream_info(
+    connection: &mut Connection,
+    stream: &str,
+) -> Result<StreamInfo, RedisEngineError> {
+    let reply = connection.call(&RedisStreams::info(stream)).await?;
+    RedisStreams::stream_info(&reply).map_err(|error| RedisEngineError::reply("XINFO", error))
+}
+
+fn entry(channel: u32, entry: StreamEntry) -> ClusterInput {
+    ClusterInput::Entry { channel, position: entry.position, message: entry.message.ok() }
+}

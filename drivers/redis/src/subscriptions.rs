@@ -1,0 +1,181 @@
+//! Receives what other nodes publish.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use redis::{Client, PushInfo, PushKind, Value};
+use socketio_proto::{
+    cluster::{
+        ClusterInput,
+        engines::redis_streams::{RedisReply, RedisStreams},
+        message::NodeId,
+    },
+    socket::NamespaceName,
+};
+use socketio_proto_tokio::{cluster::EngineInputs, entropy};
+use tokio::{sync::mpsc, time::interval};
+
+use crate::{
+    connection::{Connection, not_expected},
+    error::RedisEngineError,
+};
+
+/// Messages that wait for the server. Further ones are dropped, and counted.
+const WAITING: usize = 1_000;
+/// How often a connection on which nothing comes is tried.
+const PING: Duration = Duration::from_secs(5);
+
+/// What the node wants to receive.
+pub(crate) enum Change {
+    Subscribe(NamespaceName),
+    Unsubscribe(NamespaceName),
+}
+
+/// The connection for subscriptions.
+pub(crate) struct Subscriptions<'a> {
+    redis: &'a RedisStreams,
+    node: &'a NodeId,
+    connection: Connection,
+    pushes: mpsc::Receiver<PushInfo>,
+    /// The namespaces, by the channel in which the node receives what is for itself.
+    namespaces: BTreeMap<String, Subscribed>,
+    /// What this node sends to itself, as a proof that it receives. Nobody can guess it.
+    proof: [u8; 16],
+}
+
+struct Subscribed {
+    namespace: NamespaceName,
+    is_proven: bool,
+}
+
+impl<'a> Subscriptions<'a> {
+    /// Connects. `dropped` counts the messages for which there is no place.
+    pub(crate) async fn open(
+        redis: &'a RedisStreams,
+        node: &'a NodeId,
+        client: &Client,
+        answer: Duration,
+        dropped: Arc<AtomicU64>,
+    ) -> Result<Self, RedisEngineError> {
+        let (places, pushes) = mpsc::channel(WAITING);
+        let take = move |push: PushInfo| {
+            let is_message = matches!(push.kind, PushKind::Message | PushKind::SMessage);
+            // The others confirm commands, except for the end of the connection and of subscriptions.
+            if places.try_send(push).is_err() && is_message {
+                dropped.fetch_add(1, Relaxed);
+            }
+            Ok::<(), ()>(())
+        };
+        let connection = Connection::open_for_subscriptions(client, answer, take).await?;
+        let mut proof = [0; 16];
+        entropy(&mut proof);
+        Ok(Self { redis, node, connection, pushes, namespaces: BTreeMap::new(), proof })
+    }
+
+    /// Hands in what is received.
+    pub(crate) async fn run(
+        mut self,
+        inputs: &EngineInputs,
+        mut changes: mpsc::UnboundedReceiver<Change>,
+    ) -> Result<Infallible, RedisEngineError> {
+        let mut ping = interval(PING);
+        let mut pushes = Vec::new();
+        loop {
+            tokio::select! {
+                Some(change) = changes.recv() => match change {
+                    Change::Subscribe(namespace) => self.subscribe(namespace).await?,
+                    Change::Unsubscribe(namespace) => self.unsubscribe(&namespace).await?,
+                },
+                count = self.pushes.recv_many(&mut pushes, WAITING) => {
+                    // The connection keeps the other end as long as it is there.
+                    if count == 0 {
+                        return Err(RedisEngineError::Unexpected { command: "SUBSCRIBE" });
+                    }
+                    let received: Vec<ClusterInput> =
+                        pushes.drain(..).filter_map(|push| self.received(push)).collect();
+                    inputs.send(received).await;
+                }
+                _ = ping.tick() => {
+                    let reply = self.connection.call_plain(&redis::cmd("PING")).await?;
+                    if let RedisReply::Error(_) = reply {
+                        return Err(not_expected("PING", reply));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, namespace: NamespaceName) -> Result<(), RedisEngineError> {
+        let own = self.redis.channel(&namespace, Some(self.node));
+        if self.namespaces.contains_key(&own) {
+            return Ok(());
+        }
+        let subscribed = Subscribed { namespace: namespace.clone(), is_proven: false };
+        self.namespaces.insert(own.clone(), subscribed);
+        self.call(&own, "SUBSCRIBE", "SSUBSCRIBE").await?;
+        self.call(&self.redis.channel(&namespace, None), "SUBSCRIBE", "SSUBSCRIBE").await?;
+        // Both subscriptions are there when this arrives.
+        let name = if self.is_sharded() { "SPUBLISH" } else { "PUBLISH" };
+        let mut publish = redis::cmd(name);
+        publish.arg(own).arg(&self.proof[..]);
+        match self.connection.call_plain(&publish).await? {
+            RedisReply::Int(_) => Ok(()),
+            other => Err(not_expected("PUBLISH", other)),
+        }
+    }
+
+    async fn unsubscribe(&mut self, namespace: &NamespaceName) -> Result<(), RedisEngineError> {
+        let own = self.redis.channel(namespace, Some(self.node));
+        if self.namespaces.remove(&own).is_some() {
+            self.call(&own, "UNSUBSCRIBE", "SUNSUBSCRIBE").await?;
+            let all = self.redis.channel(namespace, None);
+            self.call(&all, "UNSUBSCRIBE", "SUNSUBSCRIBE").await?;
+        }
+        Ok(())
+    }
+
+    async fn call(
+        &mut self,
+        channel: &str,
+        plain: &'static str,
+        sharded: &'static str,
+    ) -> Result<(), RedisEngineError> {
+        let name = if self.is_sharded() { sharded } else { plain };
+        match self.connection.call_plain(redis::cmd(name).arg(channel)).await? {
+            RedisReply::Array(_) => Ok(()),
+            other => Err(not_expected(name, other)),
+        }
+    }
+
+    fn is_sharded(&self) -> bool {
+        self.redis.options().use_sharded_pub_sub
+    }
+
+    /// What a push says. A message that nobody can read is skipped.
+    fn received(&mut self, push: PushInfo) -> Option<ClusterInput> {
+        if !matches!(push.kind, PushKind::Message | PushKind::SMessage) {
+            return None;
+        }
+        let mut data = push.data.into_iter();
+        let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
+            (data.next(), data.next())
+        else {
+            return None;
+        };
+        if payload == self.proof {
+            let channel = String::from_utf8(channel).ok()?;
+            let subscribed = self.namespaces.get_mut(&channel)?;
+            let is_first = !std::mem::replace(&mut subscribed.is_proven, true);
+            let namespace = subscribed.namespace.clone();
+            return is_first.then_some(ClusterInput::Subscribed { namespace });
+        }
+        self.redis.message(&payload.into()).ok().map(ClusterInput::Message)
+    }
+}

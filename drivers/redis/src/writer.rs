@@ -1,0 +1,212 @@
+//! Carries out what the node outputs.
+
+use std::time::Duration;
+
+use socketio_proto::{
+    ByteString,
+    cluster::{
+        ClusterInput, ClusterOutput, FetchedSession,
+        engines::redis_streams::{RedisCommand, RedisReply, RedisStreams},
+        message::MessageError,
+    },
+    recovery::Offset,
+};
+use socketio_proto_tokio::cluster::EngineLink;
+use tokio::sync::mpsc;
+
+use crate::{
+    batch::{Batch, Purpose},
+    connection::{Connection, not_expected},
+    error::RedisEngineError,
+    subscriptions::Change,
+};
+
+/// How Redis begins a refusal that concerns the command, and not its own state.
+const OF_THE_COMMAND: &str = "ERR ";
+
+/// The connection for commands.
+pub(crate) struct Writer<'a> {
+    pub(crate) redis: &'a RedisStreams,
+    pub(crate) connection: Connection,
+    /// Where to read each stream from.
+    pub(crate) reads: Vec<mpsc::UnboundedSender<Offset>>,
+    pub(crate) subscriptions: mpsc::UnboundedSender<Change>,
+    /// How many entries and sessions are written one at a time, because one of so many may be what
+    /// has broken an earlier connection.
+    pub(crate) suspects: &'a mut usize,
+}
+
+impl Writer<'_> {
+    /// Carries out the outputs, until there are no more.
+    pub(crate) async fn run(mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+        while let Some(output) = link.recv().await {
+            let (mut batch, mut inputs) = (Batch::default(), Vec::new());
+            self.add(output, &mut batch, &mut inputs);
+            while batch.has_room() && *self.suspects == 0 {
+                let Some(output) = link.try_recv() else { break };
+                self.add(output, &mut batch, &mut inputs);
+            }
+            link.inputs().send(inputs).await;
+            while !batch.is_empty() {
+                let (inputs, put_back) = self.carry_out(&batch).await?;
+                link.inputs().send(inputs).await;
+                batch = put_back;
+            }
+        }
+        Ok(())
+    }
+
+    /// What can be said of an output without Redis goes to `inputs`.
+    fn add(&self, output: ClusterOutput, batch: &mut Batch, inputs: &mut Vec<ClusterInput>) {
+        let redis = self.redis;
+        match output {
+            ClusterOutput::Read { channel, after } => {
+                let reader = usize::try_from(channel).ok().and_then(|it| self.reads.get(it));
+                reader.map(|reader| reader.send(after));
+            }
+            ClusterOutput::Subscribe { namespace } => {
+                self.subscriptions.send(Change::Subscribe(namespace)).ok();
+            }
+            ClusterOutput::Unsubscribe { namespace } => {
+                self.subscriptions.send(Change::Unsubscribe(namespace)).ok();
+            }
+            ClusterOutput::Append(message) => {
+                let sequence = message.stamp.map(|stamp| stamp.sequence);
+                let command = redis.append(&message);
+                if !add(batch, command, Purpose::Append { sequence }) {
+                    inputs.extend(sequence.map(|sequence| ClusterInput::Rejected { sequence }));
+                }
+            }
+            ClusterOutput::Publish { to, message } => {
+                // One that is too large is lost, as others may be. The node has bounded its events.
+                add(batch, redis.publish(&message, to.as_ref()), Purpose::Publish);
+            }
+            ClusterOutput::CountServers { namespace, number } => {
+                batch.add(vec![redis.server_count(&namespace)], Purpose::Count { number });
+            }
+            ClusterOutput::Store { session, expires_in, number } => {
+                let command = redis.store(&session, expires_in);
+                if !add(batch, command, Purpose::Store { number }) {
+                    inputs.push(ClusterInput::Stored { number, is_stored: false });
+                }
+            }
+            ClusterOutput::Fetch { key, number } => {
+                batch.add(redis.fetch(&key), Purpose::Fetch { number });
+            }
+            ClusterOutput::Take { key, number } => {
+                batch.add(redis.take(&key), Purpose::Take { number, key });
+            }
+            ClusterOutput::Discard { key, number } => {
+                batch.add(vec![redis.discard(&key)], Purpose::Store { number });
+            }
+            // An output of a later version of the core. It gets no answer.
+            _ => {}
+        }
+    }
+
+    /// Returns the answers, and what has to be put back.
+    async fn carry_out(
+        &mut self,
+        batch: &Batch,
+    ) -> Result<(Vec<ClusterInput>, Batch), RedisEngineError> {
+        let writes = batch.writes();
+        let (commands, count) = batch.pipeline();
+        // If it breaks the connection, its entries are suspects.
+        let suspects = (*self.suspects).max(writes);
+        let before = std::mem::replace(self.suspects, suspects);
+        let replies = self.connection.call_all(&commands, count).await?;
+        let results = batch.results(replies)?;
+        let (mut inputs, mut put_back) = (Vec::new(), Batch::default());
+        for (purpose, reply) in results {
+            let is_refused = batch.is_single() && is_of_the_command(&reply);
+            if is_refused {
+                inputs.extend(rejected(purpose));
+            } else {
+                inputs.extend(self.answer(purpose, &reply, &mut put_back)?);
+            }
+        }
+        *self.suspects = before.saturating_sub(writes);
+        Ok((inputs, put_back))
+    }
+
+    fn answer(
+        &self,
+        purpose: Purpose,
+        reply: &RedisReply,
+        put_back: &mut Batch,
+    ) -> Result<Option<ClusterInput>, RedisEngineError> {
+        let error = |command| move |error| RedisEngineError::reply(command, error);
+        Ok(match purpose {
+            Purpose::Append { .. } => {
+                RedisStreams::appended(reply).map_err(error("XADD"))?;
+                None
+            }
+            Purpose::Count { number } => {
+                let servers = Some(RedisStreams::counted(reply).map_err(error("PUBSUB"))?);
+                Some(ClusterInput::ServersCounted { number, servers })
+            }
+            Purpose::Store { number } => match reply {
+                RedisReply::Error(_) => return Err(not_expected("SET or DEL", reply.clone())),
+                _ => Some(ClusterInput::Stored { number, is_stored: true }),
+            },
+            Purpose::Publish | Purpose::PutBack => match reply {
+                RedisReply::Error(_) => return Err(not_expected("PUBLISH or SET", reply.clone())),
+                _ => None,
+            },
+            Purpose::Fetch { number } => {
+                let found = self.redis.fetched(reply).map_err(error("GET"))?;
+                let session = found.and_then(|found| {
+                    Some(FetchedSession::new(found.session.ok()?, kept(found.expires_in)))
+                });
+                Some(ClusterInput::Fetched { number, session })
+            }
+            Purpose::Take { number, key } => {
+                let taken = self.redis.fetched(reply).map_err(error("GET"))?;
+                let session = taken.and_then(|taken| {
+                    let expires_in = kept(taken.expires_in);
+                    let Ok(session) = taken.session else {
+                        // Somebody else may be able to read it.
+                        let command = self.redis.put_back(&key, taken.value, expires_in);
+                        put_back.add(vec![command], Purpose::PutBack);
+                        return None;
+                    };
+                    Some(FetchedSession::new(session, expires_in))
+                });
+                Some(ClusterInput::Fetched { number, session })
+            }
+        })
+    }
+}
+
+/// Returns whether it can be sent.
+fn add(batch: &mut Batch, command: Result<RedisCommand, MessageError>, purpose: Purpose) -> bool {
+    let Ok(command) = command else { return false };
+    batch.add(vec![command], purpose);
+    true
+}
+
+fn kept(expires_in: Option<Duration>) -> Duration {
+    expires_in.unwrap_or(Duration::MAX)
+}
+
+/// Whether the command is at fault, so that it is refused each time: for example because it is larger
+/// than this Redis takes.
+fn is_of_the_command(reply: &RedisReply) -> bool {
+    let begins = |text: &ByteString| text.starts_with(OF_THE_COMMAND);
+    matches!(reply, RedisReply::Error(text) if begins(text))
+}
+
+/// The answer to what Redis refuses for good.
+fn rejected(purpose: Purpose) -> Option<ClusterInput> {
+    match purpose {
+        Purpose::Append { sequence } => {
+            sequence.map(|sequence| ClusterInput::Rejected { sequence })
+        }
+        Purpose::Count { number } => Some(ClusterInput::ServersCounted { number, servers: None }),
+        Purpose::Store { number } => Some(ClusterInput::Stored { number, is_stored: false }),
+        Purpose::Fetch { number } | Purpose::Take { number, .. } => {
+            Some(ClusterInput::Fetched { number, session: None })
+        }
+        Purpose::Publish | Purpose::PutBack => None,
+    }
+}
