@@ -130,6 +130,16 @@ pub struct Totals {
     /// Own entries given up because the part of the channel in which they may be could not be read,
     /// or because the engine has lost or rejected them.
     pub appends_lost: u64,
+    /// Requests to other nodes refused by
+    /// [`pending_requests`](crate::cluster::ClusterConfig#structfield.pending_requests).
+    pub requests_to_nodes_refused: u64,
+    /// Answers of other nodes that nobody waits for: late, repeated or made up.
+    pub responses_unmatched: u64,
+    /// Answers of other nodes that were dropped for
+    /// [`response_bytes`](crate::cluster::ClusterConfig#structfield.response_bytes).
+    pub responses_dropped: u64,
+    /// Messages of nodes beyond [`members`](crate::cluster::ClusterConfig#structfield.members).
+    pub members_refused: u64,
 }
 
 /// Ended connections, by [`CloseReason`].

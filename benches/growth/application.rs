@@ -45,9 +45,9 @@ fn rooms(fleet: &mut Fleet, meter: &mut Meter, round: usize) {
     meter.count("sockets_leave", || {
         assert_eq!(fleet.server.at(fleet.now).sockets_leave("/", &audience, "hall"), Ok(3));
     });
-    meter.count("fetch_sockets", || {
+    meter.count("local_sockets", || {
         assert_eq!(
-            fleet.server.at(fleet.now).fetch_sockets("/", &audience).map(|it| it.len()),
+            fleet.server.at(fleet.now).local_sockets("/", &audience).map(|it| it.len()),
             Ok(2)
         );
     });

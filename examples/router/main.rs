@@ -48,7 +48,7 @@ fn join(
     cx.at().join(received.socket, &room)?;
     let name = cx.server.data(received.socket).map(|user| user.name.clone());
     cx.at().socket(received.socket).to(&room).emit("joined", &(name,))?;
-    Ok((cx.at().fetch_sockets("/", &Audience::room(room))?.len(),))
+    Ok((cx.at().local_sockets("/", &Audience::room(room))?.len(),))
 }
 
 /// `socket.on("ask", async (room, question, callback) => …)`

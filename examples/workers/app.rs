@@ -101,7 +101,7 @@ fn handle_message(
             return Ok((Args::empty(), Some(relay)));
         }
         "count" => {
-            return Ok((Args::new(&(at.fetch_sockets("/", &Audience::all())?.len(),))?, None));
+            return Ok((Args::new(&(at.local_sockets("/", &Audience::all())?.len(),))?, None));
         }
         "gc" => {}
         name => return Err(format!("there is no {name}").into()),

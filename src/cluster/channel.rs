@@ -44,6 +44,8 @@ pub(crate) struct Channel<L> {
     /// The number of the latest own entry that was output over the present connection, or that must
     /// not be output again.
     sent: u64,
+    /// The number of the latest message that is not in the channel.
+    published: u64,
     senders: Senders,
     out: VecDeque<ClusterOutput>,
 }
@@ -131,6 +133,7 @@ impl<L> Channel<L> {
             bytes: 0,
             appended: 0,
             sent: 0,
+            published: 0,
             senders: Senders::default(),
             out: VecDeque::new(),
         }
@@ -139,6 +142,11 @@ impl<L> Channel<L> {
     /// Whether the node knows what was there before it came.
     pub(crate) const fn is_ready(&self) -> bool {
         self.is_ready
+    }
+
+    /// Whether everything up to a position was read.
+    pub(crate) fn has_read(&self, position: Offset) -> bool {
+        self.read.is_some_and(|read| position <= read)
     }
 
     /// The position up to which everything was read.
@@ -198,8 +206,18 @@ impl<L> Channel<L> {
     /// Sends a message that is not stored. It is lost while the engine is away.
     pub(crate) fn publish(&mut self, to: Option<NodeId>, namespace: NamespaceName, body: Body) {
         if self.stage != Stage::Away {
-            let message = Message::new(self.node.clone(), namespace, body);
+            self.published = self.published.wrapping_add(1);
+            let stamp = Stamp::new(self.published, self.nonce);
+            let message = Message::new(self.node.clone(), namespace, body).stamped(stamp);
+            let message = message.after(self.read);
             self.out.push_back(ClusterOutput::Publish { to, message });
+        }
+    }
+
+    /// Asks the engine how many nodes receive what is published in a namespace.
+    pub(crate) fn count_servers(&mut self, namespace: NamespaceName, number: u64) {
+        if self.stage != Stage::Away {
+            self.out.push_back(ClusterOutput::CountServers { namespace, number });
         }
     }
 

@@ -1,5 +1,7 @@
 //! Settings of a node.
 
+use core::time::Duration;
+
 use super::{Channels, message::NodeId};
 use crate::{
     config::{ConfigError, check},
@@ -32,12 +34,44 @@ pub struct ClusterConfig {
     /// [`append_queue`](Self#structfield.append_queue) of its own. The driver of an engine that has
     /// several sets this.
     pub channels: Channels,
+    /// How often the node tells the others that it is still there. Default 5 seconds, as official
+    /// nodes do.
+    pub heartbeat_interval: Duration,
+    /// After which silence another node counts as gone. Default 10 seconds, as for official nodes.
+    /// Requests under way then do not wait for it any longer.
+    pub heartbeat_timeout: Duration,
+    /// How many other nodes the node knows in each namespace. Default 1,000. It does not wait for the
+    /// answers of others, unless the engine counts them.
+    pub members: usize,
+    /// How long [`fetch_sockets`](crate::hub::At::fetch_sockets) and
+    /// [`count_servers`](crate::hub::At::count_servers) wait for the other nodes. Default 5 seconds,
+    /// as for official nodes.
+    pub request_timeout: Duration,
+    /// How many requests to other nodes may be pending: broadcasts with acknowledgements,
+    /// [`fetch_sockets`](crate::hub::At::fetch_sockets) and so on. Default 10,000. Beyond it, requests
+    /// are refused with [`EmitError::TooManyRequests`](crate::hub::EmitError::TooManyRequests).
+    pub pending_requests: usize,
+    /// How many bytes the answers of other nodes to all pending requests may take, without those to
+    /// broadcasts, for which [`broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes)
+    /// applies. Default 64 MiB. An answer beyond it is dropped, and its node counts as missing.
+    pub response_bytes: usize,
 }
 
 impl ClusterConfig {
     /// The default settings of a node with this name.
     pub const fn new(node: NodeId) -> Self {
-        Self { node, append_queue: 10_000, append_queue_bytes: 16 << 20, channels: Channels::ONE }
+        Self {
+            node,
+            append_queue: 10_000,
+            append_queue_bytes: 16 << 20,
+            heartbeat_interval: Duration::from_secs(5),
+            heartbeat_timeout: Duration::from_secs(10),
+            members: 1_000,
+            request_timeout: Duration::from_secs(5),
+            pending_requests: 10_000,
+            response_bytes: 64 << 20,
+            channels: Channels::ONE,
+        }
     }
 
     /// The default settings of a node with a random name.
@@ -66,6 +100,48 @@ impl ClusterConfig {
         self
     }
 
+    /// Sets [`heartbeat_interval`](Self#structfield.heartbeat_interval).
+    #[must_use]
+    pub const fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
+        self
+    }
+
+    /// Sets [`heartbeat_timeout`](Self#structfield.heartbeat_timeout).
+    #[must_use]
+    pub const fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.heartbeat_timeout = timeout;
+        self
+    }
+
+    /// Sets [`members`](Self#structfield.members).
+    #[must_use]
+    pub const fn members(mut self, nodes: usize) -> Self {
+        self.members = nodes;
+        self
+    }
+
+    /// Sets [`request_timeout`](Self#structfield.request_timeout).
+    #[must_use]
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Sets [`pending_requests`](Self#structfield.pending_requests).
+    #[must_use]
+    pub const fn pending_requests(mut self, requests: usize) -> Self {
+        self.pending_requests = requests;
+        self
+    }
+
+    /// Sets [`response_bytes`](Self#structfield.response_bytes).
+    #[must_use]
+    pub const fn response_bytes(mut self, bytes: usize) -> Self {
+        self.response_bytes = bytes;
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -76,6 +152,9 @@ impl ClusterConfig {
             ("cluster.append_queue", self.append_queue > 0),
             ("cluster.append_queue_bytes", self.append_queue_bytes > 0),
             ("cluster.channels", self.channels.is_valid()),
+            ("cluster.heartbeat_interval", !self.heartbeat_interval.is_zero()),
+            ("cluster.heartbeat_timeout", self.heartbeat_timeout > self.heartbeat_interval),
+            ("cluster.request_timeout", !self.request_timeout.is_zero()),
         ])
     }
 }

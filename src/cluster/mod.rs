@@ -29,17 +29,17 @@
 //! * **Ownership.** A session belongs to the node that its client is, or was last, connected to. Only
 //!   this node changes it: by itself, or when it reads an entry. When the client comes back at another
 //!   node, the session moves there.
-//! * **Not in the channel** are volatile events, which the engine sends at most once, events that ask
-//!   for an acknowledgement, and events for the sockets of one node ([`local`](crate::hub::Audience::local)).
-//!   Recovery replays none of them.
+//! * **Not in the channel** are volatile events, events that ask for acknowledgements, requests and
+//!   their answers, all of which the engine sends at most once, and events for the sockets of one node
+//!   ([`local`](crate::hub::Audience::local)). Recovery replays none of them.
 //!
 //! # The order of the calls
 //!
 //! What an application does takes effect in the order in which it calls, although what it emits has
 //! to be read back first. Everything that it does to sockets of its own node after an emit waits
-//! behind that emit: joins, leaves, disconnections, acknowledgements, volatile events. Such a method
-//! returns as usual, but what [`rooms`](crate::hub::Hub::rooms) and
-//! [`fetch_sockets`](crate::hub::At::fetch_sockets) show changes a little later. These take effect at
+//! behind that emit: joins, leaves, disconnections, acknowledgements, volatile events, requests. Such a
+//! method returns as usual, but what [`rooms`](crate::hub::Hub::rooms) and
+//! [`local_sockets`](crate::hub::At::local_sockets) show changes a little later. These take effect at
 //! once: accepting and rejecting clients, changes of the application's own data, and what clients
 //! and networks do. So a cluster of one node over an engine without latency is a single server,
 //! packet by packet: a property test says so.
@@ -75,6 +75,25 @@
 //! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its
 //! time. It does not take pending acknowledgements, which fail, and the count of refused replays.
 //!
+//! # Requests
+//!
+//! A node asks all others with [`fetch_sockets`](crate::hub::At::fetch_sockets),
+//! [`broadcast_with_ack`](crate::hub::At::broadcast_with_ack),
+//! [`server_side_emit_with_ack`](crate::hub::At::server_side_emit_with_ack) and
+//! [`count_servers`](crate::hub::At::count_servers). Each request settles with one event, at its timeout
+//! at the latest, which names the nodes that have not answered ([`Missing`]).
+//!
+//! * Whom a node waits for: the nodes that send heartbeats
+//!   ([`heartbeat_interval`](ClusterConfig#structfield.heartbeat_interval)), and as many nodes as the
+//!   engine counts. Answers are counted by node: one that comes twice counts once.
+//! * A node that says goodbye, or whose heartbeat is overdue, is not waited for any longer. It is missing.
+//! * A node of this crate answers a request only after it has read what the node that asks had read. So
+//!   `sockets_join` and then `fetch_sockets` shows the sockets in the room, wherever they are.
+//! * Before a node is connected for the first time, its requests wait for that. Without an engine, they
+//!   settle at their timeout with what is here ([`was_away`](Missing#structfield.was_away)).
+//! * If the engine cannot count, a node that has just come waits one second for the others to introduce
+//!   themselves.
+//!
 //! # Trouble
 //!
 //! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
@@ -98,8 +117,7 @@
 //!
 //! # Not yet
 //!
-//! The sessions of a node that has crashed or was shut down are lost. `fetch_sockets`, and broadcasts
-//! that ask for acknowledgements, concern the sockets of this node only. A namespace that a
+//! The sessions of a node that has crashed or was shut down are lost. A namespace that a
 //! [predicate](crate::hub::At::add_namespaces_matching) accepts has a log only while it exists at the
 //! node: a session that has missed something before that stays where it is.
 
@@ -111,13 +129,21 @@ mod channels;
 mod config;
 mod input;
 mod json;
+mod members;
+mod missing;
 mod msgpack;
 mod output;
+mod requests;
 
-pub(crate) use self::channel::{Channel, ChannelSet, Continuation, Reached, Reading};
+pub(crate) use self::{
+    channel::{Channel, ChannelSet, Continuation, Reached, Reading},
+    members::{Members, Noted},
+    requests::Requests,
+};
 pub use self::{
     channels::Channels,
     config::ClusterConfig,
     input::{ClusterInput, FetchedSession},
+    missing::Missing,
     output::ClusterOutput,
 };

@@ -8,8 +8,17 @@ use alloc::{
 
 use core::fmt;
 
-use super::answers::{AnswerBytes, Answers};
-use crate::{id::SocketKey, socket::Args, time::Timestamp};
+use super::{
+    answers::{AnswerBytes, Answers},
+    relay::{Relay, Requester},
+    responder::Responder,
+};
+use crate::{
+    cluster::{Missing, message::NodeId},
+    id::SocketKey,
+    socket::Args,
+    time::Timestamp,
+};
 
 /// The acknowledgements that one namespace waits for, by id.
 #[derive(Debug, Default)]
@@ -19,6 +28,8 @@ pub(super) struct AckTable {
     /// The same acknowledgements by socket. A socket without acknowledgements takes no memory here.
     awaited: BTreeSet<(SocketKey, u64)>,
     answer_bytes: AnswerBytes,
+    /// What other nodes have to learn of their broadcasts.
+    relays: Vec<Relay>,
 }
 
 #[derive(Debug)]
@@ -30,15 +41,46 @@ struct Pending {
 /// The sockets whose acknowledgements are awaited.
 #[derive(Debug)]
 enum AwaitedFrom {
-    One { socket: SocketKey, is_replayed: bool },
-    Many { sockets: BTreeSet<SocketKey>, missing: usize, answers: Answers },
+    One {
+        socket: SocketKey,
+        is_replayed: bool,
+    },
+    Many {
+        sockets: BTreeSet<SocketKey>,
+        missing: usize,
+        answers: Answers,
+        elsewhere: Elsewhere,
+    },
+    /// For another node, which counts the answers.
+    Relayed {
+        sockets: BTreeSet<SocketKey>,
+        to: Requester,
+    },
+}
+
+/// The part of a broadcast that other nodes have.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    /// Whether their answers are still awaited.
+    is_awaited: bool,
+    /// Whether one answer, whoever gives it, is all that is waited for.
+    is_single: bool,
+    missing: Missing,
 }
 
 /// How an acknowledgement was settled.
 #[derive(Clone, Debug)]
 pub(super) enum Settled {
-    One { socket: SocketKey, outcome: Result<Args, AckFailure> },
-    Many { responses: Vec<(SocketKey, Args)>, missing: usize, timed_out: bool },
+    One {
+        socket: SocketKey,
+        outcome: Result<Args, AckFailure>,
+    },
+    Many {
+        responses: Vec<(Responder, Args)>,
+        missing: usize,
+        nodes_missing: Missing,
+        timed_out: bool,
+    },
 }
 
 /// Why an acknowledgement failed.
@@ -77,12 +119,63 @@ impl AckTable {
     /// Starts to wait for many sockets, which are not known yet.
     pub(super) fn expect_many(&mut self, id: u64, deadline: Timestamp) {
         let (sockets, answers) = (BTreeSet::new(), Answers::default());
-        self.expect(id, deadline, AwaitedFrom::Many { sockets, missing: 0, answers });
+        let elsewhere = Elsewhere::default();
+        self.expect(id, deadline, AwaitedFrom::Many { sockets, missing: 0, answers, elsewhere });
+    }
+
+    /// Starts to wait for many sockets on behalf of another node.
+    pub(super) fn expect_relayed(&mut self, id: u64, deadline: Timestamp, to: Requester) {
+        self.expect(id, deadline, AwaitedFrom::Relayed { sockets: BTreeSet::new(), to });
+    }
+
+    /// One answer is all that is waited for.
+    pub(super) fn expect_single(&mut self, id: u64) {
+        if let Some(elsewhere) = self.elsewhere(id) {
+            elsewhere.is_single = true;
+        }
+    }
+
+    /// Waits for the answers of other nodes as well. Returns until when.
+    pub(super) fn expect_elsewhere(&mut self, id: u64) -> Option<Timestamp> {
+        self.elsewhere(id)?.is_awaited = true;
+        Some(self.pending.get(&id)?.deadline)
+    }
+
+    /// The other nodes have answered, or are not waited for any longer: so many of their sockets have
+    /// not answered. Returns what this settles.
+    pub(super) fn note_elsewhere(
+        &mut self,
+        id: u64,
+        (sockets_missing, nodes_missing): (usize, Missing),
+        timed_out: bool,
+    ) -> Option<Settled> {
+        let waiting = &mut self.pending.get_mut(&id)?.waiting;
+        let AwaitedFrom::Many { missing, elsewhere, .. } = waiting else { return None };
+        *missing = missing.saturating_add(sockets_missing);
+        // If the time is over, it is over here as well in a moment.
+        elsewhere.is_awaited = timed_out;
+        elsewhere.missing = nodes_missing;
+        self.settle_if_complete(id)
+    }
+
+    /// Records an answer from another node. See [`AckTable::answer`].
+    pub(super) fn answer_elsewhere(
+        &mut self,
+        id: u64,
+        from: NodeId,
+        args: &Args,
+        limit: usize,
+    ) -> Option<(Option<Settled>, u64)> {
+        let waiting = &mut self.pending.get_mut(&id)?.waiting;
+        let AwaitedFrom::Many { answers, .. } = waiting else { return None };
+        answers.push(&mut self.answer_bytes, id, Responder::Node(from), args);
+        let dropped = self.drop_excess(limit);
+        Some((self.settle_if_complete(id), dropped))
     }
 
     /// These sockets were asked. Returns the outcome if there are none.
     pub(super) fn note_asked(&mut self, id: u64, asked: BTreeSet<SocketKey>) -> Option<Settled> {
-        if let Some(AwaitedFrom::Many { sockets, .. }) =
+        if let Some(AwaitedFrom::Many { sockets, .. } | AwaitedFrom::Relayed { sockets, .. }) =
             self.pending.get_mut(&id).map(|pending| &mut pending.waiting)
         {
             self.awaited.extend(asked.iter().map(|socket| (*socket, id)));
@@ -112,9 +205,14 @@ impl AckTable {
             }
             AwaitedFrom::Many { sockets, answers, .. } => {
                 sockets.remove(&from);
-                answers.push(&mut self.answer_bytes, id, from, &args);
+                answers.push(&mut self.answer_bytes, id, Responder::Socket(from), &args);
                 let dropped = self.drop_excess(limit);
                 Some((self.settle_if_complete(id), dropped))
+            }
+            AwaitedFrom::Relayed { sockets, to } => {
+                sockets.remove(&from);
+                self.relays.push(Relay { to: to.clone(), answer: Some(args) });
+                Some((self.settle_if_complete(id), 0))
             }
         }
     }
@@ -143,39 +241,81 @@ impl AckTable {
 
     /// Settles the next acknowledgement whose timeout has passed.
     pub(super) fn next_timed_out(&mut self, now: Timestamp) -> Option<(u64, Settled)> {
-        let (deadline, id) = *self.deadlines.first()?;
-        if deadline > now {
-            return None;
+        loop {
+            let (deadline, id) = *self.deadlines.first()?;
+            if deadline > now {
+                return None;
+            }
+            // The node that has asked has a timer of its own.
+            if let Some(settled) = self.time_out(id) {
+                return Some((id, settled));
+            }
         }
+    }
+
+    fn time_out(&mut self, id: u64) -> Option<Settled> {
         Some(match self.remove(id)?.waiting {
             AwaitedFrom::One { socket, .. } => {
                 self.awaited.remove(&(socket, id));
-                (id, Settled::One { socket, outcome: Err(AckFailure::Timeout) })
+                Settled::One { socket, outcome: Err(AckFailure::Timeout) }
             }
-            AwaitedFrom::Many { sockets, missing, answers } => {
-                for socket in &sockets {
-                    self.awaited.remove(&(*socket, id));
-                }
+            AwaitedFrom::Many { sockets, missing, answers, elsewhere } => {
+                self.forget(id, &sockets);
                 let missing = missing.saturating_add(sockets.len());
                 let responses = answers.settle(&mut self.answer_bytes, id);
-                (id, Settled::Many { responses, missing, timed_out: true })
+                let nodes_missing = elsewhere.missing;
+                Settled::Many { responses, missing, nodes_missing, timed_out: true }
+            }
+            AwaitedFrom::Relayed { sockets, .. } => {
+                self.forget(id, &sockets);
+                return None;
             }
         })
     }
 
+    fn forget(&mut self, id: u64, sockets: &BTreeSet<SocketKey>) {
+        for socket in sockets {
+            self.awaited.remove(&(*socket, id));
+        }
+    }
+
     /// Settles a broadcast if no socket is awaited any more.
     fn settle_if_complete(&mut self, id: u64) -> Option<Settled> {
-        let AwaitedFrom::Many { sockets, .. } = &self.pending.get(&id)?.waiting else {
-            return None;
+        let is_complete = match &self.pending.get(&id)?.waiting {
+            AwaitedFrom::One { .. } => false,
+            AwaitedFrom::Many { sockets, elsewhere, answers, .. } => {
+                let is_answered = elsewhere.is_single && !answers.is_empty();
+                is_answered || sockets.is_empty() && !elsewhere.is_awaited
+            }
+            AwaitedFrom::Relayed { sockets, .. } => sockets.is_empty(),
         };
-        if !sockets.is_empty() {
+        if !is_complete {
             return None;
         }
-        let AwaitedFrom::Many { missing, answers, .. } = self.remove(id)?.waiting else {
+        let AwaitedFrom::Many { sockets, missing, answers, elsewhere } = self.remove(id)?.waiting
+        else {
             return None;
         };
+        self.forget(id, &sockets);
         let responses = answers.settle(&mut self.answer_bytes, id);
-        Some(Settled::Many { responses, missing, timed_out: false })
+        let nodes_missing = elsewhere.missing;
+        Some(Settled::Many { responses, missing, nodes_missing, timed_out: false })
+    }
+
+    /// Takes what other nodes have to learn.
+    pub(super) fn take_relays(&mut self) -> Vec<Relay> {
+        core::mem::take(&mut self.relays)
+    }
+
+    pub(super) fn has_relays(&self) -> bool {
+        !self.relays.is_empty()
+    }
+
+    fn elsewhere(&mut self, id: u64) -> Option<&mut Elsewhere> {
+        match &mut self.pending.get_mut(&id)?.waiting {
+            AwaitedFrom::Many { elsewhere, .. } => Some(elsewhere),
+            _ => None,
+        }
     }
 
     /// Whether the acknowledgement with this id is waited for.
@@ -221,6 +361,11 @@ impl AckTable {
                 if sockets.remove(&on) {
                     *missing = missing.saturating_add(1);
                 }
+                self.settle_if_complete(id)
+            }
+            AwaitedFrom::Relayed { sockets, to } => {
+                sockets.remove(&on);
+                self.relays.push(Relay { to: to.clone(), answer: None });
                 self.settle_if_complete(id)
             }
         }

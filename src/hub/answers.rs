@@ -2,11 +2,12 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use crate::{id::SocketKey, socket::Args};
+use super::responder::Responder;
+use crate::socket::Args;
 
 /// The answers to one broadcast in the order in which they arrived; `None` for a dropped answer.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Vec<Option<(SocketKey, Args)>>);
+pub(super) struct Answers(Vec<Option<(Responder, Args)>>);
 
 /// The total size of the answers to all broadcasts of a namespace.
 #[derive(Debug, Default)]
@@ -19,15 +20,20 @@ pub(super) struct AnswerBytes {
 
 /// The overhead of an answer in bytes, besides its text and its attachments.
 const ANSWER_BYTES: usize =
-    size_of::<Option<(SocketKey, Args)>>() + 2 * size_of::<(usize, u64, usize)>();
+    size_of::<Option<(Responder, Args)>>() + 2 * size_of::<(usize, u64, usize)>();
 
 impl Answers {
     /// Stores an answer to the broadcast `id`.
-    pub(super) fn push(&mut self, bytes: &mut AnswerBytes, id: u64, from: SocketKey, args: &Args) {
+    pub(super) fn push(&mut self, bytes: &mut AnswerBytes, id: u64, from: Responder, args: &Args) {
         // The text can be a small part of a large request body, which it would keep in memory.
         let args = args.detached();
         bytes.insert(size(&args), id, self.0.len());
         self.0.push(Some((from, args)));
+    }
+
+    /// Whether nothing was answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Drops an answer.
@@ -38,7 +44,7 @@ impl Answers {
     }
 
     /// Returns the answers when the broadcast `id` is settled.
-    pub(super) fn settle(self, bytes: &mut AnswerBytes, id: u64) -> Vec<(SocketKey, Args)> {
+    pub(super) fn settle(self, bytes: &mut AnswerBytes, id: u64) -> Vec<(Responder, Args)> {
         for (place, answer) in self.0.iter().enumerate() {
             if let Some((_, args)) = answer {
                 bytes.remove(size(args), id, place);
@@ -81,10 +87,10 @@ fn size(args: &Args) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Generation;
+    use crate::id::{Generation, SocketKey};
 
-    fn socket(index: u32) -> SocketKey {
-        SocketKey { namespace: 0, index, generation: Generation::FIRST }
+    fn socket(index: u32) -> Responder {
+        Responder::Socket(SocketKey { namespace: 0, index, generation: Generation::FIRST })
     }
 
     fn args(len: usize) -> Args {

@@ -24,6 +24,7 @@ pub struct Audience {
     except_sockets: SmallVec<[SocketKey; 1]>,
     volatile: bool,
     local: bool,
+    single_response: bool,
 }
 
 impl Audience {
@@ -82,6 +83,15 @@ impl Audience {
         self
     }
 
+    /// Waits for one acknowledgement only, whoever gives it. Use it with the room of one socket, whose
+    /// id another server of the cluster has told. It only matters for
+    /// [`At::broadcast_with_ack`](super::At::broadcast_with_ack).
+    #[must_use]
+    pub fn expect_single_response(mut self) -> Self {
+        self.single_response = true;
+        self
+    }
+
     /// The target rooms; none means the whole namespace.
     pub fn rooms(&self) -> impl Iterator<Item = &str> {
         self.rooms.iter().map(String::as_str)
@@ -105,6 +115,11 @@ impl Audience {
     /// Whether the event is volatile.
     pub fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// Whether one acknowledgement is enough.
+    pub fn expects_single_response(&self) -> bool {
+        self.single_response
     }
 
     /// Whether the event stays on this server.

@@ -4,32 +4,43 @@
 //! hub reads it there. What it does to sockets of this node waits until then, so that everything
 //! takes effect in the order of the calls. [`cluster`](crate::cluster) describes the whole.
 
+mod answer;
 mod claim;
 mod claims;
+mod description;
 mod early;
 mod entry;
+mod members;
+mod requests;
 mod verb;
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(super) use self::verb::Verb;
 use self::{
+    answer::Handled,
     claim::{Codec, Successor},
     claims::Claims,
     early::Early,
+    requests::Request,
 };
+pub(super) use self::{requests::Collected, verb::Verb};
 use super::{
     Hub, audience::Audience, error::EmitError, message::ReplyKind, output::HubOutput,
     reason::EndCause, sessions::Change,
 };
 use crate::{
     cluster::{
-        Channel, ChannelSet, ClusterConfig, ClusterInput, Continuation, Reached, Reading,
-        message::{Body, BroadcastOptions, Message, NodeId},
+        Channel, ChannelSet, ClusterConfig, ClusterInput, Continuation, Members, Reached, Reading,
+        Requests,
+        message::{Body, BroadcastOptions, Message, NodeId, Value},
     },
     config::{ConfigError, ServerConfig, check},
     engine::CloseReason,
@@ -47,6 +58,21 @@ pub(super) struct Node<D> {
     claims: Claims<Successor>,
     codec: Codec<D>,
     early: Early,
+    members: Members,
+    requests: Requests<Request>,
+    /// What the answers to all requests take, and what they may.
+    response_bytes: usize,
+    response_bytes_max: usize,
+    requests_max: usize,
+    request_timeout: Duration,
+    handled: Handled,
+    /// Messages that wait for what their senders had read in each channel, with the time at which they
+    /// wait no longer.
+    held: BTreeMap<u32, VecDeque<(Timestamp, Message)>>,
+    /// How every socket has connected, as far as other nodes learn it.
+    handshake: Value,
+    /// Whether it has said goodbye.
+    is_leaving: bool,
 }
 
 /// How long a client waits for the node that has its session, if nothing else is configured.
@@ -91,15 +117,30 @@ impl<D: Default> Hub<D> {
         let mut nonce = [0; 8];
         entropy.fill(&mut nonce);
         let nonce = u64::from_le_bytes(nonce);
-        let channels = ChannelSet::new(cluster, nonce);
+        let node = Node {
+            claims: Claims::new(nonce),
+            codec: Codec::new(),
+            early: Early::default(),
+            members: Members::new(&cluster),
+            requests: Requests::new(),
+            response_bytes: 0,
+            response_bytes_max: cluster.response_bytes,
+            requests_max: cluster.pending_requests,
+            request_timeout: cluster.request_timeout,
+            handled: Handled::default(),
+            held: BTreeMap::new(),
+            handshake: description::handshake(),
+            is_leaving: false,
+            channels: ChannelSet::new(cluster, nonce),
+        };
         let mut config = Arc::unwrap_or_clone(config);
         config.logs_vacant_rooms = true;
         if let Some(recovery) = &mut config.recovery {
             recovery.lookup_timeout.get_or_insert(LOOKUP_TIMEOUT);
         }
         let mut hub = Self::new(Arc::new(config), entropy)?;
-        let (early, claims, codec) = (Early::default(), Claims::new(nonce), Codec::new());
-        hub.node = Some(Node { channels, claims, codec, early }.into());
+        hub.next_request = nonce;
+        hub.node = Some(node.into());
         Ok(hub)
     }
 
@@ -114,6 +155,7 @@ impl<D: Default> Hub<D> {
             ClusterInput::Disconnected => {
                 if let Some(node) = &mut self.node {
                     node.channels.disconnect();
+                    node.members.unsubscribe_all();
                 }
             }
             ClusterInput::Rejected { sequence } => {
@@ -127,12 +169,13 @@ impl<D: Default> Hub<D> {
                 self.read_entry(now, (channel, position), message);
                 self.catch_up(now, channel);
             }
-            ClusterInput::Message(message) => self.handle_message(&message),
-            ClusterInput::Subscribed { .. }
-            | ClusterInput::Unsubscribed { .. }
-            | ClusterInput::ServersCounted { .. }
-            | ClusterInput::Stored { .. }
-            | ClusterInput::Fetched { .. } => {}
+            ClusterInput::Message(message) => self.handle_message(now, message),
+            ClusterInput::Subscribed { namespace } => self.note_subscribed(now, &namespace),
+            ClusterInput::Unsubscribed { namespace } => self.note_unsubscribed(&namespace),
+            ClusterInput::ServersCounted { number, servers } => {
+                self.note_counted(now, number, servers);
+            }
+            ClusterInput::Stored { .. } | ClusterInput::Fetched { .. } => {}
         }
         self.end_released(now);
     }
@@ -199,11 +242,11 @@ impl<D: Default> Hub<D> {
         })
     }
 
-    /// Sends something that is not stored to all other nodes.
-    pub(super) fn publish_to_all(&mut self, namespace: u32, body: Body) {
+    /// Sends something that is not stored to another node, or to all of them.
+    pub(super) fn publish(&mut self, namespace: u32, to: Option<NodeId>, body: Body) {
         let Some((number, name)) = self.place_of(namespace) else { return };
         if let Some(channel) = self.channel_mut(number) {
-            channel.publish(None, name, body);
+            channel.publish(to, name, body);
             self.take_commands(number);
         }
     }
@@ -258,10 +301,17 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// A namespace is gone.
-    pub(super) fn note_namespace_gone(&mut self, name: &NamespaceName) {
+    /// A namespace is going.
+    pub(super) fn note_namespace_gone(&mut self, id: u32, name: &NamespaceName) {
+        self.end_requests(self.now, id);
         let number = self.channel_of(name);
-        if let Some(channel) = self.channel_mut(number) {
+        let Some(node) = &mut self.node else { return };
+        let is_subscribed = node.members.is_subscribed(id);
+        node.members.forget(id);
+        if let Some(channel) = node.channels.get_mut(number) {
+            if is_subscribed {
+                channel.publish(None, name.clone(), Body::AdapterClose);
+            }
             channel.unsubscribe(name.clone());
             self.take_commands(number);
         }
@@ -334,6 +384,7 @@ impl<D: Default> Hub<D> {
         if is_new {
             self.take_early(now);
         }
+        self.take_ready(now, number);
     }
 
     fn take_commands(&mut self, channel: u32) {

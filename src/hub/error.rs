@@ -62,6 +62,13 @@ pub enum EmitError {
         /// The limit.
         limit: usize,
     },
+    /// [`ClusterConfig::pending_requests`](crate::cluster::ClusterConfig#structfield.pending_requests)
+    /// requests to other nodes are pending.
+    #[error("{limit} requests to other nodes are pending, which is the limit")]
+    TooManyRequests {
+        /// The limit.
+        limit: usize,
+    },
     /// The namespace waits for [`Limits::pending_acks`](crate::Limits::pending_acks)
     /// acknowledgements.
     #[error("{limit} acknowledgements are pending, which is the limit")]

@@ -2,8 +2,15 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause, RoomNames};
+use super::{
+    AckFailure, AckToken, ConnectRequest, DisconnectReason, ExpiryCause, FetchedSocket, Responder,
+    RoomNames, ServerAckToken,
+};
 use crate::{
+    cluster::{
+        Missing,
+        message::{NodeId, RequestId, Value},
+    },
     engine::CloseReason,
     id::{AckId, ConnectionId, RecoveryKey, SocketId, SocketKey, WireId},
     recovery::RecoveryOutcome,
@@ -183,12 +190,59 @@ pub enum ServerEvent<D> {
         /// Identifies the acknowledgement.
         ack: AckId,
         /// The answers in the order in which they arrived.
-        responses: Vec<(SocketKey, Args)>,
+        responses: Vec<(Responder, Args)>,
         /// The number of sockets that have not answered, or whose answers were dropped because of
         /// [`Limits::broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes).
         missing: usize,
+        /// The nodes of the cluster that have not told how many sockets they have asked.
+        nodes_missing: Missing,
         /// Whether the timeout was reached.
         timed_out: bool,
+    },
+    /// The answer to [`At::fetch_sockets`](crate::hub::At::fetch_sockets).
+    SocketsFetched {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Identifies the request.
+        request: RequestId,
+        /// The connected sockets: those of this server first.
+        sockets: Vec<FetchedSocket>,
+        /// The nodes of the cluster that have not answered.
+        missing: Missing,
+    },
+    /// The answer to [`At::count_servers`](crate::hub::At::count_servers).
+    ServersCounted {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Identifies the request.
+        request: RequestId,
+        /// How many servers have the namespace, this one included.
+        servers: usize,
+    },
+    /// Another server of the cluster has emitted an event for the servers themselves:
+    /// [`At::server_side_emit`](crate::hub::At::server_side_emit).
+    ServerSideEvent {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The server that has emitted it, or an emitter.
+        from: NodeId,
+        /// The event.
+        event: socket::Event,
+        /// What to pass to [`At::ack_server`](crate::hub::At::ack_server) if it asks for an
+        /// acknowledgement.
+        ack: Option<ServerAckToken>,
+    },
+    /// The answer to
+    /// [`At::server_side_emit_with_ack`](crate::hub::At::server_side_emit_with_ack).
+    ServerSideAcked {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Identifies the request.
+        request: RequestId,
+        /// The first argument of each answer, in the order in which they arrived.
+        responses: Vec<(NodeId, Value)>,
+        /// The servers that have not answered.
+        missing: Missing,
     },
     /// A socket has lost its link, or was disconnected.
     Disconnected {

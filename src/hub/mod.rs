@@ -36,6 +36,7 @@ mod elsewhere;
 mod ends;
 mod error;
 mod event;
+mod fetched;
 mod ids;
 mod lookup;
 mod message;
@@ -54,9 +55,12 @@ mod rebuild;
 #[cfg(feature = "record")]
 mod record;
 mod rejection;
+mod relay;
 mod replace;
 mod request;
+mod responder;
 mod room_names;
+mod server_ack;
 mod sessions;
 mod snapshot;
 mod timeouts;
@@ -81,13 +85,16 @@ pub use self::{
     audience::Audience,
     error::{AckError, EmitError, NamespaceError, OnceError, RoomError},
     event::ServerEvent,
+    fetched::FetchedSocket,
     message::{AckToken, Delivery, Once, Reply, Request},
     output::HubOutput,
     reach::Reach,
     reason::{DisconnectReason, ExpiryCause},
     rejection::Rejection,
     request::ConnectRequest,
+    responder::Responder,
     room_names::RoomNames,
+    server_ack::ServerAckToken,
     snapshot::{RestoreError, Snapshot},
 };
 use self::{
@@ -152,6 +159,8 @@ pub struct Hub<D> {
     out: Outbox<D>,
     now: Timestamp,
     totals: Totals,
+    /// The number of the next request to other nodes. Of several nodes, each begins somewhere else.
+    next_request: u64,
     /// If the hub is one of several.
     node: Option<Box<Node<D>>>,
     #[cfg(feature = "record")]
@@ -204,6 +213,7 @@ impl<D: Default> Hub<D> {
             out: VecDeque::new(),
             now: Timestamp::ZERO,
             totals: Totals::default(),
+            next_request: 0,
             node: None,
             #[cfg(feature = "record")]
             recorder: None,
@@ -333,6 +343,9 @@ impl<D: Default> Hub<D> {
         let result = f(namespace, &mut self.out);
         let deadline = namespace.deadline();
         self.timers.arm(id, &mut namespace.armed, deadline);
+        if namespace.acks.has_relays() {
+            self.relay(id);
+        }
         Some(result)
     }
 

@@ -323,8 +323,15 @@ fn settled<D>(namespace: NamespaceName, ack: AckId, outcome: Settled) -> HubOutp
         Settled::One { socket, outcome: Err(cause) } => {
             ServerEvent::AckFailed { socket, namespace, ack, cause }
         }
-        Settled::Many { responses, missing, timed_out } => {
-            ServerEvent::BroadcastAcked { namespace, ack, responses, missing, timed_out }
+        Settled::Many { responses, missing, nodes_missing, timed_out } => {
+            ServerEvent::BroadcastAcked {
+                namespace,
+                ack,
+                responses,
+                missing,
+                nodes_missing,
+                timed_out,
+            }
         }
     })
 }

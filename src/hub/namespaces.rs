@@ -73,7 +73,7 @@ impl<D: Default> Hub<D> {
             self.journal.note(super::sessions::Entry::Gone { name: name.clone() });
             self.namespaces.remove(&id);
             self.names.remove(&name);
-            self.note_namespace_gone(&name);
+            self.note_namespace_gone(id, &name);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Emitting events that ask for acknowledgements, and the answers to them.
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::{
@@ -7,9 +8,11 @@ use super::{
     error::EmitError,
     message::{Attached, Reliability},
     namespace::{Namespace, Outbox},
+    relay::Requester,
     sessions::{Change, Recipients},
 };
 use crate::{
+    cluster::{Missing, message::NodeId},
     id::{AckId, SocketKey},
     socket::{self, Args},
     time::Timestamp,
@@ -105,15 +108,81 @@ impl<D> Namespace<D> {
         if !self.acks.is_pending(ack) {
             return;
         }
+        if audience.expects_single_response() {
+            self.acks.expect_single(ack);
+        }
         let to = self.recipients(audience);
-        let reliability = Reliability::of_event(audience.is_volatile(), false);
+        self.ask_recipients(now, out, to, event, ack, audience.is_volatile());
+    }
+
+    /// The same for recipients by name. Returns the number of sockets that are asked.
+    pub(super) fn ask_recipients(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        to: Recipients<'_>,
+        event: &socket::Event,
+        ack: u64,
+        is_volatile: bool,
+    ) -> usize {
+        let reliability = Reliability::of_event(is_volatile, false);
         let published = self.publish(now, to, event, Some(ack), reliability);
         let asked = published.iter().flat_map(|published| &published.asked);
-        let asked = asked.filter_map(|index| self.key(*index)).collect();
+        let asked: BTreeSet<SocketKey> = asked.filter_map(|index| self.key(*index)).collect();
+        let count = asked.len();
         if let Some(settled) = self.acks.note_asked(ack, asked) {
             out.push_back(self.settled(ack, settled));
         }
         self.deliver(out, published);
+        count
+    }
+
+    /// Starts to wait for acknowledgements on behalf of another node.
+    pub(super) fn expect_relayed(
+        &mut self,
+        now: Timestamp,
+        timeout: Duration,
+        to: Requester,
+    ) -> Result<u64, EmitError> {
+        self.check_acks()?;
+        let id = self.take_ack_id(now);
+        self.acks.expect_relayed(id, now.saturating_add(timeout), to);
+        Ok(id)
+    }
+
+    /// Other nodes have answered a broadcast, or their time is over. `missing` are their sockets, and
+    /// nodes of which nothing is known.
+    pub(super) fn note_elsewhere(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        ack: u64,
+        missing: (usize, Missing),
+        timed_out: bool,
+    ) {
+        if let Some(settled) = self.acks.note_elsewhere(ack, missing, timed_out) {
+            self.sessions.apply(now, Change::SettleAck { id: ack });
+            out.push_back(self.settled(ack, settled));
+        }
+    }
+
+    /// A client of another node has acknowledged a broadcast. Returns as
+    /// [`handle_ack`](Self::handle_ack).
+    pub(super) fn answer_elsewhere(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        ack: u64,
+        from: NodeId,
+        args: &Args,
+    ) -> Option<u64> {
+        let limit = self.config.limits.broadcast_answer_bytes;
+        let (settled, dropped) = self.acks.answer_elsewhere(ack, from, args, limit)?;
+        if let Some(settled) = settled {
+            self.sessions.apply(now, Change::SettleAck { id: ack });
+            out.push_back(self.settled(ack, settled));
+        }
+        Some(dropped)
     }
 
     /// A client has acknowledged an event. Returns how many answers to broadcasts were dropped to

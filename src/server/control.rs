@@ -161,6 +161,8 @@ impl<D: Default> Server<D> {
     pub fn shutdown(&mut self, now: Timestamp) {
         self.outside.pool.shutdown(now);
         self.follow();
+        self.hub.leave_cluster();
+        self.follow();
     }
 
     /// Returns how many requests were refused, by cause: a part of [`stats`](Self::stats), in O(1).

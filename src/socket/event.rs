@@ -152,6 +152,11 @@ impl Event {
         Args::from_list(List::whole(text, self.share_attachments()))
     }
 
+    /// Returns the name and the arguments as one list.
+    pub(crate) fn as_list(&self) -> Args {
+        Args::from_list(self.list.clone())
+    }
+
     /// Returns the number of arguments, without the name. It takes one pass over the text.
     pub fn len(&self) -> usize {
         self.list.len().saturating_sub(1)

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_server_disconnect_that_crosses_the_clients_own_does_not_end_the_next_session() {
         crossed(|pair| {
-            let socket = pair.server.at(pair.now).fetch_sockets("/b", &Audience::all()).unwrap()[0];
+            let socket = pair.server.at(pair.now).local_sockets("/b", &Audience::all()).unwrap()[0];
             assert!(pair.server.at(pair.now).disconnect(socket, false));
         });
     }
@@ -115,7 +115,7 @@ mod tests {
         pair.client.forget(pair.now, "/b");
         pair.client.connect(pair.now, "/b", Auth::None).unwrap();
         pair.settle();
-        let socket = pair.server.at(pair.now).fetch_sockets("/b", &Audience::all()).unwrap()[0];
+        let socket = pair.server.at(pair.now).local_sockets("/b", &Audience::all()).unwrap()[0];
         assert!(pair.server.at(pair.now).disconnect(socket, false));
         pair.settle();
         assert!(!pair.client.is_active("/b"));

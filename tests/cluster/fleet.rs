@@ -1,7 +1,8 @@
 //! Nodes, their clients, and the engine between them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
     time::Duration,
 };
 
@@ -23,10 +24,21 @@ pub struct Fleet {
     /// The second channel, if there are two.
     pub second: Channel,
     pub now: Timestamp,
+    /// Nodes of another implementation.
+    pub officials: Vec<Official>,
+    /// Whether the engine can count the nodes.
+    pub counts: bool,
+    pub cluster: fn(ClusterConfig) -> ClusterConfig,
     config: ServerConfig,
     layout: Channels,
     starts: u64,
     next_wire: u64,
+}
+
+/// A node that sends no heartbeats, and that answers when the test says what.
+pub struct Official {
+    pub id: NodeId,
+    pub inbox: Vec<Message>,
 }
 
 /// The entries that the engine has, and those that it has trimmed.
@@ -51,6 +63,10 @@ pub struct Node {
     pub events: Vec<ServerEvent<u32>>,
     /// What else it wants of the engine.
     pub commands: Vec<ClusterOutput>,
+    /// What the engine answers.
+    replies: VecDeque<ClusterInput>,
+    /// The namespaces whose messages it receives.
+    pub subscribed: BTreeSet<String>,
     /// Where in the channel each session began, by the id of its socket.
     pub births: BTreeMap<String, usize>,
     sockets: BTreeMap<WireId, SocketKey>,
@@ -105,6 +121,9 @@ impl Fleet {
             channel: Channel::default(),
             second: Channel::default(),
             now: Timestamp::from_millis(1_000),
+            officials: Vec::new(),
+            counts: true,
+            cluster: |config| config,
             config: config.clone(),
             layout,
             starts: 0,
@@ -117,6 +136,19 @@ impl Fleet {
         fleet
     }
 
+    /// The same with other settings of each node.
+    pub fn with_cluster(nodes: usize, cluster: fn(ClusterConfig) -> ClusterConfig) -> Self {
+        let config = ServerConfig::new().recovery(RecoveryConfig::new());
+        let mut fleet = Self::disconnected(0, &config);
+        fleet.cluster = cluster;
+        for node in 0..nodes {
+            let started = fleet.start(node);
+            fleet.nodes.push(started);
+            fleet.connect(node);
+        }
+        fleet
+    }
+
     /// A process ends, and the next one starts in its place. The links break.
     pub fn crash(&mut self, node: usize) {
         self.nodes[node] = self.start(node);
@@ -124,7 +156,8 @@ impl Fleet {
 
     fn start(&mut self, number: usize) -> Node {
         self.starts += 1;
-        Node::new(number, self.starts, self.config.clone(), self.layout)
+        let cluster = (self.cluster)(ClusterConfig::new(name(number)).append_queue(20));
+        Node::new(cluster.channels(self.layout), self.starts, self.config.clone())
     }
 
     /// Connects a node with the engine.
@@ -154,6 +187,7 @@ impl Fleet {
         self.take(node, taken);
         self.nodes[node].in_flight.clear();
         self.nodes[node].inbox.clear();
+        self.nodes[node].subscribed.clear();
         self.nodes[node].read = None;
         self.nodes[node].second_read = None;
         self.input(node, ClusterInput::Disconnected);
@@ -273,13 +307,23 @@ impl Fleet {
 
     /// Time passes.
     pub fn wait(&mut self, millis: u64) {
+        self.wait_for_all(0..self.nodes.len(), millis);
+    }
+
+    /// Time passes, and all nodes but one are paused.
+    pub fn wait_for(&mut self, node: usize, millis: u64) {
+        self.wait_for_all(node..node + 1, millis);
+    }
+
+    fn wait_for_all(&mut self, nodes: Range<usize>, millis: u64) {
         let end = self.now.saturating_add(Duration::from_millis(millis));
-        for node in 0..self.nodes.len() {
-            while let Some(due) = self.nodes[node].server.deadline().filter(|due| *due <= end) {
-                self.now = self.now.max(due);
-                self.nodes[node].server.handle_input(self.now, ServerInput::Timeout);
-                self.pump(node);
-            }
+        let due = |fleet: &Self, node: usize| {
+            Some((fleet.nodes[node].server.deadline().filter(|due| *due <= end)?, node))
+        };
+        while let Some((due, node)) = nodes.clone().filter_map(|node| due(self, node)).min() {
+            self.now = self.now.max(due);
+            self.nodes[node].server.handle_input(self.now, ServerInput::Timeout);
+            self.pump(node);
         }
         self.now = end;
     }
@@ -316,22 +360,43 @@ impl Fleet {
         frames.map(name).collect()
     }
 
-    fn pump(&mut self, node: usize) {
+    pub fn pump(&mut self, node: usize) {
         let now = self.now;
-        while let Some(output) = self.nodes[node].server.poll_output() {
-            match output {
-                ServerOutput::Cluster(ClusterOutput::Publish { to, message }) => {
-                    self.publish(node, to.as_ref(), &message);
+        loop {
+            if let Some(output) = self.nodes[node].server.poll_output() {
+                match output {
+                    ServerOutput::Cluster(ClusterOutput::Publish { to, message }) => {
+                        self.publish(node, to.as_ref(), &message);
+                    }
+                    ServerOutput::Cluster(ClusterOutput::CountServers { namespace, number }) => {
+                        let servers = self.counts.then(|| self.servers(namespace.as_str()));
+                        let counted = ClusterInput::ServersCounted { number, servers };
+                        self.nodes[node].replies.push_back(counted);
+                    }
+                    output => self.nodes[node].take(now, output, [&self.channel, &self.second]),
                 }
-                output => self.nodes[node].take(now, output, [&self.channel, &self.second]),
+            } else if let Some(reply) = self.nodes[node].replies.pop_front() {
+                self.nodes[node].server.handle_cluster(now, reply);
+            } else {
+                return;
             }
         }
     }
 
+    /// How many nodes receive what is published in a namespace.
+    fn servers(&self, namespace: &str) -> u64 {
+        let nodes = self.nodes.iter().filter(|node| node.subscribed.contains(namespace)).count();
+        (nodes + self.officials.len()) as u64
+    }
+
     fn publish(&mut self, from: usize, to: Option<&NodeId>, message: &Message) {
+        let is_for = |official: &&mut Official| to.is_none_or(|to| *to == official.id);
+        for official in self.officials.iter_mut().filter(is_for) {
+            official.inbox.push(message.clone());
+        }
         for (number, node) in self.nodes.iter_mut().enumerate() {
             let is_addressed = to.is_none_or(|to| *to == name(number)) && number != from;
-            if is_addressed && node.read.is_some() {
+            if is_addressed && node.subscribed.contains(message.namespace.as_str()) {
                 node.inbox.push_back(message.clone());
             }
         }
@@ -339,7 +404,7 @@ impl Fleet {
 }
 
 impl Node {
-    fn new(number: usize, seed: u64, config: ServerConfig, layout: Channels) -> Self {
+    fn new(cluster: ClusterConfig, seed: u64, config: ServerConfig) -> Self {
         let mut state = seed;
         let entropy = move |dest: &mut [u8]| {
             for byte in dest {
@@ -349,7 +414,6 @@ impl Node {
                 *byte = (state >> 56) as u8;
             }
         };
-        let cluster = ClusterConfig::new(name(number)).append_queue(20).channels(layout);
         let mut server = Server::clustered(config, cluster, entropy).unwrap();
         server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
@@ -362,6 +426,8 @@ impl Node {
             position: 0,
             events: Vec::new(),
             commands: Vec::new(),
+            replies: VecDeque::new(),
+            subscribed: BTreeSet::new(),
             births: BTreeMap::new(),
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -408,7 +474,17 @@ impl Node {
                 }
                 self.events.push(event);
             }
-            ServerOutput::Cluster(command) => self.commands.push(command),
+            ServerOutput::Cluster(command) => {
+                if let ClusterOutput::Subscribe { namespace } = &command {
+                    self.subscribed.insert(namespace.to_string());
+                    self.replies
+                        .push_back(ClusterInput::Subscribed { namespace: namespace.clone() });
+                }
+                if let ClusterOutput::Unsubscribe { namespace } = &command {
+                    self.subscribed.remove(namespace.as_str());
+                }
+                self.commands.push(command);
+            }
             other => panic!("unexpected: {other:?}"),
         }
     }

@@ -147,7 +147,7 @@ fn the_separator_of_polling_inside_of_a_message() {
     // It is sent escaped, on every transport.
     let again = socket::Event::new("a", &(event.get::<String>(0).unwrap(),)).unwrap();
     let (socket, now) =
-        (world.server.at(world.now).fetch_sockets("/", &Audience::all()).unwrap()[1], world.now);
+        (world.server.at(world.now).local_sockets("/", &Audience::all()).unwrap()[1], world.now);
     world.server.at(now).emit(socket, &again).unwrap();
     world.drain();
     assert!(!world.texts(client).concat().contains('\u{1e}'));

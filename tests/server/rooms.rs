@@ -62,7 +62,7 @@ fn an_audience_is_a_union_of_rooms_minus_rooms() {
             let count = world.server.at(now).broadcast("/", &audience, &ping()).unwrap().sockets;
             assert_eq!(counts(&mut world, &peers), expected, "{audience:?}");
             assert_eq!(count, expected.iter().sum::<usize>(), "{audience:?}");
-            let fetched = world.server.at(world.now).fetch_sockets("/", &audience).unwrap();
+            let fetched = world.server.at(world.now).local_sockets("/", &audience).unwrap();
             assert_eq!(fetched.len(), count, "{audience:?}");
         }
     }
@@ -134,7 +134,7 @@ fn sockets_join_leave_and_go_by_audience() {
     let alone = Audience::room(first.as_str());
     assert_eq!(world.server.at(world.now).sockets_leave("/", &alone, "team"), Ok(1));
     let team = Audience::room("team");
-    assert_eq!(world.server.at(world.now).fetch_sockets("/", &team), Ok(vec![peers[1].1]));
+    assert_eq!(world.server.at(world.now).local_sockets("/", &team), Ok(vec![peers[1].1]));
     assert_eq!(world.server.at(world.now).disconnect_sockets("/", &team, true), Ok(1));
     world.drain();
     assert!(world.is_closed(peers[1].0));
@@ -151,7 +151,8 @@ fn a_broadcast_with_acknowledgements_collects_them() {
     let settled = |world: &mut World| {
         world.pick(|event| match event {
             ServerEvent::BroadcastAcked { ack, responses, missing, timed_out, .. } => {
-                let sockets: Vec<SocketKey> = responses.iter().map(|(key, _)| *key).collect();
+                let sockets: Vec<SocketKey> =
+                    responses.iter().filter_map(|(from, _)| from.socket()).collect();
                 Some((*ack, sockets, *missing, *timed_out))
             }
             _ => None,

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
-    cluster::{ClusterConfig, ClusterInput, ClusterOutput, message::NodeId},
+    cluster::{
+        ClusterConfig, ClusterInput, ClusterOutput,
+        message::{Body, Message, NodeId, SocketDetails, Value as NodeValue},
+    },
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
     recovery::Offset,
     server::{Server, ServerInput, Stats},
-    socket,
+    socket::{self, NamespaceName},
 };
 
 use crate::support::{Session, World, broadcast, claim_packet, get, recovery_config};
@@ -88,6 +91,7 @@ fn every_counter_is_driven() {
     emissions(&mut sum);
     entries_of_a_channel(&mut sum);
     moves(&mut sum);
+    messages_of_nodes(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "{never:?}");
 }
@@ -132,6 +136,39 @@ fn moves(sum: &mut Sum) {
     sum.expect(&one, &[closed, ("entries_read", 2), ("sessions_moved", 1)]);
     let arrived = ("sessions_arrived", 1);
     sum.expect(&two, &[("entries_read", 2), ("lookups", 1), ("recovered", 1), arrived]);
+}
+
+/// Another node is beyond a limit, answers too much, and answers what nobody has asked.
+fn messages_of_nodes(sum: &mut Sum) {
+    let mut world = world(|_, _| {});
+    let limits = ClusterConfig::new(NodeId::new("node").unwrap()).members(0);
+    let limits = limits.pending_requests(1).response_bytes(0);
+    let entropy = |dest: &mut [u8]| dest.fill(7);
+    world.server = Server::clustered(recovery_config(), limits, entropy).unwrap();
+    let (server, now) = (&mut world.server, world.now);
+    server.at(now).add_namespace("/").unwrap();
+    let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
+    let namespace = NamespaceName::ROOT;
+    server.handle_cluster(now, ClusterInput::Connected { channel: 0, oldest, head });
+    server.handle_cluster(now, ClusterInput::Subscribed { namespace: namespace.clone() });
+    let request = server.at(now).fetch_sockets("/", &Audience::all()).unwrap();
+    server.at(now).fetch_sockets("/", &Audience::all()).unwrap_err();
+    let response = Body::FetchSocketsResponse { request, sockets: Vec::new() };
+    let details = SocketDetails::new("x".into(), NodeValue::null(), Vec::new(), NodeValue::null());
+    let Body::FetchSocketsResponse { request, .. } = response.clone() else { unreachable!() };
+    let too_much = Body::FetchSocketsResponse { request, sockets: vec![details] };
+    for body in [Body::Heartbeat, too_much, response] {
+        let message = Message::new(NodeId::new("another").unwrap(), namespace.clone(), body);
+        server.handle_cluster(now, ClusterInput::Message(message));
+    }
+    while server.poll_output().is_some() {}
+    let expected = [
+        ("members_refused", 1),
+        ("requests_to_nodes_refused", 1),
+        ("responses_dropped", 1),
+        ("responses_unmatched", 1),
+    ];
+    sum.expect(&world, &expected);
 }
 
 fn entries_of_a_channel(sum: &mut Sum) {

@@ -237,7 +237,7 @@ impl Backend {
             -> Result<usize, EmitError>;
         fn sockets_leave(&mut self, now: Timestamp, namespace: &str, audience: &Audience, room: &str)
             -> Result<usize, EmitError>;
-        fn fetch_sockets(&mut self, now: Timestamp, namespace: &str, audience: &Audience)
+        fn local_sockets(&mut self, now: Timestamp, namespace: &str, audience: &Audience)
             -> Result<Vec<SocketKey>, EmitError>;
         fn set_data(&mut self, now: Timestamp, socket: SocketKey, data: Data) -> Option<Data>;
     }

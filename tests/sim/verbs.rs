@@ -308,7 +308,7 @@ impl World {
         let mut expected = self.model.addressed(&target);
         expected.retain(|key| matches!(self.model.sessions[key].place, Place::Live(_)));
         let told = self.server_time();
-        let found = self.backend.fetch_sockets(told, SPACES[to.space], &audience);
+        let found = self.backend.local_sockets(told, SPACES[to.space], &audience);
         let mut found = self.answered(to.space, found).unwrap_or_default();
         found.sort_unstable();
         assert_eq!(found, expected, "connected sockets of an audience");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use http::request::Parts;
 use socketio_proto::{
-    AckId, ConnectionId, Timestamp, WireId,
+    ConnectionId, Timestamp, WireId,
     cluster::ClusterInput,
     engine::{RequestHead, RequestRefusal, WebSocketRequest, WebSocketResponse},
     hub::At,
@@ -14,7 +14,7 @@ use socketio_proto::{
 #[cfg(feature = "tracing")]
 use crate::trace;
 use crate::{
-    acks::Waiting,
+    acks::{Awaited, Waiting},
     cluster::{Ended, EngineStats, Outputs},
     handle::WeakHandle,
     machine::{Machine, Outgoing},
@@ -141,9 +141,10 @@ impl<D> fmt::Debug for Context<'_, D> {
 pub(crate) struct Hosted<A: App> {
     server: Server<A::Data>,
     app: A,
-    /// Who waits for an acknowledgement. Each one completes, so that there are no more than
-    /// [`Limits::pending_acks`](socketio_proto::Limits::pending_acks) of a namespace.
-    acks: BTreeMap<AckId, Waiting>,
+    /// Who waits for an acknowledgement, or for other servers. Each one completes, so that there are no
+    /// more than [`Limits::pending_acks`](socketio_proto::Limits::pending_acks) of a namespace and
+    /// [`ClusterConfig::pending_requests`](socketio_proto::cluster::ClusterConfig::pending_requests).
+    awaited: BTreeMap<Awaited, Waiting>,
     /// The way to the engine of a cluster.
     engine: Option<(Outputs, Ended)>,
     #[cfg(feature = "tracing")]
@@ -155,7 +156,7 @@ impl<A: App> Hosted<A> {
         Self {
             server,
             app,
-            acks: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             engine: None,
             #[cfg(feature = "tracing")]
             refusals: trace::Refusals::default(),
@@ -212,9 +213,9 @@ impl<A: App> Hosted<A> {
         result
     }
 
-    /// Notes that a call of a handle waits for an acknowledgement.
-    pub(crate) fn expect(&mut self, ack: AckId, waiting: Waiting) {
-        self.acks.insert(ack, waiting);
+    /// Notes that a call of a handle waits.
+    pub(crate) fn expect(&mut self, awaited: Awaited, waiting: Waiting) {
+        self.awaited.insert(awaited, waiting);
     }
 
     fn handle_event(&mut self, now: Timestamp, event: ServerEvent<A::Data>) {
@@ -228,15 +229,10 @@ impl<A: App> Hosted<A> {
         }
     }
 
-    /// Gives an acknowledgement to the call that waits for it. Returns all other events.
+    /// Gives an answer to the call that waits for it. Returns all other events.
     fn settle(&mut self, event: ServerEvent<A::Data>) -> Option<ServerEvent<A::Data>> {
-        let (ServerEvent::Acked { ack, .. }
-        | ServerEvent::AckFailed { ack, .. }
-        | ServerEvent::BroadcastAcked { ack, .. }) = event
-        else {
-            return Some(event);
-        };
-        match self.acks.remove(&ack) {
+        let Some(awaited) = Awaited::settled_by(&event) else { return Some(event) };
+        match self.awaited.remove(&awaited) {
             Some(waiting) => {
                 waiting.settle(event);
                 None

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use socketio_proto::{
-    AckId, SocketKey,
+    SocketKey,
     hub::{At, EmitError, Snapshot},
     server::{Server, Stats},
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    acks::Waiting,
+    acks::{Awaited, Waiting},
     actor::spawn_after,
     app::{App, Context, Hosted},
     calls::{Calls, WeakCalls},
@@ -266,16 +266,16 @@ impl<A: App> Handle<A> {
         WeakHandle(self.0.downgrade())
     }
 
-    /// Emits an event that asks for acknowledgements, and waits for them.
-    pub(crate) async fn ask<R: Send + 'static>(
+    /// Asks for something, and waits for the answer.
+    pub(crate) async fn ask<R: Send + 'static, I: Into<Awaited>>(
         &self,
         waiting: fn(oneshot::Sender<R>) -> Waiting,
-        emit: impl FnOnce(&mut At<'_, A::Data>) -> Result<AckId, EmitError> + Send + 'static,
+        emit: impl FnOnce(&mut At<'_, A::Data>) -> Result<I, EmitError> + Send + 'static,
     ) -> Result<R, HandleError> {
         let (answer, answered) = oneshot::channel();
         let asked = self.0.with(move |hosted, now| {
             let ack = hosted.with(now, |_, cx| emit(&mut cx.at()))?;
-            hosted.expect(ack, waiting(answer));
+            hosted.expect(ack.into(), waiting(answer));
             Ok::<_, EmitError>(())
         });
         asked.await??;

@@ -42,7 +42,7 @@ mod trace;
 mod websocket;
 
 pub use self::{
-    acks::BroadcastAnswers,
+    acks::{BroadcastAnswers, FetchedSockets, ServerAnswers},
     actor::spawn,
     app::{App, Context},
     body::{Aborted, Body},

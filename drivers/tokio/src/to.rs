@@ -10,7 +10,7 @@ use socketio_proto::{
 };
 
 use crate::{
-    acks::{BroadcastAnswers, Waiting},
+    acks::{BroadcastAnswers, FetchedSockets, ServerAnswers, Waiting},
     app::App,
     error::HandleError,
     handle::Handle,
@@ -157,15 +157,85 @@ impl<'a, A: App> To<'a, A> {
         Ok(ended.await??)
     }
 
-    /// Returns the connected sockets.
+    /// Waits for one acknowledgement only. See
+    /// [`Audience::expect_single_response`](socketio_proto::hub::Audience::expect_single_response).
+    pub fn expect_single_response(mut self) -> Self {
+        self.audience = self.audience.expect_single_response();
+        self
+    }
+
+    /// Asks all servers of the cluster for the connected sockets, and waits for the answers for at
+    /// most [`request_timeout`](socketio_proto::cluster::ClusterConfig::request_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace, or if too many
+    /// requests are pending.
+    pub async fn fetch_sockets(self) -> Result<FetchedSockets, HandleError> {
+        let Self { handle, namespace, audience } = self;
+        let fetch = move |at: &mut At<'_, A::Data>| at.fetch_sockets(&namespace, &audience);
+        handle.ask(Waiting::Sockets, fetch).await
+    }
+
+    /// Returns the connected sockets of this server.
     ///
     /// # Errors
     ///
     /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace.
-    pub async fn fetch_sockets(self) -> Result<Vec<SocketKey>, HandleError> {
+    pub async fn local_sockets(self) -> Result<Vec<SocketKey>, HandleError> {
         let Self { handle, namespace, audience } = self;
-        let sockets = handle.with(move |_, cx| cx.at().fetch_sockets(&namespace, &audience));
+        let sockets = handle.with(move |_, cx| cx.at().local_sockets(&namespace, &audience));
         Ok(sockets.await??)
+    }
+
+    /// Emits an event to the other servers of the cluster, whatever rooms were given:
+    /// `io.of(…).serverSideEmit(…)`. It may be lost.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace, or if the
+    /// event cannot be sent.
+    pub async fn server_side_emit<T: Serialize + ?Sized>(
+        self,
+        name: &str,
+        args: &T,
+    ) -> Result<(), HandleError> {
+        let event = Event::new(name, args).map_err(EmitError::from)?;
+        let Self { handle, namespace, .. } = self;
+        let emitted = handle.with(move |_, cx| cx.at().server_side_emit(&namespace, &event));
+        Ok(emitted.await??)
+    }
+
+    /// The same, and waits for the answers of the other servers for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Closed`], and [`HandleError::Emit`] if there is no such namespace, if the event
+    /// cannot be sent, or if too many requests are pending.
+    pub async fn server_side_emit_with_ack<T: Serialize + ?Sized>(
+        self,
+        name: &str,
+        args: &T,
+        timeout: Duration,
+    ) -> Result<ServerAnswers, HandleError> {
+        let event = Event::new(name, args).map_err(EmitError::from)?;
+        let Self { handle, namespace, .. } = self;
+        let emit = move |at: &mut At<'_, A::Data>| {
+            at.server_side_emit_with_ack(&namespace, &event, timeout)
+        };
+        handle.ask(Waiting::Servers, emit).await
+    }
+
+    /// Counts the servers of the cluster that have the namespace, this one included.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch_sockets`](Self::fetch_sockets).
+    pub async fn count_servers(self) -> Result<usize, HandleError> {
+        let Self { handle, namespace, .. } = self;
+        handle
+            .ask(Waiting::Count, move |at: &mut At<'_, A::Data>| at.count_servers(&namespace))
+            .await
     }
 }
 

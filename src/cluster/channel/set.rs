@@ -56,6 +56,11 @@ impl<L> ChannelSet<L> {
         self.all.get_mut(usize::try_from(number).ok()?)
     }
 
+    /// The channel of a namespace.
+    pub(crate) fn for_namespace(&mut self, namespace: &NamespaceName) -> Option<&mut Channel<L>> {
+        self.get_mut(self.of(namespace))
+    }
+
     /// How many steps wait.
     pub(crate) fn waiting(&self) -> usize {
         self.all.iter().map(Channel::waiting).fold(0, usize::saturating_add)

@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 use bytestring::ByteString;
 
 use super::{BroadcastOptions, ClusterBroadcast, NodeId, OwnKind, RequestId, SocketDetails, Value};
-use crate::socket::{Args, NamespaceName};
+use crate::{
+    recovery::Offset,
+    socket::{Args, NamespaceName},
+};
 
 /// What one node says to the others about one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Message {
     pub namespace: NamespaceName,
     /// The mark of the sender. Official nodes set none.
     pub stamp: Option<Stamp>,
+    /// Where in the channel the sender was when it sent a message that is not in the channel. A reader
+    /// of this crate answers a request only when it has read up to there as well. Official nodes
+    /// set none, and ignore it.
+    pub after: Option<Offset>,
     /// What it says.
     pub body: Body,
 }
@@ -34,7 +41,14 @@ impl Message {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub const fn new(sender: NodeId, namespace: NamespaceName, body: Body) -> Self {
-        Self { sender, namespace, stamp: None, body }
+        Self { sender, namespace, stamp: None, after: None, body }
+    }
+
+    /// Sets the position that the sender had read.
+    #[must_use]
+    pub const fn after(mut self, position: Option<Offset>) -> Self {
+        self.after = position;
+        self
     }
 
     /// Adds the mark of the sender.

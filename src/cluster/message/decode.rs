@@ -36,7 +36,7 @@ impl Message {
     /// ```
     pub fn from_msgpack(payload: &Bytes) -> Result<Self, MessageError> {
         let (mut kind, mut sender, mut namespace, mut data) = (None, None, None, None);
-        let (mut sequence, mut nonce) = (None, None);
+        let (mut sequence, mut nonce, mut after) = (None, None, None);
         Raw::new(payload, Format::Msgpack)
             .fields(|name, value| {
                 match name {
@@ -46,6 +46,7 @@ impl Message {
                     "data" => data = Some(value),
                     SEQUENCE => sequence = value.wide_number(),
                     NONCE => nonce = value.wide_number(),
+                    AFTER => after = value.text(),
                     _ => {}
                 }
                 Some(())
@@ -53,13 +54,16 @@ impl Message {
             .ok_or(MessageError::Malformed)?;
         let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
         let envelope = Envelope { sender, namespace, stamp };
-        envelope.open(kind.ok_or(MessageError::Kind)?, data)
+        let message = envelope.open(kind.ok_or(MessageError::Kind)?, data)?;
+        Ok(message.after(after.and_then(|after| after.parse().ok())))
     }
 }
 
 /// The fields of [`Stamp`] on the wire.
 pub(super) const SEQUENCE: &str = "seq";
 pub(super) const NONCE: &str = "nonce";
+/// The name of [`Message::after`] on the wire.
+pub(super) const AFTER: &str = "after";
 
 /// What is around the data of a message.
 pub(super) struct Envelope {
@@ -75,7 +79,7 @@ impl Envelope {
         let namespace = namespace.and_then(|name| NamespaceName::read(&name));
         let namespace = namespace.ok_or(MessageError::Namespace)?;
         let body = body(kind, data, stamp.is_some())?;
-        Ok(Message { sender, namespace, stamp, body })
+        Ok(Message { sender, namespace, stamp, after: None, body })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes what messages say, field by field as official nodes do.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use super::{
     Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, MessageError, RequestId,
     SocketDetails, Value,
-    decode::{NONCE, SEQUENCE},
+    decode::{AFTER, NONCE, SEQUENCE},
     sink::{JsonSink, MsgpackSink, Sink},
 };
 use crate::{cluster::json, socket::Event};
@@ -36,7 +36,8 @@ impl Message {
     pub fn to_msgpack(&self) -> Result<Bytes, MessageError> {
         let mut sink = MsgpackSink::default();
         let has_data = has_data(&self.body);
-        sink.map(3 + usize::from(has_data) + if self.stamp.is_some() { 2 } else { 0 });
+        let marks = 2 * usize::from(self.stamp.is_some()) + usize::from(self.after.is_some());
+        sink.map(3 + usize::from(has_data) + marks);
         sink.key("type");
         sink.uint(self.body.kind());
         if has_data {
@@ -52,6 +53,10 @@ impl Message {
             sink.uint(stamp.sequence);
             sink.key(NONCE);
             sink.uint(stamp.nonce);
+        }
+        if let Some(after) = self.after {
+            sink.key(AFTER);
+            sink.text(&after.to_string());
         }
         Ok(sink.out.into())
     }

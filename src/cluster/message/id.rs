@@ -25,7 +25,11 @@ fn is_valid(text: &str) -> bool {
 fn generate(entropy: &mut dyn Entropy) -> ByteString {
     let mut random = [0; ENTROPY];
     entropy.fill(&mut random);
-    let digits = random.into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    hexadecimal(random)
+}
+
+fn hexadecimal(bytes: [u8; ENTROPY]) -> ByteString {
+    let digits = bytes.into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let text: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     text.into()
 }
@@ -97,6 +101,16 @@ impl NodeId {
 pub struct RequestId(ByteString);
 
 name!(RequestId);
+
+impl RequestId {
+    /// Makes the name of a request from its number.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(hexadecimal(number.to_be_bytes()))
+    }
+
+    /// Comes before all names of requests.
+    pub(crate) const FIRST: Self = Self(ByteString::new());
+}
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,8 @@ pub enum OwnKind {
     RecordRequest = 66,
     /// The answer to a [`Claim`](Self::Claim): the session, or why it stays where it is.
     RecordResponse = 67,
+    /// A client that was asked with a [`Broadcast`](super::Body::Broadcast) has gone, and will not answer.
+    ClientGone = 68,
 }
 
 impl OwnKind {
@@ -31,6 +33,7 @@ impl OwnKind {
             65 => Some(Self::Marker),
             66 => Some(Self::RecordRequest),
             67 => Some(Self::RecordResponse),
+            68 => Some(Self::ClientGone),
             _ => None,
         }
     }

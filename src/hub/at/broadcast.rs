@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::At;
 use crate::{
+    cluster::message::RequestId,
     hub::{Audience, EmitError, Reach},
     id::{AckId, SocketKey},
     socket,
@@ -151,6 +152,30 @@ impl<'a, D: Default> Broadcast<'a, D> {
     pub fn local(mut self) -> Self {
         self.audience = self.audience.local();
         self
+    }
+
+    /// Waits for one acknowledgement only. See [`Audience::expect_single_response`].
+    #[must_use]
+    pub fn expect_single_response(mut self) -> Self {
+        self.audience = self.audience.expect_single_response();
+        self
+    }
+
+    /// Asks all servers of the cluster for the connected sockets. See [`At::fetch_sockets`].
+    ///
+    /// ```
+    /// # use socketio_proto::{Timestamp, hub::EmitError, server::Server};
+    /// # fn ask(server: &mut Server, now: Timestamp) -> Result<(), EmitError> {
+    /// let request = server.at(now).to("lobby").fetch_sockets()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`At::fetch_sockets`].
+    pub fn fetch_sockets(mut self) -> Result<RequestId, EmitError> {
+        self.at.fetch_sockets_in(self.namespace, &self.audience)
     }
 
     /// Emits an event: a name and a tuple of arguments, or `()` for none. See [`At::broadcast`].

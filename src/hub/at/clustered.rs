@@ -89,6 +89,8 @@ impl<D: Default> At<'_, D> {
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
         let now = self.now;
+        let is_carried = if audience.is_local() { Ok(()) } else { check_depth(event, false) };
+        self.emitted(is_carried)?;
         let expected = self
             .hub
             .with_namespace(id, |namespace, _| namespace.expect_answers(now, event, timeout));
@@ -145,7 +147,7 @@ impl<D: Default> At<'_, D> {
 }
 
 /// Checks whether engines carry an event, stored or not.
-fn check_depth(event: &socket::Event, is_stored: bool) -> Result<(), EmitError> {
+pub(super) fn check_depth(event: &socket::Event, is_stored: bool) -> Result<(), EmitError> {
     let limit = depth_limit(event, is_stored);
     if is_shallow(event, limit) { Ok(()) } else { Err(EmitError::TooDeep { limit }) }
 }

@@ -7,6 +7,7 @@ mod emit;
 mod once;
 #[cfg(feature = "record")]
 mod record;
+mod requests;
 mod sockets;
 mod to_socket;
 
@@ -158,12 +159,14 @@ impl<'a, D: Default> At<'a, D> {
                 | EmitError::TooLarge { .. }
                 | EmitError::TooDeep { .. },
             ) => increment(&mut totals.emits_refused),
-            // The owner of the links counts the events that do not fit into a queue.
+            // The owner of the links counts the events that do not fit into a queue. Others are counted
+            // where they are refused.
             Ok(_)
             | Err(
                 EmitError::NotConnected
                 | EmitError::UnknownNamespace
                 | EmitError::ChannelFull { .. }
+                | EmitError::TooManyRequests { .. }
                 | EmitError::QueueFull
                 | EmitError::Encode(_),
             ) => {}

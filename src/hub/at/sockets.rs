@@ -245,7 +245,9 @@ impl<D: Default> At<'_, D> {
         Ok(left)
     }
 
-    /// Returns the connected sockets of an audience.
+    /// Returns the connected sockets of an audience on this server:
+    /// `io.local.in("room").fetchSockets()`. For those of all servers, see
+    /// [`fetch_sockets`](Self::fetch_sockets).
     ///
     /// ```
     /// use socketio_proto::Timestamp;
@@ -253,14 +255,14 @@ impl<D: Default> At<'_, D> {
     /// use socketio_proto::server::Server;
     ///
     /// fn count(server: &mut Server, now: Timestamp) -> Result<usize, EmitError> {
-    ///     Ok(server.at(now).fetch_sockets("/", &Audience::room("lobby"))?.len())
+    ///     Ok(server.at(now).local_sockets("/", &Audience::room("lobby"))?.len())
     /// }
     /// ```
     ///
     /// # Errors
     ///
     /// [`EmitError::UnknownNamespace`] if there is no such namespace.
-    pub fn fetch_sockets(
+    pub fn local_sockets(
         &mut self,
         namespace: &str,
         audience: &Audience,

@@ -17,7 +17,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::claims::Pending;
+use super::{claims::Pending, description};
 use crate::{
     cluster::message::{Body, Message, NodeId, OwnKind, Value},
     engine::CloseReason,
@@ -38,6 +38,8 @@ use crate::{
 pub(super) struct Codec<D> {
     pack: fn(&Sessions<D>, Timestamp, u32, Option<&str>) -> Packed,
     unpack: fn(&str) -> Option<Arrival<D>>,
+    /// The data of a socket, for other nodes.
+    pub(super) describe: fn(&D) -> Value,
 }
 
 /// A later claim of another node.
@@ -75,6 +77,7 @@ impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
                 Ok((text.map_err(|_| RecoveryRefusal::Limit)?, arrival.resume()))
             },
             unpack: |text| serde_json::from_str(text).ok(),
+            describe: description::data,
         }
     }
 }

@@ -23,6 +23,7 @@ impl<D: Default> Hub<D> {
         let Some(id) = self.find_namespace(message.namespace.as_str()) else {
             return;
         };
+        self.note_entry(now, id, message);
         if let Body::Broadcast(broadcast) = &message.body {
             self.apply_broadcast(now, id, position, broadcast);
             return;
@@ -58,20 +59,9 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Handles a message of another node that is not in the channel.
-    pub(super) fn handle_message(&mut self, message: &Message) {
-        let own = self.node.as_ref().map(|node| node.channels.node());
-        if own == Some(&message.sender) {
-            return;
-        }
-        let Some(id) = self.find_namespace(message.namespace.as_str()) else {
-            return;
-        };
-        if let Body::Broadcast(broadcast) = &message.body
-            && broadcast.request.is_none()
-        {
-            self.deliver(self.now, id, broadcast, Reliability::Volatile, None);
-        }
+    /// Delivers an event that is not in the channel.
+    pub(super) fn deliver_volatile(&mut self, id: u32, broadcast: &ClusterBroadcast) {
+        self.deliver(self.now, id, broadcast, Reliability::Volatile, None);
     }
 
     fn apply_broadcast(
@@ -136,7 +126,7 @@ impl<D: Default> Hub<D> {
 }
 
 /// Whom an entry concerns. `None` if nobody.
-fn recipients(options: &BroadcastOptions) -> Option<Recipients<'static>> {
+pub(super) fn recipients(options: &BroadcastOptions) -> Option<Recipients<'static>> {
     if options.is_for_nobody() {
         return None;
     }

@@ -1,12 +1,14 @@
 //! What takes effect on this node only after everything that the node has emitted before.
 
-use alloc::string::String;
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+use super::Collected;
 use crate::{
-    cluster::message::{Body, BroadcastFlags, ClusterBroadcast},
+    cluster::message::{Body, BroadcastFlags, ClusterBroadcast, RequestId},
     hub::{Audience, Hub, message::AckToken},
     id::SocketKey,
     socket::{Args, Event},
+    time::Timestamp,
 };
 
 /// Something that an application does on this node. What can be refused was checked when it was
@@ -38,6 +40,20 @@ pub(in crate::hub) enum Verb {
         event: Event,
         ack: u64,
     },
+    /// Asks all nodes for their sockets.
+    FetchSockets {
+        namespace: u32,
+        audience: Audience,
+        request: RequestId,
+        deadline: Timestamp,
+    },
+    /// Emits an event to the other nodes themselves.
+    ServerSideEmit {
+        namespace: u32,
+        event: Event,
+        /// If an acknowledgement is asked for.
+        request: Option<(RequestId, Timestamp)>,
+    },
     Join {
         socket: SocketKey,
         room: String,
@@ -65,7 +81,10 @@ impl Verb {
             | Self::Join { socket, .. }
             | Self::Leave { socket, .. }
             | Self::Disconnect { socket, .. } => socket.namespace,
-            Self::Broadcast { namespace, .. } | Self::AskAll { namespace, .. } => *namespace,
+            Self::Broadcast { namespace, .. }
+            | Self::AskAll { namespace, .. }
+            | Self::FetchSockets { namespace, .. }
+            | Self::ServerSideEmit { namespace, .. } => *namespace,
             Self::Acknowledge { token, .. } => token.socket.key.namespace,
         }
     }
@@ -76,7 +95,12 @@ impl Verb {
             Self::Emit { event, .. }
             | Self::Ask { event, .. }
             | Self::Broadcast { event, .. }
-            | Self::AskAll { event, .. } => event.wire_len(),
+            | Self::AskAll { event, .. }
+            | Self::ServerSideEmit { event, .. } => event.wire_len(),
+            Self::FetchSockets { audience, .. } => {
+                let names = audience.rooms().chain(audience.excepted());
+                names.map(str::len).fold(0, usize::saturating_add)
+            }
             Self::Join { room, .. } | Self::Leave { room, .. } => room.len(),
             Self::Disconnect { .. } => 0,
             Self::Acknowledge { args, .. } => args.wire_len(),
@@ -107,9 +131,13 @@ impl<D: Default> Hub<D> {
                 });
             }
             Verb::AskAll { namespace, audience, event, ack } => {
-                self.with_namespace(namespace, |namespace, out| {
-                    namespace.ask_all(now, out, &audience, &event, ack);
-                });
+                self.ask_all(namespace, &audience, &event, ack);
+            }
+            Verb::FetchSockets { namespace, audience, request, deadline } => {
+                self.fetch_sockets(namespace, &audience, &request, deadline);
+            }
+            Verb::ServerSideEmit { namespace, event, request } => {
+                self.server_side_emit(namespace, &event, request);
             }
             Verb::Join { socket, room } => {
                 // Meanwhile a limit may have been reached. It is counted.
@@ -137,7 +165,63 @@ impl<D: Default> Hub<D> {
         if let Some(options) = self.options(namespace, audience) {
             let flags = BroadcastFlags { volatile: Some(true), ..BroadcastFlags::default() };
             let broadcast = ClusterBroadcast::new(options.flags(flags), event.clone());
-            self.publish_to_all(namespace, Body::Broadcast(broadcast));
+            self.publish(namespace, None, Body::Broadcast(broadcast));
         }
+    }
+
+    /// Sends an event to all nodes, and collects the acknowledgements.
+    fn ask_all(&mut self, id: u32, audience: &Audience, event: &Event, ack: u64) {
+        let now = self.now;
+        let is_elsewhere = !audience.is_local();
+        let deadline = self.with_namespace(id, |namespace, out| {
+            let deadline = is_elsewhere.then(|| namespace.acks.expect_elsewhere(ack)).flatten();
+            namespace.ask_all(now, out, audience, event, ack);
+            deadline.filter(|_| namespace.acks.is_pending(ack))
+        });
+        let options = self.options(id, audience);
+        let (Some(deadline), Some(options)) = (deadline.flatten(), options) else { return };
+        let timeout = deadline.saturating_since(now).as_millis();
+        let flags = BroadcastFlags {
+            timeout: Some(u64::try_from(timeout).unwrap_or(u64::MAX)),
+            volatile: audience.is_volatile().then_some(true),
+            expect_single_response: audience.expects_single_response().then_some(true),
+            ..BroadcastFlags::default()
+        };
+        let request = self.name_request();
+        let broadcast = ClusterBroadcast::new(options.flags(flags), event.clone());
+        let body = Body::Broadcast(broadcast.with_request(request.clone()));
+        let collected = Collected::Broadcast { ack, nodes: BTreeMap::new() };
+        self.begin_request((id, &request), deadline, Some(body), collected);
+    }
+
+    /// Asks all nodes for their sockets. Those of this node are known now.
+    fn fetch_sockets(
+        &mut self,
+        id: u32,
+        audience: &Audience,
+        request: &RequestId,
+        deadline: Timestamp,
+    ) {
+        let Some(options) = self.options(id, audience) else { return };
+        let Some(namespace) = self.namespaces.get(&id) else { return };
+        let to = namespace.recipients(audience);
+        let sockets = self.describe_all(id, &to);
+        let body = Body::FetchSockets { options, request: request.clone() };
+        let collected = Collected::Sockets(sockets);
+        self.begin_request((id, request), deadline, Some(body), collected);
+    }
+
+    fn server_side_emit(
+        &mut self,
+        id: u32,
+        event: &Event,
+        request: Option<(RequestId, Timestamp)>,
+    ) {
+        let packet = event.as_list();
+        let Some((request, deadline)) = request else {
+            return self.publish(id, None, Body::ServerSideEmit { packet, request: None });
+        };
+        let body = Body::ServerSideEmit { packet, request: Some(request.clone()) };
+        self.begin_request((id, &request), deadline, Some(body), Collected::Responses(Vec::new()));
     }
 }

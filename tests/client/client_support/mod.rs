@@ -270,7 +270,7 @@ impl Pair {
 
     /// The socket of the client.
     pub fn socket(&mut self) -> SocketKey {
-        let sockets = self.server.at(self.now).fetch_sockets("/", &server_audience()).unwrap();
+        let sockets = self.server.at(self.now).local_sockets("/", &server_audience()).unwrap();
         sockets[0]
     }
 

@@ -293,7 +293,7 @@ fn handle_command(cx: &mut Context<'_, ()>, command: Command) {
         Command::Lose => cx.server.shutdown(cx.now),
         Command::Count(answer) => {
             let sockets =
-                cx.server.at(cx.now).fetch_sockets("/", &all).expect("the namespace").len();
+                cx.server.at(cx.now).local_sockets("/", &all).expect("the namespace").len();
             let connections = cx.server.stats().connections;
             answer.send((sockets as u64, connections as u64)).ok();
         }

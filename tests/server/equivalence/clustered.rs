@@ -36,6 +36,11 @@ impl Clustered {
             let connected = ClusterInput::Connected { channel, oldest, head };
             server.handle_cluster(Timestamp::ZERO, connected);
         }
+        while let Some(output) = server.poll_output() {
+            if let ServerOutput::Cluster(ClusterOutput::Subscribe { namespace }) = output {
+                server.handle_cluster(Timestamp::ZERO, ClusterInput::Subscribed { namespace });
+            }
+        }
         Self { server, layout, entries: vec![0; channels as usize] }
     }
 
@@ -93,6 +98,10 @@ impl Composition for Clustered {
         while let Some(output) = self.server.poll_output() {
             match output {
                 ServerOutput::Cluster(ClusterOutput::Append(message)) => self.append(now, message),
+                ServerOutput::Cluster(ClusterOutput::CountServers { number, .. }) => {
+                    let counted = ClusterInput::ServersCounted { number, servers: Some(1) };
+                    self.server.handle_cluster(now, counted);
+                }
                 // It has read everything, and is alone.
                 ServerOutput::Cluster(
                     ClusterOutput::Read { .. }

@@ -37,7 +37,7 @@ async fn join(port: u16) -> Ws<TcpStream> {
 }
 
 async fn only_socket(handle: &Handle<Echo>) -> SocketKey {
-    let sockets = handle.all().fetch_sockets().await.unwrap();
+    let sockets = handle.all().local_sockets().await.unwrap();
     assert_eq!(sockets.len(), 1);
     sockets[0]
 }
@@ -77,7 +77,7 @@ async fn events_and_rooms() {
     assert_eq!(handle.to("lobby").emit("news", &()).await.unwrap().sockets, 0);
     assert_eq!(handle.all().join("everyone").await, Ok(2));
     assert_eq!(handle.to("everyone").except_socket(socket).leave("everyone").await, Ok(1));
-    assert_eq!(handle.to("everyone").fetch_sockets().await, Ok(vec![socket]));
+    assert_eq!(handle.to("everyone").local_sockets().await, Ok(vec![socket]));
     assert_eq!(handle.stats().await.unwrap().sockets, 2);
 
     let unknown = handle.of("/none").emit("news", &()).await;
@@ -118,8 +118,8 @@ async fn acknowledgements() {
     let (answered, ()) = tokio::join!(asked, answers);
     let answered = answered.unwrap();
     assert_eq!((answered.missing, answered.timed_out), (1, true));
-    let [(key, args)] = &answered.responses[..] else { panic!("{answered:?}") };
-    assert_eq!((*key, args.json()), (socket, "[\"here\"]"));
+    let [(from, args)] = &answered.responses[..] else { panic!("{answered:?}") };
+    assert_eq!((from.socket(), args.json()), (Some(socket), "[\"here\"]"));
     assert!(silent.packet().await.contains("all?"));
 
     // Whoever asks may go before the answer comes.

@@ -127,7 +127,7 @@ async fn a_client_may_leave_while_a_middleware_waits() {
     again.send("421[\"well\"]").await;
     assert_eq!(again.packet().await, "431[]");
     until_permits(&gate, 0).await;
-    let sockets = site.handle.all().fetch_sockets().await.unwrap();
+    let sockets = site.handle.all().local_sockets().await.unwrap();
     assert_eq!(sockets.len(), 1);
     assert_eq!(site.handle.stats().await.unwrap().sockets, 1);
     assert_eq!(joined.all(), ["after"]);

@@ -51,7 +51,7 @@ impl<D: Default + Send + 'static> Site<D> {
 
     /// Waits until the server has so many sockets that are connected.
     async fn until_sockets(&self, count: usize) {
-        let connected = async || self.handle.all().fetch_sockets().await.unwrap().len();
+        let connected = async || self.handle.all().local_sockets().await.unwrap().len();
         in_time(async { while connected().await != count {} }).await;
     }
 }
