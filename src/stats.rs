@@ -37,6 +37,9 @@ pub struct Stats {
     pub rooms: usize,
     /// Namespaces.
     pub namespaces: usize,
+    /// Namespaces of a cluster that nobody here is in, and whose logs are kept for sessions of other
+    /// nodes: [`vacant_namespaces`](crate::cluster::ClusterConfig#structfield.vacant_namespaces).
+    pub vacant_namespaces: usize,
     /// Packets in the logs.
     pub log_packets: usize,
     /// Bytes of the packets in the logs, including the overhead of each entry.
@@ -140,6 +143,9 @@ pub struct Totals {
     pub responses_dropped: u64,
     /// Messages of nodes beyond [`members`](crate::cluster::ClusterConfig#structfield.members).
     pub members_refused: u64,
+    /// Logs of [vacant namespaces](crate::cluster::ClusterConfig#structfield.vacant_namespaces) that
+    /// were given up because there were too many.
+    pub vacant_namespaces_removed: u64,
 }
 
 /// Ended connections, by [`CloseReason`].

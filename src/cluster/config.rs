@@ -30,6 +30,14 @@ pub struct ClusterConfig {
     pub append_queue: usize,
     /// The same limit in bytes. Default 16 MiB.
     pub append_queue_bytes: usize,
+    /// How many namespaces that nobody here is in have their logs kept. Default 1,000. Only namespaces
+    /// that a [predicate](crate::hub::At::add_namespaces_matching) accepts count. A log is kept for as
+    /// long as it goes back. Beyond this number, the log that has been silent for longest is given
+    /// up. A client that then comes to that namespace from another node, and has missed something
+    /// there, gets a new session.
+    pub vacant_namespaces: usize,
+    /// The same limit in bytes of all these logs. Default 16 MiB. A single one may be larger.
+    pub vacant_namespace_bytes: usize,
     /// How namespaces are spread over channels. Default [`Channels::ONE`]. Each channel has an
     /// [`append_queue`](Self#structfield.append_queue) of its own. The driver of an engine that has
     /// several sets this.
@@ -70,6 +78,8 @@ impl ClusterConfig {
             request_timeout: Duration::from_secs(5),
             pending_requests: 10_000,
             response_bytes: 64 << 20,
+            vacant_namespaces: 1_000,
+            vacant_namespace_bytes: 16 << 20,
             channels: Channels::ONE,
         }
     }
@@ -90,6 +100,20 @@ impl ClusterConfig {
     #[must_use]
     pub const fn append_queue_bytes(mut self, bytes: usize) -> Self {
         self.append_queue_bytes = bytes;
+        self
+    }
+
+    /// Sets [`vacant_namespaces`](Self#structfield.vacant_namespaces).
+    #[must_use]
+    pub const fn vacant_namespaces(mut self, namespaces: usize) -> Self {
+        self.vacant_namespaces = namespaces;
+        self
+    }
+
+    /// Sets [`vacant_namespace_bytes`](Self#structfield.vacant_namespace_bytes).
+    #[must_use]
+    pub const fn vacant_namespace_bytes(mut self, bytes: usize) -> Self {
+        self.vacant_namespace_bytes = bytes;
         self
     }
 
@@ -151,6 +175,8 @@ impl ClusterConfig {
         check(&[
             ("cluster.append_queue", self.append_queue > 0),
             ("cluster.append_queue_bytes", self.append_queue_bytes > 0),
+            ("cluster.vacant_namespaces", self.vacant_namespaces > 0),
+            ("cluster.vacant_namespace_bytes", self.vacant_namespace_bytes > 0),
             ("cluster.channels", self.channels.is_valid()),
             ("cluster.heartbeat_interval", !self.heartbeat_interval.is_zero()),
             ("cluster.heartbeat_timeout", self.heartbeat_timeout > self.heartbeat_interval),

@@ -26,6 +26,9 @@
 //!   for rooms that none of its sockets is in. The bounds of
 //!   [`RecoveryConfig`](crate::RecoveryConfig) apply. A node reads everything that the engine still
 //!   has before it serves its first client.
+//!   This includes namespaces that a [predicate](crate::hub::At::add_namespaces_matching) accepts and
+//!   that only other nodes have clients in: as many as
+//!   [`vacant_namespaces`](ClusterConfig#structfield.vacant_namespaces) allows.
 //! * **Ownership.** A session belongs to the node that its client is, or was last, connected to. Only
 //!   this node changes it: by itself, or when it reads an entry. When the client comes back at another
 //!   node, the session moves there.
@@ -117,9 +120,7 @@
 //!
 //! # Not yet
 //!
-//! The sessions of a node that has crashed or was shut down are lost. A namespace that a
-//! [predicate](crate::hub::At::add_namespaces_matching) accepts has a log only while it exists at the
-//! node: a session that has missed something before that stays where it is.
+//! The sessions of a node that has crashed or was shut down are lost.
 
 pub mod engines;
 pub mod message;

@@ -233,6 +233,14 @@ impl ServerConfig {
         self
     }
 
+    /// How long packets stay in a log. A half-open link is detected only after this time, and the
+    /// packets sent on it must be replayed.
+    pub(crate) fn log_age(&self) -> Duration {
+        let recovery = self.recovery.as_ref();
+        let away = recovery.map_or(Duration::ZERO, |recovery| recovery.max_disconnection);
+        away.saturating_add(self.ping_interval).saturating_add(self.ping_timeout)
+    }
+
     pub(crate) fn counts_events(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.count_events)
     }

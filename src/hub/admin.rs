@@ -118,7 +118,8 @@ impl<D: Default> Hub<D> {
     /// ```
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            namespaces: self.namespaces.len(),
+            namespaces: self.namespaces.len().saturating_sub(self.vacant_namespaces()),
+            vacant_namespaces: self.vacant_namespaces(),
             connects_waiting: self.connects.waiting_count(),
             recoveries_queued: self.connects.queued_count(),
             channel_waiting: self.channel_waiting(),

@@ -12,6 +12,7 @@ mod early;
 mod entry;
 mod members;
 mod requests;
+mod vacant;
 mod verb;
 
 use alloc::{
@@ -30,6 +31,7 @@ use self::{
     claims::Claims,
     early::Early,
     requests::Request,
+    vacant::Vacant,
 };
 pub(super) use self::{requests::Collected, verb::Verb};
 use super::{
@@ -73,6 +75,7 @@ pub(super) struct Node<D> {
     handshake: Value,
     /// Whether it has said goodbye.
     is_leaving: bool,
+    vacant: Vacant,
 }
 
 /// How long a client waits for the node that has its session, if nothing else is configured.
@@ -131,6 +134,7 @@ impl<D: Default> Hub<D> {
             held: BTreeMap::new(),
             handshake: description::handshake(),
             is_leaving: false,
+            vacant: Vacant::new(&cluster),
             channels: ChannelSet::new(cluster, nonce),
         };
         let mut config = Arc::unwrap_or_clone(config);
@@ -207,10 +211,10 @@ impl<D: Default> Hub<D> {
         self.node.as_ref().map_or(0, |node| node.channels.of(name))
     }
 
-    /// The origin of the log of a new namespace. `None` if the hub is alone.
+    /// The log of a new namespace has everything after this position. `None` if the hub is alone.
     pub(super) fn origin(&self, channel: u32) -> Option<Offset> {
-        let channel = self.node.as_ref()?.channels.get(channel)?;
-        Some(channel.position().unwrap_or(Offset::pair(0, 0)))
+        let floor = self.node.as_ref()?.vacant.floor(channel);
+        Some(floor.unwrap_or(Offset::pair(0, 0)))
     }
 
     /// An audience as other nodes understand it. `None` if there is no such namespace.
@@ -287,7 +291,8 @@ impl<D: Default> Hub<D> {
     fn subscribe_all(&mut self, number: u32) {
         let Some(node) = &mut self.node else { return };
         let Some(channel) = node.channels.get_mut(number) else { return };
-        for namespace in self.namespaces.values().filter(|it| it.channel == number) {
+        let namespaces = self.namespaces.values().filter(|it| it.channel == number);
+        for namespace in namespaces.filter(|it| !it.is_vacant()) {
             channel.subscribe(namespace.sessions.name().clone());
         }
     }
@@ -334,10 +339,19 @@ impl<D: Default> Hub<D> {
         }
         let now = self.now;
         for id in namespaces {
-            self.with_namespace(id, |namespace, _| {
+            let is_vacant = self.with_namespace(id, |namespace, _| {
                 namespace.sessions.apply(now, Change::Follow { origin });
+                namespace.latest_entry = None;
+                namespace.is_vacant()
             });
-            self.settle(id);
+            if is_vacant == Some(true) {
+                self.remove_namespace(id);
+            } else {
+                self.settle(id);
+            }
+        }
+        if let Some(node) = &mut self.node {
+            node.vacant.begin(channel, origin);
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::ServerConfig,
     id::{AckId, ConnectionId, SocketId, SocketKey},
+    recovery::Offset,
     socket::{self, Encoded, NamespaceName},
     time::Timestamp,
 };
@@ -25,6 +26,11 @@ pub(super) struct Namespace<D> {
     pub(super) sessions: Sessions<D>,
     /// In a cluster: the number of its channel.
     pub(super) channel: u32,
+    /// In a cluster: the position of the latest entry that a session of another node may have to be
+    /// told of. `None` if there was none since the namespace began.
+    pub(super) latest_entry: Option<Offset>,
+    /// In a cluster: how long it is kept although nobody here is in it. Never if it is in use.
+    pub(super) vacant_until: Timestamp,
     /// Whether a predicate accepted it. Such a namespace is removed when it is empty.
     pub(super) is_dynamic: bool,
     /// CONNECTs that wait for an answer.
@@ -50,6 +56,8 @@ impl<D> Namespace<D> {
             id,
             sessions,
             channel,
+            latest_entry: None,
+            vacant_until: Timestamp::NEVER,
             is_dynamic,
             waiting: 0,
             armed: Timestamp::NEVER,
@@ -212,7 +220,12 @@ impl<D> Namespace<D> {
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
-        self.acks.deadline().min(self.sessions.deadline())
+        self.acks.deadline().min(self.sessions.deadline()).min(self.vacant_until)
+    }
+
+    /// Whether nobody here is in it, and it is kept for sessions of other nodes.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.vacant_until != Timestamp::NEVER
     }
 
     /// Whether the namespace can be removed without a loss.

@@ -17,8 +17,12 @@ impl<D: Default> Hub<D> {
     /// See [`At::add_namespace`](super::At::add_namespace).
     pub(super) fn add_namespace(&mut self, name: &str) -> Result<(), NamespaceError> {
         let name = NamespaceName::new(name).map_err(|_| NamespaceError::InvalidName)?;
-        if !self.names.contains_key(&name) {
-            self.create_namespace(name, false)?;
+        if self.find_namespace(name.as_str()).is_some() {
+            return Ok(());
+        }
+        let id = self.create_or_occupy(name)?;
+        if let Some(namespace) = self.namespaces.get_mut(&id) {
+            namespace.is_dynamic = false;
         }
         Ok(())
     }
@@ -33,14 +37,14 @@ impl<D: Default> Hub<D> {
 
     /// The namespace that a client asks for. Creates it if a predicate accepts its name.
     pub(super) fn find_or_create(&mut self, name: &NamespaceName) -> Option<u32> {
-        if let Some(id) = self.names.get(name) {
-            return Some(*id);
+        if let Some(id) = self.find_namespace(name.as_str()) {
+            return Some(id);
         }
         if !self.is_accepted(name) {
             increment(&mut self.totals.connects_refused.invalid_namespace);
             return None;
         }
-        let created = self.create_namespace(name.clone(), true).ok();
+        let created = self.create_or_occupy(name.clone()).ok();
         if created.is_none() {
             increment(&mut self.totals.connects_refused.too_many_namespaces);
         }
@@ -63,30 +67,33 @@ impl<D: Default> Hub<D> {
         };
         let deadline = namespace.deadline();
         self.timers.arm(id, &mut namespace.armed, deadline);
-        if namespace.is_removable() {
-            self.timers.disarm(id, &mut namespace.armed);
-            let name = namespace.sessions.name().clone();
-            let evicted = namespace.sessions.log().made_room();
-            self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
-            self.namespace_ids.note_end(namespace.sessions.next_ack());
-            #[cfg(test)]
-            self.journal.note(super::sessions::Entry::Gone { name: name.clone() });
-            self.namespaces.remove(&id);
-            self.names.remove(&name);
-            self.note_namespace_gone(id, &name);
+        if namespace.is_removable() && !self.keeps_vacant(id) {
+            self.remove_namespace(id);
         }
     }
 
-    fn create_namespace(
-        &mut self,
-        name: NamespaceName,
-        is_dynamic: bool,
-    ) -> Result<u32, NamespaceError> {
+    pub(super) fn remove_namespace(&mut self, id: u32) {
+        let Some(mut namespace) = self.namespaces.remove(&id) else { return };
+        self.timers.disarm(id, &mut namespace.armed);
+        let evicted = namespace.sessions.log().made_room();
+        self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
+        self.namespace_ids.note_end(namespace.sessions.next_ack());
+        let name = namespace.sessions.name();
+        #[cfg(test)]
+        self.journal.note(super::sessions::Entry::Gone { name: name.clone() });
+        self.names.remove(name);
+        self.note_removed(&namespace);
+    }
+
+    fn create_or_occupy(&mut self, name: NamespaceName) -> Result<u32, NamespaceError> {
         let limit = self.config.limits.namespaces;
-        if self.namespaces.len() >= limit {
+        if self.namespaces.len().saturating_sub(self.vacant_namespaces()) >= limit {
             return Err(NamespaceError::TooMany { limit });
         }
-        Ok(self.insert_namespace(name, is_dynamic))
+        let vacant = self.names.get(&name).copied();
+        let id = vacant.unwrap_or_else(|| self.insert_namespace(name, true));
+        self.occupy(id);
+        Ok(id)
     }
 
     /// Creates a namespace, even beyond the limit.
@@ -105,7 +112,6 @@ impl<D: Default> Hub<D> {
             sessions.apply(self.now, Change::Follow { origin });
         }
         self.namespaces.insert(id, Namespace::new(id, sessions, channel, config, is_dynamic));
-        self.note_namespace(&name);
         self.names.insert(name, id);
         id
     }
@@ -116,7 +122,13 @@ impl<D: Default> Hub<D> {
         u32::from_le_bytes(bytes)
     }
 
+    /// A namespace that is in use. One that nobody here is in does not exist for the application.
     pub(super) fn find_namespace(&self, name: &str) -> Option<u32> {
-        self.names.get(name).copied()
+        self.in_use(self.names.get(name).copied())
+    }
+
+    /// The same, of one that was found.
+    pub(super) fn in_use(&self, id: Option<u32>) -> Option<u32> {
+        id.filter(|id| !self.namespaces.get(id).is_some_and(Namespace::is_vacant))
     }
 }

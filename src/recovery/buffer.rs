@@ -102,12 +102,7 @@ impl RecoveryBuffer {
             |recovery| Bounds {
                 packets: recovery.buffer_packets.min(PACKETS_MAX),
                 bytes: recovery.buffer_bytes,
-                // A half-open link is detected only after this time, and the packets sent on it
-                // must be replayed.
-                age: recovery
-                    .max_disconnection
-                    .saturating_add(config.ping_interval)
-                    .saturating_add(config.ping_timeout),
+                age: config.log_age(),
             },
         );
         Self {

@@ -7,3 +7,4 @@ mod order;
 mod random;
 mod requests;
 mod trouble;
+mod vacant;

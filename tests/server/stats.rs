@@ -13,7 +13,7 @@ use socketio_proto::{
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
     recovery::Offset,
-    server::{Server, ServerInput, Stats},
+    server::{Server, ServerInput, ServerOutput, Stats},
     socket::{self, NamespaceName},
 };
 
@@ -90,6 +90,7 @@ fn every_counter_is_driven() {
     ends_of_sessions(&mut sum);
     emissions(&mut sum);
     entries_of_a_channel(&mut sum);
+    vacant_namespaces(&mut sum);
     moves(&mut sum);
     messages_of_nodes(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
@@ -99,7 +100,7 @@ fn every_counter_is_driven() {
 /// One node of a cluster.
 fn node(name: &'static str, number: u8) -> World {
     let mut world = world(|_, _| {});
-    let node = ClusterConfig::new(NodeId::new(name).unwrap()).append_queue(1);
+    let node = ClusterConfig::new(NodeId::new(name).unwrap()).append_queue(1).vacant_namespaces(1);
     let entropy = move |dest: &mut [u8]| dest.fill(number);
     world.server = Server::clustered(recovery_config(), node, entropy).unwrap();
     world.server.at(world.now).add_namespace("/").unwrap();
@@ -187,6 +188,26 @@ fn entries_of_a_channel(sum: &mut Sum) {
     let expected =
         [("appends_lost", 1), ("appends_refused", 1), ("entries_read", 1), ("entries_skipped", 1)];
     sum.expect(&world, &expected);
+}
+
+fn vacant_namespaces(sum: &mut Sum) {
+    let mut world = node("node", 7);
+    let server = &mut world.server;
+    server.at(world.now).add_namespaces_matching(|_| true);
+    let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
+    server.handle_cluster(world.now, ClusterInput::Connected { channel: 0, oldest, head });
+    for (position, namespace) in [(1, "/first"), (2, "/second")] {
+        server.at(world.now).of(namespace).emit("m", &()).unwrap();
+        let commands = std::iter::from_fn(|| server.poll_output());
+        let appended = commands.filter_map(|output| match output {
+            ServerOutput::Cluster(ClusterOutput::Append(message)) => Some(message),
+            _ => None,
+        });
+        let (position, message) = (Offset::pair(0, position), appended.last());
+        let entry = ClusterInput::Entry { channel: 0, position, message };
+        server.handle_cluster(world.now, entry);
+    }
+    sum.expect(&world, &[("entries_read", 2), ("vacant_namespaces_removed", 1)]);
 }
 
 fn requests(sum: &mut Sum) {

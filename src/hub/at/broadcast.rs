@@ -46,7 +46,7 @@ impl<D: Default> At<'_, D> {
     /// ```
     #[must_use]
     pub fn of(&mut self, namespace: &str) -> Broadcast<'_, D> {
-        let namespace = self.hub.find_namespace(namespace);
+        let namespace = self.hub.find_for_all(namespace);
         Broadcast::new(self.reborrow(), namespace, Audience::all())
     }
 

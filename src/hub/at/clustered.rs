@@ -109,7 +109,7 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         body: impl FnOnce(BroadcastOptions) -> Body,
     ) -> Result<usize, EmitError> {
-        let id = self.hub.find_namespace(namespace).ok_or(EmitError::UnknownNamespace)?;
+        let id = self.hub.find_for_all(namespace).ok_or(EmitError::UnknownNamespace)?;
         let options = self.hub.options(id, audience).ok_or(EmitError::UnknownNamespace)?;
         let names = options.rooms().iter().chain(options.excepted());
         let bytes = names.map(|name| name.len()).fold(0, usize::saturating_add);

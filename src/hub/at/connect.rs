@@ -35,6 +35,10 @@ impl<D: Default> At<'_, D> {
     /// sessions left, connected or parked. All other names are answered with `Invalid namespace`. A
     /// name that contains U+001E is never served, because HTTP long-polling cannot carry it.
     ///
+    /// In a cluster, all nodes accept the same names. The clients of such a namespace may all be at other
+    /// nodes, so this node can always emit there, though not ask. It also keeps what others emit there, within
+    /// [`vacant_namespaces`](crate::cluster::ClusterConfig#structfield.vacant_namespaces).
+    ///
     /// ```
     /// use socketio_proto::Timestamp;
     /// use socketio_proto::server::Server;

@@ -171,7 +171,7 @@ impl<D: Default> At<'_, D> {
         audience: &Audience,
         event: &socket::Event,
     ) -> Result<Reach, EmitError> {
-        let id = self.hub.find_namespace(namespace);
+        let id = self.hub.find_for_all(namespace);
         self.broadcast_in(id, audience, event)
     }
 
@@ -237,6 +237,7 @@ impl<D: Default> At<'_, D> {
         event: &socket::Event,
         timeout: Duration,
     ) -> Result<AckId, EmitError> {
+        let namespace = self.hub.in_use(namespace);
         let (id, now) = (namespace.ok_or(EmitError::UnknownNamespace)?, self.now);
         if self.hub.is_clustered() {
             return self.ask_all_clustered(id, audience, event, timeout);

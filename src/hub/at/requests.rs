@@ -63,7 +63,7 @@ impl<D: Default> At<'_, D> {
         namespace: Option<u32>,
         audience: &Audience,
     ) -> Result<RequestId, EmitError> {
-        let id = namespace.ok_or(EmitError::UnknownNamespace)?;
+        let id = self.hub.in_use(namespace).ok_or(EmitError::UnknownNamespace)?;
         let request = self.name_request(!audience.is_local())?;
         if audience.is_local() || !self.hub.is_clustered() {
             let (namespace, to) = self.names(id, audience).ok_or(EmitError::UnknownNamespace)?;

@@ -20,10 +20,17 @@ use crate::{
 impl<D: Default> Hub<D> {
     /// Applies an entry of the channel. Every node applies it at the same place.
     pub(super) fn apply_entry(&mut self, now: Timestamp, position: Offset, message: &Message) {
-        let Some(id) = self.find_namespace(message.namespace.as_str()) else {
+        let Some(id) = self.find_replica(&message.namespace, &message.body) else {
             return;
         };
-        self.note_entry(now, id, message);
+        if self.in_use(Some(id)).is_some() {
+            self.note_entry(now, id, message);
+        }
+        self.apply_in(now, id, position, message);
+        self.note_applied(id, position, &message.body);
+    }
+
+    fn apply_in(&mut self, now: Timestamp, id: u32, position: Offset, message: &Message) {
         if let Body::Broadcast(broadcast) = &message.body {
             self.apply_broadcast(now, id, position, broadcast);
             return;

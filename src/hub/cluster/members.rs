@@ -96,7 +96,8 @@ impl<D: Default> Hub<D> {
         let Some(node) = self.node.as_mut().filter(|node| !node.is_leaving) else { return };
         node.is_leaving = true;
         node.members.unsubscribe_all();
-        let namespaces: Vec<u32> = self.namespaces.keys().copied().collect();
+        let namespaces = self.namespaces.values().filter(|it| !it.is_vacant());
+        let namespaces: Vec<u32> = namespaces.map(|it| it.id).collect();
         for id in namespaces {
             self.publish(id, None, Body::AdapterClose);
         }
