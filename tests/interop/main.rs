@@ -9,6 +9,8 @@ mod javascript;
 mod node;
 mod npm;
 mod output;
+#[cfg(unix)]
+mod processes;
 mod python;
 mod python_client;
 mod skip;
