@@ -11,6 +11,8 @@
 mod check;
 mod clock;
 mod config;
+#[cfg(test)]
+mod costs;
 mod database;
 mod engine;
 mod error;

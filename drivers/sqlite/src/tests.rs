@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut random = [0; 8];
         getrandom::fill(&mut random).unwrap();
         let name = format!("socketio-proto-sqlite-{:016x}", u64::from_le_bytes(random));
@@ -44,7 +44,7 @@ impl Folder {
     }
 
     /// Starts a process.
-    fn start(&self, name: &str) -> Process {
+    pub(crate) fn start(&self, name: &str) -> Process {
         Process::start(self.config(), name).unwrap()
     }
 
@@ -60,7 +60,7 @@ impl Folder {
         copy
     }
 
-    fn file(&self, suffix: &str) -> PathBuf {
+    pub(crate) fn file(&self, suffix: &str) -> PathBuf {
         self.0.join(format!("sessions.db{suffix}"))
     }
 }
@@ -72,7 +72,7 @@ impl Drop for Folder {
 }
 
 /// A process, whose thread is this one.
-struct Process {
+pub(crate) struct Process {
     worker: Worker,
     inputs: Arc<Mutex<Vec<ClusterInput>>>,
     name: String,
@@ -101,7 +101,10 @@ impl Process {
         }
     }
 
-    fn do_all(&mut self, outputs: impl IntoIterator<Item = ClusterOutput>) -> Vec<ClusterInput> {
+    pub(crate) fn do_all(
+        &mut self,
+        outputs: impl IntoIterator<Item = ClusterOutput>,
+    ) -> Vec<ClusterInput> {
         self.try_all(outputs).unwrap()
     }
 
@@ -119,13 +122,13 @@ impl Process {
     }
 
     /// Begins to read. Returns what is there.
-    fn read(&mut self) -> Vec<(Offset, String)> {
+    pub(crate) fn read(&mut self) -> Vec<(Offset, String)> {
         let (after, _) = self.connected();
         let inputs = self.do_all([read_after(after)]);
         news(&inputs)
     }
 
-    fn append(&mut self, text: &str) -> ClusterOutput {
+    pub(crate) fn append(&mut self, text: &str) -> ClusterOutput {
         self.sequence += 1;
         let stamp = Stamp::new(self.sequence, 1);
         ClusterOutput::Append(message(&self.name, text).stamped(stamp))
@@ -136,7 +139,7 @@ impl Process {
     }
 
     /// Ends in good order.
-    fn end(self) {
+    pub(crate) fn end(self) {
         let (jobs, queue) = tokio::sync::mpsc::channel::<Job>(1);
         drop(jobs);
         self.worker.run(queue).unwrap();
@@ -164,7 +167,7 @@ fn text(message: &Message) -> String {
 }
 
 /// The entries among the inputs.
-fn news(inputs: &[ClusterInput]) -> Vec<(Offset, String)> {
+pub(crate) fn news(inputs: &[ClusterInput]) -> Vec<(Offset, String)> {
     let entry = |input: &ClusterInput| match input {
         ClusterInput::Entry { position, message, .. } => {
             Some((*position, text(message.as_ref().unwrap())))
@@ -195,7 +198,7 @@ fn session(pid: &str, data: &str) -> StoredSession {
     StoredSession::new(sid, key(pid), vec!["r1".into()], Value::new(&data).unwrap())
 }
 
-fn store(pid: &str, data: &str, number: u64) -> ClusterOutput {
+pub(crate) fn store(pid: &str, data: &str, number: u64) -> ClusterOutput {
     let expires_in = Duration::from_secs(600);
     ClusterOutput::Store { session: session(pid, data), expires_in, number }
 }
@@ -427,6 +430,11 @@ fn reopen(copy: &Folder) -> Result<Result<(usize, Option<String>), SetAsideReaso
     let fetch = ClusterOutput::Fetch { key: key("S"), number: 1 };
     let session = fetched(&process.do_all([fetch])).remove(0).1;
     Ok(Ok((entries.len(), session)))
+}
+
+/// Opens the file, which must not be set aside.
+pub(crate) fn reopened(folder: &Folder) -> OpenFile {
+    OpenFile::open(&folder.config().on_event(|event| panic!("{event}"))).unwrap()
 }
 
 /// A folder as a killed process leaves it, with what it has told its server.
