@@ -49,6 +49,9 @@ pub struct Stats {
     /// What waits until the channel of the cluster has brought in what was emitted before it, own
     /// entries included.
     pub channel_waiting: usize,
+    /// Records of parked sessions on their way to the store of the cluster. Those of sessions that
+    /// something still changes are not counted.
+    pub records_waiting: usize,
     /// Decisions since the start.
     pub total: Totals,
 }
@@ -130,6 +133,11 @@ pub struct Totals {
     pub sessions_moved: u64,
     /// Sessions taken over from other nodes of the cluster.
     pub sessions_arrived: u64,
+    /// Sessions that the store of the cluster has accepted.
+    pub sessions_stored: u64,
+    /// Sessions that the store of the cluster has refused, or that could not be written. Their
+    /// clients can only come back while this server is up.
+    pub sessions_not_stored: u64,
     /// Own entries given up because the part of the channel in which they may be could not be read,
     /// or because the engine has lost or rejected them.
     pub appends_lost: u64,
@@ -280,6 +288,14 @@ pub struct Refusals {
     pub unknown: u64,
     /// [`RecoveryRefusal::Unanswered`].
     pub unanswered: u64,
+    /// [`RecoveryRefusal::EngineAway`].
+    pub engine_away: u64,
+    /// [`RecoveryRefusal::OwnerUnreachable`].
+    pub owner_unreachable: u64,
+    /// [`RecoveryRefusal::Trimmed`].
+    pub trimmed: u64,
+    /// [`RecoveryRefusal::OrderNotProvable`].
+    pub order_not_provable: u64,
     /// [`RecoveryRefusal::OtherNamespace`].
     pub other_namespace: u64,
     /// [`RecoveryRefusal::Expired`].
@@ -303,6 +319,10 @@ impl Refusals {
         let counter = match refusal {
             RecoveryRefusal::Unknown => &mut self.unknown,
             RecoveryRefusal::Unanswered => &mut self.unanswered,
+            RecoveryRefusal::EngineAway => &mut self.engine_away,
+            RecoveryRefusal::OwnerUnreachable => &mut self.owner_unreachable,
+            RecoveryRefusal::Trimmed => &mut self.trimmed,
+            RecoveryRefusal::OrderNotProvable => &mut self.order_not_provable,
             RecoveryRefusal::OtherNamespace => &mut self.other_namespace,
             RecoveryRefusal::Expired => &mut self.expired,
             RecoveryRefusal::Gap => &mut self.gap,

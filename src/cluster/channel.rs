@@ -149,6 +149,11 @@ impl<L> Channel<L> {
         self.read.is_some_and(|read| position <= read)
     }
 
+    /// Whether the engine is there, and everything was read that was there when it was connected.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
     /// The position up to which everything was read.
     pub(crate) const fn position(&self) -> Option<Offset> {
         self.read

@@ -71,8 +71,7 @@
 //!
 //! All nodes read `c` and `h` at the same places, so a session has one owner at each position, and
 //! nothing is lost if the client goes: its session then waits at the claimant. Of two claims, the
-//! later one in the channel gets the session. If no node answers in time, the recovery is refused as
-//! [`Unanswered`](crate::recovery::RecoveryRefusal::Unanswered).
+//! later one in the channel gets the session.
 //!
 //! The session takes with it its ids, rooms, data, what it remembers of its client's events
 //! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its
@@ -97,6 +96,40 @@
 //! * If the engine cannot count, a node that has just come waits one second for the others to introduce
 //!   themselves.
 //!
+//! # The store
+//!
+//! The node that has a session may be down when its client comes back. So when a session is parked, its
+//! node puts it into the *store* of the engine, for the time that is left of
+//! [`max_disconnection`](crate::RecoveryConfig::max_disconnection). The store has the keys and values of
+//! the official adapters. Beyond them, a record says in which rooms the session was when, and up to
+//! which position of the channel that is true.
+//!
+//! * *The record is the right to the session.* Whoever continues the session takes the record out of the
+//!   store first, in one step, also the node that has stored it. So of several nodes that try, official
+//!   ones included, one gets it. A recovery at the node where the session is parked therefore costs
+//!   one round trip.
+//! * *A claim* of a session that is not here goes two ways: through the channel to the owner, as above,
+//!   and to the store. Whichever answers first brings the session in. The claimant looks at the record
+//!   first, brings it up to date with the joins, leaves and disconnections that it has read since, and
+//!   checks the offset. Only then does it take the record, so a refusal leaves it where it is.
+//! * *Parked sockets.* While the record of a session may be in the store, `join`, `leave` and
+//!   `disconnect` of its socket go through the channel, so that they reach the session wherever it is. A
+//!   change of its data is stored as soon as possible.
+//! * *Lost replies.* If the connection breaks before a command is answered, the node asks for the record
+//!   as soon as the engine is back. If it is not there, the node appends a marker to the channel and
+//!   reads it. If no claim of the session precedes the marker, no other node has taken the record.
+//! * *Engine away.* A session that was parked meanwhile is recovered at its node as usual. One whose
+//!   record may be in the store is refused after
+//!   [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout), as
+//!   [`EngineAway`](crate::recovery::RecoveryRefusal::EngineAway): another node could take it.
+//! * *Bounds.* A record is written when the store can be told, so nothing but its session waits for the
+//!   engine. At most 256 commands are not answered. Of the joins, leaves and disconnections of many
+//!   sockets, a node keeps the latest 65,536, and at most 32 MiB. A record that is older is refused as
+//!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed), and so is one from before the node began
+//!   to read.
+//!
+//! The sessions of clients that are connected to a node when it dies are lost: they are not in the store.
+//!
 //! # Trouble
 //!
 //! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
@@ -117,10 +150,6 @@
 //!   other channels loses its link as well, and is recovered.
 //! * *Bad entries* are skipped and counted:
 //!   [`entries_skipped`](crate::server::Totals#structfield.entries_skipped). Nothing waits behind them.
-//!
-//! # Not yet
-//!
-//! The sessions of a node that has crashed or was shut down are lost.
 
 pub mod engines;
 pub mod message;

@@ -123,6 +123,7 @@ impl<D: Default> Hub<D> {
             connects_waiting: self.connects.waiting_count(),
             recoveries_queued: self.connects.queued_count(),
             channel_waiting: self.channel_waiting(),
+            records_waiting: self.records_waiting(),
             total: self.totals,
             ..Stats::default()
         };

@@ -5,13 +5,18 @@
 //! takes effect in the order of the calls. [`cluster`](crate::cluster) describes the whole.
 
 mod answer;
+mod changes;
 mod claim;
 mod claims;
+mod deferred;
 mod description;
 mod early;
 mod entry;
+mod found;
 mod members;
+mod records;
 mod requests;
+mod store;
 mod vacant;
 mod verb;
 
@@ -27,16 +32,19 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use self::{
     answer::Handled,
+    changes::Changes,
     claim::{Codec, Successor},
     claims::Claims,
+    deferred::Deferred,
     early::Early,
+    records::Records,
     requests::Request,
     vacant::Vacant,
 };
 pub(super) use self::{requests::Collected, verb::Verb};
 use super::{
     Hub, audience::Audience, error::EmitError, message::ReplyKind, output::HubOutput,
-    reason::EndCause, sessions::Change,
+    reason::EndCause, request::ConnectRequest, sessions::Change,
 };
 use crate::{
     cluster::{
@@ -76,6 +84,16 @@ pub(super) struct Node<D> {
     /// Whether it has said goodbye.
     is_leaving: bool,
     vacant: Vacant,
+    changes: Changes,
+    records: Records,
+    /// Sessions that something is still going to change.
+    deferred: Deferred,
+    /// Claims whose records say more than the node has read.
+    early_records: Vec<u64>,
+    /// Claims that have waited for the records of sessions which have ended.
+    orphans: Vec<ConnectRequest>,
+    /// Sessions of claims that are decided.
+    decided: Vec<SocketKey>,
 }
 
 /// How long a client waits for the node that has its session, if nothing else is configured.
@@ -136,6 +154,12 @@ impl<D: Default> Hub<D> {
             is_leaving: false,
             vacant: Vacant::new(&cluster),
             channels: ChannelSet::new(cluster, nonce),
+            changes: Changes::default(),
+            records: Records::new(nonce),
+            deferred: Deferred::default(),
+            early_records: Vec::new(),
+            orphans: Vec::new(),
+            decided: Vec::new(),
         };
         let mut config = Arc::unwrap_or_clone(config);
         config.logs_vacant_rooms = true;
@@ -157,10 +181,7 @@ impl<D: Default> Hub<D> {
                 self.catch_up(now, channel);
             }
             ClusterInput::Disconnected => {
-                if let Some(node) = &mut self.node {
-                    node.channels.disconnect();
-                    node.members.unsubscribe_all();
-                }
+                self.handle_disconnected();
             }
             ClusterInput::Rejected { sequence } => {
                 let channel = self.node.as_mut().and_then(|it| it.channels.give_up(sequence));
@@ -179,7 +200,8 @@ impl<D: Default> Hub<D> {
             ClusterInput::ServersCounted { number, servers } => {
                 self.note_counted(now, number, servers);
             }
-            ClusterInput::Stored { .. } | ClusterInput::Fetched { .. } => {}
+            ClusterInput::Stored { number, is_stored } => self.handle_stored(number, is_stored),
+            ClusterInput::Fetched { number, session } => self.handle_fetched(number, session),
         }
         self.end_released(now);
     }
@@ -258,11 +280,27 @@ impl<D: Default> Hub<D> {
     /// Does something once everything that this node has emitted before has taken effect. Returns
     /// what to do at once.
     pub(super) fn defer(&mut self, verb: Verb) -> Option<Verb> {
-        let bytes = verb.size();
+        let (bytes, changes) = (verb.size(), verb.changes());
         let namespace = self.namespaces.get(&verb.namespace());
-        match namespace.map(|it| it.channel).and_then(|it| self.channel_mut(it)) {
-            Some(channel) => channel.defer(verb, bytes),
-            None => Some(verb),
+        let channel = namespace.map(|it| it.channel);
+        let Some(channel) = channel.and_then(|channel| self.channel_mut(channel)) else {
+            return Some(verb);
+        };
+        let verb = channel.defer(verb, bytes);
+        if let (None, Some(socket), Some(node)) = (&verb, changes, &mut self.node) {
+            node.deferred.add(socket);
+        }
+        verb
+    }
+
+    /// Does what has waited.
+    fn run_deferred(&mut self, verb: Verb) {
+        let changes = verb.changes();
+        self.run(verb);
+        if let (Some(node), Some(socket)) = (&mut self.node, changes)
+            && node.deferred.remove(socket)
+        {
+            self.note_parked(socket);
         }
     }
 
@@ -274,6 +312,16 @@ impl<D: Default> Hub<D> {
 
     fn channel_mut(&mut self, channel: u32) -> Option<&mut Channel<Verb>> {
         self.node.as_mut()?.channels.get_mut(channel)
+    }
+
+    fn handle_disconnected(&mut self) {
+        // What was not carried out yet must not be, once the engine is back.
+        self.out.retain(|output| !matches!(output, HubOutput::Cluster(_)));
+        if let Some(node) = &mut self.node {
+            node.channels.disconnect();
+            node.members.unsubscribe_all();
+        }
+        self.lose_store();
     }
 
     fn handle_connected(&mut self, number: u32, oldest: Offset, head: Offset) {
@@ -303,6 +351,15 @@ impl<D: Default> Hub<D> {
         if let Some(channel) = self.channel_mut(number) {
             channel.subscribe(name.clone());
             self.take_commands(number);
+        }
+    }
+
+    /// From now on, what changes the rooms of many sockets of a namespace is kept. `None`: no longer.
+    pub(super) fn keep_changes(&mut self, id: u32, origin: Option<Offset>) {
+        match (&mut self.node, origin) {
+            (Some(node), Some(origin)) => node.changes.begin(id, origin),
+            (Some(node), None) => node.changes.end(id),
+            (None, _) => {}
         }
     }
 
@@ -344,6 +401,7 @@ impl<D: Default> Hub<D> {
                 namespace.latest_entry = None;
                 namespace.is_vacant()
             });
+            self.keep_changes(id, Some(origin));
             if is_vacant == Some(true) {
                 self.remove_namespace(id);
             } else {
@@ -383,7 +441,7 @@ impl<D: Default> Hub<D> {
     fn pass(&mut self, reached: Reached<Verb>) {
         match reached {
             Reached::Entry => {}
-            Reached::Local(verb) => self.run(verb),
+            Reached::Local(verb) => self.run_deferred(verb),
             Reached::Lost => increment(&mut self.totals.appends_lost),
         }
     }
@@ -391,7 +449,7 @@ impl<D: Default> Hub<D> {
     /// Does everything that has waited for a channel and need not wait any longer.
     fn catch_up(&mut self, now: Timestamp, number: u32) {
         while let Some(verb) = self.channel_mut(number).and_then(Channel::next_local) {
-            self.run(verb);
+            self.run_deferred(verb);
         }
         let is_new = self.channel_mut(number).is_some_and(Channel::catch_up);
         self.take_commands(number);
@@ -399,6 +457,7 @@ impl<D: Default> Hub<D> {
             self.take_early(now);
         }
         self.take_ready(now, number);
+        self.use_early_records();
     }
 
     fn take_commands(&mut self, channel: u32) {

@@ -96,6 +96,9 @@ impl<D: Default> Hub<D> {
 
     /// Accepts a client that need not be authorised again. Otherwise asks the application.
     pub(super) fn proceed(&mut self, request: ConnectRequest) {
+        if self.is_clustered() && self.awaits_record(request) {
+            return;
+        }
         let may_skip = self.config.recovery.as_ref().is_some_and(|r| r.skip_authorization);
         if may_skip && let Some(Ok(replay)) = self.replay(request) {
             self.admit(request, Some(Ok(replay)));
@@ -239,6 +242,12 @@ impl<D: Default> Hub<D> {
         if let Some(Lookup { until, .. }) = &waiting.lookup {
             self.connects.lookups.remove(&(*until, request));
         }
+        if let Some(until) = waiting.recall {
+            self.connects.recalls.remove(&(until, request));
+        }
         self.release(request, waiting.held());
+        if let Some(Ok(held)) = waiting.claimed {
+            self.note_decided(held.socket);
+        }
     }
 }

@@ -43,6 +43,15 @@ pub(super) struct Lookup {
     key: RecoveryKey,
     /// When it ends without an answer.
     pub(super) until: Timestamp,
+    /// Why it is refused then, if that is known.
+    pub(super) refusal: Option<RecoveryRefusal>,
+}
+
+impl Lookup {
+    /// The offset that the client has presented.
+    pub(super) fn offset(&self) -> Result<Option<&str>, RecoveryRefusal> {
+        self.claim.offset()
+    }
 }
 
 /// The maximum length of an offset with which a session is looked up. Every offset that a server
@@ -79,14 +88,14 @@ impl<D: Default> Hub<D> {
         if offset.is_some_and(|offset| offset.len() > OFFSET_LEN_MAX) {
             return None;
         }
-        Some(Lookup { claim, key, until: now.saturating_add(timeout) })
+        Some(Lookup { claim, key, until: now.saturating_add(timeout), refusal: None })
     }
 
     /// Asks the embedder to look up the session of a waiting request.
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) {
         let namespace = self.namespaces.get(&request.namespace);
         let lookup = self.connects.begin_lookup(request);
-        let (Some(namespace), Some(Lookup { claim, key, until })) = (namespace, lookup) else {
+        let (Some(namespace), Some(Lookup { claim, key, until, .. })) = (namespace, lookup) else {
             return;
         };
         let (key, until) = (*key, *until);
@@ -154,7 +163,10 @@ impl<D: Default> Hub<D> {
     /// Ends the lookups that were not answered in time.
     pub(super) fn end_overdue_lookups(&mut self, now: Timestamp) {
         while let Some(request) = self.connects.pop_overdue_lookup(now) {
-            self.go_on(now, request, RecoveryRefusal::Unanswered);
+            let unanswered = self.unanswered();
+            let lookup = self.connects.get(request).and_then(|waiting| waiting.lookup.as_ref());
+            let refusal = lookup.and_then(|lookup| lookup.refusal);
+            self.go_on(now, request, refusal.unwrap_or(unanswered));
         }
         self.end_released(now);
     }

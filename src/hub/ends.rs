@@ -72,8 +72,12 @@ impl<D: Default> Hub<D> {
             increment(&mut self.totals.stale);
             return;
         }
-        if self.is_connected_on(socket) && !self.park(now, socket.key, reason) {
-            self.end(socket.key, EndCause::Disconnected(reason));
+        if self.is_connected_on(socket) {
+            if self.park(now, socket.key, reason) {
+                self.note_parked(socket.key);
+            } else {
+                self.end(socket.key, EndCause::Disconnected(reason));
+            }
         }
         // One more session is parked, so there may be too many. Do not expire sessions by time
         // here: a client whose time is up may have come back already.
@@ -123,6 +127,7 @@ impl<D: Default> Hub<D> {
         if let Some(key) = key {
             self.keys.remove(&key.index_key());
         }
+        self.forget_record(socket, key, cause);
         let event = match cause {
             EndCause::Disconnected(reason) => {
                 if reason == DisconnectReason::Replaced {

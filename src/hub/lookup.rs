@@ -82,6 +82,10 @@ impl<D: Default> Hub<D> {
             return Err(RecoveryRefusal::Expired);
         }
         let position = position?;
+        if self.is_in_store(socket) {
+            // The application has answered after the claim was given up.
+            return Err(self.unanswered());
+        }
         namespace.sessions.check(socket.index, position)?;
         Ok((&namespace.sessions, position))
     }

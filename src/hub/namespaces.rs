@@ -75,6 +75,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn remove_namespace(&mut self, id: u32) {
         let Some(mut namespace) = self.namespaces.remove(&id) else { return };
         self.timers.disarm(id, &mut namespace.armed);
+        self.keep_changes(id, None);
         let evicted = namespace.sessions.log().made_room();
         self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);
         self.namespace_ids.note_end(namespace.sessions.next_ack());
@@ -110,6 +111,7 @@ impl<D: Default> Hub<D> {
         let channel = self.channel_of(&name);
         if let Some(origin) = self.origin(channel) {
             sessions.apply(self.now, Change::Follow { origin });
+            self.keep_changes(id, Some(origin));
         }
         self.namespaces.insert(id, Namespace::new(id, sessions, channel, config, is_dynamic));
         self.names.insert(name, id);

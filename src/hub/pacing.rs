@@ -163,5 +163,6 @@ impl<D: Default> Hub<D> {
             }
             self.settle(socket.namespace);
         }
+        self.ask_store();
     }
 }

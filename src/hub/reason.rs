@@ -184,6 +184,23 @@ impl EndCause {
         Self::of(is_connected, DisconnectReason::Moved, ExpiryCause::Moved)
     }
 
+    /// Whether another node has taken the session over.
+    pub(super) const fn is_move(self) -> bool {
+        matches!(
+            self,
+            Self::Disconnected(DisconnectReason::Moved) | Self::Expired(ExpiryCause::Moved)
+        )
+    }
+
+    /// Whether this node can no longer continue the session, although another one may.
+    pub(super) const fn is_gap(self) -> bool {
+        matches!(
+            self,
+            Self::Disconnected(DisconnectReason::ChannelGap)
+                | Self::Expired(ExpiryCause::ChannelGap)
+        )
+    }
+
     /// A session may have missed something in a gap of the channel.
     pub(super) fn by_gap(is_connected: bool) -> Self {
         Self::of(is_connected, DisconnectReason::ChannelGap, ExpiryCause::ChannelGap)

@@ -31,6 +31,9 @@ pub(super) struct Connects {
     pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
     /// Claims that are looked up elsewhere, by the time until which they wait for the answer.
     pub(super) lookups: BTreeSet<(Timestamp, ConnectRequest)>,
+    /// Claims whose sessions are taken out of the store of a cluster, by the time until which they
+    /// wait for it.
+    pub(super) recalls: BTreeSet<(Timestamp, ConnectRequest)>,
 }
 
 /// A CONNECT that is not answered yet: it waits for its turn, for a lookup, or for the application.
@@ -43,6 +46,8 @@ pub(super) struct WaitingConnect {
     is_held: bool,
     /// The claim, while it is looked up elsewhere.
     pub(super) lookup: Option<Lookup>,
+    /// Until when it waits for its session to be taken out of the store.
+    pub(super) recall: Option<Timestamp>,
 }
 
 impl WaitingConnect {
@@ -53,7 +58,7 @@ impl WaitingConnect {
         claimed: Option<Result<Held, RecoveryRefusal>>,
         lookup: Option<Lookup>,
     ) -> Self {
-        Self { serial, asked, auth, claimed, is_held: true, lookup }
+        Self { serial, asked, auth, claimed, is_held: true, lookup, recall: None }
     }
 
     /// The session that is held for it.
@@ -83,6 +88,7 @@ impl Connects {
             released: Vec::new(),
             overdue: BTreeSet::new(),
             lookups: BTreeSet::new(),
+            recalls: BTreeSet::new(),
         }
     }
 
@@ -113,7 +119,7 @@ impl Connects {
     /// When the next held session is released because the application has not answered its claim,
     /// or the next lookup ends because nobody has answered it.
     pub(super) fn overdue_at(&self) -> Timestamp {
-        first(&self.overdue).min(first(&self.lookups))
+        first(&self.overdue).min(first(&self.lookups)).min(first(&self.recalls))
     }
 
     /// Removes and returns a claim that the application has not answered in time.
@@ -139,6 +145,43 @@ impl Connects {
         let lookup = self.get_mut(request)?.lookup.take()?;
         self.lookups.remove(&(lookup.until, request));
         Some(lookup)
+    }
+
+    /// Why the lookup of a claim fails if it is not answered.
+    pub(super) fn note_refusal(&mut self, request: ConnectRequest, refusal: RecoveryRefusal) {
+        if let Some(lookup) = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut()) {
+            lookup.refusal = Some(refusal);
+        }
+    }
+
+    /// The offset of a claim that is looked up. An error if the client is gone.
+    pub(super) fn looked_up_offset(
+        &self,
+        request: ConnectRequest,
+    ) -> Result<Option<&str>, RecoveryRefusal> {
+        let lookup = self.get(request).and_then(|waiting| waiting.lookup.as_ref());
+        lookup.ok_or(RecoveryRefusal::Unanswered)?.offset()
+    }
+
+    /// A claim waits until its session was taken out of the store.
+    pub(super) fn begin_recall(&mut self, request: ConnectRequest, until: Timestamp) {
+        if let Some(waiting) = self.get_mut(request) {
+            waiting.recall = Some(until);
+            self.recalls.insert((until, request));
+        }
+    }
+
+    /// The session of a claim was taken out of the store, or cannot be. Returns whether the claim
+    /// has waited for it.
+    pub(super) fn end_recall(&mut self, request: ConnectRequest) -> bool {
+        let until = self.get_mut(request).and_then(|waiting| waiting.recall.take());
+        until.is_some_and(|until| self.recalls.remove(&(until, request)))
+    }
+
+    /// A claim whose session was not taken out of the store in time.
+    pub(super) fn overdue_recall(&self, now: Timestamp) -> Option<ConnectRequest> {
+        let (until, request) = self.recalls.first()?;
+        (*until <= now).then_some(*request)
     }
 
     /// Sets the session of a claim that was looked up. Returns whether the client had sent an

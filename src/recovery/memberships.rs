@@ -208,6 +208,21 @@ impl Memberships {
         windows.iter().map(|window| window.last).chain([settled])
     }
 
+    /// Memberships up to this position were forgotten.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.history.as_ref().map_or(0, |history| history.forgotten)
+    }
+
+    /// The last packet that was addressed to the session, or one after it. 0 if there was none.
+    pub(crate) fn last(&self, log: &RecoveryBuffer) -> u64 {
+        let present = self.last_addressed(log, self.window_from, log.head());
+        let history = self.history.as_deref();
+        let past = history.map_or(0, |history| {
+            history.windows.last().map_or(history.settled, |window| window.last)
+        });
+        present.max(past)
+    }
+
     /// The number of rooms that a claim has to examine.
     pub(crate) fn rooms(&self) -> usize {
         self.current.len().saturating_add(self.past().len())

@@ -116,6 +116,11 @@ impl Offset {
         Self { form, key }
     }
 
+    /// Whether both offsets have the same form, so that they can be compared.
+    pub(crate) fn has_form_of(self, other: Self) -> bool {
+        self.form == other.form
+    }
+
     pub(super) const fn form(self) -> Form {
         self.form
     }

@@ -21,6 +21,21 @@ pub enum RecoveryRefusal {
         "no session with this private id is known here, and the lookup elsewhere was not answered"
     )]
     Unanswered,
+    /// The session may be at another node of the cluster, or in the store, but the engine is away.
+    #[error("the engine that connects the nodes is away")]
+    EngineAway,
+    /// No node has handed the session over in time, and it is not in the store. Its node has died or
+    /// does not answer, or nobody has the session.
+    #[error("no node of the cluster has answered, and the session is not in the store")]
+    OwnerUnreachable,
+    /// The session is in the store of the cluster, but this node does not have everything that has
+    /// happened since then: it has begun to read later, or has evicted a part.
+    #[error("this node does not have everything since the session was stored")]
+    Trimmed,
+    /// A server of Node.js has stored the session. It does not deliver events in the order of the
+    /// channel, so what the client has received cannot be known.
+    #[error("what the client has received from another kind of server cannot be known")]
+    OrderNotProvable,
     /// The session belongs to another namespace.
     #[error("the session belongs to another namespace")]
     OtherNamespace,

@@ -12,7 +12,7 @@ use socketio_proto::{
     socket::{Event, NamespaceName},
 };
 
-use crate::fleet::{Client, Fleet, name};
+use crate::fleet::{Client, Fleet, Flight, name};
 
 fn layout() -> Channels {
     Channels::new(2, |namespace, _| u32::from(namespace.as_str() == "/b"))
@@ -135,6 +135,7 @@ fn a_gap_ends_only_the_sessions_of_its_channel() {
     assert_eq!(fleet.frames(both).last().unwrap(), "closed");
     let claim = format!(r#"40/b,{{"pid":"{pid}","offset":"7000-0"}}"#);
     let back = fleet.open_with(0, &claim);
+    fleet.settle();
     assert_eq!(fleet.frames(back)[0], *answer_of(&pid, &fleet, both));
     assert_eq!(fleet.frames(back)[1..], [r#"42/b,["missed","7000-1"]"#]);
 }
@@ -171,6 +172,7 @@ fn an_entry_that_the_engine_refuses_holds_up_nothing_in_any_channel() {
     }
     let refused: Vec<_> = fleet.nodes[0].in_flight.drain(..).collect();
     for message in refused {
+        let Flight::Append(message) = message else { panic!("{message:?}") };
         fleet.input(0, ClusterInput::Rejected { sequence: message.stamp.unwrap().sequence });
     }
     let server = &fleet.nodes[0].server;

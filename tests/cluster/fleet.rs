@@ -9,8 +9,8 @@ use std::{
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        Channels, ClusterConfig, ClusterInput, ClusterOutput,
-        message::{Message, NodeId},
+        Channels, ClusterConfig, ClusterInput, ClusterOutput, FetchedSession,
+        message::{Message, NodeId, StoredSession},
     },
     engine::{Frame, Method, RequestHead},
     hub::At,
@@ -23,6 +23,7 @@ pub struct Fleet {
     pub channel: Channel,
     /// The second channel, if there are two.
     pub second: Channel,
+    pub store: Store,
     pub now: Timestamp,
     /// Nodes of another implementation.
     pub officials: Vec<Official>,
@@ -48,10 +49,29 @@ pub struct Channel {
     pub trimmed: usize,
 }
 
+/// The sessions that the engine keeps, by private id.
+#[derive(Default)]
+pub struct Store {
+    pub sessions: BTreeMap<String, (StoredSession, Timestamp)>,
+    /// It does not take any more sessions.
+    pub is_full: bool,
+    /// How many commands it has carried out.
+    carried_out: usize,
+}
+
+/// Something on its way to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Flight {
+    Append(Message),
+    Command(ClusterOutput),
+}
+
 pub struct Node {
     pub server: Server<u32>,
-    /// Appends on their way to the engine.
-    pub in_flight: VecDeque<Message>,
+    /// What is on its way to the engine.
+    pub in_flight: VecDeque<Flight>,
+    /// What the store has answered, on its way to this node.
+    pub answers: VecDeque<ClusterInput>,
     /// Messages that are not stored, on their way to this node.
     pub inbox: VecDeque<Message>,
     /// How many entries it was handed. `None` while it is not connected.
@@ -99,6 +119,37 @@ impl Channel {
     }
 }
 
+impl Store {
+    /// Carries out a command. Returns the answer.
+    pub fn carry_out(&mut self, now: Timestamp, command: ClusterOutput) -> ClusterInput {
+        self.sessions.retain(|_, (_, expires)| *expires > now);
+        self.carried_out += 1;
+        match command {
+            ClusterOutput::Store { session, expires_in, number } => {
+                let is_stored = !self.is_full;
+                if is_stored {
+                    let expires = now.saturating_add(expires_in);
+                    self.sessions.insert(session.pid.expose().to_string(), (session, expires));
+                }
+                ClusterInput::Stored { number, is_stored }
+            }
+            ClusterOutput::Fetch { key, number } => {
+                let found = self.sessions.get(key.expose()).cloned();
+                ClusterInput::Fetched { number, session: fetched(now, found) }
+            }
+            ClusterOutput::Take { key, number } => {
+                let found = self.sessions.remove(key.expose());
+                ClusterInput::Fetched { number, session: fetched(now, found) }
+            }
+            other => panic!("not for a store: {other:?}"),
+        }
+    }
+}
+
+fn fetched(now: Timestamp, found: Option<(StoredSession, Timestamp)>) -> Option<FetchedSession> {
+    found.map(|(session, expires)| FetchedSession::new(session, expires.saturating_since(now)))
+}
+
 impl Fleet {
     /// Connected nodes with recovery and the namespaces `/` and `/b`.
     pub fn new(nodes: usize) -> Self {
@@ -120,6 +171,7 @@ impl Fleet {
             nodes: Vec::new(),
             channel: Channel::default(),
             second: Channel::default(),
+            store: Store::default(),
             now: Timestamp::from_millis(1_000),
             officials: Vec::new(),
             counts: true,
@@ -188,6 +240,7 @@ impl Fleet {
         self.nodes[node].in_flight.clear();
         self.nodes[node].inbox.clear();
         self.nodes[node].subscribed.clear();
+        self.nodes[node].answers.clear();
         self.nodes[node].read = None;
         self.nodes[node].second_read = None;
         self.input(node, ClusterInput::Disconnected);
@@ -198,20 +251,42 @@ impl Fleet {
         self.pump(node);
     }
 
-    /// The engine takes appends of a node.
+    /// The engine takes appends of a node, and what is on its way before and after them.
     pub fn take(&mut self, node: usize, count: usize) {
-        let in_flight = &mut self.nodes[node].in_flight;
-        for message in in_flight.drain(..count.min(in_flight.len())) {
+        self.carry_out(node);
+        for _ in 0..count {
+            let Some(Flight::Append(message)) = self.nodes[node].in_flight.pop_front() else {
+                return;
+            };
             let channel = match self.layout.of(&message.namespace) {
                 0 => &mut self.channel,
                 _ => &mut self.second,
             };
             channel.entries.push(Some(message));
+            self.carry_out(node);
         }
     }
 
-    /// A node reads entries.
+    /// The store carries out what is on its way before the next append.
+    fn carry_out(&mut self, node: usize) {
+        while let Some(Flight::Command(_)) = self.nodes[node].in_flight.front() {
+            let flight = self.nodes[node].in_flight.pop_front();
+            let Some(Flight::Command(command)) = flight else { return };
+            let reply = self.store.carry_out(self.now, command);
+            self.nodes[node].answers.push_back(reply);
+        }
+    }
+
+    /// A node gets what the store has answered.
+    pub fn answer(&mut self, node: usize) {
+        while let Some(reply) = self.nodes[node].answers.pop_front() {
+            self.input(node, reply);
+        }
+    }
+
+    /// A node gets what the store has answered, and reads entries.
     pub fn read(&mut self, node: usize, count: usize) {
+        self.answer(node);
         for _ in 0..count {
             let Some(read) = self.nodes[node].read else { return };
             let Some(message) = self.channel.entries.get(read).cloned() else { return };
@@ -248,6 +323,7 @@ impl Fleet {
             let before = self.progress();
             for node in 0..self.nodes.len() {
                 self.take(node, usize::MAX);
+                self.answer(node);
             }
             for node in 0..self.nodes.len() {
                 self.read(node, usize::MAX);
@@ -262,12 +338,13 @@ impl Fleet {
         }
     }
 
-    fn progress(&self) -> (usize, Vec<[Option<usize>; 4]>) {
-        let nodes = self.nodes.iter();
-        let waiting = nodes
-            .map(|it| [Some(it.in_flight.len()), Some(it.inbox.len()), it.read, it.second_read])
-            .collect();
-        (self.channel.entries.len() + self.second.entries.len(), waiting)
+    fn progress(&self) -> (usize, usize, Vec<[Option<usize>; 5]>) {
+        let waiting = self.nodes.iter().map(|it| {
+            let lens = [it.in_flight.len(), it.answers.len(), it.inbox.len()].map(Some);
+            [lens[0], lens[1], lens[2], it.read, it.second_read]
+        });
+        let entries = self.channel.entries.len() + self.second.entries.len();
+        (entries, self.store.carried_out, waiting.collect())
     }
 
     /// The application of a node does something.
@@ -420,6 +497,7 @@ impl Node {
         Self {
             server,
             in_flight: VecDeque::new(),
+            answers: VecDeque::new(),
             inbox: VecDeque::new(),
             read: None,
             second_read: None,
@@ -439,7 +517,17 @@ impl Node {
         match output {
             ServerOutput::Cluster(ClusterOutput::Append(message)) => {
                 if self.read.is_some() {
-                    self.in_flight.push_back(message);
+                    self.in_flight.push_back(Flight::Append(message));
+                }
+            }
+            ServerOutput::Cluster(
+                command @ (ClusterOutput::Store { .. }
+                | ClusterOutput::Fetch { .. }
+                | ClusterOutput::Take { .. }
+                | ClusterOutput::Discard { .. }),
+            ) => {
+                if self.read.is_some() {
+                    self.in_flight.push_back(Flight::Command(command));
                 }
             }
             ServerOutput::Cluster(ClusterOutput::Read { channel: 0, after }) => {

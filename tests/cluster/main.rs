@@ -6,5 +6,6 @@ mod moves;
 mod order;
 mod random;
 mod requests;
+mod store;
 mod trouble;
 mod vacant;

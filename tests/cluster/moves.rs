@@ -9,18 +9,18 @@ use socketio_proto::{
 use crate::fleet::{Client, Fleet};
 
 /// The private id and the id in the answer to CONNECT.
-fn ids(fleet: &Fleet, client: Client) -> (String, String) {
+pub fn ids(fleet: &Fleet, client: Client) -> (String, String) {
     let answer = &fleet.frames(client)[0];
     let mut parts = answer.split('"');
     let sid = parts.nth(3).unwrap().to_owned();
     (parts.nth(3).unwrap().to_owned(), sid)
 }
 
-fn claim(pid: &str, offset: &str) -> String {
+pub fn claim(pid: &str, offset: &str) -> String {
     format!(r#"40{{"pid":"{pid}","offset":"{offset}"}}"#)
 }
 
-fn outcome(fleet: &Fleet, node: usize) -> RecoveryOutcome {
+pub fn outcome(fleet: &Fleet, node: usize) -> RecoveryOutcome {
     let mut latest = fleet.nodes[node].events.iter().rev();
     let found = latest.find_map(|event| match event {
         ServerEvent::Connected { recovery, .. } => Some(*recovery),
@@ -214,7 +214,7 @@ fn a_session_that_is_handed_on_is_changed_once() {
 fn what_cannot_be_recovered_is_refused_with_the_reason_and_stays() {
     let (mut fleet, _, pid) = parked();
     for (packet, refusal) in [
-        (claim("AAAAAAAAAAAAAAAAAAAA", "7000-0"), RecoveryRefusal::Unanswered),
+        (claim("AAAAAAAAAAAAAAAAAAAA", "7000-0"), RecoveryRefusal::OwnerUnreachable),
         (claim(&pid, "9999-0"), RecoveryRefusal::InvalidOffset),
         (claim(&pid, "no offset"), RecoveryRefusal::InvalidOffset),
         (format!(r#"40/b,{{"pid":"{pid}"}}"#), RecoveryRefusal::OtherNamespace),

@@ -158,6 +158,7 @@ fn a_session_is_recovered_at_its_node() {
     fleet.settle();
     let claim = format!(r#"40{{"pid":"{pid}","offset":"7000-0"}}"#);
     let back = fleet.open_with(1, &claim);
+    fleet.settle();
     assert_eq!(fleet.frames(back)[0], answer);
     assert_eq!(fleet.got(back), ["sent before the loss", "sent after the loss"]);
 }

@@ -19,7 +19,7 @@ use socketio_proto::{
     socket::{Event, NamespaceName},
 };
 
-use crate::fleet::{Fleet, name};
+use crate::fleet::{Fleet, Flight, name};
 
 /// An event of the reference whose publication fails is delivered without an offset.
 #[test]
@@ -68,7 +68,8 @@ fn what_is_behind_a_rejected_entry_is_not_held_up() {
         at.all().local().emit("2", &()).unwrap();
         at.all().emit("3", &()).unwrap();
     });
-    let rejected = fleet.nodes[0].in_flight.remove(1).unwrap();
+    let rejected = fleet.nodes[0].in_flight.remove(1);
+    let Some(Flight::Append(rejected)) = rejected else { panic!("{rejected:?}") };
     let sequence = rejected.stamp.unwrap().sequence;
     for _ in 0..2 {
         fleet.input(0, ClusterInput::Rejected { sequence });
@@ -113,7 +114,8 @@ fn an_event_that_no_engine_carries_is_refused_when_it_is_emitted() {
     assert_eq!(fleet.got(client), ["e"; 3]);
     let redis = RedisStreams::new(RedisStreamsOptions::new()).unwrap();
     assert_eq!(fleet.nodes[0].in_flight.len(), 2);
-    for message in &fleet.nodes[0].in_flight {
+    for flight in &fleet.nodes[0].in_flight {
+        let Flight::Append(message) = flight else { panic!("{flight:?}") };
         redis.append(message).unwrap();
     }
     redis.publish(&fleet.nodes[1].inbox[0], None).unwrap();

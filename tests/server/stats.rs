@@ -7,8 +7,8 @@ use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
     cluster::{
-        ClusterConfig, ClusterInput, ClusterOutput,
-        message::{Body, Message, NodeId, SocketDetails, Value as NodeValue},
+        ClusterConfig, ClusterInput, ClusterOutput, FetchedSession,
+        message::{Body, Message, NodeId, SocketDetails, StoredSession, Value as NodeValue},
     },
     engine::{Method, RequestHead, WebSocketRequest},
     hub::{Audience, Rejection},
@@ -93,6 +93,7 @@ fn every_counter_is_driven() {
     vacant_namespaces(&mut sum);
     moves(&mut sum);
     messages_of_nodes(&mut sum);
+    sessions_in_the_store(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "{never:?}");
 }
@@ -119,6 +120,8 @@ fn moves(sum: &mut Sum) {
     let [one, two] = &mut nodes;
     let (client, session) = one.connect();
     one.cut(client);
+    let stored = one.commands.pop_back();
+    let Some(ClusterOutput::Store { session: record, .. }) = stored else { panic!("{stored:?}") };
     let client = two.open();
     two.send(client, &claim_packet(&session, None));
     for (position, from) in [(1, 1), (2, 0)] {
@@ -132,11 +135,81 @@ fn moves(sum: &mut Sum) {
             world.drain();
         }
     }
-    let [one, two] = nodes;
+    let [one, mut two] = nodes;
+    let taken = two.commands.pop_back();
+    let Some(ClusterOutput::Take { number, .. }) = taken else { panic!("{taken:?}") };
+    let session = Some(FetchedSession::new(record, Duration::from_secs(60)));
+    two.server.handle_cluster(two.now, ClusterInput::Fetched { number, session });
+    two.drain();
     let closed = ("connections_closed.transport_close", 1);
     sum.expect(&one, &[closed, ("entries_read", 2), ("sessions_moved", 1)]);
     let arrived = ("sessions_arrived", 1);
     sum.expect(&two, &[("entries_read", 2), ("lookups", 1), ("recovered", 1), arrived]);
+}
+
+/// Sessions go to the store, and cannot be recovered from it.
+fn sessions_in_the_store(sum: &mut Sum) {
+    let mut world = world(|_, _| {});
+    let mut drawn = 0;
+    let entropy = move |dest: &mut [u8]| {
+        drawn += 1;
+        dest.fill(drawn);
+    };
+    let cluster = ClusterConfig::new(NodeId::new("node").unwrap());
+    world.server = Server::clustered(recovery_config(), cluster, entropy).unwrap();
+    world.server.at(world.now).add_namespace("/").unwrap();
+    let connected = |at| ClusterInput::Connected { channel: 0, oldest: at, head: at };
+    let hand_in = |world: &mut World, input| {
+        world.server.handle_cluster(world.now, input);
+        world.drain();
+    };
+    hand_in(&mut world, connected(Offset::pair(0, 0)));
+    let mut stored = Vec::new();
+    for is_stored in [false, true] {
+        let (client, session) = world.connect();
+        world.cut(client);
+        let command = world.commands.pop_back();
+        let Some(ClusterOutput::Store { session: record, number, .. }) = command else {
+            panic!("{command:?}")
+        };
+        hand_in(&mut world, ClusterInput::Stored { number, is_stored });
+        stored.push((session, record));
+    }
+    hand_in(&mut world, ClusterInput::Disconnected);
+    let (session, record) = stored.pop().unwrap();
+    let claim = claim_packet(&session, None);
+    let client = world.open();
+    world.send(client, &claim);
+    world.advance(Duration::from_secs(1));
+    // It does not know what has happened to the session since.
+    hand_in(&mut world, connected(Offset::pair(0, 9)));
+    let of_official = StoredSession::new(record.sid, record.pid, Vec::new(), NodeValue::null());
+    for (position, found) in [(10, Some(record)), (11, Some(of_official)), (12, None)] {
+        let client = world.open();
+        world.send(client, &claim);
+        let appended = world.commands.pop_back();
+        let Some(ClusterOutput::Append(message)) = appended else { panic!("{appended:?}") };
+        let (position, message) = (Offset::pair(0, position), Some(message));
+        hand_in(&mut world, ClusterInput::Entry { channel: 0, position, message });
+        let fetch = world.commands.pop_back();
+        let Some(ClusterOutput::Fetch { number, .. }) = fetch else { panic!("{fetch:?}") };
+        let found = found.map(|found| FetchedSession::new(found, Duration::from_secs(60)));
+        hand_in(&mut world, ClusterInput::Fetched { number, session: found });
+        world.advance(Duration::from_secs(1));
+    }
+    let expected = [
+        ("connections_closed.forced_close", 1),
+        ("connections_closed.transport_close", 2),
+        ("entries_read", 3),
+        ("lookups", 3),
+        ("refused.engine_away", 1),
+        ("refused.order_not_provable", 1),
+        ("refused.owner_unreachable", 1),
+        ("refused.trimmed", 1),
+        ("sessions_not_stored", 1),
+        ("sessions_stored", 1),
+    ];
+    sum.expect(&world, &expected);
 }
 
 /// Another node is beyond a limit, answers too much, and answers what nobody has asked.
@@ -408,8 +481,9 @@ fn refused_recoveries(sum: &mut Sum) {
     // The clock has jumped, so those of the others are over as well.
     for (path, count) in leaves(&world.server.stats()) {
         if let Some(reason) = path.strip_prefix("refused.") {
-            let is_elsewhere =
-                ["superseded", "same_connection", "poison_event", "unanswered"].contains(&reason);
+            let elsewhere = ["superseded", "same_connection", "poison_event", "unanswered"];
+            let of_cluster = ["engine_away", "owner_unreachable", "trimmed", "order_not_provable"];
+            let is_elsewhere = elsewhere.contains(&reason) || of_cluster.contains(&reason);
             assert_eq!(count, u64::from(!is_elsewhere), "{reason}");
         }
         *sum.0.entry(path).or_default() += count;

@@ -61,6 +61,11 @@ impl<L> ChannelSet<L> {
         self.get_mut(self.of(namespace))
     }
 
+    /// Whether the engine is there, and everything was read that was there when it was connected.
+    pub(crate) fn are_open(&self) -> bool {
+        self.all.iter().all(Channel::is_open)
+    }
+
     /// How many steps wait.
     pub(crate) fn waiting(&self) -> usize {
         self.all.iter().map(Channel::waiting).fold(0, usize::saturating_add)

@@ -117,6 +117,14 @@ impl<D: Default> At<'_, D> {
         self.finish(appended).map(|()| 0)
     }
 
+    /// Changes a socket of this node in the order of the calls, also if it is parked and its record
+    /// is in the store.
+    pub(super) fn change(&mut self, verb: Verb) {
+        if let Some(verb) = self.hub.append_for_parked(verb) {
+            self.run_in_order(verb);
+        }
+    }
+
     /// Does something on this node, once everything that was emitted before has taken effect.
     pub(super) fn run_in_order(&mut self, verb: Verb) {
         if let Some(verb) = self.hub.defer(verb) {

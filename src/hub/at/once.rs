@@ -115,6 +115,8 @@ impl<D: Default> At<'_, D> {
     #[expect(clippy::needless_pass_by_value, reason = "what was withdrawn is not acknowledged")]
     pub fn withdraw(&mut self, token: AckToken) -> bool {
         let namespace = self.hub.namespaces.get_mut(&token.socket.key.namespace);
-        namespace.is_some_and(|namespace| namespace.withdraw(self.now, &token))
+        let is_withdrawn = namespace.is_some_and(|namespace| namespace.withdraw(self.now, &token));
+        self.hub.note_changed(token.socket.key);
+        is_withdrawn
     }
 }

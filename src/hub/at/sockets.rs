@@ -30,10 +30,10 @@ impl<D: Default> At<'_, D> {
     ///
     /// [`RoomError`] if the session has ended or a limit is reached.
     pub fn join(&mut self, socket: SocketKey, room: &str) -> Result<bool, RoomError> {
-        let is_behind = self.hub.is_behind(socket.namespace);
-        let joined = self.hub.join(socket, room, is_behind);
-        if is_behind && joined.is_ok() {
-            self.run_in_order(Verb::Join { socket, room: room.into() });
+        let is_later = self.hub.is_behind(socket.namespace) || self.hub.is_in_store(socket);
+        let joined = self.hub.join(socket, room, is_later);
+        if is_later && joined.is_ok() {
+            self.change(Verb::Join { socket, room: room.into() });
         }
         joined
     }
@@ -52,9 +52,9 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn leave(&mut self, socket: SocketKey, room: &str) -> bool {
-        if self.hub.is_behind(socket.namespace) {
+        if self.hub.is_behind(socket.namespace) || self.hub.is_in_store(socket) {
             let is_in = self.hub.rooms(socket).skip(1).any(|other| other == room);
-            self.run_in_order(Verb::Leave { socket, room: room.into() });
+            self.change(Verb::Leave { socket, room: room.into() });
             return is_in;
         }
         self.hub.leave(socket, room)
@@ -74,7 +74,10 @@ impl<D: Default> At<'_, D> {
     /// ```
     pub fn set_data(&mut self, socket: SocketKey, data: D) -> Option<D> {
         let change = Change::SetData { index: socket.index, data };
-        self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced())?
+        let replaced =
+            self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced());
+        self.hub.note_changed(socket);
+        replaced?
     }
 
     /// Changes the application's data of a socket. Returns the result of `change`, or `None` if the
@@ -117,9 +120,9 @@ impl<D: Default> At<'_, D> {
     /// }
     /// ```
     pub fn disconnect(&mut self, socket: SocketKey, close_connection: bool) -> bool {
-        if self.hub.is_behind(socket.namespace) {
+        if self.hub.is_behind(socket.namespace) || self.hub.is_in_store(socket) {
             let is_known = self.hub.socket_id(socket).is_some();
-            self.run_in_order(Verb::Disconnect { socket, close: close_connection });
+            self.change(Verb::Disconnect { socket, close: close_connection });
             self.carry();
             return is_known;
         }

@@ -17,16 +17,19 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{claims::Pending, description};
+use super::{changes::Forgotten, claims::Pending, description, records::InStore, store};
 use crate::{
-    cluster::message::{Body, Message, NodeId, OwnKind, Value},
+    cluster::{
+        FetchedSession,
+        message::{Body, Message, NodeId, OwnKind, StoredSession, Value},
+    },
     engine::CloseReason,
     hub::{
         Hub,
         message::ReplyKind,
         reason::EndCause,
         request::ConnectRequest,
-        sessions::{Arrival, Change, Effect, Sessions, private_id},
+        sessions::{Arrival, Change, Effect, Parked, Sessions, private_id},
     },
     id::{RecoveryKey, SocketKey},
     recovery::{Offset, RecoveryRefusal},
@@ -40,6 +43,8 @@ pub(super) struct Codec<D> {
     unpack: fn(&str) -> Option<Arrival<D>>,
     /// The data of a socket, for other nodes.
     pub(super) describe: fn(&D) -> Value,
+    pub(super) write: fn(&Sessions<D>, Timestamp, u32, u64) -> Option<FetchedSession>,
+    pub(super) read: fn(&StoredSession) -> Option<Parked<D>>,
 }
 
 /// A later claim of another node.
@@ -66,6 +71,9 @@ struct Handover {
     number: u64,
     /// The text of the session, or why it cannot be recovered.
     session: Result<String, u8>,
+    /// The version of the record that may be in the store, and whether it certainly was there.
+    #[serde(default)]
+    stored: Option<(u64, bool)>,
 }
 
 impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
@@ -78,6 +86,8 @@ impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
             },
             unpack: |text| serde_json::from_str(text).ok(),
             describe: description::data,
+            write: store::write,
+            read: store::read,
         }
     }
 }
@@ -106,7 +116,8 @@ impl<D: Default> Hub<D> {
             if let Some(node) = &mut self.node {
                 node.claims.remove(number);
             }
-            self.end_lookup(now, request, RecoveryRefusal::Unanswered);
+            let refusal = self.unanswered();
+            self.end_lookup(now, request, refusal);
         }
     }
 
@@ -125,6 +136,7 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         if node.channels.is_own(message) {
             node.claims.note_read(claim.number, position);
+            node.records.fetch(claim.number);
             return;
         }
         let successor = || (message.sender.clone(), claim.clone());
@@ -133,7 +145,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Hands a session over, if it is here.
-    fn hand_over(&mut self, now: Timestamp, id: u32, to: &NodeId, claim: &ClaimEntry) {
+    pub(super) fn hand_over(&mut self, now: Timestamp, id: u32, to: &NodeId, claim: &ClaimEntry) {
         let Some(socket) = self.keys.get(&claim.pid.index_key()).copied() else { return };
         let namespace = self.namespaces.get(&socket.namespace);
         let member = namespace.and_then(|namespace| namespace.member(socket));
@@ -143,7 +155,9 @@ impl<D: Default> Hub<D> {
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
         let session = packed.map_err(code);
-        let handover = Handover { to: to.as_str().into(), number: claim.number, session };
+        let in_store = self.node.as_ref().and_then(|node| node.records.in_store(socket));
+        let stored = in_store.map(|it| (it.version, it.is_certain));
+        let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let Ok(data) = Value::new(&handover) else { return };
         let bytes = data.json().len();
         let body = Body::Own { kind: OwnKind::RecordResponse, data };
@@ -187,30 +201,27 @@ impl<D: Default> Hub<D> {
             increment(&mut self.totals.entries_skipped);
             return;
         };
-        let Handover { to, number, session } = handover;
+        let Handover { to, number, session, stored } = handover;
         let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
         let Some(pending) = node.claims.remove(number) else {
             return;
         };
-        let otherwise = match session {
-            Ok(session) => match self.take_in(now, id, &pending, &session) {
-                Ok(()) => RecoveryRefusal::Superseded,
-                Err(refusal) => refusal,
-            },
-            Err(code) => refusal(code),
+        let arrived = match session {
+            Ok(session) => self.take_in(now, id, &pending, &session),
+            Err(code) => Err(refusal(code)),
         };
-        if let Some((to, claim)) = pending.successor {
-            self.hand_over(now, id, &to, &claim);
+        if let (Ok(socket), Some((version, is_certain)), Some(node)) =
+            (arrived, stored, &mut self.node)
+        {
+            // A take of this node that is under way may get it.
+            let is_certain = is_certain && !pending.is_taken;
+            node.records.arrive(socket, InStore { version, is_certain });
         }
-        self.end_lookup(now, pending.request, otherwise);
-        // Others of this node may wait for the same session.
-        let others = self.node.as_ref().map(|node| node.claims.requests(pending.key));
-        if self.keys.get(&pending.key.index_key()).is_some() {
-            for request in others.unwrap_or_default() {
-                self.end_lookup(now, request, RecoveryRefusal::Unknown);
-            }
+        self.conclude_claim(pending, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
+        if let Ok(socket) = arrived {
+            self.note_parked(socket);
         }
     }
 
@@ -220,20 +231,15 @@ impl<D: Default> Hub<D> {
         id: u32,
         pending: &Pending<Successor>,
         session: &str,
-    ) -> Result<(), RecoveryRefusal> {
+    ) -> Result<SocketKey, RecoveryRefusal> {
         let node = self.node.as_ref().ok_or(RecoveryRefusal::Unknown)?;
-        let mut arrival = (node.codec.unpack)(session).ok_or(RecoveryRefusal::Unanswered)?;
-        let claimed = pending.position.ok_or(RecoveryRefusal::Unanswered)?;
-        if arrival.key() != &pending.key {
+        let arrival = (node.codec.unpack)(session).ok_or(RecoveryRefusal::Unanswered)?;
+        if arrival.key() != &pending.key || pending.position.is_none() {
             return Err(RecoveryRefusal::Unanswered);
         }
-        let changes = node.claims.changes(id, claimed).ok_or(RecoveryRefusal::Limit)?;
-        for (position, body) in changes {
-            if !arrival.fold(position, body) {
-                return Err(RecoveryRefusal::Unknown);
-            }
-        }
-        self.bring_in(now, id, arrival)
+        let arrival =
+            node.changes.apply(id, arrival).map_err(|Forgotten| RecoveryRefusal::Limit)?;
+        self.bring_in(now, id, arrival.ok_or(RecoveryRefusal::Unknown)?)
     }
 
     /// Brings in a session. It then is parked here.
@@ -242,7 +248,7 @@ impl<D: Default> Hub<D> {
         now: Timestamp,
         id: u32,
         arrival: Arrival<D>,
-    ) -> Result<(), RecoveryRefusal> {
+    ) -> Result<SocketKey, RecoveryRefusal> {
         let key = arrival.key().index_key();
         if self.keys.get(&key).is_some() {
             return Err(RecoveryRefusal::Unanswered);
@@ -253,11 +259,12 @@ impl<D: Default> Hub<D> {
         let Some(Effect::Opened(index)) = arrived else {
             return Err(RecoveryRefusal::Gap);
         };
-        self.keys.insert(key, SocketKey { namespace: id, index, generation });
+        let socket = SocketKey { namespace: id, index, generation };
+        self.keys.insert(key, socket);
         increment(&mut self.totals.sessions_arrived);
         self.expire(Timestamp::ZERO, id);
         self.settle(id);
-        Ok(())
+        Ok(socket)
     }
 }
 

@@ -39,7 +39,7 @@ impl<D: Default> Hub<D> {
             namespace.sessions.apply(now, Change::Advance { position });
         });
         if let Some(node) = &mut self.node {
-            node.claims.note_change(id, position, &message.body);
+            node.changes.note(id, position, &message.body);
         }
         match &message.body {
             Body::Own { kind: OwnKind::Claim, data } => {
@@ -47,6 +47,11 @@ impl<D: Default> Hub<D> {
             }
             Body::Own { kind: OwnKind::RecordResponse, data } => {
                 self.apply_handover(now, id, data);
+            }
+            Body::Own { kind: OwnKind::Marker, data }
+                if self.node.as_ref().is_some_and(|node| node.channels.is_own(message)) =>
+            {
+                self.handle_marker(id, data);
             }
             Body::SocketsJoin { options, rooms } => {
                 self.change_rooms(now, id, options, rooms, |to, room| Change::JoinAll { to, room });

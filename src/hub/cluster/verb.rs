@@ -2,9 +2,11 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
+use bytestring::ByteString;
+
 use super::Collected;
 use crate::{
-    cluster::message::{Body, BroadcastFlags, ClusterBroadcast, RequestId},
+    cluster::message::{Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, RequestId},
     hub::{Audience, Hub, message::AckToken},
     id::SocketKey,
     socket::{Args, Event},
@@ -89,6 +91,16 @@ impl Verb {
         }
     }
 
+    /// The socket whose record in the store it would make wrong.
+    pub(super) const fn changes(&self) -> Option<SocketKey> {
+        match self {
+            Self::Join { socket, .. }
+            | Self::Leave { socket, .. }
+            | Self::Disconnect { socket, .. } => Some(*socket),
+            _ => None,
+        }
+    }
+
     /// About how much memory it takes.
     pub(super) fn size(&self) -> usize {
         let variable = match self {
@@ -142,19 +154,43 @@ impl<D: Default> Hub<D> {
             Verb::Join { socket, room } => {
                 // Meanwhile a limit may have been reached. It is counted.
                 self.join(socket, &room, false).ok();
+                self.note_changed(socket);
             }
             Verb::Leave { socket, room } => {
                 self.leave(socket, &room);
+                self.note_changed(socket);
             }
             Verb::Disconnect { socket, close } => {
                 self.disconnect(now, socket, close);
             }
             Verb::Acknowledge { token, args } => {
+                let socket = token.socket.key;
                 self.with_namespace(token.socket.key.namespace, |namespace, out| {
                     namespace.acknowledge(now, out, token, &args);
                 });
+                self.note_changed(socket);
             }
         }
+    }
+
+    /// Puts what changes a parked session into the channel, if a record of it may be in the store.
+    /// Otherwise, or if there is no room, gives it back.
+    pub(in crate::hub) fn append_for_parked(&mut self, verb: Verb) -> Option<Verb> {
+        let socket = verb.changes().filter(|socket| self.is_in_store(*socket));
+        let named = socket.and_then(|socket| Some((socket, self.socket_id(socket)?)));
+        let Some((socket, id)) = named else { return Some(verb) };
+        let options = BroadcastOptions::all().to(ByteString::from(id.as_str()));
+        let body = match &verb {
+            Verb::Join { room, .. } => {
+                Body::SocketsJoin { options, rooms: [room.as_str().into()].into() }
+            }
+            Verb::Leave { room, .. } => {
+                Body::SocketsLeave { options, rooms: [room.as_str().into()].into() }
+            }
+            Verb::Disconnect { close, .. } => Body::DisconnectSockets { options, close: *close },
+            _ => return Some(verb),
+        };
+        self.append(socket.namespace, body, verb.size()).is_err().then_some(verb)
     }
 
     /// Sends a volatile event to the other nodes.

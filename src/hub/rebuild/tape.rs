@@ -1,7 +1,7 @@
 //! What happens to a hub, by chance.
 
 use alloc::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -10,7 +10,10 @@ use core::time::Duration;
 
 use crate::{
     AckId, ConnectionId, SocketKey, Timestamp,
-    cluster::{ClusterInput, ClusterOutput, message::Message},
+    cluster::{
+        ClusterInput, ClusterOutput, FetchedSession,
+        message::{Message, StoredSession},
+    },
     hub::{
         AckToken, Attached, Audience, ConnectRequest, ConnectSerial, DisconnectReason, Hub,
         HubOutput, Once, Rejection, ReplyKind, Request, RequestKind, ServerEvent,
@@ -39,6 +42,9 @@ pub(super) struct Tape {
     /// What is on its way into the channel of a cluster, and the number of its entries.
     appended: VecDeque<Message>,
     entries: u64,
+    /// The sessions in the store, and its answers.
+    stored: BTreeMap<String, StoredSession>,
+    replies: VecDeque<ClusterInput>,
     serial: ConnectSerial,
     /// The latest request.
     earlier: Option<ConnectSerial>,
@@ -57,6 +63,8 @@ impl Tape {
             acks: Vec::new(),
             appended: VecDeque::new(),
             entries: 0,
+            stored: BTreeMap::new(),
+            replies: VecDeque::new(),
             serial: ConnectSerial::default(),
             earlier: None,
         }
@@ -104,7 +112,15 @@ impl Tape {
 
     /// Everything that was appended comes back.
     fn read_channel(&mut self) {
-        while let Some(message) = self.appended.pop_front() {
+        loop {
+            if let Some(reply) = self.replies.pop_front() {
+                self.hub.handle_cluster(self.now, reply);
+                while let Some(output) = self.hub.poll_output() {
+                    self.take(output);
+                }
+                continue;
+            }
+            let Some(message) = self.appended.pop_front() else { return };
             self.entries += 1;
             let (position, message) = (Offset::pair(0, self.entries), Some(message));
             self.hub
@@ -314,6 +330,15 @@ impl Tape {
             }
             HubOutput::Event(ServerEvent::Received { ack, .. }) => self.tokens.extend(ack),
             HubOutput::Cluster(ClusterOutput::Append(message)) => self.appended.push_back(message),
+            HubOutput::Cluster(ClusterOutput::Store { session, number, .. }) => {
+                self.stored.insert(session.pid.expose().to_string(), session);
+                self.replies.push_back(ClusterInput::Stored { number, is_stored: true });
+            }
+            HubOutput::Cluster(ClusterOutput::Take { key, number }) => {
+                let session = self.stored.remove(key.expose());
+                let session = session.map(|it| FetchedSession::new(it, Duration::MAX));
+                self.replies.push_back(ClusterInput::Fetched { number, session });
+            }
             HubOutput::Event(_) | HubOutput::Deliver(_) | HubOutput::Cluster(_) => {}
         }
     }
@@ -331,8 +356,11 @@ fn audit(connects: &Connects) {
         let (connection, namespace, serial) = (*connection, *namespace, waiting.serial);
         (ConnectRequest { connection, namespace, serial }, waiting)
     });
-    let lookups = all.filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
+    let lookups =
+        all.clone().filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
     assert_eq!(lookups.collect::<BTreeSet<_>>(), connects.lookups);
+    let recalls = all.filter_map(|(it, waiting)| Some((waiting.recall?, it)));
+    assert_eq!(recalls.collect::<BTreeSet<_>>(), connects.recalls);
     for (_, request) in &connects.overdue {
         assert!(connects.held(*request).is_some(), "{request:?} is over");
     }

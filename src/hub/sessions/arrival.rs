@@ -52,12 +52,35 @@ impl<D> Arrival<D> {
         self.resume
     }
 
+    /// Whether it has everything up to this position, as far as the session itself is concerned.
+    pub(in crate::hub) fn at(&self) -> Offset {
+        self.at
+    }
+
+    /// The same session with the rooms that it was in at `resume`, and only the changes since.
+    pub(in crate::hub) fn begun(mut self) -> Self {
+        for RoomChange { room, is_join, .. } in
+            self.changes.extract_if(.., |it| it.at <= self.resume)
+        {
+            if is_join {
+                self.rooms.insert(room);
+            } else {
+                self.rooms.remove(&room);
+            }
+        }
+        self
+    }
+
+    /// The rooms by which it can be addressed.
+    pub(in crate::hub) fn addressed_rooms(&self) -> BTreeSet<&str> {
+        let mut rooms = self.present();
+        rooms.insert(self.sid.as_str());
+        rooms
+    }
+
     /// Applies an entry of the channel that came after the session had left. Returns false if it
     /// ends the session.
     pub(in crate::hub) fn fold(&mut self, at: Offset, body: &Body) -> bool {
-        if at <= self.at {
-            return true;
-        }
         match body {
             Body::SocketsJoin { options, rooms } if self.is_addressed(options) => {
                 for room in rooms {

@@ -3,6 +3,7 @@
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    vec::Vec,
 };
 
 use super::{
@@ -32,17 +33,9 @@ impl<D: Clone> Sessions<D> {
         self.check(index, position)?;
         let first = member.memberships.missed(&self.log, position).into_iter().next();
         let before = first.map_or_else(|| self.log.head(), |first| first.saturating_sub(1));
-        let resume = if first.is_some() { None } else { Some(self.log.head_offset()) };
         let at = |sequence| self.log.kept_position(sequence).ok_or(RecoveryRefusal::Gap);
-        let shared = |room: RoomId| {
-            let name = self.log.rooms().name(room).filter(|_| room != RoomId::ALL);
-            name.filter(|name| ***name != *member.id.as_str()).map(|name| Box::from(&**name))
-        };
-        let (rooms, changes) = member.memberships.since(before);
-        let changes = changes.into_iter().filter_map(|(sequence, room, is_join)| {
-            let room = shared(room)?;
-            Some(at(sequence).map(|at| RoomChange { at, room, is_join }))
-        });
+        let resume = if first.is_some() { None } else { Some(self.log.head_offset()) };
+        let (rooms, changes) = self.rooms_since(member, before).ok_or(RecoveryRefusal::Gap)?;
         let left = match member.place {
             Place::Live(_) => self.max_disconnection(),
             Place::Parked { expires } => expires.saturating_since(now),
@@ -55,9 +48,28 @@ impl<D: Clone> Sessions<D> {
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
             at: self.log.head_offset(),
             resume: resume.map_or_else(|| at(before), Ok)?,
-            rooms: rooms.into_iter().filter_map(shared).collect(),
-            changes: changes.collect::<Result<_, _>>()?,
+            rooms,
+            changes,
         })
+    }
+
+    /// The rooms that a session was in at a sequence, without the one that is named after it, and
+    /// how they have changed since. `None` if the log does not know all the positions any more.
+    pub(super) fn rooms_since(
+        &self,
+        member: &Member<D>,
+        sequence: u64,
+    ) -> Option<(BTreeSet<Box<str>>, Vec<RoomChange>)> {
+        let shared = |room: RoomId| {
+            let name = self.log.rooms().name(room).filter(|_| room != RoomId::ALL);
+            name.filter(|name| ***name != *member.id.as_str()).map(|name| Box::from(&**name))
+        };
+        let (rooms, changes) = member.memberships.since(sequence);
+        let changes = changes.into_iter().filter_map(|(sequence, room, is_join)| {
+            let room = shared(room)?;
+            Some(self.log.kept_position(sequence).map(|at| RoomChange { at, room, is_join }))
+        });
+        Some((rooms.into_iter().filter_map(shared).collect(), changes.collect::<Option<_>>()?))
     }
 }
 

@@ -22,6 +22,7 @@ mod observe;
 mod occupancy;
 mod once;
 mod own;
+mod parked;
 mod positions;
 mod receipts;
 mod recipients;
@@ -45,6 +46,7 @@ pub(in crate::hub) use self::{
     arrival::Arrival,
     change::{Change, Disconnected, Effect, Published},
     member::{Birth, Ended, Member},
+    parked::{Parked, ParkedPast},
     receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX},
     recipients::{Links, Recipients},
     session_record::SessionRecord,

@@ -38,6 +38,18 @@ impl<D> Sessions<D> {
         expiry.is_some_and(|expiry| expiry <= now)
     }
 
+    /// Whether the time of a parked session is over, even if it is held.
+    pub(in crate::hub) fn time_is_over(&self, now: Timestamp, index: u32) -> bool {
+        let member = self.members.get(index as usize);
+        member.and_then(|member| member.expiry(false)).is_some_and(|expiry| expiry <= now)
+    }
+
+    /// Whether a session is parked, and no claim of it is undecided.
+    pub(in crate::hub) fn is_idle(&self, index: u32) -> bool {
+        let member = self.members.get(index as usize);
+        member.is_some_and(|member| !member.is_live()) && !self.is_held(index)
+    }
+
     /// The position of an offset of this session.
     pub(in crate::hub) fn resume_from(
         &self,

@@ -141,6 +141,14 @@ impl Given {
         is_covered.then(|| evicted.saturating_add(held() as u64))
     }
 
+    pub(super) fn mark_from(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        if sequence > evicted {
+            return self.get(sequence, evicted);
+        }
+        let index = self.evicted.partition_point(|(mark, _)| *mark < sequence);
+        self.evicted.get(index).map(|(_, position)| self.offset(*position))
+    }
+
     /// The position of a packet in the log, or of the latest one that was evicted.
     pub(super) fn kept(&self, sequence: u64, evicted: u64) -> Option<Offset> {
         if sequence == evicted {

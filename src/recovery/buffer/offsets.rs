@@ -41,6 +41,11 @@ impl RecoveryBuffer {
         self.positions.kept(sequence, self.evicted)
     }
 
+    /// The position of a packet in this log, or of an evicted one with this sequence or a later one.
+    pub(crate) fn mark_from(&self, sequence: u64) -> Option<Offset> {
+        self.positions.mark_from(sequence, self.evicted)
+    }
+
     /// Where an offset stands in this log. Takes O(log n).
     pub(crate) fn resolve(&self, offset: Offset) -> Resolution {
         self.positions.resolve(offset, self.evicted, self.head())

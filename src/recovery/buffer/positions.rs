@@ -115,6 +115,14 @@ impl Positions {
         }
     }
 
+    /// See [`RecoveryBuffer::mark_from`](super::RecoveryBuffer::mark_from).
+    pub(super) fn mark_from(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        match self {
+            Self::Assigned(_) => None,
+            Self::Given(given) => given.mark_from(sequence, evicted),
+        }
+    }
+
     /// The position of a packet in the log, or of the latest one that was evicted. `None` if the
     /// log assigns its positions itself.
     pub(super) fn kept(&self, sequence: u64, evicted: u64) -> Option<Offset> {

@@ -1,14 +1,17 @@
 //! A server that is the only node of a cluster, whose engine has no latency. The engine also answers
 //! for other nodes, at once, that they have no sessions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::json;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        Channels, ClusterConfig, ClusterInput, ClusterOutput,
-        message::{Body, Message, NodeId, OwnKind, Value},
+        Channels, ClusterConfig, ClusterInput, ClusterOutput, FetchedSession,
+        message::{Body, Message, NodeId, OwnKind, StoredSession, Value},
     },
     hub::At,
     recovery::Offset,
@@ -17,11 +20,12 @@ use socketio_proto::{
 
 use super::{Composition, Story, carry_out, player::offset, pools::Shared};
 
-/// The server, and how many entries each channel has.
+/// The server, how many entries each channel has, and the sessions in the store.
 pub(super) struct Clustered {
     server: Server<u32>,
     layout: Channels,
     entries: Vec<u64>,
+    stored: BTreeMap<String, StoredSession>,
 }
 
 impl Clustered {
@@ -41,7 +45,7 @@ impl Clustered {
                 server.handle_cluster(Timestamp::ZERO, ClusterInput::Subscribed { namespace });
             }
         }
-        Self { server, layout, entries: vec![0; channels as usize] }
+        Self { server, layout, entries: vec![0; channels as usize], stored: BTreeMap::new() }
     }
 
     fn append(&mut self, now: Timestamp, message: Message) {
@@ -50,6 +54,23 @@ impl Clustered {
         if let Some(answer) = answer {
             self.hand_in(now, answer);
         }
+    }
+
+    /// The store, which forgets nothing.
+    fn carry_out(&mut self, now: Timestamp, command: ClusterOutput) {
+        let (number, session) = match command {
+            ClusterOutput::Store { session, number, .. } => {
+                self.stored.insert(session.pid.expose().to_string(), session);
+                let stored = ClusterInput::Stored { number, is_stored: true };
+                return self.server.handle_cluster(now, stored);
+            }
+            ClusterOutput::Take { key, number } => (number, self.stored.remove(key.expose())),
+            // The only owner does not look for a session that is not here.
+            ClusterOutput::Fetch { number, .. } => (number, None),
+            other => panic!("not for a store: {other:?}"),
+        };
+        let session = session.map(|session| FetchedSession::new(session, Duration::MAX));
+        self.server.handle_cluster(now, ClusterInput::Fetched { number, session });
     }
 
     fn hand_in(&mut self, now: Timestamp, message: Message) {
@@ -109,6 +130,7 @@ impl Composition for Clustered {
                     | ClusterOutput::Subscribe { .. }
                     | ClusterOutput::Unsubscribe { .. },
                 ) => {}
+                ServerOutput::Cluster(command) => self.carry_out(now, command),
                 output => connected.extend(carry_out(&mut self.server, now, story, output)),
             }
         }

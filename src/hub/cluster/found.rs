@@ -1,0 +1,216 @@
+//! Claims of sessions whose records are in the store.
+//!
+//! The claimant asks the store after it has read its claim. It first looks at the record and leaves
+//! it there. Only if the session can be recovered, it takes the record. If the owner hands the session
+//! over before that, the record is not needed.
+
+use alloc::boxed::Box;
+
+use super::{
+    changes::Forgotten,
+    claim::Successor,
+    claims::Pending,
+    records::{Command, InStore},
+    store::version,
+};
+use crate::{
+    cluster::{ClusterOutput, FetchedSession, message::StoredSession},
+    hub::{Hub, output::HubOutput, sessions::Arrival},
+    recovery::RecoveryRefusal,
+    stats::increment,
+};
+
+/// What a record is good for.
+enum Found<D> {
+    /// The session can be recovered.
+    Usable(Box<Arrival<D>>),
+    /// This node has not yet read everything that is in the record.
+    Early,
+    /// It cannot be recovered with this record.
+    Refused(RecoveryRefusal),
+}
+
+impl<D: Default> Hub<D> {
+    /// The record for a claim was found in the store, where it still is.
+    pub(super) fn handle_found(&mut self, claim: u64, session: Option<FetchedSession>) {
+        let Some(node) = &mut self.node else { return };
+        let (Some(pending), Some(session)) = (node.claims.get_mut(claim), session) else {
+            return;
+        };
+        pending.found = Some(session);
+        self.use_record(claim);
+    }
+
+    /// Goes on with the claims whose records say more than this node had read.
+    pub(super) fn use_early_records(&mut self) {
+        let Some(node) = self.node.as_mut().filter(|node| !node.early_records.is_empty()) else {
+            return;
+        };
+        for claim in core::mem::take(&mut node.early_records) {
+            self.use_record(claim);
+        }
+    }
+
+    fn use_record(&mut self, claim: u64) {
+        let found = self.look_at(claim);
+        let Some(node) = &mut self.node else { return };
+        let Some(pending) = node.claims.get_mut(claim) else { return };
+        let (key, request) = (pending.key, pending.request);
+        match found {
+            Found::Early => node.early_records.push(claim),
+            Found::Usable(_) => {
+                pending.is_taken = true;
+                let number = node.records.ask(Command::Take(claim));
+                self.out.push_back(HubOutput::Cluster(ClusterOutput::Take { key, number }));
+            }
+            // The owner may know more, if it is up.
+            Found::Refused(RecoveryRefusal::Trimmed) => {
+                self.connects.note_refusal(request, RecoveryRefusal::Trimmed);
+            }
+            Found::Refused(refusal) => {
+                self.end_lookup(self.now, request, refusal);
+            }
+        }
+    }
+
+    /// The record for a claim was taken out of the store.
+    pub(super) fn handle_taken(&mut self, claim: u64, session: Option<FetchedSession>) {
+        let Some(node) = &mut self.node else { return };
+        let Some(pending) = node.claims.get_mut(claim) else {
+            // The owner has handed the session over meanwhile.
+            if let Some(FetchedSession { session, .. }) = session {
+                self.note_taken_late(&session);
+            }
+            return;
+        };
+        pending.is_taken = false;
+        let request = pending.request;
+        let Some(session) = session else {
+            // Another node has it. It hands it over if this claim came later.
+            self.connects.note_refusal(request, RecoveryRefusal::Superseded);
+            return;
+        };
+        pending.found = Some(session.clone());
+        match self.look_at(claim) {
+            Found::Usable(arrival) => self.arrive_from_store(claim, *arrival, None),
+            Found::Early => {
+                self.put_back(session);
+                self.end_lookup(self.now, request, RecoveryRefusal::Superseded);
+            }
+            Found::Refused(refusal) => {
+                self.put_back(session);
+                self.end_lookup(self.now, request, refusal);
+            }
+        }
+    }
+
+    /// The connection was lost while the record for a claim was taken. So it may be here.
+    pub(super) fn assume_taken(&mut self, claim: u64) {
+        let Some(node) = &mut self.node else { return };
+        let Some(pending) = node.claims.get_mut(claim) else { return };
+        pending.is_taken = false;
+        let version = pending.found.as_ref().and_then(|found| version(&found.session));
+        if let Found::Usable(arrival) = self.look_at(claim) {
+            self.arrive_from_store(claim, *arrival, version);
+        }
+    }
+
+    /// The session for a claim comes in. `unproven` is the version of its record, if that may still
+    /// be in the store.
+    fn arrive_from_store(&mut self, claim: u64, arrival: Arrival<D>, unproven: Option<u64>) {
+        let now = self.now;
+        let Some(pending) = self.node.as_mut().and_then(|node| node.claims.remove(claim)) else {
+            return;
+        };
+        let id = pending.request.namespace;
+        let arrived = self.bring_in(now, id, arrival);
+        if let (Ok(socket), Some(version), Some(node)) = (arrived, unproven, &mut self.node) {
+            let in_store = InStore { version, is_certain: false };
+            node.records.arrive(socket, in_store);
+        }
+        if let (Err(_), Some(taken)) =
+            (arrived, pending.found.clone().filter(|_| unproven.is_none()))
+        {
+            self.put_back(taken);
+        }
+        self.conclude_claim(pending, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
+        if let Ok(socket) = arrived {
+            self.note_parked(socket);
+        }
+    }
+
+    /// Goes on after the session for a claim has come in, or could not.
+    pub(super) fn conclude_claim(
+        &mut self,
+        pending: Pending<Successor>,
+        otherwise: RecoveryRefusal,
+    ) {
+        let (now, id) = (self.now, pending.request.namespace);
+        if let Some((to, claim)) = pending.successor {
+            self.hand_over(now, id, &to, &claim);
+        }
+        self.end_lookup(now, pending.request, otherwise);
+        // Others of this node may wait for the same session.
+        let others = self.node.as_ref().map(|node| node.claims.requests(pending.key));
+        if self.keys.get(&pending.key.index_key()).is_some() {
+            for request in others.unwrap_or_default() {
+                self.end_lookup(now, request, RecoveryRefusal::Unknown);
+            }
+        }
+    }
+
+    /// A record was taken, but its session is here already.
+    fn note_taken_late(&mut self, session: &StoredSession) {
+        let found = version(session);
+        let Some(socket) = self.keys.get(&session.pid.index_key()).copied() else { return };
+        let Some(node) = &mut self.node else { return };
+        if found.is_some_and(|version| node.records.got(socket, version)) {
+            self.go_on_here(socket);
+        }
+    }
+
+    /// What the record that was found for a claim is good for.
+    fn look_at(&mut self, claim: u64) -> Found<D> {
+        let Some(node) = &self.node else { return Found::Refused(RecoveryRefusal::Unknown) };
+        let found =
+            node.claims.get(claim).and_then(|pending| Some((pending, pending.found.as_ref()?)));
+        let Some((pending, FetchedSession { session, expires_in })) = found else {
+            return Found::Refused(RecoveryRefusal::Unknown);
+        };
+        if session.extension.is_none() {
+            return Found::Refused(RecoveryRefusal::OrderNotProvable);
+        }
+        let id = pending.request.namespace;
+        let parked = (node.codec.read)(session).filter(|it| it.pid == pending.key);
+        let (Some(parked), Some(namespace)) = (parked, self.namespaces.get(&id)) else {
+            increment(&mut self.totals.entries_skipped);
+            return Found::Refused(RecoveryRefusal::Unknown);
+        };
+        if parked.past.namespace != *namespace.sessions.name() {
+            return Found::Refused(RecoveryRefusal::OtherNamespace);
+        }
+        let log = namespace.sessions.log();
+        let head = log.head_offset();
+        if !parked.past.at.has_form_of(head) {
+            return Found::Refused(RecoveryRefusal::InvalidOffset);
+        }
+        if parked.past.at > head {
+            return Found::Early;
+        }
+        let arrival = self.connects.looked_up_offset(pending.request);
+        let arrival = arrival.and_then(|offset| parked.arrival(offset, head, *expires_in));
+        let folded = arrival.and_then(|arrival| {
+            node.changes
+                .apply(id, arrival)
+                .map_err(|Forgotten| RecoveryRefusal::Trimmed)?
+                .ok_or(RecoveryRefusal::Unknown)
+        });
+        match folded {
+            Ok(arrival) if log.covered(arrival.resume()).is_none() => {
+                Found::Refused(RecoveryRefusal::Trimmed)
+            }
+            Ok(arrival) => Found::Usable(Box::new(arrival)),
+            Err(refusal) => Found::Refused(refusal),
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Where the records of the parked sessions of a node are, and what the store is asked.
+//!
+//! At any time, either a node or the store has the *right* to a session. A node that parks a session
+//! puts its record into the store, and the right with it. Whoever wants to continue the session takes
+//! the record out first: of several nodes that try, one gets it.
+//!
+//! ```text
+//!             Store              stored              Take           taken
+//!   Waiting ────────► Storing ────────► Stored ─────────► Taking ────────► here
+//!      ▲                 │ connection lost                   │ connection lost
+//!      └─ parked         └──────────────► Unknown ◄──────────┘
+//!                                          │ connected again: Take
+//!                      there: here again ◄─┴─► not there: Proving ─► here again
+//! ```
+//!
+//! If a reply was lost and the record is not there, either it never was, or another node has taken
+//! it. Another node takes a record only after it has read its own claim in the channel. So this node
+//! appends a marker. If it reads the marker before a claim of the session, nobody has taken it.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
+    vec::Vec,
+};
+use core::mem;
+
+use crate::{
+    hub::request::ConnectRequest,
+    id::{RecoveryKey, SocketKey},
+};
+
+/// Where the records of the parked sessions of a node are.
+pub(super) struct Records {
+    /// Sessions that are not here are not in the store.
+    states: BTreeMap<SocketKey, Record>,
+    /// Sessions in the order in which their records go to the store.
+    waiting: VecDeque<SocketKey>,
+    /// Sessions whose records are to be taken.
+    wanted: BTreeSet<SocketKey>,
+    /// Claims that wait for that.
+    requests: BTreeMap<SocketKey, Vec<ConnectRequest>>,
+    /// Records of sessions that have ended.
+    discards: VecDeque<(RecoveryKey, u64)>,
+    /// Claims of sessions of other nodes, whose records are to be fetched.
+    fetches: BTreeSet<u64>,
+    /// What was not answered yet, by number.
+    commands: BTreeMap<u64, Command>,
+    latest: u64,
+}
+
+struct Record {
+    state: State,
+    version: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is here, and goes to the store.
+    Waiting,
+    /// It is here, because the engine does not take it.
+    Refused,
+    /// The store was told to keep it.
+    Storing,
+    /// The store has it.
+    Stored,
+    /// A reply was lost.
+    Unknown,
+    /// The store was told to give it back. Contains whether it was there, if that is known.
+    Taking(Option<bool>),
+    /// It is not in the store. It is here once the marker with this number was read.
+    Proving(u64),
+}
+
+/// What the store was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Store(SocketKey),
+    /// Take the record of a session of this node.
+    Recall(SocketKey),
+    /// Fetch the record for a claim.
+    Fetch(u64),
+    /// Take the record for a claim.
+    Take(u64),
+    /// Take a record in order to forget it, if it is this version.
+    Discard(RecoveryKey, u64),
+    /// Store a record again that was taken in vain.
+    PutBack,
+}
+
+/// What to ask the store next.
+pub(super) enum Next {
+    Store(SocketKey),
+    Recall(SocketKey, u64),
+    Discard(RecoveryKey, u64),
+    Fetch(u64, u64),
+}
+
+/// Whether a record may be in the store, for a node that the session goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InStore {
+    pub(super) version: u64,
+    /// Whether it certainly was.
+    pub(super) is_certain: bool,
+}
+
+/// Whether a record that was asked for is there.
+pub(super) enum Recalled {
+    /// The session continues here.
+    Here,
+    /// Another node has it.
+    Elsewhere,
+    /// A marker has to prove that no other node has it.
+    Unproven,
+    /// Nobody waits for the answer any more.
+    Late,
+}
+
+/// More commands than this are not given before the first of them is answered.
+const COMMANDS_MAX: usize = 256;
+
+/// More records of ended sessions than this do not wait for the engine. The store forgets the others
+/// when their time is up.
+const DISCARDS_MAX: usize = 10_000;
+
+impl Records {
+    pub(super) fn new(nonce: u64) -> Self {
+        Self {
+            states: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            wanted: BTreeSet::new(),
+            requests: BTreeMap::new(),
+            discards: VecDeque::new(),
+            fetches: BTreeSet::new(),
+            commands: BTreeMap::new(),
+            latest: nonce,
+        }
+    }
+
+    /// A session was parked here, or is not claimed any longer.
+    pub(super) fn park(&mut self, socket: SocketKey) {
+        if let Entry::Vacant(entry) = self.states.entry(socket) {
+            entry.insert(Record { state: State::Waiting, version: 0 });
+            self.waiting.push_back(socket);
+        }
+    }
+
+    /// A session has arrived from another node.
+    pub(super) fn arrive(&mut self, socket: SocketKey, in_store: InStore) {
+        let InStore { version, is_certain } = in_store;
+        let state = if is_certain { State::Stored } else { State::Unknown };
+        self.states.insert(socket, Record { state, version });
+        if !is_certain {
+            self.wanted.insert(socket);
+        }
+    }
+
+    /// Whether the record of a session may be in the store. If so, nothing can be changed here.
+    pub(super) fn in_store(&self, socket: SocketKey) -> Option<InStore> {
+        let Record { state, version } = self.states.get(&socket)?;
+        let is_certain = match state {
+            State::Waiting | State::Refused => return None,
+            State::Stored => true,
+            State::Storing | State::Unknown | State::Taking(_) | State::Proving(_) => false,
+        };
+        Some(InStore { version: *version, is_certain })
+    }
+
+    /// The record of a session of this node is wanted, for a claim or to be replaced. Returns true if
+    /// it is here.
+    pub(super) fn recall(&mut self, socket: SocketKey, request: Option<ConnectRequest>) -> bool {
+        if self.in_store(socket).is_none() {
+            self.states.remove(&socket);
+            return true;
+        }
+        let state = self.states.get(&socket).map(|record| record.state);
+        if matches!(state, Some(State::Storing | State::Stored | State::Unknown)) {
+            self.wanted.insert(socket);
+        }
+        self.requests.entry(socket).or_default().extend(request);
+        false
+    }
+
+    /// The claims that have waited for the record of a session.
+    pub(super) fn take_requests(&mut self, socket: SocketKey) -> Vec<ConnectRequest> {
+        self.requests.remove(&socket).unwrap_or_default()
+    }
+
+    /// The session has ended or was handed over. Returns the version that may be in the store.
+    pub(super) fn forget(&mut self, socket: SocketKey) -> Option<u64> {
+        let in_store = self.in_store(socket);
+        self.states.remove(&socket);
+        self.wanted.remove(&socket);
+        in_store.map(|it| it.version)
+    }
+
+    /// The record of a session that has ended is not needed any more.
+    pub(super) fn discard(&mut self, key: RecoveryKey, version: u64) {
+        self.discards.push_back((key, version));
+        if self.discards.len() > DISCARDS_MAX {
+            self.discards.pop_front();
+        }
+    }
+
+    /// The record for a claim is to be fetched.
+    pub(super) fn fetch(&mut self, claim: u64) {
+        self.fetches.insert(claim);
+    }
+
+    /// Whether the store is to be asked for something.
+    pub(super) fn has_work(&self) -> bool {
+        !(self.waiting.is_empty()
+            && self.wanted.is_empty()
+            && self.discards.is_empty()
+            && self.fetches.is_empty())
+    }
+
+    /// What to ask the store next. `None` if there is nothing, or too much is unanswered.
+    pub(super) fn next(&mut self) -> Option<Next> {
+        if self.commands.len() >= COMMANDS_MAX {
+            return None;
+        }
+        if let Some(claim) = self.fetches.pop_first() {
+            return Some(Next::Fetch(claim, self.ask(Command::Fetch(claim))));
+        }
+        if let Some(socket) = self.wanted.pop_first() {
+            if let Some(record) = self.states.get_mut(&socket) {
+                let was_there = (record.state == State::Stored).then_some(true);
+                record.state = State::Taking(was_there);
+            }
+            return Some(Next::Recall(socket, self.ask(Command::Recall(socket))));
+        }
+        if let Some((key, version)) = self.discards.pop_front() {
+            return Some(Next::Discard(key, self.ask(Command::Discard(key, version))));
+        }
+        while let Some(socket) = self.waiting.pop_front() {
+            if self.states.get(&socket).is_some_and(|record| record.state == State::Waiting) {
+                return Some(Next::Store(socket));
+            }
+        }
+        self.waiting = VecDeque::new();
+        None
+    }
+
+    /// The number of a command, which is also the version of a record that it stores.
+    pub(super) fn ask(&mut self, command: Command) -> u64 {
+        self.latest = self.latest.wrapping_add(1);
+        self.commands.insert(self.latest, command);
+        if let Command::Store(socket) = command {
+            let record = Record { state: State::Storing, version: self.latest };
+            self.states.insert(socket, record);
+        }
+        self.latest
+    }
+
+    /// The session need not be stored.
+    pub(super) fn keep(&mut self, socket: SocketKey) {
+        self.states.remove(&socket);
+    }
+
+    /// The answer to a command.
+    pub(super) fn answered(&mut self, number: u64) -> Option<Command> {
+        self.commands.remove(&number)
+    }
+
+    /// The answer to [`Command::Store`]. Returns whether the record is now in the store, if it is
+    /// still the latest.
+    pub(super) fn stored(
+        &mut self,
+        socket: SocketKey,
+        number: u64,
+        is_stored: bool,
+    ) -> Option<bool> {
+        let record = self.states.get_mut(&socket).filter(|record| record.version == number)?;
+        match &mut record.state {
+            state @ State::Storing => {
+                *state = if is_stored { State::Stored } else { State::Refused };
+                if !is_stored {
+                    self.wanted.remove(&socket);
+                }
+            }
+            State::Taking(was_there) => *was_there = Some(is_stored),
+            _ => {}
+        }
+        Some(is_stored)
+    }
+
+    /// The answer to [`Command::Recall`]: the version that was there. `has_expired` says that the
+    /// time of the record may be over.
+    pub(super) fn recalled(
+        &mut self,
+        socket: SocketKey,
+        found: Option<u64>,
+        has_expired: bool,
+    ) -> Recalled {
+        let record = self.states.get_mut(&socket);
+        let Some(record) = record.filter(|record| matches!(record.state, State::Taking(_))) else {
+            return Recalled::Late;
+        };
+        let State::Taking(was_there) = record.state else { return Recalled::Late };
+        match (found, was_there) {
+            (Some(version), _) if version == record.version => self.is_here(socket),
+            (None, Some(false)) => self.is_here(socket),
+            (None, Some(true)) if !has_expired => Recalled::Elsewhere,
+            (None, _) => Recalled::Unproven,
+            (Some(_), _) => Recalled::Elsewhere,
+        }
+    }
+
+    /// A marker with this number is on its way into the channel, to prove that nobody else has the
+    /// session.
+    pub(super) fn prove(&mut self, socket: SocketKey) -> u64 {
+        self.latest = self.latest.wrapping_add(1);
+        if let Some(record) = self.states.get_mut(&socket) {
+            record.state = State::Proving(self.latest);
+        }
+        self.latest
+    }
+
+    /// A marker could not be appended.
+    pub(super) fn disprove(&mut self, socket: SocketKey) {
+        if let Some(record) = self.states.get_mut(&socket) {
+            record.state = State::Unknown;
+            self.wanted.insert(socket);
+        }
+    }
+
+    /// This node has read its marker. Returns whether the session is now certainly here.
+    pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> bool {
+        let state = self.states.get(&socket).map(|record| record.state);
+        let is_proven = state == Some(State::Proving(number));
+        if is_proven {
+            self.states.remove(&socket);
+        }
+        is_proven
+    }
+
+    /// The record of a session was taken for a claim, when the session was already here.
+    pub(super) fn got(&mut self, socket: SocketKey, version: u64) -> bool {
+        let record = self.states.get(&socket);
+        let is_it = record.is_some_and(|record| record.version == version);
+        let is_gained = is_it && self.in_store(socket).is_some();
+        if is_gained {
+            self.is_here(socket);
+        }
+        is_gained
+    }
+
+    /// The connection is lost. Returns what was not answered, as far as it concerns claims.
+    pub(super) fn disconnect(&mut self) -> Vec<Command> {
+        for (socket, record) in &mut self.states {
+            if matches!(record.state, State::Storing | State::Taking(_) | State::Proving(_)) {
+                record.state = State::Unknown;
+                self.wanted.insert(*socket);
+            }
+        }
+        let lost = mem::take(&mut self.commands).into_values();
+        let mut of_claims = Vec::new();
+        for command in lost {
+            match command {
+                Command::Discard(key, version) => self.discard(key, version),
+                Command::Fetch(claim) => self.fetch(claim),
+                Command::Take(_) => of_claims.push(command),
+                Command::Store(_) | Command::Recall(_) | Command::PutBack => {}
+            }
+        }
+        of_claims
+    }
+
+    /// How many records are on their way to the store.
+    pub(super) fn on_their_way(&self) -> usize {
+        let under_way = |command: &&Command| matches!(command, Command::Store(_));
+        let stored = self.commands.values().filter(under_way).count();
+        self.waiting.len().saturating_add(self.wanted.len()).saturating_add(stored)
+    }
+
+    fn is_here(&mut self, socket: SocketKey) -> Recalled {
+        self.states.remove(&socket);
+        self.wanted.remove(&socket);
+        Recalled::Here
+    }
+}
