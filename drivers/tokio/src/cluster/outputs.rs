@@ -7,8 +7,10 @@ use tokio::sync::mpsc;
 
 use super::stats::{EngineStats, Figures};
 
-/// Messages that are not stored, and that may wait.
+/// Volatile events that may wait.
 const PUBLISHED: usize = 1_000;
+/// All messages that are not stored, and that may wait. A broadcast has as many answers as clients.
+const MESSAGES: usize = 100_000;
 /// Bytes of events in them.
 const PUBLISHED_BYTES: usize = 16 << 20;
 
@@ -46,7 +48,8 @@ impl Outputs {
 
     pub(crate) fn send(&self, output: ClusterOutput) {
         let published = published(&output);
-        let takes = self.figures.with(|stats| take_place(stats, published));
+        let limit = if is_volatile(&output) { PUBLISHED } else { MESSAGES };
+        let takes = self.figures.with(|stats| take_place(stats, published, limit));
         if takes {
             let connection = self.connection;
             // Without an engine nobody needs it.
@@ -66,12 +69,12 @@ impl Queued {
     }
 }
 
-fn take_place(stats: &mut EngineStats, published: Option<usize>) -> bool {
+fn take_place(stats: &mut EngineStats, published: Option<usize>, limit: usize) -> bool {
     if let Some(bytes) = published {
         let all = stats.published_bytes_waiting.saturating_add(bytes);
         // One message is always allowed.
         let is_too_much = stats.published_waiting > 0 && all > PUBLISHED_BYTES;
-        if stats.published_waiting >= PUBLISHED || is_too_much {
+        if stats.published_waiting >= limit || is_too_much {
             stats.published_dropped = stats.published_dropped.wrapping_add(1);
             return false;
         }
@@ -87,4 +90,10 @@ fn published(output: &ClusterOutput) -> Option<usize> {
     let ClusterOutput::Publish { message, .. } = output else { return None };
     let Body::Broadcast(broadcast) = &message.body else { return Some(0) };
     Some(broadcast.packet().map_or(0, |packet| packet.event.wire_len()))
+}
+
+/// Whether it is an event that may be lost. Requests, answers and heartbeats should not be.
+fn is_volatile(output: &ClusterOutput) -> bool {
+    let ClusterOutput::Publish { message, .. } = output else { return false };
+    matches!(&message.body, Body::Broadcast(broadcast) if broadcast.request.is_none())
 }

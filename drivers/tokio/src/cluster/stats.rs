@@ -24,7 +24,7 @@ pub struct EngineStats {
     /// Outputs of the server that wait for the engine.
     pub outputs_waiting: usize,
     /// Messages that are not stored, and that wait for the engine. At 1,000, or at 16 MiB of events,
-    /// further ones are dropped.
+    /// further volatile events are dropped; at 100,000 also requests, answers and heartbeats.
     pub published_waiting: usize,
     /// Bytes of the events in them.
     pub published_bytes_waiting: usize,

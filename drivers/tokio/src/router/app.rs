@@ -13,6 +13,7 @@ use super::{
     call::call,
     connecting::Connecting,
     received::Received,
+    server_side::ServerSide,
     sockets::{Connected, Disconnecting},
 };
 use crate::{
@@ -93,6 +94,12 @@ impl<D: Default + Send + 'static> Router<D> {
                 let hook = handlers.on_disconnecting.as_mut();
                 hook.map(|hook| call(|| hook(cx, end)));
             }
+            ServerEvent::ServerSideEvent { namespace, from, event, ack }
+                if handlers.server_side.contains_key(event.name()) =>
+            {
+                let told = ServerSide { namespace, from, event };
+                self.receive_server_side(cx, index, &told, ack);
+            }
             event => self.handle_other(cx, event),
         }
     }
@@ -117,6 +124,7 @@ fn namespace_of<D>(event: &ServerEvent<D>) -> Option<&NamespaceName> {
         ServerEvent::ConnectRequested { namespace, .. }
         | ServerEvent::Connected { namespace, .. }
         | ServerEvent::Received { namespace, .. }
+        | ServerEvent::ServerSideEvent { namespace, .. }
         | ServerEvent::Disconnected { namespace, .. } => Some(namespace),
         _ => None,
     }

@@ -132,6 +132,7 @@ mod events;
 mod handler;
 mod namespace;
 mod received;
+mod server_side;
 mod sockets;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -144,6 +145,7 @@ pub use self::{
     error::EventError,
     namespace::Namespace,
     received::Received,
+    server_side::ServerSide,
     sockets::{Connected, Disconnecting},
 };
 use self::{clients::Clients, namespace::Hook};

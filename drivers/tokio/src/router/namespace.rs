@@ -11,6 +11,7 @@ use super::{
     error::EventError,
     handler::{Answer, Handler, Middleware, answer},
     received::Received,
+    server_side::ServerSideHandler,
     sockets::{Connected, Disconnecting},
 };
 use crate::app::Context;
@@ -32,6 +33,8 @@ pub struct Namespace<D: Default + Send + 'static> {
     handlers: BTreeMap<String, Handler<D>>,
     fallback: Option<Handler<D>>,
     on_error: Option<OnError<D>>,
+    /// The handlers of events of other servers.
+    pub(super) server_side: BTreeMap<String, ServerSideHandler<D>>,
 }
 
 impl<D: Default + Send + 'static> Namespace<D> {

@@ -10,18 +10,23 @@ use std::{
 
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
-    cluster::{ClusterConfig, ClusterInput, ClusterOutput, message::Message},
+    cluster::{
+        ClusterConfig, ClusterInput, ClusterOutput,
+        message::{Body, Message, NodeId},
+    },
     recovery::Offset,
     server::Server,
 };
 use socketio_proto_tokio::{
     Handle, PeerLimits,
     cluster::{Engine, EngineError, EngineLink, EngineStats},
-    entropy, serve, start_clustered,
+    entropy,
+    router::{Namespace, Router},
+    serve, start_clustered,
 };
 use tokio::{
     net::TcpStream,
-    sync::watch,
+    sync::{broadcast, watch},
     time::{Instant, sleep},
 };
 
@@ -50,6 +55,17 @@ struct Memory {
     entries: watch::Sender<Vec<Message>>,
     fault: watch::Sender<Fault>,
     published: Arc<AtomicU64>,
+    messages: Messages,
+}
+
+/// Messages that are not stored, with the node that each is for.
+#[derive(Clone)]
+struct Messages(broadcast::Sender<(Option<NodeId>, Message)>);
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(1_000))
+    }
 }
 
 impl Memory {
@@ -84,6 +100,7 @@ impl Engine for Memory {
         let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, len));
         link.inputs().send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
         let mut read = None;
+        let mut messages = self.messages.0.subscribe();
         loop {
             if *fault.borrow() == Fault::Stuck {
                 std::future::pending::<()>().await;
@@ -92,7 +109,17 @@ impl Engine for Memory {
                 output = link.recv() => match output {
                     None => return Ok(()),
                     Some(ClusterOutput::Append(message)) => self.append(message)?,
-                    Some(ClusterOutput::Publish { .. }) => drop(self.published.fetch_add(1, Relaxed)),
+                    Some(ClusterOutput::Publish { to, message }) => {
+                        self.published.fetch_add(u64::from(is_event(&message)), Relaxed);
+                        self.messages.0.send((to, message)).ok();
+                    }
+                    Some(ClusterOutput::Subscribe { namespace }) => {
+                        link.inputs().send(vec![ClusterInput::Subscribed { namespace }]).await;
+                    }
+                    Some(ClusterOutput::CountServers { number, .. }) => {
+                        let servers = Some(self.messages.0.receiver_count() as u64);
+                        link.inputs().send(vec![ClusterInput::ServersCounted { number, servers }]).await;
+                    }
                     Some(ClusterOutput::Read { after, .. }) => {
                         read = after.numbers().map(|(_, position)| position);
                         entries.mark_changed();
@@ -110,6 +137,11 @@ impl Engine for Memory {
                     });
                     link.inputs().send(inputs.collect()).await;
                 }
+                Ok((to, message)) = messages.recv() => {
+                    if to.is_none_or(|to| to == *link.node()) {
+                        link.inputs().send(vec![ClusterInput::Message(message)]).await;
+                    }
+                }
                 Ok(()) = fault.changed() => {
                     if *fault.borrow_and_update() == Fault::Return {
                         self.take_fault();
@@ -119,6 +151,10 @@ impl Engine for Memory {
             }
         }
     }
+}
+
+fn is_event(message: &Message) -> bool {
+    matches!(message.body, Body::Broadcast(_))
 }
 
 async fn node(engine: Memory) -> (u16, Handle<Echo>) {
@@ -295,4 +331,52 @@ async fn the_end_does_not_wait_forever_for_an_engine() {
     handle.hand_over().await.unwrap();
     // Five seconds for the server, and five for its engine.
     assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+fn router_node(engine: Memory, name: &'static str) -> Handle<Router<()>> {
+    let cluster = ClusterConfig::new(NodeId::new(name).unwrap());
+    let server = Server::clustered(ServerConfig::new(), cluster, entropy).unwrap();
+    let namespace = Namespace::new()
+        .on_server_side("who", move |_, told, (text,): (String,)| {
+            Some((format!("{name} tells {}: {text}", told.from.as_str()),))
+        })
+        .on_server_side("panic", |_, _, (): ()| -> (u8,) { panic!("on purpose") });
+    let router = Router::new().namespace("/", namespace);
+    start_clustered(server, router, engine).1
+}
+
+#[tokio::test]
+async fn handles_ask_all_servers() {
+    let engine = Memory::default();
+    let names = ["a", "b", "c"];
+    let handles = names.map(|name| router_node(engine.clone(), name));
+    for handle in &handles {
+        while in_time(handle.all().count_servers()).await.unwrap() < 3 {
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+    let ask = async |name: &'static str, args: serde_json::Value| {
+        let asked = handles[0].all().server_side_emit_with_ack(name, &args, Duration::from_secs(5));
+        in_time(asked).await.unwrap()
+    };
+    let answers = ask("who", serde_json::json!(["hello"])).await;
+    let mut texts: Vec<String> =
+        answers.responses.iter().map(|(_, value)| value.parse().unwrap()).collect();
+    texts.sort();
+    assert_eq!(texts, ["b tells a: hello", "c tells a: hello"]);
+    assert!(answers.missing.is_empty());
+    for (name, args, error) in [
+        ("panic", serde_json::json!([]), "internal error"),
+        ("who", serde_json::json!([7]), "expected a string"),
+    ] {
+        let answers = ask(name, args).await;
+        assert_eq!(answers.responses.len(), 2);
+        assert!(answers.responses.iter().all(|(_, value)| value.json().contains(error)));
+    }
+    handles[0].all().server_side_emit("who", &("nobody answers",)).await.unwrap();
+    let fetched = in_time(handles[0].to("lobby").fetch_sockets()).await.unwrap();
+    assert!(fetched.sockets.is_empty() && fetched.missing.is_empty());
+    let asked = handles[0].all().emit_with_ack("all?", &(), Duration::from_secs(5));
+    let answers = in_time(asked).await.unwrap();
+    assert_eq!((answers.responses.len(), answers.missing, answers.timed_out), (0, 0, false));
 }
