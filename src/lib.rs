@@ -20,6 +20,8 @@ extern crate std;
 
 #[doc = include_str!("docs/guide.md")]
 pub mod guide {}
+#[doc = include_str!("docs/cluster.md")]
+pub mod cluster_guide {}
 #[doc = include_str!("docs/migration.md")]
 pub mod migration {}
 #[doc = include_str!("docs/protocol.md")]

@@ -1,7 +1,9 @@
 //! Several servers as one cluster, over an engine in memory whose every step the tests decide.
 
 mod channels;
+mod data;
 mod fleet;
+mod holes;
 mod moves;
 mod order;
 mod random;

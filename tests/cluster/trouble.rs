@@ -23,7 +23,7 @@ use crate::fleet::{Fleet, Flight, name};
 
 /// An event of the reference whose publication fails is delivered without an offset.
 #[test]
-fn h05_while_the_engine_is_away_nothing_is_delivered_and_nothing_is_lost() {
+fn h05_h80_while_the_engine_is_away_nothing_is_delivered_and_nothing_is_lost() {
     let mut fleet = Fleet::new(2);
     let clients = [fleet.open(0), fleet.open(1)];
     fleet.at(0, |at| at.all().emit("lost on the way", &()).unwrap());
