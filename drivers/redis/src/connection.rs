@@ -1,41 +1,66 @@
 //! Connections with Redis.
 
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo,
+    AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind,
     aio::MultiplexedConnection,
 };
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply, RedisStreams};
+use tokio::sync::Notify;
 
 use crate::{error::RedisEngineError, reply::reply};
 
+/// How often a connection on which nothing comes is tried.
+pub(crate) const PING: Duration = Duration::from_secs(5);
+
 /// A connection. Its commands are answered in their order.
-pub(crate) struct Connection(MultiplexedConnection);
+pub(crate) struct Connection {
+    commands: MultiplexedConnection,
+    closed: Arc<Notify>,
+}
 
 impl Connection {
     /// Connects. Each command has this much time for its answer.
     pub(crate) async fn open(client: &Client, answer: Duration) -> Result<Self, RedisEngineError> {
-        Self::with(client, AsyncConnectionConfig::new(), answer).await
+        Self::open_for_subscriptions(client, answer, |_| ()).await
     }
 
     /// Connects, for subscriptions. `take` gets what is published, and must not wait.
     pub(crate) async fn open_for_subscriptions(
         client: &Client,
         answer: Duration,
-        take: impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static,
+        take: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Self, RedisEngineError> {
-        Self::with(client, AsyncConnectionConfig::new().set_push_sender(take), answer).await
+        let closed = Arc::<Notify>::default();
+        let tell = Arc::clone(&closed);
+        let take = move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                tell.notify_one();
+            } else {
+                take(push);
+            }
+            Ok::<(), Infallible>(())
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_push_sender(take)
+            .set_connection_timeout(Some(answer))
+            .set_response_timeout(Some(answer));
+        let commands = client.get_multiplexed_async_connection_with_config(&config).await?;
+        Ok(Self { commands, closed })
     }
 
-    async fn with(
-        client: &Client,
-        config: AsyncConnectionConfig,
-        answer: Duration,
-    ) -> Result<Self, RedisEngineError> {
-        let config = config.set_connection_timeout(Some(answer)).set_response_timeout(Some(answer));
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self(connection))
+    /// What tells that the other end has closed it. A command that waits for its answer fails then.
+    pub(crate) fn closed(&self) -> Arc<Notify> {
+        Arc::clone(&self.closed)
+    }
+
+    /// Tries whether it is still there.
+    pub(crate) async fn ping(&mut self) -> Result<(), RedisEngineError> {
+        match self.call_plain(&redis::cmd("PING")).await? {
+            RedisReply::Status(_) => Ok(()),
+            other => Err(not_expected("PING", other)),
+        }
     }
 
     /// Sends a command, and waits for its answer.
@@ -50,7 +75,7 @@ impl Connection {
         &mut self,
         command: &Cmd,
     ) -> Result<RedisReply, RedisEngineError> {
-        Ok(reply(self.0.send_packed_command(command).await?))
+        Ok(reply(self.commands.send_packed_command(command).await?))
     }
 
     /// Sends several commands at once, and waits for all replies, which are in the same order.
@@ -59,7 +84,7 @@ impl Connection {
         commands: &Pipeline,
         count: usize,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
-        let replies = self.0.send_packed_commands(commands, 0, count).await?;
+        let replies = self.commands.send_packed_commands(commands, 0, count).await?;
         Ok(replies.into_iter().map(reply).collect())
     }
 

@@ -1,16 +1,13 @@
 //! The engine.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use redis::{Client, IntoConnectionInfo};
 use socketio_proto::{
     cluster::{
         Channels, ClusterInput,
-        engines::redis_streams::{RedisStreams, RedisStreamsOptions, StreamInfo},
+        engines::redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions, StreamInfo},
     },
     recovery::Offset,
 };
@@ -18,7 +15,7 @@ use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
 use tokio::sync::mpsc;
 
 use crate::{
-    connection::{Connection, ServerId, with_pushes},
+    connection::{Connection, ServerId, not_expected, with_pushes},
     error::RedisEngineError,
     position::Position,
     reader::{Reader, stream_info},
@@ -60,7 +57,6 @@ pub struct RedisEngine {
     /// How far each stream was read.
     positions: Vec<Option<Position>>,
     suspects: usize,
-    dropped: Arc<AtomicU64>,
 }
 
 impl RedisEngine {
@@ -95,7 +91,6 @@ impl RedisEngine {
             earlier: None,
             positions: Vec::new(),
             suspects: 0,
-            dropped: Arc::default(),
         })
     }
 
@@ -116,7 +111,7 @@ impl RedisEngine {
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let Self { client, redis, answer, earlier, positions, suspects, dropped } = self;
+        let Self { client, redis, answer, earlier, positions, suspects } = self;
         let mut commands = Connection::open(client, *answer).await?;
         let server = commands.server().await?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
@@ -124,8 +119,7 @@ impl RedisEngine {
         }
         *earlier = Some(server);
         let (node, inputs) = (link.node().clone(), link.inputs().clone());
-        let subscribed =
-            Subscriptions::open(redis, &node, client, *answer, Arc::clone(dropped)).await?;
+        let subscribed = Subscriptions::open(redis, &node, client, *answer, inputs.clone()).await?;
 
         let names: Vec<String> = redis.streams().collect();
         positions.resize(names.len(), None);
@@ -133,7 +127,11 @@ impl RedisEngine {
         let (mut connected, mut reads, mut readers) = (Vec::new(), Vec::new(), Vec::new());
         for ((channel, stream), position) in (0..).zip(&names).zip(positions) {
             let connection = Connection::open(client, answer.saturating_add(block)).await?;
-            let info = stream_info(&mut commands, stream).await?;
+            let mut info = stream_info(&mut commands, stream).await?;
+            if position.is_some_and(|read| is_hidden(read, &info)) {
+                mark(&mut commands, stream).await?;
+                info = stream_info(&mut commands, stream).await?;
+            }
             let oldest = oldest(*position, &info);
             connected.push(ClusterInput::Connected { channel, oldest, head: info.last });
             let (read, to_read) = mpsc::unbounded_channel();
@@ -171,5 +169,21 @@ fn oldest(read: Option<Position>, info: &StreamInfo) -> Offset {
     } else {
         // What is there is another stream, which has taken the place of the one that was read.
         info.last
+    }
+}
+
+/// Whether entries are missing and no position tells it, because all of the stream that has taken the
+/// place of the other one was read as well.
+fn is_hidden(read: Position, info: &StreamInfo) -> bool {
+    read.at == info.last && !read.is_continued(&[], info)
+}
+
+/// Appends an entry that every node skips, official ones included.
+async fn mark(connection: &mut Connection, stream: &str) -> Result<(), RedisEngineError> {
+    let mut mark = redis::cmd("XADD");
+    mark.arg(stream).arg(&["*", "uid", "gap", "nsp", "/", "type", "64", "data", "{}"]);
+    match connection.call_plain(&mark).await? {
+        RedisReply::Bulk(_) => Ok(()),
+        other => Err(not_expected("XADD", other)),
     }
 }

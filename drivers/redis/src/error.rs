@@ -17,6 +17,9 @@ pub enum RedisEngineError {
     /// A connection could not be made, was lost, or had no answer in time.
     #[error("connection with Redis")]
     Connection(#[from] RedisError),
+    /// Redis has closed a connection.
+    #[error("Redis has closed a connection")]
+    Closed,
     /// Redis refuses a command. It may be out of memory, still be loading its data, be a replica, or
     /// not permit it: the text says so.
     #[error("Redis refuses {command}: {text}")]

@@ -53,3 +53,89 @@ impl Position {
         before_first.checked_sub(trimmed as u64) == Some(index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Offset, Position, StreamInfo};
+
+    fn at(position: u64) -> Offset {
+        Offset::pair(5, position)
+    }
+
+    /// A stream that has had entries 1 to `added`, of which those up to `trimmed` are gone.
+    fn stream(trimmed: u64, added: u64) -> StreamInfo {
+        let reply = |number: u64| format!("5-{number}");
+        let first = (trimmed < added).then(|| reply(trimmed + 1));
+        info(added - trimmed, added, first.as_deref(), &reply(added))
+    }
+
+    fn info(length: u64, added: u64, first: Option<&str>, last: &str) -> StreamInfo {
+        use socketio_proto::cluster::engines::redis_streams::{RedisReply, RedisStreams};
+
+        let text = |text: &str| RedisReply::Bulk(text.to_owned().into());
+        let number = |number: u64| RedisReply::Int(i64::try_from(number).unwrap());
+        let first = first.map_or(RedisReply::Nil, |id| RedisReply::Array(vec![text(id)]));
+        RedisStreams::stream_info(&RedisReply::Map(vec![
+            (text("length"), number(length)),
+            (text("entries-added"), number(added)),
+            (text("last-generated-id"), text(last)),
+            (text("first-entry"), first),
+        ]))
+        .unwrap()
+    }
+
+    fn read(entries: std::ops::RangeInclusive<u64>) -> Vec<Offset> {
+        entries.map(at).collect()
+    }
+
+    #[test]
+    fn entries_that_are_there_or_were_read_are_not_missing() {
+        let position = Position { at: at(10), index: Some(10) };
+        for (trimmed, added) in [(0, 10), (5, 10), (10, 10), (0, 30), (9, 30), (10, 30)] {
+            assert!(position.is_continued(&[], &stream(trimmed, added)), "{trimmed} {added}");
+        }
+        // Trimmed after they were read.
+        for trimmed in 0..=15 {
+            let read = read(11..=15);
+            assert!(position.is_continued(&read, &stream(trimmed, 40)), "{trimmed}");
+        }
+    }
+
+    #[test]
+    fn entries_that_were_trimmed_before_they_were_read_are_missing() {
+        let position = Position { at: at(10), index: Some(10) };
+        for (trimmed, added) in [(11, 11), (11, 30), (30, 30)] {
+            assert!(!position.is_continued(&[], &stream(trimmed, added)), "{trimmed} {added}");
+        }
+        // 11 was skipped, whatever has been trimmed since.
+        for trimmed in 11..=20 {
+            assert!(!position.is_continued(&read(12..=15), &stream(trimmed, 40)), "{trimmed}");
+        }
+        // Those behind the page are gone.
+        assert!(!position.is_continued(&read(11..=15), &stream(16, 40)));
+    }
+
+    #[test]
+    fn another_stream_is_not_a_continuation() {
+        let position = Position { at: at(10), index: Some(10) };
+        assert!(!position.is_continued(&[], &info(0, 0, None, "0-0")), "deleted");
+        assert!(!position.is_continued(&[], &info(3, 3, Some("5-11"), "5-13")), "and made again");
+        assert!(!position.is_continued(&read(11..=13), &info(3, 3, Some("5-11"), "5-13")));
+    }
+
+    #[test]
+    fn without_an_index_only_an_older_entry_is_a_proof() {
+        let position = Position { at: at(10), index: None };
+        assert!(position.is_continued(&[], &stream(9, 30)));
+        assert!(!position.is_continued(&[], &stream(11, 30)));
+        assert!(!position.is_continued(&[], &info(0, 0, None, "0-0")));
+    }
+
+    #[test]
+    fn a_position_counts_what_is_read() {
+        let oldest = Position::oldest(&stream(7, 30));
+        assert_eq!(oldest, Position { at: at(7), index: Some(7) });
+        assert_eq!(oldest.advance(&read(8..=9)), Position { at: at(9), index: Some(9) });
+        assert_eq!(oldest.advance(&[]), oldest);
+    }
+}

@@ -39,9 +39,9 @@ impl Reader<'_> {
     ) -> Result<Infallible, RedisEngineError> {
         let Some(after) = reads.recv().await else { return std::future::pending().await };
         let mut position = self.position_of(after);
+        *self.position = Some(position);
         let mut checked = Instant::now();
         loop {
-            *self.position = Some(position);
             let page = self.read(position.at).await?;
             let read: Vec<Offset> = page.iter().map(|entry| entry.position).collect();
             if self.may_have_gap(read.len()) {
@@ -49,6 +49,7 @@ impl Reader<'_> {
                 checked = Instant::now();
             }
             position = position.advance(&read);
+            *self.position = Some(position);
             let channel = self.channel;
             inputs.send(page.into_iter().map(|it| entry(channel, it)).collect()).await;
             if checked.elapsed() >= CHECK && !read.is_empty() {

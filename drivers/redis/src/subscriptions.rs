@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -23,15 +23,16 @@ use socketio_proto_tokio::{cluster::EngineInputs, entropy};
 use tokio::{sync::mpsc, time::interval};
 
 use crate::{
-    connection::{Connection, not_expected},
+    connection::{Connection, PING, not_expected},
     error::RedisEngineError,
 };
 
-/// Messages that wait for the server. Further ones are dropped, and counted.
-const WAITING: usize = 1_000;
-/// How often a connection on which nothing comes is tried.
-const PING: Duration = Duration::from_secs(5);
-
+/// Bytes of messages that wait for the server. Further ones are dropped, and counted.
+const WAITING: usize = 16 << 20;
+/// About what a message takes beside its payload.
+const OVERHEAD: usize = 256;
+/// Messages that are handed in at once.
+const BATCH: usize = 1_000;
 /// What the node wants to receive.
 pub(crate) enum Change {
     Subscribe(NamespaceName),
@@ -43,7 +44,9 @@ pub(crate) struct Subscriptions<'a> {
     redis: &'a RedisStreams,
     node: &'a NodeId,
     connection: Connection,
-    pushes: mpsc::Receiver<PushInfo>,
+    pushes: mpsc::UnboundedReceiver<Push>,
+    /// Bytes that wait.
+    waiting: Arc<AtomicUsize>,
     /// The namespaces, by the channel in which the node receives what is for itself.
     namespaces: BTreeMap<String, Subscribed>,
     /// What this node sends to itself, as a proof that it receives. Nobody can guess it.
@@ -56,27 +59,31 @@ struct Subscribed {
 }
 
 impl<'a> Subscriptions<'a> {
-    /// Connects. `dropped` counts the messages for which there is no place.
+    /// Connects. Messages for which there is no place are dropped.
     pub(crate) async fn open(
         redis: &'a RedisStreams,
         node: &'a NodeId,
         client: &Client,
         answer: Duration,
-        dropped: Arc<AtomicU64>,
+        inputs: EngineInputs,
     ) -> Result<Self, RedisEngineError> {
-        let (places, pushes) = mpsc::channel(WAITING);
+        let (places, pushes) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        let taken = Arc::clone(&waiting);
         let take = move |push: PushInfo| {
-            let is_message = matches!(push.kind, PushKind::Message | PushKind::SMessage);
-            // The others confirm commands, except for the end of the connection and of subscriptions.
-            if places.try_send(push).is_err() && is_message {
-                dropped.fetch_add(1, Relaxed);
+            // The others confirm commands.
+            let Some(push) = Push::new(push) else { return };
+            if taken.fetch_add(push.bytes(), Relaxed) > WAITING {
+                taken.fetch_sub(push.bytes(), Relaxed);
+                inputs.count_dropped();
+            } else {
+                places.send(push).ok();
             }
-            Ok::<(), ()>(())
         };
         let connection = Connection::open_for_subscriptions(client, answer, take).await?;
         let mut proof = [0; 16];
         entropy(&mut proof);
-        Ok(Self { redis, node, connection, pushes, namespaces: BTreeMap::new(), proof })
+        Ok(Self { redis, node, connection, pushes, waiting, namespaces: BTreeMap::new(), proof })
     }
 
     /// Hands in what is received.
@@ -85,7 +92,7 @@ impl<'a> Subscriptions<'a> {
         inputs: &EngineInputs,
         mut changes: mpsc::UnboundedReceiver<Change>,
     ) -> Result<Infallible, RedisEngineError> {
-        let mut ping = interval(PING);
+        let (mut ping, closed) = (interval(PING), self.connection.closed());
         let mut pushes = Vec::new();
         loop {
             tokio::select! {
@@ -93,21 +100,19 @@ impl<'a> Subscriptions<'a> {
                     Change::Subscribe(namespace) => self.subscribe(namespace).await?,
                     Change::Unsubscribe(namespace) => self.unsubscribe(&namespace).await?,
                 },
-                count = self.pushes.recv_many(&mut pushes, WAITING) => {
+                count = self.pushes.recv_many(&mut pushes, BATCH) => {
                     // The connection keeps the other end as long as it is there.
                     if count == 0 {
                         return Err(RedisEngineError::Unexpected { command: "SUBSCRIBE" });
                     }
+                    let bytes: usize = pushes.iter().map(Push::bytes).sum();
+                    self.waiting.fetch_sub(bytes, Relaxed);
                     let received: Vec<ClusterInput> =
                         pushes.drain(..).filter_map(|push| self.received(push)).collect();
                     inputs.send(received).await;
                 }
-                _ = ping.tick() => {
-                    let reply = self.connection.call_plain(&redis::cmd("PING")).await?;
-                    if let RedisReply::Error(_) = reply {
-                        return Err(not_expected("PING", reply));
-                    }
-                }
+                () = closed.notified() => return Err(RedisEngineError::Closed),
+                _ = ping.tick() => self.connection.ping().await?,
             }
         }
     }
@@ -159,23 +164,38 @@ impl<'a> Subscriptions<'a> {
     }
 
     /// What a push says. A message that nobody can read is skipped.
-    fn received(&mut self, push: PushInfo) -> Option<ClusterInput> {
-        if !matches!(push.kind, PushKind::Message | PushKind::SMessage) {
-            return None;
-        }
-        let mut data = push.data.into_iter();
-        let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
-            (data.next(), data.next())
-        else {
-            return None;
-        };
-        if payload == self.proof {
-            let channel = String::from_utf8(channel).ok()?;
-            let subscribed = self.namespaces.get_mut(&channel)?;
+    fn received(&mut self, push: Push) -> Option<ClusterInput> {
+        if push.payload == self.proof {
+            let subscribed = self.namespaces.get_mut(&push.channel)?;
             let is_first = !std::mem::replace(&mut subscribed.is_proven, true);
             let namespace = subscribed.namespace.clone();
             return is_first.then_some(ClusterInput::Subscribed { namespace });
         }
-        self.redis.message(&payload.into()).ok().map(ClusterInput::Message)
+        self.redis.message(&push.payload.into()).ok().map(ClusterInput::Message)
+    }
+}
+
+/// A message.
+struct Push {
+    channel: String,
+    payload: Vec<u8>,
+}
+
+impl Push {
+    fn new(push: PushInfo) -> Option<Self> {
+        if !matches!(push.kind, PushKind::Message | PushKind::SMessage) {
+            return None;
+        }
+        let mut data = push.data.into_iter();
+        match (data.next(), data.next()) {
+            (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) => {
+                Some(Self { channel: String::from_utf8(channel).ok()?, payload })
+            }
+            _ => None,
+        }
+    }
+
+    const fn bytes(&self) -> usize {
+        self.payload.len().saturating_add(OVERHEAD)
     }
 }

@@ -12,11 +12,11 @@ use socketio_proto::{
     recovery::Offset,
 };
 use socketio_proto_tokio::cluster::EngineLink;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     batch::{Batch, Purpose},
-    connection::{Connection, not_expected},
+    connection::{Connection, PING, not_expected},
     error::RedisEngineError,
     subscriptions::Change,
 };
@@ -39,7 +39,17 @@ pub(crate) struct Writer<'a> {
 impl Writer<'_> {
     /// Carries out the outputs, until there are no more.
     pub(crate) async fn run(mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        while let Some(output) = link.recv().await {
+        let closed = self.connection.closed();
+        loop {
+            let output = tokio::select! {
+                output = link.recv() => output,
+                () = closed.notified() => return Err(RedisEngineError::Closed),
+                () = sleep(PING) => {
+                    self.connection.ping().await?;
+                    continue;
+                }
+            };
+            let Some(output) = output else { return Ok(()) };
             let (mut batch, mut inputs) = (Batch::default(), Vec::new());
             self.add(output, &mut batch, &mut inputs);
             while batch.has_room() && *self.suspects == 0 {
@@ -53,7 +63,6 @@ impl Writer<'_> {
                 batch = put_back;
             }
         }
-        Ok(())
     }
 
     /// What can be said of an output without Redis goes to `inputs`.

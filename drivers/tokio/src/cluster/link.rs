@@ -125,6 +125,11 @@ impl EngineInputs {
             self.server.take(inputs).await;
         }
     }
+
+    /// Counts a message of another node that was dropped because too many wait for the server.
+    pub fn count_dropped(&self) {
+        self.figures.with(|stats| stats.received_dropped = stats.received_dropped.wrapping_add(1));
+    }
 }
 
 impl fmt::Debug for EngineInputs {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use socketio_proto::cluster::{ClusterOutput, message::Body};
 use tokio::sync::mpsc;
 
@@ -11,15 +12,18 @@ use super::stats::{EngineStats, Figures};
 const PUBLISHED: usize = 1_000;
 /// All messages that are not stored, and that may wait. A broadcast has as many answers as clients.
 const MESSAGES: usize = 100_000;
-/// Bytes of events in them.
+/// Bytes of what they say.
 const PUBLISHED_BYTES: usize = 16 << 20;
+
+/// About what the description of a socket takes.
+const SOCKET: usize = 512;
 
 /// An output on its way.
 pub(super) struct Queued {
     pub(super) output: ClusterOutput,
     /// The connection that it is meant for: how many were lost before.
     pub(super) connection: u64,
-    /// Bytes of its event, if it may be dropped.
+    /// About how many bytes it says, if it may be dropped.
     pub(super) published: Option<usize>,
 }
 
@@ -85,11 +89,25 @@ fn take_place(stats: &mut EngineStats, published: Option<usize>, limit: usize) -
     true
 }
 
-/// The size of a message that may be dropped.
+/// About how many bytes a message says that may be dropped.
 fn published(output: &ClusterOutput) -> Option<usize> {
     let ClusterOutput::Publish { message, .. } = output else { return None };
-    let Body::Broadcast(broadcast) = &message.body else { return Some(0) };
-    Some(broadcast.packet().map_or(0, |packet| packet.event.wire_len()))
+    let contents = match &message.body {
+        Body::Broadcast(broadcast) => {
+            broadcast.packet().map_or(0, |packet| packet.event.wire_len())
+        }
+        Body::FetchSocketsResponse { sockets, .. } => sockets.len().saturating_mul(SOCKET),
+        Body::ServerSideEmit { packet, .. } => len(packet.json(), packet.attachments()),
+        Body::ServerSideEmitResponse { answer: value, .. }
+        | Body::BroadcastAck { answer: value, .. }
+        | Body::Own { data: value, .. } => len(value.json(), value.attachments()),
+        _ => 0,
+    };
+    Some(contents)
+}
+
+fn len(text: &str, attachments: &[Bytes]) -> usize {
+    attachments.iter().map(Bytes::len).fold(text.len(), usize::saturating_add)
 }
 
 /// Whether it is an event that may be lost. Requests, answers and heartbeats should not be.

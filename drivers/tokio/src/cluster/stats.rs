@@ -23,13 +23,15 @@ pub struct EngineStats {
     pub last_failure: Option<String>,
     /// Outputs of the server that wait for the engine.
     pub outputs_waiting: usize,
-    /// Messages that are not stored, and that wait for the engine. At 1,000, or at 16 MiB of events,
-    /// further volatile events are dropped; at 100,000 also requests, answers and heartbeats.
+    /// Messages that are not stored, and that wait for the engine. At 1,000 further
+    /// volatile events are dropped; at 100,000 also requests, answers and heartbeats.
     pub published_waiting: usize,
-    /// Bytes of the events in them.
+    /// About how many bytes they say. At 16 MiB further ones are dropped.
     pub published_bytes_waiting: usize,
     /// Messages dropped because too many waited.
     pub published_dropped: u64,
+    /// Messages of other nodes dropped because too many waited for the server.
+    pub received_dropped: u64,
     /// Outputs that were meant for a connection that was lost before they were carried out. The server
     /// repeats what it still wants.
     pub outdated: u64,

@@ -1,0 +1,11 @@
+//! Nodes over real Redis servers, which are killed, paused, restarted, filled and lied about.
+
+mod connections;
+mod entries;
+mod lies;
+mod outages;
+mod refusals;
+mod subscriptions;
+mod support;
+#[cfg(feature = "tls")]
+mod tls;
