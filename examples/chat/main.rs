@@ -1,5 +1,5 @@
 //! A chat whose clients recover:
-//! `cargo run --release --example chat [--port 3000] [--data DIR] [--state FILE]`.
+//! `cargo run --release --example chat [--port 3000] [--data DIR] [--state FILE | --redis URL]`.
 //!
 //! There are two ways back. A client that has lost its connection gets its session back, with
 //! everything that it missed, from the server's memory. A client whose session could not be
@@ -11,6 +11,16 @@
 //!
 //! With `--state FILE` sessions outlive a restart: Ctrl-C and SIGTERM write them to that file, and the
 //! next start takes them from there.
+//!
+//! With `--redis URL` several processes are one chat, and a client recovers at any of them. Give them the
+//! same `--data`, and the page the addresses of the others, which it tries in turn when it has lost its
+//! connection:
+//!
+//! ```sh
+//! cargo run --release --example chat -- --port 3000 --data chat --redis redis://localhost
+//! cargo run --release --example chat -- --port 3001 --data chat --redis redis://localhost
+//! # http://localhost:3000/?other=http://localhost:3001
+//! ```
 //!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
@@ -26,8 +36,15 @@ use std::{
     sync::mpsc::{self, Receiver},
 };
 
-use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp, server::Server};
-use socketio_proto_tokio::{Handle, Listeners, PeerLimits, entropy, serve, shutdown_signal, start};
+use socketio_proto::{
+    RecoveryConfig, ServerConfig, Timestamp, cluster::ClusterConfig, hub::NamespaceError,
+    server::Server,
+};
+use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
+use socketio_proto_tokio::{
+    Handle, Listeners, PeerLimits, SocketIoService, entropy, serve, shutdown_signal, start,
+    start_clustered,
+};
 
 use self::{
     page::Page,
@@ -37,7 +54,7 @@ use self::{
 };
 
 const MAX_PAYLOAD: usize = 100_000;
-const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--state FILE]";
+const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--state FILE | --redis URL]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -60,7 +77,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let state = arguments.state.map(State::new);
     let (jobs, queue) = mpsc::channel();
     let room = Room::new(jobs, state.as_ref().and_then(State::take));
-    let (service, handle) = start(server()?, room);
+    let (service, handle) = match arguments.redis {
+        Some(url) => start_node(&url, room)?,
+        None => start(with_namespace(Server::new(config(), entropy)?)?, room),
+    };
     let store = start_store(&place, queue, handle.clone())?;
 
     let listeners = Listeners::bind(arguments.port)?;
@@ -87,12 +107,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn server() -> Result<Server<Visitor>, Box<dyn Error>> {
+/// Starts one of several servers that are one chat.
+fn start_node(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Box<dyn Error>> {
+    let engine = RedisEngine::open(url, RedisStreamsOptions::new().stream_name("chat"))?;
+    let node = ClusterConfig::from_entropy(&mut entropy);
+    let server = with_namespace(Server::clustered(config(), node, entropy)?)?;
+    Ok(start_clustered(server, room, engine))
+}
+
+fn config() -> ServerConfig {
     let mut recovery = RecoveryConfig::default();
     // For `examples/client`; the page's client does not notice.
     recovery.count_events = true;
-    let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
-    let mut server = Server::new(config, entropy)?;
+    ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery)
+}
+
+fn with_namespace(mut server: Server<Visitor>) -> Result<Server<Visitor>, NamespaceError> {
     server.at(Timestamp::ZERO).add_namespace("/")?;
     Ok(server)
 }
@@ -111,6 +141,7 @@ struct Arguments {
     port: u16,
     data: Option<PathBuf>,
     state: Option<PathBuf>,
+    redis: Option<String>,
 }
 
 impl Arguments {
@@ -121,16 +152,20 @@ impl Arguments {
             ValueExt as _,
         };
 
-        let mut arguments = Self { port: 3000, data: None, state: None };
+        let mut arguments = Self { port: 3000, data: None, state: None, redis: None };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("port") | Short('p') => arguments.port = parser.value()?.parse()?,
                 Long("data") => arguments.data = Some(parser.value()?.into()),
                 Long("state") => arguments.state = Some(parser.value()?.into()),
+                Long("redis") => arguments.redis = Some(parser.value()?.string()?),
                 Long("help") | Short('h') => return Ok(None),
                 other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
             }
+        }
+        if arguments.state.is_some() && arguments.redis.is_some() {
+            return Err(format!("--state is for a server that is alone\n{USAGE}").into());
         }
         Ok(Some(arguments))
     }

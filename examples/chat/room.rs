@@ -213,7 +213,8 @@ fn shortened(name: &str) -> String {
 /// it.
 fn tell_online(cx: &mut Context<'_, Visitor>) {
     let count = cx.server.stats().sockets;
-    broadcast(cx, &Audience::all().volatile(), "online", &(count,));
+    // Another server counts its own.
+    broadcast(cx, &Audience::all().volatile().local(), "online", &(count,));
 }
 
 fn refuse(cx: &mut Context<'_, Visitor>, token: Option<AckToken>, error: &str) {

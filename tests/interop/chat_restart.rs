@@ -5,10 +5,9 @@
 mod tests {
     use std::{
         env, fs,
-        io::{BufRead as _, BufReader, Lines},
         os::unix::fs::PermissionsExt as _,
         path::{Path, PathBuf},
-        process::{Child, ChildStdout, Command, Stdio},
+        process::Command,
         time::Duration,
     };
 
@@ -22,6 +21,7 @@ mod tests {
 
     use crate::{
         example::Example,
+        follower::Follower,
         npm::{have, install},
         turn,
     };
@@ -154,42 +154,6 @@ mod tests {
         chat.assert_unharmed();
     }
 
-    /// The official client as a process that reports what happens to it.
-    struct Official {
-        process: Child,
-        lines: Lines<BufReader<ChildStdout>>,
-        seen: Vec<String>,
-    }
-
-    impl Official {
-        fn start(folder: &Path, url: &str) -> Self {
-            let mut process = Command::new("node")
-                .arg(folder.join("support/follow.mjs"))
-                .arg(url)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-            Self { process, lines, seen: Vec::new() }
-        }
-
-        fn wait_for(&mut self, expected: &str) {
-            while self.seen.last().is_none_or(|line| line != expected) {
-                let line = self.lines.next();
-                let line = line.unwrap_or_else(|| panic!("no {expected:?} in {:?}", self.seen));
-                self.seen.push(line.unwrap());
-            }
-        }
-    }
-
-    impl Drop for Official {
-        fn drop(&mut self) {
-            self.process.kill().ok();
-            self.process.wait().ok();
-        }
-    }
-
     #[tokio::test]
     async fn the_official_client_recovers_from_a_restart() {
         if !have("node") || !have("npm") {
@@ -201,7 +165,8 @@ mod tests {
         let folder = Folder::new("official");
         let chat = folder.chat("0");
         let mut ann = Peer::new(&chat, Transport::WebSocket);
-        let mut official = Official::start(&interop, &format!("http://localhost:{}", chat.address));
+        let url = format!("http://localhost:{}", chat.address);
+        let mut official = Follower::start(&interop, &[&url]);
         let talk = async {
             ann.until(|peer| peer.recovered == [false]).await;
             official.wait_for("connected, recovered: false");

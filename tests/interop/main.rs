@@ -1,10 +1,12 @@
 //! Official clients, and a client by others, against the examples of this crate.
 
 mod browser;
+mod chat_cluster;
 #[cfg(unix)]
 mod chat_restart;
 mod cluster;
 mod example;
+mod follower;
 mod javascript;
 mod node;
 mod npm;

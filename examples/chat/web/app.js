@@ -24,7 +24,11 @@
   }
 
   const NOT_RECOVERABLE = new Set(["online", "recovered"]);
-  const transport = new URLSearchParams(location.search).get("transport");
+  const parameters = new URLSearchParams(location.search);
+  // Servers that are one chat: `?other=http://localhost:3001`. Each request of long-polling could reach
+  // another one, so a page that knows several uses WebSockets alone.
+  const servers = [location.origin, ...parameters.getAll("other")];
+  const transport = servers.length > 1 ? "websocket" : parameters.get("transport");
   const savedName = read("name");
 
   // What the server stores only once is named by the page: random per page load, then counted.
@@ -73,7 +77,11 @@
   });
 
   socket.on("connect_error", (error) => show(error.message));
-  socket.io.on("reconnect_attempt", () => show());
+  socket.io.on("reconnect_attempt", (attempt) => {
+    // The first attempt goes to another server already, where the session is recovered as well.
+    socket.io.uri = servers[attempt % servers.length];
+    show();
+  });
 
   socket.onAny((event, ...args) => {
     if (!NOT_RECOVERABLE.has(event)) {
