@@ -17,25 +17,48 @@ use crate::{
 };
 
 impl<D> Namespace<D> {
+    /// Stores the answer to an event that is sent later. It moves with the session, so a repetition of
+    /// the event is answered wherever it arrives. Returns the repetition that waits for it.
+    pub(super) fn remember_answer(
+        &mut self,
+        now: Timestamp,
+        token: &AckToken,
+        args: &Args,
+    ) -> Option<AckRequest> {
+        self.member(token.socket.key)?;
+        self.keep_answers(now, token, args, false)
+    }
+
+    /// Sends an answer that was stored before, also to the repetition that waits for it.
+    pub(super) fn send_answer(
+        &mut self,
+        now: Timestamp,
+        out: &mut Outbox<D>,
+        (token, args): (&AckToken, &Args),
+        later: Option<AckRequest>,
+    ) {
+        let (first, is_counted) = (request(token), token.is_counted);
+        self.acknowledge(now, out, token, args);
+        // The answer may have been dropped meanwhile, so that there are two that wait.
+        if let Some(later) = later.filter(|later| *later != first) {
+            self.answer(out, later, is_counted, args);
+        }
+    }
+
     /// Acknowledges an event of a client.
     pub(super) fn acknowledge(
         &mut self,
         now: Timestamp,
         out: &mut Outbox<D>,
-        token: AckToken,
+        token: &AckToken,
         args: &Args,
     ) -> bool {
-        let AckToken { socket, id, is_counted, offset } = token;
-        if self.member(socket.key).is_none() {
+        if self.member(token.socket.key).is_none() {
             return false;
         }
-        let index = socket.key.index;
-        let is_kept = is_counted || offset.is_some();
-        if is_counted {
-            self.keep_answer(now, index, AnswerKey::Id(id), args);
-        }
-        let later = offset.and_then(|it| self.keep_answer(now, index, AnswerKey::Offset(it), args));
-        let first = AckRequest { socket, id };
+        let later = self.keep_answers(now, token, args, true);
+        let (first, is_counted) = (request(token), token.is_counted);
+        let is_kept = is_counted || token.offset.is_some();
         let is_sent = self.answer(out, first, is_counted, args);
         let is_sent_again = later.is_some_and(|later| self.answer(out, later, is_counted, args));
         is_kept || is_sent || is_sent_again
@@ -54,7 +77,7 @@ impl<D> Namespace<D> {
             return Err(OnceError::OffsetLength { limit: OFFSET_LEN_MAX });
         }
         self.member(socket).ok_or(OnceError::UnknownSocket)?;
-        let waiting = token.as_ref().map(|token| AckRequest { socket: token.socket, id: token.id });
+        let waiting = token.as_ref().map(request);
         let accept = Change::Accept { index: socket.index, offset: Cow::Borrowed(offset), waiting };
         let known = self.sessions.apply(now, accept).accepted();
         match (known.ok_or(OnceError::UnknownSocket)?, token) {
@@ -65,11 +88,11 @@ impl<D> Namespace<D> {
                 // The first event asked for no acknowledgement, so the library answers a repetition
                 // that does.
                 let key = AnswerKey::Offset(offset.into());
-                self.keep_answer(now, socket.index, key, &Args::empty());
+                self.keep_answer(now, socket.index, key, &Args::empty(), true);
                 Ok(Once::Fresh(None))
             }
             (Known::Duplicate(Some(args)), Some(token)) => {
-                self.acknowledge(now, out, AckToken { offset: None, ..token }, &args);
+                self.acknowledge(now, out, &AckToken { offset: None, ..token }, &args);
                 Ok(Once::Duplicate)
             }
             (Known::Duplicate(_), _) => Ok(Once::Duplicate),
@@ -127,16 +150,34 @@ impl<D> Namespace<D> {
         }
     }
 
-    /// Stores an answer. Returns the repetition that waits for it.
+    /// Stores an answer under the id and under the offset of its event. Returns the repetition that
+    /// waits for it.
+    fn keep_answers(
+        &mut self,
+        now: Timestamp,
+        token: &AckToken,
+        args: &Args,
+        is_sent: bool,
+    ) -> Option<AckRequest> {
+        let index = token.socket.key.index;
+        if token.is_counted {
+            self.keep_answer(now, index, AnswerKey::Id(token.id), args, is_sent);
+        }
+        let offset = token.offset.clone()?;
+        self.keep_answer(now, index, AnswerKey::Offset(offset), args, is_sent)
+    }
+
     fn keep_answer(
         &mut self,
         now: Timestamp,
         index: u32,
         key: AnswerKey,
         args: &Args,
+        is_sent: bool,
     ) -> Option<AckRequest> {
         let args = Cow::Borrowed(args);
-        self.sessions.apply(now, Change::Answer { index, key, args }).answered()
+        let answer = Change::Answer { index, key, args, is_sent };
+        self.sessions.apply(now, answer).answered()
     }
 
     /// Sends an answer to the link that asked for it or, if the client counts its events, to the
@@ -152,4 +193,9 @@ impl<D> Namespace<D> {
         out.extend(delivery);
         is_sent
     }
+}
+
+/// The attempt that a token belongs to.
+fn request(token: &AckToken) -> AckRequest {
+    AckRequest { socket: token.socket, id: token.id }
 }

@@ -1,9 +1,10 @@
 //! Sessions move between nodes.
 
 use socketio_proto::{
-    hub::{Audience, DisconnectReason},
+    hub::{AckToken, Audience, DisconnectReason, Once},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
+    socket::Args,
 };
 
 use crate::fleet::{Client, Fleet};
@@ -244,4 +245,44 @@ fn a_node_that_knows_too_little_leaves_the_session_where_it_is() {
     let back = fleet.open_with(1, &claim(&pid, "7000-0"));
     fleet.settle();
     assert_eq!(fleet.got(back), ["missed"]);
+}
+
+/// An answer waits behind what its node has emitted before. Meanwhile the session moves.
+#[test]
+fn an_answer_that_waits_moves_with_its_session() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    let socket = fleet.socket(client);
+    let (pid, _) = ids(&fleet, client);
+    let back = fleet.open_with(1, &format!(r#"40{{"pid":"{pid}"}}"#));
+    fleet.take(1, 1);
+    for id in [1, 2] {
+        fleet.send(client, &format!(r#"42{id}["say"]"#));
+        let token = token(&mut fleet, 0);
+        fleet.at(0, |at| {
+            at.all().emit("behind the claim", &()).unwrap();
+            let once = at.accept_once(socket, "offset", Some(token)).unwrap();
+            if let Once::Fresh(Some(token)) = once {
+                assert!(at.ack(token, &Args::new(&("done",)).unwrap()));
+            }
+        });
+    }
+    fleet.settle();
+    let socket = fleet.socket(back);
+    fleet.send(back, r#"423["say"]"#);
+    let token = token(&mut fleet, 1);
+    let once = fleet.at(1, |at| at.accept_once(socket, "offset", Some(token)));
+    assert_eq!(once, Ok(Once::Duplicate));
+    let got = fleet.got(back);
+    assert_eq!(got, ["behind the claim", "behind the claim", r#"433["done"]"#]);
+}
+
+/// The token of the latest event that a client has emitted.
+fn token(fleet: &mut Fleet, node: usize) -> AckToken {
+    let events = std::mem::take(&mut fleet.nodes[node].events);
+    let found = events.into_iter().rev().find_map(|event| match event {
+        ServerEvent::Received { ack, .. } => ack,
+        _ => None,
+    });
+    found.unwrap()
 }

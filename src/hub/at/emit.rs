@@ -307,12 +307,20 @@ impl<D: Default> At<'_, D> {
         let now = self.now;
         if self.hub.is_clustered() {
             let is_known = self.hub.socket_id(token.socket()).is_some();
-            self.run_in_order(Verb::Acknowledge { token, args: args.clone() });
+            let namespace = token.socket.key.namespace;
+            // The session may move to another node before the answer is sent.
+            let later = self.hub.is_behind(namespace).then(|| {
+                self.hub.with_namespace(namespace, |namespace, _| {
+                    namespace.remember_answer(now, &token, args)
+                })
+            });
+            let later = later.flatten().flatten();
+            self.run_in_order(Verb::Acknowledge { token, args: args.clone(), later });
             self.carry();
             return Ok(is_known);
         }
         let is_sent = self.hub.with_namespace(token.socket.key.namespace, |namespace, out| {
-            namespace.acknowledge(now, out, token, args)
+            namespace.acknowledge(now, out, &token, args)
         });
         self.carry();
         Ok(is_sent.unwrap_or(false))

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use super::Collected;
 use crate::{
     cluster::message::{Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, RequestId},
-    hub::{Audience, Hub, message::AckToken},
+    hub::{Audience, Hub, message::AckToken, sessions::AckRequest},
     id::SocketKey,
     socket::{Args, Event},
     time::Timestamp,
@@ -71,6 +71,8 @@ pub(in crate::hub) enum Verb {
     Acknowledge {
         token: AckToken,
         args: Args,
+        /// The repetition of the event that waited when it was answered.
+        later: Option<AckRequest>,
     },
 }
 
@@ -163,10 +165,10 @@ impl<D: Default> Hub<D> {
             Verb::Disconnect { socket, close } => {
                 self.disconnect(now, socket, close);
             }
-            Verb::Acknowledge { token, args } => {
+            Verb::Acknowledge { token, args, later } => {
                 let socket = token.socket.key;
                 self.with_namespace(token.socket.key.namespace, |namespace, out| {
-                    namespace.acknowledge(now, out, token, &args);
+                    namespace.send_answer(now, out, (&token, &args), later);
                 });
                 self.note_changed(socket);
             }

@@ -80,8 +80,8 @@ pub(in crate::hub) enum Change<'a, D> {
         /// The attempt that asks for an acknowledgement.
         waiting: Option<AckRequest>,
     },
-    /// The application answers an event.
-    Answer { index: u32, key: AnswerKey, args: Cow<'a, Args> },
+    /// The application answers an event. The answer may be sent later, if the session still is here.
+    Answer { index: u32, key: AnswerKey, args: Cow<'a, Args>, is_sent: bool },
     /// The application could not handle an event, which has an id, an offset, or both.
     Withdraw { index: u32, id: Option<u64>, offset: Option<Cow<'a, str>> },
     /// A client that counts its events asks how many have arrived, and asks for the answers to
@@ -196,7 +196,9 @@ impl<D> Change<'_, D> {
             Self::Accept { index, offset, waiting } => {
                 Change::Accept { index, offset: owned(offset), waiting }
             }
-            Self::Answer { index, key, args } => Change::Answer { index, key, args: owned(args) },
+            Self::Answer { index, key, args, is_sent } => {
+                Change::Answer { index, key, args: owned(args), is_sent }
+            }
             Self::Withdraw { index, id, offset } => {
                 Change::Withdraw { index, id, offset: offset.map(owned) }
             }

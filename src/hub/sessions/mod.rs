@@ -151,7 +151,9 @@ impl<D> Sessions<D> {
             Change::Accept { index, offset, waiting } => {
                 self.accept_offset(index, &offset, waiting)
             }
-            Change::Answer { index, key, args } => self.keep_answer(index, key, &args),
+            Change::Answer { index, key, args, is_sent } => {
+                self.keep_answer(index, key, &args, is_sent)
+            }
             Change::Withdraw { index, id, offset } => self.withdraw(index, id, offset.as_deref()),
             Change::Question { index, ids } => self.take_question(index, ids),
             Change::Hold { index, position } => self.hold(index, position),

@@ -27,9 +27,15 @@ impl<D> Sessions<D> {
     }
 
     /// Stores the answer to an event. Returns the later attempt that waits for it.
-    pub(super) fn keep_answer(&mut self, index: u32, key: AnswerKey, args: &Args) -> Effect<D> {
+    pub(super) fn keep_answer(
+        &mut self,
+        index: u32,
+        key: AnswerKey,
+        args: &Args,
+        is_sent: bool,
+    ) -> Effect<D> {
         let member = self.members.get(index as usize);
-        let is_sent = member.is_some_and(Member::is_live);
+        let is_sent = is_sent && member.is_some_and(Member::is_live);
         self.with_receipts(index, |receipts, limits| {
             Effect::of(receipts.answer(key, args, is_sent, limits), Effect::Answered)
         })
