@@ -1,11 +1,14 @@
 //! Nodes, their clients, and the engine between them.
 
+mod polling;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     time::Duration,
 };
 
+use self::polling::Polling;
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
@@ -89,6 +92,13 @@ pub struct Node {
     pub subscribed: BTreeSet<String>,
     /// Where in the channel each session began, by the id of its socket.
     pub births: BTreeMap<String, usize>,
+    /// Whether the test answers its clients, and not the fleet.
+    pub answers_late: bool,
+    /// Whether its output is left where it is for a while.
+    pub is_lazy: bool,
+    polling: BTreeMap<WireId, Polling>,
+    /// The client of each GET.
+    gets: BTreeMap<WireId, WireId>,
     sockets: BTreeMap<WireId, SocketKey>,
     connections: BTreeMap<u64, WireId>,
     frames: BTreeMap<WireId, Vec<String>>,
@@ -214,6 +224,9 @@ impl Fleet {
 
     /// Connects a node with the engine.
     pub fn connect(&mut self, node: usize) {
+        // The engine does nothing of its own before the node has said where it reads on.
+        self.nodes[node].is_lazy = false;
+        self.pump(node);
         let (entries, trimmed) = (self.channel.entries.len(), self.channel.trimmed);
         let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
         self.nodes[node].read = Some(entries);
@@ -376,6 +389,9 @@ impl Fleet {
     }
 
     pub fn send(&mut self, client: Client, packet: &str) {
+        if self.post(client, packet) {
+            return;
+        }
         let frame = Frame::Text(ByteString::from(packet));
         let input = ServerInput::Frame { wire: client.wire, frame };
         self.nodes[client.node].server.handle_input(self.now, input);
@@ -395,7 +411,8 @@ impl Fleet {
     fn wait_for_all(&mut self, nodes: Range<usize>, millis: u64) {
         let end = self.now.saturating_add(Duration::from_millis(millis));
         let due = |fleet: &Self, node: usize| {
-            Some((fleet.nodes[node].server.deadline().filter(|due| *due <= end)?, node))
+            let ready = Some(&fleet.nodes[node]).filter(|node| !node.is_lazy)?;
+            Some((ready.server.deadline().filter(|due| *due <= end)?, node))
         };
         while let Some((due, node)) = nodes.clone().filter_map(|node| due(self, node)).min() {
             self.now = self.now.max(due);
@@ -407,7 +424,8 @@ impl Fleet {
 
     /// The link of a client breaks.
     pub fn lose(&mut self, client: Client) {
-        let input = ServerInput::WireClosed { wire: client.wire };
+        let Some(wire) = self.nodes[client.node].breaks(client.wire) else { return };
+        let input = ServerInput::WireClosed { wire };
         self.nodes[client.node].server.handle_input(self.now, input);
         self.pump(client.node);
     }
@@ -438,6 +456,9 @@ impl Fleet {
     }
 
     pub fn pump(&mut self, node: usize) {
+        if self.nodes[node].is_lazy {
+            return;
+        }
         let now = self.now;
         loop {
             if let Some(output) = self.nodes[node].server.poll_output() {
@@ -494,6 +515,7 @@ impl Node {
         let mut server = Server::clustered(config, cluster, entropy).unwrap();
         server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
+        server.at(Timestamp::ZERO).add_namespaces_matching(|name| name.starts_with("/d"));
         Self {
             server,
             in_flight: VecDeque::new(),
@@ -507,6 +529,10 @@ impl Node {
             replies: VecDeque::new(),
             subscribed: BTreeSet::new(),
             births: BTreeMap::new(),
+            answers_late: false,
+            is_lazy: false,
+            polling: BTreeMap::new(),
+            gets: BTreeMap::new(),
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
             frames: BTreeMap::new(),
@@ -543,12 +569,13 @@ impl Node {
             ServerOutput::Close { wire, .. } => {
                 self.frames.entry(wire).or_default().push("closed".to_owned());
             }
+            ServerOutput::Respond { wire, response } => self.take_response(wire, &response),
             ServerOutput::Event(event) => {
                 match &event {
                     ServerEvent::ConnectionOpened { connection, wire } => {
                         self.connections.insert(connection.as_raw(), *wire);
                     }
-                    ServerEvent::ConnectRequested { request, .. } => {
+                    ServerEvent::ConnectRequested { request, .. } if !self.answers_late => {
                         self.server.at(now).accept(*request);
                     }
                     ServerEvent::Connected { socket, connection, id, recovery, .. } => {

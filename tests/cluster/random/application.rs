@@ -1,0 +1,119 @@
+//! What the applications of the nodes do.
+
+use socketio_proto::{SocketKey, hub::Audience, socket::Event};
+
+use super::{
+    model::{Change, What, When},
+    run::{ROOMS, Run, USERS, User},
+};
+use crate::fleet::Client;
+
+/// How much of the queue of a node is left free for what waits behind an event.
+const SPARE: usize = 16;
+
+impl Run {
+    fn audience(&mut self) -> Audience {
+        let mut audience = Audience::all();
+        if self.dice.roll(3) > 0 {
+            audience = audience.to(self.dice.pick(&ROOMS));
+        }
+        if self.dice.one_in(4) {
+            audience = audience.except(self.dice.pick(&ROOMS));
+        }
+        audience
+    }
+
+    fn name(&mut self, kind: char) -> String {
+        self.emitted += 1;
+        format!("{kind}{}", self.emitted)
+    }
+
+    /// An event, now and then one that the channel does not carry.
+    pub(super) fn emit(&mut self, node: usize) {
+        let (namespace, mut audience) = (self.dice.pick(&USERS), self.audience());
+        let (kind, what) = match self.dice.roll(12) {
+            0 => ('l', "local"),
+            1 => ('v', "volatile"),
+            _ => ('e', "emitted"),
+        };
+        audience = match kind {
+            'l' => audience.local(),
+            'v' => audience.volatile(),
+            _ => audience,
+        };
+        self.tally.note(what);
+        let event = Event::new(&self.name(kind), &()).unwrap();
+        // It may be refused, because too much waits, or because nobody is in the namespace.
+        self.fleet.at(node, |at| at.broadcast(namespace, &audience, &event).ok());
+    }
+
+    pub(super) fn emit_to(&mut self, user: usize) {
+        let name = self.name('e');
+        if let Some((client, socket)) = self.socket(user) {
+            self.tally.note("emitted to one");
+            self.fleet.at(client.node, |at| at.socket(socket).emit(&name, &()).ok());
+        }
+    }
+
+    /// The socket of a user that is connected.
+    pub(super) fn socket(&self, user: usize) -> Option<(Client, SocketKey)> {
+        let User { session: Some(session), link: Some(link), .. } = &self.users[user] else {
+            return None;
+        };
+        let socket = self.fleet.find_socket(link.client)?;
+        let server = &self.fleet.nodes[link.client.node].server;
+        let id = server.socket_id(socket)?;
+        (id.as_str() == session.sid).then_some((link.client, socket))
+    }
+
+    /// One socket joins a room, leaves it or is kicked: at once, or behind an event that is emitted
+    /// to it.
+    pub(super) fn change_one(&mut self, user: usize) {
+        let room = self.dice.pick(&ROOMS);
+        let what = match self.dice.roll(20) {
+            0..11 => What::Join(room),
+            11..19 => What::Leave(room),
+            _ => What::Kick,
+        };
+        let (is_behind, name) = (self.dice.one_in(2), self.name('m'));
+        let Some((client, socket)) = self.socket(user) else { return };
+        let waiting = self.fleet.nodes[client.node].server.stats().channel_waiting;
+        let position = self.fleet.nodes[client.node].position;
+        let when = if is_behind && waiting < SPARE {
+            let emitted = self.fleet.at(client.node, |at| at.socket(socket).emit(&name, &()));
+            emitted.unwrap();
+            When::Behind(name, position)
+        } else if waiting == 0 {
+            When::Before(position)
+        } else {
+            // It has to wait for events whose place nobody knows yet.
+            return;
+        };
+        self.fleet.at(client.node, |at| match what {
+            What::Join(room) => drop(at.join(socket, room).unwrap()),
+            What::Leave(room) => drop(at.leave(socket, room)),
+            What::Kick => drop(at.disconnect(socket, false)),
+        });
+        self.tally.note(match (what, is_behind) {
+            (What::Join(_), false) => "joined",
+            (What::Join(_), true) => "joined behind an event",
+            (What::Leave(_), _) => "left",
+            (What::Kick, false) => "kicked",
+            (What::Kick, true) => "kicked behind an event",
+        });
+        if let Some(session) = &mut self.users[user].session {
+            session.changes.push(Change { when, what });
+        }
+    }
+
+    pub(super) fn change_all(&mut self, node: usize) {
+        let (namespace, room) = (self.dice.pick(&USERS), self.dice.pick(&ROOMS));
+        let (audience, choice) = (self.audience(), self.dice.roll(16));
+        self.tally.note(if choice == 0 { "kicked by all" } else { "rooms of all" });
+        self.fleet.at(node, |at| match choice {
+            0 => at.disconnect_sockets(namespace, &audience.to(room), false).ok(),
+            1..8 => at.sockets_join(namespace, &audience, room).ok(),
+            _ => at.sockets_leave(namespace, &audience, room).ok(),
+        });
+    }
+}

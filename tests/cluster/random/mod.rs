@@ -1,0 +1,56 @@
+//! Whatever happens to nodes, links and the engine: after a recovery on whichever node, a client has
+//! received exactly the events that were addressed to its session, each once, in the order of the
+//! channel. And where nothing stands in the way, it is recovered.
+//!
+//! The model knows the entries of the channel, and which sockets have joined and left rooms between
+//! which entries. `CLUSTER_SEED=<number>` replays one run. `CLUSTER_RUNS=<number>` plays more, from
+//! `CLUSTER_START=<number>` on.
+
+mod application;
+mod faults;
+mod kinds;
+mod model;
+mod plan;
+mod run;
+mod users;
+
+use std::env;
+
+use self::{kinds::Tally, run::Run};
+
+/// The runs that every `cargo test` makes.
+const RUNS: u64 = 200;
+const STEPS: usize = 400;
+
+fn play(seed: u64) -> Tally {
+    let mut run = Run::new(seed);
+    for _ in 0..STEPS {
+        run.step();
+    }
+    run.finish()
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn whatever_happens_each_client_gets_what_was_addressed_to_it() {
+    if let Some(seed) = number("CLUSTER_SEED") {
+        println!("{}", play(seed));
+        return;
+    }
+    let start = number("CLUSTER_START").unwrap_or(0);
+    let mut sum = Tally::default();
+    for seed in start..start + number("CLUSTER_RUNS").unwrap_or(RUNS) {
+        let played = std::panic::catch_unwind(|| play(seed));
+        sum.add(&played.unwrap_or_else(|_| panic!("CLUSTER_SEED={seed} replays it")));
+    }
+    println!("{sum}");
+    let count = |name| sum.count(name);
+    assert!(count("recovered") > 3 * count("refused"), "too many are refused");
+    assert!(count("moved") > count("recovered") / 2, "too few sessions move");
+    assert!(count("checked") > 5 * count("recovered"), "too little to compare");
+    let never = kinds::never_seen(&sum);
+    assert!(never.is_empty(), "these are never drawn, so nothing is known about them: {never:?}");
+}

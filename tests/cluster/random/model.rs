@@ -1,0 +1,176 @@
+//! The promise, from the outside: what the clients of a session must get.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use socketio_proto::{
+    ByteString,
+    cluster::message::{Body, BroadcastOptions, Message, OwnKind},
+};
+
+/// A session as its client knows it, with what was done to it on its node.
+pub struct Session {
+    pub namespace: &'static str,
+    pub sid: String,
+    pub pid: String,
+    /// The entry before which it began.
+    pub birth: usize,
+    pub changes: Vec<Change>,
+    /// Names of the events that the client has processed.
+    pub processed: Vec<String>,
+    pub offset: Option<String>,
+    /// The nodes that may have it.
+    pub places: BTreeSet<usize>,
+    /// Why it may be lost.
+    pub doubt: Option<&'static str>,
+}
+
+/// What the application has done to a session on its node.
+pub struct Change {
+    pub when: When,
+    pub what: What,
+}
+
+pub enum When {
+    /// Before the entry with this index.
+    Before(usize),
+    /// Behind the event of this name, unless the session has left the node before that: the entry
+    /// with this index was the next one when it was called.
+    Behind(String, usize),
+}
+
+#[derive(Clone, Copy)]
+pub enum What {
+    Join(&'static str),
+    Leave(&'static str),
+    Kick,
+}
+
+/// The contents of a claim, as far as they matter here.
+#[derive(Deserialize)]
+struct Claim {
+    number: u64,
+    pid: String,
+}
+
+/// The same for the answer.
+#[derive(Deserialize)]
+struct Handover {
+    to: String,
+    number: u64,
+    session: Result<String, u8>,
+}
+
+impl Session {
+    /// The events that were addressed to it, in order, and whether it was kicked after them.
+    fn expected(&self, entries: &[Option<Message>]) -> (Vec<String>, bool) {
+        let mut rooms = BTreeSet::from([self.sid.as_str()]);
+        let mut changes: Vec<(usize, What)> = self.placed(entries);
+        changes.sort_by_key(|(index, _)| *index);
+        let mut changes = changes.into_iter().peekable();
+        let mut expected = Vec::new();
+        let mut read = BTreeSet::new();
+        for (index, entry) in entries.iter().enumerate() {
+            while let Some((_, what)) = changes.next_if(|change| change.0 <= index) {
+                match what {
+                    What::Join(room) => rooms.extend([room]),
+                    What::Leave(left) => rooms.retain(|room| *room != left),
+                    What::Kick => return (expected, true),
+                }
+            }
+            let Some(message) = entry else { continue };
+            let is_here = message.namespace.as_str() == self.namespace;
+            // What is there twice takes effect once.
+            let is_new = message.stamp.is_none_or(|stamp| read.insert(stamp));
+            if !is_here || !is_new || index < self.birth {
+                continue;
+            }
+            match &message.body {
+                Body::Broadcast(broadcast) if is_addressed(&rooms, &broadcast.options) => {
+                    expected.push(broadcast.packet().unwrap().event.name().to_owned());
+                }
+                Body::SocketsJoin { options, rooms: joined } if is_addressed(&rooms, options) => {
+                    rooms.extend(joined.iter().map(|room| &**room));
+                }
+                Body::SocketsLeave { options, rooms: left } if is_addressed(&rooms, options) => {
+                    rooms.retain(|room| !left.iter().any(|left| **left == **room));
+                }
+                Body::DisconnectSockets { options, .. } if is_addressed(&rooms, options) => {
+                    return (expected, true);
+                }
+                _ => {}
+            }
+        }
+        (expected, false)
+    }
+
+    /// Whether it was kicked.
+    pub fn is_over(&self, entries: &[Option<Message>]) -> bool {
+        self.expected(entries).1
+    }
+
+    /// The changes with the entries before which they took effect.
+    fn placed(&self, entries: &[Option<Message>]) -> Vec<(usize, What)> {
+        let left = self.departures(entries);
+        let changes = self.changes.iter().filter_map(|change| match &change.when {
+            When::Before(index) => Some((*index, change.what)),
+            When::Behind(name, called) => {
+                let index = entries.iter().position(|entry| is_event(entry.as_ref(), name))?;
+                let has_left = left.iter().any(|left| (*called..index).contains(left));
+                (!has_left).then_some((index + 1, change.what))
+            }
+        });
+        changes.collect()
+    }
+
+    /// The claims with which it has left a node.
+    fn departures(&self, entries: &[Option<Message>]) -> Vec<usize> {
+        let mut claims = Vec::new();
+        let mut departures = Vec::new();
+        for (index, message) in entries.iter().enumerate() {
+            let Some(Message { sender, body: Body::Own { kind, data }, .. }) = message else {
+                continue;
+            };
+            match kind {
+                OwnKind::Claim => {
+                    let claim: Claim = data.parse().unwrap();
+                    if claim.pid == self.pid {
+                        claims.push((sender.as_str(), claim.number, index));
+                    }
+                }
+                OwnKind::RecordResponse => {
+                    let handover: Handover = data.parse().unwrap();
+                    let claim =
+                        |it: &&(&str, u64, usize)| (it.0, it.1) == (&*handover.to, handover.number);
+                    if let Some(claim) =
+                        claims.iter().find(claim).filter(|_| handover.session.is_ok())
+                    {
+                        departures.push(claim.2);
+                    }
+                }
+                _ => {}
+            }
+        }
+        departures
+    }
+
+    /// Compares what the client has processed with what was addressed to the session: all of it, or
+    /// the first part.
+    pub fn check(&self, entries: &[Option<Message>], is_complete: bool) {
+        let (expected, _) = self.expected(entries);
+        let got = &self.processed;
+        let end = if is_complete { expected.len() } else { got.len().min(expected.len()) };
+        assert_eq!(*got, expected[..end], "of {}", self.sid);
+    }
+}
+
+fn is_event(message: Option<&Message>, name: &str) -> bool {
+    let Some(Message { body: Body::Broadcast(broadcast), .. }) = message else { return false };
+    broadcast.packet().unwrap().event.name() == name
+}
+
+fn is_addressed(rooms: &BTreeSet<&str>, options: &BroadcastOptions) -> bool {
+    let is_in = |room: &ByteString| rooms.contains(&**room);
+    let is_target = options.is_for_all() || options.rooms().iter().any(is_in);
+    is_target && !options.excepted().iter().any(is_in)
+}

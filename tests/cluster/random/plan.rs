@@ -1,0 +1,64 @@
+//! What is drawn once for a run.
+
+use std::time::Duration;
+
+use socketio_proto::{Limits, RecoveryConfig, ServerConfig};
+
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+
+    /// Whether one of so many comes true.
+    pub fn one_in(&mut self, sides: usize) -> bool {
+        self.roll(sides) == 0
+    }
+
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.roll(choices.len())]
+    }
+}
+
+/// How a run goes.
+pub struct Plan {
+    /// How many of 16 faults that could be are. 0 for none at all.
+    pub faults: usize,
+    /// Whether nodes hand out late what they have to say.
+    pub is_lazy: bool,
+    /// Whether the application answers CONNECTs late.
+    pub answers_late: bool,
+    pub config: ServerConfig,
+    /// How many packets of a client are too many.
+    pub packet_burst: usize,
+}
+
+impl Plan {
+    pub fn draw(dice: &mut Dice) -> Self {
+        let faults = dice.pick(&[0, 0, 2, 6, 16]);
+        let packet_burst = 200;
+        // Most clients wait for longer than a node usually lags.
+        let lookup_timeout = Duration::from_secs(dice.pick(&[1, 20, 20, 20]));
+        let mut recovery = RecoveryConfig::new()
+            .max_disconnection(Duration::from_secs(3_600))
+            .lookup_timeout(Some(lookup_timeout))
+            .skip_authorization(dice.one_in(2));
+        if dice.one_in(4) {
+            recovery = recovery.claim_burst(1).claims_per_second(2);
+        }
+        let limits = Limits::new().packet_burst(200).packets_per_second(200);
+        let config = ServerConfig::new()
+            .recovery(recovery)
+            .limits(limits)
+            .ping_interval(Duration::from_secs(3_600))
+            .connect_timeout(Duration::from_secs(3_600));
+        Self { faults, is_lazy: dice.one_in(3), answers_late: dice.one_in(3), config, packet_burst }
+    }
+}
