@@ -13,6 +13,7 @@ mod engine;
 mod history;
 mod messages;
 mod model;
+mod node;
 mod packets;
 mod recovery;
 mod restore;
@@ -26,7 +27,7 @@ mod wires;
 
 pub use self::{
     client::client, cluster::cluster_codec, connection::engine_connection, engine::engine_codec,
-    recovery::recovery, restore::restore, server::server, socket::socket_codec,
+    node::node, recovery::recovery, restore::restore, server::server, socket::socket_codec,
 };
 
 use std::{env, fs, io};
@@ -40,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cluster_codec", cluster_codec),
     ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
+    ("node", node),
     ("recovery", recovery),
     ("restore", restore),
     ("server", server),

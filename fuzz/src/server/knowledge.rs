@@ -2,16 +2,16 @@
 
 /// What clients have been told, by whatever way.
 #[derive(Debug, Default)]
-pub(super) struct Knowledge {
-    pub(super) sids: Vec<String>,
-    pub(super) pids: Vec<String>,
-    pub(super) offsets: Vec<String>,
-    pub(super) acks: Vec<String>,
+pub(crate) struct Knowledge {
+    pub(crate) sids: Vec<String>,
+    pub(crate) pids: Vec<String>,
+    pub(crate) offsets: Vec<String>,
+    pub(crate) acks: Vec<String>,
 }
 
 impl Knowledge {
     /// Learns from a packet that a client has received.
-    pub(super) fn learn(&mut self, packet: &str) {
+    pub(crate) fn learn(&mut self, packet: &str) {
         let value = |before| Some(packet.split_once(before)?.1.split_once('"')?.0.to_owned());
         if packet.starts_with("0{") {
             self.sids.extend(value(r#""sid":""#));

@@ -2,7 +2,7 @@
 
 mod application;
 mod clients;
-mod knowledge;
+pub(super) mod knowledge;
 mod world;
 
 use self::world::World;
