@@ -313,6 +313,7 @@ impl<A: App> Machine for Hosted<A> {
 
     /// A node leaves nothing behind that others wait for.
     fn is_settled(&self) -> bool {
-        self.engine.is_none() || self.server.stats().channel_waiting == 0
+        let stats = self.server.stats();
+        self.engine.is_none() || (stats.channel_waiting == 0 && stats.records_waiting == 0)
     }
 }

@@ -5,6 +5,7 @@ mod entries;
 mod lies;
 mod outages;
 mod refusals;
+mod sessions;
 mod subscriptions;
 mod support;
 #[cfg(feature = "tls")]

@@ -146,7 +146,7 @@ impl App for Quiet {
 /// A server that is one node of a cluster.
 pub struct Node {
     pub handle: Handle<Quiet>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Node {
@@ -233,12 +233,16 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(node: &Node) -> Self {
+        Self::connect_to(node.port).await
+    }
+
+    pub async fn connect_to(port: u16) -> Self {
         let config = ClientConfig::new()
             .transports(&[Transport::WebSocket])
             .reconnection_delay(Duration::from_millis(50))
             .reconnection_delay_max(Duration::from_millis(200));
         let options = Options::new().config(config).proxy(Proxy::Direct);
-        let url = format!("http://127.0.0.1:{}", node.port);
+        let url = format!("http://127.0.0.1:{port}");
         let mut driver = Driver::new(&url, options).unwrap();
         driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
         let mut client = Self { driver, numbers: Vec::new(), recovered: Vec::new() };
