@@ -220,7 +220,6 @@ impl Members {
     }
 
     /// The members of a namespace that are nodes of this crate.
-    #[cfg_attr(not(test), expect(dead_code, reason = "claims are going to wait for them"))]
     pub(crate) fn ours(&self, namespace: u32) -> impl Iterator<Item = &NodeId> {
         let members = self.rosters.get(&namespace).into_iter().flat_map(|roster| &roster.members);
         members.filter(|(_, member)| member.is_ours).map(|(node, _)| node)

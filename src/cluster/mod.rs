@@ -73,6 +73,10 @@
 //! nothing is lost if the client goes: its session then waits at the claimant. Of two claims, the
 //! later one in the channel gets the session.
 //!
+//! A node that reads a claim and does not have the session tells the claimant, by a message that is not
+//! in the channel. If all nodes have told it and the store has no record, the client is refused at once,
+//! as [`Unknown`](crate::recovery::RecoveryRefusal::Unknown).
+//!
 //! The session takes with it its ids, rooms, data, what it remembers of its client's events
 //! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its
 //! time. It does not take pending acknowledgements, which fail, and the count of refused replays.

@@ -4,6 +4,7 @@
 //! hub reads it there. What it does to sockets of this node waits until then, so that everything
 //! takes effect in the order of the calls. [`cluster`](crate::cluster) describes the whole.
 
+mod absent;
 mod answer;
 mod changes;
 mod claim;

@@ -18,6 +18,8 @@ pub enum OwnKind {
     RecordResponse = 67,
     /// A client that was asked with a [`Broadcast`](super::Body::Broadcast) has gone, and will not answer.
     ClientGone = 68,
+    /// A node has read a [`Claim`](Self::Claim) and does not have the session.
+    RecordAbsent = 69,
 }
 
 impl OwnKind {
@@ -34,6 +36,7 @@ impl OwnKind {
             66 => Some(Self::RecordRequest),
             67 => Some(Self::RecordResponse),
             68 => Some(Self::ClientGone),
+            69 => Some(Self::RecordAbsent),
             _ => None,
         }
     }

@@ -56,9 +56,9 @@ type Packed = Result<(String, Offset), RecoveryRefusal>;
 /// The contents of [`OwnKind::Claim`].
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct ClaimEntry {
-    number: u64,
+    pub(super) number: u64,
     #[serde(with = "private_id")]
-    pid: RecoveryKey,
+    pub(super) pid: RecoveryKey,
     offset: Option<Box<str>>,
     /// The claimant has everything after this position.
     covered: Offset,
@@ -141,7 +141,11 @@ impl<D: Default> Hub<D> {
         }
         let successor = || (message.sender.clone(), claim.clone());
         node.claims.note_successor(claim.pid, successor);
-        self.hand_over(now, id, &message.sender, &claim);
+        if self.is_absent(claim.pid) {
+            self.tell_absent(id, &message.sender, claim.number);
+        } else {
+            self.hand_over(now, id, &message.sender, &claim);
+        }
     }
 
     /// Hands a session over, if it is here.

@@ -7,7 +7,7 @@ use alloc::{
 use core::time::Duration;
 
 use crate::{
-    cluster::FetchedSession,
+    cluster::{FetchedSession, message::NodeId},
     hub::request::ConnectRequest,
     id::{IdBytes, RecoveryKey},
     recovery::Offset,
@@ -37,6 +37,10 @@ pub(super) struct Pending<S> {
     pub(super) found: Option<FetchedSession>,
     /// Whether it is being taken out of the store.
     pub(super) is_taken: bool,
+    /// Whether the store has no record of it.
+    pub(super) has_no_record: bool,
+    /// The nodes that do not have the session.
+    pub(super) absent: BTreeSet<NodeId>,
 }
 
 /// How long a late answer can be used.
@@ -75,6 +79,8 @@ impl<S> Claims<S> {
             successor: None,
             found: None,
             is_taken: false,
+            has_no_record: false,
+            absent: BTreeSet::new(),
         };
         self.pending.insert(number, pending);
         self.by_key.insert((key.index_key(), number));
@@ -100,6 +106,11 @@ impl<S> Claims<S> {
     /// The private id that a claim presents.
     pub(super) fn key(&self, number: u64) -> Option<RecoveryKey> {
         self.get(number).map(|pending| pending.key)
+    }
+
+    /// Whether a session with this private id is on its way here, or may be.
+    pub(super) fn is_claimed(&self, key: RecoveryKey) -> bool {
+        !self.numbers(key).is_empty()
     }
 
     /// The node has read its claim.

@@ -33,10 +33,9 @@ enum Found<D> {
 impl<D: Default> Hub<D> {
     /// The record for a claim was found in the store, where it still is.
     pub(super) fn handle_found(&mut self, claim: u64, session: Option<FetchedSession>) {
+        let Some(session) = session else { return self.note_no_record(claim) };
         let Some(node) = &mut self.node else { return };
-        let (Some(pending), Some(session)) = (node.claims.get_mut(claim), session) else {
-            return;
-        };
+        let Some(pending) = node.claims.get_mut(claim) else { return };
         pending.found = Some(session);
         self.use_record(claim);
     }

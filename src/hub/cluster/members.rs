@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::{
     cluster::{
         Noted,
-        message::{Body, Message, NodeId},
+        message::{Body, Message, NodeId, OwnKind},
     },
     hub::Hub,
     socket::NamespaceName,
@@ -215,6 +215,7 @@ impl<D: Default> Hub<D> {
             Body::ServerSideEmit { packet, request } => {
                 self.take_server_side(id, message, packet, request.as_ref());
             }
+            Body::Own { kind: OwnKind::RecordAbsent, data } => self.note_absent(message, data),
             body => self.take_answer(now, id, message, body),
         }
     }

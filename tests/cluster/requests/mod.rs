@@ -1,6 +1,7 @@
 //! What nodes ask each other.
 
 mod acks;
+mod claims;
 mod fetch;
 mod limits;
 mod random;
