@@ -14,8 +14,8 @@ impl Run {
             return;
         }
         match self.dice.roll(10) {
-            0 => self.crash(node),
-            1..5 if self.fleet.nodes[node].read.is_some() => {
+            0..2 => self.crash(node),
+            2..5 if self.fleet.nodes[node].read.is_some() => {
                 self.tally.note("cut");
                 let taken = self.dice.roll(3);
                 self.fleet.cut(node, taken);
@@ -48,6 +48,7 @@ impl Run {
         self.fleet.crash(node);
         self.fleet.nodes[node].answers_late = self.plan.answers_late;
         self.paused[node] = false;
+        self.has_begun_anew[node] = true;
         self.forget_heard(node);
     }
 
@@ -121,6 +122,7 @@ impl Run {
             if self.fleet.channel.trimmed > self.fleet.nodes[node].position {
                 self.tally.note("gap");
                 self.doubt(node, "gap");
+                self.has_begun_anew[node] = true;
             }
             self.fleet.connect(node);
         }
@@ -139,7 +141,9 @@ impl Run {
         for user in &mut self.users {
             let (Some(session), Some(link)) = (&user.session, &mut user.link) else { continue };
             if let Some(claim) = &mut link.claim {
-                let hindrance = session.places.iter().find_map(|node| states[*node]);
+                let claimant = [link.client.node].into();
+                let needed = if claim.is_stored { &claimant } else { &session.places };
+                let hindrance = needed.iter().find_map(|node| states[*node]);
                 claim.hindrance = claim.hindrance.or(hindrance);
             }
         }

@@ -9,13 +9,13 @@
 //! | claims that are forged, or abandoned for another one | `users` | `Run::connected` |
 //! | events that are accepted once, given back, and tried again | `application` | `Run::receive`, `Run::finish` |
 //! | floods, and claims that queue | `users`, `plan` | `Run::connected` |
-//! | nodes that crash, pause, lose the engine, and hand out late what they have to say | `faults` | everywhere |
+//! | nodes that crash, pause, lose the engine, and hand out late what they have to say | `faults` | everywhere; of stored sessions in `Run::connected` |
 //! | entries that are there twice, refused or trimmed | `faults` | everywhere |
 
 use std::{collections::BTreeMap, fmt};
 
 /// What must be drawn.
-const KINDS: [&str; 35] = [
+const KINDS: [&str; 36] = [
     "accepted once",
     "accepted again",
     "answered late",
@@ -47,6 +47,7 @@ const KINDS: [&str; 35] = [
     "paced",
     "paused",
     "polling",
+    "recovered after a crash",
     "rooms of all",
     "trimmed",
     "volatile",
@@ -54,7 +55,7 @@ const KINDS: [&str; 35] = [
 ];
 
 /// Why recoveries must have been refused.
-const REFUSED: [&str; 3] = ["refused: Gap", "refused: Unanswered", "refused: InvalidOffset"];
+const REFUSED: [&str; 3] = ["refused: Gap", "refused: OwnerUnreachable", "refused: InvalidOffset"];
 
 /// How often each kind was seen.
 #[derive(Default)]

@@ -19,7 +19,7 @@ use std::env;
 use self::{kinds::Tally, run::Run};
 
 /// The runs that every `cargo test` makes.
-const RUNS: u64 = 200;
+const RUNS: u64 = 300;
 const STEPS: usize = 400;
 
 fn play(seed: u64) -> Tally {

@@ -42,7 +42,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn draw(dice: &mut Dice) -> Self {
-        let faults = dice.pick(&[0, 0, 2, 6, 16]);
+        let faults = dice.pick(&[0, 0, 2, 8, 16]);
         let packet_burst = 200;
         // Most clients wait for longer than a node usually lags.
         let lookup_timeout = Duration::from_secs(dice.pick(&[1, 20, 20, 20]));

@@ -46,6 +46,8 @@ pub struct Claim {
     pub hindrance: Option<&'static str>,
     /// For how long it waits, in milliseconds.
     pub waited: u64,
+    /// Whether the store has the session, so that no other node is needed.
+    pub is_stored: bool,
 }
 
 pub struct Run {
@@ -55,6 +57,8 @@ pub struct Run {
     pub users: Vec<User>,
     pub emitted: usize,
     pub tally: Tally,
+    /// Nodes that have lost what they had read, by a crash or a gap.
+    pub has_begun_anew: [bool; NODES],
     /// Nodes that do nothing at present.
     pub paused: [bool; NODES],
     /// Those who have claimed sessions that are not theirs, and where.
@@ -69,6 +73,8 @@ pub struct Run {
     heard: [usize; NODES],
     /// What the application has processed, by session. Of what is given back, nothing is left.
     processed: BTreeSet<(String, u64)>,
+    /// The same of events that were accepted when their client was gone already.
+    unsure: BTreeSet<(String, u64)>,
     /// How each session began or went on, by node and id, the latest last.
     outcomes: BTreeMap<(usize, String), RecoveryOutcome>,
 }
@@ -89,6 +95,7 @@ impl Run {
             users: USERS.iter().map(|_| User::default()).collect(),
             emitted: 0,
             tally: Tally::default(),
+            has_begun_anew: [false; NODES],
             paused: [false; NODES],
             forgers: Vec::new(),
             repeated: Vec::new(),
@@ -96,6 +103,7 @@ impl Run {
             is_ending: false,
             heard: [0; NODES],
             processed: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             outcomes: BTreeMap::new(),
         }
     }
@@ -253,7 +261,13 @@ impl Run {
             }
             Ok(Once::Fresh(Some(token))) => {
                 self.tally.note("accepted once");
-                assert!(self.processed.insert(key), "{number} is processed twice");
+                let is_first = self.processed.insert(key.clone());
+                assert!(is_first || self.unsure.contains(&key), "{number} is processed twice");
+                if !self.fleet.nodes[node].server.is_connected(socket) {
+                    // Its record may be on its way to another node.
+                    self.tally.note("accepted while parked");
+                    self.unsure.insert(key);
+                }
                 let args = socketio_proto::socket::Args::empty();
                 self.fleet.at(node, |at| at.ack(token, &args));
             }
@@ -280,9 +294,13 @@ impl Run {
         if let Some(session) = user.session.as_mut().filter(|session| session.sid == sid) {
             self.tally.note("recovered");
             session.check(entries, false);
-            if claim.is_some_and(|claim| claim.hindrance.is_none()) {
+            if let Some(claim) = claim.filter(|claim| claim.hindrance.is_none()) {
                 self.tally.note("must be recovered");
+                if claim.is_stored && session.doubt == Some("crashed") {
+                    self.tally.note("recovered after a crash");
+                }
             }
+            session.doubt.take_if(|why| *why == "crashed");
             return;
         }
         if let (Some(session), Some(claim)) = (&user.session, claim) {
@@ -290,7 +308,8 @@ impl Run {
             session.check(entries, false);
             let reasons = [(session.is_over(entries), "kicked"), (user.has_abandoned, "abandoned")];
             let reason = reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
-            let reason = reason.or(session.doubt).or(claim.hindrance);
+            let is_in_doubt = |why: &&str| *why != "crashed" || !claim.is_stored;
+            let reason = reason.or_else(|| session.doubt.filter(is_in_doubt)).or(claim.hindrance);
             assert!(reason.is_some(), "refused without a reason: {outcome:?}, {}", session.sid);
             self.tally.note("refused");
             self.tally.note(&format!("hindrance: {}", reason.unwrap_or_default()));
