@@ -63,7 +63,8 @@
 //!    at its own node. If the session cannot be recovered, or if the claimant does not have everything
 //!    that the client has missed, it answers with the reason, and the session stays. Otherwise the
 //!    session ends there, with the reason [`Moved`](crate::hub::DisconnectReason::Moved), exactly as it
-//!    is at `c`. A link that was thought to be alive is closed. The owner appends the session to the
+//!    is at `c`. If joins, leaves or a disconnection that the application has called for before still wait
+//!    for entries of this node, they are done first. A link that was thought to be alive is closed. The owner appends the session to the
 //!    channel, at a position `h`.
 //! 3. The claimant reads it at `h`. It applies what has concerned the session since `c`: joins, leaves
 //!    and disconnections of all nodes. From then on the session is parked there, and the claim goes on

@@ -89,6 +89,8 @@ pub(super) struct Node<D> {
     records: Records,
     /// Sessions that something is still going to change.
     deferred: Deferred,
+    /// The latest claims of sessions that leave when what is deferred is done.
+    postponed: BTreeMap<SocketKey, (u32, Successor)>,
     /// Claims whose records say more than the node has read.
     early_records: Vec<u64>,
     /// Claims that have waited for the records of sessions which have ended.
@@ -158,6 +160,7 @@ impl<D: Default> Hub<D> {
             changes: Changes::default(),
             records: Records::new(nonce),
             deferred: Deferred::default(),
+            postponed: BTreeMap::new(),
             early_records: Vec::new(),
             orphans: Vec::new(),
             decided: Vec::new(),
@@ -301,6 +304,9 @@ impl<D: Default> Hub<D> {
         if let (Some(node), Some(socket)) = (&mut self.node, changes)
             && node.deferred.remove(socket)
         {
+            if let Some((id, (to, claim))) = node.postponed.remove(&socket) {
+                self.hand_over(self.now, id, &to, &claim);
+            }
             self.note_parked(socket);
         }
     }

@@ -1,7 +1,8 @@
 //! Sessions move between nodes.
 
 use socketio_proto::{
-    hub::{AckToken, Audience, DisconnectReason, Once},
+    SocketKey,
+    hub::{AckToken, At, Audience, DisconnectReason, Once},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
     socket::Args,
@@ -285,4 +286,75 @@ fn token(fleet: &mut Fleet, node: usize) -> AckToken {
         _ => None,
     });
     found.unwrap()
+}
+
+/// A client at node 0 whose session is claimed at node 1, after the application has emitted an event
+/// that is not in the channel yet, and has done something to the socket.
+fn claimed_while_behind(act: impl FnOnce(&mut At<'_, u32>, SocketKey)) -> (Fleet, String, Client) {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    let (socket, (pid, sid)) = (fleet.socket(client), ids(&fleet, client));
+    fleet.at(0, |at| {
+        at.all().emit("first", &()).unwrap();
+        act(at, socket);
+    });
+    let back = fleet.open_with(1, &format!(r#"40{{"pid":"{pid}"}}"#));
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    assert_eq!(fleet.channel.entries.len(), 1, "the claim is first");
+    fleet.settle();
+    (fleet, sid, back)
+}
+
+/// What the application has done to a socket is not lost because its session moves.
+#[test]
+fn a_session_moves_after_what_was_done_to_it_before() {
+    let (mut fleet, sid, back) = claimed_while_behind(|at, socket| {
+        assert!(at.join(socket, "room").unwrap());
+        assert!(at.join(socket, "another room").unwrap());
+        at.leave(socket, "another room");
+    });
+    assert_eq!(ids(&fleet, back).1, sid);
+    fleet.at(1, |at| at.to("room").emit("second", &()).unwrap());
+    fleet.at(1, |at| at.to("another room").emit("third", &()).unwrap());
+    fleet.settle();
+    assert_eq!(fleet.got(back), ["first", "second"]);
+}
+
+/// A kick is final, also if the client is elsewhere when it takes effect.
+#[test]
+fn a_session_that_was_kicked_before_does_not_move() {
+    let (mut fleet, sid, back) = claimed_while_behind(|at, socket| {
+        assert!(at.disconnect(socket, true));
+    });
+    fleet.wait(2_000);
+    fleet.settle();
+    assert_ne!(ids(&fleet, back).1, sid);
+    assert!(!outcome(&fleet, 1).is_recovered());
+    assert_eq!(fleet.nodes[0].server.stats().total.sessions_moved, 0);
+}
+
+/// Of two claims, the later one gets the session.
+#[test]
+fn two_claims_of_a_session_that_is_still_changed() {
+    let mut fleet = Fleet::new(3);
+    let client = fleet.open(0);
+    let (socket, (pid, sid)) = (fleet.socket(client), ids(&fleet, client));
+    fleet.at(0, |at| {
+        at.all().emit("first", &()).unwrap();
+        at.join(socket, "room").unwrap();
+    });
+    let packet = format!(r#"40{{"pid":"{pid}"}}"#);
+    let [early, late] = [1, 2].map(|node| {
+        let client = fleet.open_with(node, &packet);
+        fleet.take(node, 1);
+        client
+    });
+    fleet.read(0, 2);
+    fleet.settle();
+    fleet.wait(2_000);
+    fleet.settle();
+    assert_eq!(ids(&fleet, late).1, sid);
+    assert_ne!(ids(&fleet, early).1, sid);
+    assert_eq!(fleet.got(late), ["first"]);
 }

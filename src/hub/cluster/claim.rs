@@ -156,6 +156,11 @@ impl<D: Default> Hub<D> {
         if member.and_then(|member| member.key) != Some(claim.pid) {
             return;
         }
+        // What the application has done to it before has to be done here.
+        if let Some(node) = self.node.as_mut().filter(|node| node.deferred.contains(socket)) {
+            node.postponed.insert(socket, (id, (to.clone(), claim.clone())));
+            return;
+        }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
         let session = packed.map_err(code);

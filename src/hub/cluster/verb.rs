@@ -93,7 +93,8 @@ impl Verb {
         }
     }
 
-    /// The socket whose record in the store it would make wrong.
+    /// The socket whose session it changes. The session neither goes to the store nor to another node
+    /// before that.
     pub(super) const fn changes(&self) -> Option<SocketKey> {
         match self {
             Self::Join { socket, .. }

@@ -82,7 +82,7 @@ impl Run {
         let when = if is_behind && waiting < SPARE {
             let emitted = self.fleet.at(client.node, |at| at.socket(socket).emit(&name, &()));
             emitted.unwrap();
-            When::Behind(name, position)
+            When::Behind(name)
         } else if waiting == 0 {
             When::Before(position)
         } else {

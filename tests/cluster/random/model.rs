@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use socketio_proto::{
     ByteString,
-    cluster::message::{Body, BroadcastOptions, Message, OwnKind},
+    cluster::message::{Body, BroadcastOptions, Message},
 };
 
 /// A session as its client knows it, with what was done to it on its node.
@@ -34,9 +33,8 @@ pub struct Change {
 pub enum When {
     /// Before the entry with this index.
     Before(usize),
-    /// Behind the event of this name, unless the session has left the node before that: the entry
-    /// with this index was the next one when it was called.
-    Behind(String, usize),
+    /// Behind the event of this name.
+    Behind(String),
 }
 
 #[derive(Clone, Copy)]
@@ -44,21 +42,6 @@ pub enum What {
     Join(&'static str),
     Leave(&'static str),
     Kick,
-}
-
-/// The contents of a claim, as far as they matter here.
-#[derive(Deserialize)]
-struct Claim {
-    number: u64,
-    pid: String,
-}
-
-/// The same for the answer.
-#[derive(Deserialize)]
-struct Handover {
-    to: String,
-    number: u64,
-    session: Result<String, u8>,
 }
 
 impl Session {
@@ -111,47 +94,15 @@ impl Session {
 
     /// The changes with the entries before which they took effect.
     fn placed(&self, entries: &[Option<Message>]) -> Vec<(usize, What)> {
-        let left = self.departures(entries);
         let changes = self.changes.iter().filter_map(|change| match &change.when {
             When::Before(index) => Some((*index, change.what)),
-            When::Behind(name, called) => {
+            // The session does not leave before that.
+            When::Behind(name) => {
                 let index = entries.iter().position(|entry| is_event(entry.as_ref(), name))?;
-                let has_left = left.iter().any(|left| (*called..index).contains(left));
-                (!has_left).then_some((index + 1, change.what))
+                Some((index + 1, change.what))
             }
         });
         changes.collect()
-    }
-
-    /// The claims with which it has left a node.
-    fn departures(&self, entries: &[Option<Message>]) -> Vec<usize> {
-        let mut claims = Vec::new();
-        let mut departures = Vec::new();
-        for (index, message) in entries.iter().enumerate() {
-            let Some(Message { sender, body: Body::Own { kind, data }, .. }) = message else {
-                continue;
-            };
-            match kind {
-                OwnKind::Claim => {
-                    let claim: Claim = data.parse().unwrap();
-                    if claim.pid == self.pid {
-                        claims.push((sender.as_str(), claim.number, index));
-                    }
-                }
-                OwnKind::RecordResponse => {
-                    let handover: Handover = data.parse().unwrap();
-                    let claim =
-                        |it: &&(&str, u64, usize)| (it.0, it.1) == (&*handover.to, handover.number);
-                    if let Some(claim) =
-                        claims.iter().find(claim).filter(|_| handover.session.is_ok())
-                    {
-                        departures.push(claim.2);
-                    }
-                }
-                _ => {}
-            }
-        }
-        departures
     }
 
     /// Compares what the client has processed with what was addressed to the session: all of it, or
