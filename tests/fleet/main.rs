@@ -7,6 +7,9 @@
 //! CONTRACT=../../target/release/examples/contract node exactness.mjs --kinds ours,ours,ours --claims 1000 --rate 5000
 //! ```
 
+#[path = "../interop/example.rs"]
+#[expect(dead_code, reason = "the tests start and stop the example themselves")]
+mod example;
 #[path = "../interop/node.rs"]
 mod node;
 #[path = "../interop/npm.rs"]
@@ -21,21 +24,28 @@ mod tests {
     use std::path::Path;
 
     use crate::{
+        example::build,
         node::run_node_tests,
         npm::{have, install},
     };
 
     #[test]
     fn official_nodes() {
-        run(|file| matches!(file, "judge" | "official"));
+        run(|file| matches!(file, "judge" | "official"), &[]);
     }
 
-    fn run(is_wanted: impl Fn(&str) -> bool) {
+    #[test]
+    fn our_nodes() {
+        let contract = build("contract").display().to_string();
+        run(|file| file == "exactness", &[("CONTRACT", contract)]);
+    }
+
+    fn run(is_wanted: impl Fn(&str) -> bool, variables: &[(&str, String)]) {
         if !have("node") || !have("npm") || !have("redis-server") {
             return;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet");
         install(&folder);
-        run_node_tests(&folder, is_wanted, &[]);
+        run_node_tests(&folder, is_wanted, variables);
     }
 }

@@ -1,0 +1,213 @@
+// What a node of a cluster on Redis Streams costs, ours beside the official one: see README.md.
+//
+//     node costs.mjs [--kinds ours,official] [--only reading,emitting,claims,latency,connections]
+import { readFile, readdir } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { Node } from "../../tests/fleet/support/nodes.mjs";
+import { Peer } from "../../tests/fleet/support/peer.mjs";
+import { Redis } from "../../tests/fleet/support/redis.mjs";
+import { pause, until } from "../../tests/fleet/support/wait.mjs";
+
+const ROUNDS = 5;
+const ENTRIES = 20_000;
+const BATCH = 200;
+const TEXT = "x".repeat(100);
+
+/** Two nodes of one kind, a client of Redis, and where ends are noted. */
+async function world(kind, variables = {}) {
+  const ends = [];
+  const t = { after: (end) => ends.push(end) };
+  const redis = await Redis.start(t);
+  const all = { MAX_LEN: "10000000", ...variables };
+  const nodes = [await Node.start(t, kind, redis, "a", all), await Node.start(t, kind, redis, "b", all)];
+  const client = await redis.client(t);
+  const end = async () => {
+    for (const act of ends.reverse()) {
+      await act();
+    }
+  };
+  return { t, redis, nodes, client, end };
+}
+
+/** Nanoseconds that the process has computed, kernel included. */
+async function cpu(pid) {
+  let sum = 0;
+  for (const task of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8").catch(() => "0");
+    sum += Number(text.split(" ")[0]);
+  }
+  return sum;
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+function append(client, room, args) {
+  const data = { packet: { type: 2, data: args }, opts: { rooms: [room], except: [], flags: {} } };
+  return client.xAdd("socket.io", "*", { uid: "0123456789abcdef", nsp: "/quiet", type: "3", data: JSON.stringify(data) });
+}
+
+/** Appends `count` entries for `room`, as an official node writes them. */
+async function fill(client, count, room) {
+  for (let n = 0; n < count; n += BATCH) {
+    await Promise.all(Array.from({ length: Math.min(BATCH, count - n) }, () => append(client, room, ["m", TEXT])));
+  }
+}
+
+/** Waits until `peer` has read what is in the stream now. */
+async function drained(client, peer) {
+  const name = Math.random();
+  await append(client, peer.id, ["drained", name]);
+  await peer.hears("drained", name);
+}
+
+/** CPU per entry of a node that reads entries for `receivers` of its clients: others have written them. */
+async function reading(kind) {
+  const { t, nodes, client, end } = await world(kind);
+  const peers = await Promise.all(Array.from({ length: 20 }, () => Peer.connect(t, nodes[1])));
+  await Promise.all(peers.map((peer) => peer.call("join", "twenty")));
+  await peers[0].call("join", "one");
+  peers.forEach((peer) => peer.socket.offAny().on("drained", (name) => peer.events.push(["drained", name])));
+  const costs = { nobody: [], one: [], twenty: [] };
+  await fill(client, ENTRIES, "nobody");
+  await drained(client, peers[0]);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const room of Object.keys(costs)) {
+      const before = await cpu(nodes[1].pid);
+      await fill(client, ENTRIES, room);
+      await drained(client, peers[0]);
+      costs[room].push(((await cpu(nodes[1].pid)) - before) / ENTRIES / 1000);
+    }
+  }
+  await end();
+  return Object.fromEntries(Object.entries(costs).map(([room, list]) => [`microseconds per entry for ${room}`, median(list)]));
+}
+
+/** CPU per event of the node whose client emits it, for one client of each node. */
+async function emitting(kind) {
+  const { t, nodes, client, end } = await world(kind);
+  const [sender, there] = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
+  await Promise.all([sender, there].map((peer) => peer.call("join", "one")));
+  const heard = [0, 0];
+  [sender, there].forEach((peer, i) => {
+    peer.socket.offAny().on("m", () => (heard[i] += 1)).on("drained", (name) => peer.events.push(["drained", name]));
+  });
+  await drained(client, there);
+  const costs = [[], [], []];
+  const pids = async () => Promise.all([...nodes.map(({ pid }) => cpu(pid))]);
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    const before = await pids();
+    const goal = heard[0] + ENTRIES;
+    for (let sent = 0; sent < ENTRIES; sent += BATCH) {
+      for (let n = 0; n < BATCH; n += 1) {
+        sender.emit("broadcast", "one", "m", TEXT);
+      }
+      await until(() => heard[0] >= goal - ENTRIES + sent, "its own events");
+    }
+    await until(() => heard[0] >= goal, "its own events");
+    await drained(client, there);
+    const after = await pids();
+    if (round > 0) {
+      after.forEach((now, i) => costs[i].push((now - before[i]) / ENTRIES / 1000));
+    }
+  }
+  await end();
+  return { "microseconds per event, emitting node": median(costs[0]), "microseconds per event, other node": median(costs[1]) };
+}
+
+/** A claim at the other node, with 10 missed of `stored` events. */
+async function claims(kind) {
+  const result = {};
+  for (const stored of [10_000, 100_000]) {
+    const { t, nodes, client, end } = await world(kind);
+    const other = await Peer.connect(t, nodes[1]);
+    const wall = [];
+    const computed = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const peer = await Peer.connect(t, nodes[0]);
+      await peer.call("join", "mine");
+      await append(client, "mine", ["begin", round]);
+      await peer.hears("begin", round);
+      await peer.away();
+      await until(async () => (await client.exists(`sio:session:${peer.socket._pid}`)) === 1, "the session");
+      await fill(client, stored, "nobody");
+      for (let n = 0; n < 10; n += 1) {
+        await append(client, "mine", ["missed", n]);
+      }
+      await drained(client, other);
+      await pause(200);
+      const before = await cpu(nodes[1].pid);
+      const start = performance.now();
+      const last = new Promise((resolve) => peer.socket.on("missed", (n) => n === 9 && resolve()));
+      const { recovered } = await peer.back(nodes[1]);
+      if (!recovered) {
+        throw new Error("it was not recovered");
+      }
+      await last;
+      wall.push(performance.now() - start);
+      await pause(50);
+      computed.push(((await cpu(nodes[1].pid)) - before) / 1e6);
+      peer.socket.disconnect();
+      await client.xTrim("socket.io", "MAXLEN", 100);
+    }
+    result[`milliseconds, ${stored} stored`] = median(wall);
+    result[`milliseconds of CPU, ${stored} stored`] = median(computed);
+    await end();
+  }
+  return result;
+}
+
+/** From the emit at one node to the arrival, one at a time. */
+async function latency(kind) {
+  const { t, nodes, client, end } = await world(kind);
+  const [sender, there] = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
+  const rounds = async (receiver, act) => {
+    const times = [];
+    for (let n = 0; n < 500; n += 1) {
+      const start = performance.now();
+      const arrived = receiver && new Promise((resolve) => receiver.socket.once("m", resolve));
+      await act();
+      await arrived;
+      times.push((performance.now() - start) * 1000);
+    }
+    return median(times);
+  };
+  await drained(client, there);
+  const emit = () => sender.emit("broadcast", null, "m", TEXT);
+  const result = {
+    "microseconds to a client of the other node": await rounds(there, emit),
+    "microseconds to a client of the same node": await rounds(sender, emit),
+    "microseconds of an echo without the cluster": await rounds(null, () => sender.call("message-with-ack", TEXT)),
+    "microseconds of a PING to Redis": await rounds(null, () => client.ping()),
+  };
+  await end();
+  return result;
+}
+
+async function connections(kind) {
+  const { nodes, client, end } = await world(kind);
+  await pause(1_000);
+  const list = await client.sendCommand(["CLIENT", "LIST"]);
+  const own = 1;
+  const count = (list.trim().split("\n").length - own) / nodes.length;
+  await end();
+  return { "connections per node": count };
+}
+
+const SECTIONS = { reading, emitting, claims, latency, connections };
+
+const { values } = parseArgs({ options: { kinds: { type: "string" }, only: { type: "string" } } });
+const kinds = (values.kinds ?? "ours,official").split(",");
+const figures = {};
+for (const section of (values.only ?? Object.keys(SECTIONS).join()).split(",")) {
+  for (const kind of kinds) {
+    for (const [what, figure] of Object.entries(await SECTIONS[section](kind))) {
+      figures[`${section}: ${what}`] ??= {};
+      figures[`${section}: ${what}`][kind] = figure;
+    }
+  }
+}
+console.log(`| | ${kinds.join(" | ")} |\n| --- |${" ---: |".repeat(kinds.length)}`);
+for (const [what, row] of Object.entries(figures)) {
+  console.log(`| ${what} | ${kinds.map((kind) => row[kind]?.toPrecision(3) ?? "").join(" | ")} |`);
+}
+process.exit(0);
