@@ -6,17 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use socketio_proto::{
     SocketId, SocketKey,
-    hub::{AckToken, Audience, Once, Snapshot},
+    hub::{AckToken, Audience, Once},
     recovery::RecoveryOutcome,
     server::ServerEvent,
     socket::{self, Args, Json},
 };
-use socketio_proto_tokio::{App, Context, WeakHandle};
+use socketio_proto_tokio::{App, Context};
 
-use crate::{
-    state::Visitor,
-    store::{Answer, Draft, Job, Missed},
-};
+use crate::store::{Answer, Draft, Job, Missed};
 
 /// The room of the sockets that have caught up. They get each new message.
 const LISTENERS: &str = "listeners";
@@ -35,8 +32,12 @@ pub struct Room {
     jobs: Option<Sender<Job>>,
     /// Messages handed to the database and not answered yet.
     waiting: usize,
-    /// The sessions of the last process.
-    sessions: Option<Snapshot<Visitor>>,
+}
+
+/// What is kept of a socket, and given back when its client recovers.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct Visitor {
+    pub name: String,
 }
 
 /// What the page says about itself when it connects. What is missing or wrong is taken as unsaid.
@@ -48,21 +49,13 @@ struct Auth {
 }
 
 impl Room {
-    pub fn new(jobs: Sender<Job>, sessions: Option<Snapshot<Visitor>>) -> Self {
-        Self { jobs: Some(jobs), waiting: 0, sessions }
+    pub fn new(jobs: Sender<Job>) -> Self {
+        Self { jobs: Some(jobs), waiting: 0 }
     }
 }
 
 impl App for Room {
     type Data = Visitor;
-
-    fn start(&mut self, cx: &mut Context<'_, Visitor>, _: WeakHandle<Self>) {
-        if let Some(snapshot) = self.sessions.take()
-            && let Err(error) = cx.at().restore(snapshot)
-        {
-            eprintln!("the sessions of the last process are lost: {error}");
-        }
-    }
 
     fn handle_event(&mut self, cx: &mut Context<'_, Visitor>, event: ServerEvent<Visitor>) {
         match event {

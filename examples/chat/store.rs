@@ -197,9 +197,9 @@ fn message(row: &Row<'_>) -> Result<Message> {
     })
 }
 
-/// Where the database is: in a directory that was asked for, or in one that goes with the program.
+/// Where the files are: in a directory that was asked for, or in one that goes with the program.
 pub struct Place {
-    path: PathBuf,
+    directory: PathBuf,
     temporary: Option<PathBuf>,
 }
 
@@ -217,11 +217,17 @@ impl Place {
             fs::create_dir(&directory)?;
             temporary.insert(directory).clone()
         };
-        Ok(Self { path: directory.join("chat.db"), temporary })
+        Ok(Self { directory, temporary })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The database with the messages.
+    pub fn messages(&self) -> PathBuf {
+        self.directory.join("chat.db")
+    }
+
+    /// The file with the sessions.
+    pub fn sessions(&self) -> PathBuf {
+        self.directory.join("sessions.db")
     }
 }
 

@@ -11,6 +11,7 @@ mod tests {
         time::Duration,
     };
 
+    use rusqlite::Connection;
     use serde::Deserialize;
     use socketio_proto::{
         client::{Auth, ClientConfig, ClientEvent},
@@ -39,14 +40,16 @@ mod tests {
             Self(folder)
         }
 
-        fn state(&self) -> PathBuf {
-            self.0.join("sessions.json")
+        fn chat(&self, port: &str) -> Example {
+            let data = self.0.to_str().unwrap();
+            Example::start("chat", &["--port", port, "--data", data], &[])
         }
 
-        fn chat(&self, port: &str) -> Example {
-            let (data, state) = (self.0.to_str().unwrap(), self.state());
-            let state = state.to_str().unwrap();
-            Example::start("chat", &["--port", port, "--data", data, "--state", state], &[])
+        /// How many sessions are in the file.
+        fn stored_sessions(&self) -> u32 {
+            let file = Connection::open(self.0.join("sessions.db")).unwrap();
+            file.busy_timeout(PATIENCE).unwrap();
+            file.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap()
         }
 
         /// Another process takes over, on the same port.
@@ -55,7 +58,7 @@ mod tests {
             let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
             let ended = chat.process.wait().unwrap();
             assert!(killed.success() && ended.success(), "{ended}");
-            let mode = fs::metadata(self.state()).unwrap().permissions().mode();
+            let mode = fs::metadata(self.0.join("sessions.db")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "the file has secrets");
             self.chat(&chat.address)
         }
@@ -125,6 +128,39 @@ mod tests {
         tokio::time::timeout(PATIENCE, talk_across_restarts()).await.unwrap();
     }
 
+    /// A client is offline, and its session is in the file, when the process is killed.
+    #[tokio::test]
+    async fn a_client_that_is_away_recovers_from_a_crash() {
+        let _turn = turn::alone();
+        tokio::time::timeout(PATIENCE, miss_a_crash()).await.unwrap();
+    }
+
+    async fn miss_a_crash() {
+        let folder = Folder::new("crash");
+        let mut chat = folder.chat("0");
+        let mut ann = Peer::new(&chat, Transport::WebSocket);
+        let mut bob = Peer::new(&chat, Transport::WebSocket);
+        ann.until(|peer| peer.recovered == [false]).await;
+        bob.until(|peer| peer.recovered == [false]).await;
+        ann.say("before");
+        ann.hear("before").await;
+        bob.hear("before").await;
+        bob.driver.set_online(false);
+        while folder.stored_sessions() == 0 {
+            tokio::time::timeout(Duration::from_millis(10), bob.driver.next()).await.ok();
+        }
+        ann.say("missed");
+        ann.hear("missed").await;
+        chat.process.kill().unwrap();
+        chat.process.wait().unwrap();
+        let mut chat = folder.chat(&chat.address);
+        bob.driver.set_online(true);
+        bob.hear("missed").await;
+        assert_eq!(bob.texts, ["before", "missed"]);
+        assert_eq!(bob.recovered, [false, true]);
+        chat.assert_unharmed();
+    }
+
     async fn talk_across_restarts() {
         let folder = Folder::new("ours");
         let mut chat = folder.chat("0");
@@ -138,7 +174,6 @@ mod tests {
         for round in 1..=3 {
             // Said while there is nobody to hear it; Bob has not noticed yet that his link is gone.
             chat = folder.restart(chat);
-            assert!(!folder.state().exists(), "sessions go on once");
             let text = format!("round {round}");
             ann.say(&text);
             ann.hear(&text).await;
