@@ -5,11 +5,11 @@ import { judge, Session, Stream } from "./support/judge.mjs";
 
 const ROOMS = [["id"], [], ["r"], ["other"], ["r", "other"], ["id"], []];
 
-function verdict(log, { recoveries = [], start = "0", end } = {}) {
+function verdict(log, { recoveries = [], start = "0", end, kept = [] } = {}) {
   const stream = new Stream();
   ROOMS.forEach((rooms, n) => stream.push(String(n), rooms));
   const session = new Session("id", ["r"]);
-  Object.assign(session, { log: log.map(String), recoveries, start });
+  Object.assign(session, { log: log.map(String), recoveries, start, keptByClient: new Set(kept) });
   return judge(session, stream, end).map(({ kind, recovery, place }) => [kind, recovery, place]);
 }
 
@@ -38,4 +38,8 @@ test("doubled, inverted, foreign and unknown events are found", () => {
   assert.deepEqual(verdict([0, 2, 1, 4], { recoveries: [1] }), [["inverted", 0, 1]]);
   assert.deepEqual(verdict([0, 1, 2, 3, 4], { recoveries: [1] }), [["foreign", 0, 3]]);
   assert.deepEqual(verdict([0, 1, 2, 9, 4]), [["nowhere", -1, "9"]]);
+});
+
+test("an event that the client kept by itself is not doubled by a server", () => {
+  assert.deepEqual(verdict([0, 1, 2, 2, 4, 4], { recoveries: [3], kept: ["2"] }), [["doubled", 0, 4]]);
 });

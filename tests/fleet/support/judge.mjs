@@ -26,6 +26,8 @@ export class Session {
   log = [];
   recoveries = [];
   hosts = [];
+  /** Offsets of events that the client kept when its link closed, and delivers twice. */
+  keptByClient = new Set();
   start = null;
 
   constructor(id, rooms) {
@@ -57,7 +59,9 @@ export function judge(session, stream, end = undefined) {
     if (place === undefined) {
       add("nowhere", position, offset);
     } else if (received.has(place)) {
-      add("doubled", position, place);
+      if (!session.keptByClient.has(offset)) {
+        add("doubled", position, place);
+      }
     } else {
       received.set(place, position);
       if (!isAddressed(place)) {
