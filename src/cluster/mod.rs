@@ -133,6 +133,12 @@
 //!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed), and so is one from before the node began
 //!   to read.
 //!
+//! * *Shutdown.* [`shutdown`](crate::server::Server::shutdown) parks all sessions.
+//!   [`hand_over`](crate::hub::At::hand_over) tells when the store has them.
+//! * *Sessions of Node.js servers* are refused as
+//!   [`OrderNotProvable`](crate::recovery::RecoveryRefusal::OrderNotProvable), and stay in the store for
+//!   the rest of their time. Those servers recover sessions of this crate as they do their own.
+//!
 //! The sessions of clients that are connected to a node when it dies are lost: they are not in the store.
 //!
 //! # Trouble

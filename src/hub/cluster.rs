@@ -97,6 +97,8 @@ pub(super) struct Node<D> {
     orphans: Vec<ConnectRequest>,
     /// Sessions of claims that are decided.
     decided: Vec<SocketKey>,
+    /// Whether the application wants to know when the store has all sessions.
+    is_handing_over: bool,
 }
 
 /// How long a client waits for the node that has its session, if nothing else is configured.
@@ -164,6 +166,7 @@ impl<D: Default> Hub<D> {
             early_records: Vec::new(),
             orphans: Vec::new(),
             decided: Vec::new(),
+            is_handing_over: false,
         };
         let mut config = Arc::unwrap_or_clone(config);
         config.logs_vacant_rooms = true;
@@ -281,36 +284,6 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Does something once everything that this node has emitted before has taken effect. Returns
-    /// what to do at once.
-    pub(super) fn defer(&mut self, verb: Verb) -> Option<Verb> {
-        let (bytes, changes) = (verb.size(), verb.changes());
-        let namespace = self.namespaces.get(&verb.namespace());
-        let channel = namespace.map(|it| it.channel);
-        let Some(channel) = channel.and_then(|channel| self.channel_mut(channel)) else {
-            return Some(verb);
-        };
-        let verb = channel.defer(verb, bytes);
-        if let (None, Some(socket), Some(node)) = (&verb, changes, &mut self.node) {
-            node.deferred.add(socket);
-        }
-        verb
-    }
-
-    /// Does what has waited.
-    fn run_deferred(&mut self, verb: Verb) {
-        let changes = verb.changes();
-        self.run(verb);
-        if let (Some(node), Some(socket)) = (&mut self.node, changes)
-            && node.deferred.remove(socket)
-        {
-            if let Some((id, (to, claim))) = node.postponed.remove(&socket) {
-                self.hand_over(self.now, id, &to, &claim);
-            }
-            self.note_parked(socket);
-        }
-    }
-
     /// The channel and the name of a namespace.
     fn place_of(&self, namespace: u32) -> Option<(u32, NamespaceName)> {
         let namespace = self.namespaces.get(&namespace)?;
@@ -358,15 +331,6 @@ impl<D: Default> Hub<D> {
         if let Some(channel) = self.channel_mut(number) {
             channel.subscribe(name.clone());
             self.take_commands(number);
-        }
-    }
-
-    /// From now on, what changes the rooms of many sockets of a namespace is kept. `None`: no longer.
-    pub(super) fn keep_changes(&mut self, id: u32, origin: Option<Offset>) {
-        match (&mut self.node, origin) {
-            (Some(node), Some(origin)) => node.changes.begin(id, origin),
-            (Some(node), None) => node.changes.end(id),
-            (None, _) => {}
         }
     }
 

@@ -121,6 +121,15 @@ pub enum ServerEvent<D> {
         /// processed nothing.
         offset: Option<Box<str>>,
     },
+    /// The answer to [`hand_over`](crate::hub::At::hand_over): nothing is on its way to the store of the
+    /// cluster any more.
+    HandedOver {
+        /// Sessions that are in the store. Their clients recover them at any other node.
+        stored: usize,
+        /// Sessions that are not: the engine has refused them, or they are still connected. They are
+        /// lost when this process ends.
+        not_stored: usize,
+    },
     /// A client has joined a namespace.
     Connected {
         /// Its socket: a new one, or the earlier one if its session was recovered.

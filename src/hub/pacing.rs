@@ -163,6 +163,8 @@ impl<D: Default> Hub<D> {
             }
             self.settle(socket.namespace);
         }
-        self.ask_store();
+        if self.is_clustered() {
+            self.ask_store();
+        }
     }
 }

@@ -39,7 +39,6 @@ impl<D: Default> Hub<D> {
             self.end_overdue_lookups(now);
             self.end_overdue_members(now);
             self.end_overdue_requests(now);
-            self.end_overdue_recalls(now);
         }
         while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {
@@ -49,7 +48,12 @@ impl<D: Default> Hub<D> {
             self.expire(now, id);
             self.settle(id);
         }
-        self.ask_store();
+        if self.is_clustered() {
+            if may_judge {
+                self.end_overdue_recalls(now);
+            }
+            self.ask_store();
+        }
     }
 
     /// Returns when to call [`Hub::handle_timeout`]. The time is in the past while there is output.

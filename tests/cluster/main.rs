@@ -9,5 +9,7 @@ mod order;
 mod random;
 mod requests;
 mod store;
+mod store_official;
+mod store_shutdown;
 mod trouble;
 mod vacant;

@@ -10,6 +10,30 @@ use crate::{
 };
 
 impl<D: Default> At<'_, D> {
+    /// Asks to be told when the store of the cluster has the sessions of this node:
+    /// [`ServerEvent::HandedOver`](crate::hub::ServerEvent::HandedOver). Returns false if the server is
+    /// alone.
+    ///
+    /// To end one node of a cluster, close its connections with
+    /// [`shutdown`](crate::server::Server::shutdown), call this, and carry out all output until the event
+    /// comes. Then every client finds its session at the other nodes, with everything that it missed. If
+    /// the engine is away, the event comes when it is back. So wait only for as long as you like.
+    ///
+    /// ```
+    /// use socketio_proto::Timestamp;
+    /// use socketio_proto::server::Server;
+    ///
+    /// fn begin_to_end(server: &mut Server, now: Timestamp) -> bool {
+    ///     server.shutdown(now);
+    ///     server.at(now).hand_over()
+    /// }
+    /// # let mut server = Server::new(Default::default(), |dest: &mut [u8]| dest.fill(7)).unwrap();
+    /// assert!(!begin_to_end(&mut server, Timestamp::ZERO), "nobody to hand sessions over to");
+    /// ```
+    pub fn hand_over(&mut self) -> bool {
+        self.hub.begin_handover()
+    }
+
     /// Adds a namespace that clients can ask to join. Adding it again has no effect.
     ///
     /// ```

@@ -8,7 +8,11 @@ use core::ops::Bound;
 
 use bytestring::ByteString;
 
-use crate::{cluster::message::Body, hub::sessions::Arrival, recovery::Offset};
+use crate::{
+    cluster::message::Body,
+    hub::{Hub, sessions::Arrival},
+    recovery::Offset,
+};
 
 /// The latest joins, leaves and disconnections of many sockets at once, of all namespaces.
 #[derive(Default)]
@@ -144,6 +148,17 @@ impl Changes {
         };
         for room in options.rooms() {
             of_namespace.by_room.remove(&(room.clone(), position));
+        }
+    }
+}
+
+impl<D: Default> Hub<D> {
+    /// From now on, what changes the rooms of many sockets of a namespace is kept. `None`: no longer.
+    pub(in crate::hub) fn keep_changes(&mut self, id: u32, origin: Option<Offset>) {
+        match (&mut self.node, origin) {
+            (Some(node), Some(origin)) => node.changes.begin(id, origin),
+            (Some(node), None) => node.changes.end(id),
+            (None, _) => {}
         }
     }
 }

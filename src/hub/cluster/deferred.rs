@@ -2,7 +2,8 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::id::SocketKey;
+use super::Verb;
+use crate::{hub::Hub, id::SocketKey};
 
 /// How many changes each session waits for. Until they are made, its record would be wrong, so it does
 /// not go to the store.
@@ -24,5 +25,41 @@ impl Deferred {
 
     pub(super) fn contains(&self, socket: SocketKey) -> bool {
         self.0.contains_key(&socket)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<D: Default> Hub<D> {
+    /// Does something once everything that this node has emitted before has taken effect. Returns
+    /// what to do at once.
+    pub(in crate::hub) fn defer(&mut self, verb: Verb) -> Option<Verb> {
+        let (bytes, changes) = (verb.size(), verb.changes());
+        let namespace = self.namespaces.get(&verb.namespace());
+        let channel = namespace.map(|it| it.channel);
+        let Some(channel) = channel.and_then(|channel| self.channel_mut(channel)) else {
+            return Some(verb);
+        };
+        let verb = channel.defer(verb, bytes);
+        if let (None, Some(socket), Some(node)) = (&verb, changes, &mut self.node) {
+            node.deferred.add(socket);
+        }
+        verb
+    }
+
+    /// Does what has waited.
+    pub(super) fn run_deferred(&mut self, verb: Verb) {
+        let changes = verb.changes();
+        self.run(verb);
+        if let (Some(node), Some(socket)) = (&mut self.node, changes)
+            && node.deferred.remove(socket)
+        {
+            if let Some((id, (to, claim))) = node.postponed.remove(&socket) {
+                self.hand_over(self.now, id, &to, &claim);
+            }
+            self.note_parked(socket);
+        }
     }
 }

@@ -367,9 +367,10 @@ impl Records {
 
     /// How many records are on their way to the store.
     pub(super) fn on_their_way(&self) -> usize {
-        let under_way = |command: &&Command| matches!(command, Command::Store(_));
-        let stored = self.commands.values().filter(under_way).count();
-        self.waiting.len().saturating_add(self.wanted.len()).saturating_add(stored)
+        let under_way =
+            |command: &&Command| matches!(command, Command::Store(_) | Command::Recall(_));
+        let asked = self.commands.values().filter(under_way).count();
+        self.waiting.len().saturating_add(self.wanted.len()).saturating_add(asked)
     }
 
     fn is_here(&mut self, socket: SocketKey) -> Recalled {

@@ -13,6 +13,7 @@ use crate::{
     },
     hub::{
         Hub,
+        event::ServerEvent,
         output::HubOutput,
         reason::EndCause,
         request::ConnectRequest,
@@ -163,9 +164,11 @@ impl<D: Default> Hub<D> {
 
     /// Asks the store for what is needed, as far as it can be asked now.
     pub(in crate::hub) fn ask_store(&mut self) {
-        if self.node.is_none() {
-            return;
-        }
+        self.ask_store_now();
+        self.report_handover();
+    }
+
+    fn ask_store_now(&mut self) {
         self.end_orphans();
         while let Some(socket) = self.node.as_mut().and_then(|node| node.decided.pop()) {
             self.note_parked(socket);
@@ -193,6 +196,28 @@ impl<D: Default> Hub<D> {
             };
             self.out.extend(command.map(HubOutput::Cluster));
         }
+    }
+
+    /// See [`At::hand_over`](crate::hub::At::hand_over).
+    pub(in crate::hub) fn begin_handover(&mut self) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        node.is_handing_over = true;
+        self.ask_store();
+        true
+    }
+
+    fn report_handover(&mut self) {
+        let Some(node) = self.node.as_mut().filter(|node| node.is_handing_over) else { return };
+        let is_under_way = node.records.on_their_way() > 0 || !node.deferred.is_empty();
+        if is_under_way || node.channels.waiting() > 0 {
+            return;
+        }
+        node.is_handing_over = false;
+        let is_stored = |socket: &&SocketKey| node.records.in_store(**socket).is_some();
+        let stored = self.keys.values().filter(is_stored).count();
+        let not_stored = self.keys.values().count().saturating_sub(stored);
+        let event = ServerEvent::HandedOver { stored, not_stored };
+        self.out.push_back(HubOutput::Event(event));
     }
 
     /// The answer to [`ClusterOutput::Store`].
