@@ -29,7 +29,9 @@ impl<D: Default> Hub<D> {
     /// `lateness`.
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         let now = self.advance(now);
-        self.send_heartbeats(now);
+        if self.is_clustered() {
+            self.send_heartbeats(now);
+        }
         self.serve_claims(now);
         self.end_released(now);
         let (deadline, longest) = (self.judging_at(), self.config.ping_timeout);
@@ -37,8 +39,10 @@ impl<D: Default> Hub<D> {
         if may_judge {
             self.release_overdue(now);
             self.end_overdue_lookups(now);
-            self.end_overdue_members(now);
-            self.end_overdue_requests(now);
+            if self.is_clustered() {
+                self.end_overdue_members(now);
+                self.end_overdue_requests(now);
+            }
         }
         while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {
@@ -76,13 +80,16 @@ impl<D: Default> Hub<D> {
 
     /// The earliest timer of the hub, whether or not there is output.
     pub(crate) fn timer(&self) -> Timestamp {
-        let others = self.connects.deadline().min(self.heartbeat_at());
+        let mut others = self.connects.deadline();
+        if self.is_clustered() {
+            others = others.min(self.heartbeat_at());
+        }
         self.grace.postpone(self.judging_at()).min(others)
     }
 
     /// When the next timer that waits for a client or the application is due.
     fn judging_at(&self) -> Timestamp {
-        let cluster = self.cluster_due();
-        self.timers.deadline().min(self.connects.overdue_at()).min(cluster)
+        let due = self.timers.deadline().min(self.connects.overdue_at());
+        if self.is_clustered() { due.min(self.cluster_due()) } else { due }
     }
 }
