@@ -2,6 +2,7 @@
 
 mod channels;
 mod data;
+mod dice;
 mod fleet;
 mod holes;
 mod moves;

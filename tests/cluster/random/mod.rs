@@ -14,9 +14,8 @@ mod plan;
 mod run;
 mod users;
 
-use std::env;
-
 use self::{kinds::Tally, run::Run};
+use crate::dice::number;
 
 /// The runs that every `cargo test` makes.
 const RUNS: u64 = 300;
@@ -28,10 +27,6 @@ fn play(seed: u64) -> Tally {
         run.step();
     }
     run.finish()
-}
-
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 #[test]

@@ -8,12 +8,11 @@ use socketio_proto::{
     server::ServerEvent,
 };
 
-use super::{
-    kinds::Tally,
-    model::Session,
-    plan::{Dice, Plan},
+use super::{kinds::Tally, model::Session, plan::Plan};
+use crate::{
+    dice::Dice,
+    fleet::{Client, Fleet},
 };
-use crate::fleet::{Client, Fleet};
 
 pub const NODES: usize = 3;
 /// The namespace of each user. The last one comes and goes with its users.

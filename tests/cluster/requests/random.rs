@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     time::Duration,
 };
 
@@ -17,19 +16,12 @@ use socketio_proto::{
     socket::{Args, Event},
 };
 
-use crate::fleet::{Client, Fleet, name};
+use crate::{
+    dice::{Dice, number},
+    fleet::{Client, Fleet, name},
+};
 
 const NODES: usize = 4;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
 
 #[derive(Default)]
 struct Run {
@@ -177,7 +169,7 @@ impl Run {
 }
 
 fn play(seed: u64) -> (usize, usize) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut fleet = Fleet::new(NODES);
     fleet.counts = seed.is_multiple_of(2);
     fleet.settle();
@@ -206,7 +198,6 @@ fn play(seed: u64) -> (usize, usize) {
 
 #[test]
 fn h79_every_request_settles_once_and_nobody_is_counted_twice() {
-    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("REQUESTS_SEED") {
         play(seed);
         return;
