@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 use socketio_proto::{
     ByteString, RecoveryConfig, ServerConfig, Timestamp, WireId,
     cluster::{ClusterConfig, ClusterInput, ClusterOutput, message::Message},
-    engine::{Frame, Method, RequestHead},
+    engine::Frame,
     recovery::Offset,
     server::{Server, ServerEvent, ServerInput, ServerOutput},
 };
 
-use crate::fleet::name;
+use crate::fleet::{name, websocket};
 
 /// It can be read, but not written.
 #[derive(Clone, Default, Deserialize)]
@@ -99,14 +99,7 @@ impl Pair {
     fn join(&mut self, node: usize, packet: &str) -> (WireId, String) {
         self.next_wire += 1;
         let wire = WireId(self.next_wire);
-        let head = RequestHead {
-            method: Method::Get,
-            query: "EIO=4&transport=websocket",
-            upgrade: true,
-            origin: None,
-            binary: false,
-        };
-        self.input(node, ServerInput::WebSocketOpened { wire, head });
+        self.input(node, ServerInput::WebSocketOpened { wire, head: websocket() });
         let frame = Frame::Text(ByteString::from(packet));
         self.input(node, ServerInput::Frame { wire, frame });
         for _ in 0..10 {

@@ -51,11 +51,6 @@ impl Fleet {
         true
     }
 
-    fn next_wire(&mut self) -> WireId {
-        self.next_wire += 1;
-        WireId(self.next_wire)
-    }
-
     fn request(&mut self, client: Client, wire: WireId, query: &str, body: Option<&str>) {
         let method = if body.is_some() { Method::Post } else { Method::Get };
         let head = RequestHead { method, query, upgrade: false, origin: None, binary: false };
