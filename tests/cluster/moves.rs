@@ -32,8 +32,9 @@ pub fn outcome(fleet: &Fleet, node: usize) -> RecoveryOutcome {
 }
 
 /// A client at node 0 that has processed the event at 7000-0, is in a room, and has missed an event.
-fn parked() -> (Fleet, Client, String) {
-    let mut fleet = Fleet::new(3);
+/// Returns the fleet, the client and its private id.
+pub fn parked(nodes: usize) -> (Fleet, Client, String) {
+    let mut fleet = Fleet::new(nodes);
     let client = fleet.open(0);
     let socket = fleet.socket(client);
     fleet.at(0, |at| {
@@ -54,7 +55,7 @@ fn parked() -> (Fleet, Client, String) {
 /// lost, or delivered twice.
 #[test]
 fn h20_h22_a_parked_session_is_recovered_at_another_node() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     let back = fleet.open_with(2, &claim(&pid, "7000-0"));
     assert!(fleet.frames(back).is_empty(), "it waits for the other node");
     fleet.at(1, |at| at.to("room").emit("meanwhile", &()).unwrap());
@@ -103,7 +104,7 @@ fn h03_h07_a_session_that_is_still_connected_elsewhere_is_taken_over() {
 
 #[test]
 fn a_session_moves_on_and_back_and_has_missed_nothing() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     let mut offset = "7000-0".to_owned();
     let mut got = Vec::new();
     for (turn, node) in [1, 2, 0, 0, 1].into_iter().enumerate() {
@@ -123,7 +124,7 @@ fn a_session_moves_on_and_back_and_has_missed_nothing() {
 /// A kick, a join or a leave of all nodes reaches a session wherever it is.
 #[test]
 fn h53_what_concerns_a_session_on_its_way_is_applied() {
-    let (mut fleet, _, pid) = parked();
+    let (mut fleet, _, pid) = parked(3);
     let back = fleet.open_with(2, &claim(&pid, "7000-0"));
     fleet.take(2, 1);
     fleet.read(0, 1);
@@ -145,7 +146,7 @@ fn h53_what_concerns_a_session_on_its_way_is_applied() {
 
 #[test]
 fn a_session_that_is_kicked_on_its_way_is_over() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     let back = fleet.open_with(2, &claim(&pid, "7000-0"));
     fleet.take(2, 1);
     fleet.read(0, 1);
@@ -159,7 +160,7 @@ fn a_session_that_is_kicked_on_its_way_is_over() {
 /// The reference consumes the session before its client has it.
 #[test]
 fn h08_a_client_that_goes_while_its_session_moves_finds_it_later() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     let gone = fleet.open_with(2, &claim(&pid, "7000-0"));
     fleet.take(2, 1);
     fleet.lose(gone);
@@ -174,7 +175,7 @@ fn h08_a_client_that_goes_while_its_session_moves_finds_it_later() {
 /// Of two claims, the later one in the channel wins.
 #[test]
 fn of_two_claims_one_gets_the_session() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     let first = fleet.open_with(1, &claim(&pid, "7000-0"));
     let second = fleet.open_with(2, &claim(&pid, "7000-0"));
     fleet.settle();
@@ -189,7 +190,7 @@ fn of_two_claims_one_gets_the_session() {
 /// The first claimant applies what has come after both claims, and hands the session on.
 #[test]
 fn a_session_that_is_handed_on_is_changed_once() {
-    let (mut fleet, client, pid) = parked();
+    let (mut fleet, client, pid) = parked(3);
     fleet.open_with(1, &claim(&pid, "7000-0"));
     fleet.take(1, 1);
     let second = fleet.open_with(2, &claim(&pid, "7000-0"));
@@ -214,7 +215,7 @@ fn a_session_that_is_handed_on_is_changed_once() {
 
 #[test]
 fn what_cannot_be_recovered_is_refused_with_the_reason_and_stays() {
-    let (mut fleet, _, pid) = parked();
+    let (mut fleet, _, pid) = parked(3);
     for (packet, refusal) in [
         (claim("AAAAAAAAAAAAAAAAAAAA", "7000-0"), RecoveryRefusal::OwnerUnreachable),
         (claim(&pid, "9999-0"), RecoveryRefusal::InvalidOffset),
@@ -235,7 +236,7 @@ fn what_cannot_be_recovered_is_refused_with_the_reason_and_stays() {
 /// A node that was started after the client has missed something.
 #[test]
 fn a_node_that_knows_too_little_leaves_the_session_where_it_is() {
-    let (mut fleet, _, pid) = parked();
+    let (mut fleet, _, pid) = parked(3);
     fleet.channel.trimmed = 2;
     fleet.crash(2);
     fleet.connect(2);
