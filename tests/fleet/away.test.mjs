@@ -1,4 +1,5 @@
 // Redis is away for a while. What was accepted arrives once, and what is not accepted is refused.
+// AWAY_MS makes Redis stay away for longer.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startNodes } from "./support/nodes.mjs";
@@ -57,7 +58,6 @@ for (const [title, leave, comeBack] of [
     await pause(300);
     await leave(redis);
     await pause(AWAY_MS);
-    // Whoever comes meanwhile is served.
     await comeBack(redis);
     await pause(500);
     isOver = true;

@@ -1,9 +1,11 @@
 //! Fleets of nodes on a real Redis, official ones and ours, with official clients: `tests/fleet/*.test.mjs`.
 //!
-//! The exactness run of any size, for any fleet, after `cargo build --release --example contract`:
+//! By hand, after `cargo build --release --example contract`: `mixed.test.mjs`, which takes most of a
+//! minute, and the exactness run of any size, for any fleet.
 //!
 //! ```text
 //! cd tests/fleet && npm ci
+//! CONTRACT=../../target/release/examples/contract node --test mixed.test.mjs
 //! CONTRACT=../../target/release/examples/contract node exactness.mjs --kinds ours,ours,ours --claims 1000 --rate 5000
 //! ```
 
@@ -37,7 +39,7 @@ mod tests {
     #[test]
     fn our_nodes() {
         let contract = build("contract").display().to_string();
-        run(|file| matches!(file, "exactness" | "moves"), &[("CONTRACT", contract)]);
+        run(|file| matches!(file, "away" | "exactness" | "moves"), &[("CONTRACT", contract)]);
     }
 
     fn run(is_wanted: impl Fn(&str) -> bool, variables: &[(&str, String)]) {

@@ -1,4 +1,5 @@
 // Two official nodes and two of ours on one Redis: everything that a cluster does, in every direction.
+// It takes most of a minute and is run by hand, see `main.rs`. FLEET names other kinds for the four nodes.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { startNodes } from "./support/nodes.mjs";

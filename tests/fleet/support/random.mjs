@@ -1,4 +1,7 @@
-/** A small generator of numbers in [0, 1), so that a run can be repeated with its seed. */
+/**
+ * A small generator of numbers in [0, 1). The seed of a run repeats the numbers, but not the times at which they
+ * are drawn.
+ */
 export function generator(seed) {
   let state = seed >>> 0;
   return () => {
