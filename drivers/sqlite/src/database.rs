@@ -45,6 +45,11 @@ impl Database {
         Ok(())
     }
 
+    /// Closes the connection.
+    pub(crate) fn close(self) -> Result<(), SqliteError> {
+        self.0.close().map_err(|(_, error)| error.into())
+    }
+
     /// Runs a query for one row. `None` if there is none.
     pub(crate) fn row(
         &self,

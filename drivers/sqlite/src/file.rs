@@ -66,13 +66,19 @@ impl OpenFile {
     }
 
     /// Closes the file. The last process that does leaves everything on the disk.
-    pub(crate) fn close(self) -> Result<(), SqliteError> {
-        let Self { database, mut tail, lock, .. } = self;
-        let head = database.head()?;
-        let is_alone = lock.try_lock().is_ok();
-        // The last connection writes everything to the database file, and waits for the disk.
-        database.0.close().map_err(|(_, error)| error)?;
-        if is_alone {
+    pub(crate) fn close(self, config: &SqliteConfig) -> Result<(), SqliteError> {
+        let Self { database, mut tail, identity, lock, .. } = self;
+        database.close()?;
+        // Each process tries when its connection is closed and its own lock is given up. So of several
+        // that close at the same time, one finds that it is alone.
+        lock.unlock()?;
+        let is_there = Identity::of(&config.path).is_ok_and(|now| now == identity);
+        if is_locked(lock.try_lock())? && is_there {
+            // Each of two connections that are closed at the same time leaves the WAL to the other.
+            // The last one writes everything to the database file, and waits for the disk.
+            let (database, _) = connect(config)?;
+            let head = database.head()?;
+            database.close()?;
             tail.close(&head)?;
         }
         Ok(())
@@ -249,5 +255,35 @@ impl Identity {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         fs::metadata(path)?;
         Ok(Self(0, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::tests::Folder;
+
+    /// Otherwise everything in it would be given up when the machine starts again.
+    #[test]
+    fn processes_that_close_it_at_the_same_moment_leave_it_in_order() {
+        for _ in 0..30 {
+            let folder = Folder::new();
+            let config = folder.config();
+            let files = [(); 3].map(|()| OpenFile::open(&config).unwrap());
+            assert!(folder.file("-wal").exists());
+            let barrier = Barrier::new(files.len());
+            thread::scope(|scope| {
+                for file in files {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        file.close(&config).unwrap();
+                    });
+                }
+            });
+            assert!(!folder.file("-wal").exists());
+            assert!(Tail::open(&config.path).unwrap().is_clean());
+        }
     }
 }

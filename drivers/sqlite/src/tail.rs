@@ -106,6 +106,15 @@ impl Tail {
         self.file.sync_all()
     }
 
+    /// Whether the last process has closed the database.
+    #[cfg(test)]
+    pub(crate) fn is_clean(&mut self) -> bool {
+        let mut bytes = [0; LEN];
+        self.file.seek(SeekFrom::Start(0)).unwrap();
+        self.file.read_exact(&mut bytes).unwrap();
+        Place::read(&bytes).unwrap().flags & IS_CLEAN != 0
+    }
+
     fn write(&mut self, place: u64, head: &SqliteHead, flags: u64) -> io::Result<()> {
         let written = Place { epoch: head.epoch, commits: head.commits, boot: boot(), flags };
         self.file.seek(SeekFrom::Start(place * LEN as u64))?;

@@ -39,7 +39,7 @@ impl Folder {
         Self(path)
     }
 
-    fn config(&self) -> SqliteConfig {
+    pub(crate) fn config(&self) -> SqliteConfig {
         SqliteConfig::new(self.0.join("sessions.db"))
     }
 

@@ -234,7 +234,7 @@ impl Worker {
             Ok((head, true))
         })?;
         file.tail.note(&head)?;
-        file.close()
+        file.close(&self.config)
     }
 }
 
