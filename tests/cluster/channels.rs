@@ -12,7 +12,10 @@ use socketio_proto::{
     socket::{Event, NamespaceName},
 };
 
-use crate::fleet::{Client, Fleet, Flight, name};
+use crate::{
+    fleet::{Client, Fleet, Flight, name},
+    moves::ids,
+};
 
 fn layout() -> Channels {
     Channels::new(2, |namespace, _| u32::from(namespace.as_str() == "/b"))
@@ -208,7 +211,7 @@ fn a_session_of_the_second_channel_moves() {
     emit(&mut fleet, 0, "/b", "processed");
     fleet.settle();
     let answer = fleet.frames(client)[0].clone();
-    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    let (pid, _) = ids(&fleet, client);
     // Positions of the first channel are larger.
     for _ in 0..9 {
         emit(&mut fleet, 0, "/", "noise");

@@ -4,11 +4,13 @@ use socketio_proto::{
     RecoveryConfig, ServerConfig,
     cluster::message::{Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, NodeId},
     recovery::{RecoveryOutcome, RecoveryRefusal},
-    server::ServerEvent,
     socket::{Event, NamespaceName},
 };
 
-use crate::fleet::{Client, Fleet};
+use crate::{
+    fleet::{Client, Fleet},
+    moves::{ids, outcome},
+};
 
 /// An event that an official node has put into the channel.
 fn official(name: &str, options: BroadcastOptions) -> Message {
@@ -23,7 +25,7 @@ fn parked(fleet: &mut Fleet) -> String {
     fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
     fleet.settle();
     fleet.lose(client);
-    fleet.frames(client)[0].split('"').nth(7).unwrap().to_owned()
+    ids(fleet, client).0
 }
 
 fn come_back(fleet: &mut Fleet, namespace: &str, pid: &str) -> Client {
@@ -31,14 +33,6 @@ fn come_back(fleet: &mut Fleet, namespace: &str, pid: &str) -> Client {
     let back = fleet.open_with(1, &claim);
     fleet.settle();
     back
-}
-
-fn outcome(fleet: &Fleet) -> RecoveryOutcome {
-    let found = fleet.nodes[1].events.iter().rev().find_map(|event| match event {
-        ServerEvent::Connected { recovery, .. } => Some(*recovery),
-        _ => None,
-    });
-    found.unwrap()
 }
 
 /// Nodes of the reference store volatile events, and replay them.
@@ -89,9 +83,9 @@ fn h77_a_session_stays_in_its_namespace_at_every_node() {
     let pid = parked(&mut fleet);
     let stranger = come_back(&mut fleet, "/b,", &pid);
     assert!(!fleet.frames(stranger)[0].contains(&pid));
-    assert_eq!(outcome(&fleet), RecoveryOutcome::Refused(RecoveryRefusal::OtherNamespace));
+    assert_eq!(outcome(&fleet, 1), RecoveryOutcome::Refused(RecoveryRefusal::OtherNamespace));
     come_back(&mut fleet, "", &pid);
-    assert!(outcome(&fleet).is_recovered(), "the refusal has cost nothing");
+    assert!(outcome(&fleet, 1).is_recovered(), "the refusal has cost nothing");
 }
 
 /// Of several lengths of a stream the smallest counts. A node that has read an entry does not need it

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use socketio_proto::{hub::Audience, server::ServerEvent};
 
-use crate::fleet::Fleet;
+use crate::{
+    fleet::Fleet,
+    moves::{claim, ids},
+};
 
 /// A node of the reference delivers its own events ahead of those of others.
 #[test]
@@ -151,13 +154,12 @@ fn a_session_is_recovered_at_its_node() {
     fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
     fleet.settle();
     let answer = fleet.frames(client)[0].clone();
-    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    let (pid, _) = ids(&fleet, client);
     fleet.at(0, |at| at.all().emit("sent before the loss", &()).unwrap());
     fleet.lose(client);
     fleet.at(1, |at| at.all().emit("sent after the loss", &()).unwrap());
     fleet.settle();
-    let claim = format!(r#"40{{"pid":"{pid}","offset":"7000-0"}}"#);
-    let back = fleet.open_with(1, &claim);
+    let back = fleet.open_with(1, &claim(&pid, "7000-0"));
     fleet.settle();
     assert_eq!(fleet.frames(back)[0], answer);
     assert_eq!(fleet.got(back), ["sent before the loss", "sent after the loss"]);

@@ -5,11 +5,14 @@ use socketio_proto::{
     cluster::ClusterConfig,
     hub::{Audience, EmitError},
     recovery::{RecoveryOutcome, RecoveryRefusal},
-    server::{Server, ServerEvent},
+    server::Server,
     socket::Event,
 };
 
-use crate::fleet::{Client, Fleet, name};
+use crate::{
+    fleet::{Client, Fleet, name},
+    moves::{ids, outcome},
+};
 
 fn fleet(cluster: fn(ClusterConfig) -> ClusterConfig) -> Fleet {
     let mut fleet = Fleet::with_cluster(2, cluster);
@@ -29,9 +32,8 @@ fn emit(fleet: &mut Fleet, node: usize, namespace: &str, name: &str) {
 fn parked(fleet: &mut Fleet, namespace: &str) -> String {
     let client = fleet.open_with(0, &format!("40{namespace},"));
     emit(fleet, 0, namespace, "processed");
-    let frames = fleet.frames(client);
-    let pid = frames[0].split('"').nth(7).unwrap().to_owned();
-    let offset = frames.last().unwrap().split('"').nth(3).unwrap().to_owned();
+    let (pid, _) = ids(fleet, client);
+    let offset = fleet.frames(client).last().unwrap().split('"').nth(3).unwrap().to_owned();
     fleet.lose(client);
     format!(r#"40{namespace},{{"pid":"{pid}","offset":"{offset}"}}"#)
 }
@@ -41,15 +43,6 @@ fn come_to_other_node(fleet: &mut Fleet, claim: &str) -> Client {
     fleet.settle();
     fleet.wait(1_000);
     client
-}
-
-fn outcome(fleet: &Fleet) -> RecoveryOutcome {
-    let mut events = fleet.nodes[1].events.iter().rev();
-    let outcome = events.find_map(|event| match event {
-        ServerEvent::Connected { recovery, .. } => Some(*recovery),
-        _ => None,
-    });
-    outcome.unwrap()
 }
 
 fn vacant(fleet: &Fleet, node: usize) -> usize {
@@ -65,7 +58,7 @@ fn a_session_moves_to_a_node_that_nobody_of_its_namespace_was_at() {
     emit(&mut fleet, 0, "/room-1", "missed");
     assert_eq!(vacant(&fleet, 1), 1);
     let back = come_to_other_node(&mut fleet, &claim);
-    assert!(outcome(&fleet).is_recovered());
+    assert!(outcome(&fleet, 1).is_recovered());
     let missed = fleet.frames(back)[1..].iter().map(|it| it.split('"').nth(1).unwrap());
     assert_eq!(missed.collect::<Vec<_>>(), ["missed"]);
     assert_eq!([0, 1].map(|node| vacant(&fleet, node)), [1, 0], "it has moved");
@@ -113,11 +106,11 @@ fn too_many_silent_namespaces_are_given_up() {
     assert_eq!(vacant(&fleet, 1), 2);
     assert_eq!(fleet.nodes[1].server.stats().total.vacant_namespaces_removed, 4);
     come_to_other_node(&mut fleet, &claims[0]);
-    assert_eq!(outcome(&fleet), RecoveryOutcome::Refused(RecoveryRefusal::Gap));
+    assert_eq!(outcome(&fleet, 1), RecoveryOutcome::Refused(RecoveryRefusal::Gap));
     come_to_other_node(&mut fleet, &claims[1]);
-    assert!(outcome(&fleet).is_recovered());
+    assert!(outcome(&fleet, 1).is_recovered());
     come_to_other_node(&mut fleet, &idle);
-    assert!(outcome(&fleet).is_recovered());
+    assert!(outcome(&fleet, 1).is_recovered());
 }
 
 #[test]
@@ -185,7 +178,7 @@ fn a_gap_empties_what_was_kept() {
     fleet.connect(1);
     assert_eq!(vacant(&fleet, 1), 0);
     come_to_other_node(&mut fleet, &claim);
-    assert_eq!(outcome(&fleet), RecoveryOutcome::Refused(RecoveryRefusal::Gap));
+    assert_eq!(outcome(&fleet, 1), RecoveryOutcome::Refused(RecoveryRefusal::Gap));
 }
 
 #[test]
