@@ -6,15 +6,13 @@ import { until, within } from "./wait.mjs";
 export class Peer {
   /** Every event as it came, without its offset. */
   events = [];
-  /** The offsets of these events; `undefined` for one that has none. */
-  offsets = [];
   connections = [];
   disconnections = [];
 
-  static async connect(t, node, { namespace = "/quiet", transports = ["websocket"] } = {}) {
+  static async connect(t, node, { transports = ["websocket"] } = {}) {
     const peer = new Peer();
     peer.proxy = await Proxy.open(t, node.url);
-    const socket = io(`${peer.proxy.url}${namespace}`, { forceNew: true, transports, reconnectionDelay: 20, reconnectionDelayMax: 50, timeout: 3_000 });
+    const socket = io(`${peer.proxy.url}/quiet`, { forceNew: true, transports, reconnectionDelay: 20, reconnectionDelayMax: 50, timeout: 3_000 });
     peer.socket = socket;
     socket.onAny((...event) => peer.#received(event));
     socket.on("connect", () => peer.connections.push({ id: socket.id, recovered: socket.recovered }));
@@ -31,8 +29,7 @@ export class Peer {
   #received(event) {
     // What is asked for an acknowledgement has no offset.
     const isOffset = typeof event.at(-1) === "string" && /^\d+-\d+$/.test(event.at(-1));
-    this.offsets.push(isOffset ? event.pop() : undefined);
-    this.events.push(event);
+    this.events.push(isOffset ? event.slice(0, -1) : event);
   }
 
   /** Answers a call with its first argument. */

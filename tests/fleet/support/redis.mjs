@@ -32,10 +32,6 @@ export class Redis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  get pid() {
-    return this.#process.pid;
-  }
-
   async start() {
     const durable = this.#isDurable ? ["--appendonly", "yes", "--appendfsync", "always"] : [];
     const options = ["--port", this.port, "--bind", "127.0.0.1", "--dir", this.#folder, "--save", ""];
