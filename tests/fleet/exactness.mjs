@@ -13,7 +13,6 @@ const { values } = parseArgs({
     seed: { type: "string" },
     "break-every-ms": { type: "string" },
     "node-every-ms": { type: "string" },
-    sessions: { type: "string" },
   },
 });
 const options = {
@@ -24,7 +23,6 @@ const options = {
   seed: number(values.seed),
   breakEveryMs: number(values["break-every-ms"]),
   nodeEveryMs: number(values["node-every-ms"]),
-  variables: values.sessions && { SESSIONS: values.sessions },
 };
 const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 

@@ -10,9 +10,9 @@ const TRANSPORTS = { websocket: ["websocket"], polling: ["polling"] };
 const DATA = { name: "Ada", tags: [1, null] };
 
 /** A node of each of `kinds`, a client at the last of them that stays, and the keys of stored sessions. */
-async function world(t, kinds, variables) {
+async function world(t, kinds) {
   const redis = await Redis.start(t);
-  const nodes = await startNodes(t, kinds, redis, variables);
+  const nodes = await startNodes(t, kinds, redis);
   const client = await redis.client(t);
   const other = await Peer.connect(t, nodes.at(-1));
   const stored = () => client.keys("sio:session:*");
@@ -57,52 +57,50 @@ async function assertWhole(other, peer, id) {
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(`over ${name}`, () => {
-    for (const sessions of ["park"]) {
-      test(`one of ours recovers what another had, stored on each ${sessions}`, async (t) => {
-        const { nodes, other } = await world(t, ["ours", "ours", "ours"], { SESSIONS: sessions });
-        const peer = await settled(t, nodes[0], other, { transports });
-        const { id } = peer;
-        await peer.away();
-        await miss(other, peer);
-        assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
-        await assertWhole(other, peer, id);
-        // And back again, with nothing missed.
-        await peer.away();
-        assert.deepEqual(await peer.back(nodes[0]), { id, recovered: true });
-        other.emit("broadcast", "room", "m", 5);
-        await settle(other, peer);
-        assert.deepEqual(peer.heard("m"), [1, 2, 3, 4, 5]);
-      });
+    test("one of ours recovers what another had", async (t) => {
+      const { nodes, other } = await world(t, ["ours", "ours", "ours"]);
+      const peer = await settled(t, nodes[0], other, { transports });
+      const { id } = peer;
+      await peer.away();
+      await miss(other, peer);
+      assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
+      await assertWhole(other, peer, id);
+      // And back again, with nothing missed.
+      await peer.away();
+      assert.deepEqual(await peer.back(nodes[0]), { id, recovered: true });
+      other.emit("broadcast", "room", "m", 5);
+      await settle(other, peer);
+      assert.deepEqual(peer.heard("m"), [1, 2, 3, 4, 5]);
+    });
 
-      test(`a link that only the client knows to be dead does not keep the session, stored on each ${sessions}`, async (t) => {
-        const { nodes, other } = await world(t, ["ours", "ours", "ours"], { SESSIONS: sessions });
-        const peer = await settled(t, nodes[0], other, { transports });
-        const { id } = peer;
-        peer.proxy.freeze();
-        await miss(other, peer);
-        await peer.away();
-        assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
-        await assertWhole(other, peer, id);
-        assert.equal((await other.call("fetch", "room")).length, 1, "the old socket is gone");
-      });
+    test("a link that only the client knows to be dead does not keep the session", async (t) => {
+      const { nodes, other } = await world(t, ["ours", "ours", "ours"]);
+      const peer = await settled(t, nodes[0], other, { transports });
+      const { id } = peer;
+      peer.proxy.freeze();
+      await miss(other, peer);
+      await peer.away();
+      assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
+      await assertWhole(other, peer, id);
+      assert.equal((await other.call("fetch", "room")).length, 1, "the old socket is gone");
+    });
 
-      test(`a node that is stopped hands its sessions over, stored on each ${sessions}`, async (t) => {
-        const { nodes, other } = await world(t, ["ours", "ours", "ours"], { SESSIONS: sessions });
-        const peers = await Promise.all([1, 2, 3].map(() => settled(t, nodes[0], other, { transports })));
-        const ids = peers.map((peer) => peer.id);
-        peers.forEach((peer) => (peer.proxy.target = nodes[1].url));
-        assert.equal(await nodes[0].end("SIGTERM"), 0);
-        await until(() => peers.every((peer) => peer.connections.length === 2), "the clients");
-        assert.deepEqual(peers.map((peer) => peer.connections[1]), ids.map((id) => ({ id, recovered: true })));
-        await settle(other, ...peers);
-        for (const peer of peers) {
-          assert.deepEqual((await peer.call("get-state")).rooms.sort(), [peer.id, "room"].sort());
-        }
-      });
-    }
+    test("a node that is stopped hands its sessions over", async (t) => {
+      const { nodes, other } = await world(t, ["ours", "ours", "ours"]);
+      const peers = await Promise.all([1, 2, 3].map(() => settled(t, nodes[0], other, { transports })));
+      const ids = peers.map((peer) => peer.id);
+      peers.forEach((peer) => (peer.proxy.target = nodes[1].url));
+      assert.equal(await nodes[0].end("SIGTERM"), 0);
+      await until(() => peers.every((peer) => peer.connections.length === 2), "the clients");
+      assert.deepEqual(peers.map((peer) => peer.connections[1]), ids.map((id) => ({ id, recovered: true })));
+      await settle(other, ...peers);
+      for (const peer of peers) {
+        assert.deepEqual((await peer.call("get-state")).rooms.sort(), [peer.id, "room"].sort());
+      }
+    });
 
-    test("a node that is killed takes its sessions along if they are stored when they are lost", async (t) => {
-      const { nodes, other } = await world(t, ["ours", "ours"], { SESSIONS: "park" });
+    test("a node that is killed takes the sessions of its connected clients along", async (t) => {
+      const { nodes, other } = await world(t, ["ours", "ours"]);
       const peer = await settled(t, nodes[0], other, { transports });
       const { id } = peer;
       peer.proxy.target = nodes[1].url;
@@ -151,7 +149,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     });
 
     test("an official node takes over a session of ours, whole", async (t) => {
-      const { nodes, other, stored } = await world(t, ["ours", "official", "ours"], { SESSIONS: "park" });
+      const { nodes, other, stored } = await world(t, ["ours", "official", "ours"]);
       const peer = await settled(t, nodes[0], other, { transports });
       const { id } = peer;
       await peer.away();

@@ -22,7 +22,6 @@ export const DEFAULTS = {
   /** How often a link breaks, and how often something happens to a node; Infinity for never. */
   breakEveryMs: 40,
   nodeEveryMs: 4_000,
-  variables: {},
   seed: Date.now() % 1_000_000,
 };
 
@@ -32,7 +31,7 @@ export async function run(t, options) {
   const random = generator(settings.seed);
   const redis = await Redis.start(t);
   const client = await redis.client(t);
-  const variables = { MAX_LEN: "100000000", PING_INTERVAL: "2000", PING_TIMEOUT: "2000", ...settings.variables };
+  const variables = { MAX_LEN: "100000000", PING_INTERVAL: "2000", PING_TIMEOUT: "2000" };
   const nodes = await startNodes(t, settings.kinds, redis, variables);
   const pick = (list) => list[Math.floor(random() * list.length)];
   // A balancer knows which nodes are up.
@@ -72,7 +71,7 @@ export async function run(t, options) {
   const seconds = (Date.now() - start) / 1000;
 
   const ends = await settle(members);
-  const stream = await readStream(client, variables.STREAM_NAME ?? "socket.io");
+  const stream = await readStream(client, "socket.io");
   return report({ settings, members, stream, ends, seconds, sent: producers.sent });
 }
 
