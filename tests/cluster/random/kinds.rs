@@ -4,10 +4,10 @@
 //! | kind | drawn by | held against the model in |
 //! | --- | --- | --- |
 //! | events for all, for rooms, with exceptions, for one socket, in three namespaces | `application` | `Session::check` |
-//! | joins, leaves and kicks, at once and behind an own event, of one socket and of all | `application` | `Model::expected` |
+//! | joins, leaves and kicks, at once and behind an own event, of one socket and of all | `application` | `Session::expected` |
 //! | clients that leave, lose their link, come back elsewhere, on both transports | `users` | `Session::check` |
 //! | claims that are forged, or abandoned for another one | `users` | `Run::connected` |
-//! | events that are accepted once, given back, and tried again | `application` | `Run::receive`, `Run::finish` |
+//! | events that are accepted once, given back, and tried again | `users`, `run` | `Run::receive`, `Run::finish` |
 //! | floods, and claims that queue | `users`, `plan` | `Run::connected` |
 //! | nodes that crash, pause, lose the engine, and hand out late what they have to say | `faults` | everywhere; of stored sessions in `Run::connected` |
 //! | entries that are there twice, refused or trimmed | `faults` | everywhere |

@@ -27,6 +27,8 @@ async fn connections(redis: &Redis) -> Vec<u64> {
     ids.map(|line| line.split(['=', ' ']).nth(1).unwrap().parse().unwrap()).collect()
 }
 
+/// `SEED=<number>` draws the same numbers again. Where they meet what the nodes do is left to the
+/// clock.
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_whichever_connection_is_killed() {
     if !have_redis() {
