@@ -6,6 +6,9 @@ use socketio_proto::{Limits, RecoveryConfig, ServerConfig};
 
 use crate::dice::Dice;
 
+/// How many packets a client may send at once, and in a second.
+pub const PACKET_BURST: u32 = 200;
+
 /// How a run goes.
 pub struct Plan {
     /// How many of 16 faults that could be are. 0 for none at all.
@@ -15,14 +18,11 @@ pub struct Plan {
     /// Whether the application answers CONNECTs late.
     pub answers_late: bool,
     pub config: ServerConfig,
-    /// How many packets of a client are too many.
-    pub packet_burst: usize,
 }
 
 impl Plan {
     pub fn draw(dice: &mut Dice) -> Self {
         let faults = dice.pick(&[0, 0, 2, 8, 16]);
-        let packet_burst = 200;
         // Most clients wait for longer than a node usually lags.
         let lookup_timeout = Duration::from_secs(dice.pick(&[1, 20, 20, 20]));
         let mut recovery = RecoveryConfig::new()
@@ -32,12 +32,12 @@ impl Plan {
         if dice.one_in(4) {
             recovery = recovery.claim_burst(1).claims_per_second(2);
         }
-        let limits = Limits::new().packet_burst(200).packets_per_second(200);
+        let limits = Limits::new().packet_burst(PACKET_BURST).packets_per_second(PACKET_BURST);
         let config = ServerConfig::new()
             .recovery(recovery)
             .limits(limits)
             .ping_interval(Duration::from_secs(3_600))
             .connect_timeout(Duration::from_secs(3_600));
-        Self { faults, is_lazy: dice.one_in(3), answers_late: dice.one_in(3), config, packet_burst }
+        Self { faults, is_lazy: dice.one_in(3), answers_late: dice.one_in(3), config }
     }
 }

@@ -1,6 +1,9 @@
 //! What the clients do.
 
-use super::run::{Claim, Link, Run, USERS, User};
+use super::{
+    plan::PACKET_BURST,
+    run::{Claim, Link, Run, USERS, User},
+};
 use crate::fleet::{Channel, Client};
 
 impl Run {
@@ -93,7 +96,7 @@ impl Run {
     fn flood(&mut self, user: usize) {
         let Some((client, _)) = self.socket(user) else { return };
         self.tally.note("flood");
-        for _ in 0..=self.plan.packet_burst {
+        for _ in 0..=PACKET_BURST {
             self.fleet.send(client, &packet('2', USERS[user], r#"["flood"]"#));
         }
     }
