@@ -180,7 +180,7 @@ impl World<'_> {
     fn draw_audience(&mut self) -> Audience {
         let choice = self.source.byte();
         let mut audience = Audience::all();
-        for _ in 0..choice & 1 {
+        if choice & 1 != 0 {
             audience = audience.to(*self.source.pick(&ROOMS).unwrap_or(&"red"));
         }
         if choice & 4 != 0 {

@@ -144,7 +144,7 @@ impl World<'_> {
     }
 
     fn next_position(&self) -> Offset {
-        match parts(self.head) {
+        match self.head.numbers() {
             Some((first, second)) => match second.checked_add(1) {
                 Some(second) => Offset::pair(first, second),
                 None => Offset::pair(first.saturating_add(1), 0),
@@ -155,7 +155,7 @@ impl World<'_> {
 
     /// The engine is honest from now on: nothing was lost, if that can be.
     pub(super) fn begin_honestly(&mut self) {
-        if parts(self.head).is_none_or(|(first, _)| first == u64::MAX) {
+        if self.head.numbers().is_none_or(|(first, _)| first == u64::MAX) {
             self.head = Offset::pair(1, 0);
         } else if self.is_forged {
             // It has taken what is still to come for read. A gap makes it begin anew.
@@ -192,11 +192,4 @@ impl World<'_> {
             _ => {}
         }
     }
-}
-
-/// The numbers of a position, unless it is of another shape.
-fn parts(position: Offset) -> Option<(u64, u64)> {
-    let text = position.to_string();
-    let (first, second) = text.split_once('-')?;
-    Some((first.parse().ok()?, second.parse().ok()?))
 }

@@ -165,10 +165,9 @@ impl World<'_> {
                 let place = place.filter(|place| text.is_char_boundary(*place));
                 let with = self.source.text();
                 let len = usize::from(self.source.below(8));
-                if let Some(place) = place
-                    && text.is_char_boundary((place + len).min(text.len()))
-                {
-                    text.replace_range(place..(place + len).min(text.len()), &with);
+                let range = place.map(|place| place..(place + len).min(text.len()));
+                if let Some(range) = range.filter(|range| text.is_char_boundary(range.end)) {
+                    text.replace_range(range, &with);
                 }
                 Ok(text)
             }
