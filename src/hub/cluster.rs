@@ -88,8 +88,6 @@ pub(super) struct Node<D> {
     records: Records,
     /// Sessions that something is still going to change.
     deferred: Deferred,
-    /// The latest claims of sessions that leave when what is deferred is done.
-    postponed: BTreeMap<SocketKey, (u32, Successor)>,
     /// Claims whose records say more than the node has read.
     early_records: Vec<u64>,
     /// Claims that have waited for the records of sessions which have ended.
@@ -161,7 +159,6 @@ impl<D: Default> Hub<D> {
             changes: Changes::default(),
             records: Records::new(nonce),
             deferred: Deferred::default(),
-            postponed: BTreeMap::new(),
             early_records: Vec::new(),
             orphans: Vec::new(),
             decided: Vec::new(),

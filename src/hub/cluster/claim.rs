@@ -157,8 +157,8 @@ impl<D: Default> Hub<D> {
             return;
         }
         // What the application has done to it before has to be done here.
-        if let Some(node) = self.node.as_mut().filter(|node| node.deferred.contains(socket)) {
-            node.postponed.insert(socket, (id, (to.clone(), claim.clone())));
+        let latest = || (id, (to.clone(), claim.clone()));
+        if self.node.as_mut().is_some_and(|node| node.deferred.postpone(socket, latest)) {
             return;
         }
         let packed = self.pack(now, id, socket, claim);

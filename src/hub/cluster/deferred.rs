@@ -2,25 +2,43 @@
 
 use alloc::collections::BTreeMap;
 
-use super::Verb;
+use super::{Verb, claim::Successor};
 use crate::{hub::Hub, id::SocketKey};
 
-/// How many changes each session waits for. Until they are made, its record would be wrong, so it does
-/// not go to the store.
-#[derive(Debug, Default)]
-pub(super) struct Deferred(BTreeMap<SocketKey, u32>);
+/// The sessions that are going to be changed. Until then, the record of such a session would be
+/// wrong, so it neither goes to the store nor to another node.
+#[derive(Default)]
+pub(super) struct Deferred(BTreeMap<SocketKey, Changing>);
+
+#[derive(Default)]
+struct Changing {
+    /// How many changes it waits for.
+    count: u32,
+    /// The latest claim of it, which waits for them, and the namespace of the claim.
+    claim: Option<(u32, Successor)>,
+}
 
 impl Deferred {
-    pub(super) fn add(&mut self, socket: SocketKey) {
-        let count = self.0.entry(socket).or_default();
-        *count = count.saturating_add(1);
+    fn add(&mut self, socket: SocketKey) {
+        let changing = self.0.entry(socket).or_default();
+        changing.count = changing.count.saturating_add(1);
     }
 
-    /// One of the changes was made. Returns whether it was the last one.
-    pub(super) fn remove(&mut self, socket: SocketKey) -> bool {
-        let Some(count) = self.0.get_mut(&socket) else { return false };
-        *count = count.saturating_sub(1);
-        *count == 0 && self.0.remove(&socket).is_some()
+    /// One of the changes was made. Returns what has waited for the last one.
+    fn remove(&mut self, socket: SocketKey) -> Option<Changing> {
+        let changing = self.0.get_mut(&socket)?;
+        changing.count = changing.count.saturating_sub(1);
+        if changing.count == 0 { self.0.remove(&socket) } else { None }
+    }
+
+    /// Keeps a claim until the session is changed. Returns false if nothing is going to change it.
+    pub(super) fn postpone(
+        &mut self,
+        socket: SocketKey,
+        claim: impl FnOnce() -> (u32, Successor),
+    ) -> bool {
+        let changing = self.0.get_mut(&socket);
+        changing.map(|changing| changing.claim = Some(claim())).is_some()
     }
 
     pub(super) fn contains(&self, socket: SocketKey) -> bool {
@@ -51,15 +69,13 @@ impl<D: Default> Hub<D> {
 
     /// Does what has waited.
     pub(super) fn run_deferred(&mut self, verb: Verb) {
-        let changes = verb.changes();
+        let concerned = verb.changes();
         self.run(verb);
-        if let (Some(node), Some(socket)) = (&mut self.node, changes)
-            && node.deferred.remove(socket)
-        {
-            if let Some((id, (to, claim))) = node.postponed.remove(&socket) {
-                self.hand_over(self.now, id, &to, &claim);
-            }
-            self.note_parked(socket);
+        let Some((node, socket)) = self.node.as_mut().zip(concerned) else { return };
+        let Some(Changing { claim, .. }) = node.deferred.remove(socket) else { return };
+        if let Some((id, (to, claim))) = claim {
+            self.hand_over(self.now, id, &to, &claim);
         }
+        self.note_parked(socket);
     }
 }
