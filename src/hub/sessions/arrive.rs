@@ -36,15 +36,11 @@ impl<D: Clone> Sessions<D> {
         let at = |sequence| self.log.kept_position(sequence).ok_or(RecoveryRefusal::Gap);
         let resume = if first.is_some() { None } else { Some(self.log.head_offset()) };
         let (rooms, changes) = self.rooms_since(member, before).ok_or(RecoveryRefusal::Gap)?;
-        let left = match member.place {
-            Place::Live(_) => self.max_disconnection(),
-            Place::Parked { expires } => expires.saturating_since(now),
-        };
         Ok(Arrival {
             sid: member.id,
             pid: member.key.ok_or(RecoveryRefusal::Unknown)?,
             data: member.data.clone(),
-            left,
+            left: self.time_left(now, member),
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
             at: self.log.head_offset(),
             resume: resume.map_or_else(|| at(before), Ok)?,

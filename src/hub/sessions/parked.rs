@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Sessions,
     arrival::{Arrival, RoomChange},
-    member::Place,
     receipts::ReceiptsSnapshot,
 };
 use crate::{
@@ -74,10 +73,7 @@ impl<D: Clone> Sessions<D> {
         let since =
             self.resumable(index, start).map(|it| log.mark_from(it).unwrap_or(start_offset));
         let (rooms, changes) = self.rooms_since(member, start)?;
-        let left = match member.place {
-            Place::Live(_) => self.max_disconnection(),
-            Place::Parked { expires } => expires.saturating_since(now),
-        };
+        let left = self.time_left(now, member);
         let past = ParkedPast {
             namespace: self.name.clone(),
             at: log.head_offset(),

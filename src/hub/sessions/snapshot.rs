@@ -267,6 +267,13 @@ impl<D> Sessions<D> {
         })
     }
 
+    /// How long a session still waits for its client, from now on. One with a link has its whole
+    /// time.
+    pub(super) fn time_left(&self, now: Timestamp, member: &Member<D>) -> Duration {
+        let expiry = member.expiry(false);
+        expiry.map_or_else(|| self.max_disconnection(), |expires| expires.saturating_since(now))
+    }
+
     /// How long a session stays parked.
     pub(super) fn max_disconnection(&self) -> Duration {
         self.config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection)
