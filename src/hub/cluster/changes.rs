@@ -123,8 +123,11 @@ impl Changes {
         mut arrival: Arrival<D>,
     ) -> Result<Option<Arrival<D>>, Forgotten> {
         let mut after = arrival.at();
-        while let Some((position, body)) = self.next(namespace, after, arrival.addressed_rooms())? {
-            if !arrival.fold(position, body) {
+        let mut rooms = arrival.addressed_rooms();
+        while let Some((position, body)) =
+            self.next(namespace, after, rooms.iter().map(|it| &**it))?
+        {
+            if !arrival.fold(&mut rooms, position, body) {
                 return Ok(None);
             }
             after = position;

@@ -71,61 +71,68 @@ impl<D> Arrival<D> {
         self
     }
 
-    /// The rooms by which it can be addressed.
-    pub(in crate::hub) fn addressed_rooms(&self) -> BTreeSet<&str> {
-        let mut rooms = self.present();
-        rooms.insert(self.sid.as_str());
+    /// The rooms by which it can be addressed after all changes.
+    pub(in crate::hub) fn addressed_rooms(&self) -> BTreeSet<Box<str>> {
+        let mut rooms = self.rooms.clone();
+        for RoomChange { room, is_join, .. } in &self.changes {
+            if *is_join {
+                rooms.insert(room.clone());
+            } else {
+                rooms.remove(room);
+            }
+        }
+        rooms.insert(self.sid.as_str().into());
         rooms
     }
 
-    /// Applies an entry of the channel that came after the session had left. Returns false if it
-    /// ends the session.
-    pub(in crate::hub) fn fold(&mut self, at: Offset, body: &Body) -> bool {
+    /// Applies an entry of the channel that came after the session had left, and keeps the rooms by
+    /// which it can be addressed. Returns false if it ends the session.
+    pub(in crate::hub) fn fold(
+        &mut self,
+        addressed: &mut BTreeSet<Box<str>>,
+        at: Offset,
+        body: &Body,
+    ) -> bool {
         match body {
-            Body::SocketsJoin { options, rooms } if self.is_addressed(options) => {
+            Body::SocketsJoin { options, rooms } if is_addressed(addressed, options) => {
                 for room in rooms {
-                    self.change(at, room, true);
+                    self.change(addressed, at, room, true);
                 }
             }
-            Body::SocketsLeave { options, rooms } if self.is_addressed(options) => {
+            Body::SocketsLeave { options, rooms } if is_addressed(addressed, options) => {
                 for room in rooms {
-                    self.change(at, room, false);
+                    self.change(addressed, at, room, false);
                 }
             }
-            Body::DisconnectSockets { options, .. } => return !self.is_addressed(options),
+            Body::DisconnectSockets { options, .. } => return !is_addressed(addressed, options),
             _ => {}
         }
         true
     }
 
-    fn change(&mut self, at: Offset, room: &str, is_join: bool) {
-        let is_own = room == self.sid.as_str();
-        if !is_own && self.present().contains(room) != is_join {
+    fn change(
+        &mut self,
+        addressed: &mut BTreeSet<Box<str>>,
+        at: Offset,
+        room: &str,
+        is_join: bool,
+    ) {
+        if room == self.sid.as_str() {
+            return;
+        }
+        let is_change =
+            if is_join { addressed.insert(room.into()) } else { addressed.remove(room) };
+        if is_change {
             self.changes.push(RoomChange { at, room: room.into(), is_join });
         }
     }
+}
 
-    fn is_addressed(&self, options: &BroadcastOptions) -> bool {
-        let present = self.present();
-        let is_in = |room: &bytestring::ByteString| {
-            **room == *self.sid.as_str() || present.contains(&**room)
-        };
-        let is_target = options.is_for_all() || options.rooms().iter().any(is_in);
-        is_target && !options.excepted().iter().any(is_in)
-    }
-
-    /// The rooms after all changes.
-    fn present(&self) -> BTreeSet<&str> {
-        let mut rooms: BTreeSet<&str> = self.rooms.iter().map(|room| &**room).collect();
-        for RoomChange { room, is_join, .. } in &self.changes {
-            if *is_join {
-                rooms.insert(room);
-            } else {
-                rooms.remove(&**room);
-            }
-        }
-        rooms
-    }
+/// Whether a session that can be addressed by these rooms is.
+fn is_addressed(addressed: &BTreeSet<Box<str>>, options: &BroadcastOptions) -> bool {
+    let is_in = |room: &bytestring::ByteString| addressed.contains(&**room);
+    let is_target = options.is_for_all() || options.rooms().iter().any(is_in);
+    is_target && !options.excepted().iter().any(is_in)
 }
 
 impl<D> fmt::Debug for Arrival<D> {
