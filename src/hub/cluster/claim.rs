@@ -221,17 +221,11 @@ impl<D: Default> Hub<D> {
             Ok(session) => self.take_in(now, id, &pending, &session),
             Err(code) => Err(refusal(code)),
         };
-        if let (Ok(socket), Some((version, is_certain)), Some(node)) =
-            (arrived, stored, &mut self.node)
-        {
+        let in_store = stored.map(|(version, is_certain)| {
             // A take of this node that is under way may get it.
-            let is_certain = is_certain && !pending.is_taken;
-            node.records.arrive(socket, InStore { version, is_certain });
-        }
-        self.conclude_claim(pending, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
-        if let Ok(socket) = arrived {
-            self.note_parked(socket);
-        }
+            InStore { version, is_certain: is_certain && !pending.is_taken }
+        });
+        self.conclude_claim(pending, arrived, in_store);
     }
 
     fn take_in(

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     cluster::{ClusterOutput, FetchedSession, message::StoredSession},
     hub::{Hub, output::HubOutput, sessions::Arrival},
+    id::SocketKey,
     recovery::RecoveryRefusal,
     stats::increment,
 };
@@ -90,17 +91,13 @@ impl<D: Default> Hub<D> {
             return;
         };
         pending.found = Some(session.clone());
-        match self.look_at(claim) {
-            Found::Usable(arrival) => self.arrive_from_store(claim, *arrival, None),
-            Found::Early => {
-                self.put_back(session);
-                self.end_lookup(self.now, request, RecoveryRefusal::Superseded);
-            }
-            Found::Refused(refusal) => {
-                self.put_back(session);
-                self.end_lookup(self.now, request, refusal);
-            }
-        }
+        let refusal = match self.look_at(claim) {
+            Found::Usable(arrival) => return self.arrive_from_store(claim, *arrival, None),
+            Found::Early => RecoveryRefusal::Superseded,
+            Found::Refused(refusal) => refusal,
+        };
+        self.put_back(session);
+        self.end_lookup(self.now, request, refusal);
     }
 
     /// The connection was lost while the record for a claim was taken. So it may be here.
@@ -117,44 +114,44 @@ impl<D: Default> Hub<D> {
     /// The session for a claim comes in. `unproven` is the version of its record, if that may still
     /// be in the store.
     fn arrive_from_store(&mut self, claim: u64, arrival: Arrival<D>, unproven: Option<u64>) {
-        let now = self.now;
-        let Some(pending) = self.node.as_mut().and_then(|node| node.claims.remove(claim)) else {
+        let Some(mut pending) = self.node.as_mut().and_then(|node| node.claims.remove(claim))
+        else {
             return;
         };
-        let id = pending.request.namespace;
-        let arrived = self.bring_in(now, id, arrival);
-        if let (Ok(socket), Some(version), Some(node)) = (arrived, unproven, &mut self.node) {
-            let in_store = InStore { version, is_certain: false };
-            node.records.arrive(socket, in_store);
-        }
-        if let (Err(_), Some(taken)) =
-            (arrived, pending.found.clone().filter(|_| unproven.is_none()))
-        {
+        let taken = pending.found.take().filter(|_| unproven.is_none());
+        let arrived = self.bring_in(self.now, pending.request.namespace, arrival);
+        if let (Err(_), Some(taken)) = (arrived, taken) {
             self.put_back(taken);
         }
-        self.conclude_claim(pending, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
-        if let Ok(socket) = arrived {
-            self.note_parked(socket);
-        }
+        let in_store = unproven.map(|version| InStore { version, is_certain: false });
+        self.conclude_claim(pending, arrived, in_store);
     }
 
-    /// Goes on after the session for a claim has come in, or could not.
+    /// Goes on after the session for a claim has come in, or could not. `in_store` says whether its
+    /// record may be in the store.
     pub(super) fn conclude_claim(
         &mut self,
         pending: Pending<Successor>,
-        otherwise: RecoveryRefusal,
+        arrived: Result<SocketKey, RecoveryRefusal>,
+        in_store: Option<InStore>,
     ) {
         let (now, id) = (self.now, pending.request.namespace);
+        if let (Ok(socket), Some(in_store), Some(node)) = (arrived, in_store, &mut self.node) {
+            node.records.arrive(socket, in_store);
+        }
         if let Some((to, claim)) = pending.successor {
             self.hand_over(now, id, &to, &claim);
         }
-        self.end_lookup(now, pending.request, otherwise);
+        self.end_lookup(now, pending.request, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
         // Others of this node may wait for the same session.
         let others = self.node.as_ref().map(|node| node.claims.requests(pending.key));
         if self.keys.get(&pending.key.index_key()).is_some() {
             for request in others.unwrap_or_default() {
                 self.end_lookup(now, request, RecoveryRefusal::Unknown);
             }
+        }
+        if let Ok(socket) = arrived {
+            self.note_parked(socket);
         }
     }
 
