@@ -291,13 +291,12 @@ impl Records {
         found: Option<u64>,
         has_expired: bool,
     ) -> Recalled {
-        let record = self.states.get_mut(&socket);
-        let Some(record) = record.filter(|record| matches!(record.state, State::Taking(_))) else {
+        let Some(Record { state: State::Taking(was_there), version }) = self.states.get(&socket)
+        else {
             return Recalled::Late;
         };
-        let State::Taking(was_there) = record.state else { return Recalled::Late };
-        match (found, was_there) {
-            (Some(version), _) if version == record.version => self.is_here(socket),
+        match (found, *was_there) {
+            (Some(found), _) if found == *version => self.is_here(socket),
             (None, Some(false)) => self.is_here(socket),
             (None, Some(true)) if !has_expired => Recalled::Elsewhere,
             (None, _) => Recalled::Unproven,
