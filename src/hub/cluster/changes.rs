@@ -9,7 +9,7 @@ use core::ops::Bound;
 use bytestring::ByteString;
 
 use crate::{
-    cluster::message::Body,
+    cluster::message::{Body, BroadcastOptions},
     hub::{Hub, sessions::Arrival},
     recovery::Offset,
 };
@@ -63,12 +63,7 @@ impl Changes {
 
     /// Keeps an entry of the channel if it is such a change.
     pub(super) fn note(&mut self, namespace: u32, position: Offset, body: &Body) {
-        let (Body::SocketsJoin { options, .. }
-        | Body::SocketsLeave { options, .. }
-        | Body::DisconnectSockets { options, .. }) = body
-        else {
-            return;
-        };
+        let Some(options) = options(body) else { return };
         let Some(of_namespace) = self.namespaces.get_mut(&namespace) else { return };
         let names = options.rooms().iter().chain(options.excepted());
         let changed = match body {
@@ -143,15 +138,20 @@ impl Changes {
         let Some(body) = of_namespace.changes.remove(&position) else { return };
         of_namespace.floor = of_namespace.floor.max(position);
         of_namespace.for_all.remove(&position);
-        let (Body::SocketsJoin { options, .. }
-        | Body::SocketsLeave { options, .. }
-        | Body::DisconnectSockets { options, .. }) = body
-        else {
-            return;
-        };
+        let Some(options) = options(&body) else { return };
         for room in options.rooms() {
             of_namespace.by_room.remove(&(room.clone(), position));
         }
+    }
+}
+
+/// Whom a change of many sockets concerns. `None` if it is something else.
+const fn options(body: &Body) -> Option<&BroadcastOptions> {
+    match body {
+        Body::SocketsJoin { options, .. }
+        | Body::SocketsLeave { options, .. }
+        | Body::DisconnectSockets { options, .. } => Some(options),
+        _ => None,
     }
 }
 
@@ -171,7 +171,6 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::cluster::message::BroadcastOptions;
 
     fn at(position: u64) -> Offset {
         Offset::pair(0, position)
@@ -235,5 +234,4 @@ mod tests {
         kick(&mut changes, latest + 5, &long);
         assert_eq!(all(&changes, latest + 3, &[]), Err(Forgotten), "what is gone counts no more");
         assert_eq!(changes.order.len(), 1);
-    }
-}
+    }}
