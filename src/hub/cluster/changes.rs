@@ -234,4 +234,45 @@ mod tests {
         kick(&mut changes, latest + 5, &long);
         assert_eq!(all(&changes, latest + 3, &[]), Err(Forgotten), "what is gone counts no more");
         assert_eq!(changes.order.len(), 1);
-    }}
+    }
+    #[test]
+    fn a_session_that_has_missed_all_changes_is_brought_up_to_date() {
+        let mut changes = Changes::default();
+        changes.begin(7, at(0));
+        for position in 1..=CHANGES_MAX as u64 {
+            let rooms = [ByteString::from(if position % 4 < 2 { "a" } else { "b" })].into();
+            let options = BroadcastOptions::all();
+            let body = if position % 2 == 1 {
+                Body::SocketsJoin { options: options.to(ByteString::from("x")), rooms }
+            } else {
+                Body::SocketsLeave { options, rooms }
+            };
+            changes.note(7, at(position), &body);
+        }
+        let last = CHANGES_MAX as u64 + 1;
+        let options = BroadcastOptions::all().to(ByteString::from("nobody"));
+        changes.note(7, at(last), &Body::DisconnectSockets { options, close: false });
+        let arrived = changes.apply(7, arrival(1)).ok().flatten().expect("it is still there");
+        let rooms = arrived.addressed_rooms();
+        let rooms: Vec<&str> = rooms.iter().map(|room| &**room).collect();
+        assert_eq!(rooms, ["AAAAAAAAAAAAAAAAAAAA", "b", "x"]);
+        assert_eq!(changes.apply(7, arrival(0)).err(), Some(Forgotten));
+    }
+
+    /// A session that has everything up to a position, and is in the room `x`.
+    fn arrival(position: u64) -> Arrival<()> {
+        let position = serde_json::to_value(at(position)).expect("an offset");
+        let arrival = serde_json::json!({
+            "sid": "AAAAAAAAAAAAAAAAAAAA",
+            "pid": "BBBBBBBBBBBBBBBBBBBB",
+            "data": null,
+            "left": core::time::Duration::ZERO,
+            "receipts": null,
+            "at": position,
+            "resume": position,
+            "rooms": ["x"],
+            "changes": [],
+        });
+        serde_json::from_value(arrival).expect("an arrival")
+    }
+}
