@@ -63,24 +63,26 @@
 //!    at its own node. If the session cannot be recovered, or if the claimant does not have everything
 //!    that the client has missed, it answers with the reason, and the session stays. Otherwise the
 //!    session ends there, with the reason [`Moved`](crate::hub::DisconnectReason::Moved), exactly as it
-//!    is at `c`. If joins, leaves or a disconnection that the application has called for before still wait
-//!    for entries of this node, they are done first. A link that was thought to be alive is closed. The owner appends the session to the
-//!    channel, at a position `h`.
-//! 3. The claimant reads it at `h`. It applies what has concerned the session since `c`: joins, leaves
-//!    and disconnections of all nodes. From then on the session is parked there, and the claim goes on
-//!    like any other: it may queue, and the application may be asked.
+//!    is at `c`. If joins, leaves or a disconnection that the application has called for before still
+//!    wait for entries of this node, the session leaves after them, as it is then. A link that was
+//!    thought to be alive is closed. The owner appends the session to the channel, at a position `h`.
+//! 3. The claimant reads it at `h`. It applies what has concerned the session since it left: joins,
+//!    leaves and disconnections of all nodes. From then on the session is parked there, and the claim
+//!    goes on like any other: it may queue, and the application may be asked.
 //!
 //! All nodes read `c` and `h` at the same places, so a session has one owner at each position, and
 //! nothing is lost if the client goes: its session then waits at the claimant. Of two claims, the
 //! later one in the channel gets the session.
 //!
 //! A node that reads a claim and does not have the session tells the claimant, by a message that is not
-//! in the channel. If all nodes have told it and the store has no record, the client is refused at once,
-//! as [`Unknown`](crate::recovery::RecoveryRefusal::Unknown).
+//! in the channel. If all nodes of this crate that send heartbeats have told it and the store has no
+//! record, the client is refused at once, as
+//! [`Unknown`](crate::recovery::RecoveryRefusal::Unknown). During its first second, a node does not know
+//! the others well enough for that.
 //!
 //! The session takes with it its ids, rooms, data, what it remembers of its client's events
 //! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its
-//! time. It does not take pending acknowledgements, which fail, and the count of refused replays.
+//! time. It does not take pending acknowledgements, which fail, nor the count of refused replays.
 //!
 //! # Requests
 //!
@@ -128,13 +130,13 @@
 //!   [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout), as
 //!   [`EngineAway`](crate::recovery::RecoveryRefusal::EngineAway): another node could take it.
 //! * *Bounds.* A record is written when the store can be told, so nothing but its session waits for the
-//!   engine. At most 256 commands are not answered. Of the joins, leaves and disconnections of many
-//!   sockets, a node keeps the latest 65,536, and at most 32 MiB. A record that is older is refused as
+//!   engine. While 256 commands are not answered, only claims take records, and what was taken in vain
+//!   is put back. Of the joins, leaves and disconnections of many sockets, a node keeps the latest
+//!   65,536, and at most 32 MiB. A record that is older is refused as
 //!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed), and so is one from before the node began
 //!   to read.
-//!
-//! * *Shutdown.* [`shutdown`](crate::server::Server::shutdown) parks all sessions.
-//!   [`hand_over`](crate::hub::At::hand_over) tells when the store has them.
+//! * *Shutdown.* [`shutdown`](crate::server::Server::shutdown) parks all sessions, and says goodbye to the
+//!   other nodes. [`hand_over`](crate::hub::At::hand_over) tells when the store has the sessions.
 //! * *Sessions of Node.js servers* are refused as
 //!   [`OrderNotProvable`](crate::recovery::RecoveryRefusal::OrderNotProvable), and stay in the store for
 //!   the rest of their time. Those servers recover sessions of this crate as they do their own.

@@ -144,7 +144,9 @@ impl<D: Default> Server<D> {
         is_known
     }
 
-    /// Closes all connections at once. See [`Pool::shutdown`](crate::pool::Pool::shutdown).
+    /// Closes all connections at once. See [`Pool::shutdown`](crate::pool::Pool::shutdown). A node of a
+    /// cluster also says goodbye to the others, so that they do not wait for its answers any longer. Its
+    /// sessions go to the store: see [`hand_over`](crate::hub::At::hand_over).
     ///
     /// ```
     /// # use socketio_proto::Timestamp;

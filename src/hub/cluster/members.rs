@@ -22,8 +22,9 @@ const HOLD: Duration = Duration::from_secs(1);
 const HELD_MAX: usize = 1_000;
 
 impl<D: Default> Hub<D> {
-    /// Returns the other nodes that have a namespace, as far as they are known: those that
-    /// send heartbeats. Official nodes of Redis Streams send none, so they are not among them; see [`count_servers`](super::super::At::count_servers).
+    /// Returns the other nodes that have a namespace, as far as they are known: those that send
+    /// heartbeats. Official nodes of Redis Streams send none, so they are not among them; see
+    /// [`count_servers`](crate::hub::At::count_servers).
     ///
     /// ```
     /// use socketio_proto::server::Server;
