@@ -16,7 +16,7 @@ macro_rules! setters {
                 )]
                 #[must_use]
                 pub fn $field(mut self, value: $kind) -> Self {
-                    self.$field = value;
+                    self.$field = value.into();
                     self
                 }
             )+
@@ -42,6 +42,7 @@ pub use self::{
     recovery::{RecoveryConfig, ReplayOrder},
     subprotocols::Subprotocols,
 };
+pub(crate) use setters;
 
 use core::time::Duration;
 

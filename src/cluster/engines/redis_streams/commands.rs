@@ -29,10 +29,8 @@ impl RedisStreams {
     ///
     /// [`ConfigError::OutOfRange`] if a number is zero or a name is empty.
     pub fn new(options: RedisStreamsOptions) -> Result<Self, ConfigError> {
-        match options.invalid() {
-            Some(field) => Err(ConfigError::OutOfRange { field }),
-            None => Ok(Self { options }),
-        }
+        options.validate()?;
+        Ok(Self { options })
     }
 
     /// Returns the options.

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::config::{ConfigError, check, setters};
+
 /// Options, those of `@socket.io/redis-streams-adapter` with its defaults.
 ///
 /// All nodes of a cluster must have the same, except for how they read.
@@ -56,49 +58,32 @@ impl Default for RedisStreamsOptions {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $kind:ty;)*) => {$(
-        #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
-        #[must_use]
-        pub fn $name(mut self, value: $kind) -> Self {
-            self.$name = value.into();
-            self
-        }
-    )*};
+setters! {
+    RedisStreamsOptions {
+        stream_name: impl Into<String>,
+        stream_count: u32,
+        channel_prefix: impl Into<String>,
+        use_sharded_pub_sub: bool,
+        max_len: u64,
+        read_count: u32,
+        block_time_in_ms: u32,
+        session_key_prefix: impl Into<String>,
+        max_message_bytes: usize,
+    }
 }
 
 impl RedisStreamsOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    setters! {
-        stream_name: impl Into<String>;
-        stream_count: u32;
-        channel_prefix: impl Into<String>;
-        use_sharded_pub_sub: bool;
-        max_len: u64;
-        read_count: u32;
-        block_time_in_ms: u32;
-        session_key_prefix: impl Into<String>;
-        max_message_bytes: usize;
-    }
-
-    /// The name of an option that cannot be used, if there is one.
-    pub(super) fn invalid(&self) -> Option<&'static str> {
-        let texts = [("stream_name", &self.stream_name), ("channel_prefix", &self.channel_prefix)];
-        let numbers = [
-            ("stream_count", u64::from(self.stream_count)),
-            ("max_len", self.max_len),
-            ("read_count", self.read_count.into()),
-            ("block_time_in_ms", self.block_time_in_ms.into()),
-            ("max_message_bytes", u64::try_from(self.max_message_bytes).unwrap_or(u64::MAX)),
-        ];
-        let empty = texts.into_iter().find(|(_, text)| text.is_empty()).map(|(name, _)| name);
-        let zero = numbers.into_iter().find(|(_, number)| *number == 0).map(|(name, _)| name);
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
         // JavaScript takes the remainder of a signed number.
-        let large = (self.stream_count > i32::MAX.unsigned_abs()).then_some("stream_count");
-        empty.or(zero).or(large)
+        let streams = 1..=i32::MAX.unsigned_abs();
+        check(&[
+            ("stream_name", !self.stream_name.is_empty()),
+            ("channel_prefix", !self.channel_prefix.is_empty()),
+            ("stream_count", streams.contains(&self.stream_count)),
+            ("max_len", self.max_len > 0),
+            ("read_count", self.read_count > 0),
+            ("block_time_in_ms", self.block_time_in_ms > 0),
+            ("max_message_bytes", self.max_message_bytes > 0),
+        ])
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::config::{ConfigError, check};
+use crate::config::{ConfigError, check, setters};
 
 /// How much is kept in a file. The processes that share a file have the same.
 ///
@@ -48,32 +48,18 @@ impl Default for SqliteOptions {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $kind:ty;)*) => {$(
-        #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
-        #[must_use]
-        pub const fn $name(mut self, value: $kind) -> Self {
-            self.$name = value;
-            self
-        }
-    )*};
+setters! {
+    SqliteOptions {
+        max_len: u64,
+        max_bytes: u64,
+        max_age: Duration,
+        published_len: u64,
+        published_age: Duration,
+        max_message_bytes: usize,
+    }
 }
 
 impl SqliteOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    setters! {
-        max_len: u64;
-        max_bytes: u64;
-        max_age: Duration;
-        published_len: u64;
-        published_age: Duration;
-        max_message_bytes: usize;
-    }
-
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         check(&[
             ("sqlite.max_len", self.max_len > 0),
