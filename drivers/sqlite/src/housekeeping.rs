@@ -68,7 +68,7 @@ impl Worker {
     }
 
     /// Changes something in a transaction of its own. It lasts if `body` says so.
-    fn change(
+    pub(crate) fn change(
         &mut self,
         body: impl FnOnce(&Self, &mut SqliteHead) -> Result<bool, SqliteError>,
     ) -> Result<(), SqliteError> {

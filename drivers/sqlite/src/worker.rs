@@ -224,17 +224,12 @@ impl Worker {
     }
 
     /// Leaves the file, in good order.
-    fn leave(self) -> Result<(), SqliteError> {
-        let mut file = self.file;
-        let database = &file.database;
-        let head = database.transaction("BEGIN IMMEDIATE", || {
-            let mut head = database.head()?;
-            database.execute(&Sqlite::leave(self.process))?;
-            database.execute(&head.write())?;
-            Ok((head, true))
+    fn leave(mut self) -> Result<(), SqliteError> {
+        self.change(|worker, _| {
+            worker.file.database.execute(&Sqlite::leave(worker.process))?;
+            Ok(true)
         })?;
-        file.tail.note(&head)?;
-        file.close(&self.config)
+        self.file.close(&self.config)
     }
 }
 
