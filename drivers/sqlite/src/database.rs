@@ -6,7 +6,7 @@ use rusqlite::{
     CachedStatement, Connection, Row, ToSql,
     types::{ToSqlOutput, ValueRef},
 };
-use socketio_proto::cluster::engines::sqlite::{SqliteHead, SqliteStatement, SqliteValue};
+use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead, SqliteStatement, SqliteValue};
 
 use crate::error::SqliteError;
 
@@ -62,6 +62,12 @@ impl Database {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(found)
+    }
+
+    /// Runs a query for one row with one number. `None` if there is none.
+    pub(crate) fn number(&self, statement: &SqliteStatement) -> Result<Option<u64>, SqliteError> {
+        let row = self.row(statement)?;
+        Ok(row.map(|row| Sqlite::number(&row)).transpose()?)
     }
 
     /// Reads where the channel begins and ends.

@@ -21,7 +21,7 @@ use crate::{
     database::Database,
     error::SqliteError,
     event::{SetAsideReason, SqliteEvent},
-    paths::{LOCK, SUFFIXES, beside},
+    paths::{LOCK, SUFFIXES, beside, private_file},
     tail::Tail,
 };
 
@@ -160,8 +160,7 @@ fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
     let number = |pragma| database.0.query_row(pragma, [], |row| row.get::<_, i64>(0));
     let application_id = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
-    let tables = database.row(&count_tables())?;
-    let tables = tables.map_or(Ok(0), |row| Sqlite::number(&row))?;
+    let tables = database.number(&count_tables())?.unwrap_or(0);
     let scripts = migrate(application_id, version, tables)?;
     // What belongs to another program was not changed so far.
     database.0.execute_batch("PRAGMA cell_size_check = ON; PRAGMA journal_mode = WAL;")?;

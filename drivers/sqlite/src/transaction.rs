@@ -206,8 +206,7 @@ impl Worker {
     /// Deletes the entries that are not kept any longer.
     pub(crate) fn trim(&self, head: &mut SqliteHead, now: u64) -> Result<bool, SqliteError> {
         let file = &self.file;
-        let row = file.database.row(&file.sqlite.first_kept(head, now))?;
-        let first_kept = row.map(|row| Sqlite::number(&row)).transpose()?;
+        let first_kept = file.database.number(&file.sqlite.first_kept(head, now))?;
         match Sqlite::trim(head, first_kept) {
             Some(statement) => Ok(file.database.execute(&statement)? > 0),
             None => Ok(false),

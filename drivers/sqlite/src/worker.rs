@@ -79,8 +79,7 @@ impl Worker {
         let database = &file.database;
         let (process, head) = database.transaction("BEGIN IMMEDIATE", || {
             let mut head = database.head()?;
-            let row = database.row(&Sqlite::enter(socket))?;
-            let process = row.map_or(Ok(0), |row| Sqlite::number(&row))?;
+            let process = database.number(&Sqlite::enter(socket))?.unwrap_or(0);
             database.execute(&head.write())?;
             Ok(((process, head), true))
         })?;
