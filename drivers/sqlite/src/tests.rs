@@ -19,6 +19,7 @@ use socketio_proto::{
     recovery::Offset,
     socket::{Event, NamespaceName},
 };
+use socketio_proto_tokio::entropy;
 
 use crate::{
     SetAsideReason, SqliteConfig, SqliteError, SqliteEvent, Survives,
@@ -32,7 +33,7 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     pub(crate) fn new() -> Self {
         let mut random = [0; 8];
-        getrandom::fill(&mut random).unwrap();
+        entropy(&mut random);
         let name = format!("socketio-proto-sqlite-{:016x}", u64::from_le_bytes(random));
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
