@@ -1,7 +1,7 @@
 //! Opens a file.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     thread,
@@ -182,8 +182,7 @@ fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
 /// Makes the tables, unless another process has.
 fn make(database: &Database, mut head: SqliteHead) -> Result<SqliteHead, SqliteError> {
     database.transaction("BEGIN IMMEDIATE", || {
-        let tables = database.row(&count_tables())?;
-        if tables.map_or(Ok(0), |row| Sqlite::number(&row))? > 0 {
+        if database.number(&count_tables())?.is_some_and(|tables| tables > 0) {
             return Ok((database.head()?, false));
         }
         run_scripts(database, migrate(0, 0, 0)?)?;
@@ -219,15 +218,6 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(to)
-}
-
-/// Opens or makes a file that no other user can read.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn random() -> [u8; 8] {

@@ -1,7 +1,9 @@
-//! The names of the files.
+//! The names of the files, and who may read them.
 
 use std::{
     ffi::OsString,
+    fs::{File, OpenOptions},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -20,3 +22,12 @@ pub(crate) const LOCK: &str = "-lock";
 pub(crate) const SOCKET: &str = ".sock";
 /// How many transactions there were.
 pub(crate) const TAIL: &str = "-tail";
+
+/// Opens or makes a file that no other user can read.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -6,7 +6,7 @@
 //! anyone, each process writes it into a place of its own.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
@@ -16,7 +16,7 @@ use socketio_proto::cluster::engines::sqlite::SqliteHead;
 use crate::{
     config::Survives,
     event::SetAsideReason,
-    paths::{TAIL, beside},
+    paths::{TAIL, beside, private_file},
 };
 
 /// Bytes of a place.
@@ -48,11 +48,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// Opens the file.
     pub(crate) fn open(database: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: options.open(beside(database, TAIL))?, place: 1 })
+        Ok(Self { file: private_file(&beside(database, TAIL))?, place: 1 })
     }
 
     /// Why a database that is at `head` cannot be continued. For a process that is alone.
@@ -60,22 +56,20 @@ impl Tail {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(0))?;
         self.file.read_to_end(&mut bytes)?;
-        let places: Vec<_> = bytes.chunks(LEN).map(Place::read).collect();
         let lost = Ok(Some(SetAsideReason::LostTransactions));
-        let Some(Some(first)) = places.first() else { return lost };
+        let Some(first) = bytes.chunks(LEN).next().and_then(Place::read) else { return lost };
         let is_another_boot = first.boot != boot();
         if is_another_boot && first.flags == 0 {
             return Ok(Some(SetAsideReason::PowerLoss));
         }
         let is_behind = |place: &Place| place.epoch != head.epoch || place.commits > head.commits;
-        let is_lost = |place: &Option<Place>| match place {
-            Some(place) => is_behind(place),
+        let is_lost = |chunk: &[u8]| match Place::read(chunk) {
+            Some(place) => is_behind(&place),
             // After a power loss, this file itself may be incomplete.
             None => !is_another_boot,
         };
         let is_used = |chunk: &&[u8]| chunk.iter().any(|byte| *byte != 0);
-        let used = bytes.chunks(LEN).filter(is_used).map(Place::read);
-        if used.into_iter().any(|place| is_lost(&place)) { lost } else { Ok(None) }
+        if bytes.chunks(LEN).filter(is_used).any(is_lost) { lost } else { Ok(None) }
     }
 
     /// Begins with a database that is at `head`. For a process that is alone.
@@ -164,6 +158,8 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
 mod tests {
     use std::path::PathBuf;
 
+    use socketio_proto_tokio::entropy;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -196,7 +192,7 @@ mod tests {
 
     fn rand() -> u64 {
         let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).unwrap();
+        entropy(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 
