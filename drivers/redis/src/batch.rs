@@ -69,8 +69,8 @@ impl Batch {
         self.steps.iter().filter(|step| step.purpose.is_write()).count()
     }
 
-    /// Returns the commands, and how many replies there will be.
-    pub(crate) fn pipeline(&self) -> (Pipeline, usize) {
+    /// Returns what is sent.
+    pub(crate) fn pipeline(&self) -> Pipeline {
         let commands = self.commands();
         let mut pipeline = Pipeline::with_capacity(commands.saturating_add(2));
         let mut add = |command: Cmd| {
@@ -84,8 +84,7 @@ impl Batch {
         if is_transaction {
             add(redis::cmd("EXEC"));
         }
-        let count = pipeline.len();
-        (pipeline, count)
+        pipeline
     }
 
     /// Assigns the replies.

@@ -82,9 +82,8 @@ impl Connection {
     pub(crate) async fn call_all(
         &mut self,
         commands: &Pipeline,
-        count: usize,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
-        let replies = self.commands.send_packed_commands(commands, 0, count).await?;
+        let replies = self.commands.send_packed_commands(commands, 0, commands.len()).await?;
         Ok(replies.into_iter().map(reply).collect())
     }
 

@@ -119,11 +119,10 @@ impl Writer<'_> {
         batch: &Batch,
     ) -> Result<(Vec<ClusterInput>, Batch), RedisEngineError> {
         let writes = batch.writes();
-        let (commands, count) = batch.pipeline();
         // If it breaks the connection, its entries are suspects.
         let suspects = (*self.suspects).max(writes);
         let before = std::mem::replace(self.suspects, suspects);
-        let replies = self.connection.call_all(&commands, count).await?;
+        let replies = self.connection.call_all(&batch.pipeline()).await?;
         let results = batch.results(replies)?;
         let (mut inputs, mut put_back) = (Vec::new(), Batch::default());
         for (purpose, reply) in results {
