@@ -14,7 +14,7 @@ use redis::{Client, PushInfo, PushKind, Value};
 use socketio_proto::{
     cluster::{
         ClusterInput,
-        engines::redis_streams::{RedisReply, RedisStreams},
+        engines::redis_streams::{RedisCommand, RedisReply, RedisStreams},
         message::NodeId,
     },
     socket::NamespaceName,
@@ -124,10 +124,10 @@ impl<'a> Subscriptions<'a> {
         }
         let subscribed = Subscribed { namespace: namespace.clone(), is_proven: false };
         self.namespaces.insert(own.clone(), subscribed);
-        self.call(&own, "SUBSCRIBE", "SSUBSCRIBE").await?;
-        self.call(&self.redis.channel(&namespace, None), "SUBSCRIBE", "SSUBSCRIBE").await?;
+        self.call_all("SUBSCRIBE", &self.redis.subscribe(&namespace, self.node)).await?;
         // Both subscriptions are there when this arrives.
-        let name = if self.is_sharded() { "SPUBLISH" } else { "PUBLISH" };
+        let is_sharded = self.redis.options().use_sharded_pub_sub;
+        let name = if is_sharded { "SPUBLISH" } else { "PUBLISH" };
         let mut publish = redis::cmd(name);
         publish.arg(own).arg(&self.proof[..]);
         match self.connection.call_plain(&publish).await? {
@@ -139,28 +139,23 @@ impl<'a> Subscriptions<'a> {
     async fn unsubscribe(&mut self, namespace: &NamespaceName) -> Result<(), RedisEngineError> {
         let own = self.redis.channel(namespace, Some(self.node));
         if self.namespaces.remove(&own).is_some() {
-            self.call(&own, "UNSUBSCRIBE", "SUNSUBSCRIBE").await?;
-            let all = self.redis.channel(namespace, None);
-            self.call(&all, "UNSUBSCRIBE", "SUNSUBSCRIBE").await?;
+            self.call_all("UNSUBSCRIBE", &self.redis.unsubscribe(namespace, self.node)).await?;
         }
         Ok(())
     }
 
-    async fn call(
+    async fn call_all(
         &mut self,
-        channel: &str,
-        plain: &'static str,
-        sharded: &'static str,
+        name: &'static str,
+        commands: &[RedisCommand],
     ) -> Result<(), RedisEngineError> {
-        let name = if self.is_sharded() { sharded } else { plain };
-        match self.connection.call_plain(redis::cmd(name).arg(channel)).await? {
-            RedisReply::Array(_) => Ok(()),
-            other => Err(not_expected(name, other)),
+        for command in commands {
+            match self.connection.call(command).await? {
+                RedisReply::Array(_) => {}
+                other => return Err(not_expected(name, other)),
+            }
         }
-    }
-
-    fn is_sharded(&self) -> bool {
-        self.redis.options().use_sharded_pub_sub
+        Ok(())
     }
 
     /// What a push says. A message that nobody can read is skipped.
