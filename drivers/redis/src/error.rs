@@ -6,15 +6,15 @@ use thiserror::Error;
 
 /// Why a connection with Redis could not be made or used, or was lost.
 ///
-/// After each of them the engine closes all of its connections and connects again. The text of the
-/// latest one is [`EngineStats::last_failure`](socketio_proto_tokio::cluster::EngineStats).
+/// While the server runs, the engine closes all of its connections after each of them, and connects
+/// again. The text of the latest one is [`EngineStats::last_failure`](socketio_proto_tokio::cluster::EngineStats).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RedisEngineError {
-    /// The URL or an option cannot be used.
+    /// An option cannot be used.
     #[error("an option cannot be used")]
     Config(#[from] ConfigError),
-    /// A connection could not be made, was lost, or had no answer in time.
+    /// The URL cannot be used, or a connection could not be made, was lost, or had no answer in time.
     #[error("connection with Redis")]
     Connection(#[from] RedisError),
     /// Redis has closed a connection.
