@@ -3,7 +3,7 @@
 use std::fmt;
 
 use socketio_proto::{
-    SocketKey,
+    SocketKey, Timestamp,
     hub::{At, EmitError, Snapshot},
     server::{Server, Stats},
 };
@@ -60,10 +60,7 @@ use crate::{
 /// # }
 /// ```
 pub fn start<A: App>(server: Server<A::Data>, app: A) -> (SocketIoService, Handle<A>) {
-    let (service, calls) = spawn_after(Hosted::new(server, app), |hosted, now, calls| {
-        hosted.start(now, WeakHandle(calls.downgrade()));
-    });
-    (service, Handle(calls))
+    spawn_hosted(Hosted::new(server, app))
 }
 
 /// Starts a server that is a node of a cluster, made with
@@ -80,13 +77,18 @@ pub fn start_clustered<A: App>(
     let (engine, outputs, ended) = supervise(engine);
     let node = server.node().cloned();
     let hosted = Hosted::new(server, app).with_engine(outputs, ended);
+    let (service, handle) = spawn_hosted(hosted);
+    // A server that is alone needs no engine.
+    if let Some(node) = node {
+        engine.start(node, handle.0.downgrade());
+    }
+    (service, handle)
+}
+
+fn spawn_hosted<A: App>(hosted: Hosted<A>) -> (SocketIoService, Handle<A>) {
     let (service, calls) = spawn_after(hosted, |hosted, now, calls| {
         hosted.start(now, WeakHandle(calls.downgrade()));
     });
-    // A server that is alone needs no engine.
-    if let Some(node) = node {
-        engine.start(node, calls.downgrade());
-    }
     (service, Handle(calls))
 }
 
@@ -228,11 +230,7 @@ impl<A: App> Handle<A> {
     ///
     /// [`HandleError::Closed`].
     pub async fn shutdown(&self) -> Result<(), HandleError> {
-        let engine = self.0.end(|hosted, _| hosted.engine_ended()).await?;
-        if let Some(engine) = engine {
-            engine.wait().await;
-        }
-        Ok(())
+        self.end(|_, _| ()).await
     }
 
     /// Waits until connections have to end: the server is being shut down, or has ended. An HTTP
@@ -264,6 +262,19 @@ impl<A: App> Handle<A> {
     /// Returns a handle that does not keep the server alive.
     pub fn downgrade(&self) -> WeakHandle<A> {
         WeakHandle(self.0.downgrade())
+    }
+
+    /// Ends the server after a last thing was done with it, and then waits for the end of its engine.
+    async fn end<R: Send + 'static>(
+        &self,
+        last: impl FnOnce(&mut Hosted<A>, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, HandleError> {
+        let last = move |hosted: &mut Hosted<A>, now| (last(hosted, now), hosted.engine_ended());
+        let (done, engine) = self.0.end(last).await?;
+        if let Some(engine) = engine {
+            engine.wait().await;
+        }
+        Ok(done)
     }
 
     /// Asks for something, and waits for the answer.
@@ -302,13 +313,7 @@ impl<A: App<Data: Clone>> Handle<A> {
     /// [`HandleError::Closed`].
     pub async fn hand_over(&self) -> Result<Snapshot<A::Data>, HandleError> {
         let call = |_: &mut A, cx: &mut Context<'_, A::Data>| cx.server.snapshot(cx.now);
-        let last =
-            move |hosted: &mut Hosted<A>, now| (hosted.with(now, call), hosted.engine_ended());
-        let (snapshot, engine) = self.0.end(last).await?;
-        if let Some(engine) = engine {
-            engine.wait().await;
-        }
-        Ok(snapshot)
+        self.end(move |hosted, now| hosted.with(now, call)).await
     }
 }
 
