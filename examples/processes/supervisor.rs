@@ -1,6 +1,6 @@
 //! The process that starts the workers, and starts them again.
 
-use std::{env, error::Error, io, process::Stdio, time::Duration};
+use std::{env, error::Error, io, pin::pin, process::Stdio, time::Duration};
 
 use socketio_proto_tokio::shutdown_signal;
 use tokio::{
@@ -37,10 +37,7 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     println!("listening {}", arguments.port);
 
     let mut hang_up = signal(SignalKind::hangup())?;
-    let shutdown = async {
-        shutdown_signal().await;
-    };
-    tokio::pin!(shutdown);
+    let mut shutdown = pin!(shutdown_signal());
     loop {
         tokio::select! {
             _ = hang_up.recv() => restart_all(&restarts).await,
