@@ -6,7 +6,7 @@ use super::{
     model::{Change, What, When},
     run::{ROOMS, Run, USERS, User},
 };
-use crate::fleet::Client;
+use crate::fleet::{Client, Flight};
 
 /// How much of the queue of a node is left free for what waits behind an event.
 const SPARE: usize = 16;
@@ -77,11 +77,19 @@ impl Run {
         };
         let (is_behind, name) = (self.dice.one_in(2), self.name('m'));
         let Some((client, socket)) = self.socket(user) else { return };
-        let waiting = self.fleet.nodes[client.node].server.stats().channel_waiting;
-        let position = self.fleet.nodes[client.node].position;
+        // What it puts into the channel can be seen.
+        self.set_lazy(client.node, false);
+        let node = &self.fleet.nodes[client.node];
+        let waiting = node.server.stats().channel_waiting;
+        let (position, is_connected) = (node.position, node.server.is_connected(socket));
         let when = if is_behind && waiting < SPARE {
+            let sent = self.appends(client.node);
             let emitted = self.fleet.at(client.node, |at| at.socket(socket).emit(&name, &()));
             emitted.unwrap();
+            if !is_connected && self.appends(client.node) == sent {
+                // Nobody knows yet whether the rest goes through the channel.
+                return;
+            }
             When::Behind(name)
         } else if waiting == 0 {
             When::Before(position)
@@ -89,11 +97,17 @@ impl Run {
             // It has to wait for events whose place nobody knows yet.
             return;
         };
+        let sent = self.appends(client.node);
         self.fleet.at(client.node, |at| match what {
             What::Join(room) => drop(at.join(socket, room).unwrap()),
             What::Leave(room) => drop(at.leave(socket, room)),
             What::Kick => drop(at.disconnect(socket, false)),
         });
+        // While the store may have the session, its place is that of an entry.
+        let is_entry = match when {
+            When::Before(_) => self.fleet.nodes[client.node].server.stats().channel_waiting > 0,
+            When::Behind(_) => self.appends(client.node) > sent,
+        };
         self.tally.note(match (what, is_behind) {
             (What::Join(_), false) => "joined",
             (What::Join(_), true) => "joined behind an event",
@@ -101,9 +115,15 @@ impl Run {
             (What::Kick, false) => "kicked",
             (What::Kick, true) => "kicked behind an event",
         });
-        if let Some(session) = &mut self.users[user].session {
+        if let Some(session) = self.users[user].session.as_mut().filter(|_| !is_entry) {
             session.changes.push(Change { when, what });
         }
+    }
+
+    /// How many entries of a node are on their way to the engine.
+    fn appends(&self, node: usize) -> usize {
+        let in_flight = self.fleet.nodes[node].in_flight.iter();
+        in_flight.filter(|it| matches!(it, Flight::Append(_))).count()
     }
 
     pub(super) fn change_all(&mut self, node: usize) {
