@@ -1,6 +1,10 @@
 //! What is done to sessions in the store, and when they end.
 
-use socketio_proto::{Timestamp, hub::Audience, recovery::RecoveryRefusal};
+use socketio_proto::{
+    SocketKey, Timestamp,
+    hub::{At, Audience, Once},
+    recovery::RecoveryRefusal,
+};
 
 use crate::{
     fleet::Fleet,
@@ -62,6 +66,40 @@ fn what_the_owner_does_to_a_parked_socket_goes_with_it() {
     fleet.settle();
     assert_eq!(fleet.got(back), ["missed", "later"]);
     assert_eq!(fleet.nodes[1].server.data(fleet.socket(back)), Some(&8));
+}
+
+/// Its driver does not wait for anything else.
+#[test]
+fn what_is_done_to_a_parked_socket_is_put_out_at_once() {
+    type Act = fn(&mut At<'_, u32>, SocketKey);
+    let acts: [Act; 4] = [
+        |at, socket| assert_eq!(at.join(socket, "later"), Ok(true)),
+        |at, socket| assert!(at.leave(socket, "room")),
+        |at, socket| assert_eq!(at.set_data(socket, 8), Some(7)),
+        |at, socket| assert!(at.accept_once(socket, "offset", None).is_ok()),
+    ];
+    for (number, act) in acts.into_iter().enumerate() {
+        let (mut fleet, ..) = stored(2);
+        let socket = parked_socket(&fleet);
+        let sent = fleet.nodes[0].in_flight.len();
+        fleet.at(0, |at| act(at, socket));
+        assert_eq!(fleet.nodes[0].in_flight.len(), sent + 1, "{number}");
+    }
+}
+
+#[test]
+fn an_event_that_was_accepted_for_a_parked_socket_is_known_elsewhere() {
+    let (mut fleet, _, pid) = stored(2);
+    let socket = parked_socket(&fleet);
+    let accepted = fleet.at(0, |at| at.accept_once(socket, "offset", None));
+    assert!(matches!(accepted, Ok(Once::Fresh(None))));
+    fleet.settle();
+    fleet.crash(0);
+    let back = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.settle();
+    let socket = fleet.socket(back);
+    let again = fleet.at(1, |at| at.accept_once(socket, "offset", None));
+    assert!(matches!(again, Ok(Once::Duplicate)));
 }
 
 /// Otherwise the record would be wrong about what was emitted after that.

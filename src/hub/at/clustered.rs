@@ -120,8 +120,18 @@ impl<D: Default> At<'_, D> {
     /// Changes a socket of this node in the order of the calls, also if it is parked and its record
     /// is in the store.
     pub(super) fn change(&mut self, verb: Verb) {
-        if let Some(verb) = self.hub.append_for_parked(verb) {
-            self.run_in_order(verb);
+        match self.hub.append_for_parked(verb) {
+            Some(verb) => self.run_in_order(verb),
+            None => drop(self.carry()),
+        }
+    }
+
+    /// The data of a socket have changed, or what it remembers of its client's events. If the store
+    /// has its session, it is stored again.
+    pub(super) fn note_changed(&mut self, socket: SocketKey) {
+        if self.hub.is_in_store(socket) {
+            self.hub.note_changed(socket);
+            self.carry();
         }
     }
 

@@ -70,6 +70,7 @@ impl<D: Default> At<'_, D> {
             increment(&mut self.hub.totals.duplicates);
         }
         self.carry();
+        self.note_changed(socket);
         once
     }
 
@@ -116,7 +117,7 @@ impl<D: Default> At<'_, D> {
     pub fn withdraw(&mut self, token: AckToken) -> bool {
         let namespace = self.hub.namespaces.get_mut(&token.socket.key.namespace);
         let is_withdrawn = namespace.is_some_and(|namespace| namespace.withdraw(self.now, &token));
-        self.hub.note_changed(token.socket.key);
+        self.note_changed(token.socket.key);
         is_withdrawn
     }
 }

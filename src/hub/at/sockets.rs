@@ -76,7 +76,7 @@ impl<D: Default> At<'_, D> {
         let change = Change::SetData { index: socket.index, data };
         let replaced =
             self.hub.with_socket(socket, |sessions, now| sessions.apply(now, change).replaced());
-        self.hub.note_changed(socket);
+        self.note_changed(socket);
         replaced?
     }
 
