@@ -60,6 +60,38 @@ fn h71_a_lost_reply_costs_no_session_and_doubles_none() {
     }
 }
 
+/// A client asks twice at one node. Its first claim brings the session in from the owner, while the
+/// record is taken for the second one. It must not go back: it would be continued once more.
+#[test]
+fn a_record_that_is_taken_for_a_session_that_is_here_does_not_stay_in_the_store() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let pid = &of_client.0;
+    fleet.lose(client);
+    let abandoned = fleet.open_with(1, &claim(pid, ""));
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    fleet.lose(abandoned);
+    // The record comes into the store only now.
+    fleet.take(0, 0);
+    let back = fleet.open_with(1, &claim(pid, ""));
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    // The owner hands over to the first claim.
+    fleet.read(0, 1);
+    fleet.take(0, 1);
+    fleet.read(1, 1);
+    fleet.settle();
+    assert_eq!(ids(&fleet, back), of_client);
+    assert!(fleet.store.sessions.is_empty(), "it is connected");
+}
+
 /// The reply to the command with which a claimant takes a session from the store is lost.
 #[test]
 fn h71_a_session_is_not_lost_with_the_reply_to_the_claimant() {

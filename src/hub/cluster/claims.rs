@@ -37,6 +37,8 @@ pub(super) struct Pending<S> {
     pub(super) found: Option<FetchedSession>,
     /// Whether it is being taken out of the store.
     pub(super) is_taken: bool,
+    /// Whether its session has come here for another claim.
+    pub(super) has_come: bool,
     /// Whether the store has no record of it.
     pub(super) has_no_record: bool,
     /// The nodes that do not have the session.
@@ -79,6 +81,7 @@ impl<S> Claims<S> {
             successor: None,
             found: None,
             is_taken: false,
+            has_come: false,
             has_no_record: false,
             absent: BTreeSet::new(),
         };
@@ -126,6 +129,15 @@ impl<S> Claims<S> {
             let pending = self.pending.get_mut(&number);
             if let Some(pending) = pending.filter(|pending| pending.position.is_some()) {
                 pending.successor = Some(successor());
+            }
+        }
+    }
+
+    /// A session has come here. Its record is of no use for other claims any more.
+    pub(super) fn note_arrival(&mut self, key: RecoveryKey) {
+        for number in self.numbers(key) {
+            if let Some(pending) = self.pending.get_mut(&number) {
+                pending.has_come = true;
             }
         }
     }

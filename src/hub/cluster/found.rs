@@ -14,7 +14,7 @@ use super::{
     store::version,
 };
 use crate::{
-    cluster::{ClusterOutput, FetchedSession, message::StoredSession},
+    cluster::{ClusterOutput, FetchedSession},
     hub::{Hub, output::HubOutput, sessions::Arrival},
     id::SocketKey,
     recovery::RecoveryRefusal,
@@ -78,13 +78,13 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else {
             // The owner has handed the session over meanwhile.
-            if let Some(FetchedSession { session, .. }) = session {
-                self.note_taken_late(&session);
+            if let Some(session) = session {
+                self.return_taken(session, true);
             }
             return;
         };
         pending.is_taken = false;
-        let request = pending.request;
+        let (request, has_come) = (pending.request, pending.has_come);
         let Some(session) = session else {
             // Another node has it. It hands it over if this claim came later.
             self.connects.note_refusal(request, RecoveryRefusal::Superseded);
@@ -96,7 +96,7 @@ impl<D: Default> Hub<D> {
             Found::Early => RecoveryRefusal::Superseded,
             Found::Refused(refusal) => refusal,
         };
-        self.put_back(session);
+        self.return_taken(session, has_come);
         self.end_lookup(self.now, request, refusal);
     }
 
@@ -121,7 +121,7 @@ impl<D: Default> Hub<D> {
         let taken = pending.found.take().filter(|_| unproven.is_none());
         let arrived = self.bring_in(self.now, pending.request.namespace, arrival);
         if let (Err(_), Some(taken)) = (arrived, taken) {
-            self.put_back(taken);
+            self.return_taken(taken, pending.has_come);
         }
         let in_store = unproven.map(|version| InStore { version, is_certain: false });
         self.conclude_claim(pending, arrived, in_store);
@@ -136,8 +136,11 @@ impl<D: Default> Hub<D> {
         in_store: Option<InStore>,
     ) {
         let (now, id) = (self.now, pending.request.namespace);
-        if let (Ok(socket), Some(in_store), Some(node)) = (arrived, in_store, &mut self.node) {
-            node.records.arrive(socket, in_store);
+        if let (Ok(socket), Some(node)) = (arrived, &mut self.node) {
+            node.claims.note_arrival(pending.key);
+            if let Some(in_store) = in_store {
+                node.records.arrive(socket, in_store);
+            }
         }
         if let Some((to, claim)) = pending.successor {
             self.hand_over(now, id, &to, &claim);
@@ -155,13 +158,23 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// A record was taken, but its session is here already.
-    fn note_taken_late(&mut self, session: &StoredSession) {
-        let found = version(session);
-        let Some(socket) = self.keys.get(&session.pid.index_key()).copied() else { return };
+    /// A record was taken, but is not used. It goes back into the store, unless its session has come
+    /// here: then nobody else may continue from it.
+    fn return_taken(&mut self, taken: FetchedSession, has_come: bool) {
+        let key = taken.session.pid.index_key();
         let Some(node) = &mut self.node else { return };
-        if found.is_some_and(|version| node.records.got(socket, version)) {
-            self.go_on_here(socket);
+        let is_needed = match self.keys.get(&key).copied() {
+            Some(socket) => {
+                let found = version(&taken.session);
+                if found.is_some_and(|version| node.records.got(socket, version)) {
+                    return self.go_on_here(socket);
+                }
+                node.records.in_store(socket).is_some()
+            }
+            None => !has_come,
+        };
+        if is_needed {
+            self.put_back(taken);
         }
     }
 
