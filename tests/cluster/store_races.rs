@@ -92,6 +92,29 @@ fn a_record_that_is_taken_for_a_session_that_is_here_does_not_stay_in_the_store(
     assert!(fleet.store.sessions.is_empty(), "it is connected");
 }
 
+/// An owner that cannot answer a claim must not hand the session over later: the claimant has got it
+/// from the store.
+#[test]
+fn an_owner_whose_queue_is_full_leaves_a_session_to_the_store() {
+    let (mut fleet, client, pid) = stored(3);
+    fleet.cut(0, 0);
+    for _ in 0..20 {
+        fleet.at(0, |at| at.to("nobody").emit("waits", &()).unwrap());
+    }
+    fleet.connect(0);
+    let moved = taken_from_the_store(&mut fleet, &pid);
+    assert_eq!(ids(&fleet, moved), client);
+    let socket = fleet.socket(moved);
+    fleet.at(1, |at| at.leave(socket, "room"));
+    fleet.read(0, 1);
+    assert_eq!(fleet.nodes[0].server.stats().parked_sessions, 0);
+    fleet.lose(moved);
+    let back = fleet.open_with(2, &claim(&pid, "7000-0"));
+    fleet.settle();
+    assert_eq!(ids(&fleet, back), client);
+    assert_eq!(fleet.nodes[2].server.rooms(fleet.socket(back)).count(), 1, "it has left the room");
+}
+
 /// The reply to the command with which a claimant takes a session from the store is lost.
 #[test]
 fn h71_a_session_is_not_lost_with_the_reply_to_the_claimant() {

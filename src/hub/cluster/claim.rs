@@ -163,15 +163,27 @@ impl<D: Default> Hub<D> {
         }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
+        let Some(node) = &self.node else { return };
+        let in_store = node.records.in_store(socket);
+        // Another node may have taken it out of the store.
+        if is_handed_over && in_store.is_some() && node.records.is_contested(socket) {
+            return self.leave_to_the_store(socket, in_store);
+        }
         let session = packed.map_err(code);
-        let in_store = self.node.as_ref().and_then(|node| node.records.in_store(socket));
         let stored = in_store.map(|it| (it.version, it.is_certain));
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let Ok(data) = Value::new(&handover) else { return };
         let bytes = data.json().len();
         let body = Body::Own { kind: OwnKind::RecordResponse, data };
-        // If there is no room, the session stays, and the claim is not answered.
-        if self.append(id, body, bytes).is_err() || !is_handed_over {
+        // If there is no room, the claim is not answered.
+        let is_answered = self.append(id, body, bytes).is_ok();
+        if !(is_answered && is_handed_over) {
+            if let Some(node) = &mut self.node {
+                node.records.contest(socket);
+            }
+            if is_handed_over {
+                self.leave_to_the_store(socket, in_store);
+            }
             return;
         }
         let link = self.connection(socket);

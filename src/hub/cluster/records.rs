@@ -15,7 +15,8 @@
 //!
 //! If a reply was lost and the record is not there, either it never was, or another node has taken
 //! it. Another node takes a record only after it has read its own claim in the channel. So this node
-//! appends a marker. If it reads the marker before a claim of the session, nobody has taken it.
+//! appends a marker. If it reads the marker before a claim of the session, nobody has taken it. A session
+//! that stays here although a claim of it was read is *contested*: no marker proves anything about it.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
@@ -36,7 +37,9 @@ pub(super) struct Records {
     waiting: VecDeque<SocketKey>,
     /// Sessions whose records are to be taken.
     wanted: BTreeSet<SocketKey>,
-    /// Claims that wait for that.
+    /// Sessions that other nodes have claimed and that were not handed over.
+    contested: BTreeSet<SocketKey>,
+    /// Claims that wait for the records of their sessions.
     requests: BTreeMap<SocketKey, Vec<ConnectRequest>>,
     /// Records of sessions that have ended.
     discards: VecDeque<(RecoveryKey, u64)>,
@@ -103,6 +106,7 @@ pub(super) struct InStore {
 }
 
 /// Whether a record that was asked for is there.
+#[derive(Clone, Copy)]
 pub(super) enum Recalled {
     /// The session continues here.
     Here,
@@ -127,6 +131,7 @@ impl Records {
             states: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeSet::new(),
+            contested: BTreeSet::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
             fetches: BTreeSet::new(),
@@ -164,6 +169,16 @@ impl Records {
         Some(InStore { version: *version, is_certain })
     }
 
+    /// Another node has claimed a session, and may take its record, but the session stays here.
+    pub(super) fn contest(&mut self, socket: SocketKey) {
+        self.contested.insert(socket);
+    }
+
+    /// Whether another node has claimed a session that was not handed over.
+    pub(super) fn is_contested(&self, socket: SocketKey) -> bool {
+        self.contested.contains(&socket)
+    }
+
     /// The record of a session of this node is wanted, for a claim or to be replaced. Returns true if
     /// it is here.
     pub(super) fn recall(&mut self, socket: SocketKey, request: Option<ConnectRequest>) -> bool {
@@ -189,6 +204,7 @@ impl Records {
         let in_store = self.in_store(socket);
         self.states.remove(&socket);
         self.wanted.remove(&socket);
+        self.contested.remove(&socket);
         in_store.map(|it| it.version)
     }
 
@@ -298,6 +314,7 @@ impl Records {
         match (found, *was_there) {
             (Some(found), _) if found == *version => self.is_here(socket),
             (None, Some(false)) => self.is_here(socket),
+            (None, _) if self.contested.contains(&socket) => Recalled::Elsewhere,
             (None, Some(true)) if !has_expired => Recalled::Elsewhere,
             (None, _) => Recalled::Unproven,
             (Some(_), _) => Recalled::Elsewhere,
@@ -322,14 +339,16 @@ impl Records {
         }
     }
 
-    /// This node has read its marker. Returns whether the session is now certainly here.
-    pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> bool {
+    /// This node has read its marker: it knows where the session is now.
+    pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> Recalled {
         let state = self.states.get(&socket).map(|record| record.state);
-        let is_proven = state == Some(State::Proving(number));
-        if is_proven {
-            self.states.remove(&socket);
+        if state != Some(State::Proving(number)) {
+            Recalled::Late
+        } else if self.contested.contains(&socket) {
+            Recalled::Elsewhere
+        } else {
+            self.is_here(socket)
         }
-        is_proven
     }
 
     /// The record of a session was taken for a claim, when the session was already here.

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::records::{Command, Next, Recalled};
+use super::records::{Command, InStore, Next, Recalled};
 use crate::{
     cluster::{
         ClusterOutput, FetchedSession,
@@ -253,9 +253,9 @@ impl<D: Default> Hub<D> {
         let Ok((index, generation, number)) = data.parse::<(u32, u64, u64)>() else { return };
         let Some(generation) = Generation::from_raw(generation) else { return };
         let socket = SocketKey { namespace, index, generation };
-        if self.node.as_mut().is_some_and(|node| node.records.proven(socket, number)) {
-            self.go_on_here(socket);
-        }
+        let Some(node) = &mut self.node else { return };
+        let recalled = node.records.proven(socket, number);
+        self.go_on_with(socket, recalled, None);
     }
 
     /// The connection to the engine is lost.
@@ -303,7 +303,18 @@ impl<D: Default> Hub<D> {
         let found = session.as_ref().map(|it| version(&it.session).unwrap_or_default());
         let namespace = self.namespaces.get(&socket.namespace);
         let has_expired = namespace.is_some_and(|it| it.sessions.time_is_over(now, socket.index));
-        match node.records.recalled(socket, found, has_expired) {
+        let recalled = node.records.recalled(socket, found, has_expired);
+        self.go_on_with(socket, recalled, session);
+    }
+
+    /// Goes on with a session of this node whose record was to be taken.
+    fn go_on_with(
+        &mut self,
+        socket: SocketKey,
+        recalled: Recalled,
+        session: Option<FetchedSession>,
+    ) {
+        match recalled {
             Recalled::Here => self.go_on_here(socket),
             Recalled::Unproven => self.append_marker(socket),
             Recalled::Elsewhere => {
@@ -313,6 +324,14 @@ impl<D: Default> Hub<D> {
                 self.let_go(socket);
             }
             Recalled::Late => {}
+        }
+    }
+
+    /// Another node claims a session that is not handed over. If the store certainly had it, it goes on
+    /// from there, or does already.
+    pub(super) fn leave_to_the_store(&mut self, socket: SocketKey, in_store: Option<InStore>) {
+        if in_store.is_some_and(|it| it.is_certain) {
+            self.let_go(socket);
         }
     }
 
