@@ -61,8 +61,7 @@ pub enum ClusterInput {
         /// cannot count them. Then the node counts those whose heartbeats it receives.
         servers: Option<u64>,
     },
-    /// The answer to [`Store`](super::ClusterOutput::Store) or
-    /// [`Discard`](super::ClusterOutput::Discard).
+    /// The answer to [`Store`](super::ClusterOutput::Store).
     Stored {
         /// The number of the command.
         number: u64,

@@ -78,12 +78,4 @@ pub enum ClusterOutput {
         /// Identifies the answer.
         number: u64,
     },
-    /// Remove a stored session, if it is there. Answer with
-    /// [`Stored`](super::ClusterInput::Stored).
-    Discard {
-        /// Its private id.
-        key: RecoveryKey,
-        /// Identifies the answer.
-        number: u64,
-    },
 }

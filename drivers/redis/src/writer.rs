@@ -105,9 +105,6 @@ impl Writer<'_> {
             ClusterOutput::Take { key, number } => {
                 batch.add(redis.take(&key), Purpose::Take { number, key });
             }
-            ClusterOutput::Discard { key, number } => {
-                batch.add(vec![redis.discard(&key)], Purpose::Store { number });
-            }
             // An output of a later version of the core. It gets no answer.
             _ => {}
         }

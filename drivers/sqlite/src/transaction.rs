@@ -102,10 +102,6 @@ impl Transaction<'_> {
                 self.is_changed = true;
                 Some(self.fetched(number, &key, &Sqlite::take(&key))?)
             }
-            ClusterOutput::Discard { key, number } => {
-                self.change(&Sqlite::discard(&key))?;
-                Some(ClusterInput::Stored { number, is_stored: true })
-            }
             ClusterOutput::Subscribe { namespace } => {
                 // Everything that is published from now on is read.
                 self.worker.subscribed.insert(namespace.clone());

@@ -102,8 +102,7 @@ impl Node {
             ServerOutput::Cluster(
                 command @ (ClusterOutput::Store { .. }
                 | ClusterOutput::Fetch { .. }
-                | ClusterOutput::Take { .. }
-                | ClusterOutput::Discard { .. }),
+                | ClusterOutput::Take { .. }),
             ) => {
                 if self.read.is_some() {
                     self.in_flight.push_back(Flight::Command(command));

@@ -259,11 +259,6 @@ impl RedisStreams {
         transaction(["GET", "PTTL", "DEL"].map(|name| self.on_session(name, pid)))
     }
 
-    /// Deletes a session.
-    pub fn discard(&self, pid: &RecoveryKey) -> RedisCommand {
-        self.on_session("DEL", pid)
-    }
-
     fn on_session(&self, name: &'static str, pid: &RecoveryKey) -> RedisCommand {
         let prefix = &self.options.session_key_prefix;
         RedisCommand::new(name).arg(format!("{prefix}{}", pid.expose()))

@@ -147,11 +147,6 @@ impl Sqlite {
         SqliteStatement::new(sql, [text(pid.expose())])
     }
 
-    /// Removes a session.
-    pub fn discard(pid: &RecoveryKey) -> SqliteStatement {
-        SqliteStatement::new("DELETE FROM sessions WHERE pid = ?1", [text(pid.expose())])
-    }
-
     /// Removes sessions that have expired, up to 1,000 at a time.
     pub fn sweep_sessions(now: u64) -> SqliteStatement {
         let sql = "DELETE FROM sessions WHERE id IN

@@ -18,7 +18,7 @@
 //! ```text
 //! BEGIN IMMEDIATE
 //!   SqliteHead::read
-//!   Sqlite::append, publish, store, fetch, take, discard …     in the order of the outputs
+//!   Sqlite::append, publish, store, fetch, take …     in the order of the outputs
 //!   Sqlite::first_kept, trim                                   from time to time
 //!   SqliteHead::write
 //! COMMIT

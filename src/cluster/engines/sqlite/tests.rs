@@ -202,13 +202,13 @@ fn a_session_is_replaced_fetched_and_taken_once() {
 }
 
 #[test]
-fn sessions_are_discarded_and_expire() {
+fn sessions_expire() {
     let (file, sqlite) = (File::new(), sqlite());
     for (pid, seconds) in [("A", 1), ("B", 2), ("C", 3)] {
         let expires_in = Duration::from_secs(seconds);
         file.run(&sqlite.store(NOW, &session(pid), expires_in).unwrap());
     }
-    file.run(&Sqlite::discard(&key("C")));
+    file.run(&Sqlite::take(&key("C")));
     file.run(&Sqlite::sweep_sessions(NOW + 1000));
     let left = file.run(&Sqlite::all_sessions());
     assert_eq!(left.len(), 1);
