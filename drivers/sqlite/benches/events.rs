@@ -1,0 +1,221 @@
+//! What the file costs: events per second, CPU and round trips of a server around a file, beside the same
+//! server without one.
+//!
+//! `cargo bench -p socketio-proto-sqlite --bench events` prints the figures: the median of some rounds, in
+//! which both servers take turns. The servers are processes of their own.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures, and reports")]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use socketio_proto::{
+    RecoveryConfig, ServerConfig, Timestamp,
+    client::ClientEvent,
+    cluster::ClusterConfig,
+    server::{Server, ServerEvent},
+};
+use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
+use socketio_proto_tokio::{App, Context, PeerLimits, entropy, serve, start, start_clustered};
+use socketio_proto_tokio_client::{Events, Options, Socket, connect};
+use tokio::net::TcpListener;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Says to everyone what a client says.
+struct Chat;
+
+impl App for Chat {
+    type Data = ();
+
+    fn handle_event(&mut self, cx: &mut Context<'_, ()>, event: ServerEvent<()>) {
+        match event {
+            ServerEvent::ConnectRequested { request, .. } => {
+                cx.at().accept(request);
+            }
+            ServerEvent::Received { event, .. } => {
+                if let Ok((text,)) = event.parse::<(String,)>() {
+                    cx.at().all().emit("said", &(text,)).ok();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("serve") => run_server(arguments.get(2)).await,
+        // `cargo test --benches` has it run once, to see that it works.
+        _ => measure(arguments.iter().any(|it| it == "--bench")).await,
+    }
+}
+
+async fn run_server(file: Option<&String>) -> Result<(), Failure> {
+    let config = ServerConfig::new().recovery(RecoveryConfig::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let (service, handle) = if let Some(file) = file {
+        let cluster = ClusterConfig::from_entropy(&mut entropy);
+        let mut server = Server::clustered(config, cluster, entropy)?;
+        server.at(Timestamp::ZERO).add_namespace("/")?;
+        let engine = SqliteEngine::open(SqliteConfig::new(file))?;
+        start_clustered(server, Chat, engine)
+    } else {
+        let mut server = Server::new(config, entropy)?;
+        server.at(Timestamp::ZERO).add_namespace("/")?;
+        start(server, Chat)
+    };
+    println!("{port}");
+    let site = service.at("/socket.io");
+    serve(listener, site, PeerLimits::default(), handle.closing()).await;
+    Ok(())
+}
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    port: u16,
+}
+
+impl Process {
+    fn start(file: Option<&Path>) -> Result<Self, Failure> {
+        let mut command = Command::new(env::current_exe()?);
+        command.arg("serve").args(file).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("no output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self { child, port: line.trim().parse()? })
+    }
+
+    /// The CPU time that all its threads have taken. Zero where there is no `/proc`.
+    fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let of_task = |task: fs::DirEntry| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        };
+        let nanos = tasks.into_iter().flatten().flatten().filter_map(of_task).sum();
+        Duration::from_nanos(nanos)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Figures {
+    events_per_second: f64,
+    cpu_micros: f64,
+    round_trip_micros: f64,
+}
+
+/// One client that speaks, and others that only hear.
+struct Clients {
+    speaker: Socket,
+    heard: Events,
+    others: Vec<(Socket, Events)>,
+}
+
+impl Clients {
+    async fn connect(port: u16, others: usize) -> Result<Self, Failure> {
+        let url = format!("http://127.0.0.1:{port}");
+        let mut all = Vec::new();
+        for _ in 0..=others {
+            all.push(connect(&url, Options::new()).await?);
+        }
+        let (speaker, heard) = all.pop().ok_or("no client")?;
+        Ok(Self { speaker, heard, others: all })
+    }
+
+    /// Says so many things, with at most `window` of them on their way. Returns the times of the round
+    /// trips.
+    async fn talk(&mut self, count: usize, window: usize) -> Result<Vec<Duration>, Failure> {
+        let text = "x".repeat(100);
+        let mut begun = Vec::with_capacity(count);
+        let mut times = Vec::with_capacity(count);
+        while times.len() < count {
+            while begun.len() < count && begun.len() - times.len() < window {
+                begun.push(Instant::now());
+                self.speaker.emit("say", &(&text,)).await?;
+            }
+            hear(&mut self.heard).await?;
+            times.push(begun[times.len()].elapsed());
+        }
+        for (_, events) in &mut self.others {
+            for _ in 0..count {
+                hear(events).await?;
+            }
+        }
+        Ok(times)
+    }
+}
+
+async fn hear(events: &mut Events) -> Result<(), Failure> {
+    while !matches!(events.next().await.ok_or("closed")?, ClientEvent::Received { .. }) {}
+    Ok(())
+}
+
+async fn run(file: Option<&Path>, others: usize, count: usize) -> Result<Figures, Failure> {
+    let server = Process::start(file)?;
+    let mut clients = Clients::connect(server.port, others).await?;
+    clients.talk(count / 10 + 1, 16).await?;
+    let (begin, cpu) = (Instant::now(), server.cpu());
+    clients.talk(count, 16).await?;
+    let (elapsed, cpu) = (begin.elapsed(), server.cpu().saturating_sub(cpu));
+    let mut round_trips = clients.talk(count / 10 + 1, 1).await?;
+    round_trips.sort_unstable();
+    let events = f64::from(u32::try_from(count)?);
+    Ok(Figures {
+        events_per_second: events / elapsed.as_secs_f64(),
+        cpu_micros: cpu.as_secs_f64() * 1e6 / events,
+        round_trip_micros: round_trips[round_trips.len() / 2].as_secs_f64() * 1e6,
+    })
+}
+
+async fn measure(is_whole: bool) -> Result<(), Failure> {
+    let (rounds, count) = if is_whole { (5, 5000) } else { (1, 20) };
+    let folder = env::temp_dir().join(format!("socketio-proto-events-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    println!("window 16, 100 bytes | events/s | CPU us/event | round trip us (window 1)");
+    for others in [0, 9, 99] {
+        let (mut alone, mut stored) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            let file = folder.join(format!("{others}-{round}.db"));
+            let count = count * 10 / (others + 10);
+            alone.push(run(None, others, count).await?);
+            stored.push(run(Some(&file), others, count).await?);
+        }
+        print(&format!("{} client(s), alone", others + 1), &alone);
+        print(&format!("{} client(s), with a file", others + 1), &stored);
+        let ratio =
+            middle(&stored, |it| it.events_per_second) / middle(&alone, |it| it.events_per_second);
+        println!("  events per second: {ratio:.2} x");
+    }
+    fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+fn print(name: &str, rounds: &[Figures]) {
+    let (events, cpu) = (|it: &Figures| it.events_per_second, |it: &Figures| it.cpu_micros);
+    let trip = middle(rounds, |it| it.round_trip_micros);
+    println!("{name:<26} {:>9.0} {:>9.1} {trip:>9.0}", middle(rounds, events), middle(rounds, cpu));
+}
+
+/// The median of a figure.
+fn middle(rounds: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
