@@ -1,6 +1,12 @@
 //! Servers around one file, with clients.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
@@ -46,10 +52,14 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
+        Self::in_folder(&env::temp_dir())
+    }
+
+    fn in_folder(parent: &Path) -> Self {
         let mut random = [0; 8];
         entropy(&mut random);
         let name = format!("socketio-proto-servers-{:016x}", u64::from_le_bytes(random));
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(name);
         fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -214,4 +224,75 @@ async fn a_server_that_ends_leaves_nothing_but_its_file() {
     let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["sessions.db", "sessions.db-lock", "sessions.db-tail"]);
+}
+
+/// Set in the process that has a small disk of its own.
+const SMALL_DISK: &str = "SOCKETIO_PROTO_SMALL_DISK";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_whose_disk_is_full_goes_on_when_there_is_space() {
+    let folder = Folder::new();
+    let script = "mount -t tmpfs -o size=32m none \"$0\" && exec \"$@\"";
+    let own_mounts = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", script]).arg(&folder.0);
+        command
+    };
+    let can_mount = own_mounts(script).arg("true").output().is_ok_and(|it| it.status.success());
+    if !can_mount {
+        eprintln!("skipped: this user cannot mount a small disk");
+        return;
+    }
+    let test = "on_a_small_disk";
+    let mut command = own_mounts(script);
+    command.arg(env::current_exe().unwrap()).args(["--ignored", "--exact", "--nocapture", test]);
+    let output = command.env(SMALL_DISK, &folder.0).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it needs a small disk, which another test makes"]
+async fn on_a_small_disk() {
+    let Some(disk) = env::var_os(SMALL_DISK) else { return };
+    let disk = PathBuf::from(disk);
+    let folder = Folder::in_folder(&disk);
+    let (port, handle) = folder.server().await;
+    let (mut a, _) = Client::connect(port, None).await;
+    let (b, _) = Client::connect(port, None).await;
+    a.say("before").await;
+    assert_eq!(a.hear().await, "before");
+
+    let ballast = disk.join("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    // More than what the file still has room for. Each has to be answered in the end.
+    let long = "x".repeat(60_000);
+    let sockets: Vec<_> = (0..40).map(|_| b.socket.clone()).collect();
+    let said = sockets.into_iter().enumerate().map(|(number, socket)| {
+        let text = format!("{number} {long}");
+        tokio::spawn(async move { socket.emit_with_ack("say", &(text,), PATIENCE).await })
+    });
+    let said: Vec<_> = said.collect();
+    until(&handle, |stats| !stats.is_connected).await;
+    let stats = handle.engine_stats().await.unwrap().unwrap();
+    let cause = stats.last_failure.unwrap_or_default();
+    assert!(cause.contains("full"), "{cause}");
+
+    drop(file);
+    fs::remove_file(&ballast).unwrap();
+    for answer in said {
+        answer.await.unwrap().unwrap();
+    }
+    let mut heard = Vec::new();
+    for _ in 0..40 {
+        let text = a.hear().await;
+        heard.push(text.split(' ').next().unwrap().parse::<u32>().unwrap());
+    }
+    heard.sort_unstable();
+    assert_eq!(heard, (0..40).collect::<Vec<_>>(), "each once");
+    a.say("after").await;
+    assert_eq!(a.hear().await, "after", "and its session has not ended");
+    handle.shutdown().await.unwrap();
 }
