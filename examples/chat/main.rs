@@ -1,5 +1,5 @@
 //! A chat whose clients recover:
-//! `cargo run --release --example chat [--port 3000] [--data DIR] [--redis URL]`.
+//! `cargo run --release --example chat [--port 3000] [--data DIR] [--cluster URL]`.
 //!
 //! There are two ways back. A client that has lost its connection gets its session back, with
 //! everything that it missed. A client whose session could not be recovered (a reload, two minutes
@@ -11,13 +11,13 @@
 //! Sessions are in a file, too: `sessions.db`, beside the database. With `--data DIR` both outlive a
 //! restart, and the clients come back to the next process as if nothing had happened.
 //!
-//! With `--redis URL` the sessions are in Redis instead. Several processes are one chat, and a client
+//! With `--cluster redis://HOST` the sessions are in Redis instead. Several processes are one chat, and a client
 //! recovers at any of them. Give them the same `--data`, and the page the addresses of the others, which
 //! it tries in turn when it has lost its connection:
 //!
 //! ```sh
-//! cargo run --release --example chat -- --port 3000 --data chat --redis redis://localhost
-//! cargo run --release --example chat -- --port 3001 --data chat --redis redis://localhost
+//! cargo run --release --example chat -- --port 3000 --data chat --cluster redis://localhost
+//! cargo run --release --example chat -- --port 3001 --data chat --cluster redis://localhost
 //! # http://localhost:3000/?other=http://localhost:3001
 //! ```
 //!
@@ -42,7 +42,8 @@ use socketio_proto::{
 use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
 use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
 use socketio_proto_tokio::{
-    Handle, Listeners, PeerLimits, entropy, serve, shutdown_signal, start_clustered,
+    Handle, Listeners, PeerLimits, SocketIoService, entropy, serve, shutdown_signal,
+    start_clustered,
 };
 
 use self::{
@@ -52,7 +53,7 @@ use self::{
 };
 
 const MAX_PAYLOAD: usize = 100_000;
-const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--redis URL]";
+const USAGE: &str = "usage: chat [--port PORT] [--data DIR] [--cluster URL]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -74,10 +75,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let place = Place::open(arguments.data)?;
     let (jobs, queue) = mpsc::channel();
     let room = Room::new(jobs);
-    let (service, handle) = if let Some(url) = arguments.redis {
-        let options = RedisStreamsOptions::new().stream_name("chat");
-        let engine = RedisEngine::open(url.as_str(), options)?;
-        start_clustered(server(engine.channels())?, room, engine)
+    let (service, handle) = if let Some(url) = arguments.cluster {
+        start_on(&url, room)?
     } else {
         let file = SqliteConfig::new(place.sessions()).on_event(|event| eprintln!("{event}"));
         start_clustered(server(Channels::ONE)?, room, SqliteEngine::open(file)?)
@@ -101,6 +100,18 @@ async fn run() -> Result<(), Box<dyn Error>> {
     handle.shutdown().await?;
     serving.await?;
     Ok(())
+}
+
+/// Starts the server on the engine that the URL names.
+fn start_on(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Box<dyn Error>> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("redis" | "rediss" | "unix") => {
+            let options = RedisStreamsOptions::new().stream_name("chat");
+            let engine = RedisEngine::open(url, options)?;
+            Ok(start_clustered(server(engine.channels())?, room, engine))
+        }
+        _ => Err(format!("no engine for {url}\n{USAGE}").into()),
+    }
 }
 
 fn server(channels: Channels) -> Result<Server<Visitor>, Box<dyn Error>> {
@@ -127,7 +138,7 @@ fn start_store(
 struct Arguments {
     port: u16,
     data: Option<PathBuf>,
-    redis: Option<String>,
+    cluster: Option<String>,
 }
 
 impl Arguments {
@@ -138,13 +149,13 @@ impl Arguments {
             ValueExt as _,
         };
 
-        let mut arguments = Self { port: 3000, data: None, redis: None };
+        let mut arguments = Self { port: 3000, data: None, cluster: None };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("port") | Short('p') => arguments.port = parser.value()?.parse()?,
                 Long("data") => arguments.data = Some(parser.value()?.into()),
-                Long("redis") => arguments.redis = Some(parser.value()?.string()?),
+                Long("cluster") => arguments.cluster = Some(parser.value()?.string()?),
                 Long("help") | Short('h') => return Ok(None),
                 other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
             }

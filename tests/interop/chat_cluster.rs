@@ -41,7 +41,7 @@ mod tests {
 
         fn chat(&self) -> Example {
             let data = self.folder.to_str().unwrap();
-            Example::start("chat", &["--port", "0", "--data", data, "--redis", &self.url], &[])
+            Example::start("chat", &["--port", "0", "--data", data, "--cluster", &self.url], &[])
         }
     }
 
