@@ -83,7 +83,7 @@ impl Envelope {
     }
 }
 
-fn body(kind: u64, data: Option<Raw<'_>>, is_ours: bool) -> Result<Body, MessageError> {
+pub(super) fn body(kind: u64, data: Option<Raw<'_>>, is_ours: bool) -> Result<Body, MessageError> {
     if let Some(kind) = OwnKind::from_number(kind).filter(|_| is_ours) {
         // The data of an entry is an object, or it would not be taken for JSON.
         let mut value = None;
@@ -113,10 +113,7 @@ fn body(kind: u64, data: Option<Raw<'_>>, is_ours: bool) -> Result<Body, Message
     Ok(match kind {
         4 => Body::SocketsJoin { options: fields.options()?, rooms: fields.rooms()? },
         5 => Body::SocketsLeave { options: fields.options()?, rooms: fields.rooms()? },
-        6 => Body::DisconnectSockets {
-            options: fields.options()?,
-            close: fields.close.is_some_and(|close| close.bool() == Some(true)),
-        },
+        6 => Body::DisconnectSockets { options: fields.options()?, close: fields.close() },
         7 => Body::FetchSockets { options: fields.options()?, request: fields.required()? },
         8 => Body::FetchSocketsResponse { request: fields.required()?, sockets: fields.sockets()? },
         9 => Body::ServerSideEmit { packet: fields.packet()?.args()?, request: fields.request()? },
@@ -209,18 +206,18 @@ const NESTED_BRACKETS: usize = 2;
 
 /// The fields that messages have.
 #[derive(Default)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     packet: Option<Raw<'a>>,
     opts: Option<Raw<'a>>,
     request: Option<Raw<'a>>,
     rooms: Option<Raw<'a>>,
     close: Option<Raw<'a>>,
-    sockets: Option<Raw<'a>>,
+    pub(super) sockets: Option<Raw<'a>>,
     client_count: Option<Raw<'a>>,
 }
 
 impl<'a> Fields<'a> {
-    fn read(data: Raw<'a>) -> Result<Self, MessageError> {
+    pub(super) fn read(data: Raw<'a>) -> Result<Self, MessageError> {
         let mut fields = Self::default();
         data.fields(|name, value| {
             let field = match name {
@@ -240,41 +237,45 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    fn options(&self) -> Result<BroadcastOptions, MessageError> {
+    pub(super) fn options(&self) -> Result<BroadcastOptions, MessageError> {
         options(self.opts.ok_or(MessageError::Field { field: "opts" })?)
     }
 
-    fn packet(&self) -> Result<Raw<'a>, MessageError> {
+    pub(super) fn packet(&self) -> Result<Raw<'a>, MessageError> {
         self.packet.ok_or(MessageError::Field { field: "packet" })
     }
 
     /// The argument of an answer. If the client or the server has answered with nothing, JSON has
     /// no such field.
-    fn answer(&self) -> Result<super::Value, MessageError> {
+    pub(super) fn answer(&self) -> Result<super::Value, MessageError> {
         self.packet.map_or(Ok(super::Value::null()), Raw::value)
     }
 
-    fn request(&self) -> Result<Option<RequestId>, MessageError> {
+    pub(super) fn request(&self) -> Result<Option<RequestId>, MessageError> {
         let request = self.request.filter(|request| !request.is_null());
         request.map(|request| request.text().and_then(RequestId::new).ok_or(REQUEST)).transpose()
     }
 
-    fn required(&self) -> Result<RequestId, MessageError> {
+    pub(super) fn required(&self) -> Result<RequestId, MessageError> {
         self.request()?.ok_or(REQUEST)
     }
 
     /// Rooms to join or to leave. There is no harm in leaving out those that no text can name.
-    fn rooms(&self) -> Result<Vec<ByteString>, MessageError> {
+    pub(super) fn rooms(&self) -> Result<Vec<ByteString>, MessageError> {
         let rooms = self.rooms.and_then(Raw::rooms);
         rooms.map(|(rooms, _)| rooms).ok_or(MessageError::Field { field: "rooms" })
     }
 
-    fn client_count(&self) -> Result<u64, MessageError> {
+    pub(super) fn close(&self) -> bool {
+        self.close.is_some_and(|close| close.bool() == Some(true))
+    }
+
+    pub(super) fn client_count(&self) -> Result<u64, MessageError> {
         let count = self.client_count.and_then(Raw::whole_number);
         count.ok_or(MessageError::Field { field: "clientCount" })
     }
 
-    fn sockets(&self) -> Result<Vec<SocketDetails>, MessageError> {
+    pub(super) fn sockets(&self) -> Result<Vec<SocketDetails>, MessageError> {
         const SOCKETS: MessageError = MessageError::Field { field: "sockets" };
         let (mut sockets, mut failed) = (Vec::new(), SOCKETS);
         let all = self.sockets.ok_or(SOCKETS)?.elements(|socket| {
@@ -313,7 +314,7 @@ fn details(socket: Raw<'_>) -> Result<SocketDetails, MessageError> {
 
 /// Reads whom a message is for. What is missing is empty: emitters of earlier versions leave fields
 /// out.
-fn options(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
+pub(super) fn options(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
     let mut options = BroadcastOptions::all();
     opts.fields(|name, value| {
         match name {

@@ -86,7 +86,7 @@ const fn has_data(body: &Body) -> bool {
     )
 }
 
-fn has_attachments(body: &Body) -> Result<bool, MessageError> {
+pub(super) fn has_attachments(body: &Body) -> Result<bool, MessageError> {
     let is_in = |value: &Value| !value.attachments().is_empty();
     Ok(match body {
         Body::Broadcast(broadcast) => !broadcast.packet()?.event.attachments().is_empty(),
@@ -213,7 +213,7 @@ pub(super) fn write_rooms(
     sink.end_array();
 }
 
-fn write_flags(sink: &mut impl Sink, flags: BroadcastFlags) {
+pub(super) fn write_flags(sink: &mut impl Sink, flags: BroadcastFlags) {
     let bools = [
         ("volatile", flags.volatile),
         ("compress", flags.compress),
@@ -240,7 +240,10 @@ fn write_request(sink: &mut impl Sink, request: &RequestId) {
     sink.text(request.as_str());
 }
 
-fn write_sockets(sink: &mut impl Sink, sockets: &[SocketDetails]) -> Result<(), MessageError> {
+pub(super) fn write_sockets(
+    sink: &mut impl Sink,
+    sockets: &[SocketDetails],
+) -> Result<(), MessageError> {
     sink.key("sockets");
     sink.array(sockets.len());
     for socket in sockets {
@@ -263,7 +266,11 @@ pub(super) fn write_value(sink: &mut impl Sink, value: &Value) -> Result<(), Mes
     write_json(sink, value.json(), value.attachments())
 }
 
-fn write_json<S: Sink>(sink: &mut S, json: &str, bytes: &[Bytes]) -> Result<(), MessageError> {
+pub(super) fn write_json<S: Sink>(
+    sink: &mut S,
+    json: &str,
+    bytes: &[Bytes],
+) -> Result<(), MessageError> {
     if !json::is_shallow(json.as_bytes(), S::MAX_DEPTH) {
         return Err(MessageError::TooDeep { limit: S::MAX_DEPTH });
     }

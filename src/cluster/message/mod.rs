@@ -24,6 +24,7 @@
 
 mod body;
 mod broadcast;
+mod classic;
 mod decode;
 mod details;
 mod encode;
@@ -39,6 +40,7 @@ mod value;
 
 pub use body::{Body, Message, Stamp};
 pub use broadcast::{BroadcastPacket, ClusterBroadcast};
+pub(super) use classic::{ClassicEntry, ClassicPayload, DIGITS, Place, classic_marker};
 pub use details::SocketDetails;
 pub(crate) use encode::{depth_limit, is_shallow};
 pub use error::MessageError;

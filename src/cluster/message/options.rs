@@ -87,6 +87,14 @@ impl BroadcastOptions {
         self.has_nameless_rooms
     }
 
+    /// The only room that it is for, if there is one.
+    pub(super) fn only_room(&self) -> Option<&ByteString> {
+        match &*self.rooms {
+            [room] if !self.has_nameless_rooms => Some(room),
+            _ => None,
+        }
+    }
+
     /// Returns whether it is for everyone in the namespace, except the excepted.
     pub fn is_for_all(&self) -> bool {
         self.rooms.is_empty() && !self.has_nameless_rooms

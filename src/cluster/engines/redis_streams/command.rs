@@ -10,20 +10,20 @@ use bytes::Bytes;
 pub struct RedisCommand(Vec<Bytes>);
 
 impl RedisCommand {
-    pub(super) fn new(name: &'static str) -> Self {
+    pub(in crate::cluster::engines) fn new(name: &'static str) -> Self {
         Self(Vec::new()).arg(Bytes::from_static(name.as_bytes()))
     }
 
-    pub(super) fn arg(mut self, arg: impl Into<Bytes>) -> Self {
+    pub(in crate::cluster::engines) fn arg(mut self, arg: impl Into<Bytes>) -> Self {
         self.0.push(arg.into());
         self
     }
 
-    pub(super) fn text(self, arg: &str) -> Self {
+    pub(in crate::cluster::engines) fn text(self, arg: &str) -> Self {
         self.arg(Bytes::copy_from_slice(arg.as_bytes()))
     }
 
-    pub(super) fn number(self, arg: u64) -> Self {
+    pub(in crate::cluster::engines) fn number(self, arg: u64) -> Self {
         self.arg(arg.to_string())
     }
 
