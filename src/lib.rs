@@ -22,6 +22,8 @@ extern crate std;
 pub mod guide {}
 #[doc = include_str!("docs/cluster.md")]
 pub mod cluster_guide {}
+#[doc = include_str!("docs/engine.md")]
+pub mod engine_guide {}
 #[doc = include_str!("docs/migration.md")]
 pub mod migration {}
 #[doc = include_str!("docs/protocol.md")]

@@ -1,6 +1,7 @@
 //! Nodes over real Redis servers, which are killed, paused, restarted, filled and lied about.
 
 mod connections;
+mod contract;
 mod entries;
 mod lies;
 mod outages;

@@ -105,6 +105,12 @@ impl EngineInputs {
         Self { server: Arc::new(server), figures }
     }
 
+    /// The way to something that is not a server.
+    #[cfg(feature = "engine-contract")]
+    pub(super) fn to(inputs: mpsc::UnboundedSender<ClusterInput>, figures: Arc<Figures>) -> Self {
+        Self { server: Arc::new(inputs), figures }
+    }
+
     /// Hands in what the engine has learned, in this order. Waits for a place if the server has much
     /// to do. If the server has ended, this does nothing.
     ///
@@ -160,6 +166,23 @@ impl<A: App> TakesInputs for WeakCalls<Hosted<A>> {
             if let Some(calls) = self.upgrade() {
                 calls.hand_in(Hosted::handle_disconnected).await.ok();
             }
+        })
+    }
+}
+
+#[cfg(feature = "engine-contract")]
+impl TakesInputs for mpsc::UnboundedSender<ClusterInput> {
+    fn take(&self, inputs: Vec<ClusterInput>) -> Taken<'_> {
+        Box::pin(async move {
+            for input in inputs {
+                self.send(input).ok();
+            }
+        })
+    }
+
+    fn disconnect(&self) -> Taken<'_> {
+        Box::pin(async move {
+            self.send(ClusterInput::Disconnected).ok();
         })
     }
 }

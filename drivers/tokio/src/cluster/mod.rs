@@ -10,6 +10,8 @@
 //! time, up to 5 seconds. Each wait is shortened by a random part of up to a half, so that nodes do not
 //! come back at the same moment. A connection that has lasted for 5 seconds starts the waits anew.
 
+#[cfg(feature = "engine-contract")]
+pub mod contract;
 mod link;
 mod outputs;
 mod stats;

@@ -3,6 +3,8 @@
 use std::{any::Any, mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+#[cfg(feature = "engine-contract")]
+use socketio_proto::cluster::ClusterInput;
 use socketio_proto::cluster::message::NodeId;
 use tokio::{
     sync::mpsc,
@@ -62,8 +64,19 @@ pub(crate) fn supervise<E: Engine>(engine: E) -> (Supervised<E>, Outputs, Ended)
 impl<E: Engine> Supervised<E> {
     /// Starts the engine in a task.
     pub(crate) fn start<A: App>(self, node: NodeId, server: WeakCalls<Hosted<A>>) {
+        let inputs = EngineInputs::new(server, Arc::clone(&self.figures));
+        self.start_for(node, inputs);
+    }
+
+    /// The same for something that is not a server.
+    #[cfg(feature = "engine-contract")]
+    pub(super) fn start_to(self, node: NodeId, inputs: mpsc::UnboundedSender<ClusterInput>) {
+        let inputs = EngineInputs::to(inputs, Arc::clone(&self.figures));
+        self.start_for(node, inputs);
+    }
+
+    fn start_for(self, node: NodeId, inputs: EngineInputs) {
         let Self { engine, queue, figures, ended } = self;
-        let inputs = EngineInputs::new(server, Arc::clone(&figures));
         let link = EngineLink::new(node, queue, inputs, Arc::clone(&figures));
         tokio::spawn(async move {
             run(engine, link, &figures).await;

@@ -1,0 +1,36 @@
+//! What every engine has to do.
+
+use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
+use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
+
+use crate::support::{Redis, have_redis};
+
+struct Streams(Redis);
+
+impl EngineUnderTest for Streams {
+    type Engine = RedisEngine;
+
+    fn open(&self) -> RedisEngine {
+        RedisEngine::open(self.0.url(), RedisStreamsOptions::new()).unwrap()
+    }
+
+    async fn break_connections(&self) {
+        for kind in ["normal", "pubsub"] {
+            self.0.call(&format!("CLIENT KILL TYPE {kind}")).await;
+        }
+    }
+
+    async fn damage(&self) {
+        for entry in ["x y", "uid a nsp / type 3 data {", "type 99999999999999999999"] {
+            self.0.call(&format!("XADD socket.io * {entry}")).await;
+        }
+        self.0.call("PUBLISH socket.io#/# damaged").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_keep_the_contract_of_engines() {
+    if have_redis() {
+        check(&Streams(Redis::start(&[]).await)).await.unwrap();
+    }
+}

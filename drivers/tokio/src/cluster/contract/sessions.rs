@@ -1,0 +1,153 @@
+//! The rules about stored sessions.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use socketio_proto::{
+    RecoveryKey, SocketId,
+    cluster::{
+        ClusterOutput, FetchedSession,
+        message::{StoredSession, Value},
+    },
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    BrokenRule, Checked, EngineUnderTest, PATIENCE, ensure,
+    node::{Answer, Node},
+    rule,
+};
+use crate::entropy;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) async fn check(engine: &impl EngineUnderTest) -> Result<(), BrokenRule> {
+    rule("a session is kept as it was stored", kept(engine).await)?;
+    rule("of several nodes that take a session, one gets it", raced(engine).await)?;
+    let order = "commands take effect in their order, appends included";
+    rule(order, in_order(engine).await)?;
+    rule("a session is gone when its time is over", expired(engine).await)
+}
+
+fn session(version: u64) -> Checked<StoredSession> {
+    let sid = SocketId::from_entropy(&mut entropy);
+    let pid = RecoveryKey::from_entropy(&mut entropy);
+    let fails = |error: &dyn std::fmt::Display| error.to_string();
+    let bytes = Bytes::from_static(b"\0\xff");
+    let data = Value::new(&("é\0'\"", bytes, version)).map_err(|error| fails(&error))?;
+    let rooms = vec![sid.as_str().into(), "a room\0é".into()];
+    let mut session = StoredSession::new(sid, pid, rooms, data);
+    session.extension = Some(Value::new(&[version]).map_err(|error| fails(&error))?);
+    Ok(session)
+}
+
+async fn store(node: &mut Node, session: &StoredSession, expires_in: Duration) -> Checked {
+    let session = session.clone();
+    let command = |number| ClusterOutput::Store { session, expires_in, number };
+    match node.ask(command).await? {
+        Answer::Stored(true) => Ok(()),
+        other => Err(format!("it is not stored: {other:?}")),
+    }
+}
+
+async fn fetch(node: &mut Node, key: &RecoveryKey) -> Checked<Option<FetchedSession>> {
+    let key = *key;
+    fetched(node.ask(|number| ClusterOutput::Fetch { key, number }).await?)
+}
+
+async fn take(node: &mut Node, key: &RecoveryKey) -> Checked<Option<FetchedSession>> {
+    let key = *key;
+    fetched(node.ask(|number| ClusterOutput::Take { key, number }).await?)
+}
+
+fn fetched(answer: Answer) -> Checked<Option<FetchedSession>> {
+    match answer {
+        Answer::Fetched(session) => Ok(session),
+        other => Err(format!("another answer: {other:?}")),
+    }
+}
+
+async fn kept(engine: &impl EngineUnderTest) -> Checked {
+    let (mut owner, mut other) = (Node::start(engine).await?, Node::start(engine).await?);
+    let (mut session, absent) = (session(1)?, session(1)?);
+    store(&mut owner, &session, HOUR).await?;
+    ensure(fetch(&mut other, &absent.pid).await?.is_none(), || "another one was found".into())?;
+    for _ in 0..2 {
+        let found = fetch(&mut other, &session.pid).await?.ok_or("it is not there")?;
+        ensure(found.session == session, || format!("it was {session:?}, and is {found:?}"))?;
+        let is_kept = found.expires_in <= HOUR && found.expires_in > HOUR / 2;
+        ensure(is_kept, || format!("of an hour, {:?} are left", found.expires_in))?;
+    }
+    // It is replaced.
+    session.rooms.push("another room".into());
+    store(&mut owner, &session, HOUR * 2).await?;
+    let taken = take(&mut other, &session.pid).await?.ok_or("it is not there")?;
+    ensure(taken.session == session && taken.expires_in > HOUR, || "it was not replaced".into())?;
+    for gone in [take(&mut owner, &session.pid).await?, fetch(&mut other, &session.pid).await?] {
+        ensure(gone.is_none(), || "it was taken, and is still there".into())?;
+    }
+    Ok(())
+}
+
+async fn raced(engine: &impl EngineUnderTest) -> Checked {
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        nodes.push(Node::start(engine).await?);
+    }
+    for _ in 0..20 {
+        let session = session(1)?;
+        let first = nodes.first_mut().ok_or("a node")?;
+        store(first, &session, HOUR).await?;
+        let take = |number| ClusterOutput::Take { key: session.pid, number };
+        let asked: Vec<u64> = nodes.iter_mut().map(|node| node.send_numbered(take)).collect();
+        let mut got = 0;
+        for (node, number) in nodes.iter_mut().zip(asked) {
+            got += usize::from(fetched(node.answer(number).await?)?.is_some());
+        }
+        ensure(got == 1, || format!("{got} nodes have got it"))?;
+    }
+    Ok(())
+}
+
+async fn in_order(engine: &impl EngineUnderTest) -> Checked {
+    let (mut writer, mut reader) = (Node::start(engine).await?, Node::start(engine).await?);
+    for number in 0..20 {
+        let session = session(1)?;
+        let (key, stored) = (session.pid, session.clone());
+        let first = writer.send_numbered(|number| ClusterOutput::Store {
+            session: stored,
+            expires_in: HOUR,
+            number,
+        });
+        writer.append_number(number)?;
+        let id = writer.id.clone();
+        reader
+            .until("reads an entry", |node| {
+                let read = node.entries().filter_map(|(_, message)| message.as_ref());
+                read.filter(|message| message.sender == id).count() == number + 1
+            })
+            .await?;
+        let found = fetch(&mut reader, &key).await?;
+        ensure(found.is_some(), || "an entry was read before what was stored before it".into())?;
+        writer.answer(first).await?;
+        // A take and then a store.
+        let taken = writer.send_numbered(|number| ClusterOutput::Take { key, number });
+        store(&mut writer, &session, HOUR).await?;
+        ensure(fetched(writer.answer(taken).await?)?.is_some(), || "it was not taken".into())?;
+        let found = fetch(&mut reader, &session.pid).await?;
+        ensure(found.is_some(), || "it was taken after it was stored again".into())?;
+    }
+    Ok(())
+}
+
+async fn expired(engine: &impl EngineUnderTest) -> Checked {
+    let (mut owner, mut other) = (Node::start(engine).await?, Node::start(engine).await?);
+    let session = session(1)?;
+    store(&mut owner, &session, Duration::from_secs(1)).await?;
+    let deadline = Instant::now() + PATIENCE;
+    while fetch(&mut other, &session.pid).await?.is_some() {
+        ensure(Instant::now() < deadline, || "it is kept".into())?;
+        sleep(Duration::from_millis(50)).await;
+    }
+    ensure(take(&mut owner, &session.pid).await?.is_none(), || "it can be taken".into())
+}
