@@ -8,7 +8,7 @@ import { Redis } from "./redis.mjs";
 import { pause, until } from "./wait.mjs";
 
 /** On it no events are emitted but those of the run. */
-const NAMESPACE = "/quiet";
+export const NAMESPACE = "/quiet";
 const TICK_MS = 10;
 
 export const DEFAULTS = {
@@ -76,7 +76,7 @@ export async function run(t, options) {
 }
 
 /** Whom the next event is for. */
-function target(members, { rooms }, random) {
+export function target(members, { rooms }, random) {
   const luck = random();
   if (luck < 0.005) {
     return null;
@@ -86,7 +86,7 @@ function target(members, { rooms }, random) {
 }
 
 /** One connection to each node, over which the events come. */
-class Producers {
+export class Producers {
   sent = 0;
   #sockets;
   #target;
@@ -148,7 +148,7 @@ async function every(ms, signal, act) {
 }
 
 /** Waits until everyone has all that is sent to him, if he ever gets it. Answers the ends of the sessions. */
-async function settle(members) {
+export async function settle(members) {
   const patience = Date.now() + 20_000;
   let round = 0;
   const ends = new Map();
@@ -187,7 +187,7 @@ async function readStream(client, name) {
 
 const total = (outcomes) => [...outcomes.values()].reduce((sum, count) => sum + count, 0);
 
-function report({ settings, members, stream, ends, seconds, sent }) {
+export function report({ settings, members, stream, ends, seconds, sent }) {
   const outcomes = {};
   const violations = [];
   let delivered = 0;
