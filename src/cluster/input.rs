@@ -65,9 +65,8 @@ pub enum ClusterInput {
     Stored {
         /// The number of the command.
         number: u64,
-        /// Whether it was done. `false` if the engine refuses it, for example because the session is
-        /// too large for it.
-        is_stored: bool,
+        /// Whether it was done.
+        outcome: StoreOutcome,
     },
     /// The answer to [`Fetch`](super::ClusterOutput::Fetch) or [`Take`](super::ClusterOutput::Take).
     Fetched {
@@ -76,6 +75,18 @@ pub enum ClusterInput {
         /// The session. `None` if there is none, or none that can be read.
         session: Option<FetchedSession>,
     },
+}
+
+/// What has become of a [`Store`](super::ClusterOutput::Store).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreOutcome {
+    /// The store has the session.
+    Stored,
+    /// The engine refuses it, for example because the session is too large for it.
+    Refused,
+    /// The store does not have the version that was to be replaced. Nothing was changed.
+    Superseded,
 }
 
 /// A session from the store.

@@ -186,7 +186,7 @@ pub(crate) use self::{
 pub use self::{
     channels::Channels,
     config::ClusterConfig,
-    input::{ClusterInput, FetchedSession},
+    input::{ClusterInput, FetchedSession, StoreOutcome},
     missing::Missing,
     output::ClusterOutput,
 };

@@ -49,7 +49,7 @@ pub enum ClusterOutput {
         /// Identifies the question in the answer.
         number: u64,
     },
-    /// Store a session under its private id, or replace the one that is there. Answer with
+    /// Store a session under its private id. Answer with
     /// [`Stored`](super::ClusterInput::Stored).
     ///
     /// What is done with stored sessions takes effect in the order of the outputs, appends
@@ -59,6 +59,10 @@ pub enum ClusterOutput {
         session: StoredSession,
         /// How long it is kept.
         expires_in: Duration,
+        /// If this is a [version](StoredSession#structfield.version), replace exactly this one: compare
+        /// and store in one step, and if another version is there, or nothing, change nothing and
+        /// answer [`Superseded`](super::StoreOutcome::Superseded). If `None`, replace whatever is there.
+        replaces: Option<u64>,
         /// Identifies the answer.
         number: u64,
     },

@@ -203,7 +203,7 @@ impl<D: Default> Hub<D> {
             ClusterInput::ServersCounted { number, servers } => {
                 self.note_counted(now, number, servers);
             }
-            ClusterInput::Stored { number, is_stored } => self.handle_stored(number, is_stored),
+            ClusterInput::Stored { number, outcome } => self.handle_stored(number, outcome),
             ClusterInput::Fetched { number, session } => self.handle_fetched(number, session),
         }
         self.end_released(now);

@@ -232,7 +232,7 @@ fn write_session(peer: &mut Peer) {
     let data = Value::new(&Data { a: (1.5, None), b: Bytes::from_static(b"\x07") }).unwrap();
     let mut session = StoredSession::new(sid, pid, vec!["r1".into()], data);
     session.extension = Some(Value::new(&[1, 2]).unwrap());
-    let command = redis().store(&session, Duration::from_secs(1)).unwrap();
+    let command = redis().store(&session, Duration::from_secs(1), None).unwrap();
     let value = String::from_utf8(command.args()[2].to_vec()).unwrap();
     peer.say(&json!({ "session": { "pid": pid.expose(), "value": value } }));
     let restored = &peer.hear()["session"];

@@ -133,7 +133,7 @@ fn sessions_are_stored_and_taken_as_they_were() {
     for (redis, trace) in [(default(), DEFAULT), (sharded(), SHARDED)] {
         for traced in commands(trace, "SET") {
             let session = StoredSession::from_base64(&traced[1]).unwrap();
-            let stored = redis.store(&session, Duration::from_secs(120)).unwrap();
+            let stored = redis.store(&session, Duration::from_secs(120), None).unwrap();
             written(&stored, "SET", &traced);
 
             let [multi, get, ttl, del, exec] = &redis.take(&session.pid)[..] else {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
     cluster::{
-        ClusterConfig, ClusterInput, ClusterOutput, FetchedSession,
+        ClusterConfig, ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         message::{Body, Message, NodeId, SocketDetails, StoredSession, Value as NodeValue},
     },
     engine::{Method, RequestHead, WebSocketRequest},
@@ -165,14 +165,14 @@ fn sessions_in_the_store(sum: &mut Sum) {
     };
     hand_in(&mut world, connected(Offset::pair(0, 0)));
     let mut stored = Vec::new();
-    for is_stored in [false, true] {
+    for outcome in [StoreOutcome::Refused, StoreOutcome::Stored] {
         let (client, session) = world.connect();
         world.cut(client);
         let command = world.commands.pop_back();
         let Some(ClusterOutput::Store { session: record, number, .. }) = command else {
             panic!("{command:?}")
         };
-        hand_in(&mut world, ClusterInput::Stored { number, is_stored });
+        hand_in(&mut world, ClusterInput::Stored { number, outcome });
         stored.push((session, record));
     }
     hand_in(&mut world, ClusterInput::Disconnected);

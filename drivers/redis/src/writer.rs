@@ -5,7 +5,7 @@ use std::time::Duration;
 use socketio_proto::{
     ByteString,
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession,
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         engines::redis_streams::{RedisCommand, RedisReply, RedisStreams},
         message::MessageError,
     },
@@ -93,10 +93,11 @@ impl Writer<'_> {
             ClusterOutput::CountServers { namespace, number } => {
                 batch.add(vec![redis.server_count(&namespace)], Purpose::Count { number });
             }
-            ClusterOutput::Store { session, expires_in, number } => {
-                let command = redis.store(&session, expires_in);
+            ClusterOutput::Store { session, expires_in, replaces, number } => {
+                let command = redis.store(&session, expires_in, replaces);
                 if !add(batch, command, Purpose::Store { number }) {
-                    inputs.push(ClusterInput::Stored { number, is_stored: false });
+                    let outcome = StoreOutcome::Refused;
+                    inputs.push(ClusterInput::Stored { number, outcome });
                 }
             }
             ClusterOutput::Fetch { key, number } => {
@@ -150,10 +151,10 @@ impl Writer<'_> {
                 let servers = Some(RedisStreams::counted(reply).map_err(error("PUBSUB"))?);
                 Some(ClusterInput::ServersCounted { number, servers })
             }
-            Purpose::Store { number } => match reply {
-                RedisReply::Error(_) => return Err(not_expected("SET or DEL", reply.clone())),
-                _ => Some(ClusterInput::Stored { number, is_stored: true }),
-            },
+            Purpose::Store { number } => {
+                let outcome = RedisStreams::stored(reply).map_err(error("SET"))?;
+                Some(ClusterInput::Stored { number, outcome })
+            }
             Purpose::Publish | Purpose::PutBack => match reply {
                 RedisReply::Error(_) => return Err(not_expected("PUBLISH or SET", reply.clone())),
                 _ => None,
@@ -208,7 +209,9 @@ fn rejected(purpose: Purpose) -> Option<ClusterInput> {
             sequence.map(|sequence| ClusterInput::Rejected { sequence })
         }
         Purpose::Count { number } => Some(ClusterInput::ServersCounted { number, servers: None }),
-        Purpose::Store { number } => Some(ClusterInput::Stored { number, is_stored: false }),
+        Purpose::Store { number } => {
+            Some(ClusterInput::Stored { number, outcome: StoreOutcome::Refused })
+        }
         Purpose::Fetch { number } | Purpose::Take { number, .. } => {
             Some(ClusterInput::Fetched { number, session: None })
         }

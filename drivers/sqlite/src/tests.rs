@@ -10,7 +10,7 @@ use std::{
 use socketio_proto::{
     RecoveryKey, SocketId,
     cluster::{
-        ClusterInput, ClusterOutput,
+        ClusterInput, ClusterOutput, StoreOutcome,
         engines::sqlite::{SchemaError, SqliteOptions},
         message::{
             Body, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp, StoredSession, Value,
@@ -201,7 +201,7 @@ fn session(pid: &str, data: &str) -> StoredSession {
 
 pub(crate) fn store(pid: &str, data: &str, number: u64) -> ClusterOutput {
     let expires_in = Duration::from_secs(600);
-    ClusterOutput::Store { session: session(pid, data), expires_in, number }
+    ClusterOutput::Store { session: session(pid, data), expires_in, replaces: None, number }
 }
 
 /// The answers: the number of each, and the data of the session.
@@ -267,7 +267,7 @@ fn a_session_is_taken_by_one_of_two() {
     let folder = Folder::new();
     let (mut a, mut b) = (folder.start("a"), folder.start("b"));
     let stored = a.do_all([store("S", "old", 1), store("S", "new", 2)]);
-    let is_stored = |number| ClusterInput::Stored { number, is_stored: true };
+    let is_stored = |number| ClusterInput::Stored { number, outcome: StoreOutcome::Stored };
     assert_eq!(stored[1..], [is_stored(1), is_stored(2)]);
     let fetch = ClusterOutput::Fetch { key: key("S"), number: 3 };
     assert_eq!(fetched(&b.do_all([fetch])), [(3, Some("new".into()))]);
@@ -278,6 +278,32 @@ fn a_session_is_taken_by_one_of_two() {
     let done = a.do_all([store("S", "s", 6), take(7), take(8)]);
     let expected = [(7, Some("s".into())), (8, None)];
     assert_eq!(fetched(&done), expected, "in the order of the commands");
+}
+
+#[test]
+fn a_session_replaces_only_the_version_that_its_node_knows() {
+    let folder = Folder::new();
+    let (mut a, mut b) = (folder.start("a"), folder.start("b"));
+    let store = |data: &str, version, replaces, number| {
+        let mut session = session("S", data);
+        session.version = Some(version);
+        let expires_in = Duration::from_secs(600);
+        ClusterOutput::Store { session, expires_in, replaces, number }
+    };
+    let outcomes = |inputs: &[ClusterInput]| -> Vec<StoreOutcome> {
+        let outcome = |input: &ClusterInput| match input {
+            ClusterInput::Stored { outcome, .. } => Some(*outcome),
+            _ => None,
+        };
+        inputs.iter().filter_map(outcome).collect()
+    };
+    let (stored, superseded) = (StoreOutcome::Stored, StoreOutcome::Superseded);
+    let done = a.do_all([store("0", 7, Some(6), 1), store("1", 7, None, 2)]);
+    assert_eq!(outcomes(&done), [superseded, stored], "there is nothing to replace at first");
+    assert_eq!(outcomes(&b.do_all([store("2", 8, Some(7), 1)])), [stored]);
+    assert_eq!(outcomes(&a.do_all([store("3", 9, Some(7), 3)])), [superseded]);
+    let fetch = ClusterOutput::Fetch { key: key("S"), number: 4 };
+    assert_eq!(fetched(&a.do_all([fetch])), [(4, Some("2".into()))]);
 }
 
 #[test]
@@ -326,7 +352,7 @@ fn what_is_too_large_is_refused_and_nothing_waits_behind_it() {
     let done = a.do_all([first, store("S", &large, 1), second]);
     assert_eq!(texts(&done), ["a2"]);
     assert!(done.contains(&ClusterInput::Rejected { sequence: 1 }));
-    assert!(done.contains(&ClusterInput::Stored { number: 1, is_stored: false }));
+    assert!(done.contains(&ClusterInput::Stored { number: 1, outcome: StoreOutcome::Refused }));
 }
 
 #[test]

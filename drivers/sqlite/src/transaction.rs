@@ -3,7 +3,7 @@
 use socketio_proto::{
     RecoveryKey,
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession,
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         engines::sqlite::{Sqlite, SqliteHead, SqliteStatement},
         message::{Message, NodeId},
     },
@@ -86,14 +86,16 @@ impl Transaction<'_> {
                 self.publish(to.as_ref(), &message)?;
                 None
             }
-            ClusterOutput::Store { session, expires_in, number } => {
-                let statement = self.worker.file.sqlite.store(self.now, &session, expires_in);
-                let is_stored = match statement {
-                    Ok(statement) => self.change(&statement)? > 0,
+            ClusterOutput::Store { session, expires_in, replaces, number } => {
+                let sqlite = &self.worker.file.sqlite;
+                let statement = sqlite.store(self.now, &session, expires_in, replaces);
+                let outcome = match statement {
+                    Ok(statement) if self.change(&statement)? > 0 => StoreOutcome::Stored,
+                    Ok(_) => StoreOutcome::Superseded,
                     // It is too large. The node learns that.
-                    Err(_) => false,
+                    Err(_) => StoreOutcome::Refused,
                 };
-                Some(ClusterInput::Stored { number, is_stored })
+                Some(ClusterInput::Stored { number, outcome })
             }
             ClusterOutput::Fetch { key, number } => {
                 Some(self.fetched(number, &key, &Sqlite::fetch(&key))?)

@@ -2,7 +2,7 @@
 
 use socketio_proto::{
     cluster::{
-        ClusterInput, ClusterOutput,
+        ClusterInput, ClusterOutput, StoreOutcome,
         message::{Body, Message, OwnKind},
     },
     recovery::Offset,
@@ -55,6 +55,14 @@ impl World<'_> {
         }
     }
 
+    fn outcome(&mut self) -> StoreOutcome {
+        match self.source.below(3) {
+            0 => StoreOutcome::Stored,
+            1 => StoreOutcome::Refused,
+            _ => StoreOutcome::Superseded,
+        }
+    }
+
     /// A reply, to a command or to none.
     fn draw_reply(&mut self) -> ClusterInput {
         let number = u64::from(self.source.byte());
@@ -67,7 +75,7 @@ impl World<'_> {
                 let servers = self.source.flag().then(|| self.source.any());
                 ClusterInput::ServersCounted { number, servers }
             }
-            3 => ClusterInput::Stored { number, is_stored: self.source.flag() },
+            3 => ClusterInput::Stored { number, outcome: self.outcome() },
             4 => ClusterInput::Fetched { number, session: None },
             5 => {
                 // There is no such channel.

@@ -50,10 +50,22 @@ pub struct StoredSession {
     pub data: Value,
     /// What nodes of this crate keep beside it. Without it, the session is of an official node.
     pub extension: Option<Value>,
+    /// Changes each time that a node of this crate stores the session, so that a node can replace
+    /// exactly what it knows. `None` if an official node has stored it.
+    pub version: Option<u64>,
 }
 
 /// The field of [`StoredSession::extension`].
 const EXTENSION: &str = "socketio-proto";
+
+/// The field of [`StoredSession::version`].
+const VERSION: &str = "socketio-proto-version";
+
+/// A field that only makes the length fit.
+const PADDING: &str = "socketio-proto-padding";
+
+/// A number of 8 bytes in msgpack.
+const UINT_64: u8 = 0xcf;
 
 /// As Node.js reads base64: with or without padding.
 pub(in crate::cluster) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -64,7 +76,7 @@ pub(in crate::cluster) const BASE64: GeneralPurpose = GeneralPurpose::new(
 impl StoredSession {
     /// Makes a session as an official node stores it.
     pub const fn new(sid: SocketId, pid: RecoveryKey, rooms: Vec<ByteString>, data: Value) -> Self {
-        Self { sid, pid, rooms, data, extension: None }
+        Self { sid, pid, rooms, data, extension: None, version: None }
     }
 
     /// Reads a session from the value in the store: base64 of msgpack.
@@ -80,7 +92,7 @@ impl StoredSession {
     /// Reads a session from msgpack.
     pub(in crate::cluster) fn from_msgpack(value: &Bytes) -> Result<Self, MessageError> {
         let (mut sid, mut pid, mut rooms, mut data) = (None, None, None, None);
-        let mut extension = None;
+        let (mut extension, mut version) = (None, None);
         Raw::new(value, Format::Msgpack)
             .fields(|name, value| {
                 match name {
@@ -89,6 +101,7 @@ impl StoredSession {
                     "rooms" => rooms = value.rooms(),
                     "data" => data = Some(value),
                     EXTENSION => extension = Some(value),
+                    VERSION => version = value.wide_number(),
                     _ => {}
                 }
                 Some(())
@@ -100,6 +113,7 @@ impl StoredSession {
             rooms: rooms.ok_or(MessageError::Field { field: "rooms" })?.0,
             data: data.map_or(Ok(Value::null()), Raw::value)?,
             extension: extension.map(Raw::value).transpose()?,
+            version,
         })
     }
 
@@ -112,10 +126,11 @@ impl StoredSession {
         Ok(STANDARD.encode(self.to_msgpack()?))
     }
 
-    /// Writes msgpack.
+    /// Writes msgpack. If there is a version, [`version_end`](Self::version_end) is at its end.
     pub(in crate::cluster) fn to_msgpack(&self) -> Result<Bytes, MessageError> {
         let mut sink = MsgpackSink::default();
-        sink.map(4 + usize::from(self.extension.is_some()));
+        let of_version = if self.version.is_some() { 2 } else { 0 };
+        sink.map(4 + usize::from(self.extension.is_some()) + of_version);
         sink.key("sid");
         sink.text(self.sid.as_str());
         sink.key("pid");
@@ -132,7 +147,31 @@ impl StoredSession {
             sink.key(EXTENSION);
             write_value(&mut sink, extension)?;
         }
+        if let Some(version) = self.version {
+            sink.key(PADDING);
+            let before = sink.out.len() + 1;
+            let mut key = MsgpackSink::default();
+            key.key(VERSION);
+            let excess = (before + key.out.len()) % 3;
+            sink.text(&"  "[..(3 - excess) % 3]);
+            sink.key(VERSION);
+            sink.out.extend(Self::version_end(version));
+        }
         Ok(sink.out.into())
+    }
+
+    /// How a session of this version ends in msgpack. An engine that can compare texts only thereby
+    /// finds out which version it has. The length of the whole is a multiple of 3, so this is also the
+    /// end of the base64.
+    pub(in crate::cluster) fn version_end(version: u64) -> [u8; 9] {
+        let mut end = [UINT_64; 9];
+        end[1..].copy_from_slice(&version.to_be_bytes());
+        end
+    }
+
+    /// How a session of this version ends in base64.
+    pub(in crate::cluster) fn version_end_base64(version: u64) -> String {
+        STANDARD.encode(Self::version_end(version))
     }
 }
 
@@ -159,6 +198,24 @@ mod tests {
         let value = stored.to_base64().unwrap();
         let read = StoredSession::from_base64(value.as_bytes()).unwrap();
         assert_eq!(read.data.json(), "{}");
+    }
+
+    #[test]
+    fn every_version_is_at_the_end_of_what_is_stored() {
+        for len in 0..9 {
+            for version in [0, 1, 127, u64::from(u32::MAX), u64::MAX] {
+                let mut stored = session();
+                stored.rooms = alloc::vec!["r".repeat(len).into()];
+                stored.version = Some(version);
+                let value = stored.to_base64().unwrap();
+                let end = StoredSession::version_end_base64(version);
+                assert!(value.ends_with(&end) && !end.contains('='), "{len} {version} {value}");
+                assert!(
+                    stored.to_msgpack().unwrap().ends_with(&StoredSession::version_end(version))
+                );
+                assert_eq!(StoredSession::from_base64(value.as_bytes()), Ok(stored));
+            }
+        }
     }
 
     #[test]

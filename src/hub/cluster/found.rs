@@ -11,7 +11,6 @@ use super::{
     claim::Successor,
     claims::Pending,
     records::{Command, InStore},
-    store::version,
 };
 use crate::{
     cluster::{ClusterOutput, FetchedSession},
@@ -105,7 +104,7 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
         pending.is_taken = false;
-        let version = pending.found.as_ref().and_then(|found| version(&found.session));
+        let version = pending.found.as_ref().and_then(|found| found.session.version);
         if let Found::Usable(arrival) = self.look_at(claim) {
             self.arrive_from_store(claim, *arrival, version);
         }
@@ -165,7 +164,7 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let is_needed = match self.keys.get(&key).copied() {
             Some(socket) => {
-                let found = version(&taken.session);
+                let found = taken.session.version;
                 if found.is_some_and(|version| node.records.got(socket, version)) {
                     return self.go_on_here(socket);
                 }

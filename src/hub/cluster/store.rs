@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::records::{Command, InStore, Next, Recalled};
 use crate::{
     cluster::{
-        ClusterOutput, FetchedSession,
+        ClusterOutput, FetchedSession, StoreOutcome,
         message::{Body, OwnKind, StoredSession, Value},
     },
     hub::{
@@ -28,20 +28,9 @@ use crate::{
 /// [`StoredSession::extension`], as a text.
 #[derive(Serialize, Deserialize)]
 struct Extension {
-    version: u64,
     past: ParkedPast,
     /// The data exactly as they are. An official node may not keep every number as it is.
     data: String,
-}
-
-/// The version of a stored session. `None` if an official node has stored it.
-pub(super) fn version(session: &StoredSession) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u64,
-    }
-    let text: String = session.extension.as_ref()?.parse().ok()?;
-    serde_json::from_str(&text).ok().map(|Version { version }| version)
 }
 
 /// Writes a session of this node for the store.
@@ -54,10 +43,11 @@ pub(super) fn write<D: Clone + Serialize>(
     let (Parked { sid, pid, data, past }, left) = sessions.parked(now, index)?;
     let rooms: Vec<ByteString> = sessions.room_names(index).map(ByteString::from).collect();
     let official = Value::new(&data).unwrap_or(Value::null());
-    let extension = Extension { version, past, data: serde_json::to_string(&data).ok()? };
+    let extension = Extension { past, data: serde_json::to_string(&data).ok()? };
     let text = serde_json::to_string(&extension).ok()?;
     let mut session = StoredSession::new(sid, pid, rooms, official);
     session.extension = Some(Value::new(&text).ok()?);
+    session.version = Some(version);
     Some(FetchedSession::new(session, left))
 }
 
@@ -221,7 +211,8 @@ impl<D: Default> Hub<D> {
     }
 
     /// The answer to [`ClusterOutput::Store`].
-    pub(super) fn handle_stored(&mut self, number: u64, is_stored: bool) {
+    pub(super) fn handle_stored(&mut self, number: u64, outcome: StoreOutcome) {
+        let is_stored = outcome == StoreOutcome::Stored;
         let Some(node) = &mut self.node else { return };
         let Some(Command::Store(socket)) = node.records.answered(number) else { return };
         match node.records.stored(socket, number, is_stored) {
@@ -239,7 +230,7 @@ impl<D: Default> Hub<D> {
             Some(Command::Fetch(claim)) => self.handle_found(claim, session),
             Some(Command::Take(claim)) => self.handle_taken(claim, session),
             Some(Command::Discard(_, expected)) => {
-                let other = session.filter(|it| version(&it.session) != Some(expected));
+                let other = session.filter(|it| it.session.version != Some(expected));
                 if let Some(other) = other {
                     self.put_back(other);
                 }
@@ -276,6 +267,7 @@ impl<D: Default> Hub<D> {
         self.out.push_back(HubOutput::Cluster(ClusterOutput::Store {
             session,
             expires_in,
+            replaces: None,
             number,
         }));
     }
@@ -300,7 +292,7 @@ impl<D: Default> Hub<D> {
     fn handle_recalled(&mut self, socket: SocketKey, session: Option<FetchedSession>) {
         let now = self.now;
         let Some(node) = &mut self.node else { return };
-        let found = session.as_ref().map(|it| version(&it.session).unwrap_or_default());
+        let found = session.as_ref().map(|it| it.session.version.unwrap_or_default());
         let namespace = self.namespaces.get(&socket.namespace);
         let has_expired = namespace.is_some_and(|it| it.sessions.time_is_over(now, socket.index));
         let recalled = node.records.recalled(socket, found, has_expired);
@@ -404,6 +396,6 @@ impl<D: Default> Hub<D> {
             return None;
         };
         let FetchedSession { session, expires_in } = stored;
-        Some(ClusterOutput::Store { session, expires_in, number })
+        Some(ClusterOutput::Store { session, expires_in, replaces: None, number })
     }
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use crate::{
     AckId, ConnectionId, SocketKey, Timestamp,
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession,
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         message::{Message, StoredSession},
     },
     hub::{
@@ -332,7 +332,8 @@ impl Tape {
             HubOutput::Cluster(ClusterOutput::Append(message)) => self.appended.push_back(message),
             HubOutput::Cluster(ClusterOutput::Store { session, number, .. }) => {
                 self.stored.insert(session.pid.expose().to_string(), session);
-                self.replies.push_back(ClusterInput::Stored { number, is_stored: true });
+                self.replies
+                    .push_back(ClusterInput::Stored { number, outcome: StoreOutcome::Stored });
             }
             HubOutput::Cluster(ClusterOutput::Take { key, number }) => {
                 let session = self.stored.remove(key.expose());

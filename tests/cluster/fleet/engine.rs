@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use socketio_proto::{
     Timestamp,
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession,
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         message::{Message, NodeId, StoredSession},
     },
     recovery::Offset,
@@ -67,13 +67,18 @@ impl Store {
         self.sessions.retain(|_, (_, expires)| *expires > now);
         self.carried_out += 1;
         match command {
-            ClusterOutput::Store { session, expires_in, number } => {
-                let is_stored = !self.is_full;
-                if is_stored {
-                    let expires = now.saturating_add(expires_in);
-                    self.sessions.insert(session.pid.expose().to_string(), (session, expires));
-                }
-                ClusterInput::Stored { number, is_stored }
+            ClusterOutput::Store { session, expires_in, replaces, number } => {
+                let key = session.pid.expose().to_string();
+                let there = self.sessions.get(&key).and_then(|(it, _)| it.version);
+                let outcome = if self.is_full {
+                    StoreOutcome::Refused
+                } else if replaces.is_some() && replaces != there {
+                    StoreOutcome::Superseded
+                } else {
+                    self.sessions.insert(key, (session, now.saturating_add(expires_in)));
+                    StoreOutcome::Stored
+                };
+                ClusterInput::Stored { number, outcome }
             }
             ClusterOutput::Fetch { key, number } => {
                 let found = self.sessions.get(key.expose()).cloned();

@@ -10,7 +10,7 @@ use serde_json::json;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        Channels, ClusterConfig, ClusterInput, ClusterOutput, FetchedSession,
+        Channels, ClusterConfig, ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         message::{Body, Message, NodeId, OwnKind, StoredSession, Value},
     },
     hub::At,
@@ -61,7 +61,7 @@ impl Clustered {
         let (number, session) = match command {
             ClusterOutput::Store { session, number, .. } => {
                 self.stored.insert(session.pid.expose().to_string(), session);
-                let stored = ClusterInput::Stored { number, is_stored: true };
+                let stored = ClusterInput::Stored { number, outcome: StoreOutcome::Stored };
                 return self.server.handle_cluster(now, stored);
             }
             ClusterOutput::Take { key, number } => (number, self.stored.remove(key.expose())),

@@ -22,6 +22,13 @@ pub struct RedisStreams {
     pub(super) options: RedisStreamsOptions,
 }
 
+/// Stores the value of a session if the one that is there is the version that is to be replaced,
+/// which is at its end.
+const REPLACE: &str = "\
+if redis.call('GETRANGE', KEYS[1], -12, -1) ~= ARGV[3] then return 0 end \
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
+return 1";
+
 impl RedisStreams {
     /// Makes it with these options.
     ///
@@ -224,7 +231,8 @@ impl RedisStreams {
     }
 
     /// Stores a session, which expires after `expires_in`. Durations count in whole milliseconds,
-    /// and at least one.
+    /// and at least one. If `replaces` is a version, replaces this one only, with a script. Read the
+    /// reply with [`stored`](Self::stored).
     ///
     /// # Errors
     ///
@@ -233,18 +241,22 @@ impl RedisStreams {
         &self,
         session: &StoredSession,
         expires_in: Duration,
+        replaces: Option<u64>,
     ) -> Result<RedisCommand, MessageError> {
         let value = session.to_base64()?;
         self.check_len(value.len())?;
+        if let Some(replaced) = replaces {
+            let key = self.session_key(&session.pid);
+            let script = RedisCommand::new("EVAL").text(REPLACE).number(1).arg(key).arg(value);
+            let end = StoredSession::version_end_base64(replaced);
+            return Ok(script.number(kept_ms(expires_in)).arg(end));
+        }
         Ok(self.put_back(&session.pid, value.into(), expires_in))
     }
 
     /// Stores a session again that was taken in vain, as it was and for what is left of its time.
     pub fn put_back(&self, pid: &RecoveryKey, value: Bytes, expires_in: Duration) -> RedisCommand {
-        let ms = u64::try_from(expires_in.as_millis()).unwrap_or(u64::MAX);
-        // Redis refuses zero, and what overflows its clock.
-        let ms = ms.clamp(1, u64::from(u32::MAX) * 1000);
-        self.on_session("SET", pid).arg(value).arg("PX").number(ms)
+        self.on_session("SET", pid).arg(value).arg("PX").number(kept_ms(expires_in))
     }
 
     /// Reads a session, and leaves it where it is. The reply to the last command is that of the
@@ -260,8 +272,11 @@ impl RedisStreams {
     }
 
     fn on_session(&self, name: &'static str, pid: &RecoveryKey) -> RedisCommand {
-        let prefix = &self.options.session_key_prefix;
-        RedisCommand::new(name).arg(format!("{prefix}{}", pid.expose()))
+        RedisCommand::new(name).arg(self.session_key(pid))
+    }
+
+    fn session_key(&self, pid: &RecoveryKey) -> String {
+        format!("{}{}", self.options.session_key_prefix, pid.expose())
     }
 
     /// Asks for the number of a connection.
@@ -279,6 +294,12 @@ impl RedisStreams {
         let limit = self.options.max_message_bytes;
         if len > limit { Err(MessageError::TooLarge { limit }) } else { Ok(()) }
     }
+}
+
+/// Redis refuses zero, and what overflows its clock.
+fn kept_ms(expires_in: Duration) -> u64 {
+    let ms = u64::try_from(expires_in.as_millis()).unwrap_or(u64::MAX);
+    ms.clamp(1, u64::from(u32::MAX) * 1000)
 }
 
 /// What official nodes compute. It is negative for some namespaces.

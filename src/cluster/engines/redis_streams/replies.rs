@@ -8,7 +8,10 @@ use thiserror::Error;
 
 use super::{RedisReply, RedisStreams, StreamEntry, entry};
 use crate::{
-    cluster::message::{Message, MessageError, StoredSession},
+    cluster::{
+        StoreOutcome,
+        message::{Message, MessageError, StoredSession},
+    },
     recovery::Offset,
 };
 
@@ -77,6 +80,19 @@ impl RedisStreams {
     pub fn appended(reply: &RedisReply) -> Result<Offset, RedisReplyError> {
         let id = checked(reply)?.text().ok_or(RedisReplyError::Unexpected)?;
         id.parse().map_err(|_| RedisReplyError::Unexpected)
+    }
+
+    /// Reads the reply to [`store`](Self::store).
+    ///
+    /// # Errors
+    ///
+    /// Redis has refused it.
+    pub fn stored(reply: &RedisReply) -> Result<StoreOutcome, RedisReplyError> {
+        match checked(reply)? {
+            RedisReply::Int(0) => Ok(StoreOutcome::Superseded),
+            RedisReply::Int(1) | RedisReply::Status(_) => Ok(StoreOutcome::Stored),
+            _ => Err(RedisReplyError::Unexpected),
+        }
     }
 
     /// Reads the reply to [`read`](Self::read): entries, in order. There are none if no entry came

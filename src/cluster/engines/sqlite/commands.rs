@@ -105,7 +105,8 @@ impl Sqlite {
         Some(SqliteStatement::new(sql, [SqliteValue::number(trimmed)]))
     }
 
-    /// Stores a session, which expires after `expires_in`.
+    /// Stores a session, which expires after `expires_in`. If `replaces` is a version, replaces this
+    /// one only: if the statement then changes no row, the session was superseded.
     ///
     /// # Errors
     ///
@@ -115,11 +116,28 @@ impl Sqlite {
         now: u64,
         session: &StoredSession,
         expires_in: Duration,
+        replaces: Option<u64>,
     ) -> Result<SqliteStatement, MessageError> {
         let value = session.to_msgpack()?;
         self.check_len(value.len())?;
         let expires = now.saturating_add(ms(expires_in).max(1));
         let sum = checksum([expires], &value);
+        if let Some(replaced) = replaces {
+            let sql = "UPDATE sessions SET expires = ?1, checksum = ?2, session = ?3
+                WHERE pid = ?4 AND expires > ?5 AND substr(session, -9) = ?6";
+            let end = StoredSession::version_end(replaced);
+            return Ok(SqliteStatement::new(
+                sql,
+                [
+                    SqliteValue::number(expires),
+                    SqliteValue::bits(sum),
+                    SqliteValue::Blob(value),
+                    text(session.pid.expose()),
+                    SqliteValue::number(now),
+                    SqliteValue::Blob(end.to_vec().into()),
+                ],
+            ));
+        }
         let sql = "INSERT INTO sessions (pid, expires, checksum, session) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (pid) DO UPDATE SET
             expires = excluded.expires, checksum = excluded.checksum, session = excluded.session";

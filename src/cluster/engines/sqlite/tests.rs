@@ -187,9 +187,9 @@ fn a_session_is_replaced_fetched_and_taken_once() {
         sqlite.session(now, &row).unwrap()
     };
     let mut stored = session("A");
-    file.run(&sqlite.store(NOW, &stored, Duration::from_secs(5)).unwrap());
+    file.run(&sqlite.store(NOW, &stored, Duration::from_secs(5), None).unwrap());
     stored.rooms.push("r2".into());
-    file.run(&sqlite.store(NOW, &stored, Duration::from_secs(9)).unwrap());
+    file.run(&sqlite.store(NOW, &stored, Duration::from_secs(9), None).unwrap());
 
     let fetched = read(NOW + 1000, &Sqlite::fetch(&key("A"))).unwrap();
     assert_eq!(fetched.session, Ok(stored.clone()));
@@ -206,7 +206,7 @@ fn sessions_expire() {
     let (file, sqlite) = (File::new(), sqlite());
     for (pid, seconds) in [("A", 1), ("B", 2), ("C", 3)] {
         let expires_in = Duration::from_secs(seconds);
-        file.run(&sqlite.store(NOW, &session(pid), expires_in).unwrap());
+        file.run(&sqlite.store(NOW, &session(pid), expires_in, None).unwrap());
     }
     file.run(&Sqlite::take(&key("C")));
     file.run(&Sqlite::sweep_sessions(NOW + 1000));
@@ -268,7 +268,7 @@ fn what_was_overwritten_is_not_misread() {
     for text in ["a", "b", "c"] {
         file.append(&sqlite, NOW, text);
     }
-    file.run(&sqlite.store(NOW, &session("A"), Duration::from_secs(5)).unwrap());
+    file.run(&sqlite.store(NOW, &session("A"), Duration::from_secs(5), None).unwrap());
     let damage = |statement: &str| {
         let savepoint = String::from("SAVEPOINT damage; ") + statement;
         file.0.execute_batch(&savepoint).unwrap();
@@ -310,7 +310,7 @@ fn what_was_overwritten_is_not_misread() {
         assert_eq!(stored, Some(SqliteRowError::Checksum), "{field}");
     }
     // A private id that became another one must not give the session away.
-    file.run(&sqlite.store(NOW, &session("B"), Duration::from_secs(5)).unwrap());
+    file.run(&sqlite.store(NOW, &session("B"), Duration::from_secs(5), None).unwrap());
     let other = key("C");
     let change = format!("UPDATE sessions SET pid = '{}' WHERE pid LIKE '%B'", other.expose());
     file.0.execute_batch(&change).unwrap();
@@ -327,7 +327,7 @@ fn what_is_too_large_is_not_written() {
     assert_eq!(sqlite.append(&mut head, NOW, &news(&"x".repeat(60))), refused);
     let publish = (None, &news(&"x".repeat(60)));
     assert_eq!(sqlite.publish(&mut head, NOW, 1, publish), refused);
-    assert_eq!(sqlite.store(NOW, &session("A"), Duration::from_secs(1)), refused);
+    assert_eq!(sqlite.store(NOW, &session("A"), Duration::from_secs(1), None), refused);
     assert_eq!(head, file.head(), "no row is used up");
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use socketio_proto::{
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession,
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         message::{
             Body, BroadcastOptions, ClusterBroadcast, Message, NodeId, OwnKind, Stamp, Value,
         },
@@ -55,7 +55,7 @@ pub(super) struct Node {
 /// The answer to a command.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Stored(bool),
+    Stored(StoreOutcome),
     Fetched(Option<FetchedSession>),
     Counted(Option<u64>),
 }
@@ -205,8 +205,8 @@ impl Node {
             ClusterInput::ServersCounted { number, servers } => {
                 self.answers.push((number, Answer::Counted(servers)));
             }
-            ClusterInput::Stored { number, is_stored } => {
-                self.answers.push((number, Answer::Stored(is_stored)));
+            ClusterInput::Stored { number, outcome } => {
+                self.answers.push((number, Answer::Stored(outcome)));
             }
             ClusterInput::Fetched { number, session } => {
                 self.answers.push((number, Answer::Fetched(session)));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use socketio_proto::{
     RecoveryKey, SocketId,
     cluster::{
-        ClusterOutput, FetchedSession,
+        ClusterOutput, FetchedSession, StoreOutcome,
         message::{StoredSession, Value},
     },
 };
@@ -43,9 +43,9 @@ fn session(version: u64) -> Checked<StoredSession> {
 
 async fn store(node: &mut Node, session: &StoredSession, expires_in: Duration) -> Checked {
     let session = session.clone();
-    let command = |number| ClusterOutput::Store { session, expires_in, number };
+    let command = |number| ClusterOutput::Store { session, expires_in, replaces: None, number };
     match node.ask(command).await? {
-        Answer::Stored(true) => Ok(()),
+        Answer::Stored(StoreOutcome::Stored) => Ok(()),
         other => Err(format!("it is not stored: {other:?}")),
     }
 }
@@ -117,6 +117,7 @@ async fn in_order(engine: &impl EngineUnderTest) -> Checked {
         let first = writer.send_numbered(|number| ClusterOutput::Store {
             session: stored,
             expires_in: HOUR,
+            replaces: None,
             number,
         });
         writer.append_number(number)?;
