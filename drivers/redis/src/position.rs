@@ -41,7 +41,12 @@ impl Position {
         if info.entries_added.is_none_or(|added| added < known) {
             return false;
         }
-        if before_first <= index {
+        if before_first < index {
+            // Of the entries up to this position some are left. If not, others are in their place: those
+            // of a stream that was made meanwhile and has had as many.
+            return info.first.is_some_and(|first| first <= self.at) && self.at <= info.last;
+        }
+        if before_first == index {
             return true;
         }
         // The first ones of these are trimmed by now. If another one is still there, or was the last one
@@ -121,6 +126,12 @@ mod tests {
         assert!(!position.is_continued(&[], &info(0, 0, None, "0-0")), "deleted");
         assert!(!position.is_continued(&[], &info(3, 3, Some("5-11"), "5-13")), "and made again");
         assert!(!position.is_continued(&read(11..=13), &info(3, 3, Some("5-11"), "5-13")));
+        // It has had more entries than the one that was read.
+        assert!(!position.is_continued(&[], &info(40, 40, Some("5-11"), "5-50")));
+        assert!(!position.is_continued(&read(11..=13), &info(40, 40, Some("5-11"), "5-50")));
+        assert!(!position.is_continued(&[], &info(35, 40, Some("5-16"), "5-50")), "and trimmed");
+        // The clock of the new server is behind.
+        assert!(!position.is_continued(&[], &info(40, 40, Some("4-1"), "4-40")));
     }
 
     #[test]
