@@ -1,8 +1,9 @@
 //! Servers with an engine between them.
 
 use std::{
+    iter::repeat,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -56,6 +57,8 @@ struct Memory {
     fault: watch::Sender<Fault>,
     published: Arc<AtomicU64>,
     messages: Messages,
+    /// When it was run.
+    runs: Arc<Mutex<Vec<Instant>>>,
 }
 
 /// Messages that are not stored, with the node that each is for.
@@ -91,6 +94,7 @@ impl Memory {
 
 impl Engine for Memory {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
+        self.runs.lock().unwrap().push(Instant::now());
         let mut fault = self.fault.subscribe();
         if *fault.borrow() == Fault::Away {
             return Err("away".into());
@@ -225,6 +229,27 @@ async fn clients_wait_for_an_engine_that_cannot_connect_at_first() {
     let stats = until(&handle, |stats| stats.connected == 1).await;
     assert!(stats.is_connected);
 }
+
+/// The official adapters read again without a pause when reading has failed.
+#[tokio::test(start_paused = true)]
+async fn h66_an_engine_that_always_fails_is_run_again_after_longer_and_longer_waits() {
+    let engine = Memory::default();
+    engine.fault.send_replace(Fault::Away);
+    let (_, handle) = node(engine.clone()).await;
+    sleep(Duration::from_secs(60)).await;
+    let runs = engine.runs.lock().unwrap().clone();
+    let waits: Vec<Duration> = runs.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let longest = [50, 100, 200, 400, 800, 1_600, 3_200].into_iter().chain(repeat(5_000));
+    for (wait, longest) in waits.iter().zip(longest.map(Duration::from_millis)) {
+        // A random part of up to a half is taken away; the clock of tokio counts milliseconds.
+        let range = (longest / 2).saturating_sub(MILLISECOND)..=longest + MILLISECOND;
+        assert!(range.contains(wait), "{waits:?}");
+    }
+    assert!((17..=33).contains(&runs.len()), "it is tried again, and not too often: {waits:?}");
+    assert_eq!(handle.engine_stats().await.unwrap().unwrap().failures, runs.len() as u64);
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[tokio::test]
 async fn an_engine_that_fails_panics_or_returns_is_run_again() {
