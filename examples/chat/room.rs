@@ -64,7 +64,10 @@ impl App for Room {
             }
             ServerEvent::Connected { socket, auth, recovery, .. } => {
                 match recovery {
-                    RecoveryOutcome::Recovered { replayed } => welcome_back(cx, socket, replayed),
+                    RecoveryOutcome::Recovered { replayed }
+                    | RecoveryOutcome::BestEffort { replayed } => {
+                        welcome_back(cx, socket, replayed);
+                    }
                     RecoveryOutcome::New | RecoveryOutcome::Refused(_) => {
                         self.welcome(cx, socket, &auth);
                     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Channels, message::NodeId};
+use super::{Channels, OfficialSessions, message::NodeId};
 use crate::{
     config::{ConfigError, check},
     entropy::Entropy,
@@ -63,6 +63,9 @@ pub struct ClusterConfig {
     /// broadcasts, for which [`broadcast_answer_bytes`](crate::Limits::broadcast_answer_bytes)
     /// applies. Default 64 MiB. An answer beyond it is dropped, and its node counts as missing.
     pub response_bytes: usize,
+    /// What happens if a client claims a session that a Node.js server has stored. By default it is
+    /// refused.
+    pub official_sessions: OfficialSessions,
 }
 
 impl ClusterConfig {
@@ -81,6 +84,7 @@ impl ClusterConfig {
             vacant_namespaces: 1_000,
             vacant_namespace_bytes: 16 << 20,
             channels: Channels::ONE,
+            official_sessions: OfficialSessions::Refuse,
         }
     }
 
@@ -163,6 +167,13 @@ impl ClusterConfig {
     #[must_use]
     pub const fn response_bytes(mut self, bytes: usize) -> Self {
         self.response_bytes = bytes;
+        self
+    }
+
+    /// Sets [`official_sessions`](Self#structfield.official_sessions).
+    #[must_use]
+    pub const fn official_sessions(mut self, choice: OfficialSessions) -> Self {
+        self.official_sessions = choice;
         self
     }
 

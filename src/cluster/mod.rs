@@ -139,7 +139,8 @@
 //!   other nodes. [`hand_over`](crate::hub::At::hand_over) tells when the store has the sessions.
 //! * *Sessions of Node.js servers* are refused as
 //!   [`OrderNotProvable`](crate::recovery::RecoveryRefusal::OrderNotProvable), and stay in the store for
-//!   the rest of their time. Those servers recover sessions of this crate as they do their own.
+//!   the rest of their time, unless the application [chooses otherwise](OfficialSessions). Those servers
+//!   recover sessions of this crate as they do their own.
 //!
 //! The sessions of clients that are connected to a node when it dies are lost: they are not in the store.
 //!
@@ -175,6 +176,7 @@ mod json;
 mod members;
 mod missing;
 mod msgpack;
+mod official;
 mod output;
 mod requests;
 
@@ -188,5 +190,6 @@ pub use self::{
     config::ClusterConfig,
     input::{ClusterInput, FetchedSession, StoreOutcome},
     missing::Missing,
+    official::OfficialSessions,
     output::ClusterOutput,
 };

@@ -78,6 +78,9 @@ impl<D: Default> Hub<D> {
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         let Replay { socket, position, missed } = replay;
         let (replayed, now) = (missed.len(), self.now);
+        let namespace = self.namespaces.get(&socket.namespace);
+        let is_unproven =
+            namespace.is_some_and(|it| it.sessions.is_unproven(socket.index, position));
         let earlier = self.with_namespace(socket.namespace, |namespace, out| {
             let (index, is_empty) = (socket.index, replayed == 0);
             namespace.sessions.apply(now, Change::Replay { index, position, is_empty });
@@ -97,7 +100,12 @@ impl<D: Default> Hub<D> {
             .is_none_or(|recovery| recovery.replay_order == ReplayOrder::AfterConnect);
         let position = if after_connect { 0 } else { packets.len() };
         packets.splice(position..position, self.connect_packet(socket));
-        (socket, packets, RecoveryOutcome::Recovered { replayed })
+        let outcome = if is_unproven {
+            RecoveryOutcome::BestEffort { replayed }
+        } else {
+            RecoveryOutcome::Recovered { replayed }
+        };
+        (socket, packets, outcome)
     }
 
     /// Tells the application and the old link that the session has moved to another link.

@@ -16,6 +16,7 @@ mod entry;
 mod found;
 mod members;
 mod namespaces;
+mod official;
 mod records;
 mod requests;
 mod store;
@@ -49,8 +50,8 @@ use super::{
 };
 use crate::{
     cluster::{
-        Channel, ChannelSet, ClusterConfig, ClusterInput, Continuation, Members, Reached, Reading,
-        Requests,
+        Channel, ChannelSet, ClusterConfig, ClusterInput, Continuation, Members, OfficialSessions,
+        Reached, Reading, Requests,
         message::{Body, BroadcastOptions, Message, NodeId, Value},
     },
     config::{ConfigError, ServerConfig, check},
@@ -75,6 +76,7 @@ pub(super) struct Node<D> {
     response_bytes_max: usize,
     requests_max: usize,
     request_timeout: Duration,
+    official_sessions: OfficialSessions,
     handled: Handled,
     /// Messages that wait for what their senders had read in each channel, with the time at which they
     /// wait no longer.
@@ -150,6 +152,7 @@ impl<D: Default> Hub<D> {
             response_bytes_max: cluster.response_bytes,
             requests_max: cluster.pending_requests,
             request_timeout: cluster.request_timeout,
+            official_sessions: cluster.official_sessions,
             handled: Handled::default(),
             held: BTreeMap::new(),
             handshake: description::handshake(),

@@ -5,7 +5,8 @@
 //! After a recovery, the client has received exactly the recoverable events that were addressed to
 //! its session, each once, in the order in which they were emitted. If the server cannot prove
 //! this, the client gets a new session and the application gets the [`RecoveryRefusal`]. There is no third
-//! outcome.
+//! outcome, unless the application asks for one: in a cluster with Node.js servers it can choose to have
+//! their sessions recovered as [well as possible](RecoveryOutcome::BestEffort).
 //!
 //! # How
 //!

@@ -33,7 +33,8 @@ pub enum RecoveryRefusal {
     #[error("this node does not have everything since the session was stored")]
     Trimmed,
     /// A server of Node.js has stored the session. It does not deliver events in the order of the
-    /// channel, so what the client has received cannot be known.
+    /// channel, so what the client has received cannot be known. The application can
+    /// [choose otherwise](crate::cluster::OfficialSessions), but not for a client without an offset.
     #[error("what the client has received from another kind of server cannot be known")]
     OrderNotProvable,
     /// The session belongs to another namespace.
@@ -95,7 +96,7 @@ pub enum RecoveryRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "closed: new, recovered, or refused with a reason that can grow"
+    reason = "closed: new, recovered with or without the promise, or refused with a reason that can grow"
 )]
 pub enum RecoveryOutcome {
     /// A new session. The client did not ask for an earlier one.
@@ -106,6 +107,13 @@ pub enum RecoveryOutcome {
         /// Packets replayed.
         replayed: usize,
     },
+    /// The session that the client had at a Node.js server, with the same id, rooms and data. Of the
+    /// events that it missed, some may not follow, or follow twice, or in another order. Only with
+    /// [`OfficialSessions::BestEffort`](crate::cluster::OfficialSessions::BestEffort).
+    BestEffort {
+        /// Packets replayed.
+        replayed: usize,
+    },
     /// A new session, because the session that the client asked for could not be recovered.
     Refused(RecoveryRefusal),
 }
@@ -113,6 +121,6 @@ pub enum RecoveryOutcome {
 impl RecoveryOutcome {
     /// Returns whether the session is the one that the client had before.
     pub const fn is_recovered(self) -> bool {
-        matches!(self, Self::Recovered { .. })
+        matches!(self, Self::Recovered { .. } | Self::BestEffort { .. })
     }
 }

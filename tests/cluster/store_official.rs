@@ -1,13 +1,19 @@
 //! Sessions that a Node.js server has put into the store.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use socketio_proto::{
     RecoveryKey, SocketId,
-    cluster::message::{StoredSession, Value},
+    cluster::{
+        OfficialSessions,
+        message::{StoredSession, Value},
+    },
+    hub::Audience,
     recovery::{RecoveryOutcome, RecoveryRefusal},
 };
 
 use crate::{
-    fleet::Fleet,
+    fleet::{Client, Fleet},
     moves::{claim, ids, outcome},
 };
 
@@ -28,7 +34,7 @@ fn h21_a_session_of_a_node_js_server_is_refused_and_stays_for_its_servers() {
     let mut fleet = Fleet::new(1);
     fleet.at(0, |at| at.all().emit("in the channel", &()).unwrap());
     fleet.settle();
-    let expires = fleet.now.saturating_add(std::time::Duration::from_secs(30));
+    let expires = fleet.now.saturating_add(Duration::from_secs(30));
     fleet.store.sessions.insert(PID.into(), (official(), expires));
     let client = fleet.open_with(0, &claim(PID, "7000-0"));
     fleet.settle();
@@ -53,9 +59,168 @@ fn what_was_taken_in_vain_is_put_back_as_it_was_with_the_rest_of_its_time() {
     fleet.answer(1);
     let mut kept = official();
     kept.pid = RecoveryKey::parse(&pid).unwrap();
-    let expires = fleet.now.saturating_add(std::time::Duration::from_secs(30));
+    let expires = fleet.now.saturating_add(Duration::from_secs(30));
     fleet.store.sessions.insert(pid.clone(), (kept.clone(), expires));
     fleet.settle();
     assert_eq!(outcome(&fleet, 1), REFUSED);
     assert_eq!(fleet.store.sessions.get(&pid), Some(&(kept, expires)));
+}
+
+/// Nodes whose application takes such sessions as they are, and the session in the store. The events in
+/// the channel are at 7000-0 (processed), 7000-1, 7000-2 and 7001-0.
+fn best_effort(nodes: usize, session: StoredSession) -> Fleet {
+    let mut fleet =
+        Fleet::with_cluster(nodes, |it| it.official_sessions(OfficialSessions::BestEffort));
+    fleet.at(0, |at| {
+        at.to("room").emit("processed", &()).unwrap();
+        at.to("room").emit("missed", &()).unwrap();
+        at.to("another room").emit("not missed", &()).unwrap();
+        at.to(official().sid.as_str()).emit("missed too", &()).unwrap();
+    });
+    fleet.settle();
+    store(&mut fleet, session);
+    fleet
+}
+
+fn store(fleet: &mut Fleet, session: StoredSession) {
+    let expires = fleet.now.saturating_add(Duration::from_secs(30));
+    fleet.store.sessions.insert(PID.into(), (session, expires));
+}
+
+fn come(fleet: &mut Fleet, node: usize, offset: &str) -> Client {
+    let client = fleet.open_with(node, &claim(PID, offset));
+    fleet.settle();
+    client
+}
+
+const BEST_EFFORT: RecoveryOutcome = RecoveryOutcome::BestEffort { replayed: 2 };
+
+#[test]
+fn the_application_can_have_such_a_session_recovered_and_learns_that_nothing_is_proven() {
+    let mut fleet = best_effort(2, official());
+    let back = come(&mut fleet, 1, "7000-0");
+    fleet.at(0, |at| at.to("room").emit("live", &()).unwrap());
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 1), BEST_EFFORT);
+    assert_eq!(ids(&fleet, back), (PID.into(), official().sid.as_str().into()));
+    assert_eq!(fleet.got(back), ["missed", "missed too", "live"]);
+    let socket = fleet.socket(back);
+    let rooms: Vec<&str> = fleet.nodes[1].server.rooms(socket).collect();
+    assert_eq!(rooms, [official().sid.as_str(), "room"]);
+    assert!(fleet.store.sessions.is_empty(), "of several nodes that try, one gets it");
+}
+
+#[test]
+fn what_it_misses_later_is_proven_again() {
+    let mut fleet = best_effort(2, official());
+    let mut back = come(&mut fleet, 1, "7000-0");
+    // It has processed nothing of the replay: at the same node, at another one, and from the store.
+    for node in [1, 0] {
+        fleet.lose(back);
+        fleet.settle();
+        back = come(&mut fleet, node, "7000-0");
+        assert_eq!(outcome(&fleet, node), BEST_EFFORT);
+    }
+    fleet.lose(back);
+    fleet.settle();
+    fleet.crash(0);
+    fleet.connect(0);
+    back = come(&mut fleet, 1, "7000-0");
+    assert_eq!(outcome(&fleet, 1), BEST_EFFORT);
+    // From here on, all that it has came from nodes of this crate.
+    fleet.lose(back);
+    fleet.settle();
+    back = come(&mut fleet, 1, "7000-1");
+    assert_eq!(outcome(&fleet, 1), RecoveryOutcome::Recovered { replayed: 1 });
+    fleet.lose(back);
+    fleet.settle();
+    come(&mut fleet, 0, "7001-0");
+    assert_eq!(outcome(&fleet, 0), RecoveryOutcome::Recovered { replayed: 0 });
+}
+
+#[test]
+fn what_is_not_an_offset_of_the_namespace_is_refused_and_the_session_stays() {
+    for (offset, refusal) in [
+        ("7000-3", RecoveryRefusal::InvalidOffset),
+        ("1-0", RecoveryRefusal::InvalidOffset),
+        ("7001-1", RecoveryRefusal::InvalidOffset),
+        ("no offset", RecoveryRefusal::InvalidOffset),
+    ] {
+        let mut fleet = best_effort(1, official());
+        fleet.at(0, |at| at.of("/b").emit("elsewhere", &()).unwrap());
+        fleet.settle();
+        come(&mut fleet, 0, offset);
+        assert_eq!(outcome(&fleet, 0), RecoveryOutcome::Refused(refusal), "{offset}");
+        assert_eq!(fleet.store.sessions[PID].0, official(), "{offset}");
+    }
+    let mut fleet = best_effort(1, official());
+    fleet.open_with(0, &format!(r#"40{{"pid":"{PID}"}}"#));
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 0), REFUSED, "nothing says what it has received");
+    assert_eq!(fleet.store.sessions[PID].0, official());
+}
+
+/// As an official node has stored it, with data that are not those of this application.
+#[test]
+fn data_that_the_application_cannot_read_are_not_replaced() {
+    let recorded = concat!(
+        "hKNzaWS0Ymhad1FTZGFrZjBhbldVSUFBQUGjcGlktE1IYjRGcGNxM2pi",
+        "UnphZDJBQUFCpXJvb21zkrRiaFp3UVNkYWtmMGFuV1VJQUFBQaJyMaRkYXRhgaR1c2VyonUx",
+    );
+    let recorded = StoredSession::from_base64(recorded.as_bytes()).unwrap();
+    let mut fleet = best_effort(1, recorded.clone());
+    come(&mut fleet, 0, "7000-0");
+    assert_eq!(outcome(&fleet, 0), RecoveryOutcome::Refused(RecoveryRefusal::Unknown));
+    assert_eq!(fleet.nodes[0].server.stats().total.entries_skipped, 1);
+    assert_eq!(fleet.store.sessions[PID].0, recorded);
+    // An application that keeps nothing has an empty object there.
+    let mut empty = official();
+    empty.data = Value::new(&BTreeMap::<u8, u8>::new()).unwrap();
+    store(&mut fleet, empty);
+    let back = come(&mut fleet, 0, "7000-0");
+    let socket = fleet.socket(back);
+    assert_eq!(fleet.nodes[0].server.data(socket), Some(&0));
+}
+
+/// A node of the reference does not do what the channel says of a session that is away (H53).
+#[test]
+fn what_was_done_to_it_since_its_offset_takes_effect() {
+    let mut fleet = best_effort(2, official());
+    fleet.at(0, |at| {
+        at.sockets_join("/", &Audience::room("room"), "joined").unwrap();
+        at.sockets_leave("/", &Audience::room("room"), "room").unwrap();
+        at.to("room").emit("not any more", &()).unwrap();
+        at.to("joined").emit("joined", &()).unwrap();
+    });
+    fleet.settle();
+    let back = come(&mut fleet, 1, "7000-0");
+    assert_eq!(fleet.got(back), ["missed", "missed too", "joined"]);
+
+    let mut fleet = best_effort(2, official());
+    fleet.at(0, |at| at.disconnect_sockets("/", &Audience::room("room"), false).unwrap());
+    fleet.settle();
+    come(&mut fleet, 1, "7000-0");
+    assert_eq!(outcome(&fleet, 1), RecoveryOutcome::Refused(RecoveryRefusal::Unknown));
+}
+
+/// The answer to the command that takes the record is lost. Nothing tells later who has it.
+#[test]
+fn a_session_that_may_have_been_taken_does_not_come_in() {
+    let mut fleet = best_effort(1, official());
+    fleet.open_with(0, &claim(PID, "7000-0"));
+    fleet.take(0, 1);
+    fleet.read(0, usize::MAX);
+    fleet.take(0, 0);
+    fleet.answer(0);
+    fleet.take(0, 0);
+    assert!(fleet.store.sessions.is_empty(), "it was taken");
+    store(&mut fleet, official());
+    fleet.cut(0, 0);
+    fleet.connect(0);
+    fleet.settle();
+    fleet.wait(2_000);
+    assert!(!outcome(&fleet, 0).is_recovered());
+    assert_eq!(fleet.nodes[0].server.stats().total.sessions_arrived, 0);
+    come(&mut fleet, 0, "7000-0");
+    assert_eq!(outcome(&fleet, 0), BEST_EFFORT);
 }

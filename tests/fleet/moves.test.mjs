@@ -10,9 +10,9 @@ const TRANSPORTS = { websocket: ["websocket"], polling: ["polling"] };
 const DATA = { name: "Ada", tags: [1, null] };
 
 /** A node of each of `kinds`, a client at the last of them that stays, and the keys of stored sessions. */
-async function world(t, kinds) {
+async function world(t, kinds, variables = {}) {
   const redis = await Redis.start(t);
-  const nodes = await startNodes(t, kinds, redis);
+  const nodes = await startNodes(t, kinds, redis, variables);
   const client = await redis.client(t);
   const other = await Peer.connect(t, nodes.at(-1));
   const stored = () => client.keys("sio:session:*");
@@ -46,13 +46,13 @@ async function miss(other, { id }) {
   await other.hears("m", -2);
 }
 
-async function assertWhole(other, peer, id) {
+async function assertWhole(other, peer, id, outcome = "recovered") {
   other.emit("broadcast", "room", "m", 4);
   await settle(other, peer);
   assert.deepEqual(peer.events.filter(([name]) => name === "m"), [["m", 1], ["m", 2, Buffer.from([0, 255])], ["m", 3], ["m", 4]]);
   const state = await peer.call("get-state");
   assert.deepEqual([state.rooms.sort(), state.data], [[id, "room"].sort(), DATA]);
-  assert.equal(state.outcome, "recovered");
+  assert.equal(state.outcome, outcome);
 }
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
@@ -174,6 +174,26 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       assert.ok(!["new", "recovered", "unknown"].includes(outcome), outcome);
       assert.deepEqual(rooms, [peer.id]);
       assert.ok((await stored()).includes(keys[0]), "an official node could still take it");
+    });
+
+    test("a session of an official node is recovered where the application wants it, and the outcome says so", async (t) => {
+      const { nodes, other, stored } = await world(t, ["official", "ours", "ours"], { OFFICIAL_SESSIONS: "best-effort" });
+      const peer = await settled(t, nodes[0], other, { transports });
+      const { id } = peer;
+      await peer.away();
+      await until(async () => (await stored()).length === 1, "the stored session");
+      await miss(other, peer);
+      assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
+      await assertWhole(other, peer, id, "best-effort");
+      assert.deepEqual(await stored(), [], "of several nodes that try, one gets it");
+      // From here on its sessions are ours: exact, and on every node.
+      await peer.away();
+      other.emit("broadcast", "room", "m", 5);
+      await settle(other);
+      assert.deepEqual(await peer.back(nodes[2]), { id, recovered: true });
+      await settle(other, peer);
+      assert.deepEqual(peer.heard("m"), [1, 2, 3, 4, 5]);
+      assert.equal((await peer.call("get-state")).outcome, "recovered");
     });
   });
 }

@@ -45,7 +45,7 @@ fn refusal(world: &mut World, session: &Session, offset: Option<&str>) -> Option
     world.claim(session, offset);
     match world.connected().1 {
         RecoveryOutcome::Refused(refusal) => Some(refusal),
-        RecoveryOutcome::Recovered { .. } | RecoveryOutcome::New => None,
+        _ => None,
     }
 }
 

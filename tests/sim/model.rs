@@ -370,7 +370,9 @@ impl Model {
         }
         let expected = self.expect(now, connection, space, claim);
         match outcome {
-            RecoveryOutcome::New => panic!("{claim:?} was not noticed"),
+            RecoveryOutcome::New | RecoveryOutcome::BestEffort { .. } => {
+                panic!("{outcome:?} for {claim:?}")
+            }
             RecoveryOutcome::Refused(refusal) => assert!(
                 expected.refusals.contains(&refusal),
                 "refused ({refusal:?}), but {expected:?} for {claim:?}"

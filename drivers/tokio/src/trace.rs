@@ -60,6 +60,9 @@ fn report<D>(event: &ServerEvent<D>) {
                 RecoveryOutcome::Recovered { replayed } => {
                     debug!(namespace, replayed, "recovered");
                 }
+                RecoveryOutcome::BestEffort { replayed } => {
+                    debug!(namespace, replayed, "recovered as well as possible");
+                }
                 RecoveryOutcome::Refused(refusal) => {
                     debug!(namespace, ?refusal, "connected, and not recovered");
                 }

@@ -45,6 +45,8 @@ pub(super) struct Codec<D> {
     pub(super) describe: fn(&D) -> Value,
     pub(super) write: fn(&Sessions<D>, Timestamp, u32, u64) -> Option<FetchedSession>,
     pub(super) read: fn(&StoredSession) -> Option<Parked<D>>,
+    /// The data of a session that an official node has stored.
+    pub(super) read_data: fn(&Value) -> Option<D>,
 }
 
 /// A later claim of another node.
@@ -88,6 +90,7 @@ impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
             describe: description::data,
             write: store::write,
             read: store::read,
+            read_data: |data| data.parse().ok(),
         }
     }
 }

@@ -104,7 +104,12 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
         pending.is_taken = false;
+        // Only the version of the record can tell later whether it was taken here. That of an official
+        // node has none.
         let version = pending.found.as_ref().and_then(|found| found.session.version);
+        if version.is_none() {
+            return;
+        }
         if let Found::Usable(arrival) = self.look_at(claim) {
             self.arrive_from_store(claim, *arrival, version);
         }
@@ -185,11 +190,17 @@ impl<D: Default> Hub<D> {
         let Some((pending, FetchedSession { session, expires_in })) = found else {
             return Found::Refused(RecoveryRefusal::Unknown);
         };
-        if session.extension.is_none() {
-            return Found::Refused(RecoveryRefusal::OrderNotProvable);
-        }
         let id = pending.request.namespace;
-        let parked = (node.codec.read)(session).filter(|it| it.pid == pending.key);
+        let parked = if session.extension.is_none() {
+            self.read_official(pending.request, session)
+        } else {
+            (node.codec.read)(session).ok_or(RecoveryRefusal::Unknown)
+        };
+        let parked = match parked {
+            Ok(parked) if parked.pid == pending.key => Some(parked),
+            Ok(_) | Err(RecoveryRefusal::Unknown) => None,
+            Err(refusal) => return Found::Refused(refusal),
+        };
         let (Some(parked), Some(namespace)) = (parked, self.namespaces.get(&id)) else {
             increment(&mut self.totals.entries_skipped);
             return Found::Refused(RecoveryRefusal::Unknown);

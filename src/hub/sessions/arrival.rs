@@ -31,6 +31,9 @@ pub(in crate::hub) struct Arrival<D> {
     pub(super) resume: Offset,
     pub(super) rooms: BTreeSet<Box<str>>,
     pub(super) changes: Vec<RoomChange>,
+    /// Whether a Node.js server kept it, so that what its client had received at `resume` is not known.
+    #[serde(default)]
+    pub(super) is_unproven: bool,
 }
 
 /// A change of the rooms of a session.

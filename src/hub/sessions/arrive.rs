@@ -46,6 +46,7 @@ impl<D: Clone> Sessions<D> {
             resume: resume.map_or_else(|| at(before), Ok)?,
             rooms,
             changes,
+            is_unproven: self.is_unproven(index, position),
         })
     }
 
@@ -103,8 +104,8 @@ impl<D> Sessions<D> {
         generation: Generation,
         rooms: &BTreeMap<Box<str>, RoomId>,
     ) -> Result<Member<D>, Inconsistent> {
-        let Arrival { sid, pid, data, left, receipts, resume, rooms: first, changes, at: _ } =
-            arrival;
+        let Arrival { sid, pid, data, left, receipts, resume, .. } = arrival;
+        let Arrival { rooms: first, changes, is_unproven, .. } = arrival;
         require(self.locate(&sid, None).is_none(), "sid")?;
         let floor = self.log.covered(resume).ok_or(Inconsistent("resume"))?;
         let limit = self.memberships_limit();
@@ -143,6 +144,7 @@ impl<D> Sessions<D> {
             place: Place::Parked { expires: now.saturating_add(left) },
             floor,
             is_restored: false,
+            is_unproven,
             memberships,
             receipts: receipts.map(restore).transpose()?,
         })

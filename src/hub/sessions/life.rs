@@ -30,6 +30,7 @@ impl<D> Sessions<D> {
             place: Place::Live(birth.connection),
             floor,
             is_restored: false,
+            is_unproven: false,
             memberships: Memberships::new(floor),
             receipts: None,
         });

@@ -26,6 +26,8 @@ pub(in crate::hub) struct Member<D> {
     pub(super) floor: u64,
     /// Whether the session began in an earlier process.
     pub(super) is_restored: bool,
+    /// Whether nobody knows what the client had received at `floor`, and not only after it.
+    pub(super) is_unproven: bool,
     pub(super) memberships: Memberships,
     /// `None` until there is something to remember.
     pub(super) receipts: Option<Box<Receipts>>,

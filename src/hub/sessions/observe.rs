@@ -92,7 +92,7 @@ impl<D: fmt::Debug + Default> Sessions<D> {
 
     fn observe_one(&self, index: u32, member: &Member<D>) -> String {
         let Member { key, generation, attachment, claimed, data, place, .. } = member;
-        let Member { floor, is_restored, receipts, .. } = member;
+        let Member { floor, is_restored, is_unproven, receipts, .. } = member;
         let mut rooms: Vec<&str> = self.room_names(index).collect();
         rooms.sort_unstable();
         // What its client gets if it comes back from any position.
@@ -110,7 +110,7 @@ impl<D: fmt::Debug + Default> Sessions<D> {
             "{:#?}",
             (
                 (key, generation, attachment, claimed, data, place, floor, is_restored),
-                (rooms, receipts, recoveries),
+                (is_unproven, rooms, receipts, recoveries),
                 (paced, self.left_open.get(&index)),
             )
         )

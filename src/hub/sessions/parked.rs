@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use core::{fmt, time::Duration};
 
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -52,6 +53,9 @@ pub(in crate::hub) struct ParkedPast {
     /// How they have changed since.
     changes: Vec<RoomChange>,
     receipts: Option<ReceiptsSnapshot>,
+    /// Whether a Node.js server kept it, so that what its client had received at `start` is not known.
+    #[serde(default)]
+    is_unproven: bool,
 }
 
 impl<D: Clone> Sessions<D> {
@@ -83,6 +87,7 @@ impl<D: Clone> Sessions<D> {
             rooms,
             changes,
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
+            is_unproven: member.is_unproven,
         };
         Some((Parked { sid: member.id, pid: member.key?, data: member.data.clone(), past }, left))
     }
@@ -109,6 +114,29 @@ impl<D: Clone> Sessions<D> {
 }
 
 impl<D> Parked<D> {
+    /// A session that a Node.js server kept, for a client that presents this offset: as if it had been
+    /// in these rooms since then, and its client had received everything up to there.
+    pub(in crate::hub) fn official(
+        (sid, pid, data): (SocketId, RecoveryKey, D),
+        namespace: NamespaceName,
+        offset: Offset,
+        rooms: &[ByteString],
+    ) -> Self {
+        let rooms = rooms.iter().filter(|room| ***room != *sid.as_str());
+        let past = ParkedPast {
+            namespace,
+            at: offset,
+            start: offset,
+            since: None,
+            last: None,
+            rooms: rooms.map(|room| Box::from(&**room)).collect(),
+            changes: Vec::new(),
+            receipts: None,
+            is_unproven: true,
+        };
+        Self { sid, pid, data, past }
+    }
+
     /// The session for a client that presents this offset, at a node that has read up to `head`.
     pub(in crate::hub) fn arrival(
         self,
@@ -117,7 +145,8 @@ impl<D> Parked<D> {
         left: Duration,
     ) -> Result<Arrival<D>, RecoveryRefusal> {
         let Self { sid, pid, data, past } = self;
-        let ParkedPast { at, start, since, last, rooms, changes, receipts, .. } = past;
+        let ParkedPast { at, start, since, last, rooms, changes, .. } = past;
+        let ParkedPast { receipts, is_unproven, .. } = past;
         let offset: Option<Offset> = offset
             .map(|text| text.parse().map_err(|_| RecoveryRefusal::InvalidOffset))
             .transpose()?;
@@ -131,7 +160,8 @@ impl<D> Parked<D> {
             (false, false) => return Err(RecoveryRefusal::Gap),
         };
         let resume = offset.map_or(before, |offset| offset.max(before));
-        Ok(Arrival { sid, pid, data, left, receipts, at, resume, rooms, changes })
+        let is_unproven = is_unproven && offset.is_none_or(|offset| offset <= start);
+        Ok(Arrival { sid, pid, data, left, receipts, at, resume, rooms, changes, is_unproven })
     }
 }
 

@@ -31,6 +31,12 @@ impl<D> Sessions<D> {
         Ok(())
     }
 
+    /// Whether nobody knows what a client had received that resumes at `position`.
+    pub(in crate::hub) fn is_unproven(&self, index: u32, position: u64) -> bool {
+        let member = self.members.get(index as usize);
+        member.is_some_and(|member| member.is_unproven && position <= member.floor)
+    }
+
     /// Whether a parked session has expired. A held session was claimed in time, so it has not.
     pub(in crate::hub) fn has_expired(&self, now: Timestamp, index: u32) -> bool {
         let member = self.members.get(index as usize);

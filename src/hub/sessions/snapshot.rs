@@ -53,6 +53,8 @@ pub(super) struct SessionSnapshot<D, P = u64> {
     floor: P,
     memberships: MembershipsSnapshot<P>,
     receipts: Option<ReceiptsSnapshot>,
+    #[serde(default)]
+    is_unproven: bool,
 }
 
 impl<D, P> SessionSnapshot<D, P> {
@@ -75,7 +77,7 @@ impl<D, P> SessionSnapshot<D, P> {
         self,
         position: impl Fn(P) -> Option<Q>,
     ) -> Option<SessionSnapshot<D, Q>> {
-        let Self { sid, pid, data, parked_at, floor, memberships, receipts } = self;
+        let Self { sid, pid, data, parked_at, floor, memberships, receipts, is_unproven } = self;
         Some(SessionSnapshot {
             sid,
             pid,
@@ -84,6 +86,7 @@ impl<D, P> SessionSnapshot<D, P> {
             floor: position(floor)?,
             memberships: memberships.try_map(position)?,
             receipts,
+            is_unproven,
         })
     }
 }
@@ -148,6 +151,7 @@ impl<D: Clone> Sessions<D> {
             floor: member.floor,
             memberships: member.memberships.snapshot(own_room, place),
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
+            is_unproven: member.is_unproven,
         })
     }
 }
@@ -210,7 +214,8 @@ impl<D> Sessions<D> {
         generation: Generation,
         room: &dyn Fn(RoomPlace) -> Option<RoomId>,
     ) -> Result<Member<D>, Inconsistent> {
-        let SessionSnapshot { sid, pid, data, parked_at, floor, memberships, receipts } = session;
+        let SessionSnapshot { sid, pid, data, parked_at, floor, .. } = session;
+        let SessionSnapshot { memberships, receipts, is_unproven, .. } = session;
         let away = resumption.elapsed(parked_at).ok_or(Inconsistent("sessions.parked_at"))?;
         let left = self.max_disconnection().saturating_sub(away);
         let expires = resumption.now.saturating_add(left);
@@ -234,6 +239,7 @@ impl<D> Sessions<D> {
             place: Place::Parked { expires },
             floor,
             is_restored: true,
+            is_unproven,
             memberships,
             receipts,
         })
