@@ -27,6 +27,11 @@ class Client {
     return clients;
   }
 
+  /** Waits for the connection number `count`. */
+  async isBack(count) {
+    await until(() => this.connections.length >= count && this.socket.connected, () => `connection ${count}`);
+  }
+
   /** Waits for the connection number `count`, and until the client stays with its transport. */
   async connected(count = 1) {
     const { opts } = this.socket.io;
@@ -94,4 +99,39 @@ test("a client recovers at another worker", async (t) => {
     assert.deepEqual(client.connections.slice(1), client.connections.slice(1).map(() => true));
     assert.equal(client.socket.id, id);
   }
+});
+
+test("a restart of all workers, one after another, is a break like any other", async (t) => {
+  const clients = await Client.all(t, 6);
+  const acknowledged = [];
+  let isOver = false;
+  const speaking = (async () => {
+    for (const text of texts(10_000)) {
+      if (isOver) {
+        return;
+      }
+      // What is on its way when the worker ends is not answered. It may have been heard.
+      const answer = clients[0].socket.timeout(1_000).emitWithAck("say", text);
+      await answer.then(() => acknowledged.push(text), () => clients[0].isBack(1));
+    }
+  })();
+  await until(() => acknowledged.length >= 20, "some texts");
+  process.kill(Number(process.env.SUPERVISOR), "SIGHUP");
+  for (const client of clients) {
+    await client.isBack(2);
+  }
+  const before = acknowledged.length;
+  await until(() => acknowledged.length >= before + 20, "more texts");
+  isOver = true;
+  await speaking;
+  const [last] = texts(1);
+  await clients[0].say(last);
+  for (const client of clients) {
+    await until(() => client.heard.at(-1) === last, () => `${last} instead of ${client.heard.at(-1)}`);
+    assert.deepEqual(client.connections.slice(1), client.connections.slice(1).map(() => true));
+    assert.deepEqual(client.heard, clients[0].heard);
+  }
+  const heard = new Set(clients[0].heard);
+  assert.equal(heard.size, clients[0].heard.length, "nothing twice");
+  assert.deepEqual(acknowledged.filter((text) => !heard.has(text)), [], "what was acknowledged was heard");
 });
