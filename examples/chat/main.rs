@@ -39,7 +39,9 @@ use socketio_proto::{
     cluster::{Channels, ClusterConfig},
     server::Server,
 };
-use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
+use socketio_proto_redis::{
+    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
+};
 use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
 use socketio_proto_tokio::{
     Handle, Listeners, PeerLimits, SocketIoService, entropy, serve, shutdown_signal,
@@ -109,6 +111,11 @@ fn start_on(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Bo
             let options = RedisStreamsOptions::new().stream_name("chat");
             let engine = RedisEngine::open(url, options)?;
             Ok(start_clustered(server(engine.channels())?, room, engine))
+        }
+        Some("redis+pubsub" | "rediss+pubsub") => {
+            let options = RedisPubSubOptions::new().key("chat");
+            let engine = RedisPubSubEngine::open(url.replacen("+pubsub", "", 1), options)?;
+            Ok(start_clustered(server(Channels::ONE)?, room, engine))
         }
         _ => Err(format!("no engine for {url}\n{USAGE}").into()),
     }

@@ -41,6 +41,21 @@ pub enum RedisEngineError {
         /// The mode, as Redis names it.
         mode: Box<str>,
     },
+    /// The server is part of a Redis Cluster, which publishes in no common order. So nobody could say what
+    /// a client has missed. Only of [`RedisPubSubEngine`](crate::RedisPubSubEngine).
+    #[error("a Redis in the mode {mode} publishes in no order that all nodes share")]
+    NoCommonOrder {
+        /// The mode, as Redis names it.
+        mode: Box<str>,
+    },
+    /// Something was published that this node has not received, or the number of the latest entry is
+    /// gone. Only of [`RedisPubSubEngine`](crate::RedisPubSubEngine).
+    #[error("entries are missing that were published")]
+    Missed,
+    /// The server was so slow that 64 MiB of what was received waited for it. Only of
+    /// [`RedisPubSubEngine`](crate::RedisPubSubEngine).
+    #[error("more was published than the server could keep up with")]
+    TooSlow,
     /// Entries were trimmed, or the stream was deleted, before this node had read everything.
     #[error("entries of the stream are gone that were not read yet")]
     Trimmed,

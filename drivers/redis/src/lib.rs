@@ -13,6 +13,7 @@ mod connection;
 mod engine;
 mod error;
 mod position;
+mod pubsub;
 mod reader;
 mod reply;
 mod subscriptions;
@@ -20,6 +21,8 @@ mod subscriptions;
 mod tls;
 mod writer;
 
-pub use self::{engine::RedisEngine, error::RedisEngineError};
+pub use self::{engine::RedisEngine, error::RedisEngineError, pubsub::RedisPubSubEngine};
 pub use redis;
-pub use socketio_proto::cluster::engines::redis_streams::RedisStreamsOptions;
+pub use socketio_proto::cluster::engines::{
+    redis_pubsub::RedisPubSubOptions, redis_streams::RedisStreamsOptions,
+};

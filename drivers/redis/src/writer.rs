@@ -7,9 +7,10 @@ use socketio_proto::{
     cluster::{
         ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
         engines::redis_streams::{RedisCommand, RedisReply, RedisStreams},
-        message::MessageError,
+        message::{Message, MessageError, NodeId},
     },
     recovery::Offset,
+    socket::NamespaceName,
 };
 use socketio_proto_tokio::cluster::EngineLink;
 use tokio::{sync::mpsc, time::sleep};
@@ -25,8 +26,8 @@ use crate::{
 const OF_THE_COMMAND: &str = "ERR ";
 
 /// The connection for commands.
-pub(crate) struct Writer<'a> {
-    pub(crate) redis: &'a RedisStreams,
+pub(crate) struct Writer<'a, P> {
+    pub(crate) redis: &'a P,
     pub(crate) connection: Connection,
     /// Where to read each stream from.
     pub(crate) reads: Vec<mpsc::UnboundedSender<Offset>>,
@@ -36,7 +37,46 @@ pub(crate) struct Writer<'a> {
     pub(crate) suspects: &'a mut usize,
 }
 
-impl Writer<'_> {
+/// What differs between the ways in which nodes use Redis.
+pub(crate) trait Protocol {
+    fn append(&self, message: &Message) -> Result<RedisCommand, MessageError>;
+    /// Reads the reply to `append`.
+    fn appended(reply: &RedisReply) -> Result<(), RedisEngineError>;
+    fn publish(&self, message: &Message, to: Option<&NodeId>)
+    -> Result<RedisCommand, MessageError>;
+    fn server_count(&self, namespace: &NamespaceName) -> RedisCommand;
+    /// What stores sessions.
+    fn sessions(&self) -> &RedisStreams;
+}
+
+impl Protocol for RedisStreams {
+    fn append(&self, message: &Message) -> Result<RedisCommand, MessageError> {
+        self.append(message)
+    }
+
+    fn appended(reply: &RedisReply) -> Result<(), RedisEngineError> {
+        let position = Self::appended(reply);
+        position.map(|_| ()).map_err(|error| RedisEngineError::reply("XADD", error))
+    }
+
+    fn publish(
+        &self,
+        message: &Message,
+        to: Option<&NodeId>,
+    ) -> Result<RedisCommand, MessageError> {
+        self.publish(message, to)
+    }
+
+    fn server_count(&self, namespace: &NamespaceName) -> RedisCommand {
+        self.server_count(namespace)
+    }
+
+    fn sessions(&self) -> &RedisStreams {
+        self
+    }
+}
+
+impl<P: Protocol> Writer<'_, P> {
     /// Carries out the outputs, until there are no more.
     pub(crate) async fn run(mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
         let closed = self.connection.closed();
@@ -94,17 +134,17 @@ impl Writer<'_> {
                 batch.add(vec![redis.server_count(&namespace)], Purpose::Count { number });
             }
             ClusterOutput::Store { session, expires_in, replaces, number } => {
-                let command = redis.store(&session, expires_in, replaces);
+                let command = redis.sessions().store(&session, expires_in, replaces);
                 if !add(batch, command, Purpose::Store { number }) {
                     let outcome = StoreOutcome::Refused;
                     inputs.push(ClusterInput::Stored { number, outcome });
                 }
             }
             ClusterOutput::Fetch { key, number } => {
-                batch.add(redis.fetch(&key), Purpose::Fetch { number });
+                batch.add(redis.sessions().fetch(&key), Purpose::Fetch { number });
             }
             ClusterOutput::Take { key, number } => {
-                batch.add(redis.take(&key), Purpose::Take { number, key });
+                batch.add(redis.sessions().take(&key), Purpose::Take { number, key });
             }
             // An output of a later version of the core. It gets no answer.
             _ => {}
@@ -144,7 +184,7 @@ impl Writer<'_> {
         let error = |command| move |error| RedisEngineError::reply(command, error);
         Ok(match purpose {
             Purpose::Append { .. } => {
-                RedisStreams::appended(reply).map_err(error("XADD"))?;
+                P::appended(reply)?;
                 None
             }
             Purpose::Count { number } => {
@@ -160,19 +200,19 @@ impl Writer<'_> {
                 _ => None,
             },
             Purpose::Fetch { number } => {
-                let found = self.redis.fetched(reply).map_err(error("GET"))?;
+                let found = self.redis.sessions().fetched(reply).map_err(error("GET"))?;
                 let session = found.and_then(|found| {
                     Some(FetchedSession::new(found.session.ok()?, kept(found.expires_in)))
                 });
                 Some(ClusterInput::Fetched { number, session })
             }
             Purpose::Take { number, key } => {
-                let taken = self.redis.fetched(reply).map_err(error("GET"))?;
+                let taken = self.redis.sessions().fetched(reply).map_err(error("GET"))?;
                 let session = taken.and_then(|taken| {
                     let expires_in = kept(taken.expires_in);
                     let Ok(session) = taken.session else {
                         // Somebody else may be able to read it.
-                        let command = self.redis.put_back(&key, taken.value, expires_in);
+                        let command = self.redis.sessions().put_back(&key, taken.value, expires_in);
                         put_back.add(vec![command], Purpose::PutBack);
                         return None;
                     };

@@ -1,6 +1,8 @@
 //! What every engine has to do.
 
-use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
+use socketio_proto_redis::{
+    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
+};
 use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 
 use crate::support::{Redis, have_redis};
@@ -15,9 +17,7 @@ impl EngineUnderTest for Streams {
     }
 
     async fn break_connections(&self) {
-        for kind in ["normal", "pubsub"] {
-            self.0.call(&format!("CLIENT KILL TYPE {kind}")).await;
-        }
+        break_connections(&self.0).await;
     }
 
     async fn damage(&self) {
@@ -32,5 +32,45 @@ impl EngineUnderTest for Streams {
 async fn streams_keep_the_contract_of_engines() {
     if have_redis() {
         check(&Streams(Redis::start(&[]).await)).await.unwrap();
+    }
+}
+
+struct PubSub(Redis);
+
+impl EngineUnderTest for PubSub {
+    type Engine = RedisPubSubEngine;
+
+    fn open(&self) -> RedisPubSubEngine {
+        RedisPubSubEngine::open(self.0.url(), RedisPubSubOptions::new()).unwrap()
+    }
+
+    async fn break_connections(&self) {
+        break_connections(&self.0).await;
+    }
+
+    async fn damage(&self) {
+        for channel in ["", "#/#", "#/#r#", "-request#/#", "-request#", "-response#/#", "-node#/#"]
+        {
+            for payload in ["{", "{}", "damaged"] {
+                self.0.call(&format!("PUBLISH socket.io{channel} {payload}")).await;
+            }
+        }
+    }
+
+    fn has_log(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pubsub_keeps_the_contract_of_engines() {
+    if have_redis() {
+        check(&PubSub(Redis::start(&[]).await)).await.unwrap();
+    }
+}
+
+async fn break_connections(redis: &Redis) {
+    for kind in ["normal", "pubsub"] {
+        redis.call(&format!("CLIENT KILL TYPE {kind}")).await;
     }
 }

@@ -5,6 +5,7 @@ mod contract;
 mod entries;
 mod lies;
 mod outages;
+mod pubsub;
 mod refusals;
 mod sessions;
 mod subscriptions;

@@ -27,14 +27,14 @@ use tokio::{
 use crate::support::{Client, Node, Redis, have_redis};
 
 /// A load balancer in front of the nodes: all connections go to one of them.
-struct Balancer {
-    port: u16,
+pub struct Balancer {
+    pub port: u16,
     to: Arc<AtomicU16>,
     cuts: watch::Sender<()>,
 }
 
 impl Balancer {
-    async fn to(node: &Node) -> Self {
+    pub async fn to(node: &Node) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let to = Arc::new(AtomicU16::new(node.port));
@@ -56,11 +56,17 @@ impl Balancer {
         Self { port, to, cuts }
     }
 
-    fn turn_to(&self, node: &Node) {
+    pub fn turn_to(&self, node: &Node) {
         self.to.store(node.port, Relaxed);
     }
 
-    fn cut(&self) {
+    /// Nothing listens where it leads to, so the clients cannot come back for now.
+    pub fn close(&self) {
+        self.to.store(1, Relaxed);
+        self.cut();
+    }
+
+    pub fn cut(&self) {
         self.cuts.send_replace(());
     }
 }
@@ -114,9 +120,7 @@ async fn a_session_that_was_parked_outlives_its_node() {
     let mut client = Client::connect_to(balancer.port).await;
     next.emit(0).await;
     client.hear(1).await;
-    // Nothing listens there, so the client cannot come back for now.
-    balancer.to.store(1, Relaxed);
-    balancer.cut();
+    balancer.close();
     while node.server().await.parked_sessions == 0 || node.server().await.records_waiting > 0 {
         tokio::task::yield_now().await;
     }

@@ -18,7 +18,9 @@ use socketio_proto::{
 };
 use socketio_proto_redis::{RedisEngine, RedisStreamsOptions, redis};
 use socketio_proto_tokio::{
-    App, Context, Handle, PeerLimits, cluster::EngineStats, entropy, serve, start_clustered,
+    App, Context, Handle, PeerLimits,
+    cluster::{Engine, EngineStats},
+    entropy, serve, start_clustered,
 };
 use socketio_proto_tokio_client::{Driver, Options, Proxy};
 use tokio::{net::TcpListener, time::sleep};
@@ -158,7 +160,7 @@ impl Node {
         Self::on(RedisEngine::open(url, options).unwrap().answer_timeout(ANSWER)).await
     }
 
-    pub async fn on(engine: RedisEngine) -> Self {
+    pub async fn on(engine: impl Engine) -> Self {
         let config = ServerConfig::new().recovery(RecoveryConfig::new());
         let mut cluster = ClusterConfig::from_entropy(&mut entropy);
         cluster.append_queue_bytes = 64 << 20;
@@ -229,6 +231,8 @@ pub struct Client {
     pub numbers: Vec<u32>,
     /// Whether each session that began was the one before.
     pub recovered: Vec<bool>,
+    /// How many numbers it had received before each of them.
+    pub begins: Vec<usize>,
 }
 
 impl Client {
@@ -245,7 +249,8 @@ impl Client {
         let url = format!("http://127.0.0.1:{port}");
         let mut driver = Driver::new(&url, options).unwrap();
         driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
-        let mut client = Self { driver, numbers: Vec::new(), recovered: Vec::new() };
+        let mut client =
+            Self { driver, numbers: Vec::new(), recovered: Vec::new(), begins: Vec::new() };
         client.until(|client| client.recovered == [false]).await;
         client
     }
@@ -254,7 +259,10 @@ impl Client {
         let done = async {
             while !is_done(self) {
                 match self.driver.next().await {
-                    ClientEvent::Connected { recovered, .. } => self.recovered.push(recovered),
+                    ClientEvent::Connected { recovered, .. } => {
+                        self.recovered.push(recovered);
+                        self.begins.push(self.numbers.len());
+                    }
                     ClientEvent::Received { event, .. } => {
                         self.numbers.push(event.get(0).unwrap());
                     }
@@ -263,6 +271,18 @@ impl Client {
             }
         };
         in_time(done).await;
+    }
+
+    /// Checks that it has received each number once, in order, and that it has missed none in a
+    /// session. Returns how often it was recovered.
+    pub fn check(&self) -> usize {
+        let new = self.begins.iter().zip(&self.recovered).filter(|(_, recovered)| !**recovered);
+        let new: Vec<usize> = new.map(|(at, _)| *at).collect();
+        for (at, pair) in (1..).zip(self.numbers.windows(2)) {
+            let is_next = pair[1] == pair[0] + 1;
+            assert!(is_next || pair[0] < pair[1] && new.contains(&at), "{pair:?} at {at}, {new:?}");
+        }
+        self.recovered.iter().filter(|recovered| **recovered).count()
     }
 
     /// Waits for so many numbers.

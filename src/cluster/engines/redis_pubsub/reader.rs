@@ -62,6 +62,11 @@ impl PubSubReader {
         Self { redis, node, begin: marker, at: None, unnamed: Unnamed::default() }
     }
 
+    /// Returns the marker at which it begins.
+    pub const fn begin(&self) -> u64 {
+        self.begin
+    }
+
     /// Returns the position of the latest entry or marker. `None` before the first marker.
     pub fn position(&self) -> Option<Offset> {
         let (number, behind) = self.at?;

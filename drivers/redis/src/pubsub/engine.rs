@@ -1,0 +1,214 @@
+//! The engine.
+
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
+
+use redis::{Client, IntoConnectionInfo};
+use socketio_proto::{
+    cluster::{
+        engines::{
+            redis_pubsub::{RedisPubSub, RedisPubSubOptions},
+            redis_streams::{RedisCommand, RedisReply, RedisStreams},
+        },
+        message::{Message, MessageError, NodeId},
+    },
+    socket::NamespaceName,
+};
+use socketio_proto_tokio::cluster::{Engine, EngineError, EngineInputs, EngineLink};
+use tokio::sync::mpsc;
+
+use super::subscription::Subscription;
+use crate::{
+    connection::{Connection, ServerId, not_expected, with_pushes},
+    error::RedisEngineError,
+    subscriptions::Change,
+    writer::{Protocol, Writer},
+};
+
+/// How long Redis may take to answer, if nothing else is configured.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Connects a server with the other nodes of its cluster over Redis PUB/SUB, as the classic
+/// `@socket.io/redis-adapter` 8 does, and together with it.
+///
+/// Redis keeps nothing of what it publishes. A session is recovered at a node that has read everything
+/// since the client was there: each node that was connected with Redis all the time. When the connection
+/// for subscriptions breaks, the sessions of the node end. If that is not good enough, use
+/// [`RedisEngine`](crate::RedisEngine).
+///
+/// ```no_run
+/// use socketio_proto::cluster::ClusterConfig;
+/// use socketio_proto::server::Server;
+/// use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
+/// use socketio_proto_redis::{RedisPubSubEngine, RedisPubSubOptions};
+/// use socketio_proto_tokio::{App, entropy, run_clustered};
+/// use tokio::net::TcpListener;
+///
+/// async fn serve(app: impl App<Data = ()>) -> Result<(), Box<dyn std::error::Error>> {
+///     let config = ServerConfig::new().recovery(RecoveryConfig::new());
+///     let node = ClusterConfig::from_entropy(&mut entropy);
+///     let mut server = Server::clustered(config, node, entropy)?;
+///     server.at(Timestamp::ZERO).add_namespace("/")?;
+///     let engine = RedisPubSubEngine::open("redis://localhost", RedisPubSubOptions::new())?;
+///     run_clustered(TcpListener::bind("127.0.0.1:3000").await?, server, app, engine).await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct RedisPubSubEngine {
+    client: Client,
+    redis: RedisPubSub,
+    answer: Duration,
+    /// The connection for commands that was there before.
+    earlier: Option<ServerId>,
+    /// It outlives a connection for commands, because nothing else knows what was published.
+    subscription: Option<Box<Subscription>>,
+    suspects: usize,
+}
+
+impl RedisPubSubEngine {
+    /// Makes an engine with the URL of a Redis, as [`RedisEngine::open`](crate::RedisEngine::open) does.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisEngineError::Connection`] if the URL cannot be used, and [`RedisEngineError::Config`] if an
+    /// option cannot.
+    pub fn open(
+        url: impl IntoConnectionInfo,
+        options: RedisPubSubOptions,
+    ) -> Result<Self, RedisEngineError> {
+        Self::new(&Client::open(url)?, options)
+    }
+
+    /// Makes an engine with a client of the `redis` crate, which can have certificates of its own. Its
+    /// version of the protocol is not used: it is always RESP3.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn new(client: &Client, options: RedisPubSubOptions) -> Result<Self, RedisEngineError> {
+        let redis = RedisPubSub::new(options)?;
+        let client = with_pushes(client)?;
+        Ok(Self { client, redis, answer: ANSWER, earlier: None, subscription: None, suspects: 0 })
+    }
+
+    /// Sets how long Redis may take to connect and to answer a command. Default 5 seconds. After that the
+    /// connection counts as lost.
+    #[must_use]
+    pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer = timeout;
+        self
+    }
+
+    async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+        let Self { client, redis, answer, earlier, subscription, suspects } = self;
+        let mut commands = Connection::open(client, *answer).await?;
+        let server = commands.server().await.map_err(no_common_order)?;
+        if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
+            commands.end_earlier(earlier.connection).await?;
+        }
+        *earlier = Some(server.clone());
+        let (node, inputs) = (link.node().clone(), link.inputs().clone());
+
+        // It is put back only if it can be used again.
+        let kept = subscription.take().filter(|it| it.is_of(&server));
+        let mut subscribed = match kept {
+            Some(kept) => kept,
+            None => Subscription::open(redis, &node, client, *answer, &server).await?.into(),
+        };
+        inputs.send(vec![subscribed.mark(&mut commands, *answer).await?]).await;
+
+        let (read, mut reads) = mpsc::unbounded_channel();
+        let (subscriptions, changes) = mpsc::unbounded_channel();
+        let redis = &*redis;
+        let writer =
+            Writer { redis, connection: commands, reads: vec![read], subscriptions, suspects };
+        let mut writer = pin!(writer.run(link));
+        tokio::select! {
+            // The position is that of `Connected`.
+            _ = reads.recv() => {}
+            written = &mut writer => {
+                *subscription = Some(subscribed);
+                return written;
+            }
+        }
+        let written = hand_in(&mut subscribed, changes, &inputs, writer).await?;
+        *subscription = Some(subscribed);
+        written
+    }
+}
+
+impl Engine for RedisPubSubEngine {
+    async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
+        Ok(self.work(link).await?)
+    }
+}
+
+type Written = Result<(), RedisEngineError>;
+
+/// Hands in what is received until the writer ends, or until something is missing.
+async fn hand_in(
+    subscribed: &mut Subscription,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+    inputs: &EngineInputs,
+    mut writer: Pin<&mut impl Future<Output = Written>>,
+) -> Result<Written, RedisEngineError> {
+    loop {
+        // What was read and not handed in yet is not lost if the writer ends meanwhile.
+        let (mut handed, mut written) = (pin!(inputs.send(subscribed.begin_to_hand_in())), None);
+        loop {
+            tokio::select! {
+                () = &mut handed => break,
+                result = &mut writer, if written.is_none() => written = Some(result),
+            }
+        }
+        subscribed.is_handed_in();
+        if let Some(written) = written {
+            return Ok(written);
+        }
+        tokio::select! {
+            received = subscribed.receive(&mut changes) => received?,
+            written = &mut writer => return Ok(written),
+        }
+    }
+}
+
+fn no_common_order(error: RedisEngineError) -> RedisEngineError {
+    match error {
+        RedisEngineError::Mode { mode } if &*mode == "cluster" => {
+            RedisEngineError::NoCommonOrder { mode }
+        }
+        error => error,
+    }
+}
+
+impl Protocol for RedisPubSub {
+    fn append(&self, message: &Message) -> Result<RedisCommand, MessageError> {
+        self.append(message)
+    }
+
+    fn appended(reply: &RedisReply) -> Result<(), RedisEngineError> {
+        match reply {
+            RedisReply::Int(_) => Ok(()),
+            other => Err(not_expected("EVAL", other.clone())),
+        }
+    }
+
+    fn publish(
+        &self,
+        message: &Message,
+        to: Option<&NodeId>,
+    ) -> Result<RedisCommand, MessageError> {
+        self.publish(message, to)
+    }
+
+    fn server_count(&self, namespace: &NamespaceName) -> RedisCommand {
+        self.server_count(namespace)
+    }
+
+    fn sessions(&self) -> &RedisStreams {
+        self.sessions()
+    }
+}
