@@ -21,6 +21,9 @@
 //! # http://localhost:3000/?other=http://localhost:3001
 //! ```
 //!
+//! `redis+pubsub://HOST` does the same without a stream: a client recovers at processes that were there all the
+//! time.
+//!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
 mod page;

@@ -6,6 +6,7 @@ import { DEFAULTS, run } from "./support/run.mjs";
 const number = (value) => (value === undefined ? undefined : Number(value));
 const { values } = parseArgs({
   options: {
+    scheme: { type: "string" },
     kinds: { type: "string" },
     clients: { type: "string" },
     rate: { type: "string" },
@@ -13,9 +14,11 @@ const { values } = parseArgs({
     seed: { type: "string" },
     "break-every-ms": { type: "string" },
     "node-every-ms": { type: "string" },
+    "subscription-every-ms": { type: "string" },
   },
 });
 const options = {
+  scheme: values.scheme,
   kinds: values.kinds?.split(","),
   clients: number(values.clients),
   rate: number(values.rate),
@@ -23,6 +26,7 @@ const options = {
   seed: number(values.seed),
   breakEveryMs: number(values["break-every-ms"]),
   nodeEveryMs: number(values["node-every-ms"]),
+  subscriptionEveryMs: number(values["subscription-every-ms"]),
 };
 const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 

@@ -1,8 +1,10 @@
-// The official server with the official adapter for Redis Streams, with the event handlers of
+// The official server with the official adapter for Redis Streams, or with the classic one if the scheme of
+// CLUSTER_URL is `redis+pubsub`, with the event handlers of
 // `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
 // PORT, CLUSTER_URL, NODE_NAME, RECOVERY_MS, PING_INTERVAL, PING_TIMEOUT, MAX_LEN, STREAM_COUNT, STREAM_NAME,
 // CHANNEL_PREFIX, SESSION_KEY_PREFIX, SHARDED_PUBSUB.
 import { createServer } from "node:http";
+import { createAdapter as createClassicAdapter } from "@socket.io/redis-adapter";
 import { createAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient } from "redis";
 import { Server } from "socket.io";
@@ -10,21 +12,28 @@ import { Server } from "socket.io";
 const { env } = process;
 const number = (name, otherwise) => (env[name] === undefined ? otherwise : Number(env[name]));
 
-const redis = createClient({ url: env.CLUSTER_URL });
-// Without a listener an error ends the process; the client connects again by itself.
-redis.on("error", () => {});
-await redis.connect();
+const isClassic = env.CLUSTER_URL.startsWith("redis+pubsub:");
+const connect = async () => {
+  const client = createClient({ url: env.CLUSTER_URL.replace("+pubsub", "") });
+  // Without a listener an error ends the process; the client connects again by itself.
+  client.on("error", () => {});
+  return client.connect();
+};
+const redis = await connect();
+const subscriber = isClassic ? await connect() : undefined;
 
 const http = createServer();
+const streams = {
+  streamName: env.STREAM_NAME ?? "socket.io",
+  streamCount: number("STREAM_COUNT", 1),
+  maxLen: number("MAX_LEN", 10_000),
+  channelPrefix: env.CHANNEL_PREFIX ?? "socket.io",
+  sessionKeyPrefix: env.SESSION_KEY_PREFIX ?? "sio:session:",
+  useShardedPubSub: env.SHARDED_PUBSUB === "true",
+};
+const classic = { key: env.CHANNEL_PREFIX ?? "socket.io" };
 const io = new Server(http, {
-  adapter: createAdapter(redis, {
-    streamName: env.STREAM_NAME ?? "socket.io",
-    streamCount: number("STREAM_COUNT", 1),
-    maxLen: number("MAX_LEN", 10_000),
-    channelPrefix: env.CHANNEL_PREFIX ?? "socket.io",
-    sessionKeyPrefix: env.SESSION_KEY_PREFIX ?? "sio:session:",
-    useShardedPubSub: env.SHARDED_PUBSUB === "true",
-  }),
+  adapter: isClassic ? createClassicAdapter(redis, subscriber, classic) : createAdapter(redis, streams),
   connectionStateRecovery: { maxDisconnectionDuration: number("RECOVERY_MS", 120_000) },
   pingInterval: number("PING_INTERVAL", 25_000),
   pingTimeout: number("PING_TIMEOUT", 20_000),
@@ -97,6 +106,7 @@ function serve(namespace, socket, node) {
   on("get-state", (ack) => answer(ack, state(socket, node)));
   on("kick", () => socket.disconnect());
   on("fetch", (room, ack) => answer(ack, fetchSockets(namespace, room)));
+  on("all-rooms", (ack) => answer(ack, namespace.adapter.allRooms().then((rooms) => [...rooms].sort())));
   on("count-servers", (ack) => answer(ack, namespace.adapter.serverCount()));
   on("sockets-join", (room, other) => namespace.in(room).socketsJoin(other));
   on("sockets-leave", (room, other) => namespace.in(room).socketsLeave(other));
@@ -128,5 +138,6 @@ process.once("SIGTERM", async () => {
   await io.close();
   // Sends what is still to be sent first.
   await redis.close();
+  await subscriber?.close();
   process.exit(0);
 });

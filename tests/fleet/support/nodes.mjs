@@ -28,7 +28,9 @@ export class Node {
   static async start(t, kind, redis, name, variables = {}) {
     const node = new Node();
     Object.assign(node, { kind, name, port: await freePort() });
-    node.#variables = { CLUSTER_URL: redis.url, NODE_NAME: name, PORT: String(node.port), ...variables };
+    const { SCHEME = "redis", ...others } = variables;
+    const url = redis.url.replace("redis:", `${SCHEME}:`);
+    node.#variables = { CLUSTER_URL: url, NODE_NAME: name, PORT: String(node.port), ...others };
     await node.start();
     t.after(() => node.end("SIGKILL"));
     return node;

@@ -4,6 +4,7 @@ import { judge, Stream } from "./judge.mjs";
 import { Member } from "./member.mjs";
 import { startNodes } from "./nodes.mjs";
 import { generator } from "./random.mjs";
+import { Recorder } from "./recorder.mjs";
 import { Redis } from "./redis.mjs";
 import { pause, until } from "./wait.mjs";
 
@@ -12,6 +13,8 @@ export const NAMESPACE = "/quiet";
 const TICK_MS = 10;
 
 export const DEFAULTS = {
+  /** `redis` for streams, `redis+pubsub` for the channels of the classic adapter. */
+  scheme: "redis",
   kinds: ["ours", "ours", "ours"],
   clients: 50,
   rooms: 25,
@@ -22,6 +25,8 @@ export const DEFAULTS = {
   /** How often a link breaks, and how often something happens to a node; Infinity for never. */
   breakEveryMs: 40,
   nodeEveryMs: 4_000,
+  /** How often Redis ends the subscription of a node. */
+  subscriptionEveryMs: Infinity,
   seed: Date.now() % 1_000_000,
 };
 
@@ -31,7 +36,9 @@ export async function run(t, options) {
   const random = generator(settings.seed);
   const redis = await Redis.start(t);
   const client = await redis.client(t);
-  const variables = { MAX_LEN: "100000000", PING_INTERVAL: "2000", PING_TIMEOUT: "2000" };
+  const isRecorded = settings.scheme === "redis+pubsub";
+  const recorder = isRecorded ? await Recorder.start(t, redis, NAMESPACE) : undefined;
+  const variables = { SCHEME: settings.scheme, MAX_LEN: "100000000", PING_INTERVAL: "2000", PING_TIMEOUT: "2000" };
   const nodes = await startNodes(t, settings.kinds, redis, variables);
   const pick = (list) => list[Math.floor(random() * list.length)];
   // A balancer knows which nodes are up.
@@ -53,6 +60,10 @@ export async function run(t, options) {
   const trouble = Promise.all([
     every(settings.breakEveryMs, chaos.signal, () => pick(members).break()),
     every(settings.nodeEveryMs, chaos.signal, () => disturb(pick(nodes), random)),
+    every(settings.subscriptionEveryMs, chaos.signal, async () => {
+      const subscribers = await recorder.subscribers(client);
+      await client.sendCommand(["CLIENT", "KILL", "ID", String(pick(subscribers))]);
+    }),
   ]);
   const claims = () => members.reduce((sum, { outcomes }) => sum + total(outcomes), 0);
   let [last, lastChange] = [0, Date.now()];
@@ -71,7 +82,7 @@ export async function run(t, options) {
   const seconds = (Date.now() - start) / 1000;
 
   const ends = await settle(members);
-  const stream = await readStream(client, "socket.io");
+  const stream = recorder?.stream ?? (await readStream(client, "socket.io"));
   return report({ settings, members, stream, ends, seconds, sent: producers.sent });
 }
 

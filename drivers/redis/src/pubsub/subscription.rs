@@ -143,8 +143,8 @@ impl Subscription {
             RedisReply::Int(_) => {}
             other => return Err(not_expected("EVAL", other)),
         }
-        let marked = timeout(answer, self.read_up_to(marker)).await;
-        let at = marked.map_err(|_| RedisEngineError::Closed)??;
+        let read = timeout(answer, self.read_up_to(marker)).await;
+        let at = read.map_err(|_| RedisEngineError::Closed)??;
         let oldest = *self.handed.get_or_insert(at);
         let head = self.read.map_or(oldest, |read| read.max(oldest));
         Ok(ClusterInput::Connected { channel: 0, oldest, head })
