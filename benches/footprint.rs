@@ -18,4 +18,9 @@ fn main() {
     print("  of it `link::Link` itself, the one above included", mean(size_of::<Link>(), 1));
     print("parked session with 5 rooms", held::parked_session(count));
     print("log entry beyond the encoded bytes", held::log_entry(count));
+    let one = held::replica_entry(count, |_| "elsewhere".into());
+    print("entry of a cluster for nobody here, the same", one);
+    let rooms = held::replica_entry(count, |number| format!("room {}", number % 1_000));
+    print("  to one of 1,000 rooms", rooms);
+    print("  to a room of its own", held::replica_entry(count, |number| format!("room {number}")));
 }

@@ -15,6 +15,8 @@
 mod application;
 #[path = "growth/clients.rs"]
 mod clients;
+#[path = "growth/cluster.rs"]
+mod cluster;
 #[path = "growth/count.rs"]
 mod count;
 #[path = "growth/links.rs"]
@@ -49,6 +51,7 @@ fn main() {
         group("recoveries that queue", recoveries::queue),
         group("parked sessions", recoveries::parked),
         group("heartbeats", recoveries::heartbeats),
+        Group { what: "nodes of a cluster", sizes: FEW, run: cluster::run },
         Group { what: "rooms of a session", sizes: FEW, run: shares::of_rooms },
         Group { what: "packets that a session missed", sizes: FEW, run: shares::of_packets },
         Group { what: "sockets at once", sizes: FEW, run: shares::of_sockets },

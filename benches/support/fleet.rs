@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use socketio_proto::{
     ByteString, Limits, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    cluster::{ClusterConfig, ClusterOutput},
     engine::{Frame, Method, RequestHead},
     recovery::RecoveryOutcome,
     server::{Server, ServerEvent, ServerInput, ServerOutput},
@@ -13,6 +14,8 @@ use socketio_proto::{
 pub struct Fleet {
     pub server: Server,
     pub now: Timestamp,
+    /// What a node of a cluster wants of the engine, since it was last taken from here.
+    pub outputs: Vec<ClusterOutput>,
     next_wire: u64,
 }
 
@@ -36,18 +39,35 @@ pub struct Drained {
     pub joined: Option<(SocketKey, RecoveryOutcome)>,
 }
 
+impl Drained {
+    /// What has come out later is added.
+    pub fn add(&mut self, later: Self) {
+        self.frames += later.frames;
+        self.bytes += later.bytes;
+        self.closed += later.closed;
+        if !later.answer.is_empty() {
+            self.answer = later.answer;
+        }
+        self.joined = later.joined.or(self.joined);
+    }
+}
+
 impl Fleet {
     pub fn new(config: ServerConfig) -> Self {
-        let mut state = 0_u64;
-        let entropy = move |dest: &mut [u8]| {
-            for byte in dest {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                *byte = (state >> 56) as u8;
-            }
-        };
-        let mut server = Server::new(config, entropy).expect("valid");
+        Self::with(Server::new(config, entropy(0)).expect("valid"))
+    }
+
+    /// A node of a cluster.
+    pub fn clustered(config: ServerConfig, node: ClusterConfig) -> Self {
+        // No two nodes give out the same ids.
+        let seed = node.node.as_str().bytes().fold(1_u64, |seed, byte| seed * 31 + u64::from(byte));
+        Self::with(Server::clustered(config, node, entropy(seed)).expect("valid"))
+    }
+
+    fn with(mut server: Server) -> Self {
         server.at(Timestamp::ZERO).add_namespace("/").expect("a name");
-        Self { server, now: Timestamp::from_millis(1_000), next_wire: 0 }
+        let now = Timestamp::from_millis(1_000);
+        Self { server, now, outputs: Vec::new(), next_wire: 0 }
     }
 
     /// Opens a WebSocket and takes the open packet.
@@ -144,6 +164,7 @@ impl Fleet {
                 ServerOutput::Event(ServerEvent::Connected { socket, recovery, .. }) => {
                     drained.joined = Some((socket, recovery));
                 }
+                ServerOutput::Cluster(output) => self.outputs.push(output),
                 ServerOutput::Respond { .. } | ServerOutput::Event(_) => {}
                 other => unreachable!("unknown: {other:?}"),
             }
@@ -169,6 +190,16 @@ impl Fleet {
             frames += usize::from(matches!(output, ServerOutput::Send { .. }));
         }
         frames
+    }
+}
+
+fn entropy(seed: u64) -> impl FnMut(&mut [u8]) {
+    let mut state = seed;
+    move |dest: &mut [u8]| {
+        for byte in dest {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
     }
 }
 

@@ -1,9 +1,16 @@
 //! Heap bytes that a server holds for one of something.
 
-use socketio_proto::{ServerConfig, hub::Audience, recovery::RecoveryOutcome, socket::Event};
+use socketio_proto::{
+    ServerConfig,
+    cluster::message::{Body, BroadcastOptions, ClusterBroadcast, Message, NodeId},
+    hub::Audience,
+    recovery::RecoveryOutcome,
+    socket::{Event, NamespaceName},
+};
 
 use super::{
     allocator,
+    cluster::Cluster,
     fleet::{self, Fleet},
     mean,
 };
@@ -47,6 +54,25 @@ pub fn parked_session(count: usize) -> f64 {
         fleet.drain();
         number += 1;
     })
+}
+
+/// For an entry of the channel of a cluster beyond its encoded bytes: an event of 100 bytes to a room
+/// that nobody of this node is in. `room` names the room of each.
+pub fn replica_entry(count: usize, room: impl Fn(usize) -> String) -> f64 {
+    let mut cluster = Cluster::new(1, &fleet::recovery());
+    let text = "x".repeat(100);
+    let event = Event::new("msg", &(&text,)).expect("legal");
+    let sender = NodeId::new("another").expect("a name");
+    let mut number = 0;
+    let bytes = grown(count, || {
+        let options = BroadcastOptions::all().to(&*room(number));
+        let body = Body::Broadcast(ClusterBroadcast::new(options, event.clone()));
+        cluster.read(0, Message::new(sender.clone(), NamespaceName::ROOT, body));
+        number += 1;
+    });
+    assert_eq!(cluster.nodes[0].server.stats().log_packets, count, "all are kept");
+    let encoded = |number: usize| format!(r#"42["msg","{text}","1-{number}"]"#).len();
+    bytes - mean((1..=count).map(encoded).sum::<usize>(), count)
 }
 
 /// For a packet in the log beyond its encoded bytes: an event of 100 bytes to a room in which nobody

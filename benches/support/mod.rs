@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each bench and test uses a part of it")]
 
 pub mod allocator;
+pub mod cluster;
 pub mod fleet;
 pub mod guard;
 pub mod held;
