@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use socketio_proto::cluster::{
-    engines::redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions},
-    message::{Body, Message, MessageError, StoredSession},
+    engines::{
+        redis_pubsub::{PubSubReader, Received, RedisPubSub, RedisPubSubOptions},
+        redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions},
+    },
+    message::{Body, Message, MessageError, NodeId, StoredSession},
 };
 
 use super::source::Source;
 
-/// The codec of Redis Streams: an entry, a message of a channel, a session, or any reply.
+/// The codecs of Redis: an entry, a message of a channel, a session, or any reply.
 pub fn cluster_codec(data: &[u8]) {
     let mut source = Source::new(data);
     match source.below(4) {
@@ -17,7 +20,11 @@ pub fn cluster_codec(data: &[u8]) {
             let kind = source.byte();
             entry(kind, is_ours, source.rest());
         }
-        1 => channel(source.rest()),
+        1 => {
+            let payload = source.rest();
+            channel(payload);
+            classic(payload);
+        }
         2 => session(source.rest()),
         _ => replies(&mut source),
     }
@@ -69,6 +76,49 @@ fn channel(payload: &[u8]) {
     drop(said(&message));
     if let Ok(payload) = message.to_msgpack() {
         check(&message, redis().message(&payload));
+    }
+}
+
+/// What the classic adapter publishes is read or refused, and has a place in any case. What was read means
+/// the same after it was published again.
+fn classic(payload: &[u8]) {
+    let payload = Bytes::copy_from_slice(payload);
+    let redis = RedisPubSub::new(RedisPubSubOptions::new()).expect("the defaults");
+    let node = NodeId::new("a1").expect("a name");
+    let mark = redis.mark(&node, 7);
+    let [.., channel, first, second] = mark.args() else { panic!("a marker") };
+    let marker = [first, &b"00000000000000000003"[..], second, b"00000000000000000005"].concat();
+    let channel = core::str::from_utf8(channel).expect("a name");
+    let mut reader = PubSubReader::new(redis.clone(), node, 7);
+    reader.read_pattern(channel, &marker.into());
+    for (channel, is_pattern) in [
+        ("socket.io#/#", true),
+        ("socket.io-request#/#", true),
+        ("socket.io-response#/#a1#", false),
+        ("socket.io-node#/#", false),
+    ] {
+        let mut read = |payload: &Bytes| {
+            let before = reader.position();
+            let received = if is_pattern {
+                reader.read_pattern(channel, payload)
+            } else {
+                reader.read_channel(channel, payload)
+            };
+            let is_counted = reader.position() > before || received == Received::Gap;
+            assert!(is_counted == is_pattern || before.is_none(), "{received:?}");
+            match received {
+                Received::Entry { message, .. } => message.ok(),
+                Received::Message(message) => Some(message),
+                _ => None,
+            }
+        };
+        let Some(message) = read(&payload) else { continue };
+        drop(said(&message));
+        let Ok(command) = redis.publish(&message, None) else { continue };
+        let [_, to, payload] = command.args() else { panic!("{command}") };
+        if to == channel && message.body.answers().is_none() {
+            check(&message, read(payload).ok_or(MessageError::Malformed));
+        }
     }
 }
 

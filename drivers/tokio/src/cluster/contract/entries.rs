@@ -8,6 +8,7 @@ use socketio_proto::{
     recovery::Offset,
     socket::Event,
 };
+use tokio::task::yield_now;
 
 use super::{
     BrokenRule, Checked, EngineUnderTest, ensure,
@@ -39,6 +40,8 @@ async fn one_order(engine: &impl EngineUnderTest) -> Checked {
         for node in &mut nodes {
             node.append_number(number)?;
         }
+        // So that those of both are between each other.
+        yield_now().await;
     }
     let [first, second] = nodes;
     let mut read = Vec::new();

@@ -24,6 +24,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(super) async fn check(engine: &impl EngineUnderTest) -> Result<(), BrokenRule> {
     rule("a session is kept as it was stored", kept(engine).await)?;
     rule("of several nodes that take a session, one gets it", raced(engine).await)?;
+    let replaced_rule = "a session that replaces a version replaces this one only";
+    rule(replaced_rule, replaced(engine).await)?;
     let order = "commands take effect in their order, appends included";
     rule(order, in_order(engine).await)?;
     rule("a session is gone when its time is over", expired(engine).await)
@@ -47,6 +49,30 @@ async fn store(node: &mut Node, session: &StoredSession, expires_in: Duration) -
     match node.ask(command).await? {
         Answer::Stored(StoreOutcome::Stored) => Ok(()),
         other => Err(format!("it is not stored: {other:?}")),
+    }
+}
+
+/// Stores it if it replaces this version. Answers whether it has done so.
+async fn replace(node: &mut Node, session: &StoredSession, version: u64) -> Checked<bool> {
+    let number = begin_to_replace(node, session, version);
+    is_replaced(&node.answer(number).await?)
+}
+
+fn begin_to_replace(node: &mut Node, session: &StoredSession, version: u64) -> u64 {
+    let (session, replaces) = (session.clone(), Some(version));
+    node.send_numbered(|number| ClusterOutput::Store {
+        session,
+        expires_in: HOUR,
+        replaces,
+        number,
+    })
+}
+
+fn is_replaced(answer: &Answer) -> Checked<bool> {
+    match answer {
+        Answer::Stored(StoreOutcome::Stored) => Ok(true),
+        Answer::Stored(StoreOutcome::Superseded) => Ok(false),
+        other => Err(format!("another answer: {other:?}")),
     }
 }
 
@@ -107,6 +133,41 @@ async fn raced(engine: &impl EngineUnderTest) -> Checked {
         ensure(got == 1, || format!("{got} nodes have got it"))?;
     }
     Ok(())
+}
+
+async fn replaced(engine: &impl EngineUnderTest) -> Checked {
+    let (mut owner, mut other) = (Node::start(engine).await?, Node::start(engine).await?);
+    let mut session = session(1)?;
+    let version = |session: &StoredSession, version| {
+        let mut session = session.clone();
+        session.version = Some(version);
+        session
+    };
+    let latest = u64::MAX;
+    ensure(!replace(&mut owner, &session, 1).await?, || "there was none to replace".into())?;
+    // One of an official node has no version.
+    store(&mut owner, &session, HOUR).await?;
+    ensure(!replace(&mut owner, &session, 1).await?, || "it had no version".into())?;
+    session = version(&session, 1);
+    store(&mut owner, &session, HOUR).await?;
+    ensure(replace(&mut other, &version(&session, latest), 1).await?, || {
+        "it was version 1".into()
+    })?;
+    let old = version(&session, 2);
+    ensure(!replace(&mut owner, &old, 1).await?, || "the version was another one".into())?;
+    let found = fetch(&mut owner, &session.pid).await?.ok_or("it is gone")?;
+    ensure(found.session == version(&session, latest), || format!("it is {found:?}"))?;
+    // Of two that replace the same version, one does.
+    let new = version(&session, 3);
+    let asked = [&mut owner, &mut other].map(|node| begin_to_replace(node, &new, latest));
+    let mut done = 0;
+    for (node, number) in [&mut owner, &mut other].into_iter().zip(asked) {
+        done += usize::from(is_replaced(&node.answer(number).await?)?);
+    }
+    ensure(done == 1, || format!("{done} nodes have replaced the same version"))?;
+    ensure(take(&mut owner, &session.pid).await?.is_some(), || "it is gone".into())?;
+    ensure(!replace(&mut other, &session, 3).await?, || "it was taken before".into())?;
+    ensure(fetch(&mut other, &session.pid).await?.is_none(), || "it is there again".into())
 }
 
 async fn in_order(engine: &impl EngineUnderTest) -> Checked {
