@@ -35,28 +35,59 @@ impl Message {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_msgpack(payload: &Bytes) -> Result<Self, MessageError> {
-        let (mut kind, mut sender, mut namespace, mut data) = (None, None, None, None);
-        let (mut sequence, mut nonce, mut after) = (None, None, None);
-        Raw::new(payload, Format::Msgpack)
-            .fields(|name, value| {
-                match name {
-                    "type" => kind = value.whole_number(),
-                    "uid" => sender = value.text(),
-                    "nsp" => namespace = value.text(),
-                    "data" => data = Some(value),
-                    SEQUENCE => sequence = value.wide_number(),
-                    NONCE => nonce = value.wide_number(),
-                    AFTER => after = value.text(),
-                    _ => {}
-                }
-                Some(())
-            })
-            .ok_or(MessageError::Malformed)?;
-        let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
-        let envelope = Envelope { sender, namespace, stamp };
-        let message = envelope.open(kind.ok_or(MessageError::Kind)?, data)?;
-        Ok(message.after(after.and_then(|after| after.parse().ok())))
+        Ok(read(payload, Format::Msgpack, None)?.message)
     }
+}
+
+/// A message with what is only said to those who carry it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cluster) struct Addressed {
+    pub(in crate::cluster) message: Message,
+    /// The node that it is for; `None` if it is for all.
+    pub(in crate::cluster) to: Option<ByteString>,
+}
+
+impl Addressed {
+    /// Reads a message that is JSON if it begins with `{`, or else msgpack. One that names no
+    /// namespace is about this one.
+    pub(in crate::cluster) fn read(
+        payload: &Bytes,
+        namespace: Option<&str>,
+    ) -> Result<Self, MessageError> {
+        let is_json = payload.first() == Some(&b'{');
+        read(payload, if is_json { Format::Json } else { Format::Msgpack }, namespace)
+    }
+}
+
+fn read(
+    payload: &Bytes,
+    format: Format,
+    namespace: Option<&str>,
+) -> Result<Addressed, MessageError> {
+    let (mut kind, mut sender, mut named, mut data) = (None, None, None, None);
+    let (mut sequence, mut nonce, mut after, mut to) = (None, None, None, None);
+    Raw::new(payload, format)
+        .fields(|name, value| {
+            match name {
+                "type" => kind = value.whole_number(),
+                "uid" => sender = value.text(),
+                "nsp" => named = value.text(),
+                "data" => data = Some(value),
+                SEQUENCE => sequence = value.wide_number(),
+                NONCE => nonce = value.wide_number(),
+                AFTER => after = value.text(),
+                TO => to = value.text(),
+                _ => {}
+            }
+            Some(())
+        })
+        .ok_or(MessageError::Malformed)?;
+    let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
+    let namespace = named.or_else(|| namespace.map(ByteString::from));
+    let envelope = Envelope { sender, namespace, stamp };
+    let message = envelope.open(kind.ok_or(MessageError::Kind)?, data)?;
+    let message = message.after(after.and_then(|after| after.parse().ok()));
+    Ok(Addressed { message, to })
 }
 
 /// The fields of [`Stamp`] on the wire.
@@ -64,6 +95,8 @@ pub(super) const SEQUENCE: &str = "seq";
 pub(super) const NONCE: &str = "nonce";
 /// The name of [`Message::after`] on the wire.
 pub(super) const AFTER: &str = "after";
+/// The node that a message is for, where all nodes receive it.
+pub(super) const TO: &str = "to";
 
 /// What is around the data of a message.
 pub(super) struct Envelope {

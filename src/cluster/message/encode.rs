@@ -7,9 +7,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, MessageError, RequestId,
-    SocketDetails, Value,
-    decode::{AFTER, NONCE, SEQUENCE},
+    Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId,
+    RequestId, SocketDetails, Value,
+    decode::{AFTER, NONCE, SEQUENCE, TO},
     sink::{JsonSink, MsgpackSink, Sink},
 };
 use crate::{cluster::json, socket::Event};
@@ -34,23 +34,65 @@ impl Message {
     /// * [`MessageError::TooDeep`] if a value in it is nested more than 128 deep.
     /// * It contains a received packet that is malformed.
     pub fn to_msgpack(&self) -> Result<Bytes, MessageError> {
+        self.to_msgpack_for(None)
+    }
+
+    /// Writes a message for one node, or for all, as msgpack.
+    pub(in crate::cluster) fn to_msgpack_for(
+        &self,
+        to: Option<&NodeId>,
+    ) -> Result<Bytes, MessageError> {
         let mut sink = MsgpackSink::default();
+        self.write_envelope(&mut sink, to, false)?;
+        Ok(sink.out.into())
+    }
+
+    /// Writes a message for one node, or for all, as JSON, which begins with the number in the stamp
+    /// or with the type. `None` if it has attachments.
+    pub(in crate::cluster) fn to_json_for(
+        &self,
+        to: Option<&NodeId>,
+        begins_with_number: bool,
+    ) -> Result<Option<String>, MessageError> {
+        if has_data(&self.body) && has_attachments(&self.body)? {
+            return Ok(None);
+        }
+        let mut sink = JsonSink::default();
+        self.write_envelope(&mut sink, to, begins_with_number)?;
+        Ok(Some(sink.out))
+    }
+
+    fn write_envelope(
+        &self,
+        sink: &mut impl Sink,
+        to: Option<&NodeId>,
+        begins_with_number: bool,
+    ) -> Result<(), MessageError> {
         let has_data = has_data(&self.body);
-        let marks = 2 * usize::from(self.stamp.is_some()) + usize::from(self.after.is_some());
+        let marks = 2 * usize::from(self.stamp.is_some())
+            + usize::from(self.after.is_some())
+            + usize::from(to.is_some());
         sink.map(3 + usize::from(has_data) + marks);
+        let first = self.stamp.filter(|_| begins_with_number);
+        if let Some(stamp) = first {
+            sink.key(SEQUENCE);
+            sink.uint(stamp.sequence);
+        }
         sink.key("type");
         sink.uint(self.body.kind());
         if has_data {
             sink.key("data");
-            write(&mut sink, &self.body)?;
+            write(sink, &self.body)?;
         }
         sink.key("uid");
         sink.text(self.sender.as_str());
         sink.key("nsp");
         sink.text(self.namespace.as_str());
         if let Some(stamp) = self.stamp {
-            sink.key(SEQUENCE);
-            sink.uint(stamp.sequence);
+            if first.is_none() {
+                sink.key(SEQUENCE);
+                sink.uint(stamp.sequence);
+            }
             sink.key(NONCE);
             sink.uint(stamp.nonce);
         }
@@ -58,7 +100,12 @@ impl Message {
             sink.key(AFTER);
             sink.text(&after.to_string());
         }
-        Ok(sink.out.into())
+        if let Some(to) = to {
+            sink.key(TO);
+            sink.text(to.as_str());
+        }
+        sink.end_map();
+        Ok(())
     }
 
     /// Writes what the message says as text: JSON, or base64 of msgpack if it has attachments.

@@ -41,6 +41,7 @@ mod value;
 pub use body::{Body, Message, Stamp};
 pub use broadcast::{BroadcastPacket, ClusterBroadcast};
 pub(super) use classic::{ClassicEntry, ClassicPayload, DIGITS, Place, classic_marker};
+pub(super) use decode::Addressed;
 pub use details::SocketDetails;
 pub(crate) use encode::{depth_limit, is_shallow};
 pub use error::MessageError;
