@@ -11,9 +11,10 @@
 //! Sessions are in a file, too: `sessions.db`, beside the database. With `--data DIR` both outlive a
 //! restart, and the clients come back to the next process as if nothing had happened.
 //!
-//! With `--cluster redis://HOST` the sessions are in Redis instead. Several processes are one chat, and a client
-//! recovers at any of them. Give them the same `--data`, and the page the addresses of the others, which
-//! it tries in turn when it has lost its connection:
+//! With `--cluster redis://HOST` or `--cluster postgres://USER@HOST/DATABASE` the sessions are there
+//! instead. Several processes are one chat, and a client recovers at any of them. Give them the same
+//! `--data`, and the page the addresses of the others, which it tries in turn when it has lost its
+//! connection:
 //!
 //! ```sh
 //! cargo run --release --example chat -- --port 3000 --data chat --cluster redis://localhost
@@ -42,6 +43,7 @@ use socketio_proto::{
     cluster::{Channels, ClusterConfig},
     server::Server,
 };
+use socketio_proto_postgres::{PostgresEngine, PostgresOptions};
 use socketio_proto_redis::{
     RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
 };
@@ -118,6 +120,11 @@ fn start_on(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Bo
         Some("redis+pubsub" | "rediss+pubsub") => {
             let options = RedisPubSubOptions::new().key("chat");
             let engine = RedisPubSubEngine::open(url.replacen("+pubsub", "", 1), options)?;
+            Ok(start_clustered(server(Channels::ONE)?, room, engine))
+        }
+        Some("postgres" | "postgresql") => {
+            let options = PostgresOptions::new().table_prefix("chat").channel_prefix("chat");
+            let engine = PostgresEngine::open(url, options)?;
             Ok(start_clustered(server(Channels::ONE)?, room, engine))
         }
         _ => Err(format!("no engine for {url}\n{USAGE}").into()),

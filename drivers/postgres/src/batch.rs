@@ -1,0 +1,90 @@
+//! Outputs that are carried out by one statement.
+
+use std::time::Duration;
+
+use socketio_proto::{
+    RecoveryKey,
+    cluster::{
+        ClusterInput, StoreOutcome,
+        engines::postgres::{PostgresAppend, PostgresStore},
+    },
+};
+
+/// Outputs of one kind that follow each other.
+pub(crate) enum Batch {
+    Append(Vec<(Option<u64>, PostgresAppend)>),
+    Store(Vec<(u64, RecoveryKey, PostgresStore)>),
+    /// Like the others, but each replaces only a certain version.
+    Replace(Vec<(u64, RecoveryKey, PostgresStore)>),
+    Fetch(Vec<(u64, RecoveryKey)>),
+    Take(Vec<(u64, RecoveryKey)>),
+}
+
+impl Batch {
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Append(list) => list.len(),
+            Self::Store(list) | Self::Replace(list) => list.len(),
+            Self::Fetch(list) | Self::Take(list) => list.len(),
+        }
+    }
+
+    /// Adds what another one has, if it is of the same kind and each session is still in it once.
+    /// Gives it back otherwise.
+    pub(crate) fn join(&mut self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Append(all), Self::Append(more)) => all.extend(more),
+            (Self::Store(all), Self::Store(more)) | (Self::Replace(all), Self::Replace(more))
+                if !more.iter().any(|(_, key, _)| all.iter().any(|(_, known, _)| known == key)) =>
+            {
+                all.extend(more);
+            }
+            (Self::Fetch(all), Self::Fetch(more)) | (Self::Take(all), Self::Take(more))
+                if !more.iter().any(|(_, key)| all.iter().any(|(_, known)| known == key)) =>
+            {
+                all.extend(more);
+            }
+            (_, other) => return Some(other),
+        }
+        None
+    }
+
+    /// Each of them alone.
+    pub(crate) fn split(self) -> Vec<Self> {
+        match self {
+            Self::Append(list) => list.into_iter().map(|it| Self::Append(vec![it])).collect(),
+            Self::Store(list) => list.into_iter().map(|it| Self::Store(vec![it])).collect(),
+            Self::Replace(list) => list.into_iter().map(|it| Self::Replace(vec![it])).collect(),
+            Self::Fetch(list) => list.into_iter().map(|it| Self::Fetch(vec![it])).collect(),
+            Self::Take(list) => list.into_iter().map(|it| Self::Take(vec![it])).collect(),
+        }
+    }
+
+    /// The answer to what PostgreSQL refuses each time.
+    pub(crate) fn refused(&self) -> Vec<ClusterInput> {
+        match self {
+            Self::Append(list) => {
+                let sequences = list.iter().filter_map(|(sequence, _)| *sequence);
+                sequences.map(|sequence| ClusterInput::Rejected { sequence }).collect()
+            }
+            Self::Store(list) | Self::Replace(list) => {
+                let refused = |(number, ..): &(u64, _, _)| ClusterInput::Stored {
+                    number: *number,
+                    outcome: StoreOutcome::Refused,
+                };
+                list.iter().map(refused).collect()
+            }
+            Self::Fetch(list) | Self::Take(list) => list
+                .iter()
+                .map(|(number, _)| ClusterInput::Fetched { number: *number, session: None })
+                .collect(),
+        }
+    }
+}
+
+/// A session that is put back: somebody else may be able to read it.
+pub(crate) struct PutBack {
+    pub(crate) pid: socketio_proto::ByteString,
+    pub(crate) value: bytes::Bytes,
+    pub(crate) expires_in: Duration,
+}

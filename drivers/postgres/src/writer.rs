@@ -1,0 +1,249 @@
+//! Carries out what the node outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use socketio_proto::{
+    ByteString, RecoveryKey,
+    cluster::{
+        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
+        engines::postgres::{Postgres, PostgresNotify, PostgresSession},
+    },
+    recovery::Offset,
+};
+use socketio_proto_tokio::cluster::EngineLink;
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    batch::{Batch, PutBack},
+    connection::{Connection, PING, Values},
+    error::PostgresEngineError,
+    listener::Change,
+    migration::head,
+};
+
+/// Outputs that are carried out at once.
+const OUTPUTS: usize = 500;
+/// Outputs of this size, about, are carried out at once.
+const BYTES: usize = 1 << 20;
+
+/// The connection for commands.
+pub(crate) struct Writer<'a> {
+    pub(crate) postgres: &'a Postgres,
+    pub(crate) connection: &'a Connection,
+    pub(crate) epoch: u64,
+    /// Where to read from.
+    pub(crate) reads: mpsc::UnboundedSender<Offset>,
+    pub(crate) changes: mpsc::UnboundedSender<Change>,
+}
+
+/// What is to be done, in order.
+#[derive(Default)]
+struct Work {
+    batches: Vec<Batch>,
+    /// Sent behind the others: nobody waits for their order among them.
+    messages: Vec<PostgresNotify>,
+    /// What can be answered without PostgreSQL.
+    inputs: Vec<ClusterInput>,
+    outputs: usize,
+    bytes: usize,
+}
+
+impl Writer<'_> {
+    /// Carries out the outputs, until there are no more.
+    pub(crate) async fn run(self, link: &mut EngineLink) -> Result<(), PostgresEngineError> {
+        loop {
+            let Ok(output) = timeout(PING, link.recv()).await else {
+                head(self.connection, self.postgres).await?;
+                continue;
+            };
+            let Some(output) = output else { return Ok(()) };
+            let mut work = Work::default();
+            self.add(output, &mut work);
+            while work.outputs < OUTPUTS && work.bytes < BYTES {
+                let Some(output) = link.try_recv() else { break };
+                self.add(output, &mut work);
+            }
+            let Work { batches, messages, inputs, .. } = work;
+            link.inputs().send(inputs).await;
+            for batch in batches {
+                let inputs = self.carry_out(batch).await?;
+                link.inputs().send(inputs).await;
+            }
+            self.notify(&messages).await?;
+        }
+    }
+
+    fn add(&self, output: ClusterOutput, work: &mut Work) {
+        work.outputs = work.outputs.saturating_add(1);
+        match output {
+            ClusterOutput::Read { after, .. } => {
+                self.reads.send(after).ok();
+            }
+            ClusterOutput::Subscribe { namespace } => {
+                self.changes.send(Change::Subscribe(namespace)).ok();
+            }
+            ClusterOutput::Unsubscribe { namespace } => {
+                self.changes.send(Change::Unsubscribe(namespace)).ok();
+            }
+            ClusterOutput::Append(message) => {
+                let sequence = message.stamp.map(|stamp| stamp.sequence);
+                if let Ok(entry) = self.postgres.to_append(&message) {
+                    work.add(entry.bytes(), Batch::Append(vec![(sequence, entry)]));
+                } else {
+                    let rejected = sequence.map(|sequence| ClusterInput::Rejected { sequence });
+                    work.inputs.extend(rejected);
+                }
+            }
+            ClusterOutput::Publish { to, message } => {
+                // One that is too large is lost, as others may be. The node has bounded its events.
+                work.messages.extend(self.postgres.to_notify(&message, to.as_ref()));
+            }
+            ClusterOutput::CountServers { number, .. } => {
+                // PostgreSQL does not tell who listens. Nodes count those that send heartbeats.
+                work.inputs.push(ClusterInput::ServersCounted { number, servers: None });
+            }
+            ClusterOutput::Store { session, expires_in, replaces, number } => {
+                match self.postgres.to_store(&session, expires_in, replaces) {
+                    Ok(store) if store.is_conditional() => {
+                        work.add(0, Batch::Replace(vec![(number, session.pid, store)]));
+                    }
+                    Ok(store) => work.add(0, Batch::Store(vec![(number, session.pid, store)])),
+                    Err(_) => {
+                        let outcome = StoreOutcome::Refused;
+                        work.inputs.push(ClusterInput::Stored { number, outcome });
+                    }
+                }
+            }
+            ClusterOutput::Fetch { key, number } => work.add(0, Batch::Fetch(vec![(number, key)])),
+            ClusterOutput::Take { key, number } => work.add(0, Batch::Take(vec![(number, key)])),
+            // An output of a later version of the core. It gets no answer.
+            _ => {}
+        }
+    }
+
+    /// Returns the answers.
+    async fn carry_out(&self, batch: Batch) -> Result<Vec<ClusterInput>, PostgresEngineError> {
+        let error = match self.call(&batch).await {
+            Ok(inputs) => return Ok(inputs),
+            Err(error) => error,
+        };
+        if !error.is_of_the_parameters() {
+            return Err(error);
+        }
+        if batch.len() == 1 {
+            return Ok(batch.refused());
+        }
+        let mut inputs = Vec::new();
+        for one in batch.split() {
+            match self.call(&one).await {
+                Ok(more) => inputs.extend(more),
+                Err(error) if error.is_of_the_parameters() => inputs.extend(one.refused()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(inputs)
+    }
+
+    async fn call(&self, batch: &Batch) -> Result<Vec<ClusterInput>, PostgresEngineError> {
+        let postgres = self.postgres;
+        match batch {
+            Batch::Append(list) => {
+                let entries: Vec<_> = list.iter().map(|(_, entry)| entry.clone()).collect();
+                let append = postgres.append(self.epoch, &entries);
+                let row = self.connection.call_for_row(&append).await?;
+                row.ok_or(PostgresEngineError::Anew)?;
+                Ok(Vec::new())
+            }
+            Batch::Store(list) => {
+                let sessions: Vec<_> = list.iter().map(|(.., store)| store.clone()).collect();
+                self.connection.call(&postgres.store(&sessions)).await?;
+                Ok(list.iter().map(|(number, ..)| stored(*number, true)).collect())
+            }
+            Batch::Replace(list) => {
+                let sessions: Vec<_> = list.iter().map(|(.., store)| store.clone()).collect();
+                let rows = self.connection.call(&postgres.replace(&sessions)).await?;
+                let pids = rows.iter().map(|row| Postgres::text(row));
+                let pids = pids.collect::<Result<BTreeSet<_>, _>>()?;
+                let is_stored = |key: &RecoveryKey| pids.contains(&ByteString::from(key.expose()));
+                let inputs = list.iter().map(|(number, key, _)| stored(*number, is_stored(key)));
+                Ok(inputs.collect())
+            }
+            Batch::Fetch(list) => {
+                let rows = self.connection.call(&postgres.fetch(&keys(list))).await?;
+                Ok(self.fetched(list, &rows)?.0)
+            }
+            Batch::Take(list) => {
+                let rows = self.connection.call(&postgres.take(&keys(list))).await?;
+                let (inputs, put_back) = self.fetched(list, &rows)?;
+                for PutBack { pid, value, expires_in } in put_back {
+                    self.connection.call(&postgres.put_back(&pid, value, expires_in)).await?;
+                }
+                Ok(inputs)
+            }
+        }
+    }
+
+    /// Returns the answers, and the sessions that nobody here can read.
+    fn fetched(
+        &self,
+        list: &[(u64, RecoveryKey)],
+        rows: &[Values],
+    ) -> Result<(Vec<ClusterInput>, Vec<PutBack>), PostgresEngineError> {
+        let (mut found, mut put_back) = (BTreeMap::<ByteString, FetchedSession>::new(), Vec::new());
+        for row in rows {
+            let PostgresSession { pid, session, value, expires_in, .. } =
+                self.postgres.session(row)?;
+            let Some(expires_in) = expires_in else { continue };
+            match session {
+                Ok(session) if session.pid.expose() == &*pid => {
+                    found.insert(pid, FetchedSession::new(session, expires_in));
+                }
+                _ => put_back.push(PutBack { pid, value, expires_in }),
+            }
+        }
+        let fetched = |(number, key): &(u64, RecoveryKey)| {
+            let session = found.remove(key.expose());
+            ClusterInput::Fetched { number: *number, session }
+        };
+        Ok((list.iter().map(fetched).collect(), put_back))
+    }
+
+    async fn notify(&self, messages: &[PostgresNotify]) -> Result<(), PostgresEngineError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        match self.connection.call(&self.postgres.notify(messages)).await {
+            Err(error) if error.is_of_the_parameters() => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
+        for one in messages.chunks(1) {
+            match self.connection.call(&self.postgres.notify(one)).await {
+                Err(error) if !error.is_of_the_parameters() => return Err(error),
+                // It is lost, as others may be.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    fn add(&mut self, bytes: usize, batch: Batch) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let other = match self.batches.last_mut() {
+            Some(last) => last.join(batch),
+            None => Some(batch),
+        };
+        self.batches.extend(other);
+    }
+}
+
+const fn stored(number: u64, is_stored: bool) -> ClusterInput {
+    let outcome = if is_stored { StoreOutcome::Stored } else { StoreOutcome::Superseded };
+    ClusterInput::Stored { number, outcome }
+}
+
+fn keys(list: &[(u64, RecoveryKey)]) -> Vec<RecoveryKey> {
+    list.iter().map(|(_, key)| *key).collect()
+}

@@ -1,0 +1,111 @@
+//! Connections and servers that are lost.
+
+use socketio_proto_postgres::{PostgresEngine, PostgresOptions, tokio_postgres};
+
+use crate::support::{Client, Node, Postgres, have_postgres};
+
+#[tokio::test]
+async fn a_node_reads_on_after_each_break() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let (first, second) = (Node::start(&postgres).await, Node::start(&postgres).await);
+    let mut client = Client::connect(&second).await;
+    for round in 0..5_u32 {
+        first.emit_all(round * 100..round * 100 + 50).await;
+        postgres.break_connections().await;
+        first.emit_all(round * 100 + 50..round * 100 + 100).await;
+        client.hear_all(0..round * 100 + 100).await;
+    }
+}
+
+#[tokio::test]
+async fn a_crash_of_the_server_loses_nothing_that_was_emitted() {
+    if !have_postgres() {
+        return;
+    }
+    let mut postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    let mut client = Client::connect(&node).await;
+    for round in 0..3_u32 {
+        node.emit_all(round * 100..round * 100 + 50).await;
+        postgres.kill();
+        node.until(|stats| !stats.is_connected).await;
+        node.emit_all(round * 100 + 50..round * 100 + 100).await;
+        postgres.start_again().await;
+        client.hear_all(0..round * 100 + 100).await;
+    }
+}
+
+/// What was sent before the connection was lost must not take effect behind what was sent after it.
+#[tokio::test]
+async fn what_a_stalled_connection_has_sent_takes_no_effect_later() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    let mut client = Client::connect(&node).await;
+    node.emit(0).await;
+    client.hear_all(0..1).await;
+    // Somebody holds the row of the channel, so that appends wait in the server.
+    let (holder, connection) =
+        tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    holder.batch_execute("BEGIN; SELECT 1 FROM socket_io_channel FOR UPDATE").await.unwrap();
+    node.emit_all(1..20).await;
+    node.until_failed_with("no answer in time").await;
+    holder.batch_execute("COMMIT").await.unwrap();
+    client.hear_all(0..20).await;
+    node.emit(20).await;
+    client.hear_all(0..21).await;
+    assert_eq!(postgres.number("SELECT head FROM socket_io_channel").await, 21);
+}
+
+#[tokio::test]
+async fn a_listener_that_hears_nothing_is_noticed() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    let mut client = Client::connect(&node).await;
+    // All server processes stop, as on a frozen machine. The connections stay.
+    postgres.pause_connections(true);
+    node.emit(0).await;
+    node.until(|stats| !stats.is_connected).await;
+    postgres.pause_connections(false);
+    client.hear_all(0..1).await;
+}
+
+#[tokio::test]
+async fn an_ordinary_user_with_a_database_of_its_own_suffices() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    postgres.run("CREATE ROLE chat LOGIN").await;
+    postgres.run("CREATE DATABASE chat OWNER chat").await;
+    let url = format!("postgres://chat@127.0.0.1:{}/chat", postgres.port);
+    let engine = || PostgresEngine::open(&url, PostgresOptions::new()).unwrap();
+    let (first, second) = (Node::on(engine()).await, Node::on(engine()).await);
+    let mut client = Client::connect(&second).await;
+    first.emit_all(0..10).await;
+    postgres.break_connections().await;
+    first.emit_all(10..20).await;
+    client.hear_all(0..20).await;
+}
+
+#[tokio::test]
+async fn a_database_with_another_encoding_is_refused() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    postgres.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0").await;
+    let url = format!("postgres://test@127.0.0.1:{}/latin", postgres.port);
+    let engine = PostgresEngine::open(&url, PostgresOptions::new()).unwrap();
+    let node = Node::begin(engine).await;
+    node.until_failed_with("the encoding of the database is LATIN1").await;
+}
