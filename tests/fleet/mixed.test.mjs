@@ -1,10 +1,12 @@
-// Two official nodes and two of ours on one Redis: everything that a cluster does, in every direction.
-// It takes most of a minute and is run by hand, see `main.rs`. FLEET names other kinds for the four nodes.
+// Two official nodes and two of ours on one Redis or PostgreSQL: everything that a cluster does, in every direction.
+// It takes minutes and is run by hand, see `main.rs`. FLEET names other kinds for the four nodes.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Emitter as PostgresEmitter } from "@socket.io/postgres-emitter";
 import { Emitter as OfficialEmitter } from "@socket.io/redis-emitter";
 import { startNodes } from "./support/nodes.mjs";
 import { Peer, settle } from "./support/peer.mjs";
+import { Postgres } from "./support/postgres.mjs";
 import { Redis } from "./support/redis.mjs";
 import { pause, until } from "./support/wait.mjs";
 
@@ -20,11 +22,13 @@ const OPTIONS = {
   },
   "the classic adapter": { SCHEME: "redis+pubsub" },
   "the classic adapter with a key of one's own": { SCHEME: "redis+pubsub", CHANNEL_PREFIX: "k" },
+  "PostgreSQL": { SCHEME: "postgres" },
+  "PostgreSQL with a prefix of one's own": { SCHEME: "postgres", CHANNEL_PREFIX: "channel" },
 };
 
 /** Four nodes, and a client at each. */
 async function fleet(t, variables = {}) {
-  const redis = await Redis.start(t);
+  const redis = await (variables.SCHEME === "postgres" ? Postgres : Redis).start(t);
   const nodes = await startNodes(t, KINDS, redis, variables);
   const peers = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
   await known(peers);
@@ -214,6 +218,10 @@ for (const [title, variables] of Object.entries(OPTIONS)) {
     test("messages of the official emitter are taken", async (t) => {
       const { redis, nodes, peers, ids } = await fleet(t, variables);
       const client = await redis.client(t);
+      if (variables.SCHEME === "postgres") {
+        await emitOverPostgres(client, variables, { nodes, peers, ids });
+        return;
+      }
       const emitter = variables.SCHEME === undefined ? new Emitter(client, variables) : new ClassicEmitter(client, variables);
       await emitter.emit(["m", 1]);
       await emitter.emit(["m", 2], { rooms: [ids[1]] });
@@ -267,6 +275,35 @@ class ClassicEmitter {
     };
     actions[type]();
   }
+}
+
+/** The official adapter takes nothing of what the official emitter for PostgreSQL sends: our nodes alone do. */
+async function emitOverPostgres(client, { CHANNEL_PREFIX }, { nodes, peers, ids }) {
+  const ours = peers.filter((_, i) => nodes[i].kind === "ours");
+  // Its method `of` loses the options.
+  const emitter = new PostgresEmitter(client, "/quiet", { channelPrefix: CHANNEL_PREFIX });
+  const [bytes, large] = [Buffer.from([2]), "x".repeat(10_000)];
+  emitter.emit("m", 1);
+  emitter.emit("bytes", bytes);
+  emitter.to(ids[1]).emit("m", 2);
+  emitter.except(ids[1]).emit("m", 3);
+  emitter.emit("large", large);
+  emitter.in(ids).socketsJoin("emitted");
+  emitter.to("emitted").emit("m", 4);
+  emitter.serverSideEmit("tell", "emitter");
+  for (const peer of ours) {
+    await peer.hears("large", large);
+    await peer.hears("m", 4);
+    // What is attached is sent when it is in the table, and others are not held up by that.
+    assert.deepEqual(peer.heard("m"), peer.id === ids[1] ? [1, 2, 4] : [1, 3, 4]);
+    await until(() => peer.heard("bytes").length > 0, "the bytes");
+    assert.deepEqual(peer.heard("bytes"), [bytes]);
+    const { name } = nodes[peers.indexOf(peer)];
+    await peer.hears("told", `${name}:emitter`);
+    assert.equal(peer.heard("told").length, 1);
+  }
+  emitter.in(ours[0].id).disconnectSockets();
+  await until(() => ours[0].disconnections.length > 0, "the disconnection");
 }
 
 /** What `@socket.io/redis-streams-emitter`, which is not published, writes into the stream. */

@@ -1,40 +1,59 @@
 // The official server with the official adapter for Redis Streams, or with the classic one if the scheme of
-// CLUSTER_URL is `redis+pubsub`, with the event handlers of
+// CLUSTER_URL is `redis+pubsub`, or with the one for PostgreSQL if it is `postgres`, with the event handlers of
 // `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
 // PORT, CLUSTER_URL, NODE_NAME, RECOVERY_MS, PING_INTERVAL, PING_TIMEOUT, MAX_LEN, STREAM_COUNT, STREAM_NAME,
 // CHANNEL_PREFIX, SESSION_KEY_PREFIX, SHARDED_PUBSUB.
 import { createServer } from "node:http";
+import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter as createClassicAdapter } from "@socket.io/redis-adapter";
 import { createAdapter } from "@socket.io/redis-streams-adapter";
+import pg from "pg";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 
 const { env } = process;
 const number = (name, otherwise) => (env[name] === undefined ? otherwise : Number(env[name]));
 
-const isClassic = env.CLUSTER_URL.startsWith("redis+pubsub:");
 const connect = async () => {
   const client = createClient({ url: env.CLUSTER_URL.replace("+pubsub", "") });
   // Without a listener an error ends the process; the client connects again by itself.
   client.on("error", () => {});
   return client.connect();
 };
-const redis = await connect();
-const subscriber = isClassic ? await connect() : undefined;
 
-const http = createServer();
-const streams = {
-  streamName: env.STREAM_NAME ?? "socket.io",
-  streamCount: number("STREAM_COUNT", 1),
-  maxLen: number("MAX_LEN", 10_000),
-  channelPrefix: env.CHANNEL_PREFIX ?? "socket.io",
-  sessionKeyPrefix: env.SESSION_KEY_PREFIX ?? "sio:session:",
-  useShardedPubSub: env.SHARDED_PUBSUB === "true",
+/** The adapters by what the URL begins with, each with what closes its connections. */
+const ADAPTERS = {
+  "redis:": async () => {
+    const redis = await connect();
+    const adapter = createAdapter(redis, {
+      streamName: env.STREAM_NAME ?? "socket.io",
+      streamCount: number("STREAM_COUNT", 1),
+      maxLen: number("MAX_LEN", 10_000),
+      channelPrefix: env.CHANNEL_PREFIX ?? "socket.io",
+      sessionKeyPrefix: env.SESSION_KEY_PREFIX ?? "sio:session:",
+      useShardedPubSub: env.SHARDED_PUBSUB === "true",
+    });
+    return { adapter, recovers: true, close: () => redis.close() };
+  },
+  "redis+pubsub:": async () => {
+    const [redis, subscriber] = [await connect(), await connect()];
+    const adapter = createClassicAdapter(redis, subscriber, { key: env.CHANNEL_PREFIX ?? "socket.io" });
+    return { adapter, recovers: true, close: () => Promise.all([redis.close(), subscriber.close()]) };
+  },
+  // With recovery it appends `null` to events of other servers, instead of an offset.
+  "postgres:": () => {
+    const pool = new pg.Pool({ connectionString: env.CLUSTER_URL, max: 4 });
+    pool.on("error", () => {});
+    const adapter = createPostgresAdapter(pool, { channelPrefix: env.CHANNEL_PREFIX ?? "socket.io", errorHandler: () => {} });
+    return { adapter, recovers: false, close: () => pool.end() };
+  },
 };
-const classic = { key: env.CHANNEL_PREFIX ?? "socket.io" };
+
+const { adapter, recovers, close } = await ADAPTERS[new URL(env.CLUSTER_URL).protocol]();
+const http = createServer();
 const io = new Server(http, {
-  adapter: isClassic ? createClassicAdapter(redis, subscriber, classic) : createAdapter(redis, streams),
-  connectionStateRecovery: { maxDisconnectionDuration: number("RECOVERY_MS", 120_000) },
+  adapter,
+  connectionStateRecovery: recovers ? { maxDisconnectionDuration: number("RECOVERY_MS", 120_000) } : undefined,
   pingInterval: number("PING_INTERVAL", 25_000),
   pingTimeout: number("PING_TIMEOUT", 20_000),
 });
@@ -137,7 +156,6 @@ console.log(`listening ${port}`);
 process.once("SIGTERM", async () => {
   await io.close();
   // Sends what is still to be sent first.
-  await redis.close();
-  await subscriber?.close();
+  await close();
   process.exit(0);
 });
