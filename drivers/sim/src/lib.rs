@@ -20,6 +20,8 @@
 mod agenda;
 mod application;
 pub mod client;
+mod cluster;
+pub mod engine;
 mod harness;
 pub mod net;
 mod panics;
@@ -33,6 +35,7 @@ mod world;
 pub use self::{
     agenda::Agenda,
     application::{Application, Data},
+    cluster::Cluster,
     harness::Harness,
     panics::catch_panic,
     rng::Rng,

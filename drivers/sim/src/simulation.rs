@@ -5,7 +5,8 @@ use std::{fmt, rc::Rc};
 use socketio_proto::{ServerConfig, socket::Event};
 
 use crate::{
-    Application, Choices, Data, Rng, Step, World, catch_panic, script::Draw, shrink, world::Trace,
+    Application, Choices, Cluster, Data, Rng, Step, World, catch_panic, script::Draw, shrink,
+    world::Trace,
 };
 
 /// Describes runs of an application: its configuration, its clients, what they emit, and how long a
@@ -47,6 +48,7 @@ use crate::{
 /// ```
 pub struct Simulation<A: Application<D>, D: Data = ()> {
     config: ServerConfig,
+    cluster: Option<Cluster>,
     make: Rc<dyn Fn() -> A>,
     clients: usize,
     namespaces: Vec<String>,
@@ -79,6 +81,7 @@ impl<A: Application<D> + 'static, D: Data> Simulation<A, D> {
     pub fn new(config: ServerConfig, make: impl Fn() -> A + 'static) -> Self {
         Self {
             config,
+            cluster: None,
             make: Rc::new(make),
             clients: 2,
             namespaces: vec!["/".to_owned()],
@@ -86,6 +89,13 @@ impl<A: Application<D> + 'static, D: Data> Simulation<A, D> {
             event: Rc::new(message),
             data: std::marker::PhantomData,
         }
+    }
+
+    /// Makes the server a cluster. Each connection of a client leads to any node. Scripts also contain
+    /// failures of the engine and of single nodes.
+    #[must_use]
+    pub fn cluster(self, cluster: Cluster) -> Self {
+        Self { cluster: Some(cluster), ..self }
     }
 
     /// Sets the number of clients.
@@ -115,7 +125,8 @@ impl<A: Application<D> + 'static, D: Data> Simulation<A, D> {
     /// Draws a step from a source of choices. `id` names its random numbers.
     pub fn draw(&self, choices: &mut dyn Choices, id: u64) -> Step {
         let (namespaces, event) = (&self.namespaces, &*self.event);
-        Draw { choices, clients: self.clients, namespaces, event }.step(id)
+        let nodes = self.cluster.as_ref().map(|cluster| cluster.nodes);
+        Draw { choices, clients: self.clients, nodes, namespaces, event }.step(id)
     }
 
     /// Draws the script of a seed.
@@ -131,9 +142,10 @@ impl<A: Application<D> + 'static, D: Data> Simulation<A, D> {
         use proptest::{arbitrary::any, strategy::Strategy as _};
         let (clients, namespaces) = (self.clients, self.namespaces.clone());
         let event = Rc::clone(&self.event);
+        let nodes = self.cluster.as_ref().map(|cluster| cluster.nodes);
         let step = any::<u64>().no_shrink().prop_map(move |seed| {
             let choices = &mut Rng::new(seed);
-            Draw { choices, clients, namespaces: &namespaces, event: &*event }.step(seed)
+            Draw { choices, clients, nodes, namespaces: &namespaces, event: &*event }.step(seed)
         });
         proptest::collection::vec(step, 0..=self.steps)
     }
@@ -152,7 +164,8 @@ impl<A: Application<D> + 'static, D: Data> Simulation<A, D> {
     /// Creates the world of a seed, with its clients. They connect as soon as time passes.
     pub fn world(&self, seed: u64) -> World<A, D> {
         let make = Rc::clone(&self.make);
-        let mut world = World::new(seed, self.config.clone(), move || make());
+        let (config, cluster) = (self.config.clone(), self.cluster.clone());
+        let mut world = World::with_nodes(seed, config, cluster, move || make());
         let namespaces: Vec<&str> = self.namespaces.iter().map(|it| &**it).collect();
         for _ in 0..self.clients {
             world.add_client(&namespaces);

@@ -35,6 +35,8 @@ pub enum WireKind {
 pub struct Wire {
     /// The number of the client.
     pub client: usize,
+    /// The number of the server that it leads to. 0 unless you set it.
+    pub node: usize,
     /// The name that the client uses; `None` if the wire is a copy that the network has made.
     pub local: Option<WireId>,
     /// What it is.
@@ -67,7 +69,7 @@ impl Default for Latency {
     }
 }
 
-/// The wires between all clients and one server. All times are in microseconds.
+/// The wires between all clients and all servers. All times are in microseconds.
 #[derive(Debug)]
 pub struct Network {
     wires: BTreeMap<WireId, Wire>,
@@ -118,6 +120,7 @@ impl Network {
             id,
             Wire {
                 client,
+                node: 0,
                 local,
                 kind,
                 is_cut: false,

@@ -29,6 +29,8 @@ impl Choices for arbitrary::Unstructured<'_> {
 pub(crate) struct Draw<'a> {
     pub(crate) choices: &'a mut dyn Choices,
     pub(crate) clients: usize,
+    /// How many nodes a cluster has; `None` if it is none.
+    pub(crate) nodes: Option<usize>,
     pub(crate) namespaces: &'a [String],
     pub(crate) event: &'a dyn Fn(&mut dyn Choices) -> Event,
 }
@@ -66,12 +68,17 @@ impl Draw<'_> {
     }
 
     fn fault(&mut self) -> Fault {
-        match self.choices.below(14) {
+        let (node, kinds) = match self.nodes {
+            Some(nodes) => (self.choices.below(nodes as u64), 20),
+            None => (0, 14),
+        };
+        let node = usize::try_from(node).unwrap_or_default();
+        match self.choices.below(kinds) {
             0..=4 => Fault::Cut { client: self.client(), notice: self.notice() },
             5 => Fault::CutAll { notice: self.notice() },
             6 => Fault::AbortRequests { client: self.client(), notice: self.notice() },
             7 => Fault::FreezeClient { client: self.client(), for_ms: self.time() },
-            8 => Fault::FreezeServer { for_ms: self.choices.below(5_000) },
+            8 => Fault::FreezeServer { node, for_ms: self.choices.below(5_000) },
             9 => {
                 let (client, for_ms) = (self.client(), self.time());
                 Fault::Slow { client, for_ms, by_ms: self.choices.below(3_000) }
@@ -80,13 +87,16 @@ impl Draw<'_> {
                 let (client, for_ms) = (self.client(), self.time());
                 Fault::Unreachable { client, for_ms, is_silent: self.choices.below(2) == 1 }
             }
+            14..=16 => Fault::CutEngine { node, for_ms: self.time() },
+            17 => Fault::RestartEngine { down_ms: self.choices.below(5_000) },
+            18 => Fault::Trim { kept: usize::try_from(self.choices.below(40)).unwrap_or_default() },
             _ => {
                 let how = match self.choices.below(4) {
                     0 => Restart::Crash,
                     1 => Restart::Abrupt,
                     _ => Restart::Graceful,
                 };
-                Fault::Restart { how, down_ms: self.choices.below(2_000) }
+                Fault::Restart { node, how, down_ms: self.choices.below(2_000) }
             }
         }
     }

@@ -93,6 +93,8 @@ pub enum Fault {
     },
     /// The process of the server does nothing for a while.
     FreezeServer {
+        /// The number of the node; 0 unless it is a cluster.
+        node: usize,
         /// How long.
         for_ms: u64,
     },
@@ -116,19 +118,41 @@ pub enum Fault {
     },
     /// The process of the server ends, and another one starts.
     Restart {
+        /// The number of the node; 0 unless it is a cluster.
+        node: usize,
         /// How it ends.
         how: Restart,
         /// The time until the next process starts.
         down_ms: u64,
+    },
+    /// A node of a cluster loses its connection with the engine. Some of what is on its way to the
+    /// engine arrives, and the answers are lost.
+    CutEngine {
+        /// The number of the node.
+        node: usize,
+        /// How long it has none.
+        for_ms: u64,
+    },
+    /// All nodes of a cluster lose their connections with the engine. The engine keeps what it has.
+    RestartEngine {
+        /// How long they have none.
+        down_ms: u64,
+    },
+    /// The engine of a cluster forgets the beginning of its channels.
+    Trim {
+        /// How many of the latest entries of each it keeps.
+        kept: usize,
     },
 }
 
 /// How the process of a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// It closes its connections, then takes a snapshot, which the next process restores.
+    /// It closes its connections, then takes a snapshot, which the next process restores. A node of a
+    /// cluster hands its sessions over instead.
     Graceful,
-    /// It takes a snapshot while clients are connected, which the next process restores.
+    /// It takes a snapshot while clients are connected, which the next process restores. A node of a
+    /// cluster crashes.
     Abrupt,
     /// It crashes: nothing is left for the next process.
     Crash,

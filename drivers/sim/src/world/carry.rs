@@ -50,7 +50,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
     }
 
     fn open_wire(&mut self, client: usize, local: WireId, kind: WireKind, up: Up) {
+        let node = self.balance(client, &up);
         let id = self.network.open(client, Some(local), kind);
+        if let Some(wire) = self.network.get_mut(id) {
+            wire.node = node;
+        }
         let (until, is_silent) = self.clients[client].unreachable;
         if self.now < until {
             let notice = Notice { client: (!is_silent).then_some(5), server: None };
@@ -58,6 +62,26 @@ impl<A: Application<D>, D: Data> World<A, D> {
         } else {
             self.network.send_up(self.now, id, up);
         }
+    }
+
+    /// The node that a new wire leads to: for a new connection any, then always the same.
+    fn balance(&mut self, client: usize, up: &Up) -> usize {
+        let is_new = match up {
+            Up::Get(query) | Up::OpenWebSocket(query) => !query.contains("sid="),
+            _ => false,
+        };
+        let place = &mut self.clients[client].place;
+        if is_new && self.nodes.len() > 1 {
+            place.1 += 1;
+            let mut rng = Rng::keyed(self.seed, &[0xba, client as u64, place.1]);
+            let nodes = self.nodes.iter().enumerate();
+            let open = nodes.filter(|(_, node)| node.is_open(self.now)).map(|(number, _)| number);
+            let open: Vec<usize> = open.collect();
+            if !open.is_empty() {
+                place.0 = rng.pick(&open);
+            }
+        }
+        place.0
     }
 
     /// Plans what the network has taken.
@@ -70,7 +94,10 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// Something arrives, or a cut is noticed. A process that is frozen gets it later.
     pub(super) fn carry(&mut self, transit: Transit) {
         let freezer = match &transit {
-            Transit::Up(..) | Transit::ServerNotices(_) => Some(&mut self.freezer),
+            Transit::Up(wire, _) | Transit::ServerNotices(wire) => {
+                let node = self.network.get(*wire).map(|wire| wire.node);
+                node.map(|node| &mut self.nodes[node].freezer)
+            }
             Transit::Down(wire, _) | Transit::ClientNotices(wire) => {
                 let client = self.network.get(*wire).map(|wire| wire.client);
                 client.map(|client| &mut self.clients[client].freezer)
@@ -87,8 +114,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// whether there was something.
     pub(super) fn thaw(&mut self) -> bool {
         let now = self.now;
+        let of_nodes = self.nodes.iter_mut().find_map(|it| it.freezer.release(now));
         let of_clients = || self.clients.iter_mut().find_map(|it| it.freezer.release(now));
-        let thawed = self.freezer.release(now).or_else(of_clients);
+        let thawed = of_nodes.or_else(of_clients);
         let is_thawed = thawed.is_some();
         if let Some(transit) = thawed {
             self.arrive(transit);
@@ -97,43 +125,49 @@ impl<A: Application<D>, D: Data> World<A, D> {
     }
 
     fn arrive(&mut self, transit: Transit) {
+        let (Transit::Up(wire, _)
+        | Transit::Down(wire, _)
+        | Transit::ServerNotices(wire)
+        | Transit::ClientNotices(wire)) = transit;
+        // The network may forget the wire now.
+        let node = self.network.get(wire).map_or(0, |wire| wire.node);
         match self.network.arrive(transit) {
-            Some(Arrival::ToServer { wire, up, .. }) => self.carry_up(wire, up),
+            Some(Arrival::ToServer { wire, up, .. }) => self.carry_up(node, wire, up),
             Some(Arrival::ServerLost { wire }) => {
-                self.server_input(ServerInput::WireClosed { wire });
+                self.node_input(node, ServerInput::WireClosed { wire });
             }
             Some(Arrival::ToClient { client, input }) => self.client_input(client, input),
             None => {}
         }
     }
 
-    fn carry_up(&mut self, wire: WireId, up: Up) {
+    fn carry_up(&mut self, node: usize, wire: WireId, up: Up) {
         match up {
             Up::Get(query) => {
                 let head = wire::head(Method::Get, &query);
-                self.server_input(ServerInput::Request { wire, head, body: None });
+                self.node_input(node, ServerInput::Request { wire, head, body: None });
             }
             Up::Post { query, body, is_announced } => {
                 let head = wire::head(Method::Post, &query);
                 let now = (!is_announced).then(|| body.clone());
-                self.server_input(ServerInput::Request { wire, head, body: now });
+                self.node_input(node, ServerInput::Request { wire, head, body: now });
                 if is_announced {
                     self.network.send_up(self.now, wire, Up::Body(body));
                     self.follow_network();
                 }
             }
-            Up::Body(body) => self.server_input(ServerInput::Body { wire, body }),
+            Up::Body(body) => self.node_input(node, ServerInput::Body { wire, body }),
             Up::OpenWebSocket(query) => {
                 let head = wire::websocket_head(&query);
                 let now = self.now();
-                if self.server.verify(now, &head).is_ok() {
+                if self.nodes[node].server.verify(now, &head).is_ok() {
                     self.network.send_down(self.now, wire, Down::Opened);
-                    self.server_input(ServerInput::WebSocketOpened { wire, head });
+                    self.node_input(node, ServerInput::WebSocketOpened { wire, head });
                 } else {
                     self.finish_wire(wire, Down::Closed);
                 }
             }
-            Up::Frame(frame) => self.server_input(ServerInput::Frame { wire, frame }),
+            Up::Frame(frame) => self.node_input(node, ServerInput::Frame { wire, frame }),
             Up::Closed => unreachable!("it is reported as lost"),
         }
     }
@@ -148,10 +182,10 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.follow_network();
     }
 
-    pub(super) fn server_input(&mut self, input: ServerInput<'_>) {
+    pub(super) fn node_input(&mut self, node: usize, input: ServerInput<'_>) {
         let now = self.now();
-        self.server.handle_input(now, input);
-        self.drain_server();
+        self.nodes[node].server.handle_input(now, input);
+        self.drain_server(node);
     }
 
     pub(super) fn client_input(&mut self, client: usize, input: ClientInput) {

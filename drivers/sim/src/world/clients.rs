@@ -5,7 +5,7 @@ use socketio_proto::{
     socket::{Args, Event},
 };
 
-use super::{ReceivedEvent, SessionInfo, World, freezer::Freezer, hold};
+use super::{ReceivedEvent, SessionInfo, World, freezer::Freezer, hold, links::LinkTask};
 use crate::{
     Application, Data, Rng,
     client::{AckToken, ClientModel, ClientOptions, OfficialClient, Outcome, OwnClient, Route},
@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub(super) freezer: Freezer,
     /// Until when new wires fail, and whether the failures are silent.
     pub(super) unreachable: (u64, bool),
+    /// The node of its latest connection, and how many connections there were.
+    pub(super) place: (usize, u64),
 }
 
 /// What is to happen later.
@@ -32,6 +34,11 @@ pub(super) enum Task {
     Transit(Transit),
     /// A client acknowledges an event.
     Answer(usize, AckToken, Args),
+    /// Something happens between a node and its engine.
+    Link(LinkTask),
+    /// A process that has handed its sessions over ends, unless it has already. So many have ended
+    /// before.
+    Replace(usize, u64),
 }
 
 impl Client {
@@ -50,6 +57,7 @@ impl Client {
             sessions: Vec::new(),
             freezer: Freezer::default(),
             unreachable: (0, false),
+            place: (0, 0),
         }
     }
 

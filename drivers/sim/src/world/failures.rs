@@ -1,13 +1,22 @@
 //! What fails.
 
+use std::time::Duration;
+
 use socketio_proto::WireId;
 
-use super::{World, clients::Task, server};
+use super::{
+    World,
+    clients::Task,
+    nodes::{self, Node, Setup},
+};
 use crate::{
     Application, Data, Rng,
-    net::{Notice, Transit, WireKind},
+    net::{Network, Notice, Transit, Wire, WireKind},
     script::{Fault, Restart},
 };
+
+/// How long a node has for handing its sessions over, in microseconds.
+const HAND_OVER: u64 = 10_000_000;
 
 impl<A: Application<D>, D: Data> World<A, D> {
     /// Lets something fail.
@@ -28,14 +37,34 @@ impl<A: Application<D>, D: Data> World<A, D> {
             Fault::FreezeClient { client, for_ms } => {
                 self.clients[client].freezer.freeze(until(for_ms));
             }
-            Fault::FreezeServer { for_ms } => self.freezer.freeze(until(for_ms)),
+            Fault::FreezeServer { node, for_ms } => {
+                if self.engine.is_some() {
+                    self.promise.shaken();
+                }
+                self.nodes[node].freezer.freeze(until(for_ms));
+            }
             Fault::Slow { client, for_ms, by_ms } => {
                 self.network.slow_down(client, until(for_ms), by_ms * 1_000);
             }
             Fault::Unreachable { client, for_ms, is_silent } => {
                 self.clients[client].unreachable = (until(for_ms), is_silent);
             }
-            Fault::Restart { how, down_ms } => self.restart_server(how, down_ms),
+            Fault::Restart { node, how, down_ms } => {
+                if self.engine.is_some() {
+                    self.restart_node(node, how, down_ms);
+                } else {
+                    self.restart_server(how, down_ms);
+                }
+            }
+            Fault::CutEngine { node, for_ms } => {
+                self.cut_link(node, Duration::from_millis(for_ms));
+            }
+            Fault::RestartEngine { down_ms } => {
+                for node in 0..self.nodes.len() {
+                    self.cut_link(node, Duration::from_millis(down_ms));
+                }
+            }
+            Fault::Trim { kept } => self.trim(kept),
         }
         self.follow_network();
     }
@@ -50,20 +79,14 @@ impl<A: Application<D>, D: Data> World<A, D> {
 
     /// Ends the server's process and begins another one, with a snapshot or without.
     fn restart_server(&mut self, how: Restart, down_ms: u64) {
-        self.freezer.reset();
         let now = self.now();
+        self.nodes[0].freezer.reset();
         if how == Restart::Graceful {
-            self.server.shutdown(now);
-            self.drain_server();
+            self.nodes[0].server.shutdown(now);
+            self.drain_server(0);
         }
-        let snapshot = serde_json::to_string(&self.server.snapshot(now)).expect("a snapshot");
-        self.lose_server();
-        self.restarts += 1;
-        self.application = (self.make)();
-        let rng = Rng::keyed(self.seed, &[0x5e, self.restarts]);
-        // What the previous process does at its end is not reported.
-        self.records = super::Records::default();
-        self.server = server::start(&self.config, &mut self.application, rng, &self.records);
+        let snapshot = serde_json::to_string(&self.server().snapshot(now)).expect("a snapshot");
+        self.begin_anew(0);
         // A call in the meantime has to wait.
         self.now += down_ms * 1_000;
         if how == Restart::Crash {
@@ -71,15 +94,81 @@ impl<A: Application<D>, D: Data> World<A, D> {
         } else {
             let now = self.now();
             let snapshot = serde_json::from_str(&snapshot).expect("a snapshot");
-            self.server.at(now).restore(snapshot).expect("its own snapshot");
+            self.nodes[0].server.at(now).restore(snapshot).expect("its own snapshot");
         }
-        self.drain_server();
+        self.drain_server(0);
+    }
+
+    /// Ends the process of a node and begins another one. A node that hands its sessions over goes on
+    /// until it has.
+    fn restart_node(&mut self, node: usize, how: Restart, down_ms: u64) {
+        if how != Restart::Graceful {
+            self.nodes[node].leaving = Some(down_ms);
+            self.promise.shaken();
+            return self.replace(node, self.nodes[node].restarts);
+        }
+        let now = self.now();
+        let Node { server, leaving, restarts, freezer, .. } = &mut self.nodes[node];
+        if leaving.replace(down_ms).is_none() {
+            server.shutdown(now);
+            let is_begun = server.at(now).hand_over();
+            // A process is not waited for without end.
+            let patience = if is_begun { HAND_OVER } else { 0 };
+            let at = self.now.max(freezer.until()) + patience;
+            self.agenda.plan(at, Task::Replace(node, *restarts));
+            self.drain_server(node);
+        }
+    }
+
+    /// A process that was to end does, and another one begins.
+    pub(super) fn replace(&mut self, node: usize, restarts: u64) {
+        let Some(down_ms) =
+            self.nodes[node].leaving.filter(|_| self.nodes[node].restarts == restarts)
+        else {
+            return;
+        };
+        self.tell(|| format!("node {node} ends"));
+        if !self.is_handed_over(node) {
+            self.promise.shaken();
+        }
+        self.nodes[node].freezer.reset();
+        let until = self.now + down_ms * 1_000;
+        self.break_link(node);
+        self.begin_anew(node);
+        self.nodes[node].freezer.freeze(until);
+        let name = nodes::name(node, self.nodes[node].restarts);
+        if let Some(engine) = &mut self.engine {
+            engine.of_nodes[node].restart(name);
+        }
+        self.plan_open(node, until);
+    }
+
+    /// Whether a process may end without a loss.
+    fn is_handed_over(&self, node: usize) -> bool {
+        let stats = self.nodes[node].server.stats();
+        stats.connections == 0 && stats.channel_waiting == 0
+    }
+
+    /// Replaces a process by the next one.
+    fn begin_anew(&mut self, node: usize) {
+        self.lose_server(node);
+        let restarts = self.nodes[node].restarts + 1;
+        let (config, cluster) = (&self.config, self.cluster.as_ref());
+        let setup = Setup { seed: self.seed, config, cluster };
+        // What the previous process does at its end is not reported.
+        self.nodes[node] = Node::start(&setup, node, restarts, (self.make)());
     }
 
     /// Everything that was between the server and its clients is gone with it.
-    fn lose_server(&mut self) {
-        self.agenda.retain(|task| !matches!(task, Task::Transit(Transit::ServerNotices(_))));
-        let wires: Vec<WireId> = self.network.iter().map(|(wire, _)| wire).collect();
+    fn lose_server(&mut self, node: usize) {
+        let leads_there =
+            |network: &Network, wire| network.get(wire).is_none_or(|wire: &Wire| wire.node == node);
+        self.agenda.retain(|task| {
+            !matches!(task, Task::Transit(Transit::ServerNotices(wire))
+                if leads_there(&self.network, *wire))
+        });
+        let wires = self.network.iter().filter(|(_, wire)| wire.node == node);
+        let wires: Vec<WireId> = wires.map(|(wire, _)| wire).collect();
         for wire in wires {
             if let Some(state) = self.network.get_mut(wire) {
                 state.server_open = false;

@@ -3,8 +3,11 @@
 
 mod carry;
 mod clients;
+mod engine;
 mod failures;
 mod freezer;
+mod links;
+mod nodes;
 mod promise;
 mod server;
 mod settle;
@@ -25,17 +28,19 @@ use socketio_proto::{
 
 use self::{
     clients::{Client, Task},
-    freezer::Freezer,
-    promise::{Promise, Records},
+    links::Links,
+    nodes::{Node, Setup},
+    promise::Promise,
     uplink::Uplink,
 };
 use crate::{
-    Agenda, Application, Data, Rng,
+    Agenda, Application, Cluster, Data, Rng,
     client::{ClientOptions, Delivery},
     net::{Latency, Network},
 };
 
-/// A server with an application, clients, and a network between them, in virtual time.
+/// A server with an application or a [cluster](Self::clustered) of them, clients, and a network between them, in
+/// virtual time.
 ///
 /// The world checks the promise of recovery by itself: each client receives exactly the recoverable
 /// events that were addressed to its session, each once and in order, or it gets a new session. It
@@ -80,20 +85,17 @@ pub struct World<A: Application<D>, D: Data = ()> {
     seed: u64,
     config: ServerConfig,
     make: Rc<dyn Fn() -> A>,
-    server: Server<D>,
-    application: A,
-    /// How many processes of the server there have been before.
-    restarts: u64,
+    cluster: Option<Cluster>,
+    nodes: Vec<Node<A, D>>,
+    /// What connects the nodes.
+    engine: Option<Links>,
     network: Network,
     clients: Vec<Client>,
     agenda: Agenda<Task>,
     /// Microseconds.
     now: u64,
-    /// What waits for the process of the server.
-    freezer: Freezer,
-    records: Records,
-    /// The socket of each session, by its public id.
-    sockets: BTreeMap<String, SocketKey>,
+    /// The socket of each session and its node, by its public id.
+    sockets: BTreeMap<String, (usize, SocketKey)>,
     promise: Promise,
     uplink: Uplink,
     trace: Trace,
@@ -132,32 +134,83 @@ impl<A: Application<D>, D: Data> World<A, D> {
     ///
     /// If the configuration is not valid.
     pub fn new(seed: u64, config: ServerConfig, make: impl Fn() -> A + 'static) -> Self {
+        Self::with_nodes(seed, config, None, make)
+    }
+
+    /// Creates a world with a cluster and no clients. Each connection of a client leads to a node
+    /// that is drawn from the seed, as behind a balancer with sticky sessions. `make` creates the
+    /// application of a node, again after each restart.
+    ///
+    /// ```
+    /// use socketio_proto::server::{Server, ServerEvent};
+    /// use socketio_proto::socket::Event;
+    /// use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
+    /// use socketio_proto_sim::{Cluster, Fault, Restart, World};
+    ///
+    /// fn accept(server: &mut Server, now: Timestamp, event: ServerEvent<()>) {
+    ///     if let ServerEvent::ConnectRequested { request, .. } = event {
+    ///         server.at(now).accept(request);
+    ///     }
+    /// }
+    ///
+    /// let config = ServerConfig::new().recovery(RecoveryConfig::default());
+    /// let mut world = World::clustered(7, config, Cluster::new(2), || accept);
+    /// let client = world.add_client(&["/"]);
+    /// world.settle();
+    /// // The process that has the client hands its session over, while the other one emits.
+    /// let node = world.node_of(client).unwrap();
+    /// world.fail(&Fault::Restart { node, how: Restart::Graceful, down_ms: 60_000 });
+    /// world.call_at(1 - node, |_, server, now| server.at(now).all().emit("missed", &()).unwrap());
+    /// world.settle();
+    /// assert_eq!(world.received(client)[0].event.name(), "missed");
+    /// assert!(world.sessions(client)[1].outcome.unwrap().is_recovered());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the configuration is not valid.
+    pub fn clustered(
+        seed: u64,
+        config: ServerConfig,
+        cluster: Cluster,
+        make: impl Fn() -> A + 'static,
+    ) -> Self {
+        Self::with_nodes(seed, config, Some(cluster), make)
+    }
+
+    pub(crate) fn with_nodes(
+        seed: u64,
+        config: ServerConfig,
+        cluster: Option<Cluster>,
+        make: impl Fn() -> A + 'static,
+    ) -> Self {
         let mut rng = Rng::keyed(seed, &[0x3d]);
         let least = rng.pick(&[0, 50, 1_000, 20_000]);
         let latency = Latency { least, most: least + rng.pick(&[0, 500, 10_000, 60_000]) };
-        let (records, make): (Records, Rc<dyn Fn() -> A>) = (Records::default(), Rc::new(make));
-        let mut application = make();
-        let server =
-            server::start(&config, &mut application, Rng::keyed(seed, &[0x5e, 0]), &records);
-        Self {
+        let make: Rc<dyn Fn() -> A> = Rc::new(make);
+        let count = cluster.as_ref().map_or(1, |cluster| cluster.nodes);
+        let setup = Setup { seed, config: &config, cluster: cluster.as_ref() };
+        let nodes = (0..count).map(|number| Node::start(&setup, number, 0, make())).collect();
+        let promise = cluster.as_ref().map(|it| Promise::of_cluster(nodes::layout(it)));
+        let mut world = Self {
             seed,
             config,
             make,
-            server,
-            application,
-            restarts: 0,
+            nodes,
+            engine: cluster.as_ref().map(|cluster| Links::new(seed, cluster)),
+            cluster,
             network: Network::new(seed, 0, latency),
             clients: Vec::new(),
             agenda: Agenda::default(),
             now: 0,
-            freezer: Freezer::default(),
-            records,
             sockets: BTreeMap::new(),
-            promise: Promise::default(),
+            promise: promise.unwrap_or_default(),
             uplink: Uplink::default(),
             trace: Trace::default(),
             stuck: (0, 0),
-        }
+        };
+        world.mend_links();
+        world
     }
 
     /// Sets how long transmissions take. By default this is drawn from the seed.
@@ -260,22 +313,64 @@ impl<A: Application<D>, D: Data> World<A, D> {
         &self.clients[client].sessions
     }
 
-    /// Returns the server.
-    pub fn server(&self) -> &Server<D> {
-        &self.server
+    /// Returns the number of nodes: 1 unless it is a cluster.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// Returns the application.
+    /// Returns the node that has the latest connection of a client. `None` if it has none.
+    pub fn node_of(&self, client: usize) -> Option<usize> {
+        self.network.of_client(client).last().map(|(_, wire)| wire.node)
+    }
+
+    /// Returns the server, in a cluster the first node.
+    pub fn server(&self) -> &Server<D> {
+        self.server_of(0)
+    }
+
+    /// Returns a node.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer nodes.
+    pub fn server_of(&self, node: usize) -> &Server<D> {
+        &self.nodes[node].server
+    }
+
+    /// Returns the application, in a cluster that of the first node.
     pub fn application(&self) -> &A {
-        &self.application
+        self.application_of(0)
+    }
+
+    /// Returns the application of a node.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer nodes.
+    pub fn application_of(&self, node: usize) -> &A {
+        &self.nodes[node].application
     }
 
     /// Lets the application do something by itself, for example because an HTTP request of another
-    /// kind has arrived.
+    /// kind has arrived. In a cluster it is that of the first node.
     pub fn call<T>(&mut self, f: impl FnOnce(&mut A, &mut Server<D>, Timestamp) -> T) -> T {
+        self.call_at(0, f)
+    }
+
+    /// Lets the application of a node do something by itself.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer nodes.
+    pub fn call_at<T>(
+        &mut self,
+        node: usize,
+        f: impl FnOnce(&mut A, &mut Server<D>, Timestamp) -> T,
+    ) -> T {
         let now = self.now();
-        let result = f(&mut self.application, &mut self.server, now);
-        self.drain_server();
+        let Node { application, server, .. } = &mut self.nodes[node];
+        let result = f(application, server, now);
+        self.drain_server(node);
         result
     }
 

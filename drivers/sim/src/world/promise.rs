@@ -4,6 +4,7 @@
 //! The server reports what it emits and who is in which room. From that this derives who must
 //! receive what, without the log and the memberships of recovery.
 
+mod channel;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use self::channel::{Changed, Channels};
 use socketio_proto::{
     hub::{Address, Record, Recorder},
     recovery::RecoveryOutcome,
@@ -59,6 +61,12 @@ pub(super) struct Promise {
     views: BTreeMap<(usize, NamespaceName), String>,
     /// What became of the CONNECT that began or continued each session.
     outcomes: BTreeMap<String, RecoveryOutcome>,
+    /// The channels of a cluster.
+    channels: Option<Channels>,
+    /// Whether something fails at present that may cost any session.
+    is_shaken: bool,
+    /// When the latest decision about a CONNECT was, in microseconds.
+    decided_at: u64,
 }
 
 #[derive(Debug)]
@@ -72,6 +80,16 @@ struct Session {
     asked: Vec<Event>,
     /// Events that the official client takes twice (H24).
     repeats: Vec<Event>,
+    /// In a cluster, events that are not in the channel: nothing says where they are in its order.
+    loose: Vec<Due>,
+    /// In a cluster, the next entry that it has not been held against.
+    next_entry: usize,
+    /// In a cluster, what its node has done to it, by the entry before which that was.
+    changes: VecDeque<(usize, Changed)>,
+    /// Something has failed that may have cost the session.
+    may_be_lost: bool,
+    /// In a cluster, until when the store keeps it, in microseconds.
+    kept_until: Option<u64>,
 }
 
 /// An event that a client has not received.
@@ -147,22 +165,41 @@ fn decode(packet: &Encoded) -> Event {
     }
 }
 
+impl Session {
+    fn new(namespace: NamespaceName, id: String) -> Self {
+        Self {
+            namespace,
+            rooms: BTreeSet::from([id]),
+            is_over: false,
+            due: VecDeque::new(),
+            asked: Vec::new(),
+            repeats: Vec::new(),
+            loose: Vec::new(),
+            next_entry: 0,
+            changes: VecDeque::new(),
+            may_be_lost: false,
+            kept_until: None,
+        }
+    }
+}
+
 impl Promise {
-    /// Takes what the server has reported.
-    pub(super) fn take(&mut self, records: &Records) {
+    /// Takes what a server has reported. `read` says how many entries of each channel it has read.
+    pub(super) fn take(&mut self, records: &Records, read: &[usize]) {
         let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
         for record in records {
-            self.note(record);
+            if self.channels.is_some() {
+                self.note_of_node(record, read);
+            } else {
+                self.note(record);
+            }
         }
     }
 
     fn note(&mut self, record: Recorded) {
         match record {
             Recorded::Opened { namespace, socket } => {
-                let rooms = BTreeSet::from([socket.clone()]);
-                let (due, asked, repeats) = (VecDeque::new(), Vec::new(), Vec::new());
-                let session = Session { namespace, rooms, is_over: false, due, asked, repeats };
-                self.sessions.insert(socket, session);
+                self.sessions.insert(socket.clone(), Session::new(namespace, socket));
             }
             Recorded::Joined { socket, room } => {
                 if let Some(session) = self.sessions.get_mut(&socket) {
@@ -200,8 +237,30 @@ impl Promise {
     }
 
     /// The server has decided about a CONNECT.
-    pub(super) fn decided(&mut self, id: &str, outcome: RecoveryOutcome) {
+    pub(super) fn decided(
+        &mut self,
+        id: &str,
+        outcome: RecoveryOutcome,
+        now: u64,
+    ) -> Result<(), String> {
+        self.decided_at = now;
+        let is_over = self.channels.is_some() && self.sessions.get(id).is_some_and(|it| it.is_over);
+        if outcome.is_recovered() && is_over {
+            return Err(format!("session {id} has ended, and is recovered"));
+        }
         self.outcomes.insert(id.to_owned(), outcome);
+        Ok(())
+    }
+
+    /// Something has failed that may cost any session, also those that begin before it is over.
+    pub(super) fn shaken(&mut self) {
+        self.is_shaken = true;
+        self.sessions.values_mut().for_each(|session| session.may_be_lost = true);
+    }
+
+    /// Nothing fails any more.
+    pub(super) fn calm(&mut self) {
+        self.is_shaken = false;
     }
 
     /// The server has lost all sessions.
@@ -232,7 +291,7 @@ impl Promise {
         let lost = lost.and_then(|lost| self.sessions.get(lost));
         let is_unknown = self.outcomes.get(id)
             == Some(&RecoveryOutcome::Refused(socketio_proto::recovery::RecoveryRefusal::Unknown));
-        if is_unknown && lost.is_some_and(|session| !session.is_over) {
+        if is_unknown && lost.is_some_and(|session| !session.may_be_gone(self.decided_at)) {
             return Err(format!("client {client}: its session {before:?} goes on, and is unknown"));
         }
         Ok(())
@@ -265,10 +324,14 @@ impl Promise {
         event: &Event,
         is_buffered: bool,
     ) -> Result<Option<Event>, String> {
-        let id = self.views.get(&(client, namespace.clone()));
-        let Some(session) = id.and_then(|id| self.sessions.get_mut(id)) else {
+        let id = self.views.get(&(client, namespace.clone())).cloned().unwrap_or_default();
+        self.read_until(&id, event);
+        let Some(session) = self.sessions.get_mut(&id) else {
             return Err(format!("client {client} received {event:?} without a session"));
         };
+        if let Some(event) = session.take_loose(event) {
+            return Ok(Some(event));
+        }
         let place = session.due.iter().position(|due| due.sent == *event);
         let missed = session.due.iter().take(place.unwrap_or(0)).find(|due| due.is_owed);
         match (place, missed) {
@@ -302,6 +365,8 @@ impl Promise {
     }
 
     /// The first event that a client must still receive.
+    ///
+    /// In a cluster, this knows what clients were to receive up to [`read_all`](Self::read_all).
     pub(super) fn owed(&self, client: usize, namespace: &str) -> Option<&Event> {
         let session = self.sessions.get(self.session_of(client, namespace)?)?;
         let mut due = session.due.iter().filter(|_| !session.is_over);

@@ -1,35 +1,19 @@
 //! The server of a world, and the application on top of it.
 
 use socketio_proto::{
-    ServerConfig, Timestamp,
-    server::{Server, ServerEvent, ServerOutput},
+    cluster::ClusterInput,
+    hub::{DisconnectReason, ExpiryCause},
+    server::{ServerEvent, ServerOutput},
 };
 
-use super::{
-    World, hold,
-    promise::{Records, recorder},
-};
-use crate::{Application, Data, Rng, net::Down};
-
-/// Starts a server with its application.
-pub(super) fn start<A: Application<D>, D: Data>(
-    config: &ServerConfig,
-    application: &mut A,
-    rng: Rng,
-    records: &Records,
-) -> Server<D> {
-    let server = Server::new(config.clone(), rng.entropy());
-    let mut server = server.expect("a valid configuration");
-    server.at(Timestamp::ZERO).set_recorder(recorder(records));
-    application.start(&mut server, Timestamp::ZERO);
-    server
-}
+use super::{World, clients::Task, hold, nodes::Node};
+use crate::{Application, Data, net::Down};
 
 impl<A: Application<D>, D: Data> World<A, D> {
     /// Takes everything that the server wants.
-    pub(super) fn drain_server(&mut self) {
-        self.promise.take(&self.records);
-        while let Some(output) = self.server.poll_output() {
+    pub(super) fn drain_server(&mut self, node: usize) {
+        self.take_records(node);
+        while let Some(output) = self.nodes[node].server.poll_output() {
             match output {
                 ServerOutput::Respond { wire, response } => {
                     self.finish_wire(wire, Down::Response(response.status, response.body));
@@ -38,36 +22,78 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     self.network.send_down(self.now, wire, Down::Frame(frame));
                 }
                 ServerOutput::Close { wire, code } => {
-                    self.tell(|| format!("server: closes {wire:?} {code:?}"));
+                    self.tell(|| format!("{}: closes {wire:?} {code:?}", self.server_name(node)));
                     self.finish_wire(wire, Down::ClosedWith(code.unwrap_or(1005)));
                 }
-                ServerOutput::Event(event) => self.handle_event(event),
+                ServerOutput::Event(event) => self.handle_event(node, event),
+                ServerOutput::Cluster(command) => self.command(node, command),
                 other => unreachable!("unknown: {other:?}"),
             }
             self.follow_network();
         }
     }
 
-    fn handle_event(&mut self, event: ServerEvent<D>) {
-        self.tell(|| format!("server: {event:?}"));
+    /// Tells a node something about the engine.
+    pub(super) fn cluster_input(&mut self, node: usize, input: ClusterInput) {
+        let now = self.now();
+        self.nodes[node].server.handle_cluster(now, input);
+        self.drain_server(node);
+    }
+
+    fn handle_event(&mut self, node: usize, event: ServerEvent<D>) {
+        self.tell(|| format!("{}: {event:?}", self.server_name(node)));
         match &event {
             ServerEvent::Connected { socket, id, recovery, .. } => {
-                self.sockets.insert(id.to_string(), *socket);
-                self.promise.decided(id.as_str(), *recovery);
+                self.sockets.insert(id.to_string(), (node, *socket));
+                hold(self.promise.decided(id.as_str(), *recovery, self.now));
             }
             ServerEvent::Received { socket, namespace, event, .. } => {
                 // It may have ended in the meantime.
-                if let Some(session) = self.server.socket_id(*socket)
+                if let Some(session) = self.nodes[node].server.socket_id(*socket)
                     && let Some(client) = self.promise.client_of(session.as_str())
                 {
                     let (namespace, session) = (namespace.as_str(), session.as_str());
                     hold(self.uplink.receive(client, namespace, session, event));
                 }
             }
+            ServerEvent::Disconnected { id, reason, .. } => match reason {
+                DisconnectReason::Moved => {}
+                DisconnectReason::ChannelGap => self.promise.lost(id.as_str()),
+                _ if reason.is_recoverable() => {}
+                _ => self.note_end(node, id.as_str()),
+            },
+            ServerEvent::SessionExpired { id, cause, .. } => match cause {
+                ExpiryCause::Moved => {}
+                ExpiryCause::Disconnected => self.note_end(node, id.as_str()),
+                // The store may still have it.
+                _ => self.promise.lost(id.as_str()),
+            },
+            ServerEvent::HandedOver { not_stored, .. } => {
+                if *not_stored > 0 {
+                    self.promise.shaken();
+                }
+                let restarts = self.nodes[node].restarts;
+                self.agenda.plan(self.now, Task::Replace(node, restarts));
+            }
             _ => {}
         }
         let now = self.now();
-        self.application.handle_event(&mut self.server, now, event);
-        self.promise.take(&self.records);
+        let Node { application, server, .. } = &mut self.nodes[node];
+        application.handle_event(server, now, event);
+        self.take_records(node);
+    }
+
+    fn note_end(&mut self, node: usize, session: &str) {
+        let read = self.engine.as_ref().map_or(&[][..], |engine| &engine.of_nodes[node].read);
+        self.promise.ended(session, read);
+    }
+
+    fn take_records(&mut self, node: usize) {
+        let read = self.engine.as_ref().map_or(&[][..], |engine| &engine.of_nodes[node].read);
+        self.promise.take(&self.nodes[node].records, read);
+    }
+
+    fn server_name(&self, node: usize) -> String {
+        if self.engine.is_some() { format!("node {node}") } else { "server".to_owned() }
     }
 }

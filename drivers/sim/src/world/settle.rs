@@ -37,13 +37,15 @@ impl<A: Application<D>, D: Data> World<A, D> {
     pub fn settle(&mut self) {
         self.tell(|| "the failures end".to_owned());
         let frozen = self.clients.iter().map(|client| client.freezer.until());
-        let thawed_at = frozen.chain([self.freezer.until()]).max().unwrap_or_default();
+        let nodes = self.nodes.iter().map(|node| node.freezer.until());
+        let thawed_at = frozen.chain(nodes).max().unwrap_or_default();
         for client in 0..self.clients.len() {
             self.clients[client].unreachable = (0, false);
             self.network.slow_down(client, 0, 0);
         }
         self.run_until(thawed_at, |_| false);
         self.now = self.now.max(thawed_at);
+        self.mend_links();
         let end = self.now + PATIENCE;
         while !self.is_settled() {
             let pause = (self.now + SECOND / 2).min(end);
@@ -55,11 +57,15 @@ impl<A: Application<D>, D: Data> World<A, D> {
         }
     }
 
-    fn is_settled(&self) -> bool {
+    fn is_settled(&mut self) -> bool {
         // A connection that is cut unseen still looks alive to the server.
         let is_quiet = self.agenda.is_empty()
-            && self.server_due().is_none_or(|due| due > self.now)
+            && self.nodes.iter().all(|it| it.server_due().is_none_or(|due| due > self.now))
+            && self.is_engine_quiet()
             && self.network.iter().all(|(_, wire)| !wire.is_cut || !wire.server_open);
+        if is_quiet {
+            self.promise.read_all();
+        }
         is_quiet && (0..self.clients.len()).all(|client| self.missing(client).is_none())
     }
 
@@ -105,7 +111,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
     fn is_known(&self, client: usize, namespace: &str) -> bool {
         let session = self.promise.session_of(client, namespace);
         let socket = session.and_then(|session| self.sockets.get(session));
-        socket.is_some_and(|socket| self.server.is_connected(*socket))
+        socket.is_some_and(|(node, socket)| self.nodes[*node].server.is_connected(*socket))
     }
 
     fn what_is_missing(&self) -> String {
