@@ -9,7 +9,7 @@ use std::{ops::Range, time::Duration};
 
 pub use self::{
     clients::{Client, websocket},
-    engine::{Channel, Flight, Official, Store},
+    engine::{Flight, Official},
     node::Node,
 };
 use socketio_proto::{
@@ -18,6 +18,7 @@ use socketio_proto::{
     hub::At,
     server::{ServerInput, ServerOutput},
 };
+use socketio_proto_sim::engine::{Channel, Store};
 
 pub struct Fleet {
     pub nodes: Vec<Node>,
@@ -80,12 +81,15 @@ impl Fleet {
         let config = ServerConfig::new().recovery(RecoveryConfig::new());
         let mut fleet = Self::disconnected(0, &config);
         fleet.cluster = cluster;
-        for node in 0..nodes {
-            let started = fleet.start(node);
-            fleet.nodes.push(started);
-            fleet.connect(node);
-        }
+        (0..nodes).for_each(|node| fleet.add(node));
         fleet
+    }
+
+    /// One more node, which is connected.
+    pub fn add(&mut self, node: usize) {
+        let started = self.start(node);
+        self.nodes.push(started);
+        self.connect(node);
     }
 
     /// A process ends, and the next one starts in its place. The links break.

@@ -1,14 +1,8 @@
-//! The engine between the nodes: channels, a store, and messages that are not stored.
+//! How the nodes are connected with the channels, the store, and messages that are not stored.
 
-use std::collections::BTreeMap;
-
-use socketio_proto::{
-    Timestamp,
-    cluster::{
-        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
-        message::{Message, NodeId, StoredSession},
-    },
-    recovery::Offset,
+use socketio_proto::cluster::{
+    ClusterInput, ClusterOutput,
+    message::{Message, NodeId},
 };
 
 use super::{Fleet, name};
@@ -19,82 +13,11 @@ pub struct Official {
     pub inbox: Vec<Message>,
 }
 
-/// The entries that the engine has, and those that it has trimmed.
-#[derive(Default)]
-pub struct Channel {
-    pub entries: Vec<Option<Message>>,
-    pub trimmed: usize,
-}
-
-/// The sessions that the engine keeps, by private id.
-#[derive(Default)]
-pub struct Store {
-    pub sessions: BTreeMap<String, (StoredSession, Timestamp)>,
-    /// It does not take any more sessions.
-    pub is_full: bool,
-    /// How many commands it has carried out.
-    pub(super) carried_out: usize,
-}
-
 /// Something on its way to the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Flight {
     Append(Message),
     Command(ClusterOutput),
-}
-
-impl Channel {
-    /// The position of an entry.
-    pub fn position(index: usize) -> Offset {
-        Offset::pair(7_000 + index as u64 / 3, index as u64 % 3)
-    }
-
-    /// The index of the next entry after a position.
-    pub(super) fn next(&self, after: Offset) -> Option<usize> {
-        let mut indices = self.trimmed..=self.entries.len();
-        indices.find(|index| Self::position(*index) > after)
-    }
-
-    /// The position before the entry with this index.
-    fn before(index: usize) -> Offset {
-        index.checked_sub(1).map_or(Offset::pair(0, 0), Self::position)
-    }
-}
-
-impl Store {
-    /// Carries out a command. Returns the answer.
-    pub fn carry_out(&mut self, now: Timestamp, command: ClusterOutput) -> ClusterInput {
-        self.sessions.retain(|_, (_, expires)| *expires > now);
-        self.carried_out += 1;
-        match command {
-            ClusterOutput::Store { session, expires_in, replaces, number } => {
-                let key = session.pid.expose().to_string();
-                let there = self.sessions.get(&key).and_then(|(it, _)| it.version);
-                let outcome = if self.is_full {
-                    StoreOutcome::Refused
-                } else if replaces.is_some() && replaces != there {
-                    StoreOutcome::Superseded
-                } else {
-                    self.sessions.insert(key, (session, now.saturating_add(expires_in)));
-                    StoreOutcome::Stored
-                };
-                ClusterInput::Stored { number, outcome }
-            }
-            ClusterOutput::Fetch { key, number } => {
-                let found = self.sessions.get(key.expose()).cloned();
-                ClusterInput::Fetched { number, session: fetched(now, found) }
-            }
-            ClusterOutput::Take { key, number } => {
-                let found = self.sessions.remove(key.expose());
-                ClusterInput::Fetched { number, session: fetched(now, found) }
-            }
-            other => panic!("not for a store: {other:?}"),
-        }
-    }
-}
-
-fn fetched(now: Timestamp, found: Option<(StoredSession, Timestamp)>) -> Option<FetchedSession> {
-    found.map(|(session, expires)| FetchedSession::new(session, expires.saturating_since(now)))
 }
 
 impl Fleet {
@@ -103,11 +26,10 @@ impl Fleet {
         // The engine does nothing of its own before the node has said where it reads on.
         self.nodes[node].is_lazy = false;
         self.pump(node);
-        let (entries, trimmed) = (self.channel.entries.len(), self.channel.trimmed);
-        let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
-        self.nodes[node].read = Some(entries);
+        let (oldest, head) = (self.channel.oldest(), self.channel.head());
+        self.nodes[node].read = Some(self.channel.entries.len());
         // It does not get what was trimmed. A client may come in before the node asks for the rest.
-        self.nodes[node].position = self.nodes[node].position.max(trimmed);
+        self.nodes[node].position = self.nodes[node].position.max(self.channel.trimmed);
         self.input(node, ClusterInput::Connected { channel: 0, oldest, head });
         if self.layout.count() > 1 {
             self.connect_second(node);
@@ -116,9 +38,8 @@ impl Fleet {
 
     /// Connects a node with the second channel.
     pub fn connect_second(&mut self, node: usize) {
-        let (entries, trimmed) = (self.second.entries.len(), self.second.trimmed);
-        let (oldest, head) = (Channel::before(trimmed), Channel::before(entries));
-        self.nodes[node].second_read = Some(entries);
+        let (oldest, head) = (self.second.oldest(), self.second.head());
+        self.nodes[node].second_read = Some(self.second.entries.len());
         self.input(node, ClusterInput::Connected { channel: 1, oldest, head });
     }
 
@@ -146,7 +67,7 @@ impl Fleet {
                 0 => &mut self.channel,
                 _ => &mut self.second,
             };
-            channel.entries.push(Some(message));
+            channel.append(Some(message));
             self.carry_out(node);
         }
     }
@@ -178,7 +99,7 @@ impl Fleet {
             self.nodes[node].position = read + 1;
             self.input(
                 node,
-                ClusterInput::Entry { channel: 0, position: Channel::position(read), message },
+                ClusterInput::Entry { channel: 0, position: self.channel.position(read), message },
             );
         }
     }
@@ -189,7 +110,7 @@ impl Fleet {
             let Some(read) = self.nodes[node].second_read else { return };
             let Some(message) = self.second.entries.get(read).cloned() else { return };
             self.nodes[node].second_read = Some(read + 1);
-            let position = Channel::position(read);
+            let position = self.second.position(read);
             self.input(node, ClusterInput::Entry { channel: 1, position, message });
         }
     }

@@ -9,10 +9,9 @@ use socketio_proto::{
     server::{Server, ServerEvent, ServerOutput},
 };
 
-use super::{
-    engine::{Channel, Flight},
-    polling::Polling,
-};
+use socketio_proto_sim::engine::Channel;
+
+use super::{engine::Flight, polling::Polling};
 
 pub struct Node {
     pub server: Server<u32>,

@@ -4,7 +4,8 @@ use super::{
     plan::PACKET_BURST,
     run::{Claim, Link, Run, USERS, User},
 };
-use crate::fleet::{Channel, Client};
+use crate::fleet::Client;
+use socketio_proto_sim::engine::Positions;
 
 impl Run {
     /// A client comes, or comes back.
@@ -44,7 +45,7 @@ impl Run {
         let next = match &session.offset {
             Some(offset) => {
                 let len = self.fleet.channel.entries.len();
-                let index = (0..len).find(|it| Channel::position(*it).to_string() == *offset);
+                let index = (0..len).find(|it| Positions::Pairs.of(*it).to_string() == *offset);
                 index.expect("it is a position") + 1
             }
             None => session.birth,
@@ -104,7 +105,7 @@ impl Run {
     /// Somebody claims a session that is not his.
     fn forge(&mut self, user: usize, node: usize) {
         let Some(session) = &self.users[user].session else { return };
-        let far = Channel::position(1_000_000);
+        let far = Positions::Pairs.of(1_000_000);
         let (kind, pid, offset) = match self.dice.roll(3) {
             0 => ("forged id", "AAAAAAAAAAAAAAAAAAAA", far.to_string()),
             1 => ("forged offset", &*session.pid, far.to_string()),
