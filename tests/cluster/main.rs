@@ -5,6 +5,7 @@ mod data;
 mod dice;
 mod fleet;
 mod holes;
+mod mixed;
 mod moves;
 mod order;
 mod random;

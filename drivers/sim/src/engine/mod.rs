@@ -5,11 +5,13 @@
 //! moment you like, and hand what it returns to the nodes.
 
 mod channel;
+mod official;
 mod options;
 mod store;
 
 pub use self::{
     channel::Channel,
+    official::OfficialNode,
     options::{EngineOptions, Positions},
     store::Store,
 };
