@@ -13,6 +13,7 @@ mod deferred;
 mod description;
 mod early;
 mod entry;
+mod follow;
 mod found;
 mod members;
 mod namespaces;

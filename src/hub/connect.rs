@@ -61,7 +61,7 @@ impl<D: Default> Hub<D> {
             return;
         }
         let (claimed, lookup) = self.find_or_look_up(now, namespace, claim);
-        let is_looked_up = lookup.is_some();
+        let is_looked_up = lookup.as_ref().is_some_and(|lookup| lookup.is_under_way);
         let serial = self.connects.next_serial();
         let waiting = WaitingConnect::new(serial, asked, auth, claimed, lookup);
         let held = waiting.held();
@@ -96,7 +96,7 @@ impl<D: Default> Hub<D> {
 
     /// Accepts a client that need not be authorised again. Otherwise asks the application.
     pub(super) fn proceed(&mut self, request: ConnectRequest) {
-        if self.is_clustered() && self.awaits_record(request) {
+        if self.is_clustered() && (self.follow_session(request) || self.awaits_record(request)) {
             return;
         }
         let may_skip = self.config.recovery.as_ref().is_some_and(|r| r.skip_authorization);

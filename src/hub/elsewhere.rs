@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Nothing is held while a session is looked up elsewhere. So it does not matter when the client
-//! goes: the session stays where it is.
+//! goes: the session stays where it is. A session that is known here may leave while the claim waits,
+//! to another node of a cluster. Then it is looked up there, until `lookup_timeout` is over.
 
 #[cfg(test)]
 mod tests;
@@ -31,16 +32,21 @@ use super::{
 };
 use crate::{
     id::{RecoveryKey, SocketKey},
-    recovery::{Inconsistent, RecoveryRefusal, require},
+    recovery::{Inconsistent, Offset, RecoveryRefusal, require},
     stats::increment,
     time::Timestamp,
 };
 
-/// A claim that is looked up elsewhere.
+/// How the session of a claim is looked up elsewhere.
 pub(super) struct Lookup {
     claim: Claim,
     /// The private id of the claim.
     key: RecoveryKey,
+    /// Whether it is looked up at present. If not, its session is here, or was: should it leave before
+    /// the claim is decided, it is looked up where it has gone.
+    pub(super) is_under_way: bool,
+    /// How often other nodes were asked.
+    pub(super) tries: u32,
     /// When it ends without an answer.
     pub(super) until: Timestamp,
     /// Why it is refused then, if that is known.
@@ -48,11 +54,15 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// The offset that the client has presented.
-    pub(super) fn offset(&self) -> Result<Option<&str>, RecoveryRefusal> {
-        self.claim.offset()
+    /// Whether other nodes may be asked once more.
+    pub(super) fn may_try(&self, now: Timestamp) -> bool {
+        self.tries < TRIES_MAX && now < self.until
     }
 }
+
+/// How often a claim asks other nodes for its session. Once is enough, unless other claims of the
+/// same session are under way.
+const TRIES_MAX: u32 = 3;
 
 /// The maximum length of an offset with which a session is looked up. Every offset that a server
 /// assigns is shorter.
@@ -71,24 +81,44 @@ impl<D: Default> Hub<D> {
             return (None, None);
         };
         let found = self.find(now, namespace, &claim);
-        let lookup = match found {
-            Err(RecoveryRefusal::Unknown) => self.lookup(now, claim),
-            _ => None,
+        let is_elsewhere = match found {
+            Err(refusal) => refusal == RecoveryRefusal::Unknown,
+            Ok(held) => self.has_read_less(held, &claim),
         };
-        let found = if lookup.is_some() { Err(RecoveryRefusal::Unanswered) } else { found };
-        (Some(found), lookup)
+        let lookup = self.lookup(now, claim, is_elsewhere);
+        if is_elsewhere && lookup.is_some() {
+            (Some(Err(RecoveryRefusal::Unanswered)), lookup)
+        } else {
+            (Some(found), lookup)
+        }
+    }
+
+    /// Whether a client says that it has processed more than this node of a cluster has read. If this
+    /// is true, its session has left, and the node has not read that yet.
+    fn has_read_less(&self, held: Held, claim: &Claim) -> bool {
+        if !self.is_clustered() || held.position != Err(RecoveryRefusal::InvalidOffset) {
+            return false;
+        }
+        let Ok(Some(offset)) = claim.offset() else { return false };
+        let namespace = self.namespaces.get(&held.socket.namespace);
+        let latest = namespace.map(|it| it.sessions.log().head_offset());
+        let offset: Option<Offset> = offset.parse().ok();
+        offset
+            .zip(latest)
+            .is_some_and(|(offset, latest)| offset.has_form_of(latest) && offset > latest)
     }
 
     /// The lookup of a claim. `None` if this is off, or if no server has assigned such an id or such
     /// an offset.
-    fn lookup(&self, now: Timestamp, claim: Claim) -> Option<Lookup> {
+    fn lookup(&self, now: Timestamp, claim: Claim, is_under_way: bool) -> Option<Lookup> {
         let timeout = self.config.recovery.as_ref()?.lookup_timeout?;
         let key = claim.key.as_deref().and_then(RecoveryKey::parse)?;
         let offset = claim.offset().ok()?;
         if offset.is_some_and(|offset| offset.len() > OFFSET_LEN_MAX) {
             return None;
         }
-        Some(Lookup { claim, key, until: now.saturating_add(timeout), refusal: None })
+        let until = now.saturating_add(timeout);
+        Some(Lookup { claim, key, is_under_way, tries: 0, until, refusal: None })
     }
 
     /// Asks the embedder to look up the session of a waiting request.
@@ -178,10 +208,12 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         otherwise: RecoveryRefusal,
     ) -> bool {
-        let Some(Lookup { claim, .. }) = self.connects.take_lookup(request) else {
+        if !self.connects.end_lookup(request) {
             return false;
-        };
-        let found = match self.find(now, request.namespace, &claim) {
+        }
+        let lookup = self.connects.get(request).and_then(|waiting| waiting.lookup.as_ref());
+        let Some(Lookup { claim, .. }) = lookup else { return false };
+        let found = match self.find(now, request.namespace, claim) {
             Err(RecoveryRefusal::Unknown) => Err(otherwise),
             found => found,
         };

@@ -132,6 +132,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn release(&mut self, request: ConnectRequest, held: Option<Held>) {
         if let Some(held) = held {
             self.connects.overdue.remove(&(held.until, request));
+            self.connects.deciding.remove(&(held.socket, request));
             self.leave_queue(held.socket, request);
             self.connects.released.push(held);
         }
@@ -143,6 +144,9 @@ impl<D: Default> Hub<D> {
         while let Some((_, request)) = self.connects.pop_overdue(now) {
             let held = self.connects.take_held(request);
             self.release(request, held);
+            if let Some(held) = held {
+                self.note_decided(held.socket);
+            }
         }
         self.end_released(now);
     }

@@ -14,7 +14,10 @@ use super::{
     unconfirmed::Unconfirmed,
 };
 use crate::{
-    config::ServerConfig, id::ConnectionId, recovery::RecoveryRefusal, socket::Json,
+    config::ServerConfig,
+    id::{ConnectionId, SocketKey},
+    recovery::RecoveryRefusal,
+    socket::Json,
     time::Timestamp,
 };
 
@@ -29,6 +32,8 @@ pub(super) struct Connects {
     pub(super) released: Vec<Held>,
     /// Claims that wait for the application, by the time until which their sessions are held.
     pub(super) overdue: BTreeSet<(Timestamp, ConnectRequest)>,
+    /// The same by session.
+    pub(super) deciding: BTreeSet<(SocketKey, ConnectRequest)>,
     /// Claims that are looked up elsewhere, by the time until which they wait for the answer.
     pub(super) lookups: BTreeSet<(Timestamp, ConnectRequest)>,
     /// Claims whose sessions are taken out of the store of a cluster, by the time until which they
@@ -44,7 +49,7 @@ pub(super) struct WaitingConnect {
     /// The session that the client claims, as looked up when the request arrived.
     pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
     is_held: bool,
-    /// The claim, while it is looked up elsewhere.
+    /// How the claim is looked up elsewhere.
     pub(super) lookup: Option<Lookup>,
     /// Until when it waits for its session to be taken out of the store.
     pub(super) recall: Option<Timestamp>,
@@ -87,6 +92,7 @@ impl Connects {
             turns: Turns::new(config),
             released: Vec::new(),
             overdue: BTreeSet::new(),
+            deciding: BTreeSet::new(),
             lookups: BTreeSet::new(),
             recalls: BTreeSet::new(),
         }
@@ -129,9 +135,25 @@ impl Connects {
 
     /// Starts the time of the lookup of a request. Returns the lookup.
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) -> Option<&Lookup> {
-        let lookup = self.get(request)?.lookup.as_ref()?;
-        self.lookups.insert((lookup.until, request));
+        let lookup = self.get_mut(request)?.lookup.as_mut()?;
+        lookup.is_under_way = true;
+        let until = lookup.until;
+        self.lookups.insert((until, request));
         self.get(request)?.lookup.as_ref()
+    }
+
+    /// Whether a claim is looked up elsewhere.
+    pub(super) fn is_looked_up(&self, request: ConnectRequest) -> bool {
+        let lookup = self.get(request).and_then(|waiting| waiting.lookup.as_ref());
+        lookup.is_some_and(|lookup| lookup.is_under_way)
+    }
+
+    /// Notes that other nodes are asked for the session of a claim. Returns whether they were asked
+    /// before.
+    pub(super) fn note_try(&mut self, request: ConnectRequest) -> Option<bool> {
+        let lookup = self.get_mut(request)?.lookup.as_mut()?;
+        lookup.tries = lookup.tries.saturating_add(1);
+        Some(lookup.tries > 1)
     }
 
     /// Removes and returns a claim whose lookup was not answered in time.
@@ -140,11 +162,14 @@ impl Connects {
         overdue.map(|(_, request)| request)
     }
 
-    /// Ends the lookup of a request, and returns it.
-    pub(super) fn take_lookup(&mut self, request: ConnectRequest) -> Option<Lookup> {
-        let lookup = self.get_mut(request)?.lookup.take()?;
-        self.lookups.remove(&(lookup.until, request));
-        Some(lookup)
+    /// Ends the lookup of a request. Returns false if it is not looked up.
+    pub(super) fn end_lookup(&mut self, request: ConnectRequest) -> bool {
+        let lookup = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut());
+        let Some(lookup) = lookup.filter(|lookup| lookup.is_under_way) else { return false };
+        lookup.is_under_way = false;
+        let until = lookup.until;
+        self.lookups.remove(&(until, request));
+        true
     }
 
     /// Why the lookup of a claim fails if it is not answered.
@@ -152,15 +177,6 @@ impl Connects {
         if let Some(lookup) = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut()) {
             lookup.refusal = Some(refusal);
         }
-    }
-
-    /// The offset of a claim that is looked up. An error if the client is gone.
-    pub(super) fn looked_up_offset(
-        &self,
-        request: ConnectRequest,
-    ) -> Result<Option<&str>, RecoveryRefusal> {
-        let lookup = self.get(request).and_then(|waiting| waiting.lookup.as_ref());
-        lookup.ok_or(RecoveryRefusal::Unanswered)?.offset()
     }
 
     /// A claim waits until its session was taken out of the store.
@@ -195,6 +211,7 @@ impl Connects {
             return false;
         };
         waiting.claimed = Some(claimed);
+        waiting.is_held = true;
         waiting.asked.earlier.is_some()
     }
 
@@ -210,8 +227,18 @@ impl Connects {
     pub(super) fn hold_until(&mut self, request: ConnectRequest, until: Timestamp) {
         if let Some(Ok(held)) = self.get_mut(request).and_then(|waiting| waiting.claimed.as_mut()) {
             held.until = until;
+            let socket = held.socket;
             self.overdue.insert((until, request));
+            self.deciding.insert((socket, request));
         }
+    }
+
+    /// Whether the application was asked about a claim of a session, which is held meanwhile.
+    pub(super) fn is_deciding(&self, socket: SocketKey) -> bool {
+        let connection = ConnectionId::from_raw(0);
+        let first = ConnectRequest { connection, namespace: 0, serial: 0 };
+        let next = self.deciding.range((socket, first)..).next();
+        next.is_some_and(|(deciding, _)| *deciding == socket)
     }
 
     fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut WaitingConnect> {

@@ -4,6 +4,7 @@ mod channels;
 mod data;
 mod dice;
 mod fleet;
+mod follow;
 mod holes;
 mod mixed;
 mod moves;

@@ -161,6 +161,11 @@ impl Run {
             }
         }
         self.fleet.settle();
+        if self.fleet.frames(client).is_empty() {
+            // An official node has the session, and does not say so.
+            self.fleet.wait(1_001);
+            self.fleet.settle();
+        }
         self.users[user].place = Place::Ours(client, 0);
         let (pid, sid) = crate::moves::ids(&self.fleet, client);
         let outcome = self.outcome(node, &sid);

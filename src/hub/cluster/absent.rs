@@ -4,6 +4,10 @@
 //! is not stored. If all nodes have said it, and the store has no record, the claimant need not wait
 //! for [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout). So made-up private ids are cheap.
 
+use super::{
+    claim::Successor,
+    claims::{Pending, Priority},
+};
 use crate::{
     cluster::message::{Body, Message, NodeId, OwnKind, Value},
     hub::{Hub, request::ConnectRequest},
@@ -51,23 +55,50 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Ends the wait of a claim if nobody can have the session. An answer that comes nevertheless
-    /// still brings the session here.
-    fn end_if_absent(&mut self, number: u64) {
-        if let Some(request) = self.nobody_has(number) {
-            self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
+    /// Ends the wait of a claim if nobody can have the session, and that of the other claims of the
+    /// session. An answer that comes nevertheless still brings the session here.
+    pub(super) fn end_if_absent(&mut self, number: u64) {
+        if let Some(key) = self.node.as_ref().and_then(|node| node.claims.key(number)) {
+            self.end_all_absent(key);
         }
     }
 
-    /// The request of a claim, if nobody can have the session.
-    fn nobody_has(&self, number: u64) -> Option<ConnectRequest> {
+    /// Ends the wait of all claims of a session that nobody can have.
+    pub(super) fn end_all_absent(&mut self, key: RecoveryKey) {
+        let numbers = self.node.as_ref().map(|node| node.claims.numbers(key));
+        for number in numbers.unwrap_or_default() {
+            let Some((request, has_no_record)) = self.no_node_has(number) else { continue };
+            if has_no_record {
+                self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
+            } else if let Some(node) = &mut self.node {
+                node.records.fetch(number);
+            }
+        }
+    }
+
+    /// The request of a claim, if no node can have the session, and whether the store has no record of
+    /// it. `None` if that is not known yet.
+    fn no_node_has(&self, number: u64) -> Option<(ConnectRequest, bool)> {
         let node = self.node.as_ref()?;
         let pending = node.claims.get(number)?;
-        let id = pending.request.namespace;
-        let is_introduced = node.members.introduced_at(id)? <= self.now;
-        let is_absent = pending.has_no_record
+        let is_introduced = node.members.introduced_at(pending.request.namespace)? <= self.now;
+        let is_known = pending.has_no_record
+            || pending.priority == Priority::Yields && pending.found.is_none();
+        // An earlier claim of this node may have got it.
+        let mut earlier = node.claims.before(pending);
+        let is_absent = is_known
             && is_introduced
-            && node.members.ours(id).all(|member| pending.absent.contains(member));
-        is_absent.then_some(pending.request)
+            && self.others_lack(pending)
+            && earlier.all(|earlier| earlier.has_no_record && self.others_lack(earlier));
+        is_absent.then_some((pending.request, pending.has_no_record))
+    }
+
+    /// Whether no other node has the session of a claim.
+    fn others_lack(&self, pending: &Pending<Successor>) -> bool {
+        let node = self.node.as_ref();
+        node.is_some_and(|node| {
+            let mut members = node.members.ours(pending.request.namespace);
+            members.all(|member| pending.absent.contains(member))
+        })
     }
 }

@@ -17,7 +17,13 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{changes::Forgotten, claims::Pending, description, records::InStore, store};
+use super::{
+    changes::Forgotten,
+    claims::{Pending, Priority},
+    description,
+    records::InStore,
+    store,
+};
 use crate::{
     cluster::{
         FetchedSession,
@@ -27,6 +33,7 @@ use crate::{
     hub::{
         Hub,
         message::ReplyKind,
+        namespace::Namespace,
         reason::EndCause,
         request::ConnectRequest,
         sessions::{Arrival, Change, Effect, Parked, Sessions, private_id},
@@ -64,6 +71,10 @@ pub(super) struct ClaimEntry {
     offset: Option<Box<str>>,
     /// The claimant has everything after this position.
     covered: Offset,
+    /// It does not take the session from another client that has it, or waits for it: another claim
+    /// has come in between. It does not take it from the store either, unless no node has it.
+    #[serde(default)]
+    yields: bool,
 }
 
 /// The contents of [`OwnKind::RecordResponse`].
@@ -109,9 +120,11 @@ impl<D: Default> Hub<D> {
             let log = namespace.sessions.log();
             log.kept_position(log.evicted())
         });
+        let Some(yields) = self.connects.note_try(request) else { return };
+        let priority = if yields { Priority::Yields } else { Priority::Takes };
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
-        let number = node.claims.add(now, key, request, until);
-        let entry = ClaimEntry { number, pid: key, offset, covered };
+        let number = node.claims.add(now, (key, offset.clone(), priority), request, until);
+        let entry = ClaimEntry { number, pid: key, offset, covered, yields };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
         if self.append(request.namespace, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
@@ -139,9 +152,13 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         if node.channels.is_own(message) {
             node.claims.note_read(claim.number, position);
-            node.records.fetch(claim.number);
+            self.begin_claim(now, &claim);
             return;
         }
+        if claim.yields && self.is_wanted(claim.pid) {
+            return self.refuse_handover(id, &message.sender, &claim);
+        }
+        let Some(node) = &mut self.node else { return };
         let successor = || (message.sender.clone(), claim.clone());
         node.claims.note_successor(claim.pid, successor);
         if self.is_absent(claim.pid) {
@@ -162,6 +179,14 @@ impl<D: Default> Hub<D> {
         // What the application has done to it before has to be done here.
         let latest = || (id, (to.clone(), claim.clone()));
         if self.node.as_mut().is_some_and(|node| node.deferred.postpone(socket, latest)) {
+            return;
+        }
+        // The application decides about a client that was here before.
+        if self.connects.is_deciding(socket) {
+            let claim = latest();
+            if let Some(node) = &mut self.node {
+                node.deferred.await_decision(socket, claim);
+            }
             return;
         }
         let packed = self.pack(now, id, socket, claim);
@@ -198,6 +223,44 @@ impl<D: Default> Hub<D> {
         self.settle(id);
     }
 
+    /// This node has read a claim of its own.
+    fn begin_claim(&mut self, now: Timestamp, claim: &ClaimEntry) {
+        let Some(node) = &mut self.node else { return };
+        if self.keys.get(&claim.pid.index_key()).is_none() {
+            if claim.yields {
+                // The node that the session has gone to decides.
+                return self.end_if_absent(claim.number);
+            }
+            return node.records.fetch(claim.number);
+        }
+        // By now, everything was read that the client can have processed, and the session is here.
+        if let Some(request) = node.claims.get(claim.number).map(|pending| pending.request) {
+            self.end_lookup(now, request, RecoveryRefusal::Unknown);
+        }
+    }
+
+    /// Whether a client has the session here, or waits for it.
+    fn is_wanted(&self, key: RecoveryKey) -> bool {
+        let Some(node) = &self.node else { return false };
+        let Some(socket) = self.keys.get(&key.index_key()).copied() else {
+            let mut pending = node.claims.without_successor(key);
+            return pending.any(|pending| self.connects.is_looked_up(pending.request));
+        };
+        let namespace = self.namespaces.get(&socket.namespace);
+        namespace.is_some_and(|it| !it.sessions.is_idle(socket.index))
+    }
+
+    /// Answers a claim that does not take the session from a client that has it.
+    fn refuse_handover(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
+        let session = Err(code(RecoveryRefusal::Superseded));
+        let handover =
+            Handover { to: to.as_str().into(), number: claim.number, session, stored: None };
+        let Ok(data) = Value::new(&handover) else { return };
+        let bytes = data.json().len();
+        // If there is no room, the claim is not answered.
+        self.append(id, Body::Own { kind: OwnKind::RecordResponse, data }, bytes).ok();
+    }
+
     fn pack(
         &self,
         now: Timestamp,
@@ -232,14 +295,23 @@ impl<D: Default> Hub<D> {
         let Some(pending) = node.claims.remove(number) else {
             return;
         };
+        // A take of this node that is under way may get the record.
+        let is_taken = pending.is_taken || node.claims.is_taken(pending.key);
+        let in_store = stored
+            .map(|(version, is_certain)| InStore { version, is_certain: is_certain && !is_taken });
         let arrived = match session {
-            Ok(session) => self.take_in(now, id, &pending, &session),
+            Ok(session) => {
+                // What is still here has gone on at the other node. If its record was in the store,
+                // this node may have taken it.
+                let stale = self.keys.get(&pending.key.index_key()).copied();
+                let stale = stale.filter(|it| stored.is_none() && self.is_in_store(*it));
+                if let Some(stale) = stale {
+                    self.let_go(stale);
+                }
+                self.take_in(now, id, &pending, &session)
+            }
             Err(code) => Err(refusal(code)),
         };
-        let in_store = stored.map(|(version, is_certain)| {
-            // A take of this node that is under way may get it.
-            InStore { version, is_certain: is_certain && !pending.is_taken }
-        });
         self.conclude_claim(pending, arrived, in_store);
     }
 
@@ -271,6 +343,9 @@ impl<D: Default> Hub<D> {
         if self.keys.get(&key).is_some() {
             return Err(RecoveryRefusal::Unanswered);
         }
+        if self.namespaces.get(&id).is_some_and(Namespace::is_vacant) {
+            self.occupy(id);
+        }
         let generation = self.next_generation.take();
         let arrive = Change::Arrive { arrival: Box::new(arrival), generation };
         let arrived = self.with_namespace(id, |namespace, _| namespace.sessions.apply(now, arrive));
@@ -287,7 +362,7 @@ impl<D: Default> Hub<D> {
 }
 
 /// The reasons that another node may give, as numbers.
-const CODES: [RecoveryRefusal; 7] = [
+const CODES: [RecoveryRefusal; 8] = [
     RecoveryRefusal::Unknown,
     RecoveryRefusal::OtherNamespace,
     RecoveryRefusal::Expired,
@@ -295,6 +370,7 @@ const CODES: [RecoveryRefusal; 7] = [
     RecoveryRefusal::InvalidOffset,
     RecoveryRefusal::Limit,
     RecoveryRefusal::PoisonEvent,
+    RecoveryRefusal::Superseded,
 ];
 
 fn code(refusal: RecoveryRefusal) -> u8 {

@@ -1,6 +1,7 @@
 //! The claims of a node that others have not answered.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -20,14 +21,25 @@ pub(super) struct Claims<S> {
     latest: u64,
     pending: BTreeMap<u64, Pending<S>>,
     by_key: BTreeSet<(IdBytes, u64)>,
+    by_namespace: BTreeSet<(u32, u64)>,
     /// Until when each may be answered.
     ends: BTreeSet<(Timestamp, u64)>,
+}
+
+/// Whether a claim takes the session from a client that has it, or waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Priority {
+    Takes,
+    Yields,
 }
 
 /// One claim.
 pub(super) struct Pending<S> {
     pub(super) key: RecoveryKey,
     pub(super) request: ConnectRequest,
+    /// Its offset as the client has presented it.
+    pub(super) offset: Option<Box<str>>,
+    pub(super) priority: Priority,
     end: Timestamp,
     /// The position of the claim. `None` before this node has read it.
     pub(super) position: Option<Offset>,
@@ -54,6 +66,7 @@ impl<S> Claims<S> {
             latest: nonce,
             pending: BTreeMap::new(),
             by_key: BTreeSet::new(),
+            by_namespace: BTreeSet::new(),
             ends: BTreeSet::new(),
         }
     }
@@ -62,7 +75,7 @@ impl<S> Claims<S> {
     pub(super) fn add(
         &mut self,
         now: Timestamp,
-        key: RecoveryKey,
+        (key, offset, priority): (RecoveryKey, Option<Box<str>>, Priority),
         request: ConnectRequest,
         until: Timestamp,
     ) -> u64 {
@@ -76,6 +89,8 @@ impl<S> Claims<S> {
         let pending = Pending {
             key,
             request,
+            offset,
+            priority,
             end,
             position: None,
             successor: None,
@@ -87,6 +102,7 @@ impl<S> Claims<S> {
         };
         self.pending.insert(number, pending);
         self.by_key.insert((key.index_key(), number));
+        self.by_namespace.insert((request.namespace, number));
         self.ends.insert((end, number));
         number
     }
@@ -94,6 +110,7 @@ impl<S> Claims<S> {
     pub(super) fn remove(&mut self, number: u64) -> Option<Pending<S>> {
         let pending = self.pending.remove(&number)?;
         self.by_key.remove(&(pending.key.index_key(), number));
+        self.by_namespace.remove(&(pending.request.namespace, number));
         self.ends.remove(&(pending.end, number));
         Some(pending)
     }
@@ -116,6 +133,11 @@ impl<S> Claims<S> {
         !self.numbers(key).is_empty()
     }
 
+    /// Whether a session may be on its way into this namespace.
+    pub(super) fn concern(&self, namespace: u32) -> bool {
+        self.by_namespace.range((namespace, 0)..=(namespace, u64::MAX)).next().is_some()
+    }
+
     /// The node has read its claim.
     pub(super) fn note_read(&mut self, number: u64, position: Offset) {
         if let Some(pending) = self.pending.get_mut(&number) {
@@ -133,22 +155,44 @@ impl<S> Claims<S> {
         }
     }
 
-    /// A session has come here. Its record is of no use for other claims any more.
+    /// A session has come here. The record that was found for other claims is of no use any more.
     pub(super) fn note_arrival(&mut self, key: RecoveryKey) {
         for number in self.numbers(key) {
-            if let Some(pending) = self.pending.get_mut(&number) {
+            let pending = self.pending.get_mut(&number);
+            if let Some(pending) = pending.filter(|pending| pending.position.is_some()) {
                 pending.has_come = true;
             }
         }
     }
 
-    /// The requests that wait for a session.
-    pub(super) fn requests(&self, key: RecoveryKey) -> Vec<ConnectRequest> {
-        let pending = self.numbers(key).into_iter();
-        pending.filter_map(|number| Some(self.pending.get(&number)?.request)).collect()
+    /// Whether the record of a session is being taken out of the store.
+    pub(super) fn is_taken(&self, key: RecoveryKey) -> bool {
+        let mut pending = self.numbers(key).into_iter().filter_map(|it| self.pending.get(&it));
+        pending.any(|pending| pending.is_taken)
     }
 
-    fn numbers(&self, key: RecoveryKey) -> Vec<u64> {
+    /// The claims of a session that no later claim of another node follows.
+    pub(super) fn without_successor(&self, key: RecoveryKey) -> impl Iterator<Item = &Pending<S>> {
+        let pending = self.numbers(key).into_iter().filter_map(|number| self.pending.get(&number));
+        pending.filter(|pending| pending.position.is_some() && pending.successor.is_none())
+    }
+
+    /// The requests that wait for a session, each with whether a later claim of another node follows
+    /// it.
+    pub(super) fn requests(&self, key: RecoveryKey) -> Vec<(ConnectRequest, bool)> {
+        let pending = self.numbers(key).into_iter().filter_map(|it| self.pending.get(&it));
+        pending.map(|pending| (pending.request, pending.successor.is_some())).collect()
+    }
+
+    /// The claims of the same session that were in the channel before this one.
+    pub(super) fn before(&self, pending: &Pending<S>) -> impl Iterator<Item = &Pending<S>> {
+        let at = pending.position;
+        let all = self.numbers(pending.key).into_iter().filter_map(|it| self.pending.get(&it));
+        all.filter(move |other| other.position.is_some() && other.position < at)
+    }
+
+    /// The numbers of the claims of a session.
+    pub(super) fn numbers(&self, key: RecoveryKey) -> Vec<u64> {
         let key = key.index_key();
         self.by_key.range((key, 0)..=(key, u64::MAX)).map(|(_, number)| *number).collect()
     }
@@ -169,7 +213,12 @@ mod tests {
 
     fn add(claims: &mut Claims<u8>, now: u64, of: u8) -> u64 {
         let now = Timestamp::from_millis(now);
-        claims.add(now, key(of), request(), now.saturating_add(Duration::from_secs(1)))
+        claims.add(
+            now,
+            (key(of), None, Priority::Takes),
+            request(),
+            now.saturating_add(Duration::from_secs(1)),
+        )
     }
 
     #[test]
@@ -179,7 +228,7 @@ mod tests {
         claims.note_read(number, Offset::pair(0, 1));
         claims.note_successor(key(1), || 9);
         claims.note_successor(key(2), || 8);
-        assert_eq!(claims.requests(key(1)), [request()]);
+        assert_eq!(claims.requests(key(1)), [(request(), true)]);
         add(&mut claims, 60_999, 2);
         assert_eq!(claims.requests(key(1)).len(), 1);
         add(&mut claims, 61_000, 2);

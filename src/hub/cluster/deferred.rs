@@ -2,13 +2,21 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Verb, claim::Successor};
-use crate::{hub::Hub, id::SocketKey};
+use super::{
+    Verb,
+    claim::{ClaimEntry, Successor},
+};
+use crate::{cluster::message::NodeId, hub::Hub, id::SocketKey};
 
 /// The sessions that are going to be changed. Until then, the record of such a session would be
 /// wrong, so it neither goes to the store nor to another node.
 #[derive(Default)]
-pub(super) struct Deferred(BTreeMap<SocketKey, Changing>);
+pub(super) struct Deferred {
+    changing: BTreeMap<SocketKey, Changing>,
+    /// The latest claim of each session about whose client the application decides, and the namespace
+    /// of the claim.
+    undecided: BTreeMap<SocketKey, (u32, Successor)>,
+}
 
 #[derive(Default)]
 struct Changing {
@@ -20,15 +28,15 @@ struct Changing {
 
 impl Deferred {
     fn add(&mut self, socket: SocketKey) {
-        let changing = self.0.entry(socket).or_default();
+        let changing = self.changing.entry(socket).or_default();
         changing.count = changing.count.saturating_add(1);
     }
 
     /// One of the changes was made. Returns what has waited for the last one.
     fn remove(&mut self, socket: SocketKey) -> Option<Changing> {
-        let changing = self.0.get_mut(&socket)?;
+        let changing = self.changing.get_mut(&socket)?;
         changing.count = changing.count.saturating_sub(1);
-        if changing.count == 0 { self.0.remove(&socket) } else { None }
+        if changing.count == 0 { self.changing.remove(&socket) } else { None }
     }
 
     /// Keeps a claim until the session is changed. Returns false if nothing is going to change it.
@@ -37,16 +45,26 @@ impl Deferred {
         socket: SocketKey,
         claim: impl FnOnce() -> (u32, Successor),
     ) -> bool {
-        let changing = self.0.get_mut(&socket);
+        let changing = self.changing.get_mut(&socket);
         changing.map(|changing| changing.claim = Some(claim())).is_some()
     }
 
     pub(super) fn contains(&self, socket: SocketKey) -> bool {
-        self.0.contains_key(&socket)
+        self.changing.contains_key(&socket)
+    }
+
+    /// Keeps a claim until the application has decided about a client that was there before.
+    pub(super) fn await_decision(&mut self, socket: SocketKey, claim: (u32, Successor)) {
+        self.undecided.insert(socket, claim);
+    }
+
+    /// The claim that has waited for the decision of the application.
+    pub(super) fn decided(&mut self, socket: SocketKey) -> Option<(u32, Successor)> {
+        self.undecided.remove(&socket)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.changing.is_empty()
     }
 }
 
@@ -74,8 +92,17 @@ impl<D: Default> Hub<D> {
         let Some((node, socket)) = self.node.as_mut().zip(concerned) else { return };
         let Some(Changing { claim, .. }) = node.deferred.remove(socket) else { return };
         if let Some((id, (to, claim))) = claim {
-            self.hand_over(self.now, id, &to, &claim);
+            self.answer_late(id, &to, &claim);
         }
         self.note_parked(socket);
+    }
+
+    /// Answers a claim that had to wait.
+    pub(super) fn answer_late(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
+        if self.is_absent(claim.pid) {
+            self.tell_absent(id, to, claim.number);
+        } else {
+            self.hand_over(self.now, id, to, claim);
+        }
     }
 }

@@ -55,6 +55,10 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
         let (key, request) = (pending.key, pending.request);
+        // If the client has gone, the record stays where it is.
+        if pending.has_come || !self.connects.is_looked_up(request) {
+            return;
+        }
         match found {
             Found::Early => node.early_records.push(claim),
             Found::Usable(_) => {
@@ -85,17 +89,23 @@ impl<D: Default> Hub<D> {
         pending.is_taken = false;
         let (request, has_come) = (pending.request, pending.has_come);
         let Some(session) = session else {
-            // Another node has it. It hands it over if this claim came later.
-            self.connects.note_refusal(request, RecoveryRefusal::Superseded);
+            // Another node has it, and hands it over if this claim came later.
+            pending.has_no_record = true;
+            if !self.claim_again(request) {
+                self.end_if_absent(claim);
+            }
             return;
         };
+        if has_come {
+            return self.return_taken(session, true);
+        }
         pending.found = Some(session.clone());
         let refusal = match self.look_at(claim) {
             Found::Usable(arrival) => return self.arrive_from_store(claim, *arrival, None),
             Found::Early => RecoveryRefusal::Superseded,
             Found::Refused(refusal) => refusal,
         };
-        self.return_taken(session, has_come);
+        self.return_taken(session, false);
         self.end_lookup(self.now, request, refusal);
     }
 
@@ -104,6 +114,9 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
         pending.is_taken = false;
+        if pending.has_come {
+            return;
+        }
         // Only the version of the record can tell later whether it was taken here. That of an official
         // node has none.
         let version = pending.found.as_ref().and_then(|found| found.session.version);
@@ -149,16 +162,23 @@ impl<D: Default> Hub<D> {
         if let Some((to, claim)) = pending.successor {
             self.hand_over(now, id, &to, &claim);
         }
-        self.end_lookup(now, pending.request, arrived.err().unwrap_or(RecoveryRefusal::Superseded));
+        let is_here = self.keys.get(&pending.key.index_key()).is_some();
+        if arrived.is_err() || is_here || !self.claim_again(pending.request) {
+            let refusal = arrived.err().unwrap_or(RecoveryRefusal::Superseded);
+            self.end_lookup(now, pending.request, refusal);
+        }
         // Others of this node may wait for the same session.
         let others = self.node.as_ref().map(|node| node.claims.requests(pending.key));
-        if self.keys.get(&pending.key.index_key()).is_some() {
-            for request in others.unwrap_or_default() {
+        for (request, is_followed) in others.unwrap_or_default() {
+            if self.keys.get(&pending.key.index_key()).is_some() {
                 self.end_lookup(now, request, RecoveryRefusal::Unknown);
+            } else if arrived.is_ok() && is_followed {
+                self.claim_again(request);
             }
         }
-        if let Ok(socket) = arrived {
-            self.note_parked(socket);
+        match arrived {
+            Ok(socket) => self.note_parked(socket),
+            Err(_) => self.end_all_absent(pending.key),
         }
     }
 
@@ -192,7 +212,7 @@ impl<D: Default> Hub<D> {
         };
         let id = pending.request.namespace;
         let parked = if session.extension.is_none() {
-            self.read_official(pending.request, session)
+            self.read_official(pending.request, pending.offset.as_deref(), session)
         } else {
             (node.codec.read)(session).ok_or(RecoveryRefusal::Unknown)
         };
@@ -216,8 +236,7 @@ impl<D: Default> Hub<D> {
         if parked.past.at > head {
             return Found::Early;
         }
-        let arrival = self.connects.looked_up_offset(pending.request);
-        let arrival = arrival.and_then(|offset| parked.arrival(offset, head, *expires_in));
+        let arrival = parked.arrival(pending.offset.as_deref(), head, *expires_in);
         let folded = arrival.and_then(|arrival| {
             node.changes
                 .apply(id, arrival)

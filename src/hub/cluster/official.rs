@@ -19,13 +19,17 @@ impl<D: Default> Hub<D> {
     pub(super) fn read_official(
         &self,
         request: ConnectRequest,
+        offset: Option<&str>,
         session: &StoredSession,
     ) -> Result<Parked<D>, RecoveryRefusal> {
         let node = self.node.as_ref().ok_or(RecoveryRefusal::Unknown)?;
         if node.official_sessions == OfficialSessions::Refuse {
             return Err(RecoveryRefusal::OrderNotProvable);
         }
-        let offset = self.connects.looked_up_offset(request)?;
+        if !self.connects.is_looked_up(request) {
+            // The client has gone.
+            return Err(RecoveryRefusal::Unanswered);
+        }
         let offset = offset.ok_or(RecoveryRefusal::OrderNotProvable)?;
         let offset: Offset = offset.parse().map_err(|_| RecoveryRefusal::InvalidOffset)?;
         let namespace = self.namespaces.get(&request.namespace).ok_or(RecoveryRefusal::Unknown)?;

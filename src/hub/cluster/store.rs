@@ -139,7 +139,9 @@ impl<D: Default> Hub<D> {
     pub(in crate::hub) fn end_overdue_recalls(&mut self, now: Timestamp) {
         while let Some(request) = self.connects.overdue_recall(now) {
             let refusal = self.unanswered();
-            self.refuse_claim(request, refusal);
+            if self.connects.end_recall(request) {
+                self.refuse_claim(request, refusal);
+            }
         }
     }
 
@@ -161,6 +163,12 @@ impl<D: Default> Hub<D> {
     fn ask_store_now(&mut self) {
         self.end_orphans();
         while let Some(socket) = self.node.as_mut().and_then(|node| node.decided.pop()) {
+            if !self.connects.is_deciding(socket)
+                && let Some(node) = &mut self.node
+                && let Some((id, (to, claim))) = node.deferred.decided(socket)
+            {
+                self.answer_late(id, &to, &claim);
+            }
             self.note_parked(socket);
         }
         let Some(node) = &self.node else { return };
@@ -328,26 +336,26 @@ impl<D: Default> Hub<D> {
     }
 
     /// Another node has a session that was parked here.
-    fn let_go(&mut self, socket: SocketKey) {
+    pub(super) fn let_go(&mut self, socket: SocketKey) {
         let Some(node) = &mut self.node else { return };
         let requests = node.records.take_requests(socket);
         node.records.forget(socket);
-        for request in requests {
-            self.refuse_claim(request, RecoveryRefusal::Superseded);
-        }
         increment(&mut self.totals.sessions_moved);
         self.end(socket, EndCause::by_move(false));
         self.settle(socket.namespace);
+        for request in requests {
+            if self.connects.end_recall(request) && !self.follow_session(request) {
+                self.refuse_claim(request, RecoveryRefusal::Superseded);
+            }
+        }
     }
 
-    /// Refuses a claim that waits for the record of its session.
+    /// Refuses a claim that has waited for the record of its session.
     fn refuse_claim(&mut self, request: ConnectRequest, refusal: RecoveryRefusal) {
-        if self.connects.end_recall(request) {
-            let held = self.connects.take_held(request);
-            self.release(request, held);
-            self.connects.set_claimed(request, Err(refusal));
-            self.proceed(request);
-        }
+        let held = self.connects.take_held(request);
+        self.release(request, held);
+        self.connects.set_claimed(request, Err(refusal));
+        self.proceed(request);
     }
 
     /// Claims of sessions that have ended while their records were taken.

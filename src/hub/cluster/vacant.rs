@@ -160,8 +160,10 @@ impl<D: Default> Hub<D> {
         if namespace.is_vacant() {
             return namespace.vacant_until > self.now;
         }
-        let is_replica = self.node.is_some() && self.config.recovery.is_some();
-        if !is_replica || namespace.latest_entry.is_none() {
+        let Some(node) = self.node.as_ref().filter(|_| self.config.recovery.is_some()) else {
+            return false;
+        };
+        if namespace.latest_entry.is_none() && !node.claims.concern(id) {
             return false;
         }
         let name = namespace.sessions.name().clone();

@@ -357,8 +357,10 @@ fn audit(connects: &Connects) {
         let (connection, namespace, serial) = (*connection, *namespace, waiting.serial);
         (ConnectRequest { connection, namespace, serial }, waiting)
     });
-    let lookups =
-        all.clone().filter_map(|(it, waiting)| Some((waiting.lookup.as_ref()?.until, it)));
+    let lookups = all.clone().filter_map(|(it, waiting)| {
+        let lookup = waiting.lookup.as_ref().filter(|lookup| lookup.is_under_way)?;
+        Some((lookup.until, it))
+    });
     assert_eq!(lookups.collect::<BTreeSet<_>>(), connects.lookups);
     let recalls = all.filter_map(|(it, waiting)| Some((waiting.recall?, it)));
     assert_eq!(recalls.collect::<BTreeSet<_>>(), connects.recalls);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use socketio_proto::{
     hub::{ConnectRequest, Once},
-    recovery::RecoveryOutcome,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
 };
 
@@ -305,7 +305,13 @@ impl Run {
         if let (Some(session), Some(claim)) = (&user.session, claim) {
             assert!(matches!(outcome, Some(RecoveryOutcome::Refused(_))), "{outcome:?}");
             session.check(entries, false);
-            let reasons = [(session.is_over(entries), "kicked"), (user.has_abandoned, "abandoned")];
+            let is_superseded =
+                outcome == Some(RecoveryOutcome::Refused(RecoveryRefusal::Superseded));
+            let reasons = [
+                (session.is_over(entries), "kicked"),
+                (user.has_abandoned && is_superseded, "superseded by an abandoned claim"),
+                (user.has_abandoned, "abandoned"),
+            ];
             let reason = reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
             let is_in_doubt = |why: &&str| *why != "crashed" || !claim.is_stored;
             let reason = reason.or_else(|| session.doubt.filter(is_in_doubt)).or(claim.hindrance);

@@ -54,10 +54,7 @@ impl Run {
         let is_stored = self.fleet.store.sessions.contains_key(&session.pid)
             && !self.users[user].has_abandoned
             && !self.has_begun_anew[node];
-        // A node that has not read yet that the session has left takes the offset for a made-up one.
-        let is_behind = next > self.fleet.nodes[node].position;
-        let reasons = [(is_trimmed, "trimmed"), (is_behind, "behind")];
-        let hindrance = reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
+        let hindrance = is_trimmed.then_some("trimmed");
         Some(Claim { hindrance, waited: 0, is_stored })
     }
 
