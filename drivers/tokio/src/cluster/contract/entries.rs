@@ -51,7 +51,7 @@ async fn one_order(engine: &impl EngineUnderTest) -> Checked {
         read.push(node);
     }
     let of = |node: &Node| -> Vec<Entry> {
-        let all: Vec<Entry> = node.entries().filter(|(_, it)| it.is_some()).cloned().collect();
+        let all: Vec<Entry> = node.stamped().cloned().collect();
         all.iter().rev().take(2 * ENTRIES).rev().cloned().collect()
     };
     let orders: Vec<_> = read.iter().map(of).collect();
@@ -123,7 +123,7 @@ async fn contents(engine: &impl EngineUnderTest) -> Checked {
     writer.flush().await?;
     let (id, count) = (writer.id.clone(), bodies.len());
     let of_writer = |node: &Node| -> Vec<Body> {
-        let read = node.entries().filter_map(|(_, message)| message.as_ref());
+        let read = node.stamped().filter_map(|(_, message)| message.as_ref());
         read.filter(|message| message.sender == id).map(|message| message.body.clone()).collect()
     };
     reader
@@ -152,7 +152,7 @@ async fn damaged(engine: &impl EngineUnderTest) -> Checked {
     writer.flush().await?;
     let id = writer.id.clone();
     let is_there = |node: &Node| {
-        let of_writer = node.entries().filter_map(|(_, message)| message.as_ref());
+        let of_writer = node.stamped().filter_map(|(_, message)| message.as_ref());
         of_writer.filter(|message| message.sender == id).count() == 2
     };
     reader.until("reads what was appended behind it", is_there).await?;
@@ -217,7 +217,7 @@ fn no_hole(all: &BTreeMap<Offset, Option<Message>>, segment: &[Entry]) -> Checke
 
 fn no_double(node: &Node) -> Checked {
     let mut seen = BTreeMap::new();
-    for (position, message) in node.entries() {
+    for (position, message) in node.stamped() {
         let Some(message) = message else { continue };
         let stamp = message.stamp.map(|stamp| (stamp.nonce, stamp.sequence));
         if let Some(first) = seen.insert((message.sender.clone(), stamp), position) {

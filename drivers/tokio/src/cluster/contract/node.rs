@@ -177,9 +177,14 @@ impl Node {
         self.segments.iter().flatten()
     }
 
+    /// Everything of nodes that was read. An engine may have entries of its own, which say nothing.
+    pub(super) fn stamped(&self) -> impl Iterator<Item = &Entry> {
+        self.entries().filter(|(_, it)| it.as_ref().is_some_and(|it| it.stamp.is_some()))
+    }
+
     /// Whether it has read so many entries of nodes.
     pub(super) fn has_read(&self, count: usize) -> bool {
-        self.entries().filter(|(_, message)| message.is_some()).count() >= count
+        self.stamped().count() >= count
     }
 
     fn handle(&mut self, input: ClusterInput) -> Checked {

@@ -185,7 +185,7 @@ async fn in_order(engine: &impl EngineUnderTest) -> Checked {
         let id = writer.id.clone();
         reader
             .until("reads an entry", |node| {
-                let read = node.entries().filter_map(|(_, message)| message.as_ref());
+                let read = node.stamped().filter_map(|(_, message)| message.as_ref());
                 read.filter(|message| message.sender == id).count() == number + 1
             })
             .await?;
