@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a connection. A driver does, with the client of its choice.
 
+pub mod mongodb;
 pub mod postgres;
 pub mod redis_pubsub;
 pub mod redis_streams;

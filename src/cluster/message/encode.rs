@@ -124,6 +124,16 @@ impl Message {
         write(&mut sink, body)?;
         Ok(Some(sink.out))
     }
+
+    /// Writes what the message says as msgpack. `None` if it has no data.
+    pub(in crate::cluster) fn data_msgpack(&self) -> Result<Option<Bytes>, MessageError> {
+        if !has_data(&self.body) {
+            return Ok(None);
+        }
+        let mut sink = MsgpackSink::default();
+        write(&mut sink, &self.body)?;
+        Ok(Some(sink.out.into()))
+    }
 }
 
 const fn has_data(body: &Body) -> bool {

@@ -1,4 +1,4 @@
-//! Messages whose data is text, as in the entries of a stream.
+//! Messages whose fields are stored one by one, as in the entries of a stream and in documents.
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use super::{
     session::BASE64,
 };
 
-/// The fields of a message, its data as text: JSON if it begins with `{`, or else base64 of msgpack.
+/// The fields of a message. Its data is text, JSON if it begins with `{` or else base64 of msgpack, or it
+/// is plain msgpack.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cluster) struct RawMessage {
     pub(in crate::cluster) kind: Option<u64>,
@@ -23,9 +24,7 @@ pub(in crate::cluster) struct RawMessage {
 
 impl RawMessage {
     pub(in crate::cluster) fn read(self) -> Result<Message, MessageError> {
-        let Self { kind, sender, namespace, stamp, data } = self;
-        let envelope = Envelope { sender, namespace, stamp };
-        let kind = kind.ok_or(MessageError::Kind)?;
+        let (envelope, kind, data) = self.split()?;
         match data {
             None => envelope.open(kind, None),
             Some(text) if text.first() == Some(&b'{') => {
@@ -38,16 +37,36 @@ impl RawMessage {
             }
         }
     }
+
+    /// Reads a message whose data is plain msgpack.
+    pub(in crate::cluster) fn read_msgpack(self) -> Result<Message, MessageError> {
+        let (envelope, kind, data) = self.split()?;
+        envelope.open(kind, data.as_ref().map(|data| Raw::new(data, Format::Msgpack)))
+    }
+
+    fn split(self) -> Result<(Envelope, u64, Option<Bytes>), MessageError> {
+        let Self { kind, sender, namespace, stamp, data } = self;
+        Ok((Envelope { sender, namespace, stamp }, kind.ok_or(MessageError::Kind)?, data))
+    }
 }
 
 impl Message {
     pub(in crate::cluster) fn to_raw(&self) -> Result<RawMessage, MessageError> {
-        Ok(RawMessage {
+        Ok(self.raw(self.data_text()?.map(Bytes::from)))
+    }
+
+    /// As [`to_raw`](Self::to_raw), with its data as plain msgpack.
+    pub(in crate::cluster) fn to_raw_msgpack(&self) -> Result<RawMessage, MessageError> {
+        Ok(self.raw(self.data_msgpack()?))
+    }
+
+    fn raw(&self, data: Option<Bytes>) -> RawMessage {
+        RawMessage {
             kind: Some(self.body.kind()),
             sender: Some(self.sender.text().clone()),
             namespace: Some(self.namespace.as_str().into()),
             stamp: self.stamp,
-            data: self.data_text()?.map(Bytes::from),
-        })
+            data,
+        }
     }
 }

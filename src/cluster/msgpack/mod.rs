@@ -18,5 +18,6 @@ pub(super) use read::{Token, read, skip};
 pub(super) use text::from_json;
 pub(super) use to_json::{MAX_DEPTH, MsgpackError, to_json};
 pub(super) use write::{
-    push_array, push_bin, push_bool, push_float, push_int, push_map, push_nil, push_str, push_uint,
+    push_array, push_bin, push_bool, push_float, push_int, push_map, push_nil, push_str, push_time,
+    push_uint,
 };

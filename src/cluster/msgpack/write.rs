@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::date::TIMESTAMP;
+
 pub(in crate::cluster) fn push_nil(out: &mut Vec<u8>) {
     out.push(0xc0);
 }
@@ -78,6 +80,14 @@ pub(in crate::cluster) fn push_map(out: &mut Vec<u8>, len: usize) {
         Ok(len @ ..=15) => out.push(0x80 | len),
         _ => push_len(out, len, 0xde, 0xdf),
     }
+}
+
+/// A time, in milliseconds since 1970.
+pub(in crate::cluster) fn push_time(out: &mut Vec<u8>, ms: i64) {
+    let nanoseconds = u32::try_from(ms.rem_euclid(1_000) * 1_000_000).unwrap_or_default();
+    push(out, 0xc7, [12, TIMESTAMP.cast_unsigned()]);
+    out.extend_from_slice(&nanoseconds.to_be_bytes());
+    out.extend_from_slice(&ms.div_euclid(1_000).to_be_bytes());
 }
 
 fn push_len(out: &mut Vec<u8>, len: usize, short: u8, long: u8) {
