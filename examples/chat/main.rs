@@ -43,6 +43,7 @@ use socketio_proto::{
     cluster::{Channels, ClusterConfig},
     server::Server,
 };
+use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
 use socketio_proto_postgres::{PostgresEngine, PostgresOptions};
 use socketio_proto_redis::{
     RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
@@ -120,6 +121,10 @@ fn start_on(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Bo
         Some("redis+pubsub" | "rediss+pubsub") => {
             let options = RedisPubSubOptions::new().key("chat");
             let engine = RedisPubSubEngine::open(url.replacen("+pubsub", "", 1), options)?;
+            Ok(start_clustered(server(Channels::ONE)?, room, engine))
+        }
+        Some("mongodb") => {
+            let engine = MongodbEngine::open(url, MongodbOptions::new())?;
             Ok(start_clustered(server(Channels::ONE)?, room, engine))
         }
         Some("postgres" | "postgresql") => {

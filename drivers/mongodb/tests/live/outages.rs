@@ -1,0 +1,94 @@
+//! The server, or the way to it, is away for a while.
+
+use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
+
+use crate::{
+    proxy::Proxy,
+    secantus::{Secantus, url},
+    support::{Client, Node},
+};
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_by_connections_that_break() {
+    let Some(server) = Secantus::start().await else { return };
+    let proxy = Proxy::to(server.port).await;
+    let cut_off = Node::start(&url(proxy.port)).await;
+    let other = Node::start(&server.url()).await;
+    other.until_connected().await;
+    let mut near = Client::connect(&cut_off).await;
+    let mut far = Client::connect(&other).await;
+    let mut sent = 0;
+    for round in 1..=5 {
+        cut_off.emit_all(sent..sent + 50).await;
+        proxy.cut();
+        cut_off.emit_all(sent + 50..sent + 100).await;
+        sent += 100;
+        near.hear_all(0..sent).await;
+        far.hear_all(0..sent).await;
+        // Nothing listens there.
+        proxy.turn_to(1);
+        cut_off.emit_all(sent..sent + 50).await;
+        proxy.cut();
+        other.emit_all(sent + 50..sent + 60).await;
+        cut_off.until(|stats| !stats.is_connected).await;
+        cut_off.emit_all(sent + 60..sent + 100).await;
+        proxy.turn_to(server.port);
+        sent += 100;
+        // Those of different nodes can be in any order.
+        near.hear(sent as usize).await;
+        far.hear(sent as usize).await;
+        assert_eq!(near.numbers, far.numbers, "the same order everywhere");
+        near.numbers.sort_unstable();
+        far.numbers.sort_unstable();
+        near.hear_all(0..sent).await;
+        assert!(cut_off.engine().await.failures >= round, "it was noticed");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_and_comes_back_costs_no_event() {
+    let Some(mut server) = Secantus::start().await else { return };
+    let node = Node::start(&server.url()).await;
+    node.until_connected().await;
+    let mut client = Client::connect(&node).await;
+    node.emit_all(0..10).await;
+    client.hear_all(0..10).await;
+    server.kill();
+    node.until(|stats| !stats.is_connected).await;
+    node.emit_all(10..20).await;
+    server.start_again().await;
+    client.hear_all(0..20).await;
+    node.emit_all(20..30).await;
+    client.hear_all(0..30).await;
+}
+
+#[tokio::test]
+async fn a_collection_that_is_dropped_costs_no_event() {
+    let Some(server) = Secantus::start().await else { return };
+    let node = Node::start(&server.url()).await;
+    node.until_connected().await;
+    let mut client = Client::connect(&node).await;
+    node.emit_all(0..10).await;
+    client.hear_all(0..10).await;
+    server.collection().await.drop().await.unwrap();
+    node.until(|stats| stats.connected == 2 && stats.is_connected).await;
+    node.emit_all(10..20).await;
+    client.hear_all(0..20).await;
+    let indexes = server.collection().await.list_index_names().await.unwrap();
+    assert_eq!(indexes.len(), 3, "it has its indexes again: {indexes:?}");
+}
+
+#[tokio::test]
+async fn a_new_node_knows_what_was_there_before_it() {
+    let Some(server) = Secantus::start().await else { return };
+    let first = Node::start(&server.url()).await;
+    first.until_connected().await;
+    first.emit_all(0..2_000).await;
+    while first.server().await.log_packets < 2_000 {
+        tokio::task::yield_now().await;
+    }
+    let engine = MongodbEngine::open(&server.url(), MongodbOptions::new()).unwrap();
+    let second = Node::on(engine).await;
+    let _client = Client::connect(&second).await;
+    assert_eq!(second.server().await.log_packets, 2_000);
+}
