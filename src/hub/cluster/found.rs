@@ -193,7 +193,13 @@ impl<D: Default> Hub<D> {
                 if found.is_some_and(|version| node.records.got(socket, version)) {
                     return self.go_on_here(socket);
                 }
-                node.records.in_store(socket).is_some()
+                let may_be_stored = node.records.in_store(socket).is_some();
+                if may_be_stored && found.is_none() {
+                    // An official node has had the session since. It says nothing in the channel.
+                    self.put_back(taken);
+                    return self.let_go(socket);
+                }
+                may_be_stored
             }
             None => !has_come,
         };
