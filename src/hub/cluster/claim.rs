@@ -200,11 +200,7 @@ impl<D: Default> Hub<D> {
         let session = packed.map_err(code);
         let stored = in_store.map(|it| (it.version, it.is_certain));
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
-        let Ok(data) = Value::new(&handover) else { return };
-        let bytes = data.json().len();
-        let body = Body::Own { kind: OwnKind::RecordResponse, data };
-        // If there is no room, the claim is not answered.
-        let is_answered = self.append(id, body, bytes).is_ok();
+        let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
             if let Some(node) = &mut self.node {
                 node.records.contest(socket);
@@ -255,10 +251,14 @@ impl<D: Default> Hub<D> {
         let session = Err(code(RecoveryRefusal::Superseded));
         let handover =
             Handover { to: to.as_str().into(), number: claim.number, session, stored: None };
-        let Ok(data) = Value::new(&handover) else { return };
+        self.answer_claim(id, &handover);
+    }
+
+    /// Returns false if there is no room for the answer. Then the claim is not answered.
+    fn answer_claim(&mut self, id: u32, handover: &Handover) -> bool {
+        let Ok(data) = Value::new(handover) else { return false };
         let bytes = data.json().len();
-        // If there is no room, the claim is not answered.
-        self.append(id, Body::Own { kind: OwnKind::RecordResponse, data }, bytes).ok();
+        self.append(id, Body::Own { kind: OwnKind::RecordResponse, data }, bytes).is_ok()
     }
 
     fn pack(
