@@ -2,6 +2,9 @@
 
 mod contract;
 mod documents;
+#[path = "../../../../tests/fixtures/live.rs"]
+#[expect(dead_code, reason = "each driver uses a part of it")]
+mod live;
 mod outages;
 mod proxy;
 mod refusals;

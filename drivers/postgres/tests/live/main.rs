@@ -2,6 +2,9 @@
 
 mod contract;
 mod entries;
+#[path = "../../../../tests/fixtures/live.rs"]
+#[expect(dead_code, reason = "each driver uses a part of it")]
+mod live;
 mod node_js;
 mod outages;
 mod support;

@@ -106,6 +106,6 @@ async fn a_database_with_another_encoding_is_refused() {
     postgres.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0").await;
     let url = format!("postgres://test@127.0.0.1:{}/latin", postgres.port);
     let engine = PostgresEngine::open(&url, PostgresOptions::new()).unwrap();
-    let node = Node::begin(engine).await;
+    let node = Node::begin(Node::config(), engine).await;
     node.until_failed_with("the encoding of the database is LATIN1").await;
 }

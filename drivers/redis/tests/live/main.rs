@@ -4,6 +4,9 @@ mod connections;
 mod contract;
 mod entries;
 mod lies;
+#[path = "../../../../tests/fixtures/live.rs"]
+#[expect(dead_code, reason = "each driver uses a part of it")]
+mod live;
 mod outages;
 mod pubsub;
 mod refusals;
