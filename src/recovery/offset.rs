@@ -54,18 +54,34 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) u64, pub(super) u64);
 
+impl Form {
+    /// The greatest second number of a key.
+    const fn last(self) -> u64 {
+        match self {
+            Self::Pair => u64::MAX,
+            Self::ObjectId => u32::MAX as u64,
+        }
+    }
+}
+
 impl Key {
     /// The least key that is greater. The greatest one stays as it is.
     pub(super) fn next(self, form: Form) -> Self {
-        let last = match form {
-            Form::Pair => u64::MAX,
-            Form::ObjectId => u64::from(u32::MAX),
-        };
         let Self(first, second) = self;
-        if second < last {
+        if second < form.last() {
             Self(first, second.saturating_add(1))
         } else {
             first.checked_add(1).map_or(self, |first| Self(first, 0))
+        }
+    }
+
+    /// The greatest key that is less. The least one stays as it is.
+    pub(super) fn previous(self, form: Form) -> Self {
+        let Self(first, second) = self;
+        match (first.checked_sub(1), second.checked_sub(1)) {
+            (_, Some(second)) => Self(first, second),
+            (Some(first), None) => Self(first, form.last()),
+            (None, None) => self,
         }
     }
 }
@@ -247,6 +263,20 @@ mod tests {
         assert_eq!(next("6774d5c0a1b2c3d4e5f607ff"), "6774d5c0a1b2c3d4e5f60800");
         assert_eq!(next("6774d5c0a1b2c3d4ffffffff"), "6774d5c0a1b2c3d500000000");
         assert_eq!(next("ffffffffffffffffffffffff"), "ffffffffffffffffffffffff");
+        let previous = |text: &str| {
+            let offset: Offset = text.parse().unwrap();
+            Offset::from_key(offset.form(), offset.key().previous(offset.form())).to_string()
+        };
+        for (offset, before) in [
+            ("7-43", "7-42"),
+            ("8-0", "7-18446744073709551615"),
+            ("0-0", "0-0"),
+            ("6774d5c0a1b2c3d4e5f60800", "6774d5c0a1b2c3d4e5f607ff"),
+            ("6774d5c0a1b2c3d500000000", "6774d5c0a1b2c3d4ffffffff"),
+            ("000000000000000000000000", "000000000000000000000000"),
+        ] {
+            assert_eq!(previous(offset), before);
+        }
     }
 
     #[test]

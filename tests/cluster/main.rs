@@ -10,6 +10,7 @@ mod mixed;
 mod moves;
 mod order;
 mod random;
+mod refusals;
 mod requests;
 mod store;
 mod store_changes;

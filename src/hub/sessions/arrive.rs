@@ -33,8 +33,6 @@ impl<D: Clone> Sessions<D> {
         self.check(index, position)?;
         let first = member.memberships.missed(&self.log, position).into_iter().next();
         let before = first.map_or_else(|| self.log.head(), |first| first.saturating_sub(1));
-        let at = |sequence| self.log.kept_position(sequence).ok_or(RecoveryRefusal::Gap);
-        let resume = if first.is_some() { None } else { Some(self.log.head_offset()) };
         let (rooms, changes) = self.rooms_since(member, before).ok_or(RecoveryRefusal::Gap)?;
         Ok(Arrival {
             sid: member.id,
@@ -43,7 +41,7 @@ impl<D: Clone> Sessions<D> {
             left: self.time_left(now, member),
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
             at: self.log.head_offset(),
-            resume: resume.map_or_else(|| at(before), Ok)?,
+            resume: self.log.before_next(before).ok_or(RecoveryRefusal::Gap)?,
             rooms,
             changes,
             is_unproven: self.is_unproven(index, position),

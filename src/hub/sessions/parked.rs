@@ -69,8 +69,7 @@ impl<D: Clone> Sessions<D> {
         let member = self.members.get(index as usize)?;
         let (log, memberships) = (&self.log, &member.memberships);
         let start = member.floor.max(log.evicted()).max(memberships.forgotten());
-        let start_offset =
-            if start == log.head() { log.head_offset() } else { log.kept_position(start)? };
+        let start_offset = log.before_next(start)?;
         let last = memberships.last(log);
         let last =
             (last > member.floor).then(|| log.mark_from(last).unwrap_or_else(|| log.head_offset()));

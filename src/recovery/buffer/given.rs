@@ -157,6 +157,13 @@ impl Given {
         self.get(sequence, evicted)
     }
 
+    /// The latest position that the packet after this one does not precede.
+    pub(super) fn before_next(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        let index = usize::try_from(sequence.checked_sub(evicted)?).ok()?;
+        let next = self.held.get(index).map(|position| position.previous(self.form));
+        (index <= self.held.len()).then(|| self.offset(next.unwrap_or(self.latest)))
+    }
+
     fn before_held(&self) -> Key {
         self.evicted.last().map_or(self.origin, |(_, position)| *position)
     }

@@ -41,6 +41,13 @@ impl RecoveryBuffer {
         self.positions.kept(sequence, self.evicted)
     }
 
+    /// The latest position in the stream before the packet that follows the one with this sequence, or
+    /// the latest of all if none follows. In between, the stream has entries that are not for this log,
+    /// so a log that begins there has everything as well.
+    pub(crate) fn before_next(&self, sequence: u64) -> Option<Offset> {
+        self.positions.before_next(sequence, self.evicted)
+    }
+
     /// The position of a packet in this log, or of an evicted one with this sequence or a later one.
     pub(crate) fn mark_from(&self, sequence: u64) -> Option<Offset> {
         self.positions.mark_from(sequence, self.evicted)

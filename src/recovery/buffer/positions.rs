@@ -132,6 +132,14 @@ impl Positions {
         }
     }
 
+    /// See [`RecoveryBuffer::before_next`](super::RecoveryBuffer::before_next).
+    pub(super) fn before_next(&self, sequence: u64, evicted: u64) -> Option<Offset> {
+        match self {
+            Self::Assigned(_) => None,
+            Self::Given(given) => given.before_next(sequence, evicted),
+        }
+    }
+
     /// Where an offset stands.
     pub(super) fn resolve(&self, offset: Offset, evicted: u64, head: u64) -> Resolution {
         match self {

@@ -1,0 +1,39 @@
+//! Clients that come back in time, and must not be refused.
+
+use socketio_proto::{hub::Audience, socket::Event};
+
+use crate::{fleet::Fleet, moves::ids};
+
+fn emit(fleet: &mut Fleet, namespace: &str, name: &str) {
+    let event = Event::new(name, &()).unwrap();
+    fleet.at(0, |at| at.broadcast(namespace, &Audience::all(), &event).unwrap());
+}
+
+/// Between the latest packet before a session and its beginning, the channel has entries of other
+/// namespaces. A node that begins to read there has everything that the session needs.
+#[test]
+fn a_node_that_has_read_since_a_session_began_can_go_on_with_it() {
+    for is_owner_there in [true, false] {
+        let mut fleet = Fleet::new(2);
+        emit(&mut fleet, "/", "before");
+        emit(&mut fleet, "/b", "of another namespace");
+        fleet.settle();
+        fleet.channel.trim(2);
+        fleet.crash(1);
+        fleet.connect(1);
+        fleet.settle();
+        let client = fleet.open(0);
+        fleet.settle();
+        emit(&mut fleet, "/", "missed");
+        fleet.settle();
+        let of_client = ids(&fleet, client);
+        fleet.lose(client);
+        fleet.settle();
+        if !is_owner_there {
+            fleet.crash(0);
+        }
+        let back = fleet.open_with(1, &format!(r#"40{{"pid":"{}"}}"#, of_client.0));
+        fleet.settle();
+        assert_eq!((ids(&fleet, back), fleet.got(back)), (of_client, vec!["missed".to_owned()]));
+    }
+}
