@@ -78,7 +78,8 @@
 //! in the channel. If all nodes of this crate that send heartbeats have told it and the store has no
 //! record, the client is refused at once, as
 //! [`Unknown`](crate::recovery::RecoveryRefusal::Unknown). During its first second, a node does not know
-//! the others well enough for that.
+//! the others well enough for that. Nor does it if one of them says goodbye before it has told it: the
+//! session may be on its way from there.
 //!
 //! The session takes with it its ids, rooms, data, what it remembers of its client's events
 //! ([`accept_once`](crate::hub::At::accept_once), counted events, stored answers), and the rest of its

@@ -37,3 +37,30 @@ fn a_node_that_has_read_since_a_session_began_can_go_on_with_it() {
         assert_eq!((ids(&fleet, back), fleet.got(back)), (of_client, vec!["missed".to_owned()]));
     }
 }
+
+/// The last client of a namespace is claimed by another node. So the owner has nobody there any more,
+/// and says goodbye. Its answer to the claim is still on its way.
+#[test]
+fn a_node_that_says_goodbye_may_have_handed_the_session_over() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open_with(0, "40/d");
+    // The claimant knows the owner as a member of the namespace.
+    let other = fleet.open_with(1, "40/d");
+    fleet.settle();
+    fleet.wait(1_500);
+    fleet.settle();
+    let answer = fleet.frames(client)[0].replacen("/d,", "", 1);
+    let pid = answer.split('"').nth(7).unwrap().to_owned();
+    let back = fleet.open_with(1, &format!(r#"40/d,{{"pid":"{pid}"}}"#));
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    fleet.read(1, 1);
+    while !fleet.nodes[1].inbox.is_empty() {
+        fleet.receive(1);
+    }
+    fleet.take(1, 0);
+    fleet.answer(1);
+    fleet.settle();
+    assert_eq!(fleet.frames(back)[0], fleet.frames(client)[0]);
+    fleet.lose(other);
+}

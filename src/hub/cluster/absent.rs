@@ -40,8 +40,8 @@ impl<D: Default> Hub<D> {
             let mut members = node.members.ours(pending.request.namespace);
             members.any(|member| *member == message.sender)
         };
-        if is_member {
-            pending.absent.insert(message.sender.clone());
+        if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {
+            absent.insert(message.sender.clone());
             self.end_if_absent(number);
         }
     }
@@ -95,10 +95,9 @@ impl<D: Default> Hub<D> {
 
     /// Whether no other node has the session of a claim.
     fn others_lack(&self, pending: &Pending<Successor>) -> bool {
-        let node = self.node.as_ref();
-        node.is_some_and(|node| {
+        self.node.as_ref().zip(pending.absent.as_ref()).is_some_and(|(node, absent)| {
             let mut members = node.members.ours(pending.request.namespace);
-            members.all(|member| pending.absent.contains(member))
+            members.all(|member| absent.contains(member))
         })
     }
 }

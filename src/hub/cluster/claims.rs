@@ -53,8 +53,9 @@ pub(super) struct Pending<S> {
     pub(super) has_come: bool,
     /// Whether the store has no record of it.
     pub(super) has_no_record: bool,
-    /// The nodes that do not have the session.
-    pub(super) absent: BTreeSet<NodeId>,
+    /// The nodes that do not have the session. `None` if another node has said goodbye meanwhile: it may
+    /// have handed the session over before.
+    pub(super) absent: Option<BTreeSet<NodeId>>,
 }
 
 /// How long a late answer can be used.
@@ -98,7 +99,7 @@ impl<S> Claims<S> {
             is_taken: false,
             has_come: false,
             has_no_record: false,
-            absent: BTreeSet::new(),
+            absent: Some(BTreeSet::new()),
         };
         self.pending.insert(number, pending);
         self.by_key.insert((key.index_key(), number));
@@ -151,6 +152,16 @@ impl<S> Claims<S> {
             let pending = self.pending.get_mut(&number);
             if let Some(pending) = pending.filter(|pending| pending.position.is_some()) {
                 pending.successor = Some(successor());
+            }
+        }
+    }
+
+    /// A node says goodbye in a namespace.
+    pub(super) fn note_goodbye(&mut self, namespace: u32, node: &NodeId) {
+        let of_namespace = self.by_namespace.range((namespace, 0)..=(namespace, u64::MAX));
+        for (_, number) in of_namespace {
+            if let Some(pending) = self.pending.get_mut(number) {
+                pending.absent.take_if(|absent| !absent.contains(node));
             }
         }
     }

@@ -205,7 +205,12 @@ impl<D: Default> Hub<D> {
                     self.publish(id, None, Body::Heartbeat);
                 }
             }
-            Body::AdapterClose => self.note_gone(now, id, &message.sender),
+            Body::AdapterClose => {
+                if let Some(node) = &mut self.node {
+                    node.claims.note_goodbye(id, &message.sender);
+                }
+                self.note_gone(now, id, &message.sender);
+            }
             Body::Broadcast(broadcast) => match &broadcast.request {
                 Some(request) => self.ask_for(now, id, message, broadcast, request),
                 None => self.deliver_volatile(id, broadcast),
