@@ -307,10 +307,15 @@ impl<D: Default> Hub<D> {
     fn handle_connected(&mut self, number: u32, oldest: Offset, head: Offset) {
         let Some(channel) = self.channel_mut(number) else { return };
         if let Continuation::Anew(origin) = channel.connect(oldest, head) {
+            // What the node does now is not where it belongs. So the sessions must not leave after it.
+            let claims = self.take_postponed(number);
             while let Some(given_up) = self.channel_mut(number).and_then(Channel::give_up_sent) {
                 self.pass(given_up);
             }
             self.begin_anew(number, origin);
+            for (id, (to, claim)) in claims {
+                self.answer_late(id, &to, &claim);
+            }
         }
         self.subscribe_all(number);
     }

@@ -2,7 +2,10 @@
 
 use socketio_proto::{hub::Audience, socket::Event};
 
-use crate::{fleet::Fleet, moves::ids};
+use crate::{
+    fleet::Fleet,
+    moves::{claim, ids},
+};
 
 fn emit(fleet: &mut Fleet, namespace: &str, name: &str) {
     let event = Event::new(name, &()).unwrap();
@@ -63,4 +66,33 @@ fn a_node_that_says_goodbye_may_have_handed_the_session_over() {
     fleet.settle();
     assert_eq!(fleet.frames(back)[0], fleet.frames(client)[0]);
     fleet.lose(other);
+}
+
+/// A session waits for what its node has emitted before, and has a claim by then. After a gap, the node
+/// does what has waited, but not in the place where it belongs. The session must not leave with that.
+#[test]
+fn a_session_does_not_leave_a_node_that_has_a_gap() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    emit(&mut fleet, "/", "processed");
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let socket = fleet.socket(client);
+    let back = fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+    fleet.at(0, |at| {
+        at.to("room").emit("before it joins", &()).unwrap();
+        at.join(socket, "room").unwrap();
+    });
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    fleet.take(0, 1);
+    fleet.cut(0, 0);
+    fleet.settle();
+    fleet.channel.trim(fleet.channel.entries.len());
+    fleet.connect(0);
+    fleet.settle();
+    fleet.wait(1_000);
+    fleet.settle();
+    assert_ne!(ids(&fleet, back), of_client);
+    assert!(fleet.got(back).is_empty());
 }

@@ -1,6 +1,6 @@
 //! The sessions that are going to be changed by what waits for own entries of the channel.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     Verb,
@@ -49,6 +49,12 @@ impl Deferred {
         changing.map(|changing| changing.claim = Some(claim())).is_some()
     }
 
+    /// Takes the claims of sessions in namespaces for which `is_in` returns true.
+    fn take_claims(&mut self, is_in: impl Fn(u32) -> bool) -> Vec<(u32, Successor)> {
+        let changing = self.changing.iter_mut().filter(|(socket, _)| is_in(socket.namespace));
+        changing.filter_map(|(_, changing)| changing.claim.take()).collect()
+    }
+
     pub(super) fn contains(&self, socket: SocketKey) -> bool {
         self.changing.contains_key(&socket)
     }
@@ -83,6 +89,14 @@ impl<D: Default> Hub<D> {
             node.deferred.add(socket);
         }
         verb
+    }
+
+    /// Takes the claims of the sessions of a channel that wait for changes.
+    pub(super) fn take_postponed(&mut self, number: u32) -> Vec<(u32, Successor)> {
+        let namespaces = &self.namespaces;
+        let channel = |id: u32| namespaces.get(&id).map(|namespace| namespace.channel);
+        let node = self.node.as_mut();
+        node.map_or_else(Vec::new, |it| it.deferred.take_claims(|id| channel(id) == Some(number)))
     }
 
     /// Does what has waited.
