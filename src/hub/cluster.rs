@@ -9,6 +9,7 @@ mod answer;
 mod changes;
 mod claim;
 mod claims;
+mod codes;
 mod deferred;
 mod description;
 mod early;

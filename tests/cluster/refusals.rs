@@ -1,10 +1,11 @@
 //! Clients that come back in time, and must not be refused.
 
-use socketio_proto::{hub::Audience, socket::Event};
+use socketio_proto::{hub::Audience, recovery::RecoveryRefusal, socket::Event};
 
 use crate::{
     fleet::Fleet,
-    moves::{claim, ids},
+    moves::{claim, ids, outcome},
+    store::{RECOVERED, refused, stored},
 };
 
 fn emit(fleet: &mut Fleet, namespace: &str, name: &str) {
@@ -66,6 +67,53 @@ fn a_node_that_says_goodbye_may_have_handed_the_session_over() {
     fleet.settle();
     assert_eq!(fleet.frames(back)[0], fleet.frames(client)[0]);
     fleet.lose(other);
+}
+
+/// A client that has a wrong offset cannot be recovered, at no node. So its claim says nothing about
+/// where the session is, if the reply of the store is lost later.
+#[test]
+fn a_claim_with_a_wrong_offset_leaves_no_doubt_about_the_session() {
+    for offset in ["x", "9999-0", "6774d5c0a1b2c3d4e5f60718"] {
+        let mut fleet = Fleet::new(2);
+        let client = fleet.open(0);
+        emit(&mut fleet, "/", "processed");
+        fleet.settle();
+        let of_client = ids(&fleet, client);
+        let wrong = fleet.open_with(1, &claim(&of_client.0, offset));
+        fleet.settle();
+        assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::InvalidOffset));
+        fleet.lose(wrong);
+        // The record does not reach the store, and the node does not know.
+        fleet.lose(client);
+        fleet.nodes[0].in_flight.clear();
+        fleet.cut(0, 0);
+        fleet.connect(0);
+        fleet.settle();
+        let back = fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+        fleet.settle();
+        assert_eq!(ids(&fleet, back), of_client);
+    }
+}
+
+/// The owner of a session is paused, and comes back after the claimant has begun to take the record. It
+/// cannot hand the session over any more, but the claimant can go on with the record.
+#[test]
+fn a_record_that_was_taken_is_not_lost_because_the_owner_has_refused() {
+    let (mut fleet, client, pid) = stored(2);
+    let back = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    // It has looked at the record and takes it. By the time of the owner, the session has expired.
+    let now = fleet.now;
+    fleet.now = now.saturating_add(std::time::Duration::from_secs(3 * 60));
+    fleet.read(0, 1);
+    fleet.take(0, 1);
+    fleet.now = now;
+    fleet.read(1, 1);
+    fleet.settle();
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (client, RECOVERED));
 }
 
 /// A session waits for what its node has emitted before, and has a claim by then. After a gap, the node

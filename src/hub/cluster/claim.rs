@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     changes::Forgotten,
     claims::{Pending, Priority},
+    codes::{code, refusal},
     description,
     records::InStore,
     store,
@@ -191,6 +192,8 @@ impl<D: Default> Hub<D> {
         }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
+        // That the offset is wrong, the claimant sees as well, so it does not take the record.
+        let may_take = !matches!(packed, Err(RecoveryRefusal::InvalidOffset));
         let Some(node) = &self.node else { return };
         let in_store = node.records.in_store(socket);
         // Another node may have taken it out of the store.
@@ -202,7 +205,7 @@ impl<D: Default> Hub<D> {
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
-            if let Some(node) = &mut self.node {
+            if let Some(node) = self.node.as_mut().filter(|_| may_take) {
                 node.records.contest(socket);
             }
             if is_handed_over {
@@ -292,6 +295,13 @@ impl<D: Default> Hub<D> {
         let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
+        if let (Err(code), Some(pending)) = (&session, node.claims.get_mut(number))
+            && pending.is_taken
+        {
+            // The record that is on its way here decides.
+            pending.refused = Some(refusal(*code));
+            return;
+        }
         let Some(pending) = node.claims.remove(number) else {
             return;
         };
@@ -359,27 +369,6 @@ impl<D: Default> Hub<D> {
         self.settle(id);
         Ok(socket)
     }
-}
-
-/// The reasons that another node may give, as numbers.
-const CODES: [RecoveryRefusal; 8] = [
-    RecoveryRefusal::Unknown,
-    RecoveryRefusal::OtherNamespace,
-    RecoveryRefusal::Expired,
-    RecoveryRefusal::Gap,
-    RecoveryRefusal::InvalidOffset,
-    RecoveryRefusal::Limit,
-    RecoveryRefusal::PoisonEvent,
-    RecoveryRefusal::Superseded,
-];
-
-fn code(refusal: RecoveryRefusal) -> u8 {
-    let code = CODES.iter().position(|it| *it == refusal).unwrap_or_default();
-    u8::try_from(code).unwrap_or_default()
-}
-
-fn refusal(code: u8) -> RecoveryRefusal {
-    CODES.get(usize::from(code)).copied().unwrap_or(RecoveryRefusal::Unanswered)
 }
 
 impl<D> fmt::Debug for Codec<D> {

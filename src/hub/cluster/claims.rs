@@ -11,7 +11,7 @@ use crate::{
     cluster::{FetchedSession, message::NodeId},
     hub::request::ConnectRequest,
     id::{IdBytes, RecoveryKey},
-    recovery::Offset,
+    recovery::{Offset, RecoveryRefusal},
     time::Timestamp,
 };
 
@@ -49,6 +49,8 @@ pub(super) struct Pending<S> {
     pub(super) found: Option<FetchedSession>,
     /// Whether it is being taken out of the store.
     pub(super) is_taken: bool,
+    /// Why its owner does not hand the session over, if the record was on its way here by then.
+    pub(super) refused: Option<RecoveryRefusal>,
     /// Whether its session has come here for another claim.
     pub(super) has_come: bool,
     /// Whether the store has no record of it.
@@ -56,6 +58,16 @@ pub(super) struct Pending<S> {
     /// The nodes that do not have the session. `None` if another node has said goodbye meanwhile: it may
     /// have handed the session over before.
     pub(super) absent: Option<BTreeSet<NodeId>>,
+}
+
+impl<S> Pending<S> {
+    /// Whether the channel can have assigned its offset before it. All nodes judge alike, whatever they
+    /// have read since.
+    pub(super) fn has_offset_before(&self) -> bool {
+        let Some(text) = &self.offset else { return true };
+        let offset = text.parse::<Offset>().ok().zip(self.position);
+        offset.is_some_and(|(offset, claim)| offset.has_form_of(claim) && offset < claim)
+    }
 }
 
 /// How long a late answer can be used.
@@ -97,6 +109,7 @@ impl<S> Claims<S> {
             successor: None,
             found: None,
             is_taken: false,
+            refused: None,
             has_come: false,
             has_no_record: false,
             absent: Some(BTreeSet::new()),

@@ -91,6 +91,11 @@ impl<D: Default> Hub<D> {
         let Some(session) = session else {
             // Another node has it, and hands it over if this claim came later.
             pending.has_no_record = true;
+            if let Some(refusal) = pending.refused
+                && let Some(pending) = node.claims.remove(claim)
+            {
+                return self.conclude_claim(pending, Err(refusal), None);
+            }
             if !self.claim_again(request) {
                 self.end_if_absent(claim);
             }
@@ -216,6 +221,9 @@ impl<D: Default> Hub<D> {
         let Some((pending, FetchedSession { session, expires_in })) = found else {
             return Found::Refused(RecoveryRefusal::Unknown);
         };
+        if !pending.has_offset_before() {
+            return Found::Refused(RecoveryRefusal::InvalidOffset);
+        }
         let id = pending.request.namespace;
         let parked = if session.extension.is_none() {
             self.read_official(pending.request, pending.offset.as_deref(), session)
