@@ -126,18 +126,23 @@ fn classic(payload: &[u8]) {
 fn session(value: &[u8]) {
     let Ok(session) = StoredSession::from_base64(value) else { return };
     if let Ok(value) = session.to_base64() {
-        let mut again = StoredSession::from_base64(value.as_bytes()).expect("it was read before");
-        if session.data.json() == "null" {
-            assert_eq!(again.data.json(), "{}");
-            again.data = session.data.clone();
-        }
-        assert_eq!(again.sid, session.sid);
-        assert_eq!(again.pid, session.pid);
-        assert_eq!(again.rooms, session.rooms);
-        assert_eq!(again.data.json(), session.data.json());
-        assert_eq!(again.data.attachments(), session.data.attachments());
-        assert_eq!(again.extension, session.extension);
+        let again = StoredSession::from_base64(value.as_bytes()).expect("it was read before");
+        same_session(&session, again);
     }
+}
+
+/// A session that was written and read is the same.
+pub(super) fn same_session(session: &StoredSession, mut again: StoredSession) {
+    if session.data.json() == "null" {
+        assert_eq!(again.data.json(), "{}");
+        again.data = session.data.clone();
+    }
+    assert_eq!(again.sid, session.sid);
+    assert_eq!(again.pid, session.pid);
+    assert_eq!(again.rooms, session.rooms);
+    assert_eq!(again.data.json(), session.data.json());
+    assert_eq!(again.data.attachments(), session.data.attachments());
+    assert_eq!(again.extension, session.extension);
 }
 
 /// No reply, of whatever shape, does any harm.
@@ -174,7 +179,7 @@ fn reply(source: &mut Source<'_>, depth: u8) -> RedisReply {
 }
 
 /// All that a message says, in one form.
-fn said(message: &Message) -> Result<String, MessageError> {
+pub(super) fn said(message: &Message) -> Result<String, MessageError> {
     let body = match &message.body {
         Body::Broadcast(broadcast) => {
             let packet = broadcast.packet()?;
@@ -194,7 +199,7 @@ fn said(message: &Message) -> Result<String, MessageError> {
 
 /// What was written of a message is for the same clients and has the same bytes. Numbers and texts
 /// are the same from the second time on: the first time, JavaScript's way to write them is adopted.
-fn check(message: &Message, again: Result<Message, MessageError>) {
+pub(super) fn check(message: &Message, again: Result<Message, MessageError>) {
     let again = again.expect("what was written is read");
     assert_eq!(again.sender, message.sender);
     assert_eq!(again.stamp, message.stamp);

@@ -13,8 +13,10 @@ mod engine;
 mod history;
 mod messages;
 mod model;
+mod mongodb;
 mod node;
 mod packets;
+mod postgres;
 mod recovery;
 mod restore;
 mod server;
@@ -27,7 +29,8 @@ mod wires;
 
 pub use self::{
     client::client, cluster::cluster_codec, connection::engine_connection, engine::engine_codec,
-    node::node, recovery::recovery, restore::restore, server::server, socket::socket_codec,
+    mongodb::mongodb_codec, node::node, postgres::postgres_codec, recovery::recovery,
+    restore::restore, server::server, socket::socket_codec,
 };
 
 use std::{env, fs, io};
@@ -41,7 +44,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cluster_codec", cluster_codec),
     ("engine_codec", engine_codec),
     ("engine_connection", engine_connection),
+    ("mongodb_codec", mongodb_codec),
     ("node", node),
+    ("postgres_codec", postgres_codec),
     ("recovery", recovery),
     ("restore", restore),
     ("server", server),
