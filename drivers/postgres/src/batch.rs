@@ -10,6 +10,8 @@ use socketio_proto::{
     },
 };
 
+use crate::patience::Write;
+
 /// Outputs of one kind that follow each other.
 pub(crate) enum Batch {
     Append(Vec<(Option<u64>, PostgresAppend)>),
@@ -26,6 +28,29 @@ impl Batch {
             Self::Append(list) => list.len(),
             Self::Store(list) | Self::Replace(list) => list.len(),
             Self::Fetch(list) | Self::Take(list) => list.len(),
+        }
+    }
+
+    /// How many entries and sessions are written.
+    pub(crate) const fn writes(&self) -> usize {
+        match self {
+            Self::Append(_) | Self::Store(_) | Self::Replace(_) => self.len(),
+            Self::Fetch(_) | Self::Take(_) => 0,
+        }
+    }
+
+    /// What is written, if it is one.
+    pub(crate) fn only_write(&self) -> Option<Write> {
+        match self {
+            Self::Append(list) => match &list[..] {
+                [(sequence, _)] => sequence.map(Write::Append),
+                _ => None,
+            },
+            Self::Store(list) | Self::Replace(list) => match &list[..] {
+                [(_, key, _)] => Some(Write::Store(*key)),
+                _ => None,
+            },
+            Self::Fetch(_) | Self::Take(_) => None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     imports::Imports,
     listener::{Around, Listener},
     migration::{head, prepare},
+    patience::Patience,
     reader::Reader,
     writer::Writer,
 };
@@ -53,6 +54,7 @@ pub struct PostgresEngine {
     earlier: Option<ConnectionId>,
     epoch: Option<u64>,
     imports: Imports,
+    patience: Patience,
 }
 
 impl PostgresEngine {
@@ -86,7 +88,8 @@ impl PostgresEngine {
             config.application_name("socketio-proto");
         }
         let imports = Imports::default();
-        Ok(Self { config, postgres, answer: ANSWER, earlier: None, epoch: None, imports })
+        let (answer, patience) = (ANSWER, Patience::default());
+        Ok(Self { config, postgres, answer, earlier: None, epoch: None, imports, patience })
     }
 
     /// Sets how long PostgreSQL may take to connect and to answer a statement. Default 5 seconds. After
@@ -98,7 +101,7 @@ impl PostgresEngine {
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), PostgresEngineError> {
-        let Self { config, postgres, answer, earlier, epoch, imports } = self;
+        let Self { config, postgres, answer, earlier, epoch, imports, patience } = self;
         let commands = Connection::open(config, *answer).await?;
         let id = commands.id().await?;
         if let Some(earlier) = &*earlier {
@@ -127,7 +130,8 @@ impl PostgresEngine {
         let epoch = begins.epoch;
         let around = Around::new((postgres, &commands), (&node, &inputs), epoch, (&wake, imports));
         let reader = Reader { postgres, connection: &reading, epoch, wake: &wake, imports };
-        let writer = Writer { postgres, connection: &commands, epoch, reads, changes };
+        let connection = &commands;
+        let writer = Writer { postgres, connection, epoch, reads, changes, patience };
         // Whatever ends first drops the others, and with them their connections.
         tokio::select! {
             written = writer.run(link) => written,
@@ -140,6 +144,10 @@ impl PostgresEngine {
 
 impl Engine for PostgresEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
-        Ok(self.work(link).await?)
+        let worked = self.work(link).await;
+        if let Err(error) = &worked {
+            self.patience.note_lost(error);
+        }
+        Ok(worked?)
     }
 }

@@ -67,6 +67,15 @@ impl From<PostgresRowError> for PostgresEngineError {
 }
 
 impl PostgresEngineError {
+    /// Whether PostgreSQL has not answered in time, or has given up by itself after its own.
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Self::TimedOut => true,
+            Self::Postgres(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
+            _ => false,
+        }
+    }
+
     /// Whether the parameters are at fault, so that the statement is refused each time: for example
     /// because one of them is larger than PostgreSQL takes.
     pub(crate) fn is_of_the_parameters(&self) -> bool {

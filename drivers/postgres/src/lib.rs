@@ -16,6 +16,7 @@ mod housekeeping;
 mod imports;
 mod listener;
 mod migration;
+mod patience;
 mod reader;
 #[cfg(feature = "tls")]
 mod tls;

@@ -19,6 +19,7 @@ use crate::{
     error::PostgresEngineError,
     listener::Change,
     migration::head,
+    patience::{Advice, Patience},
 };
 
 /// Outputs that are carried out at once.
@@ -34,6 +35,7 @@ pub(crate) struct Writer<'a> {
     /// Where to read from.
     pub(crate) reads: mpsc::UnboundedSender<Offset>,
     pub(crate) changes: mpsc::UnboundedSender<Change>,
+    pub(crate) patience: &'a mut Patience,
 }
 
 /// What is to be done, in order.
@@ -50,7 +52,7 @@ struct Work {
 
 impl Writer<'_> {
     /// Carries out the outputs, until there are no more.
-    pub(crate) async fn run(self, link: &mut EngineLink) -> Result<(), PostgresEngineError> {
+    pub(crate) async fn run(mut self, link: &mut EngineLink) -> Result<(), PostgresEngineError> {
         loop {
             let Ok(output) = timeout(PING, link.recv()).await else {
                 head(self.connection, self.postgres).await?;
@@ -59,7 +61,8 @@ impl Writer<'_> {
             let Some(output) = output else { return Ok(()) };
             let mut work = Work::default();
             self.add(output, &mut work);
-            while work.outputs < OUTPUTS && work.bytes < BYTES {
+            let most = if self.patience.is_alone() { 1 } else { OUTPUTS };
+            while work.outputs < most && work.bytes < BYTES {
                 let Some(output) = link.try_recv() else { break };
                 self.add(output, &mut work);
             }
@@ -122,8 +125,19 @@ impl Writer<'_> {
     }
 
     /// Returns the answers.
-    async fn carry_out(&self, batch: Batch) -> Result<Vec<ClusterInput>, PostgresEngineError> {
-        let error = match self.call(&batch).await {
+    async fn carry_out(&mut self, batch: Batch) -> Result<Vec<ClusterInput>, PostgresEngineError> {
+        let advice = self.patience.advise(&batch);
+        match advice {
+            Advice::Refuse => return Ok(batch.refused()),
+            Advice::Prove => self.prove().await?,
+            Advice::Send => {}
+        }
+        self.patience.note_sent(&batch, advice == Advice::Prove);
+        let called = self.call(&batch).await;
+        if !called.as_ref().is_err_and(|error| !error.is_of_the_parameters()) {
+            self.patience.note_answered(&batch);
+        }
+        let error = match called {
             Ok(inputs) => return Ok(inputs),
             Err(error) => error,
         };
@@ -142,6 +156,12 @@ impl Writer<'_> {
             }
         }
         Ok(inputs)
+    }
+
+    /// Writes to the row that every append locks.
+    async fn prove(&self) -> Result<(), PostgresEngineError> {
+        let anchor = self.postgres.anchor(self.epoch);
+        self.connection.call_for_row(&anchor).await?.ok_or(PostgresEngineError::Anew).map(drop)
     }
 
     async fn call(&self, batch: &Batch) -> Result<Vec<ClusterInput>, PostgresEngineError> {

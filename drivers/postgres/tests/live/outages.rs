@@ -64,6 +64,53 @@ async fn what_a_stalled_connection_has_sent_takes_no_effect_later() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_never_answered_is_given_up_and_holds_up_nothing() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    let mut client = Client::connect(&node).await;
+    postgres
+        .run(
+            "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF position('\"n\",13]'::bytea IN NEW.message) > 0 THEN PERFORM pg_sleep(600); END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER hang BEFORE INSERT ON socket_io_entries
+                FOR EACH ROW EXECUTE FUNCTION hang()",
+        )
+        .await;
+    node.emit_all(0..20).await;
+    client.until(|client| client.numbers.last() == Some(&19)).await;
+    node.emit_all(20..40).await;
+    client.until(|client| client.numbers.last() == Some(&39)).await;
+    let expected: Vec<u32> = (0..40).filter(|number| *number != 13).collect();
+    assert_eq!((client.numbers, client.recovered), (expected, vec![false]));
+    assert_eq!(node.server().await.total.appends_lost, 1);
+}
+
+/// That PostgreSQL answers no append is no fault of the first of them.
+#[tokio::test]
+async fn a_lock_that_somebody_holds_for_long_costs_nothing() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    let mut client = Client::connect(&node).await;
+    let (holder, connection) =
+        tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    holder.batch_execute("BEGIN; SELECT 1 FROM socket_io_channel FOR UPDATE").await.unwrap();
+    node.emit_all(0..20).await;
+    node.until(|stats| stats.failures >= 6).await;
+    holder.batch_execute("COMMIT").await.unwrap();
+    client.hear_all(0..20).await;
+    assert_eq!(node.server().await.total.appends_lost, 0);
+}
+
+#[tokio::test]
 async fn a_listener_that_hears_nothing_is_noticed() {
     if !have_postgres() {
         return;
