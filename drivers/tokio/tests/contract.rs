@@ -297,7 +297,7 @@ async fn others_come_in(entries: &mut watch::Receiver<usize>, mistake: Mistake) 
         sleep(Duration::from_millis(200)).await;
     }
     if entries.changed().await.is_err() {
-        pending().await
+        pending::<()>().await;
     }
 }
 
