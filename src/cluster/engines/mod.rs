@@ -5,5 +5,6 @@
 pub mod mongodb;
 pub mod postgres;
 pub mod redis_pubsub;
+pub mod redis_sharded;
 pub mod redis_streams;
 pub mod sqlite;

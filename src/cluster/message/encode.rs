@@ -62,6 +62,29 @@ impl Message {
         Ok(Some(sink.out))
     }
 
+    /// Writes a message as JSON, or as msgpack if it has attachments. It begins with the number in the
+    /// stamp or with the type.
+    pub(in crate::cluster) fn to_payload(
+        &self,
+        begins_with_number: bool,
+    ) -> Result<Bytes, MessageError> {
+        if let Some(json) = self.to_json_for(None, begins_with_number)? {
+            return Ok(json.into());
+        }
+        let mut sink = MsgpackSink::default();
+        self.write_envelope(&mut sink, None, begins_with_number)?;
+        Ok(sink.out.into())
+    }
+
+    /// Whether a payload begins with the number in a stamp.
+    pub(in crate::cluster) fn begins_with_number(payload: &[u8]) -> bool {
+        match payload {
+            [b'{', rest @ ..] => rest.starts_with(b"\"seq\":"),
+            [0x80..=0x8f, rest @ ..] => rest.starts_with(b"\xa3seq"),
+            _ => false,
+        }
+    }
+
     fn write_envelope(
         &self,
         sink: &mut impl Sink,

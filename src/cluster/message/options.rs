@@ -88,7 +88,7 @@ impl BroadcastOptions {
     }
 
     /// The only room that it is for, if there is one.
-    pub(super) fn only_room(&self) -> Option<&ByteString> {
+    pub(in crate::cluster) fn only_room(&self) -> Option<&ByteString> {
         match &*self.rooms {
             [room] if !self.has_nameless_rooms => Some(room),
             _ => None,

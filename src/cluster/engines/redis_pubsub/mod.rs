@@ -26,8 +26,8 @@
 //!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed).
 //!
 //! In a Redis Cluster, there is no common order: messages take different ways from one master to the
-//! subscribers of another. Neither is there with the sharded adapter, whose channels of rooms a node
-//! cannot subscribe to before it knows the rooms. Drivers refuse both.
+//! subscribers of another. Drivers refuse it. For the sharded adapter there is another
+//! [engine](super::redis_sharded).
 //!
 //! [`RedisPubSub`] makes the commands. [`PubSubReader`] reads what is received. A node needs one
 //! connection for commands and one for subscriptions.

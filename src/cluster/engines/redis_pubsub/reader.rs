@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{RedisPubSub, names::Channel, unnamed::Unnamed};
+use super::{RedisCommand, RedisPubSub, names::Channel, unnamed::Unnamed};
 use crate::{
     cluster::message::{Body, ClassicEntry, Message, MessageError, NodeId},
     recovery::Offset,
@@ -49,6 +49,12 @@ pub enum Received {
         /// Everything published before it has a smaller position.
         position: Offset,
     },
+    /// Send this command over the connection for subscriptions. Only from
+    /// [sharded channels](crate::cluster::engines::redis_sharded).
+    Adopt(RedisCommand),
+    /// From now on, the node receives what is published in a namespace. Only from
+    /// [sharded channels](crate::cluster::engines::redis_sharded).
+    Subscribed(NamespaceName),
     /// Nothing for this node.
     Nothing,
     /// Something is missing: Redis has forgotten the number of the latest entry. The reader can go on

@@ -1,0 +1,65 @@
+//! Scripts. Redis carries out each of them in one step.
+//!
+//! Numbers in Lua are exact up to 2^53. The time in microseconds is below that until 2255.
+
+/// Draws the next number and writes it with 20 digits. One that has no predecessor (the key was deleted)
+/// begins at the time, so that it is above all earlier ones.
+macro_rules! with_next {
+    ($script:literal) => {
+        concat!(
+            "\
+local function next()
+  local n = redis.call('INCR', KEYS[1])
+  if n == 1 then
+    local t = redis.call('TIME')
+    n = t[1] * 1000000 + t[2]
+    redis.call('SET', KEYS[1], string.format('%.0f', n))
+  end
+  return string.format('%020.0f', n)
+end
+",
+            $script
+        )
+    };
+}
+
+/// Writes an entry into the log, and publishes it where official nodes receive it, if there is such a
+/// channel.
+pub(super) const APPEND: &str = with_next!(
+    "\
+redis.call('SPUBLISH', ARGV[1], next() .. 'E' .. ARGV[3])
+if ARGV[2] ~= '' then
+  redis.call('SPUBLISH', ARGV[2], ARGV[3])
+end
+return 1"
+);
+
+/// Writes into the log what an official node has published, if that was not done before.
+pub(super) const ADOPT: &str = with_next!(
+    "\
+local heard = tonumber(redis.call('GET', KEYS[2]) or '0')
+if tonumber(ARGV[2]) <= heard then
+  return 0
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('SPUBLISH', ARGV[1], next() .. ARGV[4])
+return 1"
+);
+
+/// Publishes a marker with a number that is above all earlier ones, also above those that Redis has
+/// forgotten in a restart: it is at least the time. It says which number came before it.
+pub(super) const MARK: &str = "\
+local before = tonumber(redis.call('GET', KEYS[1]) or '0')
+local t = redis.call('TIME')
+local n = math.max(before + 1, t[1] * 1000000 + t[2])
+redis.call('SET', KEYS[1], string.format('%.0f', n))
+local d = '%020.0f'
+redis.call('SPUBLISH', ARGV[1],
+  string.format(d, n) .. 'M' .. string.format(d, before) .. ARGV[2])
+return 1";
+
+/// Publishes the same in two channels.
+pub(super) const PUBLISH_TWICE: &str = "\
+redis.call('SPUBLISH', ARGV[1], ARGV[3])
+redis.call('SPUBLISH', ARGV[2], ARGV[3])
+return 1";
