@@ -23,7 +23,7 @@
 //! ```
 //!
 //! `redis+pubsub://HOST` does the same without a stream: a client recovers at processes that were there all the
-//! time.
+//! time. So does `redis+sharded://HOST`, with the channels of the sharded adapter.
 //!
 //! The page loads the official client, which `npm ci` installs in `examples/chat/web`.
 
@@ -46,7 +46,8 @@ use socketio_proto::{
 use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
 use socketio_proto_postgres::{PostgresEngine, PostgresOptions};
 use socketio_proto_redis::{
-    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
+    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisShardedEngine, RedisShardedOptions,
+    RedisStreamsOptions, SubscriptionMode,
 };
 use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
 use socketio_proto_tokio::{
@@ -121,6 +122,13 @@ fn start_on(url: &str, room: Room) -> Result<(SocketIoService, Handle<Room>), Bo
         Some("redis+pubsub" | "rediss+pubsub") => {
             let options = RedisPubSubOptions::new().key("chat");
             let engine = RedisPubSubEngine::open(url.replacen("+pubsub", "", 1), options)?;
+            Ok(start_clustered(server(Channels::ONE)?, room, engine))
+        }
+        Some("redis+sharded" | "rediss+sharded") => {
+            let options = RedisShardedOptions::new()
+                .channel_prefix("chat")
+                .subscription_mode(SubscriptionMode::Static);
+            let engine = RedisShardedEngine::open(url.replacen("+sharded", "", 1), options)?;
             Ok(start_clustered(server(Channels::ONE)?, room, engine))
         }
         Some("mongodb") => {

@@ -22,6 +22,8 @@ const OPTIONS = {
   },
   "the classic adapter": { SCHEME: "redis+pubsub" },
   "the classic adapter with a key of one's own": { SCHEME: "redis+pubsub", CHANNEL_PREFIX: "k" },
+  "the sharded adapter": { SCHEME: "redis+sharded" },
+  "the sharded adapter with a prefix of one's own": { SCHEME: "redis+sharded", CHANNEL_PREFIX: "k" },
   "PostgreSQL": { SCHEME: "postgres" },
   "PostgreSQL with a prefix of one's own": { SCHEME: "postgres", CHANNEL_PREFIX: "channel" },
 };
@@ -215,7 +217,8 @@ for (const [title, variables] of Object.entries(OPTIONS)) {
       }
     });
 
-    test("messages of the official emitter are taken", async (t) => {
+    // There is none for the sharded adapter.
+    test("messages of the official emitter are taken", { skip: variables.SCHEME === "redis+sharded" }, async (t) => {
       const { redis, nodes, peers, ids } = await fleet(t, variables);
       const client = await redis.client(t);
       if (variables.SCHEME === "postgres") {

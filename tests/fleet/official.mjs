@@ -1,11 +1,11 @@
 // The official server with the official adapter for Redis Streams, or with the classic one if the scheme of
-// CLUSTER_URL is `redis+pubsub`, or with the one for PostgreSQL if it is `postgres`, with the event handlers of
-// `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
+// CLUSTER_URL is `redis+pubsub`, or with the sharded one in static mode if it is `redis+sharded`, or with the one for
+// PostgreSQL if it is `postgres`, with the event handlers of `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
 // PORT, CLUSTER_URL, NODE_NAME, RECOVERY_MS, PING_INTERVAL, PING_TIMEOUT, MAX_LEN, STREAM_COUNT, STREAM_NAME,
 // CHANNEL_PREFIX, SESSION_KEY_PREFIX, SHARDED_PUBSUB.
 import { createServer } from "node:http";
 import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
-import { createAdapter as createClassicAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createClassicAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter } from "@socket.io/redis-streams-adapter";
 import pg from "pg";
 import { createClient } from "redis";
@@ -15,7 +15,7 @@ const { env } = process;
 const number = (name, otherwise) => (env[name] === undefined ? otherwise : Number(env[name]));
 
 const connect = async () => {
-  const client = createClient({ url: env.CLUSTER_URL.replace("+pubsub", "") });
+  const client = createClient({ url: env.CLUSTER_URL.replace(/\+\w+/, "") });
   // Without a listener an error ends the process; the client connects again by itself.
   client.on("error", () => {});
   return client.connect();
@@ -39,6 +39,13 @@ const ADAPTERS = {
     const [redis, subscriber] = [await connect(), await connect()];
     const adapter = createClassicAdapter(redis, subscriber, { key: env.CHANNEL_PREFIX ?? "socket.io" });
     return { adapter, recovers: true, close: () => Promise.all([redis.close(), subscriber.close()]) };
+  },
+  // As the one for PostgreSQL.
+  "redis+sharded:": async () => {
+    const [redis, subscriber] = [await connect(), await connect()];
+    const options = { channelPrefix: env.CHANNEL_PREFIX ?? "socket.io", subscriptionMode: env.SUBSCRIPTION_MODE ?? "static" };
+    const adapter = createShardedAdapter(redis, subscriber, options);
+    return { adapter, recovers: false, close: () => Promise.all([redis.close(), subscriber.close()]) };
   },
   // With recovery it appends `null` to events of other servers, instead of an offset.
   "postgres:": () => {

@@ -142,7 +142,9 @@ impl RedisEngine {
         }
         inputs.send(connected).await;
         let (subscriptions, changes) = mpsc::unbounded_channel();
-        let writer = Writer { redis, connection: commands, reads, subscriptions, suspects };
+        let subscribing = Vec::new();
+        let writer =
+            Writer { redis, connection: commands, reads, subscriptions, subscribing, suspects };
         // Whatever ends first drops the others, and with them their connections.
         tokio::select! {
             written = writer.run(link) => written,

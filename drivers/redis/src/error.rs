@@ -42,12 +42,21 @@ pub enum RedisEngineError {
         mode: Box<str>,
     },
     /// The server is part of a Redis Cluster, which publishes in no common order. So nobody could say what
-    /// a client has missed. Only of [`RedisPubSubEngine`](crate::RedisPubSubEngine).
+    /// a client has missed. Only of [`RedisPubSubEngine`](crate::RedisPubSubEngine) and
+    /// [`RedisShardedEngine`](crate::RedisShardedEngine), as those below.
     #[error("a Redis in the mode {mode} publishes in no order that all nodes share")]
     NoCommonOrder {
         /// The mode, as Redis names it.
         mode: Box<str>,
     },
+    /// Broadcasts to rooms have channels of their own, which a node cannot subscribe to before it knows the
+    /// rooms. So nobody could say what a client has missed: use
+    /// [`SubscriptionMode::Static`](crate::SubscriptionMode::Static) on all nodes. Only of
+    /// [`RedisShardedEngine`](crate::RedisShardedEngine).
+    #[error(
+        "broadcasts to rooms have channels of their own, so nodes share no order: use the static mode"
+    )]
+    ChannelsOfRooms,
     /// Something was published that this node has not received, or the number of the latest entry is
     /// gone. Only of [`RedisPubSubEngine`](crate::RedisPubSubEngine).
     #[error("entries are missing that were published")]

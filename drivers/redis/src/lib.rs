@@ -21,8 +21,14 @@ mod subscriptions;
 mod tls;
 mod writer;
 
-pub use self::{engine::RedisEngine, error::RedisEngineError, pubsub::RedisPubSubEngine};
+pub use self::{
+    engine::RedisEngine,
+    error::RedisEngineError,
+    pubsub::{RedisPubSubEngine, RedisShardedEngine},
+};
 pub use redis;
 pub use socketio_proto::cluster::engines::{
-    redis_pubsub::RedisPubSubOptions, redis_streams::RedisStreamsOptions,
+    redis_pubsub::RedisPubSubOptions,
+    redis_sharded::{RedisShardedOptions, SubscriptionMode},
+    redis_streams::RedisStreamsOptions,
 };

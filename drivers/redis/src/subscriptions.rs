@@ -20,7 +20,10 @@ use socketio_proto::{
     socket::NamespaceName,
 };
 use socketio_proto_tokio::{cluster::EngineInputs, entropy};
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::interval,
+};
 
 use crate::{
     connection::{Connection, PING, not_expected},
@@ -35,7 +38,11 @@ const OVERHEAD: usize = 256;
 const BATCH: usize = 1_000;
 /// What the node wants to receive.
 pub(crate) enum Change {
-    Subscribe(NamespaceName),
+    Subscribe {
+        namespace: NamespaceName,
+        /// Tells that it has taken effect.
+        done: oneshot::Sender<()>,
+    },
     Unsubscribe(NamespaceName),
 }
 
@@ -97,7 +104,7 @@ impl<'a> Subscriptions<'a> {
         loop {
             tokio::select! {
                 Some(change) = changes.recv() => match change {
-                    Change::Subscribe(namespace) => self.subscribe(namespace).await?,
+                    Change::Subscribe { namespace, .. } => self.subscribe(namespace).await?,
                     Change::Unsubscribe(namespace) => self.unsubscribe(&namespace).await?,
                 },
                 count = self.pushes.recv_many(&mut pushes, BATCH) => {

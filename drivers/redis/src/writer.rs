@@ -13,7 +13,10 @@ use socketio_proto::{
     socket::NamespaceName,
 };
 use socketio_proto_tokio::cluster::EngineLink;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use crate::{
     batch::{Batch, Purpose},
@@ -32,6 +35,8 @@ pub(crate) struct Writer<'a, P> {
     /// Where to read each stream from.
     pub(crate) reads: Vec<mpsc::UnboundedSender<Offset>>,
     pub(crate) subscriptions: mpsc::UnboundedSender<Change>,
+    /// Subscriptions that have not taken effect yet.
+    pub(crate) subscribing: Vec<oneshot::Receiver<()>>,
     /// How many entries and sessions are written one at a time, because one of so many may be what
     /// has broken an earlier connection.
     pub(crate) suspects: &'a mut usize,
@@ -39,6 +44,11 @@ pub(crate) struct Writer<'a, P> {
 
 /// What differs between the ways in which nodes use Redis.
 pub(crate) trait Protocol {
+    /// Whether what follows a subscription has to wait until it has taken effect. A claim must not
+    /// overtake it where entries come by subscriptions: its owner may be the last one that hears the
+    /// namespace.
+    const SUBSCRIBES_FIRST: bool = false;
+
     fn append(&self, message: &Message) -> Result<RedisCommand, MessageError>;
     /// Reads the reply to `append`.
     fn appended(reply: &RedisReply) -> Result<(), RedisEngineError>;
@@ -97,6 +107,10 @@ impl<P: Protocol> Writer<'_, P> {
                 self.add(output, &mut batch, &mut inputs);
             }
             link.inputs().send(inputs).await;
+            for done in self.subscribing.drain(..) {
+                // If nobody tells, the connection for subscriptions is lost, and this one ends as well.
+                done.await.ok();
+            }
             while !batch.is_empty() {
                 let (inputs, put_back) = self.carry_out(&batch).await?;
                 link.inputs().send(inputs).await;
@@ -106,7 +120,7 @@ impl<P: Protocol> Writer<'_, P> {
     }
 
     /// What can be said of an output without Redis goes to `inputs`.
-    fn add(&self, output: ClusterOutput, batch: &mut Batch, inputs: &mut Vec<ClusterInput>) {
+    fn add(&mut self, output: ClusterOutput, batch: &mut Batch, inputs: &mut Vec<ClusterInput>) {
         let redis = self.redis;
         match output {
             ClusterOutput::Read { channel, after } => {
@@ -114,7 +128,11 @@ impl<P: Protocol> Writer<'_, P> {
                 reader.map(|reader| reader.send(after));
             }
             ClusterOutput::Subscribe { namespace } => {
-                self.subscriptions.send(Change::Subscribe(namespace)).ok();
+                let (done, subscribing) = oneshot::channel();
+                self.subscriptions.send(Change::Subscribe { namespace, done }).ok();
+                if P::SUBSCRIBES_FIRST {
+                    self.subscribing.push(subscribing);
+                }
             }
             ClusterOutput::Unsubscribe { namespace } => {
                 self.subscriptions.send(Change::Unsubscribe(namespace)).ok();

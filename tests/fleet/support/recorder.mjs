@@ -1,4 +1,5 @@
-// What a Redis publishes in the channels of the classic adapter, with the positions that our nodes give it.
+// What a Redis publishes in the channels of the classic adapter or in the log beside those of the sharded one, with
+// the positions that our nodes give it.
 import { decode } from "@msgpack/msgpack";
 import { Stream } from "./judge.mjs";
 
@@ -10,11 +11,15 @@ export class Recorder {
   #number;
   #behind = 0;
 
-  static async start(t, redis, namespace) {
+  static async start(t, redis, namespace, scheme) {
     const recorder = new Recorder();
     recorder.#namespace = namespace;
     recorder.#client = await redis.client(t);
     recorder.#id = await recorder.#client.sendCommand(["CLIENT", "ID"]);
+    if (scheme === "redis+sharded") {
+      await recorder.#client.sSubscribe("socket.io#socketio-proto#", (line) => recorder.#takeLine(line), true);
+      return recorder;
+    }
     const take = (payload) => recorder.#take(payload);
     await recorder.#client.pSubscribe(["socket.io#*", "socket.io-request#*"], take, true);
     return recorder;
@@ -25,6 +30,15 @@ export class Recorder {
     const list = await client.sendCommand(["CLIENT", "LIST", "TYPE", "pubsub"]);
     const ids = [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => Number(id));
     return ids.filter((id) => id !== Number(this.#id));
+  }
+
+  /** An entry of ours, which is JSON here. */
+  #takeLine(line) {
+    const text = line.toString();
+    const message = text[20] === "E" ? JSON.parse(text.slice(21)) : {};
+    if (message.type === 3 && message.nsp === this.#namespace) {
+      this.stream.push(`${Number(text.slice(0, 20))}-0`, message.data.opts.rooms);
+    }
   }
 
   #take(payload) {

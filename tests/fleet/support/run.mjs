@@ -13,7 +13,7 @@ export const NAMESPACE = "/quiet";
 const TICK_MS = 10;
 
 export const DEFAULTS = {
-  /** `redis` for streams, `redis+pubsub` for the channels of the classic adapter. */
+  /** `redis` for streams, `redis+pubsub` for the channels of the classic adapter, `redis+sharded` for those of the sharded one. */
   scheme: "redis",
   kinds: ["ours", "ours", "ours"],
   clients: 50,
@@ -36,8 +36,8 @@ export async function run(t, options) {
   const random = generator(settings.seed);
   const redis = await Redis.start(t);
   const client = await redis.client(t);
-  const isRecorded = settings.scheme === "redis+pubsub";
-  const recorder = isRecorded ? await Recorder.start(t, redis, NAMESPACE) : undefined;
+  const isRecorded = settings.scheme !== "redis";
+  const recorder = isRecorded ? await Recorder.start(t, redis, NAMESPACE, settings.scheme) : undefined;
   const variables = { SCHEME: settings.scheme, MAX_LEN: "100000000", PING_INTERVAL: "2000", PING_TIMEOUT: "2000" };
   const nodes = await startNodes(t, settings.kinds, redis, variables);
   const pick = (list) => list[Math.floor(random() * list.length)];

@@ -19,7 +19,7 @@ use socketio_proto::{
 use socketio_proto_tokio::cluster::{Engine, EngineError, EngineInputs, EngineLink};
 use tokio::sync::mpsc;
 
-use super::subscription::Subscription;
+use super::{protocol::Channels, subscription::Subscription};
 use crate::{
     connection::{Connection, ServerId, not_expected, with_pushes},
     error::RedisEngineError,
@@ -57,16 +57,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// }
 /// ```
 #[derive(Debug)]
-pub struct RedisPubSubEngine {
-    client: Client,
-    redis: RedisPubSub,
-    answer: Duration,
-    /// The connection for commands that was there before.
-    earlier: Option<ServerId>,
-    /// It outlives a connection for commands, because nothing else knows what was published.
-    subscription: Option<Box<Subscription>>,
-    suspects: usize,
-}
+pub struct RedisPubSubEngine(Inner<RedisPubSub>);
 
 impl RedisPubSubEngine {
     /// Makes an engine with the URL of a Redis, as [`RedisEngine::open`](crate::RedisEngine::open) does.
@@ -89,20 +80,38 @@ impl RedisPubSubEngine {
     ///
     /// As [`open`](Self::open).
     pub fn new(client: &Client, options: RedisPubSubOptions) -> Result<Self, RedisEngineError> {
-        let redis = RedisPubSub::new(options)?;
-        let client = with_pushes(client)?;
-        Ok(Self { client, redis, answer: ANSWER, earlier: None, subscription: None, suspects: 0 })
+        Ok(Self(Inner::new(client, RedisPubSub::new(options)?)?))
     }
 
     /// Sets how long Redis may take to connect and to answer a command. Default 5 seconds. After that the
     /// connection counts as lost.
     #[must_use]
     pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer = timeout;
+        self.0.answer = timeout;
         self
     }
+}
 
-    async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+/// An engine for channels of one kind.
+#[derive(Debug)]
+pub(super) struct Inner<P: Channels> {
+    client: Client,
+    redis: P,
+    pub(super) answer: Duration,
+    /// The connection for commands that was there before.
+    earlier: Option<ServerId>,
+    /// It outlives a connection for commands, because nothing else knows what was published.
+    subscription: Option<Box<Subscription<P>>>,
+    suspects: usize,
+}
+
+impl<P: Channels> Inner<P> {
+    pub(super) fn new(client: &Client, redis: P) -> Result<Self, RedisEngineError> {
+        let client = with_pushes(client)?;
+        Ok(Self { client, redis, answer: ANSWER, earlier: None, subscription: None, suspects: 0 })
+    }
+
+    pub(super) async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
         let Self { client, redis, answer, earlier, subscription, suspects } = self;
         let mut commands = Connection::open(client, *answer).await?;
         let server = commands.server().await.map_err(no_common_order)?;
@@ -123,8 +132,14 @@ impl RedisPubSubEngine {
         let (read, mut reads) = mpsc::unbounded_channel();
         let (subscriptions, changes) = mpsc::unbounded_channel();
         let redis = &*redis;
-        let writer =
-            Writer { redis, connection: commands, reads: vec![read], subscriptions, suspects };
+        let writer = Writer {
+            redis,
+            connection: commands,
+            reads: vec![read],
+            subscriptions,
+            subscribing: Vec::new(),
+            suspects,
+        };
         let mut writer = pin!(writer.run(link));
         tokio::select! {
             // The position is that of `Connected`.
@@ -142,35 +157,47 @@ impl RedisPubSubEngine {
 
 impl Engine for RedisPubSubEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
-        Ok(self.work(link).await?)
+        Ok(self.0.work(link).await?)
     }
 }
 
 type Written = Result<(), RedisEngineError>;
 
 /// Hands in what is received until the writer ends, or until something is missing.
-async fn hand_in(
-    subscribed: &mut Subscription,
+async fn hand_in<P: Channels>(
+    subscribed: &mut Subscription<P>,
     mut changes: mpsc::UnboundedReceiver<Change>,
     inputs: &EngineInputs,
     mut writer: Pin<&mut impl Future<Output = Written>>,
 ) -> Result<Written, RedisEngineError> {
+    let mut written = None;
     loop {
         // What was read and not handed in yet is not lost if the writer ends meanwhile.
-        let (mut handed, mut written) = (pin!(inputs.send(subscribed.begin_to_hand_in())), None);
-        loop {
-            tokio::select! {
-                () = &mut handed => break,
-                result = &mut writer, if written.is_none() => written = Some(result),
-            }
-        }
+        let handed = inputs.send(subscribed.begin_to_hand_in());
+        beside(writer.as_mut(), &mut written, handed).await;
         subscribed.is_handed_in();
         if let Some(written) = written {
             return Ok(written);
         }
-        tokio::select! {
-            received = subscribed.receive(&mut changes) => received?,
+        let happened = tokio::select! {
+            happened = subscribed.wait(&mut changes) => happened?,
             written = &mut writer => return Ok(written),
+        };
+        beside(writer.as_mut(), &mut written, subscribed.act(happened)).await?;
+    }
+}
+
+/// Finishes something, while the writer goes on as long as it does.
+async fn beside<T>(
+    mut writer: Pin<&mut impl Future<Output = Written>>,
+    written: &mut Option<Written>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            result = &mut writer, if written.is_none() => *written = Some(result),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
+    mem::take,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -10,13 +11,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use redis::{Client, PushInfo, PushKind, Value};
+use redis::{Client, Pipeline, PushInfo, PushKind, Value};
 use socketio_proto::{
     cluster::{
         ClusterInput,
         engines::{
-            redis_pubsub::{PubSubReader, Received, RedisPubSub},
+            redis_pubsub::Received,
             redis_streams::{RedisCommand, RedisReply},
         },
         message::NodeId,
@@ -24,14 +24,14 @@ use socketio_proto::{
     recovery::Offset,
     socket::NamespaceName,
 };
-use socketio_proto_tokio::entropy;
 use tokio::{
     sync::mpsc,
     time::{Interval, interval, timeout},
 };
 
+use super::protocol::{Channels, Push, Reader as _, draw};
 use crate::{
-    connection::{Connection, PING, ServerId, not_expected},
+    connection::{Connection, PING, ServerId, cmd, not_expected},
     error::RedisEngineError,
     subscriptions::Change,
 };
@@ -44,8 +44,8 @@ const OVERHEAD: usize = 256;
 const BATCH: usize = 1_000;
 
 /// Everything that is published, in the order of Redis.
-pub(super) struct Subscription {
-    redis: RedisPubSub,
+pub(super) struct Subscription<P: Channels> {
+    redis: P,
     node: NodeId,
     /// The server, by the name that it has after each of its starts.
     run: Box<str>,
@@ -53,14 +53,25 @@ pub(super) struct Subscription {
     ping: Interval,
     pushes: mpsc::UnboundedReceiver<Push>,
     waiting: Arc<Waiting>,
-    reader: PubSubReader,
+    reader: P::Reader,
     namespaces: BTreeSet<NamespaceName>,
+    /// Those of an earlier connection for commands that the server has not asked for again.
+    left: BTreeSet<NamespaceName>,
+    /// What is to be sent before what was read is handed in.
+    adopt: Vec<RedisCommand>,
     /// What was read and was not handed in yet.
     ready: Vec<ClusterInput>,
     /// The latest entry that was read.
     read: Option<Offset>,
     /// The latest entry that was handed in, or the marker at which the reader has begun.
     handed: Option<Offset>,
+}
+
+/// Something that a subscription has to see to.
+pub(super) enum Happened {
+    Changed(Change),
+    Published(Vec<Push>),
+    Nothing,
 }
 
 /// How much waits, and whether anything was dropped.
@@ -70,10 +81,10 @@ struct Waiting {
     is_too_much: AtomicBool,
 }
 
-impl Subscription {
+impl<P: Channels> Subscription<P> {
     /// Connects, and subscribes to all entries.
     pub(super) async fn open(
-        redis: &RedisPubSub,
+        redis: &P,
         node: &NodeId,
         client: &Client,
         answer: Duration,
@@ -84,10 +95,9 @@ impl Subscription {
         let taken = Arc::clone(&waiting);
         let take = move |push: PushInfo| {
             // The others confirm commands.
-            let Some(push) = Push::new(push) else { return };
-            let bytes = taken.bytes.fetch_add(push.bytes(), Relaxed);
+            let Some(push) = read_push(push) else { return };
             // What is behind something that was dropped has no place either.
-            if bytes > WAITING {
+            if taken.bytes.fetch_add(bytes(&push), Relaxed) > WAITING {
                 taken.is_too_much.store(true, Relaxed);
             }
             if !taken.is_too_much.load(Relaxed) {
@@ -98,7 +108,7 @@ impl Subscription {
         if connection.server().await?.run != server.run {
             return Err(RedisEngineError::Unexpected { command: "INFO" });
         }
-        let reader = PubSubReader::new(redis.clone(), node.clone(), draw());
+        let reader = redis.reader(node, draw());
         let mut subscription = Self {
             redis: redis.clone(),
             node: node.clone(),
@@ -109,12 +119,13 @@ impl Subscription {
             waiting,
             reader,
             namespaces: BTreeSet::new(),
+            left: BTreeSet::new(),
+            adopt: Vec::new(),
             ready: Vec::new(),
             read: None,
             handed: None,
         };
-        let command = redis.subscribe_to_entries();
-        subscription.call("PSUBSCRIBE", &command).await?;
+        subscription.call_all(&[redis.subscribe_to_entries()]).await?;
         Ok(subscription)
     }
 
@@ -134,9 +145,9 @@ impl Subscription {
         answer: Duration,
     ) -> Result<ClusterInput, RedisEngineError> {
         // They were those of an earlier connection. The server subscribes again.
-        while let Some(namespace) = self.namespaces.pop_first() {
-            let command = self.redis.unsubscribe(&namespace, &self.node);
-            self.call("UNSUBSCRIBE", &command).await?;
+        self.left.append(&mut self.namespaces);
+        if !self.reader.has_entries_in_namespaces() {
+            self.unsubscribe_from_left().await?;
         }
         let marker = if self.handed.is_none() { self.reader.begin() } else { draw() };
         match commands.call(&self.redis.mark(&self.node, marker)).await? {
@@ -157,7 +168,9 @@ impl Subscription {
                 push = self.pushes.recv() => push.ok_or(RedisEngineError::Closed)?,
                 () = closed.notified() => return Err(RedisEngineError::Closed),
             };
-            if let Some((other, position)) = self.read(push)?
+            let read = self.read(&push)?;
+            self.adopt().await?;
+            if let Some((other, position)) = read
                 && other == marker
             {
                 return Ok(position);
@@ -166,25 +179,38 @@ impl Subscription {
     }
 
     /// Waits for something to happen.
-    pub(super) async fn receive(
+    pub(super) async fn wait(
         &mut self,
         changes: &mut mpsc::UnboundedReceiver<Change>,
-    ) -> Result<(), RedisEngineError> {
+    ) -> Result<Happened, RedisEngineError> {
         let closed = self.connection.closed();
         let mut pushes = Vec::new();
         tokio::select! {
-            Some(change) = changes.recv() => self.change(change).await?,
+            Some(change) = changes.recv() => Ok(Happened::Changed(change)),
             _ = self.pushes.recv_many(&mut pushes, BATCH) => {
                 // The connection keeps the other end as long as it is there.
-                if pushes.is_empty() {
-                    return Err(RedisEngineError::Closed);
-                }
-                for push in pushes {
-                    self.read(push)?;
-                }
+                if pushes.is_empty() { Err(RedisEngineError::Closed) } else { Ok(Happened::Published(pushes)) }
             }
-            () = closed.notified() => return Err(RedisEngineError::Closed),
-            _ = self.ping.tick() => self.connection.ping().await?,
+            () = closed.notified() => Err(RedisEngineError::Closed),
+            _ = self.ping.tick() => Ok(Happened::Nothing),
+        }
+    }
+
+    /// Does what follows from it. If it is not finished, the subscription cannot be used again.
+    pub(super) async fn act(&mut self, happened: Happened) -> Result<(), RedisEngineError> {
+        match happened {
+            Happened::Changed(change) => self.change(change).await?,
+            Happened::Published(pushes) => {
+                for push in pushes {
+                    self.read(&push)?;
+                }
+                self.adopt().await?;
+            }
+            Happened::Nothing => {
+                // The server has had the time to ask for them.
+                self.unsubscribe_from_left().await?;
+                self.connection.ping().await?;
+            }
         }
         if self.waiting.is_too_much.load(Relaxed) {
             return Err(RedisEngineError::TooSlow);
@@ -194,7 +220,7 @@ impl Subscription {
 
     /// What is to be handed in now. Call [`is_handed_in`](Self::is_handed_in) when that is done.
     pub(super) fn begin_to_hand_in(&mut self) -> Vec<ClusterInput> {
-        std::mem::take(&mut self.ready)
+        take(&mut self.ready)
     }
 
     pub(super) fn is_handed_in(&mut self) {
@@ -203,97 +229,118 @@ impl Subscription {
 
     async fn change(&mut self, change: Change) -> Result<(), RedisEngineError> {
         match change {
-            Change::Subscribe(namespace) => {
-                let command = self.redis.subscribe(&namespace, &self.node);
+            Change::Subscribe { namespace, done } => {
+                let commands = self.reader.subscribe(&namespace);
+                self.left.remove(&namespace);
                 self.namespaces.insert(namespace.clone());
-                self.call("SUBSCRIBE", &command).await?;
-                // Redis has carried the command out, and the connection keeps the order.
-                self.ready.push(ClusterInput::Subscribed { namespace });
+                self.call_all(&commands).await?;
+                self.reader.has_subscribed(&namespace);
+                self.take_received()?;
+                // Nobody may wait for it any longer.
+                done.send(()).ok();
             }
             Change::Unsubscribe(namespace) => {
                 if self.namespaces.remove(&namespace) {
-                    let command = self.redis.unsubscribe(&namespace, &self.node);
-                    self.call("UNSUBSCRIBE", &command).await?;
+                    let commands = self.reader.unsubscribe(&namespace);
+                    self.call_all(&commands).await?;
+                    self.take_received()?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn call(
-        &mut self,
-        name: &'static str,
-        command: &RedisCommand,
-    ) -> Result<(), RedisEngineError> {
-        match self.connection.call(command).await? {
-            RedisReply::Array(_) => Ok(()),
-            other => Err(not_expected(name, other)),
+    async fn unsubscribe_from_left(&mut self) -> Result<(), RedisEngineError> {
+        while let Some(namespace) = self.left.pop_first() {
+            let commands = self.reader.unsubscribe(&namespace);
+            self.call_all(&commands).await?;
         }
+        Ok(())
+    }
+
+    /// Carries out commands that change subscriptions, or publish.
+    async fn call_all(&mut self, commands: &[RedisCommand]) -> Result<(), RedisEngineError> {
+        for command in commands {
+            match self.connection.call(command).await? {
+                RedisReply::Array(_) | RedisReply::Int(_) => {}
+                other => return Err(not_expected("SUBSCRIBE or PUBLISH", other)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes into the log what others have published without a place in it. What this node hands in
+    /// later says that this was done.
+    async fn adopt(&mut self) -> Result<(), RedisEngineError> {
+        if self.adopt.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = Pipeline::with_capacity(self.adopt.len());
+        for command in take(&mut self.adopt) {
+            pipeline.add_command(cmd(&command));
+        }
+        for reply in self.connection.call_all(&pipeline).await? {
+            match reply {
+                RedisReply::Int(_) => {}
+                other => return Err(not_expected("EVAL", other)),
+            }
+        }
+        Ok(())
     }
 
     /// Reads what has come. Returns a marker.
-    fn read(&mut self, push: Push) -> Result<Option<(u64, Offset)>, RedisEngineError> {
-        self.waiting.bytes.fetch_sub(push.bytes(), Relaxed);
-        let Push { channel, payload, is_pattern } = push;
-        let received = if is_pattern {
-            self.reader.read_pattern(&channel, &payload)
-        } else {
-            self.reader.read_channel(&channel, &payload)
-        };
-        match received {
-            Received::Entry { position, message } => {
-                self.read = Some(position);
-                let message = message.ok();
-                self.ready.push(ClusterInput::Entry { channel: 0, position, message });
+    fn read(&mut self, push: &Push) -> Result<Option<(u64, Offset)>, RedisEngineError> {
+        self.waiting.bytes.fetch_sub(bytes(push), Relaxed);
+        self.reader.read(push);
+        self.take_received()
+    }
+
+    fn take_received(&mut self) -> Result<Option<(u64, Offset)>, RedisEngineError> {
+        let mut found = None;
+        while let Some(received) = self.reader.poll() {
+            match received {
+                Received::Entry { position, message } => {
+                    self.read = Some(position);
+                    let message = message.ok();
+                    self.ready.push(ClusterInput::Entry { channel: 0, position, message });
+                }
+                Received::Message(message) => self.ready.push(ClusterInput::Message(message)),
+                Received::Marker { marker, position } => found = Some((marker, position)),
+                Received::Adopt(command) => self.adopt.push(command),
+                Received::Subscribed(namespace) => {
+                    self.ready.push(ClusterInput::Subscribed { namespace });
+                }
+                Received::Gap => return Err(RedisEngineError::Missed),
+                _ => {}
             }
-            Received::Message(message) => self.ready.push(ClusterInput::Message(message)),
-            Received::Marker { marker, position } => return Ok(Some((marker, position))),
-            Received::Gap => return Err(RedisEngineError::Missed),
-            _ => {}
         }
-        Ok(None)
+        Ok(found)
     }
 }
 
-impl fmt::Debug for Subscription {
+impl<P: Channels> fmt::Debug for Subscription<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("handed", &self.handed).finish_non_exhaustive()
     }
 }
 
-fn draw() -> u64 {
-    let mut random = [0; 8];
-    entropy(&mut random);
-    u64::from_le_bytes(random)
-}
-
-/// What was published.
-struct Push {
-    channel: String,
-    payload: Bytes,
-    /// Whether it has come through a pattern.
-    is_pattern: bool,
-}
-
-impl Push {
-    fn new(push: PushInfo) -> Option<Self> {
-        let is_pattern = match push.kind {
-            PushKind::Message => false,
-            PushKind::PMessage => true,
-            _ => return None,
-        };
-        let mut data = push.data.into_iter().skip(usize::from(is_pattern));
-        match (data.next(), data.next()) {
-            (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) => {
-                // Whatever it says, it counts.
-                let channel = String::from_utf8_lossy(&channel).into_owned();
-                Some(Self { channel, payload: payload.into(), is_pattern })
-            }
-            _ => None,
+fn read_push(push: PushInfo) -> Option<Push> {
+    let is_pattern = match push.kind {
+        PushKind::Message | PushKind::SMessage => false,
+        PushKind::PMessage => true,
+        _ => return None,
+    };
+    let mut data = push.data.into_iter().skip(usize::from(is_pattern));
+    match (data.next(), data.next()) {
+        (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) => {
+            // Whatever it says, it counts.
+            let channel = String::from_utf8_lossy(&channel).into_owned();
+            Some(Push { channel, payload: payload.into(), is_pattern })
         }
+        _ => None,
     }
+}
 
-    fn bytes(&self) -> usize {
-        self.payload.len().saturating_add(OVERHEAD)
-    }
+fn bytes(push: &Push) -> usize {
+    push.payload.len().saturating_add(OVERHEAD)
 }

@@ -1,7 +1,8 @@
 //! What every engine has to do.
 
 use socketio_proto_redis::{
-    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisStreamsOptions,
+    RedisEngine, RedisPubSubEngine, RedisPubSubOptions, RedisShardedEngine, RedisShardedOptions,
+    RedisStreamsOptions, SubscriptionMode,
 };
 use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 
@@ -66,6 +67,40 @@ impl EngineUnderTest for PubSub {
 async fn pubsub_keeps_the_contract_of_engines() {
     if have_redis() {
         check(&PubSub(Redis::start(&[]).await)).await.unwrap();
+    }
+}
+
+struct Sharded(Redis);
+
+impl EngineUnderTest for Sharded {
+    type Engine = RedisShardedEngine;
+
+    fn open(&self) -> RedisShardedEngine {
+        let options = RedisShardedOptions::new().subscription_mode(SubscriptionMode::Static);
+        RedisShardedEngine::open(self.0.url(), options).unwrap()
+    }
+
+    async fn break_connections(&self) {
+        break_connections(&self.0).await;
+    }
+
+    async fn damage(&self) {
+        for channel in ["", "#/#", "#/#r#", "#socketio-proto#", "#socketio-proto#/#"] {
+            for payload in ["{", "{}", "damaged", "{\"seq\":1}", "{\"seq\":1,\"type\":65,}"] {
+                self.0.call(&format!("SPUBLISH socket.io{channel} {payload}")).await;
+            }
+        }
+    }
+
+    fn has_log(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sharded_pubsub_keeps_the_contract_of_engines() {
+    if have_redis() {
+        check(&Sharded(Redis::start(&[]).await)).await.unwrap();
     }
 }
 
