@@ -2,11 +2,14 @@
 
 use socketio_proto::{
     ConfigError, RecoveryConfig, ServerConfig,
-    cluster::ClusterConfig,
+    cluster::{
+        ClusterConfig,
+        message::{Body, Message, NodeId, OwnKind, Value},
+    },
     hub::{Audience, EmitError},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::Server,
-    socket::Event,
+    socket::{Event, NamespaceName},
 };
 
 use crate::{
@@ -65,6 +68,30 @@ fn a_session_moves_to_a_node_that_nobody_of_its_namespace_was_at() {
     fleet.lose(back);
     fleet.wait(10 * 60_000);
     assert_eq!([0, 1].map(|node| vacant(&fleet, node)), [0, 0], "nobody can come any more");
+}
+
+/// What official nodes have emitted meanwhile is in no log.
+#[test]
+fn a_record_from_before_somebody_heard_the_namespace_is_refused() {
+    for was_unheard in [false, true] {
+        let mut fleet = fleet(|it| it);
+        let claim = parked(&mut fleet, "/room-1");
+        fleet.settle();
+        fleet.crash(0);
+        if was_unheard {
+            let body = Body::Own { kind: OwnKind::Unheard, data: Value::null() };
+            let namespace = NamespaceName::new("/room-1").unwrap();
+            let unheard = Message::new(NodeId::EMITTER, namespace, body);
+            fleet.channel.append(Some(unheard));
+        }
+        come_to_other_node(&mut fleet, &claim);
+        let outcome = outcome(&fleet, 1);
+        if was_unheard {
+            assert_eq!(outcome, RecoveryOutcome::Refused(RecoveryRefusal::Trimmed));
+        } else {
+            assert!(outcome.is_recovered(), "{outcome:?}");
+        }
+    }
 }
 
 #[test]

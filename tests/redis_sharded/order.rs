@@ -13,8 +13,9 @@ use crate::redis::{Redis, chat, event, sharded};
 #[test]
 fn what_an_official_node_emits_has_one_place_for_all_that_hear_it() {
     let mut redis = Redis::default();
-    let (a, b) = (redis.join("a"), redis.join("b"));
+    let a = redis.join("a");
     redis.subscribe(a, 1);
+    let b = redis.join("b");
     redis.subscribe(b, 2);
     // It reads the log, and nothing else.
     let c = redis.join("c");
@@ -25,10 +26,12 @@ fn what_an_official_node_emits_has_one_place_for_all_that_hear_it() {
     let shown = redis.nodes[a].shown();
     let texts: Vec<&str> = shown.iter().map(|(_, text)| text.as_str()).collect();
     // What is emitted by a node of this crate has its place at once.
-    assert_eq!(texts, [r#"a ["a",2,"é"]"#, r#"official ["a",1,"é"]"#, r#"official ["a",3,"é"]"#]);
-    for node in [b, c] {
-        assert_eq!(redis.nodes[node].shown(), shown);
-    }
+    assert_eq!(
+        texts,
+        ["unheard /chat", r#"a ["a",2,"é"]"#, r#"official ["a",1,"é"]"#, r#"official ["a",3,"é"]"#]
+    );
+    assert_eq!(redis.nodes[b].shown(), shown[1..]);
+    assert_eq!(redis.nodes[c].shown(), shown[1..]);
     assert!(redis.nodes[a].is_subscribed && redis.nodes[b].is_subscribed);
     assert!(redis.nodes.iter().all(|node| node.gaps == 0 && node.adopt.is_empty()));
 }
@@ -45,9 +48,9 @@ fn what_an_official_node_asks_is_heard_after_what_it_has_emitted() {
     let fetch = Message::new(NodeId::new("official").unwrap(), chat(), body);
     redis.call(a, &sharded().publish(&fetch, None).unwrap());
     redis.settle_reading(a);
-    assert_eq!((redis.nodes[a].messages.len(), redis.nodes[a].entries.len()), (0, 0));
+    assert_eq!((redis.nodes[a].messages.len(), redis.nodes[a].entries.len()), (0, 1));
     redis.settle();
-    assert_eq!((&redis.nodes[a].messages[..], redis.nodes[a].entries.len()), (&[fetch][..], 1));
+    assert_eq!((&redis.nodes[a].messages[..], redis.nodes[a].entries.len()), (&[fetch][..], 2));
 }
 
 #[test]
@@ -100,6 +103,31 @@ fn a_marker_says_whether_anything_is_missing() {
     assert_eq!(redis.nodes[a].gaps, 1);
 }
 
+#[test]
+fn it_is_told_that_nobody_was_there_to_hear() {
+    let mut redis = Redis::default();
+    let (a, b) = (redis.join("a"), redis.join("b"));
+    let log = redis.join("log");
+    let told = |redis: &mut Redis| {
+        redis.settle();
+        redis.nodes[log].entries.drain(..).count()
+    };
+    redis.subscribe(a, 1);
+    assert_eq!(told(&mut redis), 1, "the first one");
+    redis.subscribe(b, 2);
+    redis.unsubscribe(a);
+    redis.subscribe(a, 3);
+    redis.unsubscribe(b);
+    assert_eq!(told(&mut redis), 0, "somebody was always there");
+    redis.unsubscribe(a);
+    redis.official(&event("official", 1, true));
+    redis.subscribe(b, 4);
+    redis.settle();
+    let shown = redis.nodes[log].shown();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].1, "unheard /chat", "and what was emitted is not in the log");
+}
+
 impl Redis {
     /// A node reads everything, and says nothing.
     fn settle_reading(&mut self, node: usize) {
@@ -137,6 +165,7 @@ proptest! {
         redis.join("n0");
         redis.subscribe(0, 100);
         redis.settle();
+        redis.nodes[0].entries.clear();
         let (mut emitted, mut marker) = (0, 100);
         for step in steps {
             let count = redis.nodes.len();

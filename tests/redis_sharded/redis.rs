@@ -8,7 +8,7 @@ use socketio_proto::{
         engines::redis_sharded::{
             Received, RedisCommand, RedisSharded, RedisShardedOptions, ShardedReader,
         },
-        message::{Body, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp},
+        message::{Body, BroadcastOptions, ClusterBroadcast, Message, NodeId, OwnKind, Stamp},
     },
     recovery::Offset,
     socket::{Event, NamespaceName},
@@ -77,6 +77,8 @@ impl Redis {
         for command in self.nodes[node].reader.subscribe(&chat(), marker) {
             self.call(node, &command);
         }
+        self.nodes[node].reader.subscribed(&chat());
+        self.nodes[node].take();
     }
 
     pub(crate) fn unsubscribe(&mut self, node: usize) {
@@ -109,6 +111,14 @@ impl Redis {
                 self.line(&args[4], &[b"E", &args[6]]);
                 if !args[5].is_empty() {
                     self.publish(&args[5], &args[6]);
+                }
+            }
+            ("EVAL", 9) if is(2, "1") => {
+                self.publish(&args[5], &args[6]);
+                let own = text(&args[7]);
+                if !self.nodes.iter().any(|node| node.subscribed.contains(own)) {
+                    self.number += 1;
+                    self.line(&args[4], &[b"S", &args[8]]);
                 }
             }
             ("EVAL", 9) => {
@@ -196,10 +206,15 @@ impl Node {
     /// The entries, each with who has emitted it and what.
     pub(crate) fn shown(&self) -> Vec<(Offset, String)> {
         let shown = |message: &Option<Message>| match message {
-            Some(message) => {
-                let Body::Broadcast(broadcast) = &message.body else { panic!("{message:?}") };
-                format!("{} {}", message.sender, broadcast.packet().unwrap().event.json())
-            }
+            Some(message) => match &message.body {
+                Body::Broadcast(broadcast) => {
+                    format!("{} {}", message.sender, broadcast.packet().unwrap().event.json())
+                }
+                Body::Own { kind: OwnKind::Unheard, .. } => {
+                    format!("unheard {}", message.namespace)
+                }
+                other => panic!("{other:?}"),
+            },
             None => "unreadable".into(),
         };
         self.entries.iter().map(|(at, message)| (*at, shown(message))).collect()

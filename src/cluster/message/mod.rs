@@ -20,7 +20,7 @@
 //! | 11 | [`BroadcastClientCount`](Body::BroadcastClientCount) | how many clients a node sent a broadcast to |
 //! | 12 | [`BroadcastAck`](Body::BroadcastAck) | the answer of one client to a broadcast |
 //! | 13 | [`AdapterClose`](Body::AdapterClose) | a node goes away |
-//! | 64 to 69 | [`Own`](Body::Own) | between nodes of this crate |
+//! | 64 to 70 | [`Own`](Body::Own) | between nodes of this crate |
 
 mod body;
 mod broadcast;

@@ -20,6 +20,9 @@ pub enum OwnKind {
     ClientGone = 68,
     /// A node has read a [`Claim`](Self::Claim) and does not have the session.
     RecordAbsent = 69,
+    /// Up to here, official nodes may have emitted something in the namespace that is not in the log,
+    /// because no node of this crate was there to hear it. Engines write it that hear them by namespace.
+    Unheard = 70,
 }
 
 impl OwnKind {
@@ -37,6 +40,7 @@ impl OwnKind {
             67 => Some(Self::RecordResponse),
             68 => Some(Self::ClientGone),
             69 => Some(Self::RecordAbsent),
+            70 => Some(Self::Unheard),
             _ => None,
         }
     }

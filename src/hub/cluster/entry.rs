@@ -53,6 +53,8 @@ impl<D: Default> Hub<D> {
             {
                 self.handle_marker(id, data);
             }
+            // Records from before it are refused, as if this node had not been there.
+            Body::Own { kind: OwnKind::Unheard, .. } => self.keep_changes(id, Some(position)),
             Body::SocketsJoin { options, rooms } => {
                 self.change_rooms(now, id, options, rooms, |to, room| Change::JoinAll { to, room });
             }

@@ -15,7 +15,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cluster::{Channel, ClusterConfig, message::Body},
+    cluster::{
+        Channel, ClusterConfig,
+        message::{Body, OwnKind},
+    },
     hub::{Hub, namespace::Namespace, sessions::Change},
     recovery::Offset,
     socket::NamespaceName,
@@ -227,5 +230,6 @@ const fn matters(body: &Body) -> bool {
             | Body::SocketsJoin { .. }
             | Body::SocketsLeave { .. }
             | Body::DisconnectSockets { .. }
+            | Body::Own { kind: OwnKind::Unheard, .. }
     )
 }

@@ -152,8 +152,9 @@ impl Reader for ShardedReader {
         self.subscribe(namespace, draw())
     }
 
-    // The reader tells it when the marker has come back.
-    fn has_subscribed(&mut self, _: &NamespaceName) {}
+    fn has_subscribed(&mut self, namespace: &NamespaceName) {
+        self.subscribed(namespace);
+    }
 
     fn unsubscribe(&mut self, namespace: &NamespaceName) -> Vec<RedisCommand> {
         self.unsubscribe(namespace)

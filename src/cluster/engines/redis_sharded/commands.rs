@@ -108,7 +108,7 @@ impl RedisSharded {
         let Message { namespace, body, .. } = message;
         let is_own = !matches!(body.kind(), 3..=12);
         let channel = match to {
-            Some(node) => self.channel(namespace, node.as_str()),
+            Some(node) => self.node_channel(namespace, node),
             None if is_own => self.own_channel(namespace),
             None => self.official_channel(namespace, body),
         };
@@ -147,9 +147,9 @@ impl RedisSharded {
             .arg(line::foreign(heard, payload))
     }
 
-    /// Publishes a marker in an official channel, which official nodes ignore.
-    pub(super) fn mark_channel(
-        channel: &str,
+    /// Publishes a marker in the channel of a namespace, which official nodes ignore.
+    pub(super) fn hear(
+        &self,
         namespace: &NamespaceName,
         node: &NodeId,
         marker: u64,
@@ -158,7 +158,12 @@ impl RedisSharded {
         let message = Message::new(node.clone(), namespace.clone(), body);
         // There is nothing in it that cannot be written.
         let payload = message.stamped(Stamp::new(marker, 0)).to_payload(true).unwrap_or_default();
-        RedisCommand::new("SPUBLISH").text(channel).arg(payload)
+        self.script(scripts::HEAR, None)
+            .arg(self.log())
+            .arg(self.main_channel(namespace))
+            .arg(payload)
+            .arg(self.own_channel(namespace))
+            .text(namespace.as_str())
     }
 
     fn script(&self, script: &'static str, key: Option<String>) -> RedisCommand {
@@ -178,14 +183,13 @@ impl RedisSharded {
         format!("{}#{namespace}#", self.options.channel_prefix)
     }
 
-    /// The channels in which a node receives what is not in the log: what nodes of this crate say to
-    /// each other, and what is for itself.
-    pub(super) fn own_channels(&self, namespace: &NamespaceName, node: &NodeId) -> [String; 2] {
-        [self.own_channel(namespace), self.channel(namespace, node.as_str())]
+    /// The channel of a node in a namespace.
+    pub(super) fn node_channel(&self, namespace: &NamespaceName, node: &NodeId) -> String {
+        self.channel(namespace, node.as_str())
     }
 
-    /// The channel of the nodes of this crate in a namespace.
-    fn own_channel(&self, namespace: &NamespaceName) -> String {
+    /// The channel of the nodes of this crate in a namespace. Who has subscribed to it hears the namespace.
+    pub(super) fn own_channel(&self, namespace: &NamespaceName) -> String {
         format!("{}#{OWN}#{namespace}#", self.options.channel_prefix)
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   00000000000000000011 E <message>                            an entry
 //!   00000000000000000012 F <epoch> <count> <length><channel><payload>   of an official node
+//!   00000000000000000013 S <namespace>                          nobody has heard it before
 //!   01795788761092000000 M <number before> <marker>             a marker
 //! ```
 //!
@@ -11,6 +12,8 @@
 use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
+
+use crate::socket::NamespaceName;
 
 /// The digits of a number.
 const DIGITS: usize = 20;
@@ -30,6 +33,7 @@ pub(super) enum Line {
     Entry(Bytes),
     /// What an official node has published, and which of all that is.
     Foreign(Heard, Bytes),
+    Unheard(NamespaceName),
     Marker {
         before: u64,
         marker: u64,
@@ -53,6 +57,10 @@ fn contents(line: &Bytes, kind: u8, rest: &[u8]) -> Option<Line> {
             let (channel, payload) = rest.split_at_checked(usize::try_from(len).ok()?)?;
             let channel = core::str::from_utf8(channel).ok()?.into();
             Some(Line::Foreign(Heard { channel, epoch, count }, line.slice_ref(payload)))
+        }
+        b'S' => {
+            let name = core::str::from_utf8(rest).ok()?;
+            Some(Line::Unheard(NamespaceName::read(name)?))
         }
         b'M' => {
             let (before, rest) = number(rest)?;

@@ -50,7 +50,9 @@
 //!
 //! What official nodes publish in a namespace is heard as long as a node of this crate has subscribed to
 //! it. For a namespace that a [predicate](crate::hub::At::add_namespaces_matching) accepts, that can
-//! end: if the last such node crashes, what they publish before the next one comes is not in the log.
+//! end. The next node that comes finds out that nobody was there, and writes it into the log
+//! ([`Unheard`](crate::cluster::message::OwnKind::Unheard)): sessions that were stored before are refused,
+//! as [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed).
 //!
 //! [`RedisSharded`] makes the commands. [`ShardedReader`] reads what is received. A node needs one
 //! connection for commands and one for subscriptions.

@@ -15,7 +15,7 @@ use super::{
     line::{self, Heard, Line},
 };
 use crate::{
-    cluster::message::{Addressed, Message, MessageError, NodeId, OwnKind},
+    cluster::message::{Addressed, Body, Message, MessageError, NodeId, OwnKind, Value},
     recovery::Offset,
     socket::NamespaceName,
 };
@@ -49,6 +49,8 @@ struct Hearing {
     epoch: Option<u64>,
     /// What official nodes have published since.
     count: u64,
+    /// Whether all commands for the namespace have been carried out.
+    is_complete: bool,
 }
 
 /// What is held.
@@ -87,22 +89,40 @@ impl ShardedReader {
     }
 
     /// Subscribes to a namespace, and returns the commands for that, in their order. Draw the number of
-    /// the marker at random. [`Received::Subscribed`] tells when nothing is missed any longer.
+    /// the marker at random. When they are carried out, call [`subscribed`](Self::subscribed).
     pub fn subscribe(&mut self, namespace: &NamespaceName, marker: u64) -> Vec<RedisCommand> {
         let main = self.redis.main_channel(namespace);
-        let is_new = !self.channels.contains_key(&main);
-        let hearing = Hearing { namespace: namespace.clone(), marker, epoch: None, count: 0 };
-        let hearing = self.channels.entry(main.clone()).or_insert(hearing);
-        if !is_new {
-            if hearing.epoch.is_some() {
-                self.ready.push_back(Received::Subscribed(namespace.clone()));
-            }
+        if self.channels.contains_key(&main) {
             return Vec::new();
         }
+        let hearing = Hearing {
+            namespace: namespace.clone(),
+            marker,
+            epoch: None,
+            count: 0,
+            is_complete: false,
+        };
+        self.channels.insert(main.clone(), hearing);
         let subscribe = |channel: String| RedisCommand::new("SSUBSCRIBE").arg(channel);
-        let own = self.redis.own_channels(namespace, &self.node).map(subscribe);
-        let mark = RedisSharded::mark_channel(&main, namespace, &self.node, marker);
-        own.into_iter().chain([subscribe(main), mark]).collect()
+        // The last one says that this node hears the others.
+        [
+            subscribe(main),
+            subscribe(self.redis.node_channel(namespace, &self.node)),
+            self.redis.hear(namespace, &self.node, marker),
+            subscribe(self.redis.own_channel(namespace)),
+        ]
+        .into()
+    }
+
+    /// The commands for a subscription have been carried out. [`Received::Subscribed`] tells when
+    /// nothing is missed any longer.
+    pub fn subscribed(&mut self, namespace: &NamespaceName) {
+        let main = self.redis.main_channel(namespace);
+        let Some(hearing) = self.channels.get_mut(&main) else { return };
+        hearing.is_complete = true;
+        if hearing.epoch.is_some() {
+            self.ready.push_back(Received::Subscribed(namespace.clone()));
+        }
     }
 
     /// Ends the subscriptions to a namespace, and returns the commands for that.
@@ -119,9 +139,10 @@ impl ShardedReader {
             }
         }
         self.release();
-        let unsubscribe = |channel: String| RedisCommand::new("SUNSUBSCRIBE").arg(channel);
-        let own = self.redis.own_channels(namespace, &self.node).map(unsubscribe);
-        [unsubscribe(main)].into_iter().chain(own).collect()
+        let own = self.redis.own_channel(namespace);
+        let node = self.redis.node_channel(namespace, &self.node);
+        // From the first one on, others do not rely on it.
+        [own, main, node].map(|it| RedisCommand::new("SUNSUBSCRIBE").arg(it)).into()
     }
 
     /// Reads what was published in a channel (`smessage`).
@@ -165,6 +186,10 @@ impl ShardedReader {
         let position = Offset::pair(number, 0);
         let message = match &line {
             Some(Line::Entry(payload) | Line::Foreign(_, payload)) => self.message(payload),
+            Some(Line::Unheard(namespace)) => {
+                let body = Body::Own { kind: OwnKind::Unheard, data: Value::null() };
+                Ok(Message::new(NodeId::EMITTER, namespace.clone(), body))
+            }
             _ => Err(MessageError::Malformed),
         };
         self.ready.push_back(Received::Entry { position, message });
@@ -229,7 +254,7 @@ impl ShardedReader {
             return;
         };
         let is_own = stamp.sequence == hearing.marker;
-        if hearing.epoch.is_none() && is_own {
+        if hearing.epoch.is_none() && is_own && hearing.is_complete {
             self.ready.push_back(Received::Subscribed(hearing.namespace.clone()));
         }
         // From its own on, it hears those of all others.

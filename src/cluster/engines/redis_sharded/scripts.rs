@@ -46,6 +46,17 @@ redis.call('SPUBLISH', ARGV[1], next() .. ARGV[4])
 return 1"
 );
 
+/// Publishes the marker of a node that hears a channel from now on. If it is the first one of this crate,
+/// writes into the log that nobody was there before.
+pub(super) const HEAR: &str = with_next!(
+    "\
+redis.call('SPUBLISH', ARGV[2], ARGV[3])
+if redis.call('PUBSUB', 'SHARDNUMSUB', ARGV[4])[2] == 0 then
+  redis.call('SPUBLISH', ARGV[1], next() .. 'S' .. ARGV[5])
+end
+return 1"
+);
+
 /// Publishes a marker with a number that is above all earlier ones, also above those that Redis has
 /// forgotten in a restart: it is at least the time. It says which number came before it.
 pub(super) const MARK: &str = "\
