@@ -144,3 +144,33 @@ fn a_session_does_not_leave_a_node_that_has_a_gap() {
     assert_ne!(ids(&fleet, back), of_client);
     assert!(fleet.got(back).is_empty());
 }
+
+/// Node 1 claims a session twice, and node 2 in between. The store gives it to the second claim of
+/// node 1. The answer to the first one comes after that. The session must not go to node 2 now: from
+/// there it would go on to the second claim, which nobody waits for any more.
+#[test]
+fn a_session_does_not_go_back_to_an_earlier_claim() {
+    let (mut fleet, client, pid) = stored(3);
+    let claim = claim(&pid, "7000-0");
+    let given_up = fleet.open_with(1, &claim);
+    fleet.take(1, 1);
+    fleet.lose(given_up);
+    let between = fleet.open_with(2, &claim);
+    fleet.take(2, 1);
+    let last = fleet.open_with(1, &claim);
+    fleet.take(1, 1);
+    fleet.read(1, 3);
+    for _ in 0..2 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!((ids(&fleet, last), outcome(&fleet, 1)), (client.clone(), RECOVERED));
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 2), refused(RecoveryRefusal::Superseded));
+    assert_eq!(fleet.got(last), ["missed"], "it is still connected");
+    fleet.lose(between);
+    fleet.lose(last);
+    let back = fleet.open_with(0, &claim);
+    fleet.settle();
+    assert_eq!(ids(&fleet, back), client);
+}

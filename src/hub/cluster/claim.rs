@@ -249,6 +249,19 @@ impl<D: Default> Hub<D> {
         namespace.is_some_and(|it| !it.sessions.is_idle(socket.index))
     }
 
+    /// Answers a claim after which another one has got the session, unless the session still goes to it.
+    pub(super) fn supersede(
+        &mut self,
+        socket: SocketKey,
+        id: u32,
+        to: &NodeId,
+        claim: &ClaimEntry,
+    ) {
+        if self.node.as_ref().is_some_and(|node| !node.deferred.is_claimed(socket)) {
+            self.refuse_handover(id, to, claim);
+        }
+    }
+
     /// Answers a claim that does not take the session from a client that has it.
     fn refuse_handover(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
         let session = Err(code(RecoveryRefusal::Superseded));

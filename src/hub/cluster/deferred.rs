@@ -59,6 +59,13 @@ impl Deferred {
         self.changing.contains_key(&socket)
     }
 
+    /// Whether a claim of a session is kept.
+    pub(super) fn is_claimed(&self, socket: SocketKey) -> bool {
+        let changing = self.changing.get(&socket);
+        changing.is_some_and(|changing| changing.claim.is_some())
+            || self.undecided.contains_key(&socket)
+    }
+
     /// Keeps a claim until the application has decided about a client that was there before.
     pub(super) fn await_decision(&mut self, socket: SocketKey, claim: (u32, Successor)) {
         self.undecided.insert(socket, claim);

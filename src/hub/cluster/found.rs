@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use super::{
     changes::Forgotten,
     claim::Successor,
-    claims::Pending,
+    claims::{Pending, Priority},
     records::{Command, InStore},
 };
 use crate::{
@@ -165,10 +165,18 @@ impl<D: Default> Hub<D> {
             }
         }
         if let Some((to, claim)) = pending.successor {
-            self.hand_over(now, id, &to, &claim);
+            match self.keys.get(&pending.key.index_key()).copied() {
+                // It has come for another claim of this node: a later one, or it would have gone on.
+                Some(socket) if arrived.is_err() => self.supersede(socket, id, &to, &claim),
+                _ => self.hand_over(now, id, &to, &claim),
+            }
         }
         let is_here = self.keys.get(&pending.key.index_key()).is_some();
-        if arrived.is_err() || is_here || !self.claim_again(pending.request) {
+        let has_gone_on = match arrived {
+            Err(RecoveryRefusal::Superseded) => pending.priority == Priority::Takes,
+            arrived => arrived.is_ok(),
+        };
+        if !has_gone_on || is_here || !self.claim_again(pending.request) {
             let refusal = arrived.err().unwrap_or(RecoveryRefusal::Superseded);
             self.end_lookup(now, pending.request, refusal);
         }
