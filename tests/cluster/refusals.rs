@@ -174,3 +174,31 @@ fn a_session_does_not_go_back_to_an_earlier_claim() {
     fleet.settle();
     assert_eq!(ids(&fleet, back), client);
 }
+
+/// A node takes back the record of a session, which leaves meanwhile. The command reaches the store when
+/// the next node has stored the session there.
+#[test]
+fn a_node_does_not_keep_the_record_that_another_one_has_stored() {
+    let (mut fleet, client, pid) = stored(3);
+    let claim = claim(&pid, "7000-0");
+    let moved = fleet.open_with(1, &claim);
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    for _ in 0..2 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!(ids(&fleet, moved), client);
+    let late = fleet.open_with(0, &claim);
+    fleet.lose(late);
+    fleet.read(0, 1);
+    fleet.lose(moved);
+    fleet.take(1, 0);
+    assert!(fleet.store.sessions.contains_key(&pid));
+    fleet.take(0, 0);
+    assert!(fleet.store.sessions.is_empty(), "it was taken");
+    fleet.settle();
+    let back = fleet.open_with(2, &claim);
+    fleet.settle();
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 2)), (client, RECOVERED));
+}

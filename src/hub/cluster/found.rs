@@ -63,7 +63,8 @@ impl<D: Default> Hub<D> {
             Found::Early => node.early_records.push(claim),
             Found::Usable(_) => {
                 pending.is_taken = true;
-                let number = node.records.ask(Command::Take(claim));
+                let version = pending.found.as_ref().and_then(|it| it.session.version);
+                let number = node.records.ask(Command::Take(claim, version));
                 self.out.push_back(HubOutput::Cluster(ClusterOutput::Take { key, number }));
             }
             // The owner may know more, if it is up.
@@ -76,13 +77,20 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// The record for a claim was taken out of the store.
-    pub(super) fn handle_taken(&mut self, claim: u64, session: Option<FetchedSession>) {
+    /// The record for a claim was taken out of the store. `expected` is the version that was there.
+    pub(super) fn handle_taken(
+        &mut self,
+        claim: u64,
+        session: Option<FetchedSession>,
+        expected: Option<u64>,
+    ) {
+        // If the session has come here and has gone on since, another node may have stored it again.
+        let is_it = session.as_ref().is_some_and(|it| it.session.version == expected);
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else {
             // The owner has handed the session over meanwhile.
             if let Some(session) = session {
-                self.return_taken(session, true);
+                self.return_taken(session, is_it);
             }
             return;
         };
@@ -102,7 +110,7 @@ impl<D: Default> Hub<D> {
             return;
         };
         if has_come {
-            return self.return_taken(session, true);
+            return self.return_taken(session, is_it);
         }
         pending.found = Some(session.clone());
         let refusal = match self.look_at(claim) {

@@ -77,12 +77,12 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Store(SocketKey),
-    /// Take the record of a session of this node.
-    Recall(SocketKey),
+    /// Take the record of a session of this node, which has this version.
+    Recall(SocketKey, u64),
     /// Fetch the record for a claim.
     Fetch(u64),
-    /// Take the record for a claim.
-    Take(u64),
+    /// Take the record for a claim, which had this version.
+    Take(u64, Option<u64>),
     /// Take a record in order to forget it, if it is this version.
     Discard(RecoveryKey, u64),
     /// Store a record again that was taken in vain.
@@ -238,11 +238,12 @@ impl Records {
             return Some(Next::Fetch(claim, self.ask(Command::Fetch(claim))));
         }
         if let Some(socket) = self.wanted.pop_first() {
-            if let Some(record) = self.states.get_mut(&socket) {
+            let version = self.states.get_mut(&socket).map_or(0, |record| {
                 let was_there = (record.state == State::Stored).then_some(true);
                 record.state = State::Taking(was_there);
-            }
-            return Some(Next::Recall(socket, self.ask(Command::Recall(socket))));
+                record.version
+            });
+            return Some(Next::Recall(socket, self.ask(Command::Recall(socket, version))));
         }
         if let Some((key, version)) = self.discards.pop_front() {
             return Some(Next::Discard(key, self.ask(Command::Discard(key, version))));
@@ -376,8 +377,8 @@ impl Records {
             match command {
                 Command::Discard(key, version) => self.discard(key, version),
                 Command::Fetch(claim) => self.fetch(claim),
-                Command::Take(_) => of_claims.push(command),
-                Command::Store(_) | Command::Recall(_) | Command::PutBack => {}
+                Command::Take(..) => of_claims.push(command),
+                Command::Store(_) | Command::Recall(..) | Command::PutBack => {}
             }
         }
         of_claims
@@ -386,7 +387,7 @@ impl Records {
     /// How many records are on their way to the store.
     pub(super) fn on_their_way(&self) -> usize {
         let under_way =
-            |command: &&Command| matches!(command, Command::Store(_) | Command::Recall(_));
+            |command: &&Command| matches!(command, Command::Store(_) | Command::Recall(..));
         let asked = self.commands.values().filter(under_way).count();
         self.waiting.len().saturating_add(self.wanted.len()).saturating_add(asked)
     }

@@ -234,13 +234,16 @@ impl<D: Default> Hub<D> {
     pub(super) fn handle_fetched(&mut self, number: u64, session: Option<FetchedSession>) {
         let Some(node) = &mut self.node else { return };
         match node.records.answered(number) {
-            Some(Command::Recall(socket)) => self.handle_recalled(socket, session),
+            Some(Command::Recall(socket, expected)) => {
+                if let Some(session) = self.handle_recalled(socket, session) {
+                    self.put_back_other(session, expected);
+                }
+            }
             Some(Command::Fetch(claim)) => self.handle_found(claim, session),
-            Some(Command::Take(claim)) => self.handle_taken(claim, session),
+            Some(Command::Take(claim, expected)) => self.handle_taken(claim, session, expected),
             Some(Command::Discard(_, expected)) => {
-                let other = session.filter(|it| it.session.version != Some(expected));
-                if let Some(other) = other {
-                    self.put_back(other);
+                if let Some(session) = session {
+                    self.put_back_other(session, expected);
                 }
             }
             Some(Command::Store(_) | Command::PutBack) | None => {}
@@ -261,7 +264,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn lose_store(&mut self) {
         let Some(node) = &mut self.node else { return };
         for command in node.records.disconnect() {
-            if let Command::Take(claim) = command {
+            if let Command::Take(claim, _) = command {
                 self.assume_taken(claim);
             }
         }
@@ -278,6 +281,13 @@ impl<D: Default> Hub<D> {
             replaces: None,
             number,
         }));
+    }
+
+    /// Stores a session again that another node has stored since this version.
+    fn put_back_other(&mut self, taken: FetchedSession, version: u64) {
+        if taken.session.version != Some(version) {
+            self.put_back(taken);
+        }
     }
 
     /// The record of a session is here, so that claims of it can go on.
@@ -297,14 +307,23 @@ impl<D: Default> Hub<D> {
         self.namespaces.get(&socket.namespace)?.member(socket)?.key
     }
 
-    fn handle_recalled(&mut self, socket: SocketKey, session: Option<FetchedSession>) {
+    /// Returns a record that comes when its session is not here any more.
+    fn handle_recalled(
+        &mut self,
+        socket: SocketKey,
+        session: Option<FetchedSession>,
+    ) -> Option<FetchedSession> {
         let now = self.now;
-        let Some(node) = &mut self.node else { return };
+        let node = self.node.as_mut()?;
         let found = session.as_ref().map(|it| it.session.version.unwrap_or_default());
         let namespace = self.namespaces.get(&socket.namespace);
         let has_expired = namespace.is_some_and(|it| it.sessions.time_is_over(now, socket.index));
         let recalled = node.records.recalled(socket, found, has_expired);
+        if matches!(recalled, Recalled::Late) {
+            return session;
+        }
         self.go_on_with(socket, recalled, session);
+        None
     }
 
     /// Goes on with a session of this node whose record was to be taken.
