@@ -6,7 +6,7 @@ use socketio_proto::cluster::{
 };
 
 use super::run::{NODES, Run};
-use crate::fleet::Flight;
+use crate::fleet::{Flight, name};
 
 impl Run {
     pub(super) fn fault(&mut self, node: usize) {
@@ -37,7 +37,8 @@ impl Run {
             if link.is_some_and(|link| link.client.node == node) {
                 let count = self.dice.roll(6);
                 self.process(user, count);
-                self.users[user].link = None;
+                let link = self.users[user].link.take();
+                self.users[user].has_abandoned |= link.is_some_and(|link| link.claim.is_some());
             }
         }
         self.forgers.retain(|forger| forger.0.node != node);
@@ -48,7 +49,6 @@ impl Run {
         self.fleet.crash(node);
         self.fleet.nodes[node].answers_late = self.plan.answers_late;
         self.paused[node] = false;
-        self.has_begun_anew[node] = true;
         self.forget_heard(node);
     }
 
@@ -122,29 +122,47 @@ impl Run {
             if self.fleet.channel.trimmed > self.fleet.nodes[node].position {
                 self.tally.note("gap");
                 self.doubt(node, "gap");
-                self.has_begun_anew[node] = true;
+                self.begins[node] = self.fleet.channel.trimmed;
             }
             self.fleet.connect(node);
         }
         self.set_lazy(node, false);
     }
 
+    /// How many entries each node could not append, because too much waited.
+    pub(super) fn appends_refused(&self) -> [u64; NODES] {
+        let stats = |node: usize| self.fleet.nodes[node].server.stats();
+        std::array::from_fn(|node| stats(node).total.appends_refused)
+    }
+
     /// Notes which claims may be refused, because of the nodes that have to do with them.
     pub(super) fn note_hindrances(&mut self) {
         let state = |node: usize| {
             let is_away = self.fleet.nodes[node].read.is_none();
-            let is_full = self.fleet.nodes[node].server.stats().channel_waiting > 16;
-            let reasons = [(is_away, "away"), (self.paused[node], "paused"), (is_full, "full")];
+            let reasons = [(is_away, "away"), (self.paused[node], "paused")];
             reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why))
         };
         let states: Vec<_> = (0..NODES).map(state).collect();
+        let refused = self.appends_refused();
+        let is_news = |message: &Message, of: usize| {
+            let is_heartbeat = matches!(message.body, Body::InitialHeartbeat | Body::Heartbeat);
+            is_heartbeat && message.sender == name(of)
+        };
+        let has_news = |node: usize, of: usize| {
+            self.fleet.nodes[node].inbox.iter().any(|message| is_news(message, of))
+        };
         for user in &mut self.users {
             let (Some(session), Some(link)) = (&user.session, &mut user.link) else { continue };
             if let Some(claim) = &mut link.claim {
                 let claimant = [link.client.node].into();
+                let mut others = session.places.iter();
+                let is_new = others.any(|other| has_news(link.client.node, *other));
                 let needed = if claim.is_stored { &claimant } else { &session.places };
-                let hindrance = needed.iter().find_map(|node| states[*node]);
-                claim.hindrance = claim.hindrance.or(hindrance);
+                let full = |node: usize| (refused[node] > claim.refused[node]).then_some("full");
+                let hindrance =
+                    needed.iter().find_map(|node| states[*node].or_else(|| full(*node)));
+                let news = is_new.then_some("not introduced");
+                claim.hindrance = claim.hindrance.or(hindrance).or(news);
             }
         }
     }

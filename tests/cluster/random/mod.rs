@@ -2,6 +2,24 @@
 //! received exactly the events that were addressed to its session, each once, in the order of the
 //! channel. And where nothing stands in the way, it is recovered.
 //!
+//! These can stand in the way, and nothing else:
+//!
+//! | reason | why nobody can help it |
+//! | --- | --- |
+//! | kicked | the session is over |
+//! | away, paused | a node that is needed has no engine, or does nothing |
+//! | time | the client has waited for a second |
+//! | full | a node that is needed has no room for the claim or for its answer |
+//! | not introduced | the claimant has not read yet that a node which may have the session is there, although it had a second |
+//! | trimmed | the claimant has begun to read after what the client has missed |
+//! | gap | a node that may have had the session has missed something |
+//! | crashed | the same of a node that has crashed: it has never stored the session, or an earlier claim of the client has taken the session there |
+//! | superseded by an abandoned claim | another node has taken the session for an earlier claim of the client |
+//! | over before its client knew of it | the session ended before the client had the answer to its CONNECT |
+//!
+//! A session that is in the store when its client comes needs only the claimant, unless an earlier claim
+//! is under way.
+//!
 //! The model knows the entries of the channel, and which sockets have joined and left rooms between
 //! which entries. `CLUSTER_SEED=<number>` replays one run. `CLUSTER_RUNS=<number>` plays more, from
 //! `CLUSTER_START=<number>` on.

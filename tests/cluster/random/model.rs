@@ -84,7 +84,8 @@ impl Session {
                 _ => {}
             }
         }
-        (expected, false)
+        // What was done behind the last entry.
+        (expected, changes.any(|(_, what)| matches!(what, What::Kick)))
     }
 
     /// Whether it was kicked.

@@ -25,7 +25,8 @@ pub struct User {
     pub link: Option<Link>,
     /// Events that the client has emitted and whose acknowledgement it has not got.
     pub outbox: VecDeque<u64>,
-    /// Whether an earlier claim may still be under way.
+    /// Whether an earlier claim may still be under way. It may take the session to its node, and away
+    /// from one that the client has come to since. If that node has crashed, the session is lost.
     pub has_abandoned: bool,
 }
 
@@ -47,6 +48,8 @@ pub struct Claim {
     pub waited: u64,
     /// Whether the store has the session, so that no other node is needed.
     pub is_stored: bool,
+    /// What each node had refused to append before, because too much waited.
+    pub refused: [u64; NODES],
 }
 
 pub struct Run {
@@ -56,8 +59,8 @@ pub struct Run {
     pub users: Vec<User>,
     pub emitted: usize,
     pub tally: Tally,
-    /// Nodes that have lost what they had read, by a crash or a gap.
-    pub has_begun_anew: [bool; NODES],
+    /// Before which entry what each node has read begins: later after a crash or a gap.
+    pub begins: [usize; NODES],
     /// Nodes that do nothing at present.
     pub paused: [bool; NODES],
     /// Those who have claimed sessions that are not theirs, and where.
@@ -72,8 +75,8 @@ pub struct Run {
     heard: [usize; NODES],
     /// What the application has processed, by session. Of what is given back, nothing is left.
     processed: BTreeSet<(String, u64)>,
-    /// The same of events that were accepted when their client was gone already.
-    unsure: BTreeSet<(String, u64)>,
+    /// The same of events that were accepted when their client was gone already, and at which node.
+    unsure: BTreeMap<(String, u64), usize>,
     /// How each session began or went on, by node and id, the latest last.
     outcomes: BTreeMap<(usize, String), RecoveryOutcome>,
 }
@@ -94,7 +97,7 @@ impl Run {
             users: USERS.iter().map(|_| User::default()).collect(),
             emitted: 0,
             tally: Tally::default(),
-            has_begun_anew: [false; NODES],
+            begins: [0; NODES],
             paused: [false; NODES],
             forgers: Vec::new(),
             repeated: Vec::new(),
@@ -102,7 +105,7 @@ impl Run {
             is_ending: false,
             heard: [0; NODES],
             processed: BTreeSet::new(),
-            unsure: BTreeSet::new(),
+            unsure: BTreeMap::new(),
             outcomes: BTreeMap::new(),
         }
     }
@@ -183,13 +186,13 @@ impl Run {
                 self.answer(usize::MAX);
             }
         }
-        // Every session is where its client was last.
-        for user in &mut self.users {
-            let link = user.link.as_ref().filter(|link| link.claim.is_none());
-            if let (Some(session), Some(link)) = (&mut user.session, link)
-                && self.fleet.find_socket(link.client).is_some()
-            {
-                session.places = BTreeSet::from([link.client.node]);
+        // A session that is where its client was last is nowhere else.
+        for user in 0..USERS.len() {
+            let Some((client, _)) = self.socket(user) else { continue };
+            let user = &mut self.users[user];
+            let is_claimed = user.link.as_ref().is_none_or(|link| link.claim.is_some());
+            if let Some(session) = user.session.as_mut().filter(|_| !is_claimed) {
+                (session.places, session.doubt) = (BTreeSet::from([client.node]), None);
                 user.has_abandoned = false;
             }
         }
@@ -261,11 +264,12 @@ impl Run {
             Ok(Once::Fresh(Some(token))) => {
                 self.tally.note("accepted once");
                 let is_first = self.processed.insert(key.clone());
-                assert!(is_first || self.unsure.contains(&key), "{number} is processed twice");
+                let is_elsewhere = self.unsure.get(&key).is_some_and(|first| *first != node);
+                assert!(is_first || is_elsewhere, "{number} is processed twice");
                 if !self.fleet.nodes[node].server.is_connected(socket) {
                     // Its record may be on its way to another node.
                     self.tally.note("accepted while parked");
-                    self.unsure.insert(key);
+                    self.unsure.insert(key, node);
                 }
                 let args = socketio_proto::socket::Args::empty();
                 self.fleet.at(node, |at| at.ack(token, &args));
@@ -279,14 +283,15 @@ impl Run {
     }
 
     /// What a client learns of its session.
-    pub fn connected(&mut self, user: usize, client: Client, answer: &str) {
+    pub fn connected(&mut self, index: usize, client: Client, answer: &str) {
         self.hear(client.node);
+        self.note_hindrances();
         let mut parts = answer.split('"');
         let sid = parts.nth(3).unwrap().to_owned();
         let pid = parts.nth(3).unwrap().to_owned();
         let entries = &self.fleet.channel.entries;
-        let namespace = USERS[user];
-        let user = &mut self.users[user];
+        let namespace = USERS[index];
+        let user = &mut self.users[index];
         let link = user.link.as_mut().unwrap();
         let claim = link.claim.take();
         let outcome = self.outcomes.get(&(client.node, sid.clone())).copied();
@@ -299,7 +304,10 @@ impl Run {
                     self.tally.note("recovered after a crash");
                 }
             }
-            session.doubt.take_if(|why| *why == "crashed");
+            // The answer may be an old one.
+            let is_there = !user.has_abandoned && self.socket(index).is_some();
+            let session = self.users[index].session.as_mut();
+            session.and_then(|session| session.doubt.take_if(|_| is_there));
             return;
         }
         if let (Some(session), Some(claim)) = (&user.session, claim) {
@@ -310,11 +318,10 @@ impl Run {
             let reasons = [
                 (session.is_over(entries), "kicked"),
                 (user.has_abandoned && is_superseded, "superseded by an abandoned claim"),
-                (user.has_abandoned, "abandoned"),
             ];
             let reason = reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
-            let is_in_doubt = |why: &&str| *why != "crashed" || !claim.is_stored;
-            let reason = reason.or_else(|| session.doubt.filter(is_in_doubt)).or(claim.hindrance);
+            let doubt = session.doubt.filter(|_| !claim.is_stored);
+            let reason = reason.or(doubt).or(claim.hindrance);
             assert!(reason.is_some(), "refused without a reason: {outcome:?}, {}", session.sid);
             self.tally.note("refused");
             self.tally.note(&format!("hindrance: {}", reason.unwrap_or_default()));
@@ -332,6 +339,10 @@ impl Run {
             places: BTreeSet::from([client.node]),
             doubt: None,
         });
+        if self.socket(index).is_none() {
+            let session = self.users[index].session.as_mut();
+            session.expect("it has just come").doubt = Some("over before its client knew of it");
+        }
     }
 
     /// The faults stop, and everyone comes back.

@@ -50,12 +50,11 @@ impl Run {
             }
             None => session.birth,
         };
-        let is_trimmed = next < self.fleet.channel.trimmed;
         let is_stored = self.fleet.store.sessions.contains_key(&session.pid)
             && !self.users[user].has_abandoned
-            && !self.has_begun_anew[node];
-        let hindrance = is_trimmed.then_some("trimmed");
-        Some(Claim { hindrance, waited: 0, is_stored })
+            && self.begins[node] == 0;
+        let hindrance = (next < self.begins[node]).then_some("trimmed");
+        Some(Claim { hindrance, waited: 0, is_stored, refused: self.appends_refused() })
     }
 
     /// A client loses its link. Its server may not notice, and some of what was sent is lost.
