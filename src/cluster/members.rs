@@ -23,6 +23,8 @@ pub(crate) struct Members {
     timeout: Duration,
     limit: usize,
     rosters: BTreeMap<u32, Roster>,
+    /// The nodes of this crate, with the number of namespaces in which each is a member.
+    ours: BTreeMap<NodeId, usize>,
     /// When this node says next that it is still there.
     heartbeats: BTreeSet<(Timestamp, u32)>,
     /// When each member is looked at next.
@@ -70,6 +72,7 @@ impl Members {
             timeout: config.heartbeat_timeout,
             limit: config.members,
             rosters: BTreeMap::new(),
+            ours: BTreeMap::new(),
             heartbeats: BTreeSet::new(),
             checks: BTreeSet::new(),
         }
@@ -113,7 +116,9 @@ impl Members {
     /// A namespace is gone.
     pub(crate) fn forget(&mut self, namespace: u32) {
         self.unsubscribe(namespace);
-        self.rosters.remove(&namespace);
+        let Some(roster) = self.rosters.remove(&namespace) else { return };
+        let ours = roster.members.iter().filter(|(_, member)| member.is_ours);
+        ours.for_each(|(node, _)| self.lose(node));
     }
 
     /// A heartbeat of a node has come.
@@ -130,7 +135,10 @@ impl Members {
         let roster = self.rosters.entry(namespace).or_default();
         if let Some(member) = roster.members.get_mut(node) {
             member.seen = now;
-            member.is_ours |= is_ours;
+            if is_ours && !member.is_ours {
+                member.is_ours = true;
+                self.gain(node);
+            }
             return Noted::Known;
         }
         if roster.members.len() >= self.limit {
@@ -141,7 +149,23 @@ impl Members {
             self.checks.insert((check, namespace, node.clone()));
         }
         roster.members.insert(node.clone(), Member { seen: now, check, is_ours });
+        if is_ours {
+            self.gain(node);
+        }
         Noted::New
+    }
+
+    fn gain(&mut self, node: &NodeId) {
+        let namespaces = self.ours.entry(node.clone()).or_default();
+        *namespaces = namespaces.saturating_add(1);
+    }
+
+    fn lose(&mut self, node: &NodeId) {
+        let Some(namespaces) = self.ours.get_mut(node) else { return };
+        *namespaces = namespaces.saturating_sub(1);
+        if *namespaces == 0 {
+            self.ours.remove(node);
+        }
     }
 
     /// Something else of a node has come.
@@ -158,6 +182,9 @@ impl Members {
         let member = roster.and_then(|roster| roster.members.remove(node));
         if let Some(member) = &member {
             self.checks.remove(&(member.check, namespace, node.clone()));
+            if member.is_ours {
+                self.lose(node);
+            }
         }
         member.is_some()
     }
@@ -184,7 +211,7 @@ impl Members {
             let Some(member) = roster.members.get_mut(&node) else { continue };
             let overdue_at = member.seen.saturating_add(self.timeout);
             if overdue_at <= now {
-                roster.members.remove(&node);
+                self.leave(namespace, &node);
                 return Some((namespace, node));
             }
             member.check = overdue_at;
@@ -219,9 +246,13 @@ impl Members {
         self.rosters.get(&namespace).into_iter().flat_map(|roster| roster.members.keys())
     }
 
-    /// The members of a namespace that are nodes of this crate.
-    pub(crate) fn ours(&self, namespace: u32) -> impl Iterator<Item = &NodeId> {
-        let members = self.rosters.get(&namespace).into_iter().flat_map(|roster| &roster.members);
-        members.filter(|(_, member)| member.is_ours).map(|(node, _)| node)
+    /// The members of any namespace that are nodes of this crate.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = &NodeId> {
+        self.ours.keys()
+    }
+
+    /// Whether a node of this crate is a member of any namespace.
+    pub(crate) fn has(&self, node: &NodeId) -> bool {
+        self.ours.contains_key(node)
     }
 }

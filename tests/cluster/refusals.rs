@@ -202,3 +202,25 @@ fn a_node_does_not_keep_the_record_that_another_one_has_stored() {
     fleet.settle();
     assert_eq!((ids(&fleet, back), outcome(&fleet, 2)), (client, RECOVERED));
 }
+
+/// The claimant has not heard yet that the owner has come to the namespace, but knows the node from
+/// another one.
+#[test]
+fn a_node_that_is_known_from_another_namespace_is_waited_for() {
+    let mut fleet = Fleet::new(2);
+    fleet.open_with(1, "40/d");
+    fleet.settle();
+    fleet.wait(1_500);
+    fleet.settle();
+    let client = fleet.open_with(0, "40/d");
+    fleet.nodes[1].inbox.clear();
+    let pid = fleet.frames(client)[0].split('"').nth(7).unwrap().to_owned();
+    let back = fleet.open_with(1, &format!(r#"40/d,{{"pid":"{pid}"}}"#));
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    fleet.settle();
+    assert_eq!(fleet.frames(back)[0], fleet.frames(client)[0]);
+}

@@ -34,7 +34,7 @@ fn a_member_is_one_as_long_as_it_is_heard_of() {
     assert_eq!(names(&members), ["a", "b"], "only heartbeats make a member");
     assert_eq!(members.next_overdue(at(18)), Some((NAMESPACE, node("a"))));
     assert_eq!(members.next_overdue(at(22)), None);
-    assert_eq!(members.ours(NAMESPACE).count(), 0);
+    assert_eq!(members.ours().count(), 0);
     assert!(members.leave(NAMESPACE, &node("b")) && !members.leave(NAMESPACE, &node("b")));
     assert_eq!((members.checks_at(), names(&members).len()), (Timestamp::NEVER, 0));
 }
@@ -77,4 +77,25 @@ fn heartbeats_are_due_at_intervals_in_each_namespace() {
     assert_eq!(members.heartbeat_at(), at(17));
     members.forget(4);
     assert_eq!((members.heartbeat_at(), members.rosters.len()), (Timestamp::NEVER, 0));
+}
+
+#[test]
+fn a_node_is_known_as_long_as_it_has_any_namespace() {
+    let mut members = members();
+    members.subscribe(at(0), 4);
+    for namespace in [NAMESPACE, 4] {
+        members.note(at(0), namespace, &node("a"), false);
+        members.note(at(0), namespace, &node("a"), true);
+        members.note(at(0), namespace, &node("official"), false);
+    }
+    assert_eq!(members.ours().map(NodeId::as_str).collect::<Vec<_>>(), ["a"]);
+    assert!(members.has(&node("a")) && !members.has(&node("official")));
+    members.leave(NAMESPACE, &node("a"));
+    assert!(members.has(&node("a")));
+    members.forget(4);
+    assert!(!members.has(&node("a")));
+    members.note(at(1), NAMESPACE, &node("a"), true);
+    assert!(members.has(&node("a")));
+    while members.next_overdue(at(100)).is_some() {}
+    assert!(!members.has(&node("a")));
 }

@@ -1,11 +1,12 @@
 //! Claims of sessions that nobody has.
 //!
 //! A node that reads a claim and does not have the session says so to the claimant, by a message that
-//! is not stored. If all nodes have said it, and the store has no record, the claimant need not wait
+//! is not stored, also if it does not have the namespace: a session may be on its way there. If all
+//! nodes have said it, and the store has no record, the claimant need not wait
 //! for [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout). So made-up private ids are cheap.
 
 use super::{
-    claim::Successor,
+    claim::{ClaimEntry, Successor},
     claims::{Pending, Priority},
 };
 use crate::{
@@ -31,15 +32,28 @@ impl<D: Default> Hub<D> {
         }
     }
 
+    /// Tells the claimant of a session in a namespace that is not here. Nodes that know this one from
+    /// another namespace wait for that.
+    pub(super) fn answer_elsewhere(&mut self, message: &Message) {
+        let Body::Own { kind: OwnKind::Claim, data } = &message.body else { return };
+        let Ok(ClaimEntry { number, pid, .. }) = data.parse() else { return };
+        let channel = self.channel_of(&message.namespace);
+        if !self.is_absent(pid) {
+            return;
+        }
+        if let (Some(channel), Ok(data)) = (self.channel_mut(channel), Value::new(&number)) {
+            let body = Body::Own { kind: OwnKind::RecordAbsent, data };
+            channel.publish(Some(message.sender.clone()), message.namespace.clone(), body);
+        }
+        self.take_commands(channel);
+    }
+
     /// Another node does not have the session of a claim.
     pub(super) fn note_absent(&mut self, message: &Message, data: &Value) {
         let Ok(number) = data.parse::<u64>() else { return };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(number) else { return };
-        let is_member = {
-            let mut members = node.members.ours(pending.request.namespace);
-            members.any(|member| *member == message.sender)
-        };
+        let is_member = node.members.has(&message.sender);
         if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {
             absent.insert(message.sender.clone());
             self.end_if_absent(number);
@@ -95,9 +109,7 @@ impl<D: Default> Hub<D> {
 
     /// Whether no other node has the session of a claim.
     fn others_lack(&self, pending: &Pending<Successor>) -> bool {
-        self.node.as_ref().zip(pending.absent.as_ref()).is_some_and(|(node, absent)| {
-            let mut members = node.members.ours(pending.request.namespace);
-            members.all(|member| absent.contains(member))
-        })
+        let node = self.node.as_ref().zip(pending.absent.as_ref());
+        node.is_some_and(|(node, absent)| node.members.ours().all(|it| absent.contains(it)))
     }
 }

@@ -169,13 +169,10 @@ impl<S> Claims<S> {
         }
     }
 
-    /// A node says goodbye in a namespace.
-    pub(super) fn note_goodbye(&mut self, namespace: u32, node: &NodeId) {
-        let of_namespace = self.by_namespace.range((namespace, 0)..=(namespace, u64::MAX));
-        for (_, number) in of_namespace {
-            if let Some(pending) = self.pending.get_mut(number) {
-                pending.absent.take_if(|absent| !absent.contains(node));
-            }
+    /// A node has said goodbye in all its namespaces.
+    pub(super) fn note_goodbye(&mut self, node: &NodeId) {
+        for pending in self.pending.values_mut() {
+            pending.absent.take_if(|absent| !absent.contains(node));
         }
     }
 

@@ -21,7 +21,7 @@ impl<D: Default> Hub<D> {
     /// Applies an entry of the channel. Every node applies it at the same place.
     pub(super) fn apply_entry(&mut self, now: Timestamp, position: Offset, message: &Message) {
         let Some(id) = self.find_replica(&message.namespace, &message.body) else {
-            return;
+            return self.answer_elsewhere(message);
         };
         if self.in_use(Some(id)).is_some() {
             self.note_entry(now, id, message);

@@ -206,10 +206,12 @@ impl<D: Default> Hub<D> {
                 }
             }
             Body::AdapterClose => {
-                if let Some(node) = &mut self.node {
-                    node.claims.note_goodbye(id, &message.sender);
-                }
                 self.note_gone(now, id, &message.sender);
+                if let Some(node) = &mut self.node
+                    && !node.members.has(&message.sender)
+                {
+                    node.claims.note_goodbye(&message.sender);
+                }
             }
             Body::Broadcast(broadcast) => match &broadcast.request {
                 Some(request) => self.ask_for(now, id, message, broadcast, request),
