@@ -1,11 +1,13 @@
 //! Clients that come back in time, and must not be refused.
 
-use socketio_proto::{hub::Audience, recovery::RecoveryRefusal, socket::Event};
+use socketio_proto::{
+    hub::Audience, recovery::RecoveryRefusal, server::ServerEvent, socket::Event,
+};
 
 use crate::{
     fleet::Fleet,
     moves::{claim, ids, outcome},
-    store::{RECOVERED, refused, stored},
+    store::{RECOVERED, parked_socket, refused, stored},
 };
 
 fn emit(fleet: &mut Fleet, namespace: &str, name: &str) {
@@ -223,4 +225,29 @@ fn a_node_that_is_known_from_another_namespace_is_waited_for() {
     fleet.answer(1);
     fleet.settle();
     assert_eq!(fleet.frames(back)[0], fleet.frames(client)[0]);
+}
+
+/// The owner takes the record back before the claimant can, and its application decides about somebody
+/// who cannot have the session. The claimant waits for that.
+#[test]
+fn a_claim_that_comes_to_nothing_keeps_the_session_from_nobody() {
+    let (mut fleet, client, pid) = stored(2);
+    let socket = parked_socket(&fleet);
+    fleet.nodes[0].answers_late = true;
+    fleet.open_with(0, &claim(&pid, "x"));
+    let back = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    fleet.at(0, |at| at.set_data(socket, 8));
+    fleet.take(0, 0);
+    fleet.settle();
+    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
+        ServerEvent::ConnectRequested { request, .. } => Some(*request),
+        _ => None,
+    });
+    fleet.at(0, |at| at.accept(asked.unwrap()));
+    fleet.settle();
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (client, RECOVERED));
 }

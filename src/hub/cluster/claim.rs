@@ -75,7 +75,7 @@ pub(super) struct ClaimEntry {
     /// It does not take the session from another client that has it, or waits for it: another claim
     /// has come in between. It does not take it from the store either, unless no node has it.
     #[serde(default)]
-    yields: bool,
+    pub(super) yields: bool,
 }
 
 /// The contents of [`OwnKind::RecordResponse`].
@@ -156,7 +156,10 @@ impl<D: Default> Hub<D> {
             self.begin_claim(now, &claim);
             return;
         }
-        if claim.yields && self.is_wanted(claim.pid) {
+        let held = self.keys.get(&claim.pid.index_key()).copied();
+        // A claim that the application decides about may come to nothing.
+        let is_deciding = held.is_some_and(|socket| self.connects.is_deciding(socket));
+        if claim.yields && !is_deciding && self.is_wanted(claim.pid) {
             return self.refuse_handover(id, &message.sender, &claim);
         }
         let Some(node) = &mut self.node else { return };
@@ -239,7 +242,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Whether a client has the session here, or waits for it.
-    fn is_wanted(&self, key: RecoveryKey) -> bool {
+    pub(super) fn is_wanted(&self, key: RecoveryKey) -> bool {
         let Some(node) = &self.node else { return false };
         let Some(socket) = self.keys.get(&key.index_key()).copied() else {
             let mut pending = node.claims.without_successor(key);
@@ -263,7 +266,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Answers a claim that does not take the session from a client that has it.
-    fn refuse_handover(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
+    pub(super) fn refuse_handover(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
         let session = Err(code(RecoveryRefusal::Superseded));
         let handover =
             Handover { to: to.as_str().into(), number: claim.number, session, stored: None };

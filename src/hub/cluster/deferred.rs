@@ -122,6 +122,8 @@ impl<D: Default> Hub<D> {
     pub(super) fn answer_late(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
         if self.is_absent(claim.pid) {
             self.tell_absent(id, to, claim.number);
+        } else if claim.yields && self.is_wanted(claim.pid) {
+            self.refuse_handover(id, to, claim);
         } else {
             self.hand_over(self.now, id, to, claim);
         }
