@@ -1,6 +1,7 @@
 //! The server, or the way to it, is away for a while.
 
 use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
+use tokio::time::Instant;
 
 use crate::{
     proxy::Proxy,
@@ -60,6 +61,42 @@ async fn a_server_that_crashes_and_comes_back_costs_no_event() {
     client.hear_all(0..20).await;
     node.emit_all(20..30).await;
     client.hear_all(0..30).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_while_costs_no_event() {
+    let Some(mut server) = Secantus::start().await else { return };
+    let (first, second) = (Node::start(&server.url()).await, Node::start(&server.url()).await);
+    first.until_connected().await;
+    second.until_connected().await;
+    let (mut near, mut far) = (Client::connect(&first).await, Client::connect(&second).await);
+    first.emit_all(0..50).await;
+    server.kill();
+    let sent = near.meanwhile(far.meanwhile(first.emit_while_away(50))).await;
+    server.start_again().await;
+    let back = Instant::now();
+    near.hear_all(0..sent).await;
+    far.hear_all(0..sent).await;
+    println!("{sent} events, the last {:?} after the server was back", back.elapsed());
+}
+
+/// What has reached the server takes effect when it goes on, and what is sent again takes none.
+#[tokio::test]
+async fn a_pause_that_is_longer_than_the_patience_loses_and_doubles_nothing() {
+    let Some(server) = Secantus::start().await else { return };
+    let (first, second) = (Node::start(&server.url()).await, Node::start(&server.url()).await);
+    first.until_connected().await;
+    second.until_connected().await;
+    let (mut near, mut far) = (Client::connect(&first).await, Client::connect(&second).await);
+    let mut sent = 0;
+    for _ in 0..2 {
+        server.signal("-STOP");
+        first.emit_all(sent..sent + 50).await;
+        sent = near.meanwhile(far.meanwhile(first.emit_while_away(sent + 50))).await;
+        server.signal("-CONT");
+        near.hear_all(0..sent).await;
+        far.hear_all(0..sent).await;
+    }
 }
 
 #[tokio::test]

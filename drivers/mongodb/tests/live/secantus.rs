@@ -91,6 +91,11 @@ impl Secantus {
         self.process.wait().unwrap();
     }
 
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
     pub async fn start_again(&mut self) {
         self.process = spawn(&self.program, self.port, &self.folder);
         self.until_up().await;

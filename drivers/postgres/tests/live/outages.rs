@@ -1,6 +1,7 @@
 //! Connections and servers that are lost.
 
 use socketio_proto_postgres::{PostgresEngine, PostgresOptions, tokio_postgres};
+use tokio::time::Instant;
 
 use crate::support::{Client, Node, Postgres, have_postgres};
 
@@ -36,6 +37,24 @@ async fn a_crash_of_the_server_loses_nothing_that_was_emitted() {
         postgres.start_again().await;
         client.hear_all(0..round * 100 + 100).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_while_costs_no_event() {
+    if !have_postgres() {
+        return;
+    }
+    let mut postgres = Postgres::start().await;
+    let (first, second) = (Node::start(&postgres).await, Node::start(&postgres).await);
+    let (mut near, mut far) = (Client::connect(&first).await, Client::connect(&second).await);
+    first.emit_all(0..50).await;
+    postgres.kill();
+    let sent = near.meanwhile(far.meanwhile(first.emit_while_away(50))).await;
+    postgres.start_again().await;
+    let back = Instant::now();
+    near.hear_all(0..sent).await;
+    far.hear_all(0..sent).await;
+    println!("{sent} events, the last {:?} after PostgreSQL was back", back.elapsed());
 }
 
 /// What was sent before the connection was lost must not take effect behind what was sent after it.

@@ -9,6 +9,7 @@ mod lies;
 mod live;
 mod outages;
 mod pubsub;
+mod pubsub_away;
 mod refusals;
 mod sessions;
 mod subscriptions;

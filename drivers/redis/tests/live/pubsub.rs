@@ -13,12 +13,12 @@ use crate::{
 
 /// The kinds of channels.
 #[derive(Clone, Copy)]
-enum Kind {
+pub enum Kind {
     Plain,
     Sharded,
 }
 
-const KINDS: [Kind; 2] = [Kind::Plain, Kind::Sharded];
+pub const KINDS: [Kind; 2] = [Kind::Plain, Kind::Sharded];
 
 impl Kind {
     async fn open(self, url: &str) -> Node {
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    async fn start(self, redis: &Redis) -> Node {
+    pub async fn start(self, redis: &Redis) -> Node {
         let node = self.open(&redis.url()).await;
         node.until_connected().await;
         node
