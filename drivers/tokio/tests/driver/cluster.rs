@@ -381,7 +381,7 @@ async fn handles_ask_all_servers() {
         }
     }
     let ask = async |name: &'static str, args: serde_json::Value| {
-        let asked = handles[0].all().server_side_emit_with_ack(name, &args, Duration::from_secs(5));
+        let asked = handles[0].all().server_side_emit_with_ack(name, &args, Duration::from_mins(1));
         in_time(asked).await.unwrap()
     };
     let answers = ask("who", serde_json::json!(["hello"])).await;
@@ -401,7 +401,7 @@ async fn handles_ask_all_servers() {
     handles[0].all().server_side_emit("who", &("nobody answers",)).await.unwrap();
     let fetched = in_time(handles[0].to("lobby").fetch_sockets()).await.unwrap();
     assert!(fetched.sockets.is_empty() && fetched.missing.is_empty());
-    let asked = handles[0].all().emit_with_ack("all?", &(), Duration::from_secs(5));
+    let asked = handles[0].all().emit_with_ack("all?", &(), Duration::from_mins(1));
     let answers = in_time(asked).await.unwrap();
     assert_eq!((answers.responses.len(), answers.missing, answers.timed_out), (0, 0, false));
 }

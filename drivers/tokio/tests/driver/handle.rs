@@ -109,18 +109,26 @@ async fn acknowledgements() {
     assert!(client.packet().await.ends_with("[\"ready?\"]"));
 
     let mut silent = join(port).await;
-    let asked = handle.all().emit_with_ack("all?", &(), Duration::from_millis(300));
-    let answers = async {
-        let id =
-            client.packet().await.trim_start_matches("42").split('[').next().unwrap().to_owned();
-        client.send(&format!("43{id}[\"here\"]")).await;
+    let mut time = Duration::from_millis(300);
+    let answered = loop {
+        let asked = handle.all().emit_with_ack("all?", &(), time);
+        let answers = async {
+            let question = client.packet().await;
+            let id = question.trim_start_matches("42").split('[').next().unwrap();
+            client.send(&format!("43{id}[\"here\"]")).await;
+        };
+        let (answered, ()) = tokio::join!(asked, answers);
+        assert!(silent.packet().await.contains("all?"));
+        let answered = answered.unwrap();
+        // On a machine that stands still for so long, the answer is late, too.
+        if answered.missing < 2 {
+            break answered;
+        }
+        time *= 2;
     };
-    let (answered, ()) = tokio::join!(asked, answers);
-    let answered = answered.unwrap();
     assert_eq!((answered.missing, answered.timed_out), (1, true));
     let [(from, args)] = &answered.responses[..] else { panic!("{answered:?}") };
     assert_eq!((from.socket(), args.json()), (Some(socket), "[\"here\"]"));
-    assert!(silent.packet().await.contains("all?"));
 
     // Whoever asks may go before the answer comes.
     let asked = handle.socket(socket).emit_with_ack("ready?", &(), TIMEOUT);

@@ -2,12 +2,15 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use socketio_proto::{Timestamp, hub::Rejection, server::ServerEvent};
 use socketio_proto_tokio::{App, Context, PeerLimits, serve, start};
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch, Level,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 
 use crate::support::{POLL, Ws, connect, echo, in_time, listen, request, server, session_id};
 
@@ -43,6 +46,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Collects what this thread reports until the guard is dropped.
     fn collect(&self, level: Level) -> DefaultGuard {
+        // As long as there is only one subscriber, `tracing` asks that of the thread that comes to a place in
+        // the code first, and remembers the answer for all. The threads of other tests have none.
+        static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&ANOTHER);
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
         let subscriber = subscriber.without_time().with_writer(move || log.clone());

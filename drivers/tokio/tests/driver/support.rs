@@ -91,11 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
 
     /// Opens one and joins the main namespace. Returns what CONNECT has brought, too.
     pub async fn connect(stream: S, auth: &str) -> (Self, serde_json::Value) {
+        Self::connect_if_open(stream, auth).await.expect("it is open")
+    }
+
+    /// The same, unless the server closes it before.
+    pub async fn connect_if_open(stream: S, auth: &str) -> Option<(Self, serde_json::Value)> {
         let mut ws = Self::open(stream).await;
-        ws.send(&format!("40{auth}")).await;
-        let answer = ws.packet().await;
+        in_time(ws.0.send(Message::text(format!("40{auth}")))).await.ok()?;
+        let answer = ws.packet_if_open().await?;
         let session = answer.strip_prefix("40").expect("CONNECT");
-        (ws, serde_json::from_str(session).unwrap())
+        Some((ws, serde_json::from_str(session).unwrap()))
     }
 
     pub async fn send(&mut self, packet: &str) {
@@ -108,11 +113,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
 
     /// The next packet that is not a ping.
     pub async fn packet(&mut self) -> String {
+        self.packet_if_open().await.expect("it is open")
+    }
+
+    async fn packet_if_open(&mut self) -> Option<String> {
         loop {
-            let message = in_time(self.0.next()).await.expect("it is open").unwrap();
+            let message = in_time(self.0.next()).await?.ok()?;
+            if message.is_close() {
+                return None;
+            }
             let packet = message.into_text().unwrap().to_string();
             if packet != "2" {
-                return packet;
+                return Some(packet);
             }
             self.send("3").await;
         }

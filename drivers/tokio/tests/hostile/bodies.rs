@@ -160,9 +160,7 @@ async fn malformed_chunks() {
 
 #[tokio::test]
 async fn a_body_that_waits_for_continue() {
-    let body_timeout = Duration::from_millis(500);
-    let attacked = || Attacked { body_timeout, ..Attacked::default() };
-    for site in [attacked().start().await, attacked().start_behind_axum().await] {
+    for site in [site().await, site_behind_axum().await] {
         let mut client = site.connect().await;
         let path = client.open_polling().await;
         let fields = "Expect: 100-continue\r\nContent-Length: 2\r\n";
@@ -236,10 +234,14 @@ async fn lengths_of_old_clients() {
 /// A body that does not come, of a request whose answer is known | driver: 1 s | answered, closed | `requests_refused.unknown_session`
 #[tokio::test]
 async fn bodies_that_nobody_wants() {
-    let body_timeout = Duration::from_millis(5);
-    let attacked = || Attacked { body_timeout, ..Attacked::default() };
+    let attacked = || {
+        let mut attacked = Attacked::default();
+        attacked.limits.connections = 32;
+        attacked
+    };
     for mut site in [attacked().start().await, attacked().start_behind_axum().await] {
         let path = site.open_polling().await;
+        let mut asked = Vec::new();
         for (line, status) in [
             (format!("POST {UNKNOWN}"), 400),
             (format!("POST {POLLING}"), 400),
@@ -251,12 +253,18 @@ async fn bodies_that_nobody_wants() {
             for (length, part) in [(10, ""), (10, "x"), (1_000_000, "x")] {
                 let mut client = site.connect().await;
                 let fields = format!("Host: x\r\nContent-Length: {length}\r\n");
-                let answer = client.ask(format!("{line} HTTP/1.1\r\n{fields}\r\n{part}")).await;
-                assert_eq!(answer.status, status, "{line}: {answer:?}");
-                assert!(client.is_dropped().await);
+                client.send(format!("{line} HTTP/1.1\r\n{fields}\r\n{part}")).await;
+                asked.push((client, line.clone(), status));
             }
-            site.serves().await;
         }
+        site.serves().await;
+        // All of them are heard out at the same time.
+        for (mut client, line, status) in asked {
+            let answer = client.answer().await;
+            assert_eq!(answer.status, status, "{line}: {answer:?}");
+            assert!(client.is_dropped().await);
+        }
+        site.serves().await;
         assert!(site.close_polling(&path).await);
         site.assert_unharmed().await;
     }

@@ -30,18 +30,17 @@ async fn heads_that_never_complete() {
     // Nothing, a part, all but the last byte, and empty lines before the request.
     for part in ["", "G", "GET /", &request[..request.len() - 1], "\r\n\r\n\r\n"] {
         let mut slow = site.connect().await;
-        slow.send(part).await;
+        slow.try_send(part).await;
         let answer = slow.rest().await;
         assert!(!answer.contains(" 200 "), "{part:?}: {answer}");
         site.serves().await;
     }
     // The same time is between two requests.
-    let mut idle = site.connect().await;
-    let path = idle.open_polling().await;
+    let (mut idle, opened) = site.ask(&get(POLLING)).await;
     assert!(idle.is_dropped().await);
-    let mut slow = site.connect().await;
-    assert!(slow.close_polling(&path).await);
-    slow.send("GET /").await;
+    let (mut slow, closed) = site.ask(&post(&opened.session(), "1")).await;
+    assert_eq!(closed.body, "ok");
+    slow.try_send("GET /").await;
     assert!(!slow.rest().await.contains(" 200 "));
     site.assert_unharmed().await;
 }

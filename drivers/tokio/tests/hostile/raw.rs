@@ -8,8 +8,9 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-/// Longer than anything takes: for a failure instead of a test that hangs.
-const WAIT: Duration = Duration::from_secs(6);
+/// Longer than anything takes, also on a machine that stands still for some seconds: for a failure instead of
+/// a test that hangs. Shorter than the time between pings, so that nothing waits for them unnoticed.
+const WAIT: Duration = Duration::from_secs(20);
 /// A mask that changes every byte.
 const MASK: [u8; 4] = [0x5a, 0xc3, 0x99, 0xf0];
 /// The key of the example in RFC 6455.
@@ -158,6 +159,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub async fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request).await;
         self.answer().await
+    }
+
+    /// Sends a request and returns the response to it, unless the server ends the connection first.
+    pub async fn ask_if_open(&mut self, request: impl AsRef<[u8]>) -> Option<Answer> {
+        if self.try_send(request).await { self.answer_if_any().await } else { None }
     }
 
     /// All that comes until the server ends the connection.

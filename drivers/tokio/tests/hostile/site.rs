@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     bystander::Bystander,
-    raw::{Raw, UNKNOWN, get, in_time},
+    raw::{Answer, Raw, UNKNOWN, get, in_time},
 };
 
 /// The places for TCP connections of attackers.
@@ -89,7 +89,8 @@ impl Attacked {
         let peers = Peers::new(self.limits);
         tokio::spawn(serve(listener, attacked, peers.clone(), pending()));
         let site = Site::new(service, handle, port).await;
-        Site { places: self.limits.connections, peers: Some(peers), ..site }
+        let is_hasty = self.limits.head < LONG;
+        Site { places: self.limits.connections, peers: Some(peers), is_hasty, ..site }
     }
 
     /// Behind another HTTP server, which does not know `limits`.
@@ -136,6 +137,9 @@ pub struct Site {
     handle: Handle<Echo>,
     port: u16,
     places: usize,
+    /// Whether clients have little time for the head of a request. Then a machine that stands still for a
+    /// moment takes it from honest ones as well, and they come again.
+    is_hasty: bool,
     /// There if the crate serves the connections of attackers.
     peers: Option<Peers>,
     bystanders: [Bystander; 2],
@@ -150,7 +154,7 @@ impl Site {
         tokio::spawn(serve(listener, quiet_site, PeerLimits::default(), pending()));
         let bystanders = [Bystander::on_polling(quiet).await, Bystander::on_websocket(quiet).await];
         let before = figures(&handle.stats().await.unwrap());
-        Self { handle, port, places: PLACES, peers: None, bystanders, before }
+        Self { handle, port, places: PLACES, is_hasty: false, peers: None, bystanders, before }
     }
 
     pub fn port(&self) -> u16 {
@@ -190,6 +194,36 @@ impl Site {
     /// Whether a long-polling session has ended.
     pub async fn is_over(&self, path: &str) -> bool {
         self.connect().await.ask(get(path)).await.status == 400
+    }
+
+    pub const fn is_hasty(&self) -> bool {
+        self.is_hasty
+    }
+
+    /// Sends a request on a connection of its own, and returns both with the response.
+    pub async fn ask(&self, request: &str) -> (Raw, Answer) {
+        let port = self.port;
+        self.ask_over(&async || Raw::connect(port).await, request).await
+    }
+
+    async fn ask_over<S>(
+        &self,
+        connect: &impl AsyncFn() -> Raw<S>,
+        request: &str,
+    ) -> (Raw<S>, Answer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        in_time(async {
+            loop {
+                let mut client = connect().await;
+                match client.ask_if_open(request).await {
+                    Some(answer) => return (client, answer),
+                    None => assert!(self.is_hasty, "dropped without an answer"),
+                }
+            }
+        })
+        .await
     }
 
     /// Waits until each bystander has made an exchange that begins from now on.
@@ -238,8 +272,8 @@ impl Site {
         }
         let mut places = Vec::new();
         for _ in 0..self.places {
-            let mut place = connect().await;
-            assert_eq!(place.ask(get(UNKNOWN)).await.status, 400);
+            let (place, answer) = self.ask_over(&connect, &get(UNKNOWN)).await;
+            assert_eq!(answer.status, 400);
             places.push(place);
         }
         drop(places);
