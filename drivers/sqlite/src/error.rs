@@ -1,6 +1,6 @@
 //! What can go wrong with a file.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use rusqlite::ErrorCode;
 use socketio_proto::{
@@ -48,7 +48,7 @@ pub enum SqliteError {
     Options(#[from] ConfigError),
     /// The operating system refuses something.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// SQLite refuses something.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
@@ -61,11 +61,21 @@ impl From<rusqlite::Error> for SqliteError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::NotADatabase) => Self::NotADatabase,
             Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { what: error.to_string() },
             _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<io::Error> for SqliteError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            ErrorKind::StorageFull => Self::DiskFull,
+            _ => Self::Io(error),
         }
     }
 }

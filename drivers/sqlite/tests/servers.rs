@@ -226,6 +226,81 @@ async fn a_server_that_ends_leaves_nothing_but_its_file() {
     assert_eq!(names, ["sessions.db", "sessions.db-lock", "sessions.db-tail"]);
 }
 
+/// Nobody may write the database and its WAL, not even root, and not even who has them open.
+#[cfg(target_os = "linux")]
+struct Protected<'a>(&'a Folder);
+
+#[cfg(target_os = "linux")]
+impl<'a> Protected<'a> {
+    /// `None` if this user or this file system cannot do that.
+    fn new(folder: &'a Folder) -> Option<Self> {
+        let protected = Self(folder);
+        protected.set("+i").then_some(protected)
+    }
+
+    fn set(&self, attribute: &str) -> bool {
+        let files = ["sessions.db", "sessions.db-wal"].map(|name| self.0.0.join(name));
+        let output = Command::new("chattr").arg(attribute).args(files).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Protected<'_> {
+    fn drop(&mut self) {
+        self.set("-i");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_server_that_may_not_write_its_file_any_more_goes_on_when_it_may() {
+    let folder = Folder::new();
+    let (port, handle) = folder.server().await;
+    let (mut a, _) = Client::connect(port, None).await;
+    let (b, _) = Client::connect(port, None).await;
+    a.say("before").await;
+    assert_eq!(a.hear().await, "before");
+    let session = a.socket.session().await.unwrap().unwrap();
+
+    let Some(protected) = Protected::new(&folder) else {
+        eprintln!("skipped: files cannot be protected with `chattr` here");
+        return;
+    };
+    for number in 0..10 {
+        b.socket.emit("say", &(number.to_string(),)).await.unwrap();
+    }
+    let says_why = |stats: &EngineStats| {
+        stats.last_failure.as_deref() == Some("the file is read-only") && !stats.is_connected
+    };
+    until(&handle, says_why).await;
+    let failures = handle.engine_stats().await.unwrap().unwrap().failures;
+    until(&handle, |stats| stats.failures > failures && says_why(stats)).await;
+    // What nobody could write was told to nobody.
+    assert!(timeout(Duration::from_millis(100), a.hear()).await.is_err());
+
+    drop(protected);
+    for number in 0..10 {
+        assert_eq!(a.hear().await, number.to_string(), "each once, in order");
+    }
+    assert_eq!(handle.engine_stats().await.unwrap().unwrap().connected, 2);
+    let now = a.socket.session().await.unwrap().unwrap();
+    assert_eq!((now.id, now.recovered), (session.id, false), "its session has not ended");
+
+    // The file has everything: another server continues the session.
+    let snapshot = a.leave().await;
+    b.say("missed").await;
+    handle.shutdown().await.unwrap();
+    let (port, handle) = folder.server().await;
+    let (mut a, is_recovered) = Client::connect(port, Some(snapshot)).await;
+    assert!(is_recovered);
+    assert_eq!(a.hear().await, "missed");
+    handle.shutdown().await.unwrap();
+    let names = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names = names.map(|name| name.into_string().unwrap());
+    assert!(!names.any(|name| name.contains("damaged")), "it was not set aside");
+}
+
 /// Set in the process that has a small disk of its own.
 const SMALL_DISK: &str = "SOCKETIO_PROTO_SMALL_DISK";
 
