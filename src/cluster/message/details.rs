@@ -14,6 +14,11 @@ pub struct SocketDetails {
     pub id: ByteString,
     /// How it connected. An official node says `headers`, `time`, `address`, `xdomain`, `secure`,
     /// `issued`, `url`, `query` and `auth`.
+    ///
+    /// A node of this crate says all of these, and leaves them empty. It does not keep them, and they are
+    /// what nobody should send around: cookies and tokens of every client, through the engine, in the
+    /// answer to each request. What other servers need to know of a client belongs into its
+    /// [data](crate::hub::At::set_data), which the application chooses.
     pub handshake: Value,
     /// Its rooms.
     pub rooms: Vec<ByteString>,
