@@ -16,6 +16,7 @@ mod early;
 mod entry;
 mod follow;
 mod found;
+mod guesses;
 mod members;
 mod namespaces;
 mod official;
@@ -42,6 +43,7 @@ use self::{
     claims::Claims,
     deferred::Deferred,
     early::Early,
+    guesses::Guesses,
     records::Records,
     requests::Request,
     vacant::Vacant,
@@ -71,6 +73,7 @@ pub(super) struct Node<D> {
     claims: Claims<Successor>,
     codec: Codec<D>,
     early: Early,
+    guesses: Guesses,
     members: Members,
     requests: Requests<Request>,
     /// What the answers to all requests take, and what they may.
@@ -148,6 +151,7 @@ impl<D: Default> Hub<D> {
             claims: Claims::new(nonce),
             codec: Codec::new(),
             early: Early::default(),
+            guesses: Guesses::new(config.limits.namespaces_per_connection),
             members: Members::new(&cluster),
             requests: Requests::new(),
             response_bytes: 0,

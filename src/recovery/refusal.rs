@@ -57,7 +57,9 @@ pub enum RecoveryRefusal {
     InvalidOffset,
     /// The session missed more than [`replay_bytes`](crate::RecoveryConfig::replay_bytes). Or it
     /// missed a packet from before its latest [`memberships`](crate::RecoveryConfig::memberships)
-    /// room changes. Or the session has been attached to 2^32 links.
+    /// room changes. Or the session has been attached to 2^32 links. Or, in a cluster, the connection has
+    /// claimed more sessions of other nodes than it may have
+    /// [namespaces](crate::Limits::namespaces_per_connection).
     #[error("the client missed more than a limit allows")]
     Limit,
     /// The client has closed its connection

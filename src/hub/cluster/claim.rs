@@ -122,6 +122,11 @@ impl<D: Default> Hub<D> {
             log.kept_position(log.evicted())
         });
         let Some(yields) = self.connects.note_try(request) else { return };
+        let node = self.node.as_mut();
+        if !yields && !node.is_some_and(|node| node.guesses.may_ask(now, request.connection)) {
+            self.end_lookup(now, request, RecoveryRefusal::Limit);
+            return;
+        }
         let priority = if yields { Priority::Yields } else { Priority::Takes };
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
         let number = node.claims.add(now, (key, offset.clone(), priority), request, until);

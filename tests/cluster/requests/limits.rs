@@ -3,14 +3,18 @@
 use socketio_proto::{
     cluster::{
         ClusterInput,
-        message::{Body, Message, NodeId},
+        message::{Body, Message, NodeId, OwnKind},
     },
     hub::{Audience, EmitError},
+    recovery::{RecoveryOutcome, RecoveryRefusal},
     socket::{Event, NamespaceName},
 };
 
 use super::{WAIT, asked, details, fetch, fetched, official, says};
-use crate::fleet::{Fleet, Official};
+use crate::{
+    fleet::{Fleet, Official},
+    moves::{claim, outcome},
+};
 
 #[test]
 fn pending_requests_are_bounded() {
@@ -63,4 +67,40 @@ fn members_are_bounded() {
     }
     assert_eq!(fleet.nodes[0].server.nodes("/").count(), 2);
     assert_eq!(fleet.nodes[0].server.stats().total.members_refused, 3);
+}
+
+/// Each of them is an entry that every node reads.
+#[test]
+fn claims_of_made_up_sessions_are_bounded_for_each_connection() {
+    let mut fleet = Fleet::new(2);
+    fleet.wait(2_000);
+    let claims = |fleet: &Fleet| {
+        let messages = fleet.channel.entries.iter().flatten();
+        let is_claim = |body: &Body| matches!(body, Body::Own { kind: OwnKind::Claim, .. });
+        messages.filter(|message| is_claim(&message.body)).count()
+    };
+    let made_up = |number: usize| claim(&format!("{number:A>20}"), "7000-0");
+    let client = fleet.open(0);
+    let ask = |fleet: &mut Fleet, number: usize| {
+        fleet.send(client, "41");
+        fleet.send(client, &made_up(number));
+        fleet.settle();
+        outcome(fleet, 0)
+    };
+    for number in 0..64 {
+        let refused = ask(&mut fleet, number);
+        assert_eq!(refused, RecoveryOutcome::Refused(RecoveryRefusal::Unknown), "{number}");
+    }
+    for number in 64..200 {
+        let refused = ask(&mut fleet, number);
+        assert_eq!(refused, RecoveryOutcome::Refused(RecoveryRefusal::Limit), "{number}");
+    }
+    assert_eq!(claims(&fleet), 64, "as many as it may have namespaces");
+    // It holds nobody else up, and not for ever.
+    fleet.open_with(0, &made_up(200));
+    fleet.settle();
+    assert_eq!(claims(&fleet), 65);
+    fleet.wait(1_000);
+    ask(&mut fleet, 201);
+    assert_eq!(claims(&fleet), 66);
 }
