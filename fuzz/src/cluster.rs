@@ -9,7 +9,7 @@ use socketio_proto::cluster::{
     message::{Body, Message, MessageError, NodeId, StoredSession},
 };
 
-use super::source::Source;
+use super::{sharded::sharded, source::Source};
 
 /// The codecs of Redis: an entry, a message of a channel, a session, or any reply.
 pub fn cluster_codec(data: &[u8]) {
@@ -24,6 +24,7 @@ pub fn cluster_codec(data: &[u8]) {
             let payload = source.rest();
             channel(payload);
             classic(payload);
+            sharded(payload);
         }
         2 => session(source.rest()),
         _ => replies(&mut source),

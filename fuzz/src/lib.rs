@@ -20,6 +20,7 @@ mod postgres;
 mod recovery;
 mod restore;
 mod server;
+mod sharded;
 mod socket;
 mod source;
 #[path = "../../tests/support/mod.rs"]
