@@ -3,6 +3,9 @@
 //! By hand, after `cargo build --release --example contract`: `mixed.test.mjs`, which takes most of a
 //! minute, and the exactness run of any size, for any fleet.
 //!
+//! With SECANTUS, the program that the tests of `drivers/mongodb` install as
+//! `target/tmp/secantusdb/bin/secantusd-py`, `mixed.test.mjs` plays the MongoDB adapter as well.
+//!
 //! ```text
 //! cd tests/fleet && npm ci
 //! CONTRACT=../../target/release/examples/contract node --test mixed.test.mjs

@@ -1,9 +1,11 @@
-// Two official nodes and two of ours on one Redis or PostgreSQL: everything that a cluster does, in every direction.
+// Two official nodes and two of ours on one Redis, PostgreSQL or SecantusDB: everything that a cluster does, in every direction.
 // It takes minutes and is run by hand, see `main.rs`. FLEET names other kinds for the four nodes.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Emitter as MongoEmitter } from "@socket.io/mongo-emitter";
 import { Emitter as PostgresEmitter } from "@socket.io/postgres-emitter";
 import { Emitter as OfficialEmitter } from "@socket.io/redis-emitter";
+import { Mongodb } from "./support/mongodb.mjs";
 import { startNodes } from "./support/nodes.mjs";
 import { Peer, settle } from "./support/peer.mjs";
 import { Postgres } from "./support/postgres.mjs";
@@ -26,11 +28,14 @@ const OPTIONS = {
   "the sharded adapter with a prefix of one's own": { SCHEME: "redis+sharded", CHANNEL_PREFIX: "k" },
   "PostgreSQL": { SCHEME: "postgres" },
   "PostgreSQL with a prefix of one's own": { SCHEME: "postgres", CHANNEL_PREFIX: "channel" },
+  // It has to be installed, which the tests of `drivers/mongodb` do.
+  ...(process.env.SECANTUS === undefined ? {} : { "MongoDB": { SCHEME: "mongodb" } }),
 };
+const SERVERS = { postgres: Postgres, mongodb: Mongodb };
 
 /** Four nodes, and a client at each. */
 async function fleet(t, variables = {}) {
-  const redis = await (variables.SCHEME === "postgres" ? Postgres : Redis).start(t);
+  const redis = await (SERVERS[variables.SCHEME] ?? Redis).start(t);
   const nodes = await startNodes(t, KINDS, redis, variables);
   const peers = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
   await known(peers);
@@ -225,7 +230,7 @@ for (const [title, variables] of Object.entries(OPTIONS)) {
         await emitOverPostgres(client, variables, { nodes, peers, ids });
         return;
       }
-      const emitter = variables.SCHEME === undefined ? new Emitter(client, variables) : new ClassicEmitter(client, variables);
+      const emitter = emitterOf(client, variables);
       await emitter.emit(["m", 1]);
       await emitter.emit(["m", 2], { rooms: [ids[1]] });
       await emitter.emit(["m", 3], { except: [ids[1], ids[2]] });
@@ -257,16 +262,27 @@ for (const [title, variables] of Object.entries(OPTIONS)) {
   });
 }
 
-/** The official emitter of the classic adapter, with the methods of the other one. */
-class ClassicEmitter {
+function emitterOf(client, variables) {
+  switch (variables.SCHEME) {
+    case undefined:
+      return new Emitter(client, variables);
+    case "mongodb":
+      return new Official(new MongoEmitter(client.db("fleet").collection("events"), "/quiet", { addCreatedAtField: true }));
+    default:
+      return new Official(new OfficialEmitter(client, { key: variables.CHANNEL_PREFIX ?? "socket.io" }, "/quiet"));
+  }
+}
+
+/** An official emitter, with the methods of the one for Redis Streams. */
+class Official {
   #emitter;
 
-  constructor(client, { CHANNEL_PREFIX = "socket.io" }) {
-    this.#emitter = new OfficialEmitter(client, { key: CHANNEL_PREFIX }, "/quiet");
+  constructor(emitter) {
+    this.#emitter = emitter;
   }
 
   emit(data, { rooms = [], except = [] } = {}) {
-    this.#emitter.in(rooms).except(except).emit(...data);
+    return this.#emitter.in(rooms).except(except).emit(...data);
   }
 
   write(type, { opts, rooms, packet, close }) {
@@ -276,7 +292,7 @@ class ClassicEmitter {
       6: () => this.#emitter.in(opts.rooms).disconnectSockets(close),
       9: () => this.#emitter.serverSideEmit(...packet),
     };
-    actions[type]();
+    return actions[type]();
   }
 }
 

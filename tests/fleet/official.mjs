@@ -1,12 +1,14 @@
 // The official server with the official adapter for Redis Streams, or with the classic one if the scheme of
 // CLUSTER_URL is `redis+pubsub`, or with the sharded one in static mode if it is `redis+sharded`, or with the one for
-// PostgreSQL if it is `postgres`, with the event handlers of `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
+// PostgreSQL if it is `postgres`, or with the one for MongoDB if it is `mongodb`, with the event handlers of `tests/fixtures/contract --profile acceptance`, those for clusters included. From the environment, as there:
 // PORT, CLUSTER_URL, NODE_NAME, RECOVERY_MS, PING_INTERVAL, PING_TIMEOUT, MAX_LEN, STREAM_COUNT, STREAM_NAME,
 // CHANNEL_PREFIX, SESSION_KEY_PREFIX, SHARDED_PUBSUB.
 import { createServer } from "node:http";
+import { createAdapter as createMongoAdapter } from "@socket.io/mongo-adapter";
 import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter as createClassicAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter } from "@socket.io/redis-streams-adapter";
+import { MongoClient } from "mongodb";
 import pg from "pg";
 import { createClient } from "redis";
 import { Server } from "socket.io";
@@ -53,6 +55,14 @@ const ADAPTERS = {
     pool.on("error", () => {});
     const adapter = createPostgresAdapter(pool, { channelPrefix: env.CHANNEL_PREFIX ?? "socket.io", errorHandler: () => {} });
     return { adapter, recovers: false, close: () => pool.end() };
+  },
+  "mongodb:": async () => {
+    const url = new URL(env.CLUSTER_URL);
+    const [database, ...collection] = url.pathname.slice(1).split(".");
+    url.pathname = "/";
+    const client = await new MongoClient(url.href).connect();
+    const adapter = createMongoAdapter(client.db(database).collection(collection.join(".")), { addCreatedAtField: true });
+    return { adapter, recovers: true, close: () => client.close() };
   },
 };
 

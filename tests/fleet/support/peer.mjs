@@ -28,7 +28,7 @@ export class Peer {
 
   #received(event) {
     // What is asked for an acknowledgement has no offset.
-    const isOffset = typeof event.at(-1) === "string" && /^\d+-\d+$/.test(event.at(-1));
+    const isOffset = typeof event.at(-1) === "string" && /^(\d+-\d+|[0-9a-f]{24})$/.test(event.at(-1));
     this.events.push(isOffset ? event.slice(0, -1) : event);
   }
 
