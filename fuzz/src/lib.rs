@@ -11,6 +11,7 @@ mod connection;
 mod draw;
 mod engine;
 mod history;
+mod meaning;
 mod messages;
 mod model;
 mod mongodb;

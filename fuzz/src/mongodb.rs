@@ -10,7 +10,7 @@ use socketio_proto::cluster::{
 };
 
 use super::{
-    cluster::{check, said, same_session},
+    meaning::{check, said, same_session},
     source::Source,
 };
 

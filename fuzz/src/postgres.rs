@@ -16,7 +16,7 @@ use socketio_proto::{
 };
 
 use super::{
-    cluster::{check, said, same_session},
+    meaning::{check, said, same_session},
     source::Source,
 };
 

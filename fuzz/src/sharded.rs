@@ -10,7 +10,7 @@ use socketio_proto::{
     socket::NamespaceName,
 };
 
-use super::cluster::{check, said};
+use super::meaning::{check, said};
 
 const LOG: &str = "socket.io#socketio-proto#";
 const MAIN: &str = "socket.io#/#";
