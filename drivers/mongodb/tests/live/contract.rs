@@ -6,7 +6,7 @@ use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 use crate::{
     proxy::Proxy,
     secantus::{Secantus, url},
-    support::ANSWER,
+    support::PATIENCE,
 };
 
 struct Documents {
@@ -19,7 +19,7 @@ impl EngineUnderTest for Documents {
 
     fn open(&self) -> MongodbEngine {
         let engine = MongodbEngine::open(&url(self.proxy.port), MongodbOptions::new()).unwrap();
-        engine.answer_timeout(ANSWER)
+        engine.answer_timeout(PATIENCE)
     }
 
     async fn break_connections(&self) {

@@ -6,6 +6,8 @@ mod documents;
 #[expect(dead_code, reason = "each driver uses a part of it")]
 mod live;
 mod outages;
+#[path = "../../../../tests/fixtures/ports.rs"]
+mod ports;
 mod proxy;
 mod refusals;
 mod secantus;

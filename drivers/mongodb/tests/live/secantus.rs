@@ -5,7 +5,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener as StdListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -18,7 +17,7 @@ use std::{
 use socketio_proto_mongodb::mongodb::{Client, Collection, bson::Document, options::ClientOptions};
 use tokio::time::sleep;
 
-use crate::support::in_time;
+use crate::{ports::free_port, support::in_time};
 
 /// The server, or `None` if it cannot be installed. Then the caller's test is skipped.
 fn program() -> Option<PathBuf> {
@@ -67,7 +66,7 @@ impl Secantus {
         let name = format!("socketio-proto-mongodb-{}-{number}", std::process::id());
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
-        let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = spawn(&program, port, &folder);
         let server = Self { program, process, folder, port };
         server.until_up().await;

@@ -3,7 +3,7 @@
 use socketio_proto_postgres::{PostgresEngine, PostgresOptions};
 use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 
-use crate::support::{Postgres, have_postgres};
+use crate::support::{PATIENCE, Postgres, have_postgres};
 
 struct Notify(Postgres);
 
@@ -11,7 +11,8 @@ impl EngineUnderTest for Notify {
     type Engine = PostgresEngine;
 
     fn open(&self) -> PostgresEngine {
-        PostgresEngine::open(&self.0.url(), PostgresOptions::new()).unwrap()
+        let engine = PostgresEngine::open(&self.0.url(), PostgresOptions::new()).unwrap();
+        engine.answer_timeout(PATIENCE)
     }
 
     async fn break_connections(&self) {

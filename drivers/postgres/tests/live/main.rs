@@ -7,4 +7,6 @@ mod entries;
 mod live;
 mod node_js;
 mod outages;
+#[path = "../../../../tests/fixtures/ports.rs"]
+mod ports;
 mod support;

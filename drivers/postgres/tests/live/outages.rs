@@ -3,7 +3,7 @@
 use socketio_proto_postgres::{PostgresEngine, PostgresOptions, tokio_postgres};
 use tokio::time::Instant;
 
-use crate::support::{Client, Node, Postgres, have_postgres};
+use crate::support::{Client, Node, PATIENCE, Postgres, have_postgres};
 
 #[tokio::test]
 async fn a_node_reads_on_after_each_break() {
@@ -64,7 +64,7 @@ async fn what_a_stalled_connection_has_sent_takes_no_effect_later() {
         return;
     }
     let postgres = Postgres::start().await;
-    let node = Node::start(&postgres).await;
+    let node = Node::impatient(&postgres).await;
     let mut client = Client::connect(&node).await;
     node.emit(0).await;
     client.hear_all(0..1).await;
@@ -88,7 +88,7 @@ async fn an_entry_that_is_never_answered_is_given_up_and_holds_up_nothing() {
         return;
     }
     let postgres = Postgres::start().await;
-    let node = Node::start(&postgres).await;
+    let node = Node::impatient(&postgres).await;
     let mut client = Client::connect(&node).await;
     postgres
         .run(
@@ -116,7 +116,7 @@ async fn a_lock_that_somebody_holds_for_long_costs_nothing() {
         return;
     }
     let postgres = Postgres::start().await;
-    let node = Node::start(&postgres).await;
+    let node = Node::impatient(&postgres).await;
     let mut client = Client::connect(&node).await;
     let (holder, connection) =
         tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_listener_that_hears_nothing_is_noticed() {
         return;
     }
     let postgres = Postgres::start().await;
-    let node = Node::start(&postgres).await;
+    let node = Node::impatient(&postgres).await;
     let mut client = Client::connect(&node).await;
     // All server processes stop, as on a frozen machine. The connections stay.
     postgres.pause_connections(true);
@@ -154,7 +154,10 @@ async fn an_ordinary_user_with_a_database_of_its_own_suffices() {
     postgres.run("CREATE ROLE chat LOGIN").await;
     postgres.run("CREATE DATABASE chat OWNER chat").await;
     let url = format!("postgres://chat@127.0.0.1:{}/chat", postgres.port);
-    let engine = || PostgresEngine::open(&url, PostgresOptions::new()).unwrap();
+    let engine = || {
+        let engine = PostgresEngine::open(&url, PostgresOptions::new()).unwrap();
+        engine.answer_timeout(PATIENCE)
+    };
     let (first, second) = (Node::on(engine()).await, Node::on(engine()).await);
     let mut client = Client::connect(&second).await;
     first.emit_all(0..10).await;

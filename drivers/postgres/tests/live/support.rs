@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener as StdListener,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,9 +13,12 @@ use socketio_proto_postgres::{PostgresEngine, PostgresOptions, tokio_postgres};
 use tokio::time::sleep;
 
 pub use crate::live::{Client, Node, in_time};
+use crate::ports::free_port;
 
-/// How long PostgreSQL may take to answer.
-pub const ANSWER: Duration = Duration::from_secs(2);
+/// How long PostgreSQL may take to answer: longer than a machine stands still.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for tests that wait until a node has lost its patience.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The folder of the programs of PostgreSQL.
 fn programs() -> Option<PathBuf> {
@@ -81,7 +83,7 @@ impl Postgres {
             .status()
             .unwrap();
         assert!(made.success());
-        let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let postgres = Self { process: spawn(port, &folder), folder, port };
         postgres.until_up().await;
         postgres
@@ -143,7 +145,8 @@ impl Postgres {
             processes.filter(serves).map(|folder| folder.file_name().unwrap().to_owned()).collect();
         assert!(ids.len() >= 3, "{ids:?}");
         let signal = if is_paused { "-STOP" } else { "-CONT" };
-        assert!(Command::new("kill").arg(signal).args(ids).status().unwrap().success());
+        // One that has ended in the meantime serves nobody.
+        Command::new("kill").arg(signal).args(ids).status().unwrap();
     }
 
     /// Appends an entry with this text.
@@ -195,6 +198,11 @@ impl Node {
 
     pub async fn with(postgres: &Postgres, options: PostgresOptions) -> Self {
         let engine = PostgresEngine::open(&postgres.url(), options).unwrap();
+        Self::on(engine.answer_timeout(PATIENCE)).await
+    }
+
+    pub async fn impatient(postgres: &Postgres) -> Self {
+        let engine = PostgresEngine::open(&postgres.url(), PostgresOptions::new()).unwrap();
         Self::on(engine.answer_timeout(ANSWER)).await
     }
 

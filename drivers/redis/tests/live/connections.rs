@@ -6,7 +6,7 @@ use socketio_proto_redis::redis::Value;
 use socketio_proto_tokio::entropy;
 use tokio::time::sleep;
 
-use crate::support::{Client, Node, Redis, have_redis};
+use crate::support::{Client, Node, Redis, have_redis, in_time};
 
 /// A pseudorandom number; xorshift.
 fn random(state: &mut u64) -> u64 {
@@ -25,6 +25,20 @@ async fn connections(redis: &Redis) -> Vec<u64> {
     };
     let ids = list.lines().filter(|line| !line.contains("cmd=client"));
     ids.map(|line| line.split(['=', ' ']).nth(1).unwrap().parse().unwrap()).collect()
+}
+
+/// Waits until there are so many, and stay that many: Redis may not have seen yet that some are closed.
+async fn until_connections(redis: &Redis, count: usize) -> Vec<u64> {
+    let are_there = async {
+        loop {
+            let connections = connections(redis).await;
+            if connections.len() == count {
+                return connections;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(are_there).await
 }
 
 /// `SEED=<number>` draws the same numbers again. Where they meet what the nodes do is left to the
@@ -78,13 +92,10 @@ async fn a_node_has_three_connections_and_leaves_none_behind() {
     let node = Node::start(&redis).await;
     node.until_connected().await;
     let _client = Client::connect(&node).await;
-    assert_eq!(connections(&redis).await.len(), 3);
-    let first = connections(&redis).await[0];
+    let first = until_connections(&redis, 3).await[0];
     redis.call(&format!("CLIENT KILL ID {first}")).await;
     node.until(|stats| stats.connected == 2).await;
-    assert_eq!(connections(&redis).await.len(), 3);
+    until_connections(&redis, 3).await;
     node.handle.shutdown().await.unwrap();
-    while !connections(&redis).await.is_empty() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    until_connections(&redis, 0).await;
 }

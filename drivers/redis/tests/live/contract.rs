@@ -6,7 +6,7 @@ use socketio_proto_redis::{
 };
 use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 
-use crate::support::{Redis, have_redis};
+use crate::support::{PATIENCE, Redis, have_redis};
 
 struct Streams(Redis);
 
@@ -14,7 +14,8 @@ impl EngineUnderTest for Streams {
     type Engine = RedisEngine;
 
     fn open(&self) -> RedisEngine {
-        RedisEngine::open(self.0.url(), RedisStreamsOptions::new()).unwrap()
+        let engine = RedisEngine::open(self.0.url(), RedisStreamsOptions::new()).unwrap();
+        engine.answer_timeout(PATIENCE)
     }
 
     async fn break_connections(&self) {
@@ -42,7 +43,8 @@ impl EngineUnderTest for PubSub {
     type Engine = RedisPubSubEngine;
 
     fn open(&self) -> RedisPubSubEngine {
-        RedisPubSubEngine::open(self.0.url(), RedisPubSubOptions::new()).unwrap()
+        let engine = RedisPubSubEngine::open(self.0.url(), RedisPubSubOptions::new()).unwrap();
+        engine.answer_timeout(PATIENCE)
     }
 
     async fn break_connections(&self) {
@@ -77,7 +79,7 @@ impl EngineUnderTest for Sharded {
 
     fn open(&self) -> RedisShardedEngine {
         let options = RedisShardedOptions::new().subscription_mode(SubscriptionMode::Static);
-        RedisShardedEngine::open(self.0.url(), options).unwrap()
+        RedisShardedEngine::open(self.0.url(), options).unwrap().answer_timeout(PATIENCE)
     }
 
     async fn break_connections(&self) {

@@ -1,9 +1,6 @@
 //! What is in the stream.
 
-use std::time::Duration;
-
 use socketio_proto_redis::{RedisStreamsOptions, redis};
-use tokio::time::sleep;
 
 use crate::support::{Client, Node, Redis, have_redis};
 
@@ -79,9 +76,9 @@ async fn a_new_node_knows_what_was_there_before_it() {
     }
     let redis = Redis::start(&["--appendonly", "no"]).await;
     let first = Node::start(&redis).await;
-    first.until_connected().await;
+    let mut client = Client::connect(&first).await;
     first.emit_all(0..2_000).await;
-    sleep(Duration::from_millis(200)).await;
+    client.hear_all(0..2_000).await;
     let second = Node::start(&redis).await;
     let _client = Client::connect(&second).await;
     assert_eq!(second.server().await.log_packets, 2_000);

@@ -39,7 +39,7 @@ async fn every_lie_is_an_error_and_is_tried_again() {
         b"\0",
     ];
     for lie in lies {
-        let node = Node::with(&liar(lie).await, RedisStreamsOptions::new()).await;
+        let node = Node::impatient(&liar(lie).await).await;
         let stats = node.until(|stats| stats.failures >= 2).await;
         assert_eq!((stats.connected, stats.panics), (0, 0), "{:?}", stats.last_failure);
     }

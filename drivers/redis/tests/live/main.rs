@@ -8,6 +8,8 @@ mod lies;
 #[expect(dead_code, reason = "each driver uses a part of it")]
 mod live;
 mod outages;
+#[path = "../../../../tests/fixtures/ports.rs"]
+mod ports;
 mod pubsub;
 mod pubsub_away;
 mod refusals;

@@ -49,7 +49,7 @@ async fn a_pause_that_is_longer_than_the_patience_loses_and_doubles_nothing() {
         return;
     }
     let redis = Redis::start(&[]).await;
-    let (a, b) = (Node::start(&redis).await, Node::start(&redis).await);
+    let (a, b) = (Node::impatient(&redis.url()).await, Node::impatient(&redis.url()).await);
     let (mut at_a, mut at_b) = (Client::connect(&a).await, Client::connect(&b).await);
     for round in 0..3 {
         let first = round * 100;

@@ -1,5 +1,7 @@
 //! PUB/SUB without a stream, over plain and over sharded channels: Redis keeps nothing.
 
+use std::time::Duration;
+
 use socketio_proto_redis::{
     RedisEngineError, RedisPubSubEngine, RedisPubSubOptions, RedisShardedEngine,
     RedisShardedOptions, SubscriptionMode,
@@ -8,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     sessions::Balancer,
-    support::{ANSWER, Client, Node, Redis, have_redis},
+    support::{ANSWER, Client, Node, PATIENCE, Redis, have_redis},
 };
 
 /// The kinds of channels.
@@ -22,18 +24,29 @@ pub const KINDS: [Kind; 2] = [Kind::Plain, Kind::Sharded];
 
 impl Kind {
     async fn open(self, url: &str) -> Node {
+        self.open_with(url, PATIENCE).await
+    }
+
+    async fn open_with(self, url: &str, answer: Duration) -> Node {
         match self {
             Self::Plain => {
                 let engine = RedisPubSubEngine::open(url, RedisPubSubOptions::new()).unwrap();
-                Node::on(engine.answer_timeout(ANSWER)).await
+                Node::on(engine.answer_timeout(answer)).await
             }
             Self::Sharded => {
                 let options =
                     RedisShardedOptions::new().subscription_mode(SubscriptionMode::Static);
                 let engine = RedisShardedEngine::open(url, options).unwrap();
-                Node::on(engine.answer_timeout(ANSWER)).await
+                Node::on(engine.answer_timeout(answer)).await
             }
         }
+    }
+
+    /// One that soon loses its patience with Redis.
+    pub async fn impatient(self, redis: &Redis) -> Node {
+        let node = self.open_with(&redis.url(), ANSWER).await;
+        node.until_connected().await;
+        node
     }
 
     pub async fn start(self, redis: &Redis) -> Node {

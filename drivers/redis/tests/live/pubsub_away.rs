@@ -23,7 +23,7 @@ async fn while_redis_is_away_nothing_is_lost_unsaid() {
 
 async fn check(kind: Kind) {
     let mut redis = Redis::start(&["--appendonly", "no"]).await;
-    let (node, other) = (kind.start(&redis).await, kind.start(&redis).await);
+    let (node, other) = (kind.impatient(&redis).await, kind.impatient(&redis).await);
     let (mut near, mut far) = (Client::connect(&node).await, Client::connect(&other).await);
     let mut sent = 0;
     for is_paused in [false, true] {

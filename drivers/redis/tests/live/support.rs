@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    net::TcpListener as StdListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -14,8 +13,11 @@ use socketio_proto_tokio::cluster::Engine;
 use tokio::time::sleep;
 
 pub use crate::live::{Client, Node, in_time};
+use crate::ports::free_port;
 
-/// How long Redis may take to answer.
+/// How long Redis may take to answer: longer than a machine stands still.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for tests that wait until a node has lost its patience.
 pub const ANSWER: Duration = Duration::from_millis(500);
 
 /// Whether there is a Redis to test with. Without one, the caller's test is skipped.
@@ -46,7 +48,7 @@ impl Redis {
         let name = format!("socketio-proto-redis-{}-{number}", std::process::id());
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
-        let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let process = spawn(port, &folder, &options);
         let redis = Self { process, folder, options, port };
@@ -126,7 +128,12 @@ impl Node {
     }
 
     pub async fn with(url: &str, options: RedisStreamsOptions) -> Self {
-        Self::on(RedisEngine::open(url, options).unwrap().answer_timeout(ANSWER)).await
+        Self::on(RedisEngine::open(url, options).unwrap().answer_timeout(PATIENCE)).await
+    }
+
+    pub async fn impatient(url: &str) -> Self {
+        let engine = RedisEngine::open(url, RedisStreamsOptions::new()).unwrap();
+        Self::on(engine.answer_timeout(ANSWER)).await
     }
 
     pub async fn on(engine: impl Engine) -> Self {

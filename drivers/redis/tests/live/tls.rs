@@ -5,7 +5,8 @@ use std::fs;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use socketio_proto_redis::{RedisEngine, RedisStreamsOptions, redis};
 
-use crate::support::{ANSWER, Client, Node, Redis, have_redis};
+use crate::ports::free_port;
+use crate::support::{Client, Node, PATIENCE, Redis, have_redis};
 
 #[tokio::test]
 async fn a_node_trusts_the_certificate_that_it_was_given_and_no_other() {
@@ -19,7 +20,7 @@ async fn a_node_trusts_the_certificate_that_it_was_given_and_no_other() {
     let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
     fs::write(&cert_file, cert.pem()).unwrap();
     fs::write(&key_file, signing_key.serialize_pem()).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let files = [&cert_file, &key_file].map(|file| file.to_str().unwrap().to_owned());
     let [cert_file, key_file] = &files;
     let options = ["--tls-port", &port.to_string(), "--tls-cert-file", cert_file];
@@ -35,7 +36,7 @@ async fn a_node_trusts_the_certificate_that_it_was_given_and_no_other() {
         redis::TlsCertificates { client_tls: None, root_cert: Some(cert.pem().into_bytes()) };
     let client = redis::Client::build_with_tls(url, certificates).unwrap();
     let engine = RedisEngine::new(&client, RedisStreamsOptions::new()).unwrap();
-    let node = Node::on(engine.answer_timeout(ANSWER)).await;
+    let node = Node::on(engine.answer_timeout(PATIENCE)).await;
     let mut client = Client::connect(&node).await;
     node.emit(0).await;
     client.hear_all(0..1).await;
