@@ -251,3 +251,33 @@ fn a_claim_that_comes_to_nothing_keeps_the_session_from_nobody() {
     fleet.settle();
     assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (client, RECOVERED));
 }
+
+/// Node 2 takes the record for its claim, but node 1, which has claimed the session later, has had it and
+/// has stored it again.
+#[test]
+fn a_record_is_not_taken_from_a_later_claimant() {
+    let (mut fleet, client, pid) = stored(3);
+    let claim = claim(&pid, "7000-0");
+    let first = fleet.open_with(2, &claim);
+    fleet.take(2, 1);
+    fleet.read(2, 1);
+    fleet.take(2, 0);
+    fleet.answer(2);
+    let later = fleet.open_with(1, &claim);
+    fleet.take(1, 1);
+    fleet.read(1, 2);
+    for _ in 0..2 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!((ids(&fleet, later), outcome(&fleet, 1)), (client.clone(), RECOVERED));
+    fleet.read(2, 1);
+    fleet.lose(later);
+    fleet.take(1, 0);
+    fleet.take(2, 0);
+    fleet.lose(first);
+    fleet.settle();
+    let back = fleet.open_with(0, &claim);
+    fleet.settle();
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 0)), (client, RECOVERED));
+}

@@ -81,11 +81,18 @@ impl<D: Default> Hub<D> {
     pub(super) fn handle_taken(
         &mut self,
         claim: u64,
-        session: Option<FetchedSession>,
+        mut session: Option<FetchedSession>,
         expected: Option<u64>,
     ) {
         // If the session has come here and has gone on since, another node may have stored it again.
         let is_it = session.as_ref().is_some_and(|it| it.session.version == expected);
+        let pending = self.node.as_ref().and_then(|node| node.claims.get(claim));
+        // So may the node that has claimed it later. It would not take it from here any more.
+        if pending.is_some_and(|pending| pending.successor.is_some())
+            && let Some(newer) = session.take_if(|_| !is_it)
+        {
+            self.put_back(newer);
+        }
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else {
             // The owner has handed the session over meanwhile.
