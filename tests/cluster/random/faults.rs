@@ -156,7 +156,9 @@ impl Run {
             if let Some(claim) = &mut link.claim {
                 let claimant = [link.client.node].into();
                 let mut others = session.places.iter();
-                let is_new = others.any(|other| has_news(link.client.node, *other));
+                let is_new = others.any(|other| {
+                    has_news(link.client.node, *other) || has_news(*other, link.client.node)
+                });
                 let needed = if claim.is_stored { &claimant } else { &session.places };
                 let full = |node: usize| (refused[node] > claim.refused[node]).then_some("full");
                 let hindrance =

@@ -10,7 +10,7 @@
 //! | away, paused | a node that is needed has no engine, or does nothing |
 //! | time | the client has waited for a second |
 //! | full | a node that is needed has no room for the claim or for its answer |
-//! | not introduced | the claimant has not read yet that a node which may have the session is there, although it had a second |
+//! | not introduced | the claimant and a node that may have the session have not read each other's heartbeats within a second |
 //! | trimmed | the claimant has begun to read after what the client has missed |
 //! | gap | a node that may have had the session has missed something |
 //! | crashed | the same of a node that has crashed: it has never stored the session, or an earlier claim of the client has taken the session there |
