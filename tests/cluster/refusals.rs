@@ -281,3 +281,32 @@ fn a_record_is_not_taken_from_a_later_claimant() {
     fleet.settle();
     assert_eq!((ids(&fleet, back), outcome(&fleet, 0)), (client, RECOVERED));
 }
+
+/// Node 1 claims the session of node 2 with a right and then with a wrong offset, after node 0 has
+/// claimed it. The store gives it to the right claim. The owner hands its copy over to node 0.
+#[test]
+fn a_claim_with_a_wrong_offset_hides_no_other_claim() {
+    let (mut fleet, client, pid) = stored(3);
+    let right = claim(&pid, "7000-0");
+    let first = fleet.open_with(2, &right);
+    fleet.take(2, 1);
+    let back = fleet.open_with(1, &right);
+    fleet.take(1, 1);
+    fleet.open_with(1, &claim(&pid, "x"));
+    fleet.take(1, 1);
+    fleet.read(2, 3);
+    fleet.take(2, 0);
+    fleet.answer(2);
+    fleet.read(1, 3);
+    for _ in 0..2 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (client, RECOVERED));
+    fleet.read(0, 1);
+    fleet.take(0, 1);
+    fleet.read(2, 1);
+    fleet.settle();
+    assert!(!outcome(&fleet, 2).is_recovered(), "node 1 has it");
+    fleet.lose(first);
+}

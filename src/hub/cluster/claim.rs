@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     changes::Forgotten,
-    claims::{Pending, Priority},
+    claims::{Pending, Priority, is_before},
     codes::{code, refusal},
     description,
     records::InStore,
@@ -165,12 +165,20 @@ impl<D: Default> Hub<D> {
         // A claim that the application decides about may come to nothing.
         let is_deciding = held.is_some_and(|socket| self.connects.is_deciding(socket));
         if claim.yields && !is_deciding && self.is_wanted(claim.pid) {
-            return self.refuse_handover(id, &message.sender, &claim);
+            return self.supersede(id, &message.sender, &claim);
+        }
+        let is_absent = self.is_absent(claim.pid);
+        if !is_absent && !is_before(claim.offset.as_deref(), position) {
+            // The claimant sees that as well, so it does not take the record.
+            if held.is_some() {
+                self.refuse_handover(id, &message.sender, &claim, RecoveryRefusal::InvalidOffset);
+            }
+            return;
         }
         let Some(node) = &mut self.node else { return };
         let successor = || (message.sender.clone(), claim.clone());
         node.claims.note_successor(claim.pid, successor);
-        if self.is_absent(claim.pid) {
+        if is_absent {
             self.tell_absent(id, &message.sender, claim.number);
         } else {
             self.hand_over(now, id, &message.sender, &claim);
@@ -200,8 +208,6 @@ impl<D: Default> Hub<D> {
         }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
-        // That the offset is wrong, the claimant sees as well, so it does not take the record.
-        let may_take = !matches!(packed, Err(RecoveryRefusal::InvalidOffset));
         let Some(node) = &self.node else { return };
         let in_store = node.records.in_store(socket);
         // Another node may have taken it out of the store.
@@ -213,7 +219,7 @@ impl<D: Default> Hub<D> {
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
-            if let Some(node) = self.node.as_mut().filter(|_| may_take) {
+            if let Some(node) = &mut self.node {
                 node.records.contest(socket);
             }
             if is_handed_over {
@@ -257,24 +263,20 @@ impl<D: Default> Hub<D> {
         namespace.is_some_and(|it| !it.sessions.is_idle(socket.index))
     }
 
-    /// Answers a claim after which another one has got the session, unless the session still goes to it.
-    pub(super) fn supersede(
+    /// Answers a claim that does not take the session from a client that has it.
+    pub(super) fn supersede(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
+        self.refuse_handover(id, to, claim, RecoveryRefusal::Superseded);
+    }
+
+    fn refuse_handover(
         &mut self,
-        socket: SocketKey,
         id: u32,
         to: &NodeId,
         claim: &ClaimEntry,
+        refusal: RecoveryRefusal,
     ) {
-        if self.node.as_ref().is_some_and(|node| !node.deferred.is_claimed(socket)) {
-            self.refuse_handover(id, to, claim);
-        }
-    }
-
-    /// Answers a claim that does not take the session from a client that has it.
-    pub(super) fn refuse_handover(&mut self, id: u32, to: &NodeId, claim: &ClaimEntry) {
-        let session = Err(code(RecoveryRefusal::Superseded));
-        let handover =
-            Handover { to: to.as_str().into(), number: claim.number, session, stored: None };
+        let (to, session) = (to.as_str().into(), Err(code(refusal)));
+        let handover = Handover { to, number: claim.number, session, stored: None };
         self.answer_claim(id, &handover);
     }
 

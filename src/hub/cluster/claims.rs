@@ -43,8 +43,10 @@ pub(super) struct Pending<S> {
     end: Timestamp,
     /// The position of the claim. `None` before this node has read it.
     pub(super) position: Option<Offset>,
-    /// A later claim of another node.
+    /// The latest of the later claims of other nodes.
     pub(super) successor: Option<S>,
+    /// How many there were.
+    pub(super) successors: u32,
     /// The record that was found in the store.
     pub(super) found: Option<FetchedSession>,
     /// Whether it is being taken out of the store.
@@ -61,13 +63,17 @@ pub(super) struct Pending<S> {
 }
 
 impl<S> Pending<S> {
-    /// Whether the channel can have assigned its offset before it. All nodes judge alike, whatever they
-    /// have read since.
+    /// Whether the channel can have assigned its offset before it.
     pub(super) fn has_offset_before(&self) -> bool {
-        let Some(text) = &self.offset else { return true };
-        let offset = text.parse::<Offset>().ok().zip(self.position);
-        offset.is_some_and(|(offset, claim)| offset.has_form_of(claim) && offset < claim)
+        self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
     }
+}
+
+/// Whether the channel can have assigned an offset before a claim. All nodes judge alike, whatever they
+/// have read since.
+pub(super) fn is_before(offset: Option<&str>, claim: Offset) -> bool {
+    let Some(text) = offset else { return true };
+    text.parse::<Offset>().is_ok_and(|offset| offset.has_form_of(claim) && offset < claim)
 }
 
 /// How long a late answer can be used.
@@ -107,6 +113,7 @@ impl<S> Claims<S> {
             end,
             position: None,
             successor: None,
+            successors: 0,
             found: None,
             is_taken: false,
             refused: None,
@@ -165,6 +172,7 @@ impl<S> Claims<S> {
             let pending = self.pending.get_mut(&number);
             if let Some(pending) = pending.filter(|pending| pending.position.is_some()) {
                 pending.successor = Some(successor());
+                pending.successors = pending.successors.saturating_add(1);
             }
         }
     }

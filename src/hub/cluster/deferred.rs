@@ -123,7 +123,7 @@ impl<D: Default> Hub<D> {
         if self.is_absent(claim.pid) {
             self.tell_absent(id, to, claim.number);
         } else if claim.yields && self.is_wanted(claim.pid) {
-            self.refuse_handover(id, to, claim);
+            self.supersede(id, to, claim);
         } else {
             self.hand_over(self.now, id, to, claim);
         }

@@ -177,12 +177,21 @@ impl<D: Default> Hub<D> {
             node.claims.note_arrival(pending.key);
             if let Some(in_store) = in_store {
                 node.records.arrive(socket, in_store);
+                // Of several, only the last one is answered. The others may have taken the record.
+                if pending.successors > 1 {
+                    node.records.contest(socket);
+                }
             }
         }
         if let Some((to, claim)) = pending.successor {
             match self.keys.get(&pending.key.index_key()).copied() {
                 // It has come for another claim of this node: a later one, or it would have gone on.
-                Some(socket) if arrived.is_err() => self.supersede(socket, id, &to, &claim),
+                Some(socket) if arrived.is_err() => {
+                    // Unless the session still goes to it.
+                    if self.node.as_ref().is_some_and(|node| !node.deferred.is_claimed(socket)) {
+                        self.supersede(id, &to, &claim);
+                    }
+                }
                 _ => self.hand_over(now, id, &to, &claim),
             }
         }
