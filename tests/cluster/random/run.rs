@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use socketio_proto::{
+    SocketKey,
     hub::{ConnectRequest, Once},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
@@ -75,8 +76,9 @@ pub struct Run {
     heard: [usize; NODES],
     /// What the application has processed, by session. Of what is given back, nothing is left.
     processed: BTreeSet<(String, u64)>,
-    /// The same of events that were accepted when their client was gone already, and at which node.
-    unsure: BTreeMap<(String, u64), usize>,
+    /// The same of events that were accepted when their client was gone already, and where. A record
+    /// that another node has taken by then does not know of them, nor does the session that comes back.
+    unsure: BTreeMap<(String, u64), (usize, SocketKey)>,
     /// How each session began or went on, by node and id, the latest last.
     outcomes: BTreeMap<(usize, String), RecoveryOutcome>,
 }
@@ -264,12 +266,13 @@ impl Run {
             Ok(Once::Fresh(Some(token))) => {
                 self.tally.note("accepted once");
                 let is_first = self.processed.insert(key.clone());
-                let is_elsewhere = self.unsure.get(&key).is_some_and(|first| *first != node);
+                let is_elsewhere =
+                    self.unsure.get(&key).is_some_and(|first| *first != (node, socket));
                 assert!(is_first || is_elsewhere, "{number} is processed twice");
                 if !self.fleet.nodes[node].server.is_connected(socket) {
                     // Its record may be on its way to another node.
                     self.tally.note("accepted while parked");
-                    self.unsure.insert(key, node);
+                    self.unsure.insert(key, (node, socket));
                 }
                 let args = socketio_proto::socket::Args::empty();
                 self.fleet.at(node, |at| at.ack(token, &args));
