@@ -23,8 +23,11 @@ use tungstenite::{Message, WebSocket};
 
 /// Longer than anything takes. Only a test that fails waits for it.
 const WAIT: Duration = Duration::from_secs(60);
+/// How long a process is stopped: longer than it waits for the other side. That is long in turn, so that a
+/// machine that stands still for a moment ends no connection.
+const STOPPED: Duration = Duration::from_secs(8);
 const SETTINGS: [(&str, &str); 3] =
-    [("PORT", "0"), ("PING_INTERVAL", "300"), ("PING_TIMEOUT", "2000")];
+    [("PORT", "0"), ("PING_INTERVAL", "300"), ("PING_TIMEOUT", "6000")];
 
 #[test]
 fn tokio_driver() {
@@ -36,7 +39,7 @@ fn event_loop() {
     stop_and_go_on(Example::start("event_loop", &["--port", "0"], &SETTINGS));
 }
 
-/// The client waits 2.3 s for a ping, and is stopped for 3 s. Meanwhile the server pings it and sends an
+/// The client waits 6.3 s for a ping, and is stopped for 8 s. Meanwhile the server pings it and sends an
 /// event. The client must not report a lost connection, and it continues on the same one.
 #[test]
 fn client_driver() {
@@ -45,7 +48,7 @@ fn client_driver() {
     let mut terminal = Terminal::open(&url, "ann", "websocket");
     let mut server = Peer(tungstenite::accept(listener.accept().unwrap().0).unwrap());
     server.0.get_ref().set_read_timeout(Some(WAIT)).unwrap();
-    server.send(r#"0{"sid":"e","upgrades":[],"pingInterval":300,"pingTimeout":2000}"#);
+    server.send(r#"0{"sid":"e","upgrades":[],"pingInterval":300,"pingTimeout":6000}"#);
     while !server.read().starts_with("40") {}
     server.send(r#"40{"sid":"s"}"#);
     terminal.wait_for("connected: recovered false");
@@ -55,7 +58,7 @@ fn client_driver() {
     signal(terminal.process.id(), "-STOP");
     for _ in 0..10 {
         server.send("2");
-        thread::sleep(Duration::from_millis(300));
+        thread::sleep(STOPPED / 10);
     }
     server.send(r#"42["chat message","while stopped"]"#);
     signal(terminal.process.id(), "-CONT");
@@ -85,7 +88,7 @@ fn stop_and_go_on(mut server: Example) {
     for client in &mut clients {
         client.send("3");
     }
-    thread::sleep(Duration::from_millis(3_000));
+    thread::sleep(STOPPED);
     signal(server.process.id(), "-CONT");
 
     for _ in 0..3 {

@@ -16,10 +16,11 @@ mod tests {
             ann.wait_for("not sent: it is larger than");
             ann.enter(&format!("{transport} after"));
             ann.wait_for(&format!("ann> {transport} after"));
-            ann.enter("/offline 1");
+            ann.enter("/offline 3600");
             ann.wait_for("disconnected");
             ann.enter(&"x".repeat(150_000));
             ann.enter(&format!("{transport} back"));
+            ann.enter("/offline 0");
             ann.wait_for("the server does not accept it: it is larger than");
             ann.wait_for(&format!("ann> {transport} back"));
             ann.finish();

@@ -13,6 +13,8 @@ mod example;
 #[path = "../interop/output.rs"]
 mod output;
 mod own_server;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 #[path = "../interop/terminal.rs"]
 mod terminal;
 mod threads;

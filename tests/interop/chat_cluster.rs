@@ -8,13 +8,13 @@ mod tests {
         path::{Path, PathBuf},
         process::{Child, Command, Stdio},
         thread,
-        time::Duration,
     };
 
     use crate::{
         example::Example,
         follower::Follower,
         npm::{have, install},
+        ports::free_port,
         turn,
     };
 
@@ -29,7 +29,7 @@ mod tests {
         fn start() -> Self {
             let folder = env::temp_dir().join(format!("chat-cluster-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let process = Command::new("redis-server")
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
                 .arg(&folder)
@@ -95,12 +95,13 @@ mod tests {
         let (mut a, mut b) = (redis.chat(), redis.chat());
         let way = Way::to(&a.address);
         let at_b = format!("http://127.0.0.1:{}", b.address);
-        let mut bob = Follower::start(&interop, &[&at_b]);
         let mut ann = Follower::start(&interop, &[&way.url, &at_b]);
         ann.wait_for("connected, recovered: false");
+        // Behind her catch-up, which comes from the database.
+        ann.say("hello");
+        ann.wait_for("message: hello");
+        let mut bob = Follower::start(&interop, &[&at_b]);
         bob.wait_for("connected, recovered: false");
-        // Until the catch-up of each is done, which comes from the database.
-        thread::sleep(Duration::from_millis(300));
         bob.say("before");
         ann.wait_for("message: before");
         bob.wait_for("message: before");
@@ -110,6 +111,7 @@ mod tests {
         bob.wait_for("message: after");
         let expected = [
             "connected, recovered: false",
+            "message: hello",
             "message: before",
             "disconnected: transport close",
             "connected, recovered: true",

@@ -24,6 +24,7 @@ mod tests {
         example::Example,
         follower::Follower,
         npm::{have, install},
+        ports::free_port,
         turn,
     };
 
@@ -137,7 +138,7 @@ mod tests {
 
     async fn miss_a_crash() {
         let folder = Folder::new("crash");
-        let mut chat = folder.chat("0");
+        let mut chat = folder.chat(&free_port().to_string());
         let mut ann = Peer::new(&chat, Transport::WebSocket);
         let mut bob = Peer::new(&chat, Transport::WebSocket);
         ann.until(|peer| peer.recovered == [false]).await;
@@ -163,7 +164,7 @@ mod tests {
 
     async fn talk_across_restarts() {
         let folder = Folder::new("ours");
-        let mut chat = folder.chat("0");
+        let mut chat = folder.chat(&free_port().to_string());
         let mut ann = Peer::new(&chat, Transport::WebSocket);
         let mut bob = Peer::new(&chat, Transport::Polling);
         ann.until(|peer| peer.recovered == [false]).await;
@@ -198,7 +199,7 @@ mod tests {
         let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         install(&interop);
         let folder = Folder::new("official");
-        let chat = folder.chat("0");
+        let chat = folder.chat(&free_port().to_string());
         let mut ann = Peer::new(&chat, Transport::WebSocket);
         let url = format!("http://localhost:{}", chat.address);
         let mut official = Follower::start(&interop, &[&url]);

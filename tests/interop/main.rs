@@ -11,6 +11,8 @@ mod javascript;
 mod node;
 mod npm;
 mod output;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 #[cfg(unix)]
 mod processes;
 mod python;

@@ -11,6 +11,8 @@ mod npm;
 #[path = "../interop/output.rs"]
 mod output;
 mod peer;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 mod random;
 mod scenarios;
 #[path = "../interop/skip.rs"]
@@ -60,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_example_chats_over_an_official_server() {
-        let Some(server) = Host::start().await else { return };
+        let Some(mut server) = Host::start().await else { return };
         let url = format!("http://127.0.0.1:{}", server.port());
         let mut ann = Terminal::open(&url, "ann", "websocket");
         let mut bob = Terminal::open(&url, "bob", "both");
@@ -77,13 +79,16 @@ mod tests {
         ann.enter("two");
         bob.wait_for("> two");
         ann.wait_for("connected: recovered true");
-        bob.enter("/offline 1");
+        bob.enter("/offline 3600");
         bob.wait_for("disconnected");
         bob.enter("/state");
         bob.wait_for("not connected");
+        // Nor would it recover him if he came back before it has noticed the loss (H03).
+        server.until_sockets(1).await;
         ann.enter("three");
         ann.wait_for("> three");
         bob.enter("four");
+        bob.enter("/offline 0");
         bob.wait_for("connected: recovered true");
         bob.wait_for("> four");
         ann.wait_for("> four");

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::{
     npm::{have, install},
     peer::in_time,
+    ports::free_port,
 };
 
 /// The Node.js process. It is killed when this is dropped.
@@ -28,7 +29,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Starts a server on any port. `None` without Node.js.
+    /// Starts a server. `None` without Node.js.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
@@ -45,7 +46,7 @@ impl Host {
             return None;
         }
         INSTALLATION.call_once(|| install(&folder()));
-        Some(Self::start_at("0", variables).await)
+        Some(Self::start_at(&free_port().to_string(), variables).await)
     }
 
     async fn start_at(port: &str, variables: &[(&str, &str)]) -> Self {
@@ -95,6 +96,16 @@ impl Host {
     /// Waits until nobody is connected any more.
     pub(crate) async fn until_empty(&mut self) {
         in_time(async { while self.is_occupied_after(Duration::from_millis(2)).await {} }).await;
+    }
+
+    /// Waits until so many sockets are connected.
+    pub(crate) async fn until_sockets(&mut self, sockets: u64) {
+        in_time(async {
+            while self.count().await.0 != sockets {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until the server has noticed every loss and carried out every command. If a poll had

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::peer::in_time;
+use crate::ports::free_port;
 
 const MAX_PAYLOAD: usize = 1_000_000;
 
@@ -51,9 +52,9 @@ enum Command {
 }
 
 impl Host {
-    /// Starts a server on any port. It is there in any case.
+    /// Starts a server. It is there in any case.
     pub(crate) async fn start() -> Option<Self> {
-        Some(Self::start_at(0).await)
+        Some(Self::start_at(free_port()).await)
     }
 
     async fn start_at(port: u16) -> Self {
