@@ -9,7 +9,7 @@ use socketio_proto::{
             Postgres, PostgresHead, PostgresNotification, PostgresOptions, PostgresPlace,
             PostgresValue,
         },
-        message::{Message, MessageError, NodeId, Stamp},
+        message::{Body, Message, MessageError, NodeId, Stamp},
     },
     recovery::Offset,
     socket::NamespaceName,
@@ -130,7 +130,10 @@ fn read_back(message: &Bytes, origin: PostgresValue) -> Result<Message, MessageE
 
 fn append(message: &Message) {
     let (postgres, nodes) = (postgres(), nodes());
-    // Nodes of this crate stamp what they append.
+    // Nodes of this crate stamp what they append, and append nothing that they do not know.
+    if matches!(message.body, Body::Unknown { .. }) {
+        return;
+    }
     let stamp = message.stamp.unwrap_or(Stamp::new(3, 4));
     let message = &message.clone().stamped(stamp);
     let Ok(append) = postgres.to_append(message) else { return };
