@@ -77,7 +77,7 @@ impl Servers {
             any_port,
             ("RECOVERY_MS", "4000"),
             ("PING_INTERVAL", "1000"),
-            ("PING_TIMEOUT", "1000"),
+            ("PING_TIMEOUT", "3000"),
         ];
         let patience = [any_port, ("PING_INTERVAL", "25000"), ("PING_TIMEOUT", "20000")];
         Self(vec![

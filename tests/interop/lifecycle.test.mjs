@@ -167,7 +167,7 @@ for (const transport of Object.keys(TRANSPORTS)) {
       const namespace = `/dynamic-${Object.keys(TRANSPORTS).indexOf(transport)}77`;
       const peers = await Promise.all([1, 2, 3].map(() => connect(t, { transport, url: INTEROP, namespace })));
       peers.forEach((peer, i) => peer.socket.on("question", (answer) => i < 2 && answer(i)));
-      peers[0].socket.emit("ask-everyone", 1000);
+      peers[0].socket.emit("ask-everyone", 3000);
       await until(() => peers[0].events.some(([name]) => name === "answers"), "the answers");
       const [, answers, missing, timedOut] = peers[0].events.find(([name]) => name === "answers");
       assert.deepEqual([answers.flat().sort(), missing, timedOut], [[0, 1], 1, true]);

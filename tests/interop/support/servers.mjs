@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 
 /** `--profile acceptance` with its defaults. */
 export const ACCEPTANCE = address("CONTRACT_URL");
-/** `--profile acceptance` with RECOVERY_MS=4000, PING_INTERVAL=1000, PING_TIMEOUT=1000. */
+/** `--profile acceptance` with RECOVERY_MS=4000, PING_INTERVAL=1000, PING_TIMEOUT=3000. */
 export const IMPATIENT = address("IMPATIENT_URL");
 /** `--profile client`. */
 export const CLIENT = address("CLIENT_URL");
-/** `--profile interop`: pings after 1 s, for 1 s; 1 s to join, 500 ms to upgrade. */
+/**
+ * `--profile interop`: pings after 1 s, for 4 s; 3 s to join, 1.5 s to upgrade. The tests reach these times, and a
+ * machine that stands still for two seconds does not.
+ */
 export const INTEROP = address("INTEROP_URL");
 /** `--profile interop` with PING_INTERVAL=25000, PING_TIMEOUT=20000. */
 export const PATIENT = address("PATIENT_URL");
