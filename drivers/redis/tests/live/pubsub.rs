@@ -6,10 +6,10 @@ use socketio_proto_redis::{
     RedisEngineError, RedisPubSubEngine, RedisPubSubOptions, RedisShardedEngine,
     RedisShardedOptions, SubscriptionMode,
 };
-use tokio::runtime::Runtime;
 
 use crate::{
-    sessions::Balancer,
+    moves,
+    proxy::Proxy,
     support::{ANSWER, Client, Node, PATIENCE, Redis, have_redis},
 };
 
@@ -172,12 +172,12 @@ async fn sessions_move_to_nodes_that_were_there() {
     for kind in KINDS {
         let redis = Redis::start(&[]).await;
         let nodes = [kind.start(&redis).await, kind.start(&redis).await, kind.start(&redis).await];
-        let balancer = Balancer::to(&nodes[0]).await;
+        let balancer = Proxy::to(nodes[0].port).await;
         let mut client = Client::connect_to(balancer.port).await;
         for number in 0..30 {
             let next = &nodes[number as usize % 3];
             nodes[(number as usize + 1) % 3].emit(number).await;
-            balancer.turn_to(next);
+            balancer.turn_to(next.port);
             balancer.cut();
             client.until(|client| client.recovered.len() == number as usize + 2).await;
         }
@@ -195,7 +195,7 @@ async fn a_session_is_refused_by_a_node_that_came_later() {
     for kind in KINDS {
         let redis = Redis::start(&[]).await;
         let node = kind.start(&redis).await;
-        let balancer = Balancer::to(&node).await;
+        let balancer = Proxy::to(node.port).await;
         let mut client = Client::connect_to(balancer.port).await;
         node.emit(0).await;
         client.hear_all(0..1).await;
@@ -203,7 +203,7 @@ async fn a_session_is_refused_by_a_node_that_came_later() {
         balancer.close();
         node.emit(1).await;
         let later = kind.start(&redis).await;
-        balancer.turn_to(&later);
+        balancer.turn_to(later.port);
         client.until(|client| client.recovered.len() == 2).await;
         later.emit(2).await;
         client.hear(2).await;
@@ -221,26 +221,12 @@ async fn a_session_that_was_parked_outlives_its_node() {
     }
     for kind in KINDS {
         let redis = Redis::start(&[]).await;
-        // It dies with its runtime, without a word.
-        let (runtime, url) = (Runtime::new().unwrap(), redis.url());
-        let node = runtime.spawn(async move { kind.open(&url).await }).await.unwrap();
-        node.until_connected().await;
-        let next = kind.start(&redis).await;
-        let balancer = Balancer::to(&node).await;
-        let mut client = Client::connect_to(balancer.port).await;
-        next.emit(0).await;
-        client.hear(1).await;
-        balancer.close();
-        while node.server().await.parked_sessions == 0 || node.server().await.records_waiting > 0 {
-            tokio::task::yield_now().await;
-        }
-        next.emit(1).await;
-        runtime.shutdown_background();
-        balancer.turn_to(&next);
-        client.until(|client| client.recovered.len() == 2).await;
-        next.emit(2).await;
-        assert_eq!(client.hear(3).await, [0, 1, 2]);
-        assert_eq!(client.recovered, [false, true]);
+        let url = redis.url();
+        moves::a_parked_session_outlives_its_node(|| {
+            let url = url.clone();
+            async move { kind.open(&url).await }
+        })
+        .await;
     }
 }
 
