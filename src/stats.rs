@@ -138,6 +138,10 @@ pub struct Totals {
     /// Sessions that the store of the cluster has refused, or that could not be written. Their
     /// clients can only come back while this server is up.
     pub sessions_not_stored: u64,
+    /// Times that packets for a client were sent although the store did not have yet what had changed its
+    /// session: [`store_timeout`](crate::cluster::ClusterConfig#structfield.store_timeout) was over, or
+    /// [too many](crate::cluster::ClusterConfig#structfield.withheld_packets) waited.
+    pub changes_not_awaited: u64,
     /// Own entries given up because the part of the channel in which they may be could not be read,
     /// or because the engine has lost or rejected them.
     pub appends_lost: u64,

@@ -40,7 +40,7 @@ use std::{
 
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
-    cluster::{Channels, ClusterConfig},
+    cluster::{Channels, ClusterConfig, Durability},
     server::Server,
 };
 use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
@@ -149,7 +149,10 @@ fn server(channels: Channels) -> Result<Server<Visitor>, Box<dyn Error>> {
     // For `examples/client`; the page's client does not notice.
     recovery.count_events = true;
     let config = ServerConfig::new().max_payload(MAX_PAYLOAD).recovery(recovery);
-    let node = ClusterConfig::from_entropy(&mut entropy).channels(channels);
+    let node = ClusterConfig::from_entropy(&mut entropy)
+        .channels(channels)
+        // Tabs come back after a crash, too.
+        .durability(Durability::OnChange);
     let mut server = Server::clustered(config, node, entropy)?;
     server.at(Timestamp::ZERO).add_namespace("/")?;
     Ok(server)

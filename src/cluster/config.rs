@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Channels, OfficialSessions, message::NodeId};
+use super::{Channels, Durability, OfficialSessions, message::NodeId};
 use crate::{
     config::{ConfigError, check},
     entropy::Entropy,
@@ -66,6 +66,18 @@ pub struct ClusterConfig {
     /// What happens if a client claims a session that a Node.js server has stored. By default it is
     /// refused.
     pub official_sessions: OfficialSessions,
+    /// When sessions are put into the store. Default [`Durability::OnPark`].
+    pub durability: Durability,
+    /// With [`Durability::OnChange`]: how long the packets for a client wait until the store has what
+    /// has changed its session. Default 2 seconds. After that they are sent nevertheless, and
+    /// [`changes_not_awaited`](crate::server::Totals::changes_not_awaited) counts it. If the process
+    /// crashes before the store has the change, the session that is recovered does not have it. So an
+    /// engine that is away delays clients, and does not stop them.
+    pub store_timeout: Duration,
+    /// How many packets wait so, for each connection. Default 1,024, and at most
+    /// [`outgoing_bytes`](crate::Limits#structfield.outgoing_bytes) in all. Beyond it they are sent at
+    /// once, as after [`store_timeout`](Self#structfield.store_timeout).
+    pub withheld_packets: usize,
 }
 
 impl ClusterConfig {
@@ -85,6 +97,9 @@ impl ClusterConfig {
             vacant_namespace_bytes: 16 << 20,
             channels: Channels::ONE,
             official_sessions: OfficialSessions::Refuse,
+            durability: Durability::OnPark,
+            store_timeout: Duration::from_secs(2),
+            withheld_packets: 1_024,
         }
     }
 
@@ -174,6 +189,27 @@ impl ClusterConfig {
     #[must_use]
     pub const fn official_sessions(mut self, choice: OfficialSessions) -> Self {
         self.official_sessions = choice;
+        self
+    }
+
+    /// Sets [`durability`](Self#structfield.durability).
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets [`store_timeout`](Self#structfield.store_timeout).
+    #[must_use]
+    pub const fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// Sets [`withheld_packets`](Self#structfield.withheld_packets).
+    #[must_use]
+    pub const fn withheld_packets(mut self, packets: usize) -> Self {
+        self.withheld_packets = packets;
         self
     }
 

@@ -172,6 +172,7 @@ pub mod message;
 mod channel;
 mod channels;
 mod config;
+mod durability;
 mod input;
 mod json;
 mod members;
@@ -189,6 +190,7 @@ pub(crate) use self::{
 pub use self::{
     channels::Channels,
     config::ClusterConfig,
+    durability::Durability,
     input::{ClusterInput, FetchedSession, StoreOutcome},
     missing::Missing,
     official::OfficialSessions,

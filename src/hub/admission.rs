@@ -49,6 +49,9 @@ impl<D: Default> Hub<D> {
         let (id, attachment) = (member.id, member.attachment);
         let name = namespace.sessions.name().clone();
         let attached = Attached { key: socket, attachment };
+        if self.is_clustered() {
+            self.note_admitted(socket);
+        }
         self.connects.unconfirmed.insert(request.connection, asked.serial, attached);
         self.reply(
             request.connection,

@@ -5,6 +5,7 @@
 //! takes effect in the order of the calls. [`cluster`](crate::cluster) describes the whole.
 
 mod absent;
+mod ahead;
 mod answer;
 mod changes;
 mod claim;
@@ -12,6 +13,7 @@ mod claims;
 mod codes;
 mod deferred;
 mod description;
+mod durable;
 mod early;
 mod entry;
 mod follow;
@@ -20,11 +22,14 @@ mod guesses;
 mod members;
 mod namespaces;
 mod official;
+mod record;
 mod records;
 mod requests;
+mod shutdown;
 mod store;
 mod vacant;
 mod verb;
+mod withheld;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -42,6 +47,7 @@ use self::{
     claim::{Codec, Successor},
     claims::Claims,
     deferred::Deferred,
+    durable::Durable,
     early::Early,
     guesses::Guesses,
     records::Records,
@@ -93,6 +99,8 @@ pub(super) struct Node<D> {
     vacant: Vacant,
     changes: Changes,
     records: Records,
+    /// With `Durability::OnChange`.
+    durable: Option<Durable<D>>,
     /// Sessions that something is still going to change.
     deferred: Deferred,
     /// Claims whose records say more than the node has read.
@@ -147,6 +155,7 @@ impl<D: Default> Hub<D> {
         let mut nonce = [0; 8];
         entropy.fill(&mut nonce);
         let nonce = u64::from_le_bytes(nonce);
+        let durable = Durable::new(&cluster, &config);
         let node = Node {
             claims: Claims::new(nonce),
             codec: Codec::new(),
@@ -167,6 +176,7 @@ impl<D: Default> Hub<D> {
             channels: ChannelSet::new(cluster, nonce),
             changes: Changes::default(),
             records: Records::new(nonce),
+            durable,
             deferred: Deferred::default(),
             early_records: Vec::new(),
             orphans: Vec::new(),

@@ -82,7 +82,7 @@ impl<D: Default> Hub<D> {
             return Err(RecoveryRefusal::Expired);
         }
         let position = position?;
-        if self.is_in_store(socket) {
+        if self.is_lent(socket) {
             // The application has answered after the claim was given up.
             return Err(self.unanswered());
         }

@@ -286,6 +286,8 @@ impl<D: Default> Hub<D> {
                     // The session has moved to another link, where its client sends the event
                     // again.
                     increment(&mut self.totals.stale);
+                } else if self.is_clustered() {
+                    self.note_changed(socket.key);
                 }
             }
             RequestKind::Overcrowded => {
@@ -317,7 +319,7 @@ impl<D: Default> Hub<D> {
     /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<HubOutput<D>> {
-        let output = self.out.pop_front();
+        let output = if self.is_clustered() { self.poll_stored() } else { self.out.pop_front() };
         if output.is_none() {
             shrink::empty_if_large(&mut self.out);
         }

@@ -31,6 +31,8 @@ impl<D: Default> Hub<D> {
         let now = self.advance(now);
         if self.is_clustered() {
             self.send_heartbeats(now);
+            self.run_store_timers(now);
+            self.end_patience(now);
         }
         self.serve_claims(now);
         self.end_released(now);
@@ -72,7 +74,7 @@ impl<D: Default> Hub<D> {
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.out.is_empty() {
+        if !self.out.is_empty() || self.has_released() {
             return Some(self.now);
         }
         self.timer().finite()
@@ -82,7 +84,7 @@ impl<D: Default> Hub<D> {
     pub(crate) fn timer(&self) -> Timestamp {
         let mut others = self.connects.deadline();
         if self.is_clustered() {
-            others = others.min(self.heartbeat_at());
+            others = others.min(self.heartbeat_at()).min(self.store_due());
         }
         self.grace.postpone(self.judging_at()).min(others)
     }

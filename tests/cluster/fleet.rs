@@ -14,7 +14,7 @@ pub use self::{
 };
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
-    cluster::{Channels, ClusterConfig, ClusterInput, ClusterOutput, message::NodeId},
+    cluster::{Channels, ClusterConfig, ClusterInput, ClusterOutput, Durability, message::NodeId},
     hub::At,
     server::{ServerInput, ServerOutput},
 };
@@ -32,6 +32,8 @@ pub struct Fleet {
     /// Whether the engine can count the nodes.
     pub counts: bool,
     pub cluster: fn(ClusterConfig) -> ClusterConfig,
+    /// When each node stores its sessions, in turns.
+    pub durability: Vec<Durability>,
     config: ServerConfig,
     layout: Channels,
     starts: u64,
@@ -64,6 +66,7 @@ impl Fleet {
             officials: Vec::new(),
             counts: true,
             cluster: |config| config,
+            durability: vec![Durability::OnPark],
             config: config.clone(),
             layout,
             starts: 0,
@@ -85,11 +88,26 @@ impl Fleet {
         fleet
     }
 
+    /// The same with nodes that store their sessions at these times.
+    pub fn durable(durability: &[Durability]) -> Self {
+        // Its clients do not answer pings.
+        let config = ServerConfig::new().ping_interval(Duration::from_secs(86_400));
+        let config = config.recovery(RecoveryConfig::new());
+        let mut fleet = Self::disconnected(0, &config);
+        fleet.durability = durability.to_vec();
+        (0..durability.len()).for_each(|node| fleet.add(node));
+        fleet
+    }
+
     /// One more node, which is connected.
     pub fn add(&mut self, node: usize) {
+        self.add_disconnected(node);
+        self.connect(node);
+    }
+
+    pub fn add_disconnected(&mut self, node: usize) {
         let started = self.start(node);
         self.nodes.push(started);
-        self.connect(node);
     }
 
     /// A process ends, and the next one starts in its place. The links break.
@@ -100,6 +118,7 @@ impl Fleet {
     fn start(&mut self, number: usize) -> Node {
         self.starts += 1;
         let cluster = (self.cluster)(ClusterConfig::new(name(number)).append_queue(20));
+        let cluster = cluster.durability(self.durability[number % self.durability.len()]);
         Node::new(cluster.channels(self.layout), self.starts, self.config.clone())
     }
 

@@ -1,5 +1,6 @@
 //! Several servers as one cluster, over an engine in memory whose every step the tests decide.
 
+mod ahead;
 mod channels;
 mod data;
 mod dice;

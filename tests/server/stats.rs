@@ -7,7 +7,7 @@ use serde_json::Value;
 use socketio_proto::{
     Limits, Origins, RecoveryConfig,
     cluster::{
-        ClusterConfig, ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
+        ClusterConfig, ClusterInput, ClusterOutput, Durability, FetchedSession, StoreOutcome,
         message::{Body, Message, NodeId, SocketDetails, StoredSession, Value as NodeValue},
     },
     engine::{Method, RequestHead, WebSocketRequest},
@@ -93,6 +93,7 @@ fn every_counter_is_driven() {
     vacant_namespaces(&mut sum);
     moves(&mut sum);
     messages_of_nodes(&mut sum);
+    changes_of_a_session(&mut sum);
     sessions_in_the_store(&mut sum);
     let never: Vec<_> = sum.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(never.is_empty(), "{never:?}");
@@ -210,6 +211,22 @@ fn sessions_in_the_store(sum: &mut Sum) {
         ("sessions_stored", 1),
     ];
     sum.expect(&world, &expected);
+}
+
+/// The store does not answer.
+fn changes_of_a_session(sum: &mut Sum) {
+    let mut world = world(|_, _| {});
+    let cluster = ClusterConfig::new(NodeId::new("node").unwrap());
+    let cluster = cluster.durability(Durability::OnChange);
+    let entropy = |dest: &mut [u8]| dest.fill(7);
+    world.server = Server::clustered(recovery_config(), cluster, entropy).unwrap();
+    world.server.at(world.now).add_namespace("/").unwrap();
+    let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, 0));
+    world.server.handle_cluster(world.now, ClusterInput::Connected { channel: 0, oldest, head });
+    let client = world.open();
+    world.send(client, "40");
+    world.advance(Duration::from_secs(2));
+    sum.expect(&world, &[("changes_not_awaited", 1)]);
 }
 
 /// Another node is beyond a limit, answers too much, and answers what nobody has asked.

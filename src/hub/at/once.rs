@@ -70,7 +70,11 @@ impl<D: Default> At<'_, D> {
             increment(&mut self.hub.totals.duplicates);
         }
         self.carry();
-        self.note_changed(socket);
+        // One that is being handled is not written ahead: another node handles it again.
+        let is_settled = matches!(once, Ok(Once::Fresh(None)));
+        if is_settled || !self.hub.is_ahead(socket) {
+            self.note_changed(socket);
+        }
         once
     }
 

@@ -57,6 +57,7 @@ impl<D: Default> Hub<D> {
         if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {
             absent.insert(message.sender.clone());
             self.end_if_absent(number);
+            self.use_held_record(number);
         }
     }
 
@@ -108,7 +109,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// Whether no other node has the session of a claim.
-    fn others_lack(&self, pending: &Pending<Successor>) -> bool {
+    pub(super) fn others_lack(&self, pending: &Pending<Successor>) -> bool {
         let node = self.node.as_ref().zip(pending.absent.as_ref());
         node.is_some_and(|(node, absent)| node.members.ours().all(|it| absent.contains(it)))
     }

@@ -21,6 +21,8 @@ pub(super) struct Changes {
     /// All of them, oldest first, each with its size.
     order: VecDeque<(u32, Offset, usize)>,
     bytes: usize,
+    /// How many there have been.
+    noted: u64,
 }
 
 struct OfNamespace {
@@ -65,6 +67,7 @@ impl Changes {
     pub(super) fn note(&mut self, namespace: u32, position: Offset, body: &Body) {
         let Some(options) = options(body) else { return };
         let Some(of_namespace) = self.namespaces.get_mut(&namespace) else { return };
+        self.noted = self.noted.saturating_add(1);
         let names = options.rooms().iter().chain(options.excepted());
         let changed = match body {
             Body::SocketsJoin { rooms, .. } | Body::SocketsLeave { rooms, .. } => &rooms[..],
@@ -83,6 +86,11 @@ impl Changes {
         while self.order.len() > CHANGES_MAX || (self.bytes > BYTES_MAX && self.order.len() > 1) {
             self.forget_oldest();
         }
+    }
+
+    /// How many changes were noted so far.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted
     }
 
     /// The next change after a position that may concern a session in these rooms. Takes

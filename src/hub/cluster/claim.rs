@@ -21,19 +21,16 @@ use super::{
     changes::Forgotten,
     claims::{Pending, Priority, is_before},
     codes::{code, refusal},
-    description,
+    description, record,
     records::InStore,
-    store,
 };
 use crate::{
     cluster::{
         FetchedSession,
         message::{Body, Message, NodeId, OwnKind, StoredSession, Value},
     },
-    engine::CloseReason,
     hub::{
         Hub,
-        message::ReplyKind,
         namespace::Namespace,
         reason::EndCause,
         request::ConnectRequest,
@@ -51,7 +48,7 @@ pub(super) struct Codec<D> {
     unpack: fn(&str) -> Option<Arrival<D>>,
     /// The data of a socket, for other nodes.
     pub(super) describe: fn(&D) -> Value,
-    pub(super) write: fn(&Sessions<D>, Timestamp, u32, u64) -> Option<FetchedSession>,
+    pub(super) write: fn(&Sessions<D>, Timestamp, u32, u64, bool) -> Option<FetchedSession>,
     pub(super) read: fn(&StoredSession) -> Option<Parked<D>>,
     /// The data of a session that an official node has stored.
     pub(super) read_data: fn(&Value) -> Option<D>,
@@ -100,8 +97,8 @@ impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
             },
             unpack: |text| serde_json::from_str(text).ok(),
             describe: description::data,
-            write: store::write,
-            read: store::read,
+            write: record::write,
+            read: record::read,
             read_data: |data| data.parse().ok(),
         }
     }
@@ -206,6 +203,10 @@ impl<D: Default> Hub<D> {
             }
             return;
         }
+        // What the store has is not certain.
+        if self.durable().is_some_and(|durable| durable.ahead.postpone(socket, latest)) {
+            return;
+        }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
         let Some(node) = &self.node else { return };
@@ -215,24 +216,26 @@ impl<D: Default> Hub<D> {
             return self.leave_to_the_store(socket, in_store);
         }
         let session = packed.map_err(code);
+        let ahead = node.durable.as_ref().and_then(|it| it.ahead.kept(socket));
         let stored = in_store.map(|it| (it.version, it.is_certain));
+        let stored = stored.or_else(|| ahead.map(|version| (version, true)));
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
             if let Some(node) = &mut self.node {
-                node.records.contest(socket);
+                match &mut node.durable {
+                    Some(durable) => durable.ahead.contest(socket),
+                    None => node.records.contest(socket),
+                }
             }
             if is_handed_over {
                 self.leave_to_the_store(socket, in_store);
             }
             return;
         }
-        let link = self.connection(socket);
-        if let Some(link) = link {
-            self.reply(link, ReplyKind::Close { reason: CloseReason::TakenOver });
-        }
+        let is_connected = self.close_link(socket);
         increment(&mut self.totals.sessions_moved);
-        self.end(socket, EndCause::by_move(link.is_some()));
+        self.end(socket, EndCause::by_move(is_connected));
         self.settle(id);
     }
 
@@ -337,7 +340,11 @@ impl<D: Default> Hub<D> {
                 // What is still here has gone on at the other node. If its record was in the store,
                 // this node may have taken it.
                 let stale = self.keys.get(&pending.key.index_key()).copied();
-                let stale = stale.filter(|it| stored.is_none() && self.is_in_store(*it));
+                let stale = stale.filter(|it| {
+                    // What has come here for another claim is newer.
+                    let is_old = self.is_ahead(*it) && !pending.has_come;
+                    is_old || stored.is_none() && self.is_lent(*it)
+                });
                 if let Some(stale) = stale {
                     self.let_go(stale);
                 }

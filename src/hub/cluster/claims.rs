@@ -24,6 +24,8 @@ pub(super) struct Claims<S> {
     by_namespace: BTreeSet<(u32, u64)>,
     /// Until when each may be answered.
     ends: BTreeSet<(Timestamp, u64)>,
+    /// Those that wait for an owner before they take its record, and until when.
+    patient: BTreeSet<(Timestamp, u64)>,
 }
 
 /// Whether a claim takes the session from a client that has it, or waits for it.
@@ -41,6 +43,8 @@ pub(super) struct Pending<S> {
     pub(super) offset: Option<Box<str>>,
     pub(super) priority: Priority,
     end: Timestamp,
+    /// Until when it waits for an owner that has a record in the store.
+    patience: Timestamp,
     /// The position of the claim. `None` before this node has read it.
     pub(super) position: Option<Offset>,
     /// The latest of the later claims of other nodes.
@@ -53,6 +57,8 @@ pub(super) struct Pending<S> {
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
+    /// The version with which it replaces the record.
+    pub(super) replaced_as: Option<u64>,
     /// Whether its session has come here for another claim.
     pub(super) has_come: bool,
     /// Whether the store has no record of it.
@@ -87,6 +93,7 @@ impl<S> Claims<S> {
             by_key: BTreeSet::new(),
             by_namespace: BTreeSet::new(),
             ends: BTreeSet::new(),
+            patient: BTreeSet::new(),
         }
     }
 
@@ -111,11 +118,13 @@ impl<S> Claims<S> {
             offset,
             priority,
             end,
+            patience: now.saturating_add(until.saturating_since(now) / 2),
             position: None,
             successor: None,
             successors: 0,
             found: None,
             is_taken: false,
+            replaced_as: None,
             refused: None,
             has_come: false,
             has_no_record: false,
@@ -133,7 +142,38 @@ impl<S> Claims<S> {
         self.by_key.remove(&(pending.key.index_key(), number));
         self.by_namespace.remove(&(pending.request.namespace, number));
         self.ends.remove(&(pending.end, number));
+        self.patient.remove(&(pending.patience, number));
         Some(pending)
+    }
+
+    /// The record for a claim was found, and its owner may know more. Returns whether it is time to take
+    /// it.
+    pub(super) fn await_owner(&mut self, now: Timestamp, number: u64) -> bool {
+        let Some(pending) = self.pending.get(&number) else { return false };
+        let is_over = pending.patience <= now;
+        if is_over {
+            self.patient.remove(&(pending.patience, number));
+        } else {
+            self.patient.insert((pending.patience, number));
+        }
+        is_over
+    }
+
+    /// A claim that has waited for an owner for long enough.
+    pub(super) fn pop_impatient(&mut self, now: Timestamp) -> Option<u64> {
+        let (end, number) = self.patient.first().copied()?;
+        (end <= now).then(|| self.patient.pop_first()).map(|_| number)
+    }
+
+    /// When the next claim has waited for an owner for long enough.
+    pub(super) fn patience_ends(&self) -> Timestamp {
+        self.patient.first().map_or(Timestamp::NEVER, |it| it.0)
+    }
+
+    /// The versions with which claims of a session replace its record.
+    pub(super) fn replacements(&self, key: RecoveryKey) -> impl Iterator<Item = u64> {
+        let pending = self.numbers(key).into_iter().filter_map(|it| self.pending.get(&it));
+        pending.filter_map(|pending| pending.replaced_as)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Pending<S>> {

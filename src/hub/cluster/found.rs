@@ -7,15 +7,16 @@
 use alloc::boxed::Box;
 
 use super::{
+    ahead::Versions,
     changes::Forgotten,
     claim::Successor,
     claims::{Pending, Priority},
     records::{Command, InStore},
 };
 use crate::{
-    cluster::{ClusterOutput, FetchedSession},
+    cluster::{ClusterOutput, FetchedSession, StoreOutcome},
     hub::{Hub, output::HubOutput, sessions::Arrival},
-    id::SocketKey,
+    id::{RecoveryKey, SocketKey},
     recovery::RecoveryRefusal,
     stats::increment,
 };
@@ -24,6 +25,8 @@ use crate::{
 enum Found<D> {
     /// The session can be recovered.
     Usable(Box<Arrival<D>>),
+    /// The same, but a node that still has the session may know more.
+    Held(Box<Arrival<D>>),
     /// This node has not yet read everything that is in the record.
     Early,
     /// It cannot be recovered with this record.
@@ -50,7 +53,7 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    fn use_record(&mut self, claim: u64) {
+    pub(super) fn use_record(&mut self, claim: u64) {
         let found = self.look_at(claim);
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
@@ -61,12 +64,8 @@ impl<D: Default> Hub<D> {
         }
         match found {
             Found::Early => node.early_records.push(claim),
-            Found::Usable(_) => {
-                pending.is_taken = true;
-                let version = pending.found.as_ref().and_then(|it| it.session.version);
-                let number = node.records.ask(Command::Take(claim, version));
-                self.out.push_back(HubOutput::Cluster(ClusterOutput::Take { key, number }));
-            }
+            Found::Held(_) if !self.owner_is_gone(claim) => {}
+            Found::Usable(_) | Found::Held(_) => self.take_record(claim, key),
             // The owner may know more, if it is up.
             Found::Refused(RecoveryRefusal::Trimmed) => {
                 self.connects.note_refusal(request, RecoveryRefusal::Trimmed);
@@ -75,6 +74,63 @@ impl<D: Default> Hub<D> {
                 self.end_lookup(self.now, request, refusal);
             }
         }
+    }
+
+    /// Uses the record for a claim that has waited for the owner of the session.
+    pub(super) fn use_held_record(&mut self, claim: u64) {
+        let pending = self.node.as_ref().and_then(|node| node.claims.get(claim));
+        if pending.is_some_and(|pending| pending.found.is_some() && !pending.is_taken) {
+            self.use_record(claim);
+        }
+    }
+
+    /// Whether no other node has the session of a claim, or its owner does not answer in time.
+    fn owner_is_gone(&mut self, claim: u64) -> bool {
+        let now = self.now;
+        let Some(node) = &self.node else { return false };
+        let is_absent = node.claims.get(claim).is_some_and(|pending| {
+            let introduced = node.members.introduced_at(pending.request.namespace);
+            introduced.is_some_and(|at| at <= now) && self.others_lack(pending)
+        });
+        is_absent || self.node.as_mut().is_some_and(|node| node.claims.await_owner(now, claim))
+    }
+
+    /// Takes the record for a claim, so that nobody else does. A node that writes records ahead
+    /// replaces it instead: the session is in the store all the time then.
+    fn take_record(&mut self, claim: u64, key: RecoveryKey) {
+        let Some(node) = &mut self.node else { return };
+        let Some(pending) = node.claims.get_mut(claim) else { return };
+        pending.is_taken = true;
+        let expected = pending.found.as_ref().and_then(|found| found.session.version);
+        let found = pending.found.clone().filter(|_| node.durable.is_some());
+        let version = found.as_ref().and_then(|found| found.session.version);
+        let command = match found.zip(version) {
+            Some((FetchedSession { mut session, expires_in }, version)) => {
+                let number = node.records.ask(Command::Replace(claim));
+                session.version = Some(number);
+                pending.replaced_as = Some(number);
+                ClusterOutput::Store { session, expires_in, replaces: Some(version), number }
+            }
+            None => ClusterOutput::Take {
+                key,
+                number: node.records.ask(Command::Take(claim, expected)),
+            },
+        };
+        self.out.push_back(HubOutput::Cluster(command));
+    }
+
+    /// The record for a claim was replaced, or was another one by then.
+    pub(super) fn handle_replaced(&mut self, claim: u64, number: u64, outcome: StoreOutcome) {
+        let Some(node) = &mut self.node else { return };
+        let found = node.claims.get(claim).and_then(|pending| pending.found.clone());
+        let replaced = found.filter(|_| outcome == StoreOutcome::Stored).map(|mut found| {
+            found.session.version = Some(number);
+            found
+        });
+        if let Some(pending) = self.node.as_mut().and_then(|node| node.claims.get_mut(claim)) {
+            pending.replaced_as = None;
+        }
+        self.go_on_with_taken(claim, replaced, None);
     }
 
     /// The record for a claim was taken out of the store. `expected` is the version that was there.
@@ -93,10 +149,20 @@ impl<D: Default> Hub<D> {
         {
             self.put_back(newer);
         }
+        self.go_on_with_taken(claim, session, Some(is_it));
+    }
+
+    /// The record for a claim was taken, and is the one that was found or not, or was replaced.
+    fn go_on_with_taken(
+        &mut self,
+        claim: u64,
+        session: Option<FetchedSession>,
+        taken: Option<bool>,
+    ) {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else {
             // The owner has handed the session over meanwhile.
-            if let Some(session) = session {
+            if let Some((session, is_it)) = session.zip(taken) {
                 self.return_taken(session, is_it);
             }
             return;
@@ -117,15 +183,24 @@ impl<D: Default> Hub<D> {
             return;
         };
         if has_come {
-            return self.return_taken(session, is_it);
+            if let Some(is_it) = taken {
+                self.return_taken(session, is_it);
+            }
+            return;
         }
         pending.found = Some(session.clone());
         let refusal = match self.look_at(claim) {
-            Found::Usable(arrival) => return self.arrive_from_store(claim, *arrival, None),
+            Found::Usable(arrival) | Found::Held(arrival) => {
+                let version = session.session.version.filter(|_| taken.is_none());
+                let in_store = version.map(|version| InStore { version, is_certain: true });
+                return self.arrive_from_store(claim, *arrival, in_store);
+            }
             Found::Early => RecoveryRefusal::Superseded,
             Found::Refused(refusal) => refusal,
         };
-        self.return_taken(session, false);
+        if taken.is_some() {
+            self.return_taken(session, false);
+        }
         self.end_lookup(self.now, request, refusal);
     }
 
@@ -143,24 +218,24 @@ impl<D: Default> Hub<D> {
         if version.is_none() {
             return;
         }
-        if let Found::Usable(arrival) = self.look_at(claim) {
-            self.arrive_from_store(claim, *arrival, version);
+        if let Found::Usable(arrival) | Found::Held(arrival) = self.look_at(claim) {
+            let in_store = version.map(|version| InStore { version, is_certain: false });
+            self.arrive_from_store(claim, *arrival, in_store);
         }
     }
 
-    /// The session for a claim comes in. `unproven` is the version of its record, if that may still
-    /// be in the store.
-    fn arrive_from_store(&mut self, claim: u64, arrival: Arrival<D>, unproven: Option<u64>) {
+    /// The session for a claim comes in. `in_store` is the version of its record that may still be in
+    /// the store.
+    fn arrive_from_store(&mut self, claim: u64, arrival: Arrival<D>, in_store: Option<InStore>) {
         let Some(mut pending) = self.node.as_mut().and_then(|node| node.claims.remove(claim))
         else {
             return;
         };
-        let taken = pending.found.take().filter(|_| unproven.is_none());
+        let taken = pending.found.take().filter(|_| in_store.is_none());
         let arrived = self.bring_in(self.now, pending.request.namespace, arrival);
         if let (Err(_), Some(taken)) = (arrived, taken) {
             self.return_taken(taken, pending.has_come);
         }
-        let in_store = unproven.map(|version| InStore { version, is_certain: false });
         self.conclude_claim(pending, arrived, in_store);
     }
 
@@ -175,12 +250,29 @@ impl<D: Default> Hub<D> {
         let (now, id) = (self.now, pending.request.namespace);
         if let (Ok(socket), Some(node)) = (arrived, &mut self.node) {
             node.claims.note_arrival(pending.key);
-            if let Some(in_store) = in_store {
-                node.records.arrive(socket, in_store);
-                // Of several, only the last one is answered. The others may have taken the record.
-                if pending.successors > 1 {
-                    node.records.contest(socket);
+            match (&mut node.durable, in_store) {
+                (Some(durable), _) => {
+                    let mut possible: Versions = node.claims.replacements(pending.key).collect();
+                    possible.extend(pending.replaced_as);
+                    let (certain, uncertain) = match in_store {
+                        Some(it) if it.is_certain => (Some(it.version), None),
+                        it => (None, it.map(|it| it.version)),
+                    };
+                    possible.extend(uncertain);
+                    durable.ahead.arrive(socket, certain, possible);
+                    if pending.successors > 1 {
+                        durable.ahead.contest(socket);
+                    }
+                    self.note_change(socket);
                 }
+                (None, Some(in_store)) => {
+                    node.records.arrive(socket, in_store);
+                    // Of several, only the last one is answered. The others may have taken the record.
+                    if pending.successors > 1 {
+                        node.records.contest(socket);
+                    }
+                }
+                (None, None) => {}
             }
         }
         if let Some((to, claim)) = pending.successor {
@@ -282,6 +374,7 @@ impl<D: Default> Hub<D> {
         if parked.past.at > head {
             return Found::Early;
         }
+        let is_held = parked.past.is_held;
         let arrival = parked.arrival(pending.offset.as_deref(), head, *expires_in);
         let folded = arrival.and_then(|arrival| {
             node.changes
@@ -293,6 +386,7 @@ impl<D: Default> Hub<D> {
             Ok(arrival) if log.covered(arrival.resume()).is_none() => {
                 Found::Refused(RecoveryRefusal::Trimmed)
             }
+            Ok(arrival) if is_held => Found::Held(Box::new(arrival)),
             Ok(arrival) => Found::Usable(Box::new(arrival)),
             Err(refusal) => Found::Refused(refusal),
         }

@@ -87,6 +87,14 @@ pub(super) enum Command {
     Discard(RecoveryKey, u64),
     /// Store a record again that was taken in vain.
     PutBack,
+    /// Write the record of a session ahead.
+    Write(SocketKey),
+    /// Ask which version of such a record is there.
+    Check(SocketKey),
+    /// Replace the record for a claim, so that nobody else does.
+    Replace(u64),
+    /// Remove a record that was written ahead.
+    Remove,
 }
 
 /// What to ask the store next.
@@ -231,7 +239,7 @@ impl Records {
 
     /// What to ask the store next. `None` if there is nothing, or too much is unanswered.
     pub(super) fn next(&mut self) -> Option<Next> {
-        if self.commands.len() >= COMMANDS_MAX {
+        if !self.has_room() {
             return None;
         }
         if let Some(claim) = self.fetches.pop_first() {
@@ -266,6 +274,11 @@ impl Records {
             self.states.insert(socket, record);
         }
         self.latest
+    }
+
+    /// Whether another command can be given.
+    pub(super) fn has_room(&self) -> bool {
+        self.commands.len() < COMMANDS_MAX
     }
 
     /// The session need not be stored.
@@ -377,8 +390,13 @@ impl Records {
             match command {
                 Command::Discard(key, version) => self.discard(key, version),
                 Command::Fetch(claim) => self.fetch(claim),
-                Command::Take(..) => of_claims.push(command),
-                Command::Store(_) | Command::Recall(..) | Command::PutBack => {}
+                Command::Take(..) | Command::Replace(_) => of_claims.push(command),
+                Command::Store(_)
+                | Command::Recall(..)
+                | Command::PutBack
+                | Command::Write(_)
+                | Command::Check(_)
+                | Command::Remove => {}
             }
         }
         of_claims

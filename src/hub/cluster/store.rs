@@ -1,81 +1,47 @@
 //! The parked sessions of a node in the store, and their way back.
 
-use alloc::{string::String, vec::Vec};
-
-use bytestring::ByteString;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use super::records::{Command, InStore, Next, Recalled};
+use super::{
+    durable::Durable,
+    records::{Command, InStore, Next, Recalled},
+};
 use crate::{
     cluster::{
         ClusterOutput, FetchedSession, StoreOutcome,
-        message::{Body, OwnKind, StoredSession, Value},
+        message::{Body, OwnKind, Value},
     },
-    hub::{
-        Hub,
-        event::ServerEvent,
-        output::HubOutput,
-        reason::EndCause,
-        request::ConnectRequest,
-        sessions::{Parked, ParkedPast, Sessions},
-    },
-    id::{Generation, RecoveryKey, SocketKey},
+    hub::{Hub, output::HubOutput, reason::EndCause, request::ConnectRequest, sessions::Sessions},
+    id::{Generation, RecoveryKey, SocketId, SocketKey},
     recovery::RecoveryRefusal,
     stats::increment,
     time::Timestamp,
 };
 
-/// [`StoredSession::extension`], as a text.
-#[derive(Serialize, Deserialize)]
-struct Extension {
-    past: ParkedPast,
-    /// The data exactly as they are. An official node may not keep every number as it is.
-    data: String,
-}
-
-/// Writes a session of this node for the store.
-pub(super) fn write<D: Clone + Serialize>(
-    sessions: &Sessions<D>,
-    now: Timestamp,
-    index: u32,
-    version: u64,
-) -> Option<FetchedSession> {
-    let (Parked { sid, pid, data, past }, left) = sessions.parked(now, index)?;
-    let rooms: Vec<ByteString> = sessions.room_names(index).map(ByteString::from).collect();
-    let official = Value::new(&data).unwrap_or(Value::null());
-    let extension = Extension { past, data: serde_json::to_string(&data).ok()? };
-    let text = serde_json::to_string(&extension).ok()?;
-    let mut session = StoredSession::new(sid, pid, rooms, official);
-    session.extension = Some(Value::new(&text).ok()?);
-    session.version = Some(version);
-    Some(FetchedSession::new(session, left))
-}
-
-/// Reads a session that a node of this crate has stored.
-pub(super) fn read<D: DeserializeOwned>(session: &StoredSession) -> Option<Parked<D>> {
-    let text: String = session.extension.as_ref()?.parse().ok()?;
-    let Extension { past, data, .. } = serde_json::from_str(&text).ok()?;
-    let data = serde_json::from_str(&data).ok()?;
-    Some(Parked { sid: session.sid, pid: session.pid, data, past })
-}
-
 impl<D: Default> Hub<D> {
     /// Whether the record of a session may be in the store. What changes its rooms or ends it then
     /// goes through the channel, so that it reaches the session wherever it is.
     pub(in crate::hub) fn is_in_store(&self, socket: SocketKey) -> bool {
+        self.is_lent(socket) || self.is_ahead(socket)
+    }
+
+    /// Whether a session cannot go on here before its record was taken out of the store.
+    pub(in crate::hub) fn is_lent(&self, socket: SocketKey) -> bool {
         self.node.as_ref().is_some_and(|node| node.records.in_store(socket).is_some())
     }
 
     /// How many records are on their way to the store.
     pub(in crate::hub) fn records_waiting(&self) -> usize {
-        self.node.as_ref().map_or(0, |node| node.records.on_their_way())
+        self.node.as_ref().map_or(0, |node| {
+            let ahead = node.durable.as_ref().map_or(0, Durable::on_their_way);
+            node.records.on_their_way().saturating_add(ahead)
+        })
     }
 
     /// A session was parked, or a claim of it was decided.
     pub(in crate::hub) fn note_parked(&mut self, socket: SocketKey) {
         let member = self.namespaces.get(&socket.namespace).and_then(|it| it.member(socket));
         let is_parked = member.is_some_and(|member| member.connection().is_none());
-        if let Some(node) = self.node.as_mut().filter(|_| is_parked) {
+        let is_ahead = self.is_ahead(socket);
+        if let Some(node) = self.node.as_mut().filter(|_| is_parked && !is_ahead) {
             node.records.park(socket);
         }
     }
@@ -89,7 +55,10 @@ impl<D: Default> Hub<D> {
 
     /// The data of a session have changed, or what it remembers of its client's events.
     pub(in crate::hub) fn note_changed(&mut self, socket: SocketKey) {
-        if self.is_in_store(socket) {
+        if self.is_ahead(socket) {
+            self.note_change(socket);
+            self.ask_store();
+        } else if self.is_lent(socket) {
             if let Some(node) = &mut self.node {
                 node.records.recall(socket, None);
             }
@@ -101,7 +70,7 @@ impl<D: Default> Hub<D> {
     pub(in crate::hub) fn forget_record(
         &mut self,
         socket: SocketKey,
-        key: Option<RecoveryKey>,
+        (sid, key): (SocketId, Option<RecoveryKey>),
         cause: EndCause,
     ) {
         let Some(node) = &mut self.node else { return };
@@ -113,6 +82,7 @@ impl<D: Default> Hub<D> {
         if let (Some(version), Some(key), true) = (version, key, is_final) {
             node.records.discard(key, version);
         }
+        self.forget_ahead(socket, (sid, key), is_final);
     }
 
     /// Whether a claim has to wait until the record of its session was taken out of the store, so
@@ -172,11 +142,13 @@ impl<D: Default> Hub<D> {
             self.note_parked(socket);
         }
         let Some(node) = &self.node else { return };
-        if !(node.records.has_work() && node.channels.are_open()) {
+        let has_work =
+            node.records.has_work() || node.durable.as_ref().is_some_and(Durable::has_work);
+        if !(has_work && node.channels.are_open()) {
             return;
         }
         while let Some(node) = &mut self.node {
-            let Some(next) = node.records.next() else { return };
+            let Some(next) = node.records.next() else { break };
             let command = match next {
                 Next::Fetch(claim, number) => {
                     let key = node.claims.key(claim);
@@ -194,35 +166,19 @@ impl<D: Default> Hub<D> {
             };
             self.out.extend(command.map(HubOutput::Cluster));
         }
-    }
-
-    /// See [`At::hand_over`](crate::hub::At::hand_over).
-    pub(in crate::hub) fn begin_handover(&mut self) -> bool {
-        let Some(node) = &mut self.node else { return false };
-        node.is_handing_over = true;
-        self.ask_store();
-        true
-    }
-
-    fn report_handover(&mut self) {
-        let Some(node) = self.node.as_mut().filter(|node| node.is_handing_over) else { return };
-        let is_under_way = node.records.on_their_way() > 0 || !node.deferred.is_empty();
-        if is_under_way || node.channels.waiting() > 0 {
-            return;
-        }
-        node.is_handing_over = false;
-        let is_stored = |socket: &&SocketKey| node.records.in_store(**socket).is_some();
-        let stored = self.keys.values().filter(is_stored).count();
-        let not_stored = self.keys.values().count().saturating_sub(stored);
-        let event = ServerEvent::HandedOver { stored, not_stored };
-        self.out.push_back(HubOutput::Event(event));
+        while self.node.as_ref().is_some_and(|node| node.records.has_room()) && self.ask_ahead() {}
     }
 
     /// The answer to [`ClusterOutput::Store`].
     pub(super) fn handle_stored(&mut self, number: u64, outcome: StoreOutcome) {
         let is_stored = outcome == StoreOutcome::Stored;
         let Some(node) = &mut self.node else { return };
-        let Some(Command::Store(socket)) = node.records.answered(number) else { return };
+        let socket = match node.records.answered(number) {
+            Some(Command::Store(socket)) => socket,
+            Some(Command::Write(socket)) => return self.handle_written(socket, number, outcome),
+            Some(Command::Replace(claim)) => return self.handle_replaced(claim, number, outcome),
+            _ => return,
+        };
         match node.records.stored(socket, number, is_stored) {
             Some(true) => increment(&mut self.totals.sessions_stored),
             Some(false) => increment(&mut self.totals.sessions_not_stored),
@@ -246,7 +202,15 @@ impl<D: Default> Hub<D> {
                     self.put_back_other(session, expected);
                 }
             }
-            Some(Command::Store(_) | Command::PutBack) | None => {}
+            Some(Command::Check(socket)) => self.handle_checked(socket, session),
+            Some(
+                Command::Store(_)
+                | Command::PutBack
+                | Command::Write(_)
+                | Command::Replace(_)
+                | Command::Remove,
+            )
+            | None => {}
         }
     }
 
@@ -255,6 +219,9 @@ impl<D: Default> Hub<D> {
         let Ok((index, generation, number)) = data.parse::<(u32, u64, u64)>() else { return };
         let Some(generation) = Generation::from_raw(generation) else { return };
         let socket = SocketKey { namespace, index, generation };
+        if self.is_ahead(socket) {
+            return self.handle_proof(socket, number);
+        }
         let Some(node) = &mut self.node else { return };
         let recalled = node.records.proven(socket, number);
         self.go_on_with(socket, recalled, None);
@@ -263,8 +230,11 @@ impl<D: Default> Hub<D> {
     /// The connection to the engine is lost.
     pub(super) fn lose_store(&mut self) {
         let Some(node) = &mut self.node else { return };
+        if let Some(durable) = &mut node.durable {
+            durable.ahead.disconnect();
+        }
         for command in node.records.disconnect() {
-            if let Command::Take(claim, _) = command {
+            if let Command::Take(claim, _) | Command::Replace(claim) = command {
                 self.assume_taken(claim);
             }
         }
@@ -360,7 +330,8 @@ impl<D: Default> Hub<D> {
         let requests = node.records.take_requests(socket);
         node.records.forget(socket);
         increment(&mut self.totals.sessions_moved);
-        self.end(socket, EndCause::by_move(false));
+        let is_connected = self.close_link(socket);
+        self.end(socket, EndCause::by_move(is_connected));
         self.settle(socket.namespace);
         for request in requests {
             if self.connects.end_recall(request) && !self.follow_session(request) {
@@ -386,9 +357,12 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    fn append_marker(&mut self, socket: SocketKey) {
+    pub(super) fn append_marker(&mut self, socket: SocketKey) {
         let Some(node) = &mut self.node else { return };
         let number = node.records.prove(socket);
+        if let Some(durable) = &mut node.durable {
+            durable.ahead.prove(socket, number);
+        }
         let data = Value::new(&(socket.index, socket.generation.as_raw(), number));
         let data = data.unwrap_or(Value::null());
         let bytes = data.json().len();
@@ -397,6 +371,9 @@ impl<D: Default> Hub<D> {
             && let Some(node) = &mut self.node
         {
             node.records.disprove(socket);
+            if let Some(durable) = &mut node.durable {
+                durable.ahead.disprove(socket);
+            }
         }
     }
 
@@ -416,7 +393,7 @@ impl<D: Default> Hub<D> {
             return None;
         };
         let number = node.records.ask(Command::Store(socket));
-        let Some(stored) = (node.codec.write)(sessions, now, socket.index, number) else {
+        let Some(stored) = (node.codec.write)(sessions, now, socket.index, number, false) else {
             node.records.answered(number);
             node.records.stored(socket, number, false);
             increment(&mut self.totals.sessions_not_stored);

@@ -168,10 +168,13 @@ impl<D: Default> Hub<D> {
             }
             Verb::Acknowledge { token, args, later } => {
                 let socket = token.socket.key;
+                let is_remembered = token.is_counted || token.offset.is_some();
                 self.with_namespace(token.socket.key.namespace, |namespace, out| {
                     namespace.send_answer(now, out, (&token, &args), later);
                 });
-                self.note_changed(socket);
+                if is_remembered {
+                    self.note_changed(socket);
+                }
             }
         }
     }

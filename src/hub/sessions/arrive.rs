@@ -39,7 +39,7 @@ impl<D: Clone> Sessions<D> {
             pid: member.key.ok_or(RecoveryRefusal::Unknown)?,
             data: member.data.clone(),
             left: self.time_left(now, member),
-            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
+            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(false)),
             at: self.log.head_offset(),
             resume: self.log.before_next(before).ok_or(RecoveryRefusal::Gap)?,
             rooms,

@@ -56,15 +56,19 @@ pub(in crate::hub) struct ParkedPast {
     /// Whether a Node.js server kept it, so that what its client had received at `start` is not known.
     #[serde(default)]
     is_unproven: bool,
+    /// Whether the node that has stored it still has the session, and may know more.
+    #[serde(default)]
+    pub(in crate::hub) is_held: bool,
 }
 
 impl<D: Clone> Sessions<D> {
-    /// A session as plain data, and how long it still waits for its client. `None` if it cannot be
+    /// A session as plain data, for a node that goes on with it if `is_held` is true, and how long it still waits for its client. `None` if it cannot be
     /// recovered.
     pub(in crate::hub) fn parked(
         &self,
         now: Timestamp,
         index: u32,
+        is_held: bool,
     ) -> Option<(Parked<D>, Duration)> {
         let member = self.members.get(index as usize)?;
         let (log, memberships) = (&self.log, &member.memberships);
@@ -85,8 +89,9 @@ impl<D: Clone> Sessions<D> {
             last,
             rooms,
             changes,
-            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
+            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(is_held)),
             is_unproven: member.is_unproven,
+            is_held,
         };
         Some((Parked { sid: member.id, pid: member.key?, data: member.data.clone(), past }, left))
     }
@@ -132,6 +137,7 @@ impl<D> Parked<D> {
             changes: Vec::new(),
             receipts: None,
             is_unproven: true,
+            is_held: false,
         };
         Self { sid, pid, data, past }
     }

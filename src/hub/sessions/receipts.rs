@@ -67,6 +67,8 @@ struct Accepted {
     order: u64,
     /// The attempt that waits for the answer to an earlier one.
     waiting: Option<AckRequest>,
+    /// Whether it was answered. The answer may have been forgotten since.
+    is_answered: bool,
     answer: Option<Answer>,
 }
 
@@ -134,7 +136,8 @@ impl Receipts {
         }
         let (offset, order): (Arc<str>, u64) = (offset.into(), self.take_next());
         self.accepted.insert(order, offset.clone());
-        self.offsets.insert(offset, Accepted { order, waiting: None, answer: None });
+        self.offsets
+            .insert(offset, Accepted { order, waiting: None, is_answered: false, answer: None });
         if self.accepted.len() > limits.client_offsets
             && let Some((_, oldest)) = self.accepted.pop_first()
         {
@@ -155,7 +158,9 @@ impl Receipts {
             AnswerKey::Id(id) => (Event::Id(id), None),
             // An offset that was forgotten is not recognised any more, so its answer is useless.
             AnswerKey::Offset(offset) => {
-                let waiting = self.offsets.get_mut(&*offset)?.waiting.take();
+                let accepted = self.offsets.get_mut(&*offset)?;
+                accepted.is_answered = true;
+                let waiting = accepted.waiting.take();
                 let (offset, _) = self.offsets.get_key_value(&*offset)?;
                 (Event::Offset(offset.clone()), waiting)
             }

@@ -108,6 +108,7 @@ impl Run {
             When::Before(_) => self.fleet.nodes[client.node].server.stats().channel_waiting > 0,
             When::Behind(_) => self.appends(client.node) > sent,
         };
+        let is_entry = is_entry || self.plan.writes_ahead_at(client.node);
         self.tally.note(match (what, is_behind) {
             (What::Join(_), false) => "joined",
             (What::Join(_), true) => "joined behind an event",

@@ -154,6 +154,7 @@ impl Run {
         for user in &mut self.users {
             let (Some(session), Some(link)) = (&user.session, &mut user.link) else { continue };
             if let Some(claim) = &mut link.claim {
+                claim.is_owner_slow |= session.places.iter().any(|node| states[*node].is_some());
                 let claimant = [link.client.node].into();
                 let mut others = session.places.iter();
                 let is_new = others.any(|other| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socketio_proto::{Limits, RecoveryConfig, ServerConfig};
+use socketio_proto::{Limits, RecoveryConfig, ServerConfig, cluster::Durability};
 
 use crate::dice::Dice;
 
@@ -17,6 +17,8 @@ pub struct Plan {
     pub is_lazy: bool,
     /// Whether the application answers CONNECTs late.
     pub answers_late: bool,
+    /// When each node stores its sessions.
+    pub durability: Vec<Durability>,
     pub config: ServerConfig,
 }
 
@@ -38,6 +40,32 @@ impl Plan {
             .limits(limits)
             .ping_interval(Duration::from_secs(3_600))
             .connect_timeout(Duration::from_secs(3_600));
-        Self { faults, is_lazy: dice.one_in(3), answers_late: dice.one_in(3), config }
+        let (is_lazy, answers_late) = (dice.one_in(3), dice.one_in(3));
+        Self { faults, is_lazy, answers_late, durability: durability(dice), config }
+    }
+}
+
+impl Plan {
+    /// Whether this node writes its sessions ahead.
+    pub fn writes_ahead_at(&self, node: usize) -> bool {
+        self.durability[node % self.durability.len()] == Durability::OnChange
+    }
+
+    /// Whether a node writes its sessions ahead.
+    pub fn writes_ahead(&self) -> bool {
+        self.durability.contains(&Durability::OnChange)
+    }
+}
+
+/// Most runs have one durability, or that of `CLUSTER_DURABILITY`: `park`, `change` or `mixed`.
+fn durability(dice: &mut Dice) -> Vec<Durability> {
+    let (park, change) = (Durability::OnPark, Durability::OnChange);
+    match std::env::var("CLUSTER_DURABILITY").as_deref() {
+        Ok("park") => vec![park],
+        Ok("change") => vec![change],
+        Ok("mixed") => vec![park, change, change],
+        _ => dice
+            .pick(&[&[park][..], &[park], &[change], &[change], &[park, change, change]])
+            .to_vec(),
     }
 }

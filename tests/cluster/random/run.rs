@@ -51,6 +51,8 @@ pub struct Claim {
     pub is_stored: bool,
     /// What each node had refused to append before, because too much waited.
     pub refused: [u64; NODES],
+    /// Whether a node that may have the session does not answer.
+    pub is_owner_slow: bool,
 }
 
 pub struct Run {
@@ -79,6 +81,8 @@ pub struct Run {
     /// The same of events that were accepted when their client was gone already, and where. A record
     /// that another node has taken by then does not know of them, nor does the session that comes back.
     unsure: BTreeMap<(String, u64), (usize, SocketKey)>,
+    /// The same of events whose answers the node may have had no time to store.
+    unstored: BTreeSet<(String, u64)>,
     /// How each session began or went on, by node and id, the latest last.
     outcomes: BTreeMap<(usize, String), RecoveryOutcome>,
 }
@@ -87,7 +91,9 @@ impl Run {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
-        let mut fleet = Fleet::disconnected(NODES, &plan.config);
+        let mut fleet = Fleet::disconnected(0, &plan.config);
+        fleet.durability.clone_from(&plan.durability);
+        (0..NODES).for_each(|node| fleet.add_disconnected(node));
         for node in 0..NODES {
             fleet.connect(node);
             fleet.nodes[node].answers_late = plan.answers_late;
@@ -108,6 +114,7 @@ impl Run {
             heard: [0; NODES],
             processed: BTreeSet::new(),
             unsure: BTreeMap::new(),
+            unstored: BTreeSet::new(),
             outcomes: BTreeMap::new(),
         }
     }
@@ -268,7 +275,8 @@ impl Run {
                 let is_first = self.processed.insert(key.clone());
                 let is_elsewhere =
                     self.unsure.get(&key).is_some_and(|first| *first != (node, socket));
-                assert!(is_first || is_elsewhere, "{number} is processed twice");
+                let is_unstored = self.unstored.contains(&key);
+                assert!(is_first || is_elsewhere || is_unstored, "{number} is processed twice");
                 if !self.fleet.nodes[node].server.is_connected(socket) {
                     // Its record may be on its way to another node.
                     self.tally.note("accepted while parked");
@@ -301,11 +309,19 @@ impl Run {
         if let Some(session) = user.session.as_mut().filter(|session| session.sid == sid) {
             self.tally.note("recovered");
             session.check(entries, false);
-            if let Some(claim) = claim.filter(|claim| claim.hindrance.is_none()) {
+            if let Some(claim) = claim.as_ref().filter(|claim| claim.hindrance.is_none()) {
                 self.tally.note("must be recovered");
                 if claim.is_stored && session.doubt == Some("crashed") {
                     self.tally.note("recovered after a crash");
                 }
+            }
+            // The node where it was may have processed what it had no time to store.
+            let is_slow = claim.is_none_or(|claim| claim.is_owner_slow || claim.waited >= 500);
+            if self.plan.writes_ahead()
+                && (is_slow || user.has_abandoned || session.doubt.is_some())
+            {
+                let unsettled = user.outbox.iter().map(|number| (sid.clone(), *number));
+                self.unstored.extend(unsettled);
             }
             // The answer may be an old one.
             let is_there = !user.has_abandoned && self.socket(index).is_some();

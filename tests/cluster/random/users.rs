@@ -54,7 +54,8 @@ impl Run {
             && !self.users[user].has_abandoned
             && self.begins[node] == 0;
         let hindrance = (next < self.begins[node]).then_some("trimmed");
-        Some(Claim { hindrance, waited: 0, is_stored, refused: self.appends_refused() })
+        let refused = self.appends_refused();
+        Some(Claim { hindrance, waited: 0, is_stored, refused, is_owner_slow: false })
     }
 
     /// A client loses its link. Its server may not notice, and some of what was sent is lost.

@@ -1,6 +1,6 @@
 //! What a session remembers about its client's events, in a snapshot.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,12 @@ pub(in crate::hub) struct ReceiptsSnapshot {
 }
 
 impl Receipts {
-    pub(in crate::hub::sessions) fn snapshot(&self) -> ReceiptsSnapshot {
+    /// What is remembered. With `answered_only`, without the events that the application is handling at
+    /// present.
+    pub(in crate::hub::sessions) fn snapshot(&self, answered_only: bool) -> ReceiptsSnapshot {
+        let is_kept = |offset: &&Arc<str>| {
+            !answered_only || self.offsets.get(*offset).is_some_and(|it| it.is_answered)
+        };
         let answer = |event: &Event| {
             let (key, answer) = match event {
                 Event::Id(id) => (AnswerKey::Id(*id), self.answers.get(id)?),
@@ -38,7 +43,7 @@ impl Receipts {
         };
         ReceiptsSnapshot {
             received: self.received,
-            offsets: self.accepted.values().map(|offset| (&**offset).into()).collect(),
+            offsets: self.accepted.values().filter(is_kept).map(|it| (&**it).into()).collect(),
             answers: self.answered.values().filter_map(answer).collect(),
             withdrawn: self.withdrawn.iter().copied().collect(),
         }

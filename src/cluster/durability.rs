@@ -1,0 +1,41 @@
+//! When a node puts its sessions into the store.
+
+/// When the sessions of a node are put into the store of the cluster, and so what is lost if the
+/// process crashes.
+///
+/// All nodes of a cluster can use either, and sessions move between them.
+///
+/// ```
+/// use socketio_proto::cluster::{ClusterConfig, Durability};
+///
+/// # let mut entropy = |dest: &mut [u8]| dest.fill(7);
+/// let config = ClusterConfig::from_entropy(&mut entropy);
+/// assert_eq!(config.durability, Durability::OnPark);
+/// // The clients of a process that crashes come back with their sessions.
+/// let config = config.durability(Durability::OnChange);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// A session is stored when its client has lost the connection, and all of them at a graceful
+    /// [shutdown](crate::hub::At::hand_over). If the process crashes, the sessions of the clients that
+    /// were connected are lost. The default, and what Node.js servers do.
+    #[default]
+    OnPark,
+    /// A session is in the store from before its client learns of it. If the process crashes, the
+    /// session goes on at another node, or at the next process.
+    ///
+    /// What changes a session is stored before the client is sent anything that follows from it: the
+    /// answer to a CONNECT, and whatever is sent after [`set_data`](crate::hub::At::set_data),
+    /// [`accept_once`](crate::hub::At::accept_once), or the answer to an event that was accepted so.
+    /// Joins, leaves and disconnections go through the channel instead, and take effect when the node
+    /// reads them. So they cost an entry each.
+    ///
+    /// An event that the application was handling when the process crashed, and that was not
+    /// answered, may come once more.
+    ///
+    /// This costs one write for a CONNECT and for each such change; changes that come while a write is
+    /// under way share the next one. A session that does not change is written once in each
+    /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).
+    OnChange,
+}

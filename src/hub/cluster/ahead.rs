@@ -1,0 +1,429 @@
+//! The records of sessions that the store has all the time, with
+//! [`Durability::OnChange`](crate::cluster::Durability::OnChange).
+//!
+//! The owner of a session writes its record whenever the session changes. Each write replaces exactly
+//! the version before. So an owner that another node has followed, for example because it was paused,
+//! learns of that by its next write.
+//!
+//! ```text
+//!            write                 stored
+//!   Absent ─────────► Writing ───────────────► Kept ──┐ write
+//!     ▲                  ▲│                     ▲ ▲   │
+//!     │                  ││ superseded,         │ └───┴──► Writing
+//!     │                  ││ reply lost          │
+//!     │ marker read      │▼      fetch          │ one of our versions is there
+//!   Proving ◄───────── Doubtful ───────► Checking ─────────► elsewhere: the session is let go
+//!            nothing there, and that proves nothing
+//! ```
+//!
+//! While it is not certain which version is there, the session is not handed over.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use smallvec::{SmallVec, smallvec};
+
+use super::claim::Successor;
+use crate::{cluster::StoreOutcome, id::SocketKey, time::Timestamp};
+
+/// The versions of a record that may be in the store.
+pub(super) type Versions = SmallVec<[u64; 2]>;
+
+/// The records of all sessions of a node.
+pub(super) struct Ahead {
+    records: BTreeMap<SocketKey, Record>,
+    /// Those that are to be written or looked at, in order.
+    waiting: VecDeque<SocketKey>,
+    /// When each record has to be written again, so that the store does not forget it.
+    refreshes: BTreeSet<(Timestamp, SocketKey)>,
+    /// The number of the latest change of any session.
+    changes: u64,
+}
+
+struct Record {
+    state: State,
+    /// The number of its latest change, and of the latest change that the store has.
+    changed: u64,
+    stored: u64,
+    /// Whether it is in `waiting`.
+    is_waiting: bool,
+    /// Until when the store keeps the version that it certainly had.
+    kept_until: Timestamp,
+    /// When it is written again, and how many changes of many sockets the node had noted when it was
+    /// written.
+    again: Timestamp,
+    noted: u64,
+    /// Whether another node has claimed the session, and may take the record.
+    is_contested: bool,
+    /// The latest claim, which waits until it is certain what the store has.
+    claim: Option<(u32, Successor)>,
+}
+
+enum State {
+    /// Nothing is in the store.
+    Absent,
+    /// The store has this version.
+    Kept(u64),
+    /// This version is on its way, with all changes up to a number. It replaces another one.
+    Writing { number: u64, replaces: Option<u64>, covers: u64, until: Timestamp },
+    /// One of these versions is in the store, or a version of another node, or nothing.
+    Doubtful(Versions),
+    /// The store was asked which one it is.
+    Checking(Versions),
+    /// Nothing is there. The session goes on here once the marker with this number was read.
+    Proving(u64),
+}
+
+/// What to do for a record.
+pub(super) enum Task {
+    /// Write it. It replaces this version.
+    Write(SocketKey, Option<u64>),
+    /// Ask the store which version it has.
+    Check(SocketKey),
+}
+
+/// What the store has.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    Nothing,
+    Version(u64),
+    /// A session of a Node.js server.
+    Foreign,
+}
+
+/// What is known after the answer to a write, or to the question which version is there.
+pub(super) enum Answer {
+    /// Nobody waits for it any more.
+    Late,
+    /// The store has the session as it was at the change with this number.
+    Stored(u64),
+    /// The engine does not take it.
+    Refused,
+    /// It will be asked which version is there.
+    Doubtful,
+    /// The session is this node's.
+    Here,
+    /// Another node has it.
+    Elsewhere,
+    /// A marker has to prove that no other node has it.
+    Unproven,
+}
+
+/// A record is written again before so many changes of many sockets have come that the first of them
+/// are forgotten: it could not be brought up to date then.
+const CHANGES_BETWEEN: u64 = 32_768;
+
+impl Ahead {
+    pub(super) fn new() -> Self {
+        Self {
+            records: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            refreshes: BTreeSet::new(),
+            changes: 0,
+        }
+    }
+
+    pub(super) fn contains(&self, socket: SocketKey) -> bool {
+        self.records.contains_key(&socket)
+    }
+
+    /// A session is here. `certain` is the version of its record that is in the store, if that is
+    /// known; otherwise one of `possible` may be.
+    pub(super) fn arrive(&mut self, socket: SocketKey, certain: Option<u64>, possible: Versions) {
+        let state = match certain {
+            Some(version) if possible.is_empty() => State::Kept(version),
+            None if possible.is_empty() => State::Absent,
+            _ => State::Doubtful(certain.into_iter().chain(possible).collect()),
+        };
+        let record = Record {
+            state,
+            changed: 0,
+            stored: 0,
+            is_waiting: false,
+            kept_until: Timestamp::ZERO,
+            again: Timestamp::NEVER,
+            noted: 0,
+            is_contested: false,
+            claim: None,
+        };
+        self.records.insert(socket, record);
+    }
+
+    /// A session has changed. Returns the number of the change. `None` if the session has no record.
+    pub(super) fn change(&mut self, socket: SocketKey) -> Option<u64> {
+        let record = self.records.get_mut(&socket)?;
+        self.changes = self.changes.saturating_add(1);
+        record.changed = self.changes;
+        self.wake(socket);
+        Some(self.changes)
+    }
+
+    /// The number of the latest change of any session.
+    pub(super) fn latest(&self) -> u64 {
+        self.changes
+    }
+
+    /// The first change of a session after this one. `None` if there is none.
+    pub(super) fn first_unstored(&self, socket: SocketKey, covers: u64) -> Option<u64> {
+        let record = self.records.get(&socket)?;
+        (record.changed > covers).then(|| covers.saturating_add(1))
+    }
+
+    /// The version that the store has. `None` if there is none; while that is not certain, see
+    /// [`postpone`](Self::postpone).
+    pub(super) fn kept(&self, socket: SocketKey) -> Option<u64> {
+        match self.records.get(&socket)?.state {
+            State::Kept(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// Keeps a claim until it is certain what the store has. Returns false if that is certain.
+    pub(super) fn postpone(
+        &mut self,
+        socket: SocketKey,
+        claim: impl FnOnce() -> (u32, Successor),
+    ) -> bool {
+        let Some(record) = self.records.get_mut(&socket) else { return false };
+        let is_certain = match record.state {
+            State::Absent => true,
+            State::Kept(_) => !record.is_contested,
+            _ => false,
+        };
+        if is_certain {
+            return false;
+        }
+        record.claim = Some(claim());
+        record.is_contested = true;
+        if matches!(record.state, State::Kept(_)) {
+            // The next write shows whether another node has it.
+            self.change(socket);
+        }
+        true
+    }
+
+    /// A claim was not answered. The other node may take the record.
+    pub(super) fn contest(&mut self, socket: SocketKey) {
+        if let Some(record) = self.records.get_mut(&socket) {
+            record.is_contested = true;
+        }
+    }
+
+    /// The claim that has waited, if it need not wait any longer.
+    pub(super) fn take_claim(&mut self, socket: SocketKey) -> Option<(u32, Successor)> {
+        let record = self.records.get_mut(&socket)?;
+        let is_certain = matches!(record.state, State::Absent | State::Kept(_));
+        record.claim.take_if(|_| is_certain)
+    }
+
+    /// The session has ended, or has gone to another node. Returns the versions that may be in the
+    /// store.
+    pub(super) fn forget(&mut self, socket: SocketKey) -> Versions {
+        let record = self.records.remove(&socket);
+        if let Some(record) = &record {
+            self.refreshes.remove(&(record.again, socket));
+        }
+        match record.map(|record| record.state) {
+            None | Some(State::Absent | State::Proving(_)) => Versions::new(),
+            Some(State::Kept(version)) => smallvec![version],
+            Some(State::Writing { number, replaces, .. }) => {
+                replaces.into_iter().chain([number]).collect()
+            }
+            Some(State::Doubtful(versions) | State::Checking(versions)) => versions,
+        }
+    }
+
+    /// Whether the store is to be asked for something.
+    pub(super) fn has_work(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How many records are on their way to the store, or have to be.
+    pub(super) fn on_their_way(&self) -> usize {
+        let is_busy = |record: &&Record| record.is_waiting || !record.state.is_certain();
+        self.records.values().filter(is_busy).count()
+    }
+
+    /// What to do next.
+    pub(super) fn next(&mut self) -> Option<Task> {
+        while let Some(socket) = self.waiting.pop_front() {
+            let Some(record) = self.records.get_mut(&socket) else { continue };
+            record.is_waiting = false;
+            match &mut record.state {
+                State::Absent => return Some(Task::Write(socket, None)),
+                State::Kept(version) => return Some(Task::Write(socket, Some(*version))),
+                State::Doubtful(versions) => {
+                    record.state = State::Checking(core::mem::take(versions));
+                    return Some(Task::Check(socket));
+                }
+                // It is its turn after the answer.
+                State::Writing { .. } | State::Checking(_) | State::Proving(_) => {}
+            }
+        }
+        self.waiting = VecDeque::new();
+        None
+    }
+
+    /// A record is on its way. The store keeps it until `until`, and it is written again at `again`.
+    pub(super) fn write(
+        &mut self,
+        socket: SocketKey,
+        number: u64,
+        (until, again): (Timestamp, Timestamp),
+        noted: u64,
+    ) {
+        let Some(record) = self.records.get_mut(&socket) else { return };
+        let replaces = match record.state {
+            State::Kept(version) => Some(version),
+            _ => None,
+        };
+        record.state = State::Writing { number, replaces, covers: record.changed, until };
+        self.refreshes.remove(&(record.again, socket));
+        self.refreshes.insert((again, socket));
+        (record.again, record.noted) = (again, noted);
+    }
+
+    /// A record could not be written.
+    pub(super) fn fail(&mut self, socket: SocketKey) {
+        if let Some(record) = self.records.get_mut(&socket) {
+            record.stored = record.changed;
+        }
+    }
+
+    /// The answer to a write.
+    pub(super) fn written(
+        &mut self,
+        socket: SocketKey,
+        number: u64,
+        outcome: StoreOutcome,
+    ) -> Answer {
+        let Some(record) = self.records.get_mut(&socket) else { return Answer::Late };
+        let State::Writing { number: latest, replaces, covers, until } = record.state else {
+            return Answer::Late;
+        };
+        if latest != number {
+            return Answer::Late;
+        }
+        match outcome {
+            StoreOutcome::Stored => {
+                record.state = State::Kept(number);
+                (record.stored, record.kept_until) = (covers, until);
+                record.is_contested = false;
+                self.wake_if_changed(socket);
+                Answer::Stored(covers)
+            }
+            StoreOutcome::Superseded => {
+                record.state = State::Doubtful(replaces.into_iter().collect());
+                self.wake(socket);
+                Answer::Doubtful
+            }
+            StoreOutcome::Refused => {
+                record.state = replaces.map_or(State::Absent, State::Kept);
+                record.stored = covers;
+                record.is_contested = false;
+                self.wake_if_changed(socket);
+                Answer::Refused
+            }
+        }
+    }
+
+    /// The answer to the question which version is there.
+    pub(super) fn checked(&mut self, now: Timestamp, socket: SocketKey, found: Found) -> Answer {
+        let Some(record) = self.records.get_mut(&socket) else { return Answer::Late };
+        let State::Checking(versions) = &record.state else { return Answer::Late };
+        match found {
+            Found::Version(version) if versions.contains(&version) => {
+                record.state = State::Kept(version);
+                self.wake_if_changed(socket);
+                Answer::Here
+            }
+            Found::Version(_) | Found::Foreign => Answer::Elsewhere,
+            // It was there, and its time is not over. A Node.js server says nothing in the channel.
+            Found::Nothing if record.is_contested || now < record.kept_until => Answer::Elsewhere,
+            Found::Nothing => Answer::Unproven,
+        }
+    }
+
+    /// A marker with this number is on its way, to prove that nobody else has the session.
+    pub(super) fn prove(&mut self, socket: SocketKey, number: u64) {
+        if let Some(record) = self.records.get_mut(&socket) {
+            record.state = State::Proving(number);
+        }
+    }
+
+    /// The marker could not be appended.
+    pub(super) fn disprove(&mut self, socket: SocketKey) {
+        if let Some(record) = self.records.get_mut(&socket) {
+            record.state = State::Doubtful(Versions::new());
+            self.wake(socket);
+        }
+    }
+
+    /// This node has read its marker.
+    pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> Answer {
+        let Some(record) = self.records.get_mut(&socket) else { return Answer::Late };
+        match record.state {
+            State::Proving(latest) if latest == number && record.is_contested => Answer::Elsewhere,
+            State::Proving(latest) if latest == number => {
+                record.state = State::Absent;
+                self.wake(socket);
+                Answer::Here
+            }
+            _ => Answer::Late,
+        }
+    }
+
+    /// The connection is lost, and with it all answers.
+    pub(super) fn disconnect(&mut self) {
+        for (socket, record) in &mut self.records {
+            record.state = match core::mem::replace(&mut record.state, State::Absent) {
+                State::Writing { number, replaces, .. } => {
+                    State::Doubtful(replaces.into_iter().chain([number]).collect())
+                }
+                State::Checking(versions) => State::Doubtful(versions),
+                State::Proving(_) => State::Doubtful(Versions::new()),
+                other => other,
+            };
+            if matches!(record.state, State::Doubtful(_)) && !record.is_waiting {
+                record.is_waiting = true;
+                self.waiting.push_back(*socket);
+            }
+        }
+    }
+
+    /// When the next record has to be written again.
+    pub(super) fn refresh_at(&self) -> Timestamp {
+        self.refreshes.first().map_or(Timestamp::NEVER, |it| it.0)
+    }
+
+    /// Notes the records that have to be written again. `noted` is the number of changes of many
+    /// sockets.
+    pub(super) fn refresh(&mut self, now: Timestamp, noted: u64) {
+        while let Some((at, socket)) = self.refreshes.first().copied() {
+            let before = self.records.get(&socket).map_or(noted, |record| record.noted);
+            if at > now && noted.saturating_sub(before) < CHANGES_BETWEEN {
+                return;
+            }
+            self.refreshes.pop_first();
+            self.wake(socket);
+        }
+    }
+
+    fn wake(&mut self, socket: SocketKey) {
+        if let Some(record) = self.records.get_mut(&socket).filter(|record| !record.is_waiting) {
+            record.is_waiting = true;
+            self.waiting.push_back(socket);
+        }
+    }
+
+    fn wake_if_changed(&mut self, socket: SocketKey) {
+        if self.records.get(&socket).is_some_and(|record| record.changed > record.stored) {
+            self.wake(socket);
+        }
+    }
+}
+
+impl State {
+    const fn is_certain(&self) -> bool {
+        matches!(self, Self::Absent | Self::Kept(_))
+    }
+}

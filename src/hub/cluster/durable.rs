@@ -1,0 +1,302 @@
+//! Sessions whose records are written ahead, with
+//! [`Durability::OnChange`](crate::cluster::Durability::OnChange).
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use bytestring::ByteString;
+
+use super::{
+    ahead::{Ahead, Answer, Found, Task, Versions},
+    records::Command,
+    withheld::Withheld,
+};
+use crate::{
+    cluster::{
+        ClusterConfig, ClusterOutput, Durability, FetchedSession, StoreOutcome,
+        message::{StoredSession, Value},
+    },
+    config::ServerConfig,
+    engine::CloseReason,
+    hub::{Hub, message::ReplyKind, output::HubOutput},
+    id::{RecoveryKey, SocketId, SocketKey},
+    stats::increment,
+    time::Timestamp,
+};
+
+/// What a node has because it writes records ahead.
+pub(super) struct Durable<D> {
+    pub(super) ahead: Ahead,
+    withheld: Withheld<D>,
+    timeout: Duration,
+    /// Records of sessions that have ended, with their versions.
+    ended: VecDeque<(SocketId, RecoveryKey, Versions)>,
+}
+
+/// More records of ended sessions than this do not wait for the engine. The store forgets the others
+/// when their time is up.
+const ENDED_MAX: usize = 10_000;
+
+/// How long the store keeps a record that is to be removed.
+const NOW: Duration = Duration::from_millis(1);
+
+impl<D> Durable<D> {
+    /// `None` if the node does not write records ahead.
+    pub(super) fn new(cluster: &ClusterConfig, config: &ServerConfig) -> Option<Self> {
+        let is_on = cluster.durability == Durability::OnChange && config.recovery.is_some();
+        is_on.then(|| Self {
+            ahead: Ahead::new(),
+            withheld: Withheld::new(cluster.withheld_packets, config.limits.outgoing_bytes),
+            timeout: cluster.store_timeout,
+            ended: VecDeque::new(),
+        })
+    }
+
+    /// How many records are on their way to the store.
+    pub(super) fn on_their_way(&self) -> usize {
+        self.ahead.on_their_way().saturating_add(self.ended.len())
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        self.ahead.has_work() || !self.ended.is_empty()
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.withheld.deadline().min(self.ahead.refresh_at())
+    }
+}
+
+impl<D: Default> Hub<D> {
+    pub(super) fn durable(&mut self) -> Option<&mut Durable<D>> {
+        self.node.as_mut()?.durable.as_mut()
+    }
+
+    /// Whether the record of a session is written ahead.
+    pub(in crate::hub) fn is_ahead(&self, socket: SocketKey) -> bool {
+        let durable = self.node.as_ref().and_then(|node| node.durable.as_ref());
+        durable.is_some_and(|durable| durable.ahead.contains(socket))
+    }
+
+    /// The next output that need not wait for the store.
+    pub(in crate::hub) fn poll_stored(&mut self) -> Option<HubOutput<D>> {
+        loop {
+            let Some(durable) = self.durable() else { return self.out.pop_front() };
+            if let Some(released) = durable.withheld.pop_released() {
+                return Some(released);
+            }
+            let output = self.out.pop_front()?;
+            let durable = self.durable()?;
+            let latest = durable.ahead.latest();
+            let (output, full) = durable.withheld.keep(latest, output);
+            for link in full {
+                if durable.withheld.give_up(link) {
+                    increment(&mut self.totals.changes_not_awaited);
+                    break;
+                }
+            }
+            if output.is_some() {
+                // What was released comes first, but not for the connections of this output.
+                return output;
+            }
+        }
+    }
+
+    /// Whether something waits to be polled that has waited for the store before.
+    pub(in crate::hub) fn has_released(&self) -> bool {
+        let durable = self.node.as_ref().and_then(|node| node.durable.as_ref());
+        durable.is_some_and(|durable| durable.withheld.has_released())
+    }
+
+    /// A client is going to be told of its session. The store has it before that.
+    pub(in crate::hub) fn note_admitted(&mut self, socket: SocketKey) {
+        if self.key_of(socket).is_none() {
+            return;
+        }
+        let Some(durable) = self.durable() else { return };
+        if !durable.ahead.contains(socket) {
+            durable.ahead.arrive(socket, None, Versions::new());
+        }
+        self.note_change(socket);
+    }
+
+    /// A session whose record is written ahead has changed.
+    pub(in crate::hub) fn note_change(&mut self, socket: SocketKey) {
+        let (now, link) = (self.now, self.connection(socket));
+        let Some(durable) = self.durable() else { return };
+        let Some(change) = durable.ahead.change(socket) else { return };
+        if let Some(link) = link {
+            let until = now.saturating_add(durable.timeout);
+            durable.withheld.begin(link, socket, change, until);
+        }
+    }
+
+    /// Asks the store for what is next of the records that are written ahead. Returns false if there is
+    /// nothing.
+    pub(super) fn ask_ahead(&mut self) -> bool {
+        let Some(durable) = self.durable() else { return false };
+        if let Some((sid, key, versions)) = durable.ended.pop_front() {
+            self.remove_record(sid, key, &versions);
+            return true;
+        }
+        let command = match durable.ahead.next() {
+            None => return false,
+            Some(Task::Write(socket, replaces)) => self.write_ahead(socket, replaces),
+            Some(Task::Check(socket)) => {
+                let key = self.key_of(socket);
+                let records = self.node.as_mut().map(|node| &mut node.records);
+                key.zip(records).map(|(key, records)| {
+                    let number = records.ask(Command::Check(socket));
+                    ClusterOutput::Fetch { key, number }
+                })
+            }
+        };
+        self.out.extend(command.map(HubOutput::Cluster));
+        true
+    }
+
+    fn write_ahead(&mut self, socket: SocketKey, replaces: Option<u64>) -> Option<ClusterOutput> {
+        let now = self.now;
+        let recovery = self.config.recovery.as_ref()?;
+        let between = recovery.max_disconnection;
+        let node = self.node.as_mut()?;
+        let noted = node.changes.noted();
+        let durable = node.durable.as_mut()?;
+        let sessions = &self.namespaces.get(&socket.namespace)?.sessions;
+        let number = node.records.ask(Command::Write(socket));
+        let Some(written) = (node.codec.write)(sessions, now, socket.index, number, true) else {
+            node.records.answered(number);
+            durable.ahead.fail(socket);
+            durable.withheld.note_stored(socket, None);
+            increment(&mut self.totals.sessions_not_stored);
+            return None;
+        };
+        let FetchedSession { session, expires_in } = written;
+        // It is written again before that, and then kept for as long as the client may be away.
+        let expires_in = expires_in.saturating_add(between);
+        let times = (now.saturating_add(expires_in), now.saturating_add(between));
+        durable.ahead.write(socket, number, times, noted);
+        Some(ClusterOutput::Store { session, expires_in, replaces, number })
+    }
+
+    /// The answer to [`Command::Write`].
+    pub(super) fn handle_written(&mut self, socket: SocketKey, number: u64, outcome: StoreOutcome) {
+        let Some(durable) = self.durable() else { return };
+        let answer = durable.ahead.written(socket, number, outcome);
+        match answer {
+            Answer::Stored(covers) => {
+                let first = durable.ahead.first_unstored(socket, covers);
+                durable.withheld.note_stored(socket, first);
+                increment(&mut self.totals.sessions_stored);
+            }
+            Answer::Refused => {
+                // Nothing can be waited for.
+                durable.withheld.note_stored(socket, None);
+                increment(&mut self.totals.sessions_not_stored);
+            }
+            _ => {}
+        }
+        self.go_on_ahead(socket, &answer);
+    }
+
+    /// The answer to [`Command::Check`].
+    pub(super) fn handle_checked(&mut self, socket: SocketKey, found: Option<FetchedSession>) {
+        let now = self.now;
+        let Some(durable) = self.durable() else { return };
+        let version =
+            |it: FetchedSession| it.session.version.map_or(Found::Foreign, Found::Version);
+        let answer = durable.ahead.checked(now, socket, found.map_or(Found::Nothing, version));
+        self.go_on_ahead(socket, &answer);
+    }
+
+    /// This node has read a marker of its own.
+    pub(super) fn handle_proof(&mut self, socket: SocketKey, number: u64) {
+        let Some(durable) = self.durable() else { return };
+        let answer = durable.ahead.proven(socket, number);
+        self.go_on_ahead(socket, &answer);
+    }
+
+    fn go_on_ahead(&mut self, socket: SocketKey, answer: &Answer) {
+        match answer {
+            Answer::Elsewhere => self.let_go(socket),
+            Answer::Unproven => self.append_marker(socket),
+            Answer::Stored(_) | Answer::Refused | Answer::Here => {
+                let claim = self.durable().and_then(|durable| durable.ahead.take_claim(socket));
+                if let Some((id, (to, claim))) = claim {
+                    self.answer_late(id, &to, &claim);
+                }
+            }
+            Answer::Late | Answer::Doubtful => {}
+        }
+    }
+
+    /// Another node has a session. Its client is sent nothing more from here.
+    pub(super) fn close_link(&mut self, socket: SocketKey) -> bool {
+        let Some(link) = self.connection(socket) else { return false };
+        if let Some(durable) = self.durable() {
+            durable.withheld.discard(link);
+        }
+        self.reply(link, ReplyKind::Close { reason: CloseReason::TakenOver });
+        true
+    }
+
+    /// A session has ended, or has gone to another node. If it has ended, its record is removed.
+    pub(super) fn forget_ahead(
+        &mut self,
+        socket: SocketKey,
+        (sid, key): (SocketId, Option<RecoveryKey>),
+        is_final: bool,
+    ) {
+        let Some(durable) = self.durable() else { return };
+        let versions = durable.ahead.forget(socket);
+        durable.withheld.note_stored(socket, None);
+        if let Some(key) = key.filter(|_| is_final && !versions.is_empty()) {
+            durable.ended.push_back((sid, key, versions));
+            if durable.ended.len() > ENDED_MAX {
+                durable.ended.pop_front();
+            }
+        }
+    }
+
+    /// Removes a record, if it is one of these versions. Another node may have replaced it.
+    fn remove_record(&mut self, sid: SocketId, key: RecoveryKey, versions: &[u64]) {
+        for version in versions {
+            let Some(node) = &mut self.node else { return };
+            let number = node.records.ask(Command::Remove);
+            let rooms = [ByteString::from(sid.as_str())].into();
+            let mut session = StoredSession::new(sid, key, rooms, Value::null());
+            session.extension = Some(Value::null());
+            session.version = Some(number);
+            let replaces = Some(*version);
+            let removal = ClusterOutput::Store { session, expires_in: NOW, replaces, number };
+            self.out.push_back(HubOutput::Cluster(removal));
+        }
+    }
+
+    /// Does what is due: writes records again, and sends what has waited for too long.
+    pub(in crate::hub) fn run_store_timers(&mut self, now: Timestamp) {
+        let Some(node) = &mut self.node else { return };
+        let noted = node.changes.noted();
+        let Some(durable) = &mut node.durable else { return };
+        durable.ahead.refresh(now, noted);
+        while let Some(link) = durable.withheld.overdue(now) {
+            if durable.withheld.give_up(link) {
+                increment(&mut self.totals.changes_not_awaited);
+            }
+        }
+    }
+
+    /// When [`run_store_timers`](Self::run_store_timers) or a claim is due.
+    pub(in crate::hub) fn store_due(&self) -> Timestamp {
+        let Some(node) = &self.node else { return Timestamp::NEVER };
+        let durable = node.durable.as_ref().map_or(Timestamp::NEVER, Durable::deadline);
+        durable.min(node.claims.patience_ends())
+    }
+
+    /// Takes the records of claims whose owners have not answered.
+    pub(in crate::hub) fn end_patience(&mut self, now: Timestamp) {
+        while let Some(claim) = self.node.as_mut().and_then(|it| it.claims.pop_impatient(now)) {
+            self.use_record(claim);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A node that ends in good order waits until the store has its sessions.
+
+use super::durable::Durable;
+use crate::{
+    hub::{Hub, event::ServerEvent, output::HubOutput},
+    id::SocketKey,
+};
+
+impl<D: Default> Hub<D> {
+    /// See [`At::hand_over`](crate::hub::At::hand_over).
+    pub(in crate::hub) fn begin_handover(&mut self) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        node.is_handing_over = true;
+        self.ask_store();
+        true
+    }
+
+    pub(super) fn report_handover(&mut self) {
+        let Some(node) = self.node.as_mut().filter(|node| node.is_handing_over) else { return };
+        let ahead = node.durable.as_ref().map_or(0, Durable::on_their_way);
+        let is_under_way =
+            node.records.on_their_way() > 0 || ahead > 0 || !node.deferred.is_empty();
+        if is_under_way || node.channels.waiting() > 0 {
+            return;
+        }
+        node.is_handing_over = false;
+        let is_kept = |socket: SocketKey| {
+            node.durable.as_ref().is_some_and(|it| it.ahead.kept(socket).is_some())
+        };
+        let is_stored =
+            |socket: &&SocketKey| node.records.in_store(**socket).is_some() || is_kept(**socket);
+        let stored = self.keys.values().filter(is_stored).count();
+        let not_stored = self.keys.values().count().saturating_sub(stored);
+        let event = ServerEvent::HandedOver { stored, not_stored };
+        self.out.push_back(HubOutput::Event(event));
+    }
+}
