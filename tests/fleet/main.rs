@@ -1,7 +1,7 @@
 //! Fleets of nodes on a real Redis, official ones and ours, with official clients: `tests/fleet/*.test.mjs`.
 //!
 //! By hand, after `cargo build --release --example contract`: `mixed.test.mjs`, which takes most of a
-//! minute, and the exactness run of any size, for any fleet.
+//! minute, and the exactness run and the crash run of any size.
 //!
 //! With SECANTUS, the program that the tests of `drivers/mongodb` install as
 //! `target/tmp/secantusdb/bin/secantusd-py`, `mixed.test.mjs` plays the MongoDB adapter as well.
@@ -10,6 +10,7 @@
 //! cd tests/fleet && npm ci
 //! CONTRACT=../../target/release/examples/contract node --test mixed.test.mjs
 //! CONTRACT=../../target/release/examples/contract node exactness.mjs --kinds ours,ours,ours --claims 1000 --rate 5000
+//! CONTRACT=../../target/release/examples/contract node crashes.mjs --kills 500 --clients 200 --nodes 1
 //! ```
 
 #[path = "../interop/example.rs"]
@@ -42,7 +43,8 @@ mod tests {
     #[test]
     fn our_nodes() {
         let contract = build("contract").display().to_string();
-        let is_wanted = |file: &str| matches!(file, "away" | "classic" | "exactness" | "moves");
+        let is_wanted =
+            |file: &str| matches!(file, "away" | "classic" | "crashes" | "exactness" | "moves");
         run(is_wanted, &[("CONTRACT", contract)]);
     }
 
