@@ -9,7 +9,7 @@
 //! accepted before, and in a new session the database does: a message is stored once.
 //!
 //! Sessions are in a file, too: `sessions.db`, beside the database. With `--data DIR` both outlive a
-//! restart, and the clients come back to the next process as if nothing had happened.
+//! restart and a crash, and the clients come back to the next process as if nothing had happened.
 //!
 //! With `--cluster redis://HOST` or `--cluster postgres://USER@HOST/DATABASE` the sessions are there
 //! instead. Several processes are one chat, and a client recovers at any of them. Give them the same
