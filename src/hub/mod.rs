@@ -319,11 +319,14 @@ impl<D: Default> Hub<D> {
     /// ```
     #[must_use]
     pub fn poll_output(&mut self) -> Option<HubOutput<D>> {
-        let output = if self.is_clustered() { self.poll_stored() } else { self.out.pop_front() };
-        if output.is_none() {
+        if self.out.is_empty() {
             shrink::empty_if_large(&mut self.out);
+            return None;
         }
-        output
+        if self.withholds() {
+            self.withhold();
+        }
+        self.out.pop_front()
     }
 
     /// The key of the hashes that index secret ids.

@@ -30,9 +30,7 @@ impl<D: Default> Hub<D> {
     pub(crate) fn handle_late_timeout(&mut self, now: Timestamp, lateness: Duration) {
         let now = self.advance(now);
         if self.is_clustered() {
-            self.send_heartbeats(now);
-            self.run_store_timers(now);
-            self.end_patience(now);
+            self.run_cluster_timers(now);
         }
         self.serve_claims(now);
         self.end_released(now);
@@ -74,7 +72,7 @@ impl<D: Default> Hub<D> {
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.out.is_empty() || self.has_released() {
+        if !self.out.is_empty() {
             return Some(self.now);
         }
         self.timer().finite()
@@ -84,7 +82,7 @@ impl<D: Default> Hub<D> {
     pub(crate) fn timer(&self) -> Timestamp {
         let mut others = self.connects.deadline();
         if self.is_clustered() {
-            others = others.min(self.heartbeat_at()).min(self.store_due());
+            others = others.min(self.cluster_timer());
         }
         self.grace.postpone(self.judging_at()).min(others)
     }

@@ -3,7 +3,7 @@
 use socketio_proto::{
     SocketKey,
     cluster::{ClusterConfig, Durability},
-    hub::{AckToken, At, Once},
+    hub::{AckToken, At, Once, OnceError},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
     socket::Args,
@@ -37,6 +37,16 @@ fn connected(nodes: &[Durability]) -> (Fleet, Client, SocketKey) {
 fn offset_of(fleet: &Fleet, client: Client, name: &str) -> String {
     let frame = fleet.frames(client).iter().find(|frame| frame.contains(name)).unwrap();
     frame.split('"').nth(3).unwrap().to_owned()
+}
+
+/// The node of the client crashes. The client comes back to node 1, which waits for an answer in vain.
+fn crash_and_come_back(fleet: &mut Fleet, client: Client) -> Client {
+    let back = come_back(fleet, client);
+    fleet.crash(0);
+    fleet.settle();
+    fleet.wait(500);
+    fleet.settle();
+    back
 }
 
 /// The client comes back to node 1 with everything but the latest event.
@@ -89,14 +99,19 @@ fn a_client_learns_of_its_session_when_the_store_has_it() {
     assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 0);
 }
 
-/// The client has emitted an event, and the application handles it.
-fn accepted(fleet: &mut Fleet, client: Client, socket: SocketKey) -> AckToken {
-    fleet.send(client, r#"427["say"]"#);
+/// The client emits an event that asks for an acknowledgement with this id.
+fn say(fleet: &mut Fleet, client: Client, socket: SocketKey, id: u64) -> Result<Once, OnceError> {
+    fleet.send(client, &format!(r#"42{id}["say"]"#));
     let ack = fleet.nodes[client.node].events.iter_mut().rev().find_map(|event| match event {
         ServerEvent::Received { ack, .. } => ack.take(),
         _ => None,
     });
-    let once = fleet.at(client.node, |at| at.accept_once(socket, "offset", ack));
+    fleet.at(client.node, |at| at.accept_once(socket, "offset", ack))
+}
+
+/// The client has emitted an event, and the application handles it.
+fn accepted(fleet: &mut Fleet, client: Client, socket: SocketKey) -> AckToken {
+    let once = say(fleet, client, socket, 7);
     let Ok(Once::Fresh(Some(token))) = once else { panic!("{once:?}") };
     token
 }
@@ -110,19 +125,9 @@ fn an_event_is_acknowledged_when_the_store_knows_that_it_was_handled() {
     let before = fleet.frames(client).len();
     fleet.take(0, 0);
     assert_eq!(fleet.frames(client).len(), before);
-    let back = come_back(&mut fleet, client);
-    fleet.crash(0);
-    fleet.settle();
-    fleet.wait(500);
-    fleet.settle();
+    let back = crash_and_come_back(&mut fleet, client);
     let socket = fleet.socket(back);
-    fleet.send(back, r#"421["say"]"#);
-    let again = fleet.nodes[1].events.iter_mut().rev().find_map(|event| match event {
-        ServerEvent::Received { ack, .. } => ack.take(),
-        _ => None,
-    });
-    let once = fleet.at(1, |at| at.accept_once(socket, "offset", again));
-    assert!(matches!(once, Ok(Once::Duplicate)));
+    assert_eq!(say(&mut fleet, back, socket, 1), Ok(Once::Duplicate));
     assert_eq!(fleet.got(back).last().unwrap(), r#"431["done"]"#);
 }
 
@@ -133,11 +138,7 @@ fn an_event_that_was_being_handled_in_a_crash_is_handled_again() {
     drop(accepted(&mut fleet, client, socket));
     fleet.at(0, |at| at.set_data(socket, 8));
     fleet.settle();
-    let back = come_back(&mut fleet, client);
-    fleet.crash(0);
-    fleet.settle();
-    fleet.wait(500);
-    fleet.settle();
+    let back = crash_and_come_back(&mut fleet, client);
     let socket = fleet.socket(back);
     assert_eq!(fleet.nodes[1].server.data(socket), Some(&8));
     let once = fleet.at(1, |at| at.accept_once(socket, "offset", None));
@@ -224,11 +225,7 @@ fn h71_a_lost_reply_to_a_write_costs_no_session() {
         fleet.connect(0);
         fleet.settle();
         assert_ne!(fleet.got(client).last().unwrap(), "closed", "{is_carried_out}");
-        let back = come_back(&mut fleet, client);
-        fleet.crash(0);
-        fleet.settle();
-        fleet.wait(500);
-        fleet.settle();
+        let back = crash_and_come_back(&mut fleet, client);
         let socket = fleet.socket(back);
         assert_eq!(fleet.nodes[1].server.data(socket), Some(&9), "{is_carried_out}");
     }
@@ -362,6 +359,30 @@ fn no_more_packets_wait_than_the_limit_says() {
     fleet.at(0, emit);
     assert_eq!(fleet.got(client).len(), 4);
     assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 1);
+}
+
+/// One event exceeds the limit of both, and nobody waits for more than that.
+#[test]
+fn each_connection_that_waits_for_too_much_is_sent_everything() {
+    let mut fleet = Fleet::with_cluster(1, |config| {
+        ClusterConfig::durability(config, AHEAD).withheld_packets(3)
+    });
+    fleet.durability = vec![AHEAD];
+    fleet.crash(0);
+    fleet.connect(0);
+    let clients = [fleet.open(0), fleet.open(0)];
+    fleet.settle();
+    for client in clients {
+        let socket = fleet.socket(client);
+        fleet.at(0, |at| at.set_data(socket, 1));
+    }
+    for _ in 0..3 {
+        fleet.at(0, |at| at.all().volatile().emit("volatile", &()).unwrap());
+    }
+    assert!(clients.iter().all(|client| fleet.got(*client).is_empty()));
+    fleet.at(0, |at| at.all().volatile().emit("volatile", &()).unwrap());
+    assert_eq!(clients.map(|client| fleet.got(client).len()), [4, 4]);
+    assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 2);
 }
 
 /// Two nodes want a session whose owner has crashed.

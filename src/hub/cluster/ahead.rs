@@ -232,15 +232,10 @@ impl Ahead {
         }
     }
 
-    /// Whether the store is to be asked for something.
-    pub(super) fn has_work(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// How many records are on their way to the store, or have to be.
-    pub(super) fn on_their_way(&self) -> usize {
-        let is_busy = |record: &&Record| record.is_waiting || !record.state.is_certain();
-        self.records.values().filter(is_busy).count()
+    /// How many records wait until the store is asked. What it was asked counts as a command, and a marker
+    /// as a step of the channel.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// What to do next.
@@ -419,11 +414,5 @@ impl Ahead {
         if self.records.get(&socket).is_some_and(|record| record.changed > record.stored) {
             self.wake(socket);
         }
-    }
-}
-
-impl State {
-    const fn is_certain(&self) -> bool {
-        matches!(self, Self::Absent | Self::Kept(_))
     }
 }

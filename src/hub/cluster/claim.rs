@@ -216,17 +216,12 @@ impl<D: Default> Hub<D> {
             return self.leave_to_the_store(socket, in_store);
         }
         let session = packed.map_err(code);
-        let ahead = node.durable.as_ref().and_then(|it| it.ahead.kept(socket));
-        let stored = in_store.map(|it| (it.version, it.is_certain));
-        let stored = stored.or_else(|| ahead.map(|version| (version, true)));
+        let stored = node.in_store(socket).map(|it| (it.version, it.is_certain));
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
             if let Some(node) = &mut self.node {
-                match &mut node.durable {
-                    Some(durable) => durable.ahead.contest(socket),
-                    None => node.records.contest(socket),
-                }
+                node.contest(socket);
             }
             if is_handed_over {
                 self.leave_to_the_store(socket, in_store);

@@ -7,8 +7,9 @@ use core::time::Duration;
 use bytestring::ByteString;
 
 use super::{
+    Node,
     ahead::{Ahead, Answer, Found, Task, Versions},
-    records::Command,
+    records::{Command, InStore},
     withheld::Withheld,
 };
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Durable<D> {
     pub(super) ahead: Ahead,
     withheld: Withheld<D>,
+    /// How many outputs of the hub, the next ones, have waited already.
+    released: usize,
     timeout: Duration,
     /// Records of sessions that have ended, with their versions.
     ended: VecDeque<(SocketId, RecoveryKey, Versions)>,
@@ -47,18 +50,15 @@ impl<D> Durable<D> {
         is_on.then(|| Self {
             ahead: Ahead::new(),
             withheld: Withheld::new(cluster.withheld_packets, config.limits.outgoing_bytes),
+            released: 0,
             timeout: cluster.store_timeout,
             ended: VecDeque::new(),
         })
     }
 
-    /// How many records are on their way to the store.
-    pub(super) fn on_their_way(&self) -> usize {
-        self.ahead.on_their_way().saturating_add(self.ended.len())
-    }
-
-    pub(super) fn has_work(&self) -> bool {
-        self.ahead.has_work() || !self.ended.is_empty()
+    /// How many records wait until the store is asked.
+    pub(super) fn waiting(&self) -> usize {
+        self.ahead.waiting().saturating_add(self.ended.len())
     }
 
     /// When something is due.
@@ -67,45 +67,100 @@ impl<D> Durable<D> {
     }
 }
 
+impl<D> Node<D> {
+    /// How many records are on their way to the store.
+    pub(super) fn records_waiting(&self) -> usize {
+        let ahead = self.durable.as_ref().map_or(0, Durable::waiting);
+        self.records.on_their_way().saturating_add(ahead)
+    }
+
+    /// Whether the store is to be asked for something.
+    pub(super) fn has_work(&self) -> bool {
+        self.records.has_work() || self.durable.as_ref().is_some_and(|it| it.waiting() > 0)
+    }
+
+    /// The version of the record of a session that the store has, or may have.
+    pub(super) fn in_store(&self, socket: SocketKey) -> Option<InStore> {
+        let ahead = self.durable.as_ref().and_then(|durable| durable.ahead.kept(socket));
+        let ahead = ahead.map(|version| InStore { version, is_certain: true });
+        self.records.in_store(socket).or(ahead)
+    }
+
+    /// Another node has claimed a session, and may take its record, but the session stays here.
+    pub(super) fn contest(&mut self, socket: SocketKey) {
+        match &mut self.durable {
+            Some(durable) => durable.ahead.contest(socket),
+            None => self.records.contest(socket),
+        }
+    }
+}
+
 impl<D: Default> Hub<D> {
     pub(super) fn durable(&mut self) -> Option<&mut Durable<D>> {
         self.node.as_mut()?.durable.as_mut()
     }
 
-    /// Whether the record of a session is written ahead.
-    pub(in crate::hub) fn is_ahead(&self, socket: SocketKey) -> bool {
-        let durable = self.node.as_ref().and_then(|node| node.durable.as_ref());
-        durable.is_some_and(|durable| durable.ahead.contains(socket))
+    fn durable_ref(&self) -> Option<&Durable<D>> {
+        self.node.as_ref()?.durable.as_ref()
     }
 
-    /// The next output that need not wait for the store.
-    pub(in crate::hub) fn poll_stored(&mut self) -> Option<HubOutput<D>> {
-        loop {
-            let Some(durable) = self.durable() else { return self.out.pop_front() };
-            if let Some(released) = durable.withheld.pop_released() {
-                return Some(released);
+    /// Whether the record of a session is written ahead.
+    pub(in crate::hub) fn is_ahead(&self, socket: SocketKey) -> bool {
+        self.durable_ref().is_some_and(|durable| durable.ahead.contains(socket))
+    }
+
+    /// Whether outputs may have to wait for the store.
+    #[inline]
+    pub(in crate::hub) fn withholds(&self) -> bool {
+        self.durable_ref().is_some()
+    }
+
+    /// Sees to it that the next output need not wait for the store. There may be none then.
+    // Most hubs never call this, and all of them are polled very often.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::hub) fn withhold(&mut self) {
+        while let Some(durable) = self.durable() {
+            if durable.released > 0 {
+                durable.released = durable.released.saturating_sub(1);
+                return;
             }
-            let output = self.out.pop_front()?;
-            let durable = self.durable()?;
-            let latest = durable.ahead.latest();
-            let (output, full) = durable.withheld.keep(latest, output);
-            for link in full {
-                if durable.withheld.give_up(link) {
-                    increment(&mut self.totals.changes_not_awaited);
-                    break;
-                }
-            }
-            if output.is_some() {
-                // What was released comes first, but not for the connections of this output.
-                return output;
+            let Some(output) = self.out.pop_front() else { return };
+            let Some(durable) = self.durable() else { return };
+            let (output, given_up) = durable.withheld.keep(durable.ahead.latest(), output);
+            let total = &mut self.totals.changes_not_awaited;
+            *total = total.wrapping_add(given_up);
+            self.put_out_released();
+            if let Some(output) = output {
+                // What was released is for other connections.
+                return self.out.push_front(output);
             }
         }
     }
 
-    /// Whether something waits to be polled that has waited for the store before.
-    pub(in crate::hub) fn has_released(&self) -> bool {
-        let durable = self.node.as_ref().and_then(|node| node.durable.as_ref());
-        durable.is_some_and(|durable| durable.withheld.has_released())
+    /// Puts out what need not wait any longer: before everything that may have to, and after what was
+    /// released before.
+    fn put_out_released(&mut self) {
+        let Some(durable) = self.node.as_mut().and_then(|node| node.durable.as_mut()) else {
+            return;
+        };
+        let released = durable.withheld.take_released();
+        let before = durable.released;
+        durable.released = before.saturating_add(released.len());
+        self.out.rotate_left(before);
+        for output in released.into_iter().rev() {
+            self.out.push_front(output);
+        }
+        self.out.rotate_right(before);
+    }
+
+    /// The store has a session up to a change, or need not have it any more. `first` is the next change
+    /// that it does not have.
+    fn note_stored(&mut self, socket: SocketKey, first: Option<u64>) {
+        if let Some(durable) = self.durable() {
+            durable.withheld.note_stored(socket, first);
+            self.put_out_released();
+        }
     }
 
     /// A client is going to be told of its session. The store has it before that.
@@ -167,7 +222,7 @@ impl<D: Default> Hub<D> {
         let Some(written) = (node.codec.write)(sessions, now, socket.index, number, true) else {
             node.records.answered(number);
             durable.ahead.fail(socket);
-            durable.withheld.note_stored(socket, None);
+            self.note_stored(socket, None);
             increment(&mut self.totals.sessions_not_stored);
             return None;
         };
@@ -186,12 +241,12 @@ impl<D: Default> Hub<D> {
         match answer {
             Answer::Stored(covers) => {
                 let first = durable.ahead.first_unstored(socket, covers);
-                durable.withheld.note_stored(socket, first);
+                self.note_stored(socket, first);
                 increment(&mut self.totals.sessions_stored);
             }
             Answer::Refused => {
                 // Nothing can be waited for.
-                durable.withheld.note_stored(socket, None);
+                self.note_stored(socket, None);
                 increment(&mut self.totals.sessions_not_stored);
             }
             _ => {}
@@ -249,7 +304,8 @@ impl<D: Default> Hub<D> {
     ) {
         let Some(durable) = self.durable() else { return };
         let versions = durable.ahead.forget(socket);
-        durable.withheld.note_stored(socket, None);
+        self.note_stored(socket, None);
+        let Some(durable) = self.durable() else { return };
         if let Some(key) = key.filter(|_| is_final && !versions.is_empty()) {
             durable.ended.push_back((sid, key, versions));
             if durable.ended.len() > ENDED_MAX {
@@ -273,8 +329,22 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// Does what is due: writes records again, and sends what has waited for too long.
-    pub(in crate::hub) fn run_store_timers(&mut self, now: Timestamp) {
+    /// Does what is due and waits for nobody.
+    #[inline(never)]
+    pub(in crate::hub) fn run_cluster_timers(&mut self, now: Timestamp) {
+        self.send_heartbeats(now);
+        self.run_store_timers(now);
+        self.end_patience(now);
+    }
+
+    /// When [`run_cluster_timers`](Self::run_cluster_timers) has something to do.
+    #[inline(never)]
+    pub(in crate::hub) fn cluster_timer(&self) -> Timestamp {
+        self.heartbeat_at().min(self.store_due())
+    }
+
+    /// Writes records again, and sends what has waited for too long.
+    fn run_store_timers(&mut self, now: Timestamp) {
         let Some(node) = &mut self.node else { return };
         let noted = node.changes.noted();
         let Some(durable) = &mut node.durable else { return };
@@ -284,17 +354,17 @@ impl<D: Default> Hub<D> {
                 increment(&mut self.totals.changes_not_awaited);
             }
         }
+        self.put_out_released();
     }
 
-    /// When [`run_store_timers`](Self::run_store_timers) or a claim is due.
-    pub(in crate::hub) fn store_due(&self) -> Timestamp {
+    fn store_due(&self) -> Timestamp {
         let Some(node) = &self.node else { return Timestamp::NEVER };
-        let durable = node.durable.as_ref().map_or(Timestamp::NEVER, Durable::deadline);
+        let durable = self.durable_ref().map_or(Timestamp::NEVER, Durable::deadline);
         durable.min(node.claims.patience_ends())
     }
 
     /// Takes the records of claims whose owners have not answered.
-    pub(in crate::hub) fn end_patience(&mut self, now: Timestamp) {
+    fn end_patience(&mut self, now: Timestamp) {
         while let Some(claim) = self.node.as_mut().and_then(|it| it.claims.pop_impatient(now)) {
             self.use_record(claim);
         }

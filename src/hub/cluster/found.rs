@@ -260,20 +260,15 @@ impl<D: Default> Hub<D> {
                     };
                     possible.extend(uncertain);
                     durable.ahead.arrive(socket, certain, possible);
-                    if pending.successors > 1 {
-                        durable.ahead.contest(socket);
-                    }
-                    self.note_change(socket);
                 }
-                (None, Some(in_store)) => {
-                    node.records.arrive(socket, in_store);
-                    // Of several, only the last one is answered. The others may have taken the record.
-                    if pending.successors > 1 {
-                        node.records.contest(socket);
-                    }
-                }
+                (None, Some(in_store)) => node.records.arrive(socket, in_store),
                 (None, None) => {}
             }
+            // Of several, only the last one is answered. The others may have taken the record.
+            if pending.successors > 1 && (node.durable.is_some() || in_store.is_some()) {
+                node.contest(socket);
+            }
+            self.note_change(socket);
         }
         if let Some((to, claim)) = pending.successor {
             match self.keys.get(&pending.key.index_key()).copied() {

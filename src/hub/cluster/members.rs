@@ -126,7 +126,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// When the next timer is due that needs no judgement about others.
-    pub(in crate::hub) fn heartbeat_at(&self) -> Timestamp {
+    pub(super) fn heartbeat_at(&self) -> Timestamp {
         let Some(node) = &self.node else { return Timestamp::NEVER };
         let held = node.held.values().filter_map(|held| Some(held.front()?.0)).min();
         node.members.heartbeat_at().min(held.unwrap_or(Timestamp::NEVER))

@@ -404,8 +404,16 @@ impl Records {
 
     /// How many records are on their way to the store.
     pub(super) fn on_their_way(&self) -> usize {
-        let under_way =
-            |command: &&Command| matches!(command, Command::Store(_) | Command::Recall(..));
+        let under_way = |command: &&Command| {
+            matches!(
+                command,
+                Command::Store(_)
+                    | Command::Recall(..)
+                    | Command::Write(_)
+                    | Command::Check(_)
+                    | Command::Remove
+            )
+        };
         let asked = self.commands.values().filter(under_way).count();
         self.waiting.len().saturating_add(self.wanted.len()).saturating_add(asked)
     }

@@ -1,6 +1,5 @@
 //! A node that ends in good order waits until the store has its sessions.
 
-use super::durable::Durable;
 use crate::{
     hub::{Hub, event::ServerEvent, output::HubOutput},
     id::SocketKey,
@@ -17,18 +16,12 @@ impl<D: Default> Hub<D> {
 
     pub(super) fn report_handover(&mut self) {
         let Some(node) = self.node.as_mut().filter(|node| node.is_handing_over) else { return };
-        let ahead = node.durable.as_ref().map_or(0, Durable::on_their_way);
-        let is_under_way =
-            node.records.on_their_way() > 0 || ahead > 0 || !node.deferred.is_empty();
+        let is_under_way = node.records_waiting() > 0 || !node.deferred.is_empty();
         if is_under_way || node.channels.waiting() > 0 {
             return;
         }
         node.is_handing_over = false;
-        let is_kept = |socket: SocketKey| {
-            node.durable.as_ref().is_some_and(|it| it.ahead.kept(socket).is_some())
-        };
-        let is_stored =
-            |socket: &&SocketKey| node.records.in_store(**socket).is_some() || is_kept(**socket);
+        let is_stored = |socket: &&SocketKey| node.in_store(**socket).is_some();
         let stored = self.keys.values().filter(is_stored).count();
         let not_stored = self.keys.values().count().saturating_sub(stored);
         let event = ServerEvent::HandedOver { stored, not_stored };

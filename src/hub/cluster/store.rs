@@ -1,9 +1,6 @@
 //! The parked sessions of a node in the store, and their way back.
 
-use super::{
-    durable::Durable,
-    records::{Command, InStore, Next, Recalled},
-};
+use super::records::{Command, InStore, Next, Recalled};
 use crate::{
     cluster::{
         ClusterOutput, FetchedSession, StoreOutcome,
@@ -30,10 +27,7 @@ impl<D: Default> Hub<D> {
 
     /// How many records are on their way to the store.
     pub(in crate::hub) fn records_waiting(&self) -> usize {
-        self.node.as_ref().map_or(0, |node| {
-            let ahead = node.durable.as_ref().map_or(0, Durable::on_their_way);
-            node.records.on_their_way().saturating_add(ahead)
-        })
+        self.node.as_ref().map_or(0, |node| node.records_waiting())
     }
 
     /// A session was parked, or a claim of it was decided.
@@ -142,9 +136,7 @@ impl<D: Default> Hub<D> {
             self.note_parked(socket);
         }
         let Some(node) = &self.node else { return };
-        let has_work =
-            node.records.has_work() || node.durable.as_ref().is_some_and(Durable::has_work);
-        if !(has_work && node.channels.are_open()) {
+        if !(node.has_work() && node.channels.are_open()) {
             return;
         }
         while let Some(node) = &mut self.node {

@@ -75,45 +75,40 @@ impl<D> Withheld<D> {
         self.sockets.insert((socket, link));
     }
 
-    /// Keeps what has to wait. Returns the rest, and whether a connection exceeds the limits.
+    /// Keeps what has to wait. Returns the rest, and for how many connections too much has waited: what
+    /// they have waited for is released.
     pub(super) fn keep(
         &mut self,
         latest: u64,
         output: HubOutput<D>,
-    ) -> (Option<HubOutput<D>>, Vec<ConnectionId>) {
-        let mut full = Vec::new();
-        if self.links.is_empty() {
-            return (Some(output), full);
-        }
+    ) -> (Option<HubOutput<D>>, u64) {
         match output {
-            HubOutput::Reply { to, reply } => match self.links.get_mut(&to) {
-                Some(waiting) => {
-                    let bytes = reply_len(&reply);
-                    waiting.push(latest, HubOutput::Reply { to, reply }, bytes);
-                    full.extend(self.is_full(to).then_some(to));
-                    (None, full)
-                }
-                None => (Some(HubOutput::Reply { to, reply }), full),
-            },
-            HubOutput::Deliver(mut delivery) => {
+            HubOutput::Reply { to, reply } if self.links.contains_key(&to) => {
+                let bytes = reply_len(&reply);
+                let is_given_up = self.push(to, latest, HubOutput::Reply { to, reply }, bytes);
+                (None, u64::from(is_given_up))
+            }
+            HubOutput::Deliver(mut delivery) if !self.links.is_empty() => {
                 let Delivery { namespace, packet, reliability, to } = &mut delivery;
+                let mut given_up = 0;
                 to.retain(|link| {
-                    let Some(waiting) = self.links.get_mut(link) else { return true };
+                    if !self.links.contains_key(link) {
+                        return true;
+                    }
                     let one = Delivery {
                         namespace: *namespace,
                         packet: packet.clone(),
                         reliability: *reliability,
                         to: [*link].into(),
                     };
-                    waiting.push(latest, HubOutput::Deliver(one), packet.wire_len());
-                    full.push(*link);
+                    let one = HubOutput::Deliver(one);
+                    given_up += u64::from(self.push(*link, latest, one, packet.wire_len()));
                     false
                 });
-                full.retain(|link| self.is_full(*link));
-                let is_empty = delivery.to.is_empty();
-                ((!is_empty).then_some(HubOutput::Deliver(delivery)), full)
+                let is_left = !delivery.to.is_empty();
+                (is_left.then_some(HubOutput::Deliver(delivery)), given_up)
             }
-            other => (Some(other), full),
+            other => (Some(other), 0),
         }
     }
 
@@ -156,12 +151,9 @@ impl<D> Withheld<D> {
         self.ends.first().map_or(Timestamp::NEVER, |it| it.0)
     }
 
-    pub(super) fn pop_released(&mut self) -> Option<HubOutput<D>> {
-        self.released.pop_front()
-    }
-
-    pub(super) fn has_released(&self) -> bool {
-        !self.released.is_empty()
+    /// What need not wait any longer.
+    pub(super) fn take_released(&mut self) -> VecDeque<HubOutput<D>> {
+        core::mem::take(&mut self.released)
     }
 
     fn release(&mut self, link: ConnectionId) {
@@ -188,17 +180,19 @@ impl<D> Withheld<D> {
         Some(waiting)
     }
 
-    fn is_full(&self, link: ConnectionId) -> bool {
-        self.links.get(&link).is_some_and(|waiting| {
-            waiting.outputs.len() > self.outputs_max || waiting.bytes > self.bytes_max
-        })
-    }
-}
-
-impl<D> Waiting<D> {
-    fn push(&mut self, latest: u64, output: HubOutput<D>, bytes: usize) {
-        self.outputs.push_back((latest, output));
-        self.bytes = self.bytes.saturating_add(bytes);
+    /// Returns whether too much waits, so that everything was released.
+    fn push(
+        &mut self,
+        link: ConnectionId,
+        latest: u64,
+        output: HubOutput<D>,
+        bytes: usize,
+    ) -> bool {
+        let Some(waiting) = self.links.get_mut(&link) else { return false };
+        waiting.outputs.push_back((latest, output));
+        waiting.bytes = waiting.bytes.saturating_add(bytes);
+        let is_full = waiting.outputs.len() > self.outputs_max || waiting.bytes > self.bytes_max;
+        is_full && self.give_up(link)
     }
 }
 

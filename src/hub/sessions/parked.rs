@@ -62,8 +62,8 @@ pub(in crate::hub) struct ParkedPast {
 }
 
 impl<D: Clone> Sessions<D> {
-    /// A session as plain data, for a node that goes on with it if `is_held` is true, and how long it still waits for its client. `None` if it cannot be
-    /// recovered.
+    /// A session as plain data, and how long it still waits for its client. With `is_held`, this node goes
+    /// on with it. `None` if it cannot be recovered.
     pub(in crate::hub) fn parked(
         &self,
         now: Timestamp,
