@@ -4,6 +4,7 @@
 
 pub mod mongodb;
 pub mod postgres;
+mod redis_number;
 pub mod redis_pubsub;
 pub mod redis_sharded;
 pub mod redis_streams;

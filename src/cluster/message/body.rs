@@ -170,6 +170,19 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether what an official node has published belongs into the log. It does not tell.
+    pub(crate) const fn is_entry(&self) -> bool {
+        match self {
+            Self::Broadcast(broadcast) => {
+                broadcast.request.is_none() && broadcast.options.flags.volatile.is_none()
+            }
+            Self::SocketsJoin { .. }
+            | Self::SocketsLeave { .. }
+            | Self::DisconnectSockets { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Returns the number of the message on the wire, `type`.
     pub const fn kind(&self) -> u64 {
         match self {

@@ -6,25 +6,21 @@ use super::{RedisCommand, RedisPubSubOptions};
 use crate::{
     ConfigError,
     cluster::{
-        engines::redis_streams::{RedisStreams, RedisStreamsOptions},
+        engines::{
+            redis_number::with_next,
+            redis_streams::{RedisStreams, RedisStreamsOptions},
+        },
         message::{ClassicPayload, DIGITS, Message, MessageError, NodeId, Place, classic_marker},
     },
     socket::NamespaceName,
 };
 
-/// Gives an entry the next number, and publishes it with that, in one step. A number that has no
-/// predecessor (the key was deleted) begins at the time, so that it is above all earlier ones.
-///
-/// Numbers in Lua are exact up to 2^53. The time in microseconds is below that until 2255.
-const APPEND: &str = "\
-local n = redis.call('INCR', KEYS[1])
-if n == 1 then
-  local t = redis.call('TIME')
-  n = t[1] * 1000000 + t[2]
-  redis.call('SET', KEYS[1], string.format('%.0f', n))
-end
-redis.call('PUBLISH', ARGV[1], ARGV[2] .. string.format('%020.0f', n) .. ARGV[3])
-return 1";
+/// Gives an entry the next number, and publishes it with that.
+const APPEND: &str = with_next!(
+    "\
+redis.call('PUBLISH', ARGV[1], ARGV[2] .. next() .. ARGV[3])
+return 1"
+);
 
 /// Publishes a marker with a number that is above all earlier ones, also above those that Redis has
 /// forgotten in a restart: it is at least the time. It says which number came before it.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{RedisCommand, RedisPubSub, names::Channel, unnamed::Unnamed};
 use crate::{
-    cluster::message::{Body, ClassicEntry, Message, MessageError, NodeId},
+    cluster::message::{ClassicEntry, Message, MessageError, NodeId},
     recovery::Offset,
     socket::NamespaceName,
 };
@@ -106,7 +106,7 @@ impl PubSubReader {
         }
         let position = Offset::pair(*latest, *behind);
         match message {
-            Ok(message) if number.is_none() && !is_entry(&message.body) => {
+            Ok(message) if number.is_none() && !message.body.is_entry() => {
                 Received::Message(message)
             }
             message => Received::Entry { position, message },
@@ -160,18 +160,5 @@ impl PubSubReader {
             message.sender = self.unnamed.sender(&message.body);
         }
         Ok(message)
-    }
-}
-
-/// Whether something without a number belongs into the log. An official node does not tell.
-fn is_entry(body: &Body) -> bool {
-    match body {
-        Body::Broadcast(broadcast) => {
-            broadcast.request.is_none() && broadcast.options.flags.volatile.is_none()
-        }
-        Body::SocketsJoin { .. } | Body::SocketsLeave { .. } | Body::DisconnectSockets { .. } => {
-            true
-        }
-        _ => false,
     }
 }

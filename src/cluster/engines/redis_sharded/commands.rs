@@ -75,7 +75,7 @@ impl RedisSharded {
         let is_for_log = match &message.body {
             Body::Broadcast(broadcast) => broadcast.request.is_none(),
             Body::Own { .. } => true,
-            body => is_entry(body),
+            body => body.is_entry(),
         };
         if !is_for_log {
             return Err(MessageError::NotForLog { kind: message.body.kind() });
@@ -214,18 +214,5 @@ impl RedisSharded {
     pub(super) fn check_len(&self, len: usize) -> Result<(), MessageError> {
         let limit = self.options.max_message_bytes;
         if len > limit { Err(MessageError::TooLarge { limit }) } else { Ok(()) }
-    }
-}
-
-/// Whether something belongs into the log. An official node does not tell.
-pub(super) fn is_entry(body: &Body) -> bool {
-    match body {
-        Body::Broadcast(broadcast) => {
-            broadcast.request.is_none() && broadcast.options.flags.volatile.is_none()
-        }
-        Body::SocketsJoin { .. } | Body::SocketsLeave { .. } | Body::DisconnectSockets { .. } => {
-            true
-        }
-        _ => false,
     }
 }

@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use super::{
     Received, RedisCommand, RedisSharded,
-    commands::is_entry,
     line::{self, Heard, Line},
 };
 use crate::{
@@ -154,7 +153,7 @@ impl ShardedReader {
             return self.hear(channel, payload);
         }
         if let Ok(message) = self.message(payload)
-            && !is_entry(&message.body)
+            && !message.body.is_entry()
         {
             self.ready.push_back(Received::Message(message));
         }
@@ -238,7 +237,7 @@ impl ShardedReader {
         let Some((epoch, _)) = hearing.epoch.zip(self.at) else { return };
         // Whatever it says, it counts: all nodes must count the same.
         hearing.count = hearing.count.saturating_add(1);
-        if let Some(message) = message.ok().filter(|message| !is_entry(&message.body)) {
+        if let Some(message) = message.ok().filter(|message| !message.body.is_entry()) {
             self.waiting.push_back(Waiting::Message(message.into()));
             return self.release();
         }
