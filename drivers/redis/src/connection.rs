@@ -11,6 +11,14 @@ use tokio::sync::Notify;
 
 use crate::{error::RedisEngineError, reply::reply};
 
+/// Whether the script that appends an entry has run.
+pub(crate) fn script_has_run(reply: &RedisReply) -> Result<(), RedisEngineError> {
+    match reply {
+        RedisReply::Int(_) => Ok(()),
+        other => Err(not_expected("EVAL", other.clone())),
+    }
+}
+
 /// How often a connection on which nothing comes is tried.
 pub(crate) const PING: Duration = Duration::from_secs(5);
 

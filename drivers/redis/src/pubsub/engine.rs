@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::{protocol::Channels, subscription::Subscription};
 use crate::{
-    connection::{Connection, ServerId, not_expected, with_pushes},
+    connection::{Connection, ServerId, script_has_run, with_pushes},
     error::RedisEngineError,
     subscriptions::Change,
     writer::{Protocol, Writer},
@@ -217,10 +217,7 @@ impl Protocol for RedisPubSub {
     }
 
     fn appended(reply: &RedisReply) -> Result<(), RedisEngineError> {
-        match reply {
-            RedisReply::Int(_) => Ok(()),
-            other => Err(not_expected("EVAL", other.clone())),
-        }
+        script_has_run(reply)
     }
 
     fn publish(

@@ -16,7 +16,7 @@ use socketio_proto::{
 use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
 
 use super::engine::Inner;
-use crate::{connection::not_expected, error::RedisEngineError, writer::Protocol};
+use crate::{connection::script_has_run, error::RedisEngineError, writer::Protocol};
 
 /// Connects a server with the other nodes of its cluster over sharded Redis PUB/SUB, as
 /// `createShardedAdapter` of `@socket.io/redis-adapter` 8 does, and together with it. It needs Redis 7.0.
@@ -84,10 +84,7 @@ impl Protocol for RedisSharded {
     }
 
     fn appended(reply: &RedisReply) -> Result<(), RedisEngineError> {
-        match reply {
-            RedisReply::Int(_) => Ok(()),
-            other => Err(not_expected("EVAL", other.clone())),
-        }
+        script_has_run(reply)
     }
 
     fn publish(

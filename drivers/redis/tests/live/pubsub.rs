@@ -55,6 +55,16 @@ impl Kind {
         node
     }
 
+    /// A Redis, a node, and a client that has heard an event.
+    async fn alone(self) -> (Redis, Node, Client) {
+        let redis = Redis::start(&["--appendonly", "no"]).await;
+        let node = self.start(&redis).await;
+        let mut client = Client::connect(&node).await;
+        node.emit(0).await;
+        client.hear_all(0..1).await;
+        (redis, node, client)
+    }
+
     /// The key of the number of the latest entry.
     const fn position(self) -> &'static str {
         match self {
@@ -91,11 +101,7 @@ async fn a_broken_subscription_ends_the_sessions_of_its_node_and_no_others() {
         return;
     }
     for kind in KINDS {
-        let redis = Redis::start(&["--appendonly", "no"]).await;
-        let node = kind.start(&redis).await;
-        let mut client = Client::connect(&node).await;
-        node.emit(0).await;
-        client.hear_all(0..1).await;
+        let (redis, node, mut client) = kind.alone().await;
         redis.call("CLIENT KILL TYPE pubsub").await;
         client.until(|client| client.recovered.len() == 2).await;
         assert_eq!(client.recovered, [false, false]);
@@ -114,11 +120,7 @@ async fn a_number_that_redis_forgets_is_a_gap() {
         return;
     }
     for kind in KINDS {
-        let redis = Redis::start(&["--appendonly", "no"]).await;
-        let node = kind.start(&redis).await;
-        let mut client = Client::connect(&node).await;
-        node.emit(0).await;
-        client.hear_all(0..1).await;
+        let (redis, node, mut client) = kind.alone().await;
         redis.call(&format!("DEL {}", kind.position())).await;
         node.emit(1).await;
         client.until(|client| client.recovered.len() == 2).await;
