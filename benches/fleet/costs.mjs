@@ -1,8 +1,8 @@
 // What a node of a cluster on Redis Streams costs, ours beside the official one: see README.md.
 //
 //     node costs.mjs [--kinds ours,official] [--only reading,emitting,claims,latency,connections]
-import { readFile, readdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { cpu, median } from "./measure.mjs";
 import { Node } from "../../tests/fleet/support/nodes.mjs";
 import { Peer } from "../../tests/fleet/support/peer.mjs";
 import { Redis } from "../../tests/fleet/support/redis.mjs";
@@ -28,18 +28,6 @@ async function world(kind, variables = {}) {
   };
   return { t, redis, nodes, client, end };
 }
-
-/** Nanoseconds that the process has computed, kernel included. */
-async function cpu(pid) {
-  let sum = 0;
-  for (const task of await readdir(`/proc/${pid}/task`)) {
-    const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8").catch(() => "0");
-    sum += Number(text.split(" ")[0]);
-  }
-  return sum;
-}
-
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 function append(client, room, args) {
   const data = { packet: { type: 2, data: args }, opts: { rooms: [room], except: [], flags: {} } };

@@ -1,8 +1,8 @@
 // What an event and a claim cost over the other engines, ours beside the official one: see README.md.
 //
 //     node engines.mjs [--schemes postgres,mongodb,redis+pubsub,redis+sharded] [--only emitting,claims] [--events 5000] [--stored 10000,100000]
-import { readFile, readdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { cpu, median } from "./measure.mjs";
 import { Mongodb } from "../../tests/fleet/support/mongodb.mjs";
 import { Node } from "../../tests/fleet/support/nodes.mjs";
 import { Peer } from "../../tests/fleet/support/peer.mjs";
@@ -45,18 +45,6 @@ async function world(kind, scheme) {
   return { t, nodes, client, end };
 }
 
-/** Nanoseconds that the process has computed, kernel included. */
-async function cpu({ pid }) {
-  let sum = 0;
-  for (const task of await readdir(`/proc/${pid}/task`)) {
-    const text = await readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8").catch(() => "0");
-    sum += Number(text.split(" ")[0]);
-  }
-  return sum;
-}
-
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
-
 /** CPU per event of the node whose client emits it, and of the other node; one client of each hears it. */
 async function emitting(kind, scheme) {
   const { t, nodes, end } = await world(kind, scheme);
@@ -66,7 +54,7 @@ async function emitting(kind, scheme) {
   peers.forEach((peer, i) => peer.socket.offAny().on("m", () => (heard[i] += 1)));
   const costs = [[], []];
   for (let round = 0; round <= ROUNDS; round += 1) {
-    const before = await Promise.all(nodes.map(cpu));
+    const before = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
     const goals = heard.map((count) => count + EVENTS);
     for (let sent = BATCH; sent <= EVENTS; sent += BATCH) {
       for (let n = 0; n < BATCH; n += 1) {
@@ -74,7 +62,7 @@ async function emitting(kind, scheme) {
       }
       await until(() => heard.every((count, i) => count >= goals[i] - EVENTS + sent), () => `${heard} of ${goals}`);
     }
-    const after = await Promise.all(nodes.map(cpu));
+    const after = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
     // The first round warms up.
     if (round > 0) {
       after.forEach((now, i) => costs[i].push((now - before[i]) / EVENTS / 1000));
@@ -125,14 +113,14 @@ async function claims(kind, scheme) {
     const wall = [];
     const computed = [];
     for (const peer of peers) {
-      const before = await cpu(nodes[1]);
+      const before = await cpu(nodes[1].pid);
       const start = performance.now();
       const { recovered } = await peer.back(nodes[1]);
       if (!recovered) {
         throw new Error(`it was not recovered, with ${stored} stored: ${(await peer.call("get-state")).outcome}`);
       }
       wall.push(performance.now() - start);
-      computed.push(((await cpu(nodes[1])) - before) / 1e6);
+      computed.push(((await cpu(nodes[1].pid)) - before) / 1e6);
     }
     result[`milliseconds, ${stored} stored`] = median(wall);
     result[`milliseconds of CPU, ${stored} stored`] = median(computed);

@@ -36,8 +36,8 @@ fn what_an_official_node_emits_has_one_place_for_all_that_hear_it() {
     assert!(redis.nodes.iter().all(|node| node.gaps == 0 && node.adopt.is_empty()));
 }
 
-#[test]
-fn what_an_official_node_asks_is_heard_after_what_it_has_emitted() {
+/// A node that has read what an official node has emitted and then asked, and has it not in the log yet.
+fn asked() -> (Redis, usize, Message) {
     let mut redis = Redis::default();
     let a = redis.join("a");
     redis.subscribe(a, 1);
@@ -48,6 +48,12 @@ fn what_an_official_node_asks_is_heard_after_what_it_has_emitted() {
     let fetch = Message::new(NodeId::new("official").unwrap(), chat(), body);
     redis.call(a, &sharded().publish(&fetch, None).unwrap());
     redis.settle_reading(a);
+    (redis, a, fetch)
+}
+
+#[test]
+fn what_an_official_node_asks_is_heard_after_what_it_has_emitted() {
+    let (mut redis, a, fetch) = asked();
     assert_eq!((redis.nodes[a].messages.len(), redis.nodes[a].entries.len()), (0, 1));
     redis.settle();
     assert_eq!((&redis.nodes[a].messages[..], redis.nodes[a].entries.len()), (&[fetch][..], 2));
@@ -55,16 +61,7 @@ fn what_an_official_node_asks_is_heard_after_what_it_has_emitted() {
 
 #[test]
 fn a_node_that_gives_a_namespace_up_waits_for_nothing_of_it() {
-    let mut redis = Redis::default();
-    let a = redis.join("a");
-    redis.subscribe(a, 1);
-    redis.settle_reading(a);
-    redis.official(&event("official", 1, true));
-    let request = RequestId::new("r").unwrap();
-    let body = Body::FetchSockets { options: BroadcastOptions::all(), request };
-    let fetch = Message::new(NodeId::new("official").unwrap(), chat(), body);
-    redis.call(a, &sharded().publish(&fetch, None).unwrap());
-    redis.settle_reading(a);
+    let (mut redis, a, fetch) = asked();
     redis.unsubscribe(a);
     assert_eq!(redis.nodes[a].messages, [fetch]);
 }
