@@ -17,7 +17,7 @@ use crate::{
     config::ReplayOrder,
     engine::CloseReason,
     id::{ConnectionId, SocketKey},
-    recovery::{RecoveryOutcome, RecoveryRefusal},
+    recovery::{Offset, RecoveryOutcome, RecoveryRefusal},
     socket::Encoded,
     stats::increment,
 };
@@ -30,7 +30,7 @@ impl<D: Default> Hub<D> {
         request: ConnectRequest,
         replay: Option<Result<Replay, RecoveryRefusal>>,
     ) -> Option<SocketKey> {
-        let WaitingConnect { auth, asked, claimed, .. } = self.take_waiting(request)?;
+        let WaitingConnect { auth, asked, claimed, presented, .. } = self.take_waiting(request)?;
         let goes_on = replay.as_ref().and_then(|replay| replay.as_ref().ok()).map(|it| it.socket);
         self.end_replaced(asked.replaced, goes_on);
         let (socket, packets, recovery) = match replay {
@@ -40,9 +40,9 @@ impl<D: Default> Hub<D> {
                 if let (Some(Ok(held)), RecoveryRefusal::PoisonEvent) = (claimed, refusal) {
                     self.report_poison(held.socket);
                 }
-                self.open(request, RecoveryOutcome::Refused(refusal))
+                self.open(request, presented, RecoveryOutcome::Refused(refusal))
             }
-            None => self.open(request, RecoveryOutcome::New),
+            None => self.open(request, None, RecoveryOutcome::New),
         };
         let namespace = self.namespaces.get(&request.namespace)?;
         let member = namespace.member(socket)?;
@@ -136,6 +136,7 @@ impl<D: Default> Hub<D> {
     fn open(
         &mut self,
         request: ConnectRequest,
+        presented: Option<Offset>,
         outcome: RecoveryOutcome,
     ) -> (SocketKey, Vec<Encoded>, RecoveryOutcome) {
         increment(&mut self.totals.sessions_opened);
@@ -149,6 +150,7 @@ impl<D: Default> Hub<D> {
             connection: request.connection,
             claimed: request.serial,
             data: D::default(),
+            presented,
         };
         let now = self.now;
         let index = self.with_namespace(request.namespace, |namespace, _| {

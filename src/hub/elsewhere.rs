@@ -96,16 +96,18 @@ impl<D: Default> Hub<D> {
     /// Whether a client says that it has processed more than this node of a cluster has read. If this
     /// is true, its session has left, and the node has not read that yet.
     fn has_read_less(&self, held: Held, claim: &Claim) -> bool {
-        if !self.is_clustered() || held.position != Err(RecoveryRefusal::InvalidOffset) {
-            return false;
+        held.position == Err(RecoveryRefusal::InvalidOffset)
+            && self.not_read_yet(held.socket.namespace, claim).is_some()
+    }
+
+    /// The offset that a client presents, if this is a node of a cluster that has not read it yet.
+    pub(super) fn not_read_yet(&self, namespace: u32, claim: &Claim) -> Option<Offset> {
+        if !self.is_clustered() {
+            return None;
         }
-        let Ok(Some(offset)) = claim.offset() else { return false };
-        let namespace = self.namespaces.get(&held.socket.namespace);
-        let latest = namespace.map(|it| it.sessions.log().head_offset());
-        let offset: Option<Offset> = offset.parse().ok();
-        offset
-            .zip(latest)
-            .is_some_and(|(offset, latest)| offset.has_form_of(latest) && offset > latest)
+        let latest = self.namespaces.get(&namespace)?.sessions.log().head_offset();
+        let offset: Offset = claim.offset().ok()??.parse().ok()?;
+        (offset.has_form_of(latest) && offset > latest).then_some(offset)
     }
 
     /// The lookup of a claim. `None` if this is off, or if no server has assigned such an id or such

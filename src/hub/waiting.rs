@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::ServerConfig,
     id::{ConnectionId, SocketKey},
-    recovery::RecoveryRefusal,
+    recovery::{Offset, RecoveryRefusal},
     socket::Json,
     time::Timestamp,
 };
@@ -48,6 +48,8 @@ pub(super) struct WaitingConnect {
     pub(super) auth: Json,
     /// The session that the client claims, as looked up when the request arrived.
     pub(super) claimed: Option<Result<Held, RecoveryRefusal>>,
+    /// The offset that the client has presented, if this node of a cluster has read less.
+    pub(super) presented: Option<Offset>,
     is_held: bool,
     /// How the claim is looked up elsewhere.
     pub(super) lookup: Option<Lookup>,
@@ -63,7 +65,13 @@ impl WaitingConnect {
         claimed: Option<Result<Held, RecoveryRefusal>>,
         lookup: Option<Lookup>,
     ) -> Self {
-        Self { serial, asked, auth, claimed, is_held: true, lookup, recall: None }
+        let presented = None;
+        Self { serial, asked, auth, claimed, presented, is_held: true, lookup, recall: None }
+    }
+
+    /// The client has presented an offset that this node of a cluster has not read yet.
+    pub(super) fn presenting(self, presented: Option<Offset>) -> Self {
+        Self { presented, ..self }
     }
 
     /// The session that is held for it.

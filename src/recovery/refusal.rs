@@ -48,6 +48,10 @@ pub enum RecoveryRefusal {
     /// server cannot prove that this did not happen: the latest evicted packets of a room were
     /// withheld from the session by 32 different sets of excepted rooms, and no single room is in
     /// all of these sets.
+    ///
+    /// In a cluster also: the client presents an offset that it may have kept from an earlier session.
+    /// Another node had sent it the packet there, and the node of this session had not read that yet
+    /// when the session began. So nobody knows whether the client has processed it in this session.
     #[error("a packet that the client missed was evicted from the log")]
     Gap,
     /// The offset is not from this log, or it lies in the future. An offset lies in the future,

@@ -7,6 +7,7 @@ mod dice;
 mod fleet;
 mod follow;
 mod holes;
+mod kept;
 mod mixed;
 mod moves;
 mod order;

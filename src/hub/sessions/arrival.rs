@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{receipts::ReceiptsSnapshot, snapshot::private_id};
+use super::{kept::KeptOffset, receipts::ReceiptsSnapshot, snapshot::private_id};
 use crate::{
     cluster::message::{Body, BroadcastOptions},
     id::{RecoveryKey, SocketId},
@@ -34,6 +34,9 @@ pub(in crate::hub) struct Arrival<D> {
     /// Whether a Node.js server kept it, so that what its client had received at `resume` is not known.
     #[serde(default)]
     pub(super) is_unproven: bool,
+    /// An offset after `resume` that its client may have kept from an earlier session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kept: Option<KeptOffset>,
 }
 
 /// A change of the rooms of a session.

@@ -30,6 +30,7 @@ impl<D: Clone> Sessions<D> {
     ) -> Result<Arrival<D>, RecoveryRefusal> {
         let member = self.members.get(index as usize).ok_or(RecoveryRefusal::Unknown)?;
         let position = self.resume_from(index, offset)?;
+        let kept = self.kept_offset(index, false).filter(|_| position <= member.floor);
         self.check(index, position)?;
         let first = member.memberships.missed(&self.log, position).into_iter().next();
         let before = first.map_or_else(|| self.log.head(), |first| first.saturating_sub(1));
@@ -45,6 +46,7 @@ impl<D: Clone> Sessions<D> {
             rooms,
             changes,
             is_unproven: self.is_unproven(index, position),
+            kept,
         })
     }
 
@@ -82,11 +84,13 @@ impl<D> Sessions<D> {
         let names: BTreeSet<&str> = names.chain(changed).collect();
         let rooms: BTreeMap<Box<str>, RoomId> =
             names.into_iter().map(|name| (name.into(), self.room_to_join(name))).collect();
+        let kept = arrival.kept.filter(|kept| kept.offset > arrival.resume);
         let made = self.make_arrived(now, arrival, generation, &rooms);
         let effect = match made {
             Ok(member) => {
                 let index = self.add_parked(member);
                 self.forget_past(index);
+                self.kept.extend(kept.map(|kept| (index, kept)));
                 Effect::Opened(index)
             }
             Err(inconsistent) => Effect::Invalid(inconsistent),

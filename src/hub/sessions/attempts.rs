@@ -25,6 +25,7 @@ impl<D> Sessions<D> {
         position: u64,
         is_empty: bool,
     ) -> Effect<D> {
+        self.note_progress(index, position);
         let moves_on = !is_empty && self.moves_on(index, position);
         let earlier = self.attempts.remove(&index).filter(|earlier| earlier.position == position);
         let refused = earlier.map_or(0, |earlier| earlier.refused);

@@ -34,6 +34,7 @@ impl<D> Sessions<D> {
             memberships: Memberships::new(floor),
             receipts: None,
         });
+        self.keep_offset(index, birth.presented);
         self.enter(index, RoomId::ALL);
         self.enter(index, own_room);
         // Another session may have joined the room of this name already.
@@ -55,6 +56,7 @@ impl<D> Sessions<D> {
             return Effect::None;
         };
         self.relocate(index, Place::Parked { expires });
+        self.park_kept(index);
         if is_open {
             self.left_open.insert(index, (connection, self.log.head()));
         }
@@ -128,6 +130,7 @@ impl<D> Sessions<D> {
         self.claims.remove(&index);
         self.attempts.remove(&index);
         self.left_open.remove(&index);
+        self.kept.remove(&index);
         for Membership { room, slot, .. } in member.memberships.current() {
             let moved = self.log.rooms_mut().leave(*room, (*slot, member.is_live()), false);
             self.set_slot(moved, *room, *slot);

@@ -6,7 +6,7 @@ use super::receipts::Receipts;
 use crate::{
     hub::{reason::EndCause, room_names::RoomNames},
     id::{ConnectionId, Generation, RecoveryKey, SocketId},
-    recovery::Memberships,
+    recovery::{Memberships, Offset},
     time::Timestamp,
 };
 
@@ -42,6 +42,8 @@ pub(in crate::hub) struct Birth<D> {
     pub(in crate::hub) connection: ConnectionId,
     pub(in crate::hub) claimed: u64,
     pub(in crate::hub) data: D,
+    /// The offset that the client has presented, if the log may not have reached it.
+    pub(in crate::hub) presented: Option<Offset>,
 }
 
 /// The remains of a session that has ended.

@@ -15,6 +15,7 @@ mod hold;
 mod import;
 #[cfg(test)]
 mod journal;
+mod kept;
 mod life;
 mod member;
 #[cfg(test)]
@@ -52,7 +53,7 @@ pub(in crate::hub) use self::{
     session_record::SessionRecord,
     snapshot::{SessionsContext, SessionsSnapshot, private_id},
 };
-use self::{attempts::Attempts, hold::Claims, select::Marks};
+use self::{attempts::Attempts, hold::Claims, kept::KeptOffset, select::Marks};
 use super::room_names::RoomNames;
 use crate::{
     config::ServerConfig,
@@ -82,6 +83,9 @@ pub(in crate::hub) struct Sessions<D> {
     /// Parked sessions whose last connection continues: the connection, and the head of the log when
     /// they were parked. Not in snapshots: the connections are gone.
     left_open: BTreeMap<u32, (ConnectionId, u64)>,
+    /// Offsets that clients may have kept from earlier sessions, if they are after the beginning of
+    /// the session. Not in snapshots: only nodes of a cluster have them, and they restore none.
+    kept: BTreeMap<u32, KeptOffset>,
     /// The ids of acknowledgements are not reused, so that a late answer does not match another
     /// one.
     next_ack: u64,
@@ -104,6 +108,7 @@ impl<D> Sessions<D> {
             expiries: BTreeSet::new(),
             attempts: BTreeMap::new(),
             left_open: BTreeMap::new(),
+            kept: BTreeMap::new(),
             next_ack: 0,
             marks: Marks::default(),
             #[cfg(feature = "record")]

@@ -33,6 +33,7 @@ impl<D: fmt::Debug + Default> Sessions<D> {
                     connection: ConnectionId::from_raw(0),
                     claimed: 0,
                     data: D::default(),
+                    presented: None,
                 };
                 self.apply(Timestamp::ZERO, Change::Open(birth)).opened().unwrap()
             })
@@ -111,7 +112,7 @@ impl<D: fmt::Debug + Default> Sessions<D> {
             (
                 (key, generation, attachment, claimed, data, place, floor, is_restored),
                 (is_unproven, rooms, receipts, recoveries),
-                (paced, self.left_open.get(&index)),
+                (paced, self.left_open.get(&index), self.kept.get(&index)),
             )
         )
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Sessions,
     arrival::{Arrival, RoomChange},
+    kept::KeptOffset,
     receipts::ReceiptsSnapshot,
 };
 use crate::{
@@ -56,6 +57,9 @@ pub(in crate::hub) struct ParkedPast {
     /// Whether a Node.js server kept it, so that what its client had received at `start` is not known.
     #[serde(default)]
     is_unproven: bool,
+    /// An offset that its client may have kept from an earlier session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept: Option<KeptOffset>,
     /// Whether the node that has stored it still has the session, and may know more.
     #[serde(default)]
     pub(in crate::hub) is_held: bool,
@@ -91,6 +95,7 @@ impl<D: Clone> Sessions<D> {
             changes,
             receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(is_held)),
             is_unproven: member.is_unproven,
+            kept: self.kept_offset(index, is_held).filter(|kept| kept.offset > start_offset),
             is_held,
         };
         Some((Parked { sid: member.id, pid: member.key?, data: member.data.clone(), past }, left))
@@ -137,6 +142,7 @@ impl<D> Parked<D> {
             changes: Vec::new(),
             receipts: None,
             is_unproven: true,
+            kept: None,
             is_held: false,
         };
         Self { sid, pid, data, past }
@@ -151,13 +157,16 @@ impl<D> Parked<D> {
     ) -> Result<Arrival<D>, RecoveryRefusal> {
         let Self { sid, pid, data, past } = self;
         let ParkedPast { at, start, since, last, rooms, changes, .. } = past;
-        let ParkedPast { receipts, is_unproven, .. } = past;
+        let ParkedPast { receipts, is_unproven, kept, .. } = past;
         let offset: Option<Offset> = offset
             .map(|text| text.parse().map_err(|_| RecoveryRefusal::InvalidOffset))
             .transpose()?;
+        // A client with a kept offset may have processed nothing. Who goes on with the session decides.
+        let offset = offset.filter(|offset| kept.is_none_or(|kept| kept.offset != *offset));
         if offset.is_some_and(|offset| !offset.has_form_of(head) || offset > head) {
             return Err(RecoveryRefusal::InvalidOffset);
         }
+        let kept = kept.filter(|_| offset.is_none_or(|offset| offset <= start));
         let is_after = |mark: Option<Offset>| mark.is_none_or(|mark| offset >= Some(mark));
         let before = match (is_after(last), is_after(since)) {
             (true, _) => at,
@@ -166,7 +175,19 @@ impl<D> Parked<D> {
         };
         let resume = offset.map_or(before, |offset| offset.max(before));
         let is_unproven = is_unproven && offset.is_none_or(|offset| offset <= start);
-        Ok(Arrival { sid, pid, data, left, receipts, at, resume, rooms, changes, is_unproven })
+        Ok(Arrival {
+            sid,
+            pid,
+            data,
+            left,
+            receipts,
+            at,
+            resume,
+            rooms,
+            changes,
+            is_unproven,
+            kept,
+        })
     }
 }
 

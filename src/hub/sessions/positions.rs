@@ -44,6 +44,7 @@ mod tests {
             connection: ConnectionId::from_raw(0),
             claimed: 0,
             data: (),
+            presented: None,
         };
         sessions.apply(Timestamp::ZERO, Change::Open(birth)).opened().unwrap()
     }

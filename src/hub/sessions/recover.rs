@@ -63,7 +63,7 @@ impl<D> Sessions<D> {
         offset: Option<&str>,
     ) -> Result<u64, RecoveryRefusal> {
         let member = self.members.get(index as usize).ok_or(RecoveryRefusal::Unknown)?;
-        offset.map_or(Ok(member.floor), |text| self.position(member, text))
+        offset.map_or(Ok(member.floor), |text| self.position(index, member, text))
     }
 
     /// The packets after `position` that were addressed to a session, in order. This includes
@@ -121,8 +121,11 @@ impl<D> Sessions<D> {
     /// The position of an offset, or the floor if the offset is from an earlier session. The
     /// official client keeps its last offset when it gets a new session. So an offset from before
     /// the session proves that the client has processed nothing of the session.
-    fn position(&self, member: &Member<D>, text: &str) -> Result<u64, RecoveryRefusal> {
+    fn position(&self, index: u32, member: &Member<D>, text: &str) -> Result<u64, RecoveryRefusal> {
         let offset: Offset = text.parse().map_err(|_| RecoveryRefusal::InvalidOffset)?;
+        if let Some(position) = self.position_of_kept(index, member, offset) {
+            return position;
+        }
         match self.log.resolve(offset) {
             Resolution::After(sequence) => Ok(sequence.max(member.floor)),
             // Every packet to a session that began in this process carries the current epoch, so

@@ -15,7 +15,7 @@
 use std::{collections::BTreeMap, fmt};
 
 /// What must be drawn.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 37] = [
     "accepted once",
     "accepted again",
     "answered late",
@@ -44,6 +44,7 @@ const KINDS: [&str; 36] = [
     "logged out",
     "lost half-open",
     "must be recovered",
+    "offset kept",
     "paced",
     "paused",
     "polling",

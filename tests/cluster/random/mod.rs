@@ -15,6 +15,7 @@
 //! | gap | a node that may have had the session has missed something |
 //! | crashed | the same of a node that has crashed: it has never stored the session, or an earlier claim of the client has taken the session there |
 //! | superseded by an abandoned claim | another node has taken the session for an earlier claim of the client |
+//! | ambiguous offset | the client has kept its offset from an earlier session, because its node had read less, and the event there was addressed to the new session as well |
 //! | over before its client knew of it | the session ended before the client had the answer to its CONNECT |
 //!
 //! A session that is in the store when its client comes needs only the claimant, unless an earlier claim

@@ -6,6 +6,7 @@ use socketio_proto::{
     ByteString,
     cluster::message::{Body, BroadcastOptions, Message},
 };
+use socketio_proto_sim::engine::Positions;
 
 /// A session as its client knows it, with what was done to it on its node.
 pub struct Session {
@@ -18,6 +19,8 @@ pub struct Session {
     /// Names of the events that the client has processed.
     pub processed: Vec<String>,
     pub offset: Option<String>,
+    /// The offset of an earlier session, which the client presents until it gets another one.
+    pub kept: Option<String>,
     /// The nodes that may have it.
     pub places: BTreeSet<usize>,
     /// Why it may be lost.
@@ -93,6 +96,17 @@ impl Session {
         self.expected(entries).1
     }
 
+    /// Whether nobody can know if the client has processed what is at its offset: it has kept the offset
+    /// from an earlier session, and the event there was addressed to this one as well.
+    pub fn is_ambiguous(&self, entries: &[Option<Message>]) -> bool {
+        let presented = self.offset.as_ref().or(self.kept.as_ref());
+        let Some(kept) = self.kept.as_ref().filter(|kept| presented == Some(kept)) else {
+            return false;
+        };
+        let entry = entries[entry_at(kept, entries)].as_ref();
+        self.expected(entries).0.iter().any(|name| is_event(entry, name))
+    }
+
     /// The changes with the entries before which they took effect.
     fn placed(&self, entries: &[Option<Message>]) -> Vec<(usize, What)> {
         let changes = self.changes.iter().filter_map(|change| match &change.when {
@@ -114,6 +128,12 @@ impl Session {
         let end = if is_complete { expected.len() } else { got.len().min(expected.len()) };
         assert_eq!(*got, expected[..end], "of {}", self.sid);
     }
+}
+
+/// The index of the entry with this offset.
+pub fn entry_at(offset: &str, entries: &[Option<Message>]) -> usize {
+    let mut all = 0..entries.len();
+    all.find(|index| Positions::Pairs.of(*index).to_string() == offset).expect("it is a position")
 }
 
 fn is_event(message: Option<&Message>, name: &str) -> bool {

@@ -332,10 +332,11 @@ impl Run {
         if let (Some(session), Some(claim)) = (&user.session, claim) {
             assert!(matches!(outcome, Some(RecoveryOutcome::Refused(_))), "{outcome:?}");
             session.check(entries, false);
-            let is_superseded =
-                outcome == Some(RecoveryOutcome::Refused(RecoveryRefusal::Superseded));
+            let is = |refusal| outcome == Some(RecoveryOutcome::Refused(refusal));
+            let is_superseded = is(RecoveryRefusal::Superseded);
             let reasons = [
                 (session.is_over(entries), "kicked"),
+                (is(RecoveryRefusal::Gap) && session.is_ambiguous(entries), "ambiguous offset"),
                 (user.has_abandoned && is_superseded, "superseded by an abandoned claim"),
             ];
             let reason = reasons.into_iter().find_map(|(is_so, why)| is_so.then_some(why));
@@ -346,6 +347,9 @@ impl Run {
             self.tally.note(&format!("hindrance: {}", reason.unwrap_or_default()));
         }
         user.outbox.clear();
+        // So does the official client.
+        let kept = user.session.take().and_then(|session| session.offset.or(session.kept));
+        self.tally.note_many("offset kept", kept.is_some().into());
         let birth = self.fleet.nodes[client.node].births[&sid];
         user.session = Some(Session {
             namespace,
@@ -355,6 +359,7 @@ impl Run {
             changes: Vec::new(),
             processed: Vec::new(),
             offset: None,
+            kept,
             places: BTreeSet::from([client.node]),
             doubt: None,
         });

@@ -1,6 +1,7 @@
 //! What the clients do.
 
 use super::{
+    model::entry_at,
     plan::PACKET_BURST,
     run::{Claim, Link, Run, USERS, User},
 };
@@ -20,7 +21,8 @@ impl Run {
         }
         let auth = match &self.users[user].session {
             Some(session) => {
-                let offset = session.offset.as_ref().map(|it| format!(r#","offset":"{it}""#));
+                let offset = session.offset.as_ref().or(session.kept.as_ref());
+                let offset = offset.map(|it| format!(r#","offset":"{it}""#));
                 format!(r#"{{"pid":"{}"{}}}"#, session.pid, offset.unwrap_or_default())
             }
             None => String::new(),
@@ -43,11 +45,7 @@ impl Run {
         let session = self.users[user].session.as_mut()?;
         session.places.insert(node);
         let next = match &session.offset {
-            Some(offset) => {
-                let len = self.fleet.channel.entries.len();
-                let index = (0..len).find(|it| Positions::Pairs.of(*it).to_string() == *offset);
-                index.expect("it is a position") + 1
-            }
+            Some(offset) => entry_at(offset, &self.fleet.channel.entries) + 1,
             None => session.birth,
         };
         let is_stored = self.fleet.store.sessions.contains_key(&session.pid)

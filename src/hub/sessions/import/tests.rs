@@ -49,6 +49,7 @@ fn open(sessions: &mut Sessions<u32>, number: u8) -> u32 {
         connection: ConnectionId::from_raw(number.into()),
         claimed: 0,
         data: number.into(),
+        presented: None,
     };
     sessions.apply(NOW, Change::Open(birth)).opened().unwrap()
 }
