@@ -86,6 +86,8 @@ pub(crate) enum Continuation {
 pub(crate) enum Reading {
     /// It takes effect.
     New,
+    /// It takes effect, and is the first one of its sender, a node of this crate.
+    First,
     /// It takes effect as the own entry with this number. See [`Channel::reach`].
     Own(u64),
     /// It is there twice.
@@ -309,14 +311,13 @@ impl<L> Channel<L> {
         let Some((sender, stamp)) = message.and_then(|it| Some((&it.sender, it.stamp?))) else {
             return Reading::New;
         };
-        if !self.senders.note(sender, stamp, position) {
-            return Reading::Repeated;
+        let noted = self.senders.note(sender, stamp, position);
+        if noted != Reading::Repeated
+            && message.is_some_and(|message| is_own(message, &self.node, self.nonce))
+        {
+            return Reading::Own(stamp.sequence);
         }
-        if message.is_some_and(|message| is_own(message, &self.node, self.nonce)) {
-            Reading::Own(stamp.sequence)
-        } else {
-            Reading::New
-        }
+        noted
     }
 
     /// What precedes the own entry with this number. The caller asks until it is the entry.
@@ -387,21 +388,21 @@ impl<L> Step<L> {
 }
 
 impl Senders {
-    /// Notes an entry of a node. Returns false if it was there before.
-    fn note(&mut self, sender: &NodeId, stamp: Stamp, position: Offset) -> bool {
+    /// Notes an entry of a node.
+    fn note(&mut self, sender: &NodeId, stamp: Stamp, position: Offset) -> Reading {
         let key = (sender.clone(), stamp.nonce);
         if let Some((latest, at)) = self.0.get_mut(&key) {
             if stamp.sequence <= *latest {
-                return false;
+                return Reading::Repeated;
             }
             (*latest, *at) = (stamp.sequence, position);
-            return true;
+            return Reading::New;
         }
         if self.0.len() >= SENDERS_MAX {
             let silent = self.0.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
             silent.map(|key| self.0.remove(&key));
         }
         self.0.insert(key, (stamp.sequence, position));
-        true
+        Reading::First
     }
 }

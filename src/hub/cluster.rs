@@ -342,6 +342,7 @@ impl<D: Default> Hub<D> {
         let Some(channel) = self.channel_mut(number) else { return };
         match channel.read(position, message.as_ref()) {
             Reading::New => {}
+            Reading::First => self.meet(now, message.as_ref()),
             Reading::Own(sequence) => {
                 let next = |hub: &mut Self| Some(hub.channel_mut(number)?.reach(sequence));
                 while let Some(reached) = next(self).filter(|it| !matches!(it, Reached::Entry)) {

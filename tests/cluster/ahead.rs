@@ -422,3 +422,33 @@ fn a_shutdown_is_complete_when_the_latest_changes_are_stored() {
     fleet.settle();
     assert!(is_done(&fleet));
 }
+
+/// The heartbeats of the owner are late, but the claimant has read what the owner has emitted. So it knows
+/// that somebody may have done more for the client than the record says.
+#[test]
+fn an_owner_whose_heartbeats_are_late_is_waited_for() {
+    let mut fleet = Fleet::durable(&[AHEAD, AHEAD]);
+    let client = fleet.open(0);
+    fleet.take(0, usize::MAX);
+    fleet.answer(0);
+    let socket = fleet.socket(client);
+    for name in ["processed", "missed"] {
+        fleet.at(0, |at| at.all().emit(name, &()).unwrap());
+    }
+    fleet.take(0, usize::MAX);
+    (0..2).for_each(|node| fleet.read(node, usize::MAX));
+    fleet.wait(1_500);
+    fleet.nodes[1].inbox.clear();
+    let token = accepted(&mut fleet, client, socket);
+    fleet.at(0, |at| at.ack(token, &Args::empty()));
+    let back = come_back(&mut fleet, client);
+    fleet.take(1, usize::MAX);
+    fleet.read(1, usize::MAX);
+    fleet.take(1, usize::MAX);
+    fleet.answer(1);
+    assert!(fleet.nodes[1].in_flight.is_empty(), "it does not take the record");
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 1), RECOVERED);
+    let socket = fleet.socket(back);
+    assert_eq!(say(&mut fleet, back, socket, 8), Ok(Once::Duplicate));
+}

@@ -72,7 +72,7 @@ fn what_is_done_after_an_append_waits_until_it_is_read() {
     append(&mut channel).unwrap();
     assert_eq!(channel.defer("after 2", 0), None);
     assert_eq!(commands(&mut channel), ["append 1", "append 2"]);
-    assert_eq!(channel.read(at(1), Some(&entry("there", 1, 9))), Reading::New);
+    assert_eq!(channel.read(at(1), Some(&entry("there", 1, 9))), Reading::First);
     assert_eq!(channel.next_local(), None, "an entry of another node changes nothing");
     assert_eq!(read_own(&mut channel, 2, 1), ["entry", "after 1"]);
     assert_eq!(read_own(&mut channel, 3, 2), ["entry", "after 2"]);
@@ -104,11 +104,15 @@ fn an_append_is_repeated_only_if_it_is_not_in_the_channel() {
 fn an_entry_that_is_there_twice_is_recognised() {
     let mut channel = connected();
     let first = entry("there", 1, 1);
-    assert_eq!(channel.read(at(1), Some(&first)), Reading::New);
+    assert_eq!(channel.read(at(1), Some(&first)), Reading::First);
     assert_eq!(channel.read(at(2), Some(&first)), Reading::Repeated);
     assert_eq!(channel.read(at(3), Some(&entry("there", 1, 3))), Reading::New);
     assert_eq!(channel.read(at(4), Some(&entry("there", 1, 2))), Reading::Repeated);
-    assert_eq!(channel.read(at(5), Some(&entry("there", 2, 1))), Reading::New, "it was restarted");
+    assert_eq!(
+        channel.read(at(5), Some(&entry("there", 2, 1))),
+        Reading::First,
+        "it was restarted"
+    );
     assert_eq!(channel.read(at(5), Some(&entry("there", 2, 2))), Reading::OutOfOrder);
     assert_eq!(channel.position(), Some(at(5)));
 }
@@ -173,7 +177,7 @@ fn what_waits_is_bounded() {
 fn nodes_that_are_gone_are_forgotten() {
     let mut channel = connected();
     for nonce in 0..2 * SENDERS_MAX as u64 {
-        assert_eq!(channel.read(at(nonce + 1), Some(&entry("there", nonce, 1))), Reading::New);
+        assert_eq!(channel.read(at(nonce + 1), Some(&entry("there", nonce, 1))), Reading::First);
     }
     assert_eq!(channel.senders.0.len(), SENDERS_MAX);
     let latest = entry("there", 2 * SENDERS_MAX as u64 - 1, 1);

@@ -160,6 +160,20 @@ impl<D: Default> Hub<D> {
         }
     }
 
+    /// The first entry of a node of this crate. Its heartbeats may come later, but it may have a session
+    /// that somebody claims before that.
+    pub(super) fn meet(&mut self, now: Timestamp, message: Option<&Message>) {
+        let Some(message) = message else { return };
+        if message.sender == NodeId::EMITTER || matches!(message.body, Body::AdapterClose) {
+            return;
+        }
+        let Some(id) = self.find_namespace(message.namespace.as_str()) else { return };
+        let Some(node) = self.node.as_mut() else { return };
+        if node.members.note(now, id, &message.sender, true) == Noted::Refused {
+            increment(&mut self.totals.members_refused);
+        }
+    }
+
     fn note_sender(&mut self, now: Timestamp, id: u32, message: &Message) {
         let (sender, is_ours) = (&message.sender, message.stamp.is_some());
         let Some(node) = &mut self.node else { return };
