@@ -243,10 +243,15 @@ impl Connects {
 
     /// Whether the application was asked about a claim of a session, which is held meanwhile.
     pub(super) fn is_deciding(&self, socket: SocketKey) -> bool {
+        self.first_deciding(socket).is_some()
+    }
+
+    /// A claim of a session that the application decides about.
+    pub(super) fn first_deciding(&self, socket: SocketKey) -> Option<ConnectRequest> {
         let connection = ConnectionId::from_raw(0);
         let first = ConnectRequest { connection, namespace: 0, serial: 0 };
-        let next = self.deciding.range((socket, first)..).next();
-        next.is_some_and(|(deciding, _)| *deciding == socket)
+        let (deciding, request) = self.deciding.range((socket, first)..).next()?;
+        (*deciding == socket).then_some(*request)
     }
 
     fn get_mut(&mut self, request: ConnectRequest) -> Option<&mut WaitingConnect> {

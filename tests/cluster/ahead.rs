@@ -452,3 +452,27 @@ fn an_owner_whose_heartbeats_are_late_is_waited_for() {
     let socket = fleet.socket(back);
     assert_eq!(say(&mut fleet, back, socket, 8), Ok(Once::Duplicate));
 }
+
+/// The application of the owner decides about a claim for so long that another node takes the record.
+#[test]
+fn a_claim_that_is_being_decided_is_superseded_when_the_session_leaves() {
+    let (mut fleet, client, socket) = connected(&[AHEAD, AHEAD]);
+    let of_client = ids(&fleet, client);
+    fleet.lose(client);
+    fleet.settle();
+    let back = come_back(&mut fleet, client);
+    fleet.nodes[0].answers_late = true;
+    fleet.open_with(0, &claim(&of_client.0, &offset_of(&fleet, client, "processed")));
+    fleet.settle();
+    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
+        ServerEvent::ConnectRequested { request, .. } => Some(*request),
+        _ => None,
+    });
+    fleet.wait(500);
+    fleet.settle();
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
+    fleet.at(0, |at| at.set_data(socket, 9));
+    fleet.settle();
+    fleet.at(0, |at| at.accept(asked.unwrap()));
+    assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
+}

@@ -322,6 +322,12 @@ impl<D: Default> Hub<D> {
         let requests = node.records.take_requests(socket);
         node.records.forget(socket);
         increment(&mut self.totals.sessions_moved);
+        // The application is asked already, so these cannot follow the session.
+        while let Some(request) = self.connects.first_deciding(socket) {
+            let Some(held) = self.connects.take_held(request) else { break };
+            self.release(request, Some(held));
+            self.connects.set_claimed(request, Err(RecoveryRefusal::Superseded));
+        }
         let is_connected = self.close_link(socket);
         self.end(socket, EndCause::by_move(is_connected));
         self.settle(socket.namespace);
