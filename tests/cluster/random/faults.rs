@@ -40,6 +40,7 @@ impl Run {
                 let link = self.users[user].link.take();
                 self.users[user].has_abandoned |= link.is_some_and(|link| link.claim.is_some());
             }
+            self.users[user].half_open.retain(|half_open| half_open.node != node);
         }
         self.forgers.retain(|forger| forger.0.node != node);
         self.doubt(node, "crashed");

@@ -29,6 +29,8 @@ pub struct User {
     /// Whether an earlier claim may still be under way. It may take the session to its node, and away
     /// from one that the client has come to since. If that node has crashed, the session is lost.
     pub has_abandoned: bool,
+    /// Connections of earlier claims that the server may still believe in.
+    pub half_open: Vec<Client>,
 }
 
 /// A present connection.
@@ -202,7 +204,8 @@ impl Run {
             let is_claimed = user.link.as_ref().is_none_or(|link| link.claim.is_some());
             if let Some(session) = user.session.as_mut().filter(|_| !is_claimed) {
                 (session.places, session.doubt) = (BTreeSet::from([client.node]), None);
-                user.has_abandoned = false;
+                user.half_open.retain(|half_open| self.fleet.frames(*half_open).is_empty());
+                user.has_abandoned = !user.half_open.is_empty();
             }
         }
     }

@@ -67,6 +67,7 @@ impl Run {
         }
         if self.dice.one_in(3) {
             self.tally.note("lost half-open");
+            self.users[user].half_open.extend(link.claim.map(|_| link.client));
         } else {
             self.fleet.lose(link.client);
         }
@@ -226,6 +227,7 @@ impl Run {
             self.tally.note_many("checked", session.processed.len() as u64);
         }
         (user.link, user.has_abandoned) = (None, false);
+        user.half_open.clear();
         user.outbox.clear();
     }
 }
