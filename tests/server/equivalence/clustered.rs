@@ -10,28 +10,32 @@ use serde_json::json;
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
     cluster::{
-        Channels, ClusterConfig, ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
+        Channels, ClusterConfig, ClusterInput, ClusterOutput, Durability, FetchedSession,
+        StoreOutcome,
         message::{Body, Message, NodeId, OwnKind, StoredSession, Value},
     },
+    engine::Frame,
     hub::At,
     recovery::Offset,
     server::{Server, ServerInput, ServerOutput},
 };
 
-use super::{Composition, Story, carry_out, player::offset, pools::Shared};
+use super::{Composition, Story, carry_out, player::offset, pools::Shared, tell};
 
 /// The server, how many entries each channel has, and the sessions in the store.
 pub(super) struct Clustered {
     server: Server<u32>,
     layout: Channels,
+    durability: Durability,
     entries: Vec<u64>,
     stored: BTreeMap<String, StoredSession>,
 }
 
 impl Clustered {
-    pub(super) fn new(config: ServerConfig, channels: u32) -> Self {
+    pub(super) fn new(config: ServerConfig, channels: u32, durability: Durability) -> Self {
         let layout = Channels::new(channels, |name, _| u32::from(name.as_str() == "/b"));
-        let node = ClusterConfig::new(NodeId::new("node").unwrap()).channels(layout);
+        let node = ClusterConfig::new(NodeId::new("node").unwrap());
+        let node = node.channels(layout).durability(durability);
         let mut server = Server::clustered(config, node, Shared::new().source()).unwrap();
         server.at(Timestamp::ZERO).add_namespace("/").unwrap();
         server.at(Timestamp::ZERO).add_namespace("/b").unwrap();
@@ -45,7 +49,8 @@ impl Clustered {
                 server.handle_cluster(Timestamp::ZERO, ClusterInput::Subscribed { namespace });
             }
         }
-        Self { server, layout, entries: vec![0; channels as usize], stored: BTreeMap::new() }
+        let (entries, stored) = (vec![0; channels as usize], BTreeMap::new());
+        Self { server, layout, durability, entries, stored }
     }
 
     fn append(&mut self, now: Timestamp, message: Message) {
@@ -59,18 +64,39 @@ impl Clustered {
     /// The store, which forgets nothing.
     fn carry_out(&mut self, now: Timestamp, command: ClusterOutput) {
         let (number, session) = match command {
-            ClusterOutput::Store { session, number, .. } => {
-                self.stored.insert(session.pid.expose().to_string(), session);
-                let stored = ClusterInput::Stored { number, outcome: StoreOutcome::Stored };
-                return self.server.handle_cluster(now, stored);
+            ClusterOutput::Store { session, replaces, number, .. } => {
+                let outcome = self.store(session, replaces);
+                return self.server.handle_cluster(now, ClusterInput::Stored { number, outcome });
             }
             ClusterOutput::Take { key, number } => (number, self.stored.remove(key.expose())),
-            // The only owner does not look for a session that is not here.
-            ClusterOutput::Fetch { number, .. } => (number, None),
+            ClusterOutput::Fetch { key, number } => {
+                (number, self.stored.get(key.expose()).cloned())
+            }
             other => panic!("not for a store: {other:?}"),
         };
         let session = session.map(|session| FetchedSession::new(session, Duration::MAX));
         self.server.handle_cluster(now, ClusterInput::Fetched { number, session });
+    }
+
+    /// With [`Durability::OnChange`], a session is in the store before its client learns of it.
+    fn check_stored(&self, frame: &Frame) {
+        let Frame::Text(text) = frame else { return };
+        let answer = text.strip_prefix("40").and_then(|text| text.split_once('{'));
+        let pid =
+            answer.and_then(|(_, members)| members.split_once("\"pid\":\"")?.1.split('"').next());
+        if let Some(pid) = pid.filter(|_| self.durability == Durability::OnChange) {
+            assert!(self.stored.contains_key(pid), "not in the store: {text}");
+        }
+    }
+
+    fn store(&mut self, session: StoredSession, replaces: Option<u64>) -> StoreOutcome {
+        let key = session.pid.expose().to_string();
+        let present = self.stored.get(&key).and_then(|stored| stored.version);
+        if replaces.is_some() && present != replaces {
+            return StoreOutcome::Superseded;
+        }
+        self.stored.insert(key, session);
+        StoreOutcome::Stored
     }
 
     fn hand_in(&mut self, now: Timestamp, message: Message) {
@@ -131,6 +157,10 @@ impl Composition for Clustered {
                     | ClusterOutput::Unsubscribe { .. },
                 ) => {}
                 ServerOutput::Cluster(command) => self.carry_out(now, command),
+                ServerOutput::Send { wire, frame } => {
+                    self.check_stored(&frame);
+                    tell(story, wire, &frame);
+                }
                 output => connected.extend(carry_out(&mut self.server, now, story, output)),
             }
         }

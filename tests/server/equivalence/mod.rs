@@ -15,9 +15,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    cluster::Durability,
     engine::Frame,
-    hub::At,
+    hub::{AckToken, At, Once},
     server::{Server, ServerEvent, ServerInput, ServerOutput},
+    socket::{Args, Event},
 };
 
 use self::{
@@ -83,8 +85,8 @@ fn carry_out(
             server.at(now).accept(request);
         }
         ServerOutput::Event(ServerEvent::Connected { socket, .. }) => return Some(socket),
-        ServerOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
-            server.at(now).ack(token, &event.args());
+        ServerOutput::Event(ServerEvent::Received { socket, event, ack, .. }) => {
+            handle(&mut server.at(now), socket, &event, ack);
         }
         ServerOutput::Event(_) => {}
         ServerOutput::Send { wire, frame } => tell(story, wire, &frame),
@@ -93,6 +95,25 @@ fn carry_out(
         other => unreachable!("unknown: {other:?}"),
     }
     None
+}
+
+/// What the application does with an event: it counts those of the session, and answers with their
+/// number. One that is called `once` it handles only the first time.
+fn handle(at: &mut At<'_, u32>, socket: SocketKey, event: &Event, ack: Option<AckToken>) {
+    let ack = match event.name() {
+        "once" => match at.accept_once(socket, "offset", ack) {
+            Ok(Once::Fresh(ack)) => ack,
+            Ok(Once::Duplicate) | Err(_) => return,
+        },
+        _ => ack,
+    };
+    let count = at.update_data(socket, |count| {
+        *count += 1;
+        *count
+    });
+    if let Some(token) = ack {
+        at.ack(token, &Args::new(&(event.name(), count)).unwrap());
+    }
 }
 
 fn tell(story: &mut Story, wire: WireId, frame: &Frame) {
@@ -161,12 +182,13 @@ proptest! {
         ops in prop::collection::vec(op(), 1..80),
         what in what(),
         channels in 1..3_u32,
+        durability in prop_oneof![Just(Durability::OnPark), Just(Durability::OnChange)],
     ) {
         let mut source = Shared::new().source();
         // A node draws a number first.
         source(&mut [0; 8]);
         let alone = ranked(play(&mut server_from(config(what), source), &ops));
-        let clustered = ranked(play(&mut Clustered::new(config(what), channels), &ops));
+        let clustered = ranked(play(&mut Clustered::new(config(what), channels, durability), &ops));
         prop_assert_eq!(alone, clustered);
     }
 

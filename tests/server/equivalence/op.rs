@@ -64,11 +64,14 @@ pub(super) enum Op {
     },
 }
 
-pub(super) const PACKETS: [&str; 12] = [
+pub(super) const PACKETS: [&str; 14] = [
     "40",
     "40/b,",
     "42[\"echo\",1]",
     "421[\"echo\",2]",
+    // Twice the same event, for a client that repeats it until it is answered.
+    "422[\"once\"]",
+    "423[\"once\"]",
     "430[1]",
     "41",
     "41/b,",

@@ -12,7 +12,7 @@ use socketio_proto::{
     server::{ServerEvent, ServerInput},
 };
 
-use super::{Composition, Story, close, tell};
+use super::{Composition, Story, close, handle, tell};
 use crate::support::counting_entropy;
 
 /// Pools around a hub, with a mailbox to each.
@@ -111,8 +111,8 @@ impl Pools {
                     PoolOutput::Close { wire, code } => {
                         story.entry(wire).or_default().push(close(code));
                     }
-                    PoolOutput::Event(ServerEvent::Received { ack: Some(ack), event, .. }) => {
-                        self.hub.at(now).ack(ack, &event.args());
+                    PoolOutput::Event(ServerEvent::Received { socket, event, ack, .. }) => {
+                        handle(&mut self.hub.at(now), socket, &event, ack);
                     }
                     _ => {}
                 }
@@ -137,8 +137,8 @@ impl Pools {
                 HubOutput::Event(ServerEvent::Connected { socket, .. }) => {
                     self.connected.push(socket);
                 }
-                HubOutput::Event(ServerEvent::Received { ack: Some(token), event, .. }) => {
-                    self.hub.at(now).ack(token, &event.args());
+                HubOutput::Event(ServerEvent::Received { socket, event, ack, .. }) => {
+                    handle(&mut self.hub.at(now), socket, &event, ack);
                 }
                 _ => {}
             }
