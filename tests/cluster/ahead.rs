@@ -476,3 +476,43 @@ fn a_claim_that_is_being_decided_is_superseded_when_the_session_leaves() {
     fleet.at(0, |at| at.accept(asked.unwrap()));
     assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
 }
+
+/// The application of the owner decides about a claim. Another node has claimed the session, and takes the
+/// record out of the store meanwhile. So no marker proves that nobody has it.
+#[test]
+fn a_claim_that_waits_for_a_decision_may_take_the_record() {
+    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark, AHEAD]);
+    let client = fleet.open(2);
+    fleet.settle();
+    for name in ["processed", "missed"] {
+        fleet.at(1, |at| at.all().emit(name, &()).unwrap());
+    }
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let claim = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
+    fleet.lose(client);
+    fleet.settle();
+    // Node 0 gets the session, asks its application, and has not written the record yet.
+    fleet.nodes[0].answers_late = true;
+    fleet.open_with(0, &claim);
+    fleet.take(0, 1);
+    fleet.read(2, usize::MAX);
+    fleet.take(2, usize::MAX);
+    fleet.read(0, usize::MAX);
+    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
+        ServerEvent::ConnectRequested { request, .. } => Some(*request),
+        _ => None,
+    });
+    let back = fleet.open_with(1, &claim);
+    fleet.take(1, usize::MAX);
+    (0..2).for_each(|node| fleet.read(node, usize::MAX));
+    fleet.take(1, usize::MAX);
+    fleet.answer(1);
+    fleet.wait(500);
+    fleet.take(1, usize::MAX);
+    fleet.answer(1);
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
+    fleet.settle();
+    fleet.at(0, |at| at.accept(asked.unwrap()));
+    assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
+}

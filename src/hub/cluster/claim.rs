@@ -193,7 +193,7 @@ impl<D: Default> Hub<D> {
         // What the application has done to it before has to be done here.
         let latest = || (id, (to.clone(), claim.clone()));
         if self.node.as_mut().is_some_and(|node| node.deferred.postpone(socket, latest)) {
-            return;
+            return self.contest_ahead(socket);
         }
         // The application decides about a client that was here before.
         if self.connects.is_deciding(socket) {
@@ -201,7 +201,7 @@ impl<D: Default> Hub<D> {
             if let Some(node) = &mut self.node {
                 node.deferred.await_decision(socket, claim);
             }
-            return;
+            return self.contest_ahead(socket);
         }
         // What the store has is not certain.
         if self.durable().is_some_and(|durable| durable.ahead.postpone(socket, latest)) {

@@ -175,6 +175,13 @@ impl<D: Default> Hub<D> {
         self.note_change(socket);
     }
 
+    /// Another node has claimed a session, and waits for it. It may take the record meanwhile.
+    pub(super) fn contest_ahead(&mut self, socket: SocketKey) {
+        if let Some(durable) = self.durable() {
+            durable.ahead.contest(socket);
+        }
+    }
+
     /// A session whose record is written ahead has changed.
     pub(in crate::hub) fn note_change(&mut self, socket: SocketKey) {
         let (now, link) = (self.now, self.connection(socket));
