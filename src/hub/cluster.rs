@@ -226,6 +226,7 @@ impl<D: Default> Hub<D> {
             ClusterInput::Fetched { number, session } => self.handle_fetched(number, session),
         }
         self.end_released(now);
+        self.report_handover();
     }
 
     /// Returns the name of this node. `None` if the hub is alone.

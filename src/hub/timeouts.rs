@@ -57,6 +57,7 @@ impl<D: Default> Hub<D> {
                 self.end_overdue_recalls(now);
             }
             self.ask_store();
+            self.report_handover();
         }
     }
 

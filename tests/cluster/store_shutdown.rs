@@ -83,3 +83,43 @@ fn a_node_that_ends_while_the_engine_is_away_hands_over_when_it_is_back() {
     assert_eq!(handed_over(&fleet, 0), [(2, 0)]);
     assert_eq!(fleet.store.sessions.len(), 2);
 }
+
+/// A client has come from another node, which has handed its session over. The node that it has come to
+/// ends before it has read that.
+#[test]
+fn a_node_that_ends_waits_for_a_session_that_is_on_its_way() {
+    let (mut fleet, clients) = two_clients();
+    let of_client = ids(&fleet, clients[0]);
+    fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+    fleet.take(1, usize::MAX);
+    fleet.read(0, usize::MAX);
+    fleet.take(0, usize::MAX);
+    end(&mut fleet, 1);
+    fleet.take(1, usize::MAX);
+    fleet.answer(1);
+    assert!(handed_over(&fleet, 1).is_empty());
+    fleet.settle();
+    assert_eq!(handed_over(&fleet, 1), [(1, 0)]);
+    fleet.crash(1);
+    let back = fleet.open_with(0, &claim(&of_client.0, "7000-0"));
+    fleet.settle();
+    assert_eq!(ids(&fleet, back), of_client);
+}
+
+/// Nobody answers the claim of a node that ends.
+#[test]
+fn a_node_that_ends_waits_for_a_claim_no_longer_than_its_client_would() {
+    let (mut fleet, clients) = two_clients();
+    let of_client = ids(&fleet, clients[0]);
+    fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+    fleet.take(1, usize::MAX);
+    end(&mut fleet, 1);
+    fleet.wait_for(1, 999);
+    fleet.take(1, usize::MAX);
+    fleet.read(1, usize::MAX);
+    fleet.take(1, usize::MAX);
+    fleet.answer(1);
+    assert!(handed_over(&fleet, 1).is_empty());
+    fleet.wait_for(1, 1);
+    assert_eq!(handed_over(&fleet, 1), [(0, 0)]);
+}

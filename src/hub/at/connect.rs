@@ -16,8 +16,10 @@ impl<D: Default> At<'_, D> {
     ///
     /// To end one node of a cluster, close its connections with
     /// [`shutdown`](crate::server::Server::shutdown), call this, and carry out all output until the event
-    /// comes. Then every client finds its session at the other nodes, with everything that it missed. If
-    /// the engine is away, the event comes when it is back. So wait only for as long as you like.
+    /// comes. Then every client finds its session at the other nodes, with everything that it missed. A
+    /// session that is on its way here is waited for, for
+    /// [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout) at most. If the engine is away, the event
+    /// comes when it is back. So wait only for as long as you like.
     ///
     /// ```
     /// use socketio_proto::Timestamp;

@@ -137,6 +137,12 @@ impl<S> Claims<S> {
         number
     }
 
+    /// Until when a session may come here for a claim. `None` if none is waited for.
+    pub(super) fn awaited_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let (end, _) = self.ends.last()?;
+        Some(end.saturating_sub(LATENESS)).filter(|until| *until > now)
+    }
+
     pub(super) fn remove(&mut self, number: u64) -> Option<Pending<S>> {
         let pending = self.pending.remove(&number)?;
         self.by_key.remove(&(pending.key.index_key(), number));

@@ -347,7 +347,7 @@ impl<D: Default> Hub<D> {
     /// When [`run_cluster_timers`](Self::run_cluster_timers) has something to do.
     #[inline(never)]
     pub(in crate::hub) fn cluster_timer(&self) -> Timestamp {
-        self.heartbeat_at().min(self.store_due())
+        self.heartbeat_at().min(self.store_due()).min(self.handover_due())
     }
 
     /// Writes records again, and sends what has waited for too long.

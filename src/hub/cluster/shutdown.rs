@@ -3,6 +3,7 @@
 use crate::{
     hub::{Hub, event::ServerEvent, output::HubOutput},
     id::SocketKey,
+    time::Timestamp,
 };
 
 impl<D: Default> Hub<D> {
@@ -11,12 +12,26 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return false };
         node.is_handing_over = true;
         self.ask_store();
+        self.report_handover();
         true
     }
 
-    pub(super) fn report_handover(&mut self) {
+    /// When a handover need not wait any longer for the sessions that were claimed before it.
+    pub(super) fn handover_due(&self) -> Timestamp {
+        let node = self.node.as_ref().filter(|node| node.is_handing_over);
+        let until = node.and_then(|node| node.claims.awaited_until(self.now));
+        until.unwrap_or(Timestamp::NEVER)
+    }
+
+    /// Reports that nothing is on its way any more. Call this at the end of a step: within it, a session
+    /// may have come and not be parked yet.
+    pub(in crate::hub) fn report_handover(&mut self) {
+        let now = self.now;
         let Some(node) = self.node.as_mut().filter(|node| node.is_handing_over) else { return };
-        let is_under_way = node.records_waiting() > 0 || !node.deferred.is_empty();
+        let is_under_way = node.records_waiting() > 0
+            || !node.deferred.is_empty()
+            // A session that is on its way here would be nowhere.
+            || node.claims.awaited_until(now).is_some();
         if is_under_way || node.channels.waiting() > 0 {
             return;
         }

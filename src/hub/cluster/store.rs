@@ -120,11 +120,6 @@ impl<D: Default> Hub<D> {
 
     /// Asks the store for what is needed, as far as it can be asked now.
     pub(in crate::hub) fn ask_store(&mut self) {
-        self.ask_store_now();
-        self.report_handover();
-    }
-
-    fn ask_store_now(&mut self) {
         self.end_orphans();
         while let Some(socket) = self.node.as_mut().and_then(|node| node.decided.pop()) {
             if !self.connects.is_deciding(socket)
