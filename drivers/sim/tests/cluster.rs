@@ -1,7 +1,8 @@
 //! An application on a cluster keeps the promise, whatever fails and whatever the engine is able to do.
 //!
 //! `SIM_RECOVERIES=1000000` plays until there were so many recoveries per kind of engine, from
-//! `SIM_START` on; `SIM_KIND` plays one kind only, and `SIM_SEED` one run of it.
+//! `SIM_START` on; `SIM_KIND` plays one kind only, and `SIM_SEED` one run of it. `SIM_DURABILITY=park` or
+//! `change` says when the nodes store their sessions.
 
 mod busy_application;
 
@@ -9,6 +10,7 @@ use std::{cell::RefCell, collections::BTreeMap, env, time::Duration};
 
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
+    cluster::Durability,
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::{Server, ServerEvent},
     socket::Event,
@@ -19,27 +21,41 @@ use self::busy_application::Busy;
 
 const NODES: usize = 3;
 
-/// The kinds of engines.
-fn kinds() -> [(&'static str, EngineOptions); 6] {
+/// The kinds of engines, and when their nodes store sessions.
+fn kinds() -> [(&'static str, EngineOptions, Durability); 7] {
+    use Durability::{OnChange, OnPark};
     [
-        ("redis-streams", EngineOptions::redis_streams()),
-        ("several-streams", EngineOptions::redis_streams().channels(2)),
-        // Postgres is able to do the same.
-        ("sqlite", EngineOptions::sqlite()),
-        ("mongodb", EngineOptions::mongodb()),
-        ("redis-pubsub", EngineOptions::redis_pubsub()),
-        ("no-store", EngineOptions::redis_streams().without_records()),
+        ("redis-streams", EngineOptions::redis_streams(), OnPark),
+        ("several-streams", EngineOptions::redis_streams().channels(2), OnPark),
+        ("postgres", EngineOptions::postgres(), OnPark),
+        ("sqlite", EngineOptions::sqlite(), OnChange),
+        ("mongodb", EngineOptions::mongodb(), OnPark),
+        ("redis-pubsub", EngineOptions::redis_pubsub(), OnPark),
+        ("no-store", EngineOptions::redis_streams().without_records(), OnPark),
     ]
 }
 
-fn simulation(engine: EngineOptions) -> Simulation<Busy, u32> {
+fn nodes(engine: EngineOptions, durability: Durability) -> Cluster {
+    let cluster = Cluster::new(NODES).engine(engine);
+    let writes_ahead = match env::var("SIM_DURABILITY") {
+        Ok(wanted) => wanted == "change",
+        Err(_) => durability == Durability::OnChange,
+    };
+    if writes_ahead {
+        cluster.config(|config| config.durability(Durability::OnChange))
+    } else {
+        cluster
+    }
+}
+
+fn simulation(cluster: Cluster) -> Simulation<Busy, u32> {
     let millis = Duration::from_millis;
     let config = ServerConfig::new()
         .ping_interval(millis(2_000))
         .ping_timeout(millis(1_500))
         .recovery(RecoveryConfig::default());
     Simulation::new(config, Busy::default)
-        .cluster(Cluster::new(NODES).engine(engine))
+        .cluster(cluster)
         .clients(4)
         .namespaces(&["/", "/b"])
         .length(60)
@@ -81,9 +97,9 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays runs until there were enough recoveries.
-fn play(name: &str, engine: &EngineOptions, recoveries: u64) -> Tally {
+fn play(name: &str, cluster: Cluster, recoveries: u64) -> Tally {
     let (tally, mut seed) = (RefCell::new(Tally::default()), number("SIM_START").unwrap_or(0));
-    let simulation = simulation(engine.clone());
+    let simulation = simulation(cluster);
     if let Some(seed) = number("SIM_SEED") {
         simulation.check([seed], |world| println!("{}", world.trace()));
         return tally.into_inner();
@@ -100,8 +116,9 @@ fn check(name: &str, is_enough: impl Fn(&Tally) -> bool) {
     if env::var("SIM_KIND").is_ok_and(|kind| kind != name) {
         return;
     }
-    let (_, engine) = kinds().into_iter().find(|kind| kind.0 == name).expect("a kind");
-    let tally = play(name, &engine, number("SIM_RECOVERIES").unwrap_or(300));
+    let kind = kinds().into_iter().find(|kind| kind.0 == name);
+    let (_, engine, durability) = kind.expect("a kind");
+    let tally = play(name, nodes(engine, durability), number("SIM_RECOVERIES").unwrap_or(300));
     assert!(
         number("SIM_SEED").is_some() || is_enough(&tally),
         "too little was seen: {:?}",
@@ -126,6 +143,12 @@ fn several_streams() {
     check("several-streams", usual);
 }
 
+#[test]
+fn postgres() {
+    check("postgres", usual);
+}
+
+/// Its nodes write sessions ahead. So those of a node that has crashed are not lost.
 #[test]
 fn sqlite() {
     check("sqlite", usual);
@@ -153,7 +176,7 @@ fn no_store() {
 /// The same seed is the same run, byte for byte.
 #[test]
 fn a_seed_gives_the_same_run_of_a_cluster_each_time() {
-    let simulation = simulation(EngineOptions::redis_streams());
+    let simulation = simulation(nodes(EngineOptions::redis_streams(), Durability::OnPark));
     for seed in 0..3 {
         let script = simulation.script(seed);
         let (one, other) = (simulation.play(seed, &script), simulation.play(seed, &script));

@@ -2,7 +2,7 @@
 
 use socketio_proto::{
     ServerConfig, Timestamp,
-    cluster::{Channels, ClusterConfig, message::NodeId},
+    cluster::{Channels, ClusterConfig, Durability, message::NodeId},
     server::Server,
 };
 
@@ -77,6 +77,12 @@ impl<A: Application<D>, D: Data> Node<A, D> {
 /// No two processes have the same name.
 pub(super) fn name(number: usize, restarts: u64) -> NodeId {
     NodeId::new(format!("node-{number}-{restarts}")).expect("a name")
+}
+
+/// Whether a node stores its sessions before their clients learn of a change.
+pub(super) fn writes_ahead(cluster: &Cluster) -> bool {
+    let config = |number| (cluster.config)(ClusterConfig::new(name(number, 0)));
+    (0..cluster.nodes).any(|number| config(number).durability == Durability::OnChange)
 }
 
 /// How the namespaces are spread over the channels.

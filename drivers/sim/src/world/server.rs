@@ -6,7 +6,12 @@ use socketio_proto::{
     server::{ServerEvent, ServerOutput},
 };
 
-use super::{World, clients::Task, hold, nodes::Node};
+use super::{
+    World,
+    clients::Task,
+    hold,
+    nodes::{Node, writes_ahead},
+};
 use crate::{Application, Data, net::Down};
 
 impl<A: Application<D>, D: Data> World<A, D> {
@@ -53,13 +58,20 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     && let Some(client) = self.promise.client_of(session.as_str())
                 {
                     let (namespace, session) = (namespace.as_str(), session.as_str());
-                    hold(self.uplink.receive(client, namespace, session, event));
+                    // A node that was frozen may not know yet that another one has taken the record.
+                    let is_old_copy = self.writes_ahead()
+                        && self.sockets.get(session).is_some_and(|(latest, _)| *latest != node);
+                    hold(self.uplink.receive(client, namespace, session, event, is_old_copy));
                 }
             }
             ServerEvent::Disconnected { id, reason, .. } => match reason {
                 DisconnectReason::Moved => {}
                 DisconnectReason::ChannelGap => self.promise.lost(id.as_str()),
                 _ if reason.is_recoverable() => {}
+                // The record is still there. Another node may take it while this one has no engine.
+                DisconnectReason::ClientNamespaceDisconnect if self.writes_ahead() => {
+                    self.promise.lost(id.as_str());
+                }
                 _ => self.note_end(node, id.as_str()),
             },
             ServerEvent::SessionExpired { id, cause, .. } => match cause {
@@ -81,6 +93,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let Node { application, server, .. } = &mut self.nodes[node];
         application.handle_event(server, now, event);
         self.take_records(node);
+    }
+
+    /// Whether a node may take the session of another one that is up.
+    fn writes_ahead(&self) -> bool {
+        self.cluster.as_ref().is_some_and(writes_ahead)
     }
 
     fn note_end(&mut self, node: usize, session: &str) {

@@ -47,13 +47,15 @@ impl Uplink {
         self.sent.get(usize::try_from(tag).ok()?).map(|sent| &sent.event)
     }
 
-    /// The server has received an event of a client.
+    /// The server has received an event of a client. Of an old copy of a session, it may be earlier than
+    /// what the session has received elsewhere.
     pub(super) fn receive(
         &mut self,
         client: usize,
         namespace: &str,
         session: &str,
         event: &Event,
+        is_old_copy: bool,
     ) -> Result<(), String> {
         let is_it = |sent: &Sent| {
             sent.client == client && sent.namespace == namespace && sent.event == *event
@@ -62,7 +64,8 @@ impl Uplink {
         if self.sent.iter().any(is_retry) {
             return Ok(());
         }
-        let after = self.latest.get(session).map_or(0, |latest| latest + 1);
+        let latest = self.latest.get(session).filter(|_| !is_old_copy);
+        let after = latest.map_or(0, |latest| latest + 1);
         let later = self.sent.iter_mut().enumerate().skip(after);
         let found = later.filter(|(_, sent)| is_it(sent)).find(|(_, sent)| !sent.has_arrived);
         let Some((index, sent)) = found else {
@@ -71,7 +74,9 @@ impl Uplink {
             ));
         };
         sent.has_arrived = true;
-        self.latest.insert(session.to_owned(), index);
+        if !is_old_copy {
+            self.latest.insert(session.to_owned(), index);
+        }
         Ok(())
     }
 }
