@@ -10,3 +10,4 @@ mod outages;
 #[path = "../../../../tests/fixtures/ports.rs"]
 mod ports;
 mod support;
+mod tls;

@@ -51,14 +51,14 @@ fn program(name: &str) -> Command {
     Command::new(program)
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// A PostgreSQL server.
 pub struct Postgres {
     process: Child,
-    folder: PathBuf,
+    pub folder: PathBuf,
     pub port: u16,
 }
 
