@@ -244,6 +244,9 @@ fn a_node_that_knows_too_little_leaves_the_session_where_it_is() {
     fleet.open_with(2, &claim(&pid, "7000-0"));
     fleet.settle();
     assert_eq!(outcome(&fleet, 2), RecoveryOutcome::Refused(RecoveryRefusal::Gap));
+    // It is in the store as well, from where it would come back.
+    let owner = fleet.nodes[0].server.stats();
+    assert_eq!((owner.parked_sessions, owner.total.sessions_moved), (1, 0));
     let back = fleet.open_with(1, &claim(&pid, "7000-0"));
     fleet.settle();
     assert_eq!(fleet.got(back), ["missed"]);

@@ -242,3 +242,28 @@ fn a_claimant_that_lags_behind_reads_on_before_it_uses_a_record() {
     fleet.settle();
     assert_eq!((ids(&fleet, back), fleet.got(back)), (of_client, vec!["for all".into()]));
 }
+
+/// A node has put its session into the store, but the reply was lost, and the record is gone: another
+/// node may have it. If it were continued here, both nodes would.
+#[test]
+fn h71_a_session_whose_record_is_gone_is_not_continued_before_it_is_known_where_it_is() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    fleet.lose(client);
+    fleet.take(0, 0);
+    fleet.cut(0, 0);
+    fleet.connect(0);
+    let at_other = taken_from_the_store(&mut fleet, &of_client.0);
+    assert_eq!(ids(&fleet, at_other), of_client);
+    // The owner learns that the record is gone, and reads the claim only later.
+    fleet.take(0, 0);
+    fleet.answer(0);
+    let at_owner = fleet.open_with(0, &claim(&of_client.0, "7000-0"));
+    fleet.settle();
+    assert_eq!(ids(&fleet, at_owner), of_client);
+    assert_eq!(fleet.got(at_other), ["closed"]);
+    assert_eq!(fleet.nodes.iter().map(|it| it.server.stats().sockets).sum::<usize>(), 1);
+}
