@@ -72,7 +72,9 @@ pub struct ClusterConfig {
     /// has changed its session. Default 2 seconds. After that they are sent nevertheless, and
     /// [`changes_not_awaited`](crate::server::Totals::changes_not_awaited) counts it. If the process
     /// crashes before the store has the change, the session that is recovered does not have it. So an
-    /// engine that is away delays clients, and does not stop them.
+    /// engine that is away delays clients, and does not stop them. A node that alone has no engine
+    /// continues its sessions in this way also if another node has taken them; such a client has to come
+    /// back once more when the engine does.
     pub store_timeout: Duration,
     /// How many packets wait so, for each connection. Default 1,024, and at most
     /// [`outgoing_bytes`](crate::Limits#structfield.outgoing_bytes) in all. Beyond it they are sent at

@@ -34,6 +34,11 @@ pub enum Durability {
     /// An event that the application was handling when the process crashed, and that was not
     /// answered, may come once more.
     ///
+    /// A node that was paused, or had no engine, may not know yet that another one has taken a session.
+    /// It may then report [`Connected`](crate::hub::ServerEvent::Connected) for it once more, and events
+    /// that the client had sent before. The client is told nothing of that: with the next answer of the
+    /// store, the session ends here as moved.
+    ///
     /// This costs one write for a CONNECT and for each such change; changes that come while a write is
     /// under way share the next one. A session that does not change is written once in each
     /// [`max_disconnection`](crate::RecoveryConfig::max_disconnection).

@@ -96,6 +96,8 @@ pub struct World<A: Application<D>, D: Data = ()> {
     now: u64,
     /// The socket of each session and its node, by its public id.
     sockets: BTreeMap<String, (usize, SocketKey)>,
+    /// Where each session was before it went on at another node.
+    earlier_sockets: BTreeMap<String, (usize, SocketKey)>,
     promise: Promise,
     uplink: Uplink,
     trace: Trace,
@@ -204,6 +206,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
             agenda: Agenda::default(),
             now: 0,
             sockets: BTreeMap::new(),
+            earlier_sockets: BTreeMap::new(),
             promise: promise.unwrap_or_default(),
             uplink: Uplink::default(),
             trace: Trace::default(),

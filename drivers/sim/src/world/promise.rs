@@ -61,6 +61,9 @@ pub(super) struct Promise {
     views: BTreeMap<(usize, NamespaceName), String>,
     /// What became of the CONNECT that began or continued each session.
     outcomes: BTreeMap<String, RecoveryOutcome>,
+    /// Sessions that had ended when a node continued them. Until a client is told, the node may still learn
+    /// of that.
+    undead: BTreeSet<String>,
     /// The channels of a cluster.
     channels: Option<Channels>,
     /// Whether something fails at present that may cost any session.
@@ -236,20 +239,23 @@ impl Promise {
         }
     }
 
-    /// The server has decided about a CONNECT.
+    /// The server has decided about a CONNECT. `may_be_old` says whether its node may continue a session
+    /// that has gone on elsewhere.
     pub(super) fn decided(
         &mut self,
         id: &str,
         outcome: RecoveryOutcome,
         now: u64,
-    ) -> Result<(), String> {
+        may_be_old: bool,
+    ) {
         self.decided_at = now;
         let is_over = self.channels.is_some() && self.sessions.get(id).is_some_and(|it| it.is_over);
-        if outcome.is_recovered() && is_over {
-            return Err(format!("session {id} has ended, and is recovered"));
+        if outcome.is_recovered() && is_over && !may_be_old {
+            self.undead.insert(id.to_owned());
+        } else {
+            self.undead.remove(id);
         }
         self.outcomes.insert(id.to_owned(), outcome);
-        Ok(())
     }
 
     /// Something has failed that may cost any session, also those that begin before it is over.
@@ -278,6 +284,9 @@ impl Promise {
     ) -> Result<(), String> {
         if !self.sessions.contains_key(id) {
             return Err(format!("client {client} is in session {id}, which does not exist"));
+        }
+        if recovered && self.undead.contains(id) {
+            return Err(format!("session {id} has ended, and is recovered"));
         }
         let before = self.views.insert((client, namespace.clone()), id.to_owned());
         let is_same = before.as_deref() == Some(id);

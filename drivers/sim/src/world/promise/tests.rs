@@ -108,7 +108,7 @@ fn an_answer_to_connect_may_be_repeated() {
     let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", false).unwrap_err();
     assert!(told.contains("recovered: false"), "{told}");
     // Without recovery it has no private id.
-    promise.decided("a", RecoveryOutcome::New, 0).unwrap();
+    promise.decided("a", RecoveryOutcome::New, 0, false);
     promise.connected(CLIENT, &NamespaceName::ROOT, "a", false).unwrap();
 }
 
@@ -116,13 +116,13 @@ fn an_answer_to_connect_may_be_repeated() {
 fn a_session_that_goes_on_is_not_unknown() {
     let mut promise = connected();
     promise.note(Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() });
-    promise.decided("b", RecoveryOutcome::Refused(RecoveryRefusal::Unknown), 0).unwrap();
+    promise.decided("b", RecoveryOutcome::Refused(RecoveryRefusal::Unknown), 0, false);
     let told = promise.connected(CLIENT, &NamespaceName::ROOT, "b", false).unwrap_err();
     assert!(told.contains("is unknown"), "{told}");
 
     let mut promise = connected();
     promise.note(Recorded::Ended { socket: "a".to_owned() });
     promise.note(Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() });
-    promise.decided("b", RecoveryOutcome::Refused(RecoveryRefusal::Unknown), 0).unwrap();
+    promise.decided("b", RecoveryOutcome::Refused(RecoveryRefusal::Unknown), 0, false);
     promise.connected(CLIENT, &NamespaceName::ROOT, "b", false).unwrap();
 }

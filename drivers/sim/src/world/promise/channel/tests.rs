@@ -126,8 +126,9 @@ fn what_has_not_arrived_is_owed() {
 fn a_session_that_has_ended_does_not_come_back() {
     let mut promise = connected();
     promise.ended("a", &[0]);
-    let recovered = promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0);
-    assert!(recovered.unwrap_err().contains("has ended"));
+    promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
+    let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", true);
+    assert!(told.unwrap_err().contains("has ended"));
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_session_is_not_forgotten_unless_something_fails() {
     let refused = RecoveryOutcome::Refused(RecoveryRefusal::Unknown);
     let mut promise = connected();
     promise.note_of_node(opened, &[0]);
-    promise.decided("b", refused, 0).unwrap();
+    promise.decided("b", refused, 0, false);
     let told = promise.connected(CLIENT, &NamespaceName::ROOT, "b", false);
     assert!(told.unwrap_err().contains("goes on, and is unknown"));
 
@@ -144,7 +145,7 @@ fn a_session_is_not_forgotten_unless_something_fails() {
     promise.shaken();
     let opened = Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() };
     promise.note_of_node(opened, &[0]);
-    promise.decided("b", refused, 0).unwrap();
+    promise.decided("b", refused, 0, false);
     promise.connected(CLIENT, &NamespaceName::ROOT, "b", false).unwrap();
 }
 
@@ -156,7 +157,7 @@ fn a_session_may_be_forgotten_when_its_time_is_over() {
         let opened = Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() };
         promise.note_of_node(opened, &[0]);
         let refused = RecoveryOutcome::Refused(RecoveryRefusal::Unknown);
-        promise.decided("b", refused, at).unwrap();
+        promise.decided("b", refused, at, false);
         let told = promise.connected(CLIENT, &NamespaceName::ROOT, "b", false);
         assert_eq!(told.is_ok(), is_right);
     }
