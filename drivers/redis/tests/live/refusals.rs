@@ -1,6 +1,6 @@
 //! Redis refuses.
 
-use socketio_proto_redis::RedisStreamsOptions;
+use socketio_proto_redis::{RedisEngine, RedisEngineError, RedisStreamsOptions};
 
 use crate::support::{Client, Node, Redis, have_redis};
 
@@ -101,4 +101,15 @@ async fn an_entry_that_redis_does_not_take_is_lost_alone() {
     emits.await.unwrap();
     client.hear_all(0..100).await;
     assert_eq!(node.server().await.total.appends_lost, 1);
+}
+
+/// It must not connect without encryption instead.
+#[test]
+fn tls_is_refused_without_the_feature() {
+    let opened = RedisEngine::open("rediss://localhost:6379", RedisStreamsOptions::new());
+    if cfg!(feature = "tls") {
+        assert!(opened.is_ok());
+    } else {
+        assert!(matches!(opened, Err(RedisEngineError::Connection(_))), "{opened:?}");
+    }
 }
