@@ -16,7 +16,7 @@ use std::{
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
     client::ClientEvent,
-    cluster::ClusterConfig,
+    cluster::{ClusterConfig, Durability},
     server::{Server, ServerEvent},
 };
 use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
@@ -62,7 +62,8 @@ async fn run_server(file: Option<&String>) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let (service, handle) = if let Some(file) = file {
-        let cluster = ClusterConfig::from_entropy(&mut entropy);
+        // As the engine is meant to be used.
+        let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
         let mut server = Server::clustered(config, cluster, entropy)?;
         server.at(Timestamp::ZERO).add_namespace("/")?;
         let engine = SqliteEngine::open(SqliteConfig::new(file))?;
@@ -184,6 +185,36 @@ async fn run(file: Option<&Path>, others: usize, count: usize) -> Result<Figures
     })
 }
 
+/// What it costs to connect: the CPU time of the server, and how long a client waits, in microseconds.
+async fn connects(file: Option<&Path>, count: usize) -> Result<(f64, f64), Failure> {
+    let server = Process::start(file)?;
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let mut clients = vec![connect(&url, Options::new()).await?];
+    let (cpu, mut times) = (server.cpu(), Vec::new());
+    for _ in 0..count {
+        let begin = Instant::now();
+        clients.push(connect(&url, Options::new()).await?);
+        times.push(begin.elapsed().as_secs_f64() * 1e6);
+    }
+    let cpu = server.cpu().saturating_sub(cpu).as_secs_f64() * 1e6;
+    times.sort_by(f64::total_cmp);
+    Ok((cpu / f64::from(u32::try_from(count)?), times[times.len() / 2]))
+}
+
+async fn measure_connects(folder: &Path, rounds: usize, count: usize) -> Result<(), Failure> {
+    let (mut alone, mut stored) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        alone.push(connects(None, count).await?);
+        stored.push(connects(Some(&folder.join(format!("connects-{round}.db"))), count).await?);
+    }
+    println!("a client connects | CPU us | us until it is connected");
+    for (name, figures) in [("alone", &alone), ("with a file", &stored)] {
+        let (cpu, time) = (middle(figures, |it| it.0), middle(figures, |it| it.1));
+        println!("{name:<26} {cpu:>9.0} {time:>9.0}");
+    }
+    Ok(())
+}
+
 async fn measure(is_whole: bool) -> Result<(), Failure> {
     let (rounds, count) = if is_whole { (5, 5000) } else { (1, 20) };
     let folder = env::temp_dir().join(format!("socketio-proto-events-{}", std::process::id()));
@@ -203,6 +234,7 @@ async fn measure(is_whole: bool) -> Result<(), Failure> {
             middle(&stored, |it| it.events_per_second) / middle(&alone, |it| it.events_per_second);
         println!("  events per second: {ratio:.2} x");
     }
+    measure_connects(&folder, rounds, count / 10).await?;
     fs::remove_dir_all(&folder)?;
     Ok(())
 }
@@ -214,7 +246,7 @@ fn print(name: &str, rounds: &[Figures]) {
 }
 
 /// The median of a figure.
-fn middle(rounds: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {
+fn middle<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     let mut values: Vec<f64> = rounds.iter().map(figure).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
