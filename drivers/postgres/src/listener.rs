@@ -215,9 +215,8 @@ impl<'a> Around<'a> {
         let read = match read {
             Ok(PostgresNotification::Attached { id }) => {
                 let row = self.commands.call_for_row(&self.postgres.attachment(id)).await?;
-                // It may be deleted by now.
-                let Some(row) = row else { return Ok(()) };
-                self.postgres.attached(self.node, &channel, &row)
+                // It may be deleted by now. Then it is as good as damaged.
+                self.postgres.attached(self.node, &channel, row.as_deref().unwrap_or_default())
             }
             read => read,
         };
@@ -233,8 +232,9 @@ impl<'a> Around<'a> {
                 received.push(ClusterInput::Message(message));
             }
             Ok(PostgresNotification::Foreign(message)) => self.hear_foreign(place, &message),
+            Ok(_) => {}
             // What nobody can read is skipped.
-            Ok(_) | Err(_) => {}
+            Err(_) => self.inputs.count_skipped(),
         }
         Ok(())
     }

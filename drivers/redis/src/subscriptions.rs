@@ -115,7 +115,7 @@ impl<'a> Subscriptions<'a> {
                     let bytes: usize = pushes.iter().map(Push::bytes).sum();
                     self.waiting.fetch_sub(bytes, Relaxed);
                     let received: Vec<ClusterInput> =
-                        pushes.drain(..).filter_map(|push| self.received(push)).collect();
+                        pushes.drain(..).filter_map(|push| self.received(push, inputs)).collect();
                     inputs.send(received).await;
                 }
                 () = closed.notified() => return Err(RedisEngineError::Closed),
@@ -166,14 +166,18 @@ impl<'a> Subscriptions<'a> {
     }
 
     /// What a push says. A message that nobody can read is skipped.
-    fn received(&mut self, push: Push) -> Option<ClusterInput> {
+    fn received(&mut self, push: Push, inputs: &EngineInputs) -> Option<ClusterInput> {
         if push.payload == self.proof {
             let subscribed = self.namespaces.get_mut(&push.channel)?;
             let is_first = !std::mem::replace(&mut subscribed.is_proven, true);
             let namespace = subscribed.namespace.clone();
             return is_first.then_some(ClusterInput::Subscribed { namespace });
         }
-        self.redis.message(&push.payload.into()).ok().map(ClusterInput::Message)
+        let message = self.redis.message(&push.payload.into());
+        if message.is_err() {
+            inputs.count_skipped();
+        }
+        message.ok().map(ClusterInput::Message)
     }
 }
 

@@ -31,15 +31,92 @@ async fn entries_that_nobody_can_read_are_skipped() {
         return;
     }
     let postgres = Postgres::start().await;
-    let node = Node::start(&postgres).await;
+    let options = PostgresOptions::new().max_message_bytes(1_usize << 20);
+    let node = Node::with(&postgres, options).await;
     let mut client = Client::connect(&node).await;
-    for message in ["", "x", "{", "[]", r#"{"type":3,"uid":"a","nsp":"/"}"#] {
+    let deep = format!(r#"{{"type":3,"uid":"a","nsp":"/","data":{}"#, "[".repeat(100_000));
+    let unreadable = [
+        "",
+        "x",
+        "{",
+        "[]",
+        r#"{"type":3,"uid":"a","nsp":"/"}"#,
+        // Wrong types.
+        r#"{"type":"3","uid":"a","nsp":"/","data":{}}"#,
+        r#"{"type":3,"uid":1,"nsp":"/","data":{}}"#,
+        r#"{"type":3,"uid":"a","nsp":null,"data":{}}"#,
+        r#"{"type":3,"uid":"a","nsp":"/","data":{"packet":7,"opts":[]}}"#,
+        &deep,
+    ];
+    for message in unreadable {
         postgres.append(message).await;
+    }
+    let no_text = [&b"\xff\xfe"[..], b"{\"type\":3,\"uid\":\"\xc3\x28\"}", b"\0"];
+    for message in no_text {
+        postgres.append_bytes(message).await;
+    }
+    // Only the size of this one is wrong.
+    let large = "x".repeat(1 << 20);
+    let event = format!(
+        r#"{{"packet":{{"type":2,"data":["n",9,"{large}"]}},"opts":{{"rooms":[],"except":[]}}}}"#
+    );
+    postgres.append(&format!(r#"{{"type":3,"uid":"a","nsp":"/","data":{event}}}"#)).await;
+    // A kind that a later version may know says nothing here, and is no fault.
+    postgres.append(r#"{"type":999,"uid":"a","nsp":"/","data":{}}"#).await;
+    node.emit(0).await;
+    client.hear_all(0..1).await;
+    let skipped = unreadable.len() + no_text.len() + 1;
+    assert_eq!(node.server().await.total.entries_skipped, skipped as u64);
+    assert_eq!(node.engine().await.failures, 0);
+}
+
+/// What is sent without being stored. The attachment of a notification is a row of its own.
+#[tokio::test]
+async fn notifications_that_nobody_can_read_are_skipped() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    node.until_knows(1).await;
+    let mut client = Client::connect(&node).await;
+    let deep = format!(r#"{{"type":3,"uid":"a","data":{}"#, "[".repeat(7_900));
+    let notifications = [
+        "x",
+        "{",
+        "[]",
+        "{}",
+        r#"{"type":3,"uid":"a"}"#,
+        r#"{"type":"3","uid":"a","data":{}}"#,
+        r#"{"type":3,"uid":1,"data":{}}"#,
+        r#"{"type":3,"uid":"a","data":{"packet":7,"opts":[]}}"#,
+        &deep,
+        // The number of an attachment that is none, and of one that is not there.
+        r#"{"type":3,"uid":"a","attachmentId":"x"}"#,
+        r#"{"type":3,"uid":"a","attachmentId":"-1"}"#,
+        r#"{"type":3,"uid":"a","attachmentId":"99999999999999999999"}"#,
+        r#"{"type":3,"uid":"a","attachmentId":"9223372036854775807"}"#,
+        r#"{"type":3,"uid":"a","attachmentId":"18446744073709551615"}"#,
+    ];
+    for payload in notifications {
+        postgres.run(&format!("SELECT pg_notify('socket.io#/', '{payload}')")).await;
+    }
+    let attached = ["''", "NULL", "'\\xff00'", "'{'", "convert_to(repeat('[', 17 << 20), 'UTF8')"];
+    for payload in attached {
+        let notify = format!(
+            r#"WITH a AS (INSERT INTO socket_io_attachments (payload) VALUES ({payload}::bytea) RETURNING id)
+            SELECT pg_notify('socket.io#/', '{{"type":3,"uid":"a","attachmentId":"' || id || '"}}') FROM a"#
+        );
+        postgres.run(&notify).await;
+    }
+    for payload in ["x", "1:", "1:99999999999999999999"] {
+        postgres.run(&format!("SELECT pg_notify('socket.io#', '{payload}')")).await;
     }
     node.emit(0).await;
     client.hear_all(0..1).await;
-    assert_eq!(node.server().await.total.entries_skipped, 5);
-    assert_eq!(node.engine().await.failures, 0);
+    let skipped = (notifications.len() + attached.len() + 3) as u64;
+    let engine = node.until(|engine| engine.received_skipped >= skipped).await;
+    assert_eq!((engine.received_skipped, engine.failures), (skipped, 0));
 }
 
 #[tokio::test]

@@ -151,10 +151,15 @@ impl Postgres {
 
     /// Appends an entry with this text.
     pub async fn append(&self, message: &str) {
+        self.append_bytes(message.as_bytes()).await;
+    }
+
+    /// Appends an entry with these bytes.
+    pub async fn append_bytes(&self, message: &[u8]) {
         let append = "WITH c AS (UPDATE socket_io_channel SET head = head + 1, anchor = anchor + 1
                 RETURNING epoch, head, anchor, bytes)
             INSERT INTO socket_io_entries (entry, bytes, at, message)
-            SELECT head, bytes, now(), convert_to($1, 'UTF8') FROM c";
+            SELECT head, bytes, now(), $1 FROM c";
         self.connect().await.unwrap().execute(append, &[&message]).await.unwrap();
         self.run("SELECT pg_notify('socket.io#', epoch || ':' || anchor) FROM socket_io_channel")
             .await;

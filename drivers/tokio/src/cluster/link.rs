@@ -136,6 +136,11 @@ impl EngineInputs {
     pub fn count_dropped(&self) {
         self.figures.with(|stats| stats.received_dropped = stats.received_dropped.wrapping_add(1));
     }
+
+    /// Counts a message that is not stored, and that nobody can read.
+    pub fn count_skipped(&self) {
+        self.figures.with(|stats| stats.received_skipped = stats.received_skipped.wrapping_add(1));
+    }
 }
 
 impl fmt::Debug for EngineInputs {
