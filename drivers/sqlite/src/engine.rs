@@ -13,6 +13,7 @@ use crate::{
     config::SqliteConfig,
     error::SqliteError,
     file::OpenFile,
+    outage::Outage,
     wake::Wake,
     worker::{BATCH, Job, Worker},
 };
@@ -62,6 +63,7 @@ use crate::{
 pub struct SqliteEngine {
     config: SqliteConfig,
     opened: Option<OpenFile>,
+    outage: Outage,
 }
 
 impl SqliteEngine {
@@ -74,7 +76,7 @@ impl SqliteEngine {
     /// [`SqliteError`] if the file cannot be used.
     pub fn open(config: SqliteConfig) -> Result<Self, SqliteError> {
         let opened = Some(OpenFile::open(&config)?);
-        Ok(Self { config, opened })
+        Ok(Self { config, opened, outage: Outage::default() })
     }
 }
 
@@ -86,6 +88,17 @@ impl fmt::Debug for SqliteEngine {
 
 impl Engine for SqliteEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
+        let ended = self.use_file(link).await;
+        if let Err(error) = &ended {
+            self.outage.failed(&self.config, error);
+        }
+        ended
+    }
+}
+
+impl SqliteEngine {
+    /// Uses the file until the server ends, or until an error.
+    async fn use_file(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
         let config = self.config.clone();
         let file = if let Some(file) = self.opened.take() {
             file
@@ -98,11 +111,16 @@ impl Engine for SqliteEngine {
         let (end, mut ended) = oneshot::channel();
         let (node, name) = (link.node().clone(), wake.name());
         let (inputs, runtime) = (link.inputs().clone(), Handle::current());
+        let outage = self.outage.clone();
         thread::Builder::new().name("socketio-sqlite".into()).spawn(move || {
             let hand_in = Box::new(move |batch| runtime.block_on(inputs.send(batch)));
             let worker = Worker::start(config, file, node, &name, hand_in);
+            let run = |worker: Worker| {
+                outage.resumed(&worker.config);
+                worker.run(queue)
+            };
             // If nobody waits for it, the server is gone.
-            end.send(worker.and_then(|worker| worker.run(queue))).ok();
+            end.send(worker.and_then(run)).ok();
         })?;
         let mut jobs = Some(jobs);
         loop {

@@ -13,6 +13,14 @@ pub enum SqliteEvent {
         /// Why.
         reason: SetAsideReason,
     },
+    /// The file cannot be used any more. The driver tries again, and tells this again only if the
+    /// reason has become another one, until the file [can be used](Self::Resumed) again.
+    Failed {
+        /// Why: what [`SqliteError`](crate::SqliteError) says.
+        reason: String,
+    },
+    /// The file can be used again.
+    Resumed,
 }
 
 /// Why a file could not be continued.
@@ -34,8 +42,15 @@ pub enum SetAsideReason {
 
 impl fmt::Display for SqliteEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::SetAside { to, reason } = self;
-        write!(f, "no session is continued, because {reason}; the file is now {}", to.display())
+        match self {
+            Self::SetAside { to, reason } => write!(
+                f,
+                "no session is continued, because {reason}; the file is now {}",
+                to.display()
+            ),
+            Self::Failed { reason } => write!(f, "the server goes on without its file: {reason}"),
+            Self::Resumed => f.write_str("the file can be used again"),
+        }
     }
 }
 

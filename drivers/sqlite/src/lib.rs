@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod file;
 mod housekeeping;
+mod outage;
 mod paths;
 mod peers;
 mod tail;

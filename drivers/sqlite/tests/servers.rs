@@ -5,6 +5,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use socketio_proto::{
     server::{Server, ServerEvent},
     socket::Args,
 };
-use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
+use socketio_proto_sqlite::{SqliteConfig, SqliteEngine, SqliteEvent};
 use socketio_proto_tokio::{
     App, Context, Handle, PeerLimits, cluster::EngineStats, entropy, serve, start_clustered,
 };
@@ -65,7 +66,14 @@ impl Folder {
     }
 
     async fn server(&self) -> (u16, Handle<Chat>) {
-        let config = SqliteConfig::new(self.0.join("sessions.db"));
+        self.telling(&Told::default()).await
+    }
+
+    /// A server that writes down what happens to its file.
+    async fn telling(&self, told: &Told) -> (u16, Handle<Chat>) {
+        let tell = Told::clone(told);
+        let config = SqliteConfig::new(self.0.join("sessions.db"))
+            .on_event(move |event| tell.lock().unwrap().push(event));
         let engine = SqliteEngine::open(config).unwrap();
         let config = ServerConfig::new().recovery(RecoveryConfig::new());
         let cluster = ClusterConfig::from_entropy(&mut entropy);
@@ -84,6 +92,25 @@ impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// What happened to a file.
+type Told = Arc<Mutex<Vec<SqliteEvent>>>;
+
+/// Waits until these are the last things that happened to a file, and no reason comes twice in a row.
+async fn told_last(told: &Told, wanted: &[SqliteEvent]) {
+    let wait = async {
+        while !told.lock().unwrap().ends_with(wanted) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("in time");
+    let told = told.lock().unwrap();
+    assert!(told.windows(2).all(|two| two[0] != two[1]), "{told:?}");
+}
+
+fn failed(reason: &str) -> SqliteEvent {
+    SqliteEvent::Failed { reason: reason.into() }
 }
 
 struct Client {
@@ -189,8 +216,8 @@ async fn a_client_recovers_at_another_server() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(unix)]
 async fn a_server_whose_file_is_deleted_goes_on_with_a_new_one() {
-    let folder = Folder::new();
-    let (port, handle) = folder.server().await;
+    let (folder, told) = (Folder::new(), Told::default());
+    let (port, handle) = folder.telling(&told).await;
     let (mut a, _) = Client::connect(port, None).await;
     a.say("before").await;
     assert_eq!(a.hear().await, "before");
@@ -201,6 +228,7 @@ async fn a_server_whose_file_is_deleted_goes_on_with_a_new_one() {
     let stats = handle.engine_stats().await.unwrap().unwrap();
     let cause = stats.last_failure.unwrap_or_default();
     assert_eq!(cause, "the file was deleted or replaced");
+    told_last(&told, &[failed(&cause), SqliteEvent::Resumed]).await;
     // The client may have missed something, so its session has ended.
     loop {
         if let ClientEvent::Connected { recovered, .. } = a.next().await {
@@ -255,8 +283,8 @@ impl Drop for Protected<'_> {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn a_server_that_may_not_write_its_file_any_more_goes_on_when_it_may() {
-    let folder = Folder::new();
-    let (port, handle) = folder.server().await;
+    let (folder, told) = (Folder::new(), Told::default());
+    let (port, handle) = folder.telling(&told).await;
     let (mut a, _) = Client::connect(port, None).await;
     let (b, _) = Client::connect(port, None).await;
     a.say("before").await;
@@ -276,6 +304,7 @@ async fn a_server_that_may_not_write_its_file_any_more_goes_on_when_it_may() {
     until(&handle, says_why).await;
     let failures = handle.engine_stats().await.unwrap().unwrap().failures;
     until(&handle, |stats| stats.failures > failures && says_why(stats)).await;
+    told_last(&told, &[failed("the file is read-only")]).await;
     // What nobody could write was told to nobody.
     assert!(timeout(Duration::from_millis(100), a.hear()).await.is_err());
 
@@ -286,6 +315,7 @@ async fn a_server_that_may_not_write_its_file_any_more_goes_on_when_it_may() {
     assert_eq!(handle.engine_stats().await.unwrap().unwrap().connected, 2);
     let now = a.socket.session().await.unwrap().unwrap();
     assert_eq!((now.id, now.recovered), (session.id, false), "its session has not ended");
+    told_last(&told, &[failed("the file is read-only"), SqliteEvent::Resumed]).await;
 
     // The file has everything: another server continues the session.
     let snapshot = a.leave().await;
@@ -332,8 +362,8 @@ fn a_server_whose_disk_is_full_goes_on_when_there_is_space() {
 async fn on_a_small_disk() {
     let Some(disk) = env::var_os(SMALL_DISK) else { return };
     let disk = PathBuf::from(disk);
-    let folder = Folder::in_folder(&disk);
-    let (port, handle) = folder.server().await;
+    let (folder, told) = (Folder::in_folder(&disk), Told::default());
+    let (port, handle) = folder.telling(&told).await;
     let (mut a, _) = Client::connect(port, None).await;
     let (b, _) = Client::connect(port, None).await;
     a.say("before").await;
@@ -354,6 +384,7 @@ async fn on_a_small_disk() {
     let stats = handle.engine_stats().await.unwrap().unwrap();
     let cause = stats.last_failure.unwrap_or_default();
     assert!(cause.contains("full"), "{cause}");
+    told_last(&told, &[failed(&cause)]).await;
 
     drop(file);
     fs::remove_file(&ballast).unwrap();
@@ -369,5 +400,6 @@ async fn on_a_small_disk() {
     assert_eq!(heard, (0..40).collect::<Vec<_>>(), "each once");
     a.say("after").await;
     assert_eq!(a.hear().await, "after", "and its session has not ended");
+    told_last(&told, &[SqliteEvent::Resumed]).await;
     handle.shutdown().await.unwrap();
 }
