@@ -52,7 +52,7 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("serve") => run_server(arguments.get(2)).await,
-        // `cargo test --benches` has it run once, to see that it works.
+        // `cargo test` has it run once, to see that it works.
         _ => measure(arguments.iter().any(|it| it == "--bench")).await,
     }
 }
