@@ -409,6 +409,20 @@ fn replay_bytes() {
     assert_eq!(world.connected().1, RecoveryOutcome::Refused(RecoveryRefusal::Limit));
 }
 
+/// What is not kept for a replay may be larger than what is.
+#[test]
+fn replay_bytes_do_not_limit_volatile_broadcasts() {
+    let mut world = recovering(|recovery| recovery.replay_bytes = 1_000);
+    let (client, _) = world.connect();
+    let (now, large) = (world.now, text(2_000));
+    let mut at = world.server.at(now);
+    let refused = at.broadcast("/", &Audience::all(), &large);
+    assert!(matches!(refused, Err(EmitError::TooLarge { .. })), "{refused:?}");
+    at.broadcast("/", &Audience::all().volatile(), &large).unwrap();
+    world.drain();
+    assert!(world.texts(client).last().unwrap().len() > 2_000);
+}
+
 #[test]
 fn memberships() {
     let mut world = recovering(|recovery| recovery.memberships = 4);
