@@ -5,26 +5,19 @@
 //! which both servers take turns. The servers are processes of their own.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures, and reports")]
 
+mod support;
+
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use socketio_proto::{
-    RecoveryConfig, ServerConfig, Timestamp,
-    client::ClientEvent,
-    cluster::{ClusterConfig, Durability},
-    server::{Server, ServerEvent},
-};
-use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
-use socketio_proto_tokio::{App, Context, PeerLimits, entropy, serve, start, start_clustered};
+use socketio_proto::{client::ClientEvent, server::ServerEvent};
+use socketio_proto_tokio::{App, Context};
 use socketio_proto_tokio_client::{Events, Options, Socket, connect};
-use tokio::net::TcpListener;
 
-type Failure = Box<dyn std::error::Error>;
+use self::support::{Failure, Process, run_server};
 
 /// Says to everyone what a client says.
 struct Chat;
@@ -51,67 +44,9 @@ impl App for Chat {
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().collect();
     match arguments.get(1).map(String::as_str) {
-        Some("serve") => run_server(arguments.get(2)).await,
+        Some("serve") => run_server(Chat, arguments.get(2)).await,
         // `cargo test` has it run once, to see that it works.
         _ => measure(arguments.iter().any(|it| it == "--bench")).await,
-    }
-}
-
-async fn run_server(file: Option<&String>) -> Result<(), Failure> {
-    let config = ServerConfig::new().recovery(RecoveryConfig::new());
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    let (service, handle) = if let Some(file) = file {
-        // As the engine is meant to be used.
-        let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
-        let mut server = Server::clustered(config, cluster, entropy)?;
-        server.at(Timestamp::ZERO).add_namespace("/")?;
-        let engine = SqliteEngine::open(SqliteConfig::new(file))?;
-        start_clustered(server, Chat, engine)
-    } else {
-        let mut server = Server::new(config, entropy)?;
-        server.at(Timestamp::ZERO).add_namespace("/")?;
-        start(server, Chat)
-    };
-    println!("{port}");
-    let site = service.at("/socket.io");
-    serve(listener, site, PeerLimits::default(), handle.closing()).await;
-    Ok(())
-}
-
-/// A server in a process of its own.
-struct Process {
-    child: Child,
-    port: u16,
-}
-
-impl Process {
-    fn start(file: Option<&Path>) -> Result<Self, Failure> {
-        let mut command = Command::new(env::current_exe()?);
-        command.arg("serve").args(file).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().ok_or("no output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        Ok(Self { child, port: line.trim().parse()? })
-    }
-
-    /// The CPU time that all its threads have taken. Zero where there is no `/proc`.
-    fn cpu(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let of_task = |task: fs::DirEntry| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        };
-        let nanos = tasks.into_iter().flatten().flatten().filter_map(of_task).sum();
-        Duration::from_nanos(nanos)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 
