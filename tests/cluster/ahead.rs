@@ -11,6 +11,7 @@ use socketio_proto::{
 
 use crate::{
     fleet::{Client, Fleet},
+    follow::asked,
     moves::{claim, ids, outcome},
     store::refused,
 };
@@ -34,7 +35,7 @@ fn connected(nodes: &[Durability]) -> (Fleet, Client, SocketKey) {
 }
 
 /// The offset of the latest event that a client got with this name.
-fn offset_of(fleet: &Fleet, client: Client, name: &str) -> String {
+pub fn offset_of(fleet: &Fleet, client: Client, name: &str) -> String {
     let frame = fleet.frames(client).iter().find(|frame| frame.contains(name)).unwrap();
     frame.split('"').nth(3).unwrap().to_owned()
 }
@@ -464,16 +465,13 @@ fn a_claim_that_is_being_decided_is_superseded_when_the_session_leaves() {
     fleet.nodes[0].answers_late = true;
     fleet.open_with(0, &claim(&of_client.0, &offset_of(&fleet, client, "processed")));
     fleet.settle();
-    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
-        ServerEvent::ConnectRequested { request, .. } => Some(*request),
-        _ => None,
-    });
+    let asked = asked(&fleet);
     fleet.wait(500);
     fleet.settle();
     assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
     fleet.at(0, |at| at.set_data(socket, 9));
     fleet.settle();
-    fleet.at(0, |at| at.accept(asked.unwrap()));
+    fleet.at(0, |at| at.accept(asked));
     assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
 }
 
@@ -499,10 +497,7 @@ fn a_claim_that_waits_for_a_decision_may_take_the_record() {
     fleet.read(2, usize::MAX);
     fleet.take(2, usize::MAX);
     fleet.read(0, usize::MAX);
-    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
-        ServerEvent::ConnectRequested { request, .. } => Some(*request),
-        _ => None,
-    });
+    let asked = asked(&fleet);
     let back = fleet.open_with(1, &claim);
     fleet.take(1, usize::MAX);
     (0..2).for_each(|node| fleet.read(node, usize::MAX));
@@ -513,6 +508,6 @@ fn a_claim_that_waits_for_a_decision_may_take_the_record() {
     fleet.answer(1);
     assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
     fleet.settle();
-    fleet.at(0, |at| at.accept(asked.unwrap()));
+    fleet.at(0, |at| at.accept(asked));
     assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
 }

@@ -56,7 +56,7 @@ fn a_session_stays_while_the_application_decides_about_its_client() {
 }
 
 /// The latest CONNECT that the application of node 0 was asked about.
-fn asked(fleet: &Fleet) -> ConnectRequest {
+pub fn asked(fleet: &Fleet) -> ConnectRequest {
     let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
         ServerEvent::ConnectRequested { request, .. } => Some(*request),
         _ => None,

@@ -8,6 +8,7 @@ use socketio_proto::{
 };
 
 use crate::{
+    ahead::offset_of,
     fleet::{Client, Fleet},
     moves::{claim, ids, outcome},
 };
@@ -36,7 +37,7 @@ impl Kept {
             fleet.at(0, |at| at.broadcast("/", to, &event).unwrap());
         }
         fleet.settle();
-        let offset = fleet.frames(client).last().unwrap().split('"').nth(3).unwrap().to_owned();
+        let offset = offset_of(&fleet, client, "second");
         let pid = ids(&fleet, client).0;
         fleet.lose(client);
         let client = fleet.open_with(1, &claim(&pid, &offset));
@@ -152,7 +153,7 @@ fn a_client_that_has_processed_something_has_kept_nothing() {
         let mut kept = Kept::new(&Audience::all());
         let offset = kept.offset.clone();
         kept.connect();
-        let first = kept.fleet.frames(kept.client)[1].split('"').nth(3).unwrap().to_owned();
+        let first = offset_of(&kept.fleet, kept.client, "first");
         assert_eq!(kept.come(node, &first), Ok(names(&["second"])), "at node {node}");
         assert_eq!(kept.come(1 - node, &offset), Ok(names(&[])), "it has processed the replay");
     }

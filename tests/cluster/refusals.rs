@@ -1,11 +1,10 @@
 //! Clients that come back in time, and must not be refused.
 
-use socketio_proto::{
-    hub::Audience, recovery::RecoveryRefusal, server::ServerEvent, socket::Event,
-};
+use socketio_proto::{hub::Audience, recovery::RecoveryRefusal, socket::Event};
 
 use crate::{
     fleet::Fleet,
+    follow::asked,
     moves::{claim, ids, outcome},
     store::{RECOVERED, parked_socket, refused, stored},
 };
@@ -243,11 +242,8 @@ fn a_claim_that_comes_to_nothing_keeps_the_session_from_nobody() {
     fleet.at(0, |at| at.set_data(socket, 8));
     fleet.take(0, 0);
     fleet.settle();
-    let asked = fleet.nodes[0].events.iter().rev().find_map(|event| match event {
-        ServerEvent::ConnectRequested { request, .. } => Some(*request),
-        _ => None,
-    });
-    fleet.at(0, |at| at.accept(asked.unwrap()));
+    let asked = asked(&fleet);
+    fleet.at(0, |at| at.accept(asked));
     fleet.settle();
     assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (client, RECOVERED));
 }
