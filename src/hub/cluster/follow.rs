@@ -27,11 +27,21 @@ impl<D: Default> Hub<D> {
         if !has_left || !lookup.may_try(self.now) {
             return false;
         }
-        let held = self.connects.take_held(request);
-        self.release(request, held);
-        self.connects.set_claimed(request, Err(RecoveryRefusal::Unanswered));
+        self.give_up_held(request, RecoveryRefusal::Unanswered);
         self.begin_lookup(request);
         true
+    }
+
+    /// A request does not get the session that is held for it. Returns false if none is.
+    pub(super) fn give_up_held(
+        &mut self,
+        request: ConnectRequest,
+        refusal: RecoveryRefusal,
+    ) -> bool {
+        let held = self.connects.take_held(request);
+        self.release(request, held);
+        self.connects.set_claimed(request, Err(refusal));
+        held.is_some()
     }
 
     /// Claims a session once more, while it is looked up. Returns false if it is not, or if the claim

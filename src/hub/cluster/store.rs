@@ -318,11 +318,9 @@ impl<D: Default> Hub<D> {
         node.records.forget(socket);
         increment(&mut self.totals.sessions_moved);
         // The application is asked already, so these cannot follow the session.
-        while let Some(request) = self.connects.first_deciding(socket) {
-            let Some(held) = self.connects.take_held(request) else { break };
-            self.release(request, Some(held));
-            self.connects.set_claimed(request, Err(RecoveryRefusal::Superseded));
-        }
+        while let Some(request) = self.connects.first_deciding(socket)
+            && self.give_up_held(request, RecoveryRefusal::Superseded)
+        {}
         let is_connected = self.close_link(socket);
         self.end(socket, EndCause::by_move(is_connected));
         self.settle(socket.namespace);
@@ -335,9 +333,7 @@ impl<D: Default> Hub<D> {
 
     /// Refuses a claim that has waited for the record of its session.
     fn refuse_claim(&mut self, request: ConnectRequest, refusal: RecoveryRefusal) {
-        let held = self.connects.take_held(request);
-        self.release(request, held);
-        self.connects.set_claimed(request, Err(refusal));
+        self.give_up_held(request, refusal);
         self.proceed(request);
     }
 
