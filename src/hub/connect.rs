@@ -61,11 +61,10 @@ impl<D: Default> Hub<D> {
             return;
         }
         let presented = claim.as_ref().and_then(|claim| self.not_read_yet(namespace, claim));
-        let (claimed, lookup) = self.find_or_look_up(now, namespace, claim);
+        let (claimed, lookup) = self.find_or_look_up(now, namespace, claim, presented.is_some());
         let is_looked_up = lookup.as_ref().is_some_and(|lookup| lookup.is_under_way);
         let serial = self.connects.next_serial();
-        let waiting =
-            WaitingConnect::new(serial, asked, auth, claimed, lookup).presenting(presented);
+        let waiting = WaitingConnect::new(serial, asked, auth, (claimed, presented), lookup);
         let held = waiting.held();
         let request = ConnectRequest { connection: from, namespace, serial };
         let earlier = self.connects.waiting.insert((from, namespace), waiting);

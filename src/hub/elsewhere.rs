@@ -70,12 +70,13 @@ const OFFSET_LEN_MAX: usize = 64;
 
 impl<D: Default> Hub<D> {
     /// The session that a CONNECT claims, or how to look it up elsewhere. Until that has ended, the
-    /// claim counts as refused.
+    /// claim counts as refused. With `has_read_less`, this node has read less than its client.
     pub(super) fn find_or_look_up(
         &self,
         now: Timestamp,
         namespace: u32,
         claim: Option<Claim>,
+        has_read_less: bool,
     ) -> (Option<Result<Held, RecoveryRefusal>>, Option<Lookup>) {
         let Some(claim) = claim else {
             return (None, None);
@@ -83,7 +84,8 @@ impl<D: Default> Hub<D> {
         let found = self.find(now, namespace, &claim);
         let is_elsewhere = match found {
             Err(refusal) => refusal == RecoveryRefusal::Unknown,
-            Ok(held) => self.has_read_less(held, &claim),
+            // If its session is not here with that offset, it has left, and the node has not read that.
+            Ok(held) => has_read_less && held.position == Err(RecoveryRefusal::InvalidOffset),
         };
         let lookup = self.lookup(now, claim, is_elsewhere);
         if is_elsewhere && lookup.is_some() {
@@ -91,13 +93,6 @@ impl<D: Default> Hub<D> {
         } else {
             (Some(found), lookup)
         }
-    }
-
-    /// Whether a client says that it has processed more than this node of a cluster has read. If this
-    /// is true, its session has left, and the node has not read that yet.
-    fn has_read_less(&self, held: Held, claim: &Claim) -> bool {
-        held.position == Err(RecoveryRefusal::InvalidOffset)
-            && self.not_read_yet(held.socket.namespace, claim).is_some()
     }
 
     /// The offset that a client presents, if this is a node of a cluster that has not read it yet.

@@ -62,16 +62,10 @@ impl WaitingConnect {
         serial: u64,
         asked: Asked,
         auth: Json,
-        claimed: Option<Result<Held, RecoveryRefusal>>,
+        (claimed, presented): (Option<Result<Held, RecoveryRefusal>>, Option<Offset>),
         lookup: Option<Lookup>,
     ) -> Self {
-        let presented = None;
         Self { serial, asked, auth, claimed, presented, is_held: true, lookup, recall: None }
-    }
-
-    /// The client has presented an offset that this node of a cluster has not read yet.
-    pub(super) fn presenting(self, presented: Option<Offset>) -> Self {
-        Self { presented, ..self }
     }
 
     /// The session that is held for it.
