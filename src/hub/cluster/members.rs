@@ -139,7 +139,7 @@ impl<D: Default> Hub<D> {
     }
 
     /// An entry of the channel shows that its sender is there. Nodes of this crate send heartbeats
-    /// in any case.
+    /// in any case, and of those only the first entry matters: see [`meet`](Self::meet).
     pub(super) fn note_entry(&mut self, now: Timestamp, id: u32, message: &Message) {
         if message.stamp.is_some() {
             return;
@@ -163,26 +163,27 @@ impl<D: Default> Hub<D> {
     /// The first entry of a node of this crate. Its heartbeats may come later, but it may have a session
     /// that somebody claims before that.
     pub(super) fn meet(&mut self, now: Timestamp, message: Option<&Message>) {
+        let message = message.filter(|it| !matches!(it.body, Body::AdapterClose));
         let Some(message) = message else { return };
-        if message.sender == NodeId::EMITTER || matches!(message.body, Body::AdapterClose) {
-            return;
-        }
-        let Some(id) = self.find_namespace(message.namespace.as_str()) else { return };
-        let Some(node) = self.node.as_mut() else { return };
-        if node.members.note(now, id, &message.sender, true) == Noted::Refused {
-            increment(&mut self.totals.members_refused);
+        if let Some(id) = self.find_namespace(message.namespace.as_str()) {
+            self.note_member(now, id, message);
         }
     }
 
     fn note_sender(&mut self, now: Timestamp, id: u32, message: &Message) {
-        let (sender, is_ours) = (&message.sender, message.stamp.is_some());
         let Some(node) = &mut self.node else { return };
         // Who sends heartbeats can be waited for. Of others, nobody would notice that they have gone.
-        if !matches!(message.body, Body::InitialHeartbeat | Body::Heartbeat) {
-            node.members.refresh(now, id, sender);
-        } else if *sender != NodeId::EMITTER
-            && node.members.note(now, id, sender, is_ours) == Noted::Refused
-        {
+        if matches!(message.body, Body::InitialHeartbeat | Body::Heartbeat) {
+            self.note_member(now, id, message);
+        } else {
+            node.members.refresh(now, id, &message.sender);
+        }
+    }
+
+    fn note_member(&mut self, now: Timestamp, id: u32, message: &Message) {
+        let (sender, is_ours) = (&message.sender, message.stamp.is_some());
+        let Some(node) = self.node.as_mut().filter(|_| *sender != NodeId::EMITTER) else { return };
+        if node.members.note(now, id, sender, is_ours) == Noted::Refused {
             increment(&mut self.totals.members_refused);
         }
     }
