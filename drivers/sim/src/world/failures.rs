@@ -104,12 +104,16 @@ impl<A: Application<D>, D: Data> World<A, D> {
     fn restart_node(&mut self, node: usize, how: Restart, down_ms: u64) {
         if how != Restart::Graceful {
             self.nodes[node].leaving = Some(down_ms);
-            self.promise.shaken();
+            self.note_loss(node);
             return self.replace(node, self.nodes[node].restarts);
         }
         let now = self.now();
         let Node { server, leaving, restarts, freezer, .. } = &mut self.nodes[node];
         if leaving.replace(down_ms).is_none() {
+            // The others do not wait for a node that has said goodbye, and no store has its sessions.
+            if self.engine.as_ref().is_some_and(|engine| !engine.options.keeps_records) {
+                self.promise.shaken();
+            }
             server.shutdown(now);
             let is_begun = server.at(now).hand_over();
             // A process is not waited for without end.
@@ -129,7 +133,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         };
         self.tell(|| format!("node {node} ends"));
         if !self.is_handed_over(node) {
-            self.promise.shaken();
+            self.note_loss(node);
         }
         self.nodes[node].freezer.reset();
         let until = self.now + down_ms * 1_000;
@@ -141,6 +145,13 @@ impl<A: Application<D>, D: Data> World<A, D> {
             engine.of_nodes[node].restart(name);
         }
         self.plan_open(node, until);
+    }
+
+    /// A process ends that has sessions. Those of a node that writes ahead are in the store.
+    fn note_loss(&mut self, node: usize) {
+        if !self.nodes[node].writes_ahead {
+            self.promise.shaken();
+        }
     }
 
     /// Whether a process may end without a loss.

@@ -16,6 +16,9 @@ use crate::{Application, Cluster, Data, Rng};
 pub(super) struct Node<A, D: Data> {
     pub(super) server: Server<D>,
     pub(super) application: A,
+    /// Whether it stores its sessions before their clients learn of a change. Then another node may take
+    /// one of them while this one is up.
+    pub(super) writes_ahead: bool,
     /// How many processes of it there have been before.
     pub(super) restarts: u64,
     /// What waits for its process.
@@ -45,19 +48,22 @@ impl<A: Application<D>, D: Data> Node<A, D> {
             _ => Rng::keyed(setup.seed, &[0x5e, restarts, number as u64]),
         };
         let (config, entropy) = (setup.config.clone(), rng.entropy());
-        let server = match setup.cluster {
+        let cluster = setup.cluster.map(|cluster| {
+            let node = ClusterConfig::new(name(number, restarts)).channels(layout(cluster));
+            (cluster.config)(node)
+        });
+        let writes_ahead =
+            cluster.as_ref().is_some_and(|cluster| cluster.durability == Durability::OnChange);
+        let server = match cluster {
             None => Server::new(config, entropy),
-            Some(cluster) => {
-                let node = ClusterConfig::new(name(number, restarts)).channels(layout(cluster));
-                Server::clustered(config, (cluster.config)(node), entropy)
-            }
+            Some(cluster) => Server::clustered(config, cluster, entropy),
         };
         let mut server = server.expect("a valid configuration");
         let records = Records::default();
         server.at(Timestamp::ZERO).set_recorder(recorder(&records));
         application.start(&mut server, Timestamp::ZERO);
         let freezer = Freezer::default();
-        Self { server, application, restarts, freezer, records, leaving: None }
+        Self { server, application, writes_ahead, restarts, freezer, records, leaving: None }
     }
 
     pub(super) fn server_due(&self) -> Option<u64> {
@@ -77,12 +83,6 @@ impl<A: Application<D>, D: Data> Node<A, D> {
 /// No two processes have the same name.
 pub(super) fn name(number: usize, restarts: u64) -> NodeId {
     NodeId::new(format!("node-{number}-{restarts}")).expect("a name")
-}
-
-/// Whether a node stores its sessions before their clients learn of a change.
-pub(super) fn writes_ahead(cluster: &Cluster) -> bool {
-    let config = |number| (cluster.config)(ClusterConfig::new(name(number, 0)));
-    (0..cluster.nodes).any(|number| config(number).durability == Durability::OnChange)
 }
 
 /// How the namespaces are spread over the channels.

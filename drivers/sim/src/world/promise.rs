@@ -72,7 +72,7 @@ pub(super) struct Promise {
     decided_at: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Session {
     namespace: NamespaceName,
     rooms: BTreeSet<String>,
@@ -187,12 +187,16 @@ impl Session {
 }
 
 impl Promise {
-    /// Takes what a server has reported. `read` says how many entries of each channel it has read.
-    pub(super) fn take(&mut self, records: &Records, read: &[usize]) {
+    /// Takes what a server has reported. `read` says how many entries of each channel it has read. If it
+    /// writes ahead, joins and leaves are entries, and what an old copy of a session reports is late.
+    pub(super) fn take(&mut self, records: &Records, read: &[usize], writes_ahead: bool) {
         let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
         for record in records {
+            let is_entry = matches!(record, Recorded::Joined { .. } | Recorded::Left { .. });
             if self.channels.is_some() {
-                self.note_of_node(record, read);
+                if !(writes_ahead && is_entry) {
+                    self.note_of_node(record, read);
+                }
             } else {
                 self.note(record);
             }
@@ -300,7 +304,9 @@ impl Promise {
         let lost = lost.and_then(|lost| self.sessions.get(lost));
         let is_unknown = self.outcomes.get(id)
             == Some(&RecoveryOutcome::Refused(socketio_proto::recovery::RecoveryRefusal::Unknown));
-        if is_unknown && lost.is_some_and(|session| !session.may_be_gone(self.decided_at)) {
+        let goes_on =
+            |session: &Session| !session.may_be_gone(self.decided_at) && !self.is_kicked(session);
+        if is_unknown && lost.is_some_and(goes_on) {
             return Err(format!("client {client}: its session {before:?} goes on, and is unknown"));
         }
         Ok(())

@@ -6,12 +6,7 @@ use socketio_proto::{
     server::{ServerEvent, ServerOutput},
 };
 
-use super::{
-    World,
-    clients::Task,
-    hold,
-    nodes::{Node, writes_ahead},
-};
+use super::{World, clients::Task, hold, nodes::Node};
 use crate::{Application, Data, net::Down};
 
 impl<A: Application<D>, D: Data> World<A, D> {
@@ -113,7 +108,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
 
     /// Whether a node may take the session of another one that is up.
     fn writes_ahead(&self) -> bool {
-        self.cluster.as_ref().is_some_and(writes_ahead)
+        self.nodes.iter().any(|node| node.writes_ahead)
     }
 
     fn note_end(&mut self, node: usize, session: &str) {
@@ -123,7 +118,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
 
     fn take_records(&mut self, node: usize) {
         let read = self.engine.as_ref().map_or(&[][..], |engine| &engine.of_nodes[node].read);
-        self.promise.take(&self.nodes[node].records, read);
+        let Node { records, writes_ahead, .. } = &self.nodes[node];
+        self.promise.take(records, read, *writes_ahead);
     }
 
     fn server_name(&self, node: usize) -> String {

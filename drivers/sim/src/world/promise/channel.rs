@@ -167,6 +167,15 @@ impl Promise {
         }
     }
 
+    /// Whether the channel has a kick of a session, which its client need not know of yet.
+    pub(super) fn is_kicked(&self, session: &Session) -> bool {
+        let Some(channels) = &self.channels else { return false };
+        let entries = &channels.entries[channels.of(&session.namespace)];
+        let mut session = session.clone();
+        session.read(entries, entries.len());
+        session.rooms.is_empty()
+    }
+
     /// Holds all sessions against everything in the channel. All nodes must have read everything.
     pub(in crate::world) fn read_all(&mut self) {
         let Some(channels) = &self.channels else { return };

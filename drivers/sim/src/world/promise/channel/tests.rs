@@ -6,6 +6,7 @@ use socketio_proto::{
 };
 
 use super::*;
+use crate::world::promise::Records;
 
 const CLIENT: usize = 3;
 
@@ -122,6 +123,22 @@ fn what_has_not_arrived_is_owed() {
     assert_eq!(promise.owed(CLIENT, "/"), Some(&event(0)));
 }
 
+/// An old copy of a session reports a join after the session has left the room elsewhere.
+#[test]
+fn joins_and_leaves_of_nodes_that_write_ahead_are_those_of_the_entries() {
+    for (writes_ahead, owed) in [(true, None), (false, Some(event(1)))] {
+        let mut promise = connected();
+        let leave = Body::SocketsLeave { options: to("a"), rooms: vec!["red".into()] };
+        append(&mut promise, 0, leave, 0);
+        let joined = Recorded::Joined { socket: "a".to_owned(), room: "red".to_owned() };
+        promise.read_all();
+        promise.take(&Records::new(vec![joined].into()), &[0], writes_ahead);
+        emit(&mut promise, 1, to("red"));
+        promise.read_all();
+        assert_eq!(promise.owed(CLIENT, "/").cloned(), owed);
+    }
+}
+
 #[test]
 fn a_session_that_has_ended_does_not_come_back() {
     let mut promise = connected();
@@ -147,6 +164,21 @@ fn a_session_is_not_forgotten_unless_something_fails() {
     promise.note_of_node(opened, &[0]);
     promise.decided("b", refused, 0, false);
     promise.connected(CLIENT, &NamespaceName::ROOT, "b", false).unwrap();
+}
+
+/// The node that has kicked it has crashed before it read that.
+#[test]
+fn a_session_that_is_kicked_by_an_entry_may_be_unknown() {
+    for (kicked, is_right) in [("a", true), ("b", false)] {
+        let mut promise = connected();
+        let opened = Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() };
+        promise.note_of_node(opened, &[0]);
+        let refused = RecoveryOutcome::Refused(RecoveryRefusal::Unknown);
+        promise.decided("b", refused, 0, false);
+        append(&mut promise, 0, Body::DisconnectSockets { options: to(kicked), close: false }, 0);
+        let told = promise.connected(CLIENT, &NamespaceName::ROOT, "b", false);
+        assert_eq!(told.is_ok(), is_right, "{kicked}");
+    }
 }
 
 #[test]
