@@ -25,10 +25,11 @@ pub(crate) use self::{
 };
 use super::{
     addressees::Addressees,
-    entry::{Blocks, Entry, Extra},
+    entry::{Entry, Extra},
     offset::Offset,
     room::RoomId,
     rooms::Rooms,
+    texts::Texts,
 };
 use crate::{config::ServerConfig, shrink::Shrink as _, socket::Encoded, time::Timestamp};
 
@@ -48,7 +49,7 @@ pub(crate) struct RecoveryBuffer {
     batches: VecDeque<Batch>,
     /// Positions after which no packet expires, each with the number of its holds.
     holds: BTreeMap<u64, u32>,
-    blocks: Blocks,
+    texts: Texts,
     /// The number of packets evicted so far, which is also the sequence of the latest evicted
     /// packet.
     evicted: u64,
@@ -112,7 +113,7 @@ impl RecoveryBuffer {
             extras: BTreeMap::new(),
             batches: VecDeque::new(),
             holds: BTreeMap::new(),
-            blocks: Blocks::default(),
+            texts: Texts::default(),
             evicted: 0,
             made_room: 0,
             bytes: 0,
@@ -144,7 +145,7 @@ impl RecoveryBuffer {
         let sequence = self.head().saturating_add(1);
         let packet = encode(position);
         self.positions.append(position);
-        let packet = self.push(now, to, ack, packet);
+        self.push(now, to, ack, &packet);
         if let (Some(id), Some(room)) = (ack, to.targets.first()) {
             self.questions.insert(id, *room, sequence);
         }
@@ -202,7 +203,7 @@ impl RecoveryBuffer {
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
             self.batches = VecDeque::new();
-            self.blocks.clear();
+            self.texts.clear();
         }
     }
 
@@ -247,12 +248,12 @@ impl RecoveryBuffer {
     /// The packet at `sequence`, if it is still in the log.
     pub(crate) fn get(&self, sequence: u64) -> Option<Encoded> {
         let (entry, extra) = self.entry(sequence)?;
-        Some(entry.packet(extra).0)
+        Some(entry.packet(extra, &self.texts))
     }
 
     /// The size of the packet at `sequence` on the wire in bytes; 0 if it was evicted.
     pub(crate) fn wire_len(&self, sequence: u64) -> usize {
-        self.entry(sequence).map_or(0, |(entry, extra)| entry.wire_len(extra))
+        self.entry(sequence).map_or(0, |(entry, extra)| entry.wire_len(extra, &self.texts))
     }
 
     /// The target rooms of the packet at `sequence`; none if it asks for an acknowledgement.
@@ -304,27 +305,19 @@ impl RecoveryBuffer {
         self.rooms.log(room).is_some_and(|log| log.evictions.has_after(after, is_in))
     }
 
-    /// Stores a packet at the next position. Returns it with its text in the log's memory.
-    fn push(
-        &mut self,
-        now: Timestamp,
-        to: &Addressees,
-        ack: Option<u64>,
-        packet: Encoded,
-    ) -> Encoded {
+    /// Stores a packet at the next position.
+    fn push(&mut self, now: Timestamp, to: &Addressees, ack: Option<u64>, packet: &Encoded) {
         let sequence = self.head().saturating_add(1);
-        let (text, attachments) = packet.into_parts();
-        let text = self.blocks.place(text, self.bytes);
-        let packet = Encoded::from_parts(text.clone(), attachments.clone());
+        let (text, attachments) = packet.parts();
+        let text = self.texts.push(text, self.bytes);
         self.rooms.append(sequence, to, ack.is_some());
-        let (entry, extra) = Entry::new(text, attachments, to, ack);
+        let (entry, extra) = Entry::new(text, attachments.clone(), to, ack);
         self.bytes = self.bytes.saturating_add(self.cost(&entry, extra.as_ref()));
         self.entries.push_back(entry);
         if let Some(extra) = extra {
             self.extras.insert(sequence, extra);
         }
         self.enter_batch(now, sequence);
-        packet
     }
 
     fn evict(&mut self) {
@@ -337,6 +330,7 @@ impl RecoveryBuffer {
         let extra = if entry.has_extra() { self.extras.remove(&sequence) } else { None };
         let extra = extra.as_ref();
         self.bytes = self.bytes.saturating_sub(self.cost(&entry, extra));
+        self.texts.evict(self.entries.front().map(Entry::text));
         self.positions.evict(sequence);
         if self.batches.front().is_some_and(|batch| batch.last <= sequence) {
             self.batches.pop_front();
@@ -366,7 +360,7 @@ impl RecoveryBuffer {
     fn cost(&self, entry: &Entry, extra: Option<&Extra>) -> usize {
         let extra_bytes = extra.map_or(0, |_| size_of::<Extra>());
         let overhead = ENTRY_BYTES.saturating_add(self.positions.entry_bytes());
-        entry.wire_len(extra).saturating_add(overhead).saturating_add(extra_bytes)
+        entry.wire_len(extra, &self.texts).saturating_add(overhead).saturating_add(extra_bytes)
     }
 
     fn entry(&self, sequence: u64) -> Option<(&Entry, Option<&Extra>)> {

@@ -61,6 +61,7 @@ mod room;
 mod room_log;
 mod rooms;
 mod snapshot;
+mod texts;
 
 #[cfg(test)]
 pub(crate) use self::rooms::Expected;

@@ -224,8 +224,8 @@ impl Encoded {
         Self { head, attachments }
     }
 
-    pub(crate) fn into_parts(self) -> (ByteString, Attachments) {
-        (self.head, self.attachments)
+    pub(crate) const fn parts(&self) -> (&ByteString, &Attachments) {
+        (&self.head, &self.attachments)
     }
 
     /// Returns the text with the Engine.IO message type `4` in front: exactly one WebSocket text

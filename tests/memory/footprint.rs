@@ -23,9 +23,9 @@ fn what_is_idle_is_small() {
         ("idle connected socket, recovery off", held::socket(fleet::config(), COUNT), 878.0),
         ("idle connected socket, recovery on", held::socket(fleet::recovery(), COUNT), 923.0),
         ("parked session in five shared rooms", held::parked_session(COUNT), 460.0),
-        ("packet in the log beyond its bytes", held::log_entry(COUNT), 64.0),
+        ("packet in the log beyond its bytes", held::log_entry(COUNT), 32.0),
         // Each has a position of 16 bytes beside it.
-        ("entry of a cluster for nobody here", held::replica_entry(COUNT, |_| "a".into()), 86.0),
+        ("entry of a cluster for nobody here", held::replica_entry(COUNT, |_| "a".into()), 54.0),
     ];
     for (name, bytes, limit) in figures {
         assert!((20.0..=limit).contains(&bytes), "{name}: {bytes} bytes, at most {limit}");

@@ -86,7 +86,7 @@ impl RecoveryBuffer {
                 at,
                 to: places(entry.targets(extra)),
                 except: places(entry.except(extra)),
-                packet: EncodedSnapshot::of(&entry.packet(extra).0),
+                packet: EncodedSnapshot::of(&entry.packet(extra, &self.texts)),
             })
         });
         let eviction = |(room, log): (RoomId, &RoomLog)| {
@@ -170,7 +170,7 @@ impl RecoveryBuffer {
         let restored = packet.restore(name, &offset.to_string());
         let (packet, ack) = restored.ok_or(Inconsistent("log.packets.packet"))?;
         require(ack.is_none_or(|id| id < next_ack), "log.packets.packet")?;
-        self.push(at, &Addressees { targets, except }, ack, packet);
+        self.push(at, &Addressees { targets, except }, ack, &packet);
         Ok(())
     }
 
