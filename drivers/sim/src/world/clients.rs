@@ -87,6 +87,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 }
                 Outcome::Connected { namespace, id, recovered } => {
                     hold(self.promise.connected(client, &namespace, &id, recovered));
+                    if let Some(node) = self.node_of(client) {
+                        self.places.told(&id, node);
+                    }
                     let outcome = self.promise.outcome(&id);
                     let session = SessionInfo { namespace, id, outcome };
                     self.clients[client].sessions.push(session);

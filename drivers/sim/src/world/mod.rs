@@ -8,6 +8,7 @@ mod failures;
 mod freezer;
 mod links;
 mod nodes;
+mod places;
 mod promise;
 mod server;
 mod settle;
@@ -17,7 +18,7 @@ mod uplink;
 
 pub(crate) use self::trace::Trace;
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp,
@@ -30,6 +31,7 @@ use self::{
     clients::{Client, Task},
     links::Links,
     nodes::{Node, Setup},
+    places::Places,
     promise::Promise,
     uplink::Uplink,
 };
@@ -94,10 +96,7 @@ pub struct World<A: Application<D>, D: Data = ()> {
     agenda: Agenda<Task>,
     /// Microseconds.
     now: u64,
-    /// The socket of each session and its node, by its public id.
-    sockets: BTreeMap<String, (usize, SocketKey)>,
-    /// Where each session was before it went on at another node.
-    earlier_sockets: BTreeMap<String, (usize, SocketKey)>,
+    places: Places<SocketKey>,
     promise: Promise,
     uplink: Uplink,
     trace: Trace,
@@ -205,8 +204,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
             clients: Vec::new(),
             agenda: Agenda::default(),
             now: 0,
-            sockets: BTreeMap::new(),
-            earlier_sockets: BTreeMap::new(),
+            places: Places::default(),
             promise: promise.unwrap_or_default(),
             uplink: Uplink::default(),
             trace: Trace::default(),

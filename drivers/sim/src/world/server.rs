@@ -44,10 +44,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.tell(|| format!("{}: {event:?}", self.server_name(node)));
         match &event {
             ServerEvent::Connected { socket, id, recovery, .. } => {
-                let earlier = self.sockets.insert(id.to_string(), (node, *socket));
-                if let Some(earlier) = earlier.filter(|earlier| earlier.0 != node) {
-                    self.earlier_sockets.insert(id.to_string(), earlier);
-                }
+                self.places.came(id.as_str(), node, *socket);
                 // It need not hear of what has happened elsewhere, and does not wait for the store for ever.
                 let is_away = self.engine.as_ref().is_some_and(|it| !it.of_nodes[node].is_up);
                 let may_be_old = is_away && self.writes_ahead();
@@ -61,12 +58,12 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     let (namespace, session) = (namespace.as_str(), session.as_str());
                     // A node that was frozen may not know yet that another one has taken the record.
                     let is_old_copy = self.writes_ahead()
-                        && self.sockets.get(session).is_some_and(|(latest, _)| *latest != node);
+                        && self.places.latest(session).is_some_and(|(latest, _)| latest != node);
                     hold(self.uplink.receive(client, namespace, session, event, is_old_copy));
                 }
             }
             ServerEvent::Disconnected { id, reason, .. } => match reason {
-                DisconnectReason::Moved => self.note_moved(node, id.as_str()),
+                DisconnectReason::Moved => self.places.moved(id.as_str(), node),
                 DisconnectReason::ChannelGap => self.promise.lost(id.as_str()),
                 _ if reason.is_recoverable() => {}
                 // The record is still there. Another node may take it while this one has no engine.
@@ -76,7 +73,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 _ => self.note_end(node, id.as_str()),
             },
             ServerEvent::SessionExpired { id, cause, .. } => match cause {
-                ExpiryCause::Moved => self.note_moved(node, id.as_str()),
+                ExpiryCause::Moved => self.places.moved(id.as_str(), node),
                 ExpiryCause::Disconnected => self.note_end(node, id.as_str()),
                 // The store may still have it.
                 _ => self.promise.lost(id.as_str()),
@@ -94,16 +91,6 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let Node { application, server, .. } = &mut self.nodes[node];
         application.handle_event(server, now, event);
         self.take_records(node);
-    }
-
-    /// A node has learnt that a session is elsewhere. If its client has come there in between, nobody has
-    /// told the client so.
-    fn note_moved(&mut self, node: usize, session: &str) {
-        if self.sockets.get(session).is_some_and(|(latest, _)| *latest == node)
-            && let Some(earlier) = self.earlier_sockets.remove(session)
-        {
-            self.sockets.insert(session.to_owned(), earlier);
-        }
     }
 
     /// Whether a node may take the session of another one that is up.

@@ -110,8 +110,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// Whether the session of a client is connected in the eyes of the server, too.
     fn is_known(&self, client: usize, namespace: &str) -> bool {
         let session = self.promise.session_of(client, namespace);
-        let socket = session.and_then(|session| self.sockets.get(session));
-        socket.is_some_and(|(node, socket)| self.nodes[*node].server.is_connected(*socket))
+        let socket = session.and_then(|session| self.places.latest(session));
+        socket.is_some_and(|(node, socket)| self.nodes[node].server.is_connected(socket))
     }
 
     fn what_is_missing(&self) -> String {
