@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socketio_proto::{
-    cluster::{ClusterInput, ClusterOutput},
+    cluster::{ClusterInput, ClusterOutput, StoreOutcome},
     recovery::Offset,
 };
 
@@ -16,6 +16,9 @@ use crate::{Application, Data, engine::Store};
 
 /// How long a driver needs until it connects again after it has noticed that entries are missing.
 const RECONNECT: Duration = Duration::from_millis(50);
+
+/// A record that is stored for so long only is removed.
+const REMOVED: Duration = Duration::from_millis(1);
 
 impl<A: Application<D>, D: Data> World<A, D> {
     /// Something happens on a link.
@@ -186,7 +189,6 @@ impl<A: Application<D>, D: Data> World<A, D> {
 
     /// The engine carries a command out.
     fn carry_out(&mut self, node: usize, command: ClusterOutput) {
-        let now = self.now();
         let Some(engine) = &mut self.engine else { return };
         let answer = match command {
             ClusterOutput::Append(message) => {
@@ -231,17 +233,41 @@ impl<A: Application<D>, D: Data> World<A, D> {
             ClusterOutput::CountServers { namespace, number } => {
                 ClusterInput::ServersCounted { number, servers: engine.count(&namespace) }
             }
-            command if engine.options.keeps_records => {
-                if let ClusterOutput::Store { session, expires_in, .. } = &command {
-                    let until = now.saturating_add(*expires_in).as_micros();
-                    self.promise.stored(session.sid.as_str(), until);
-                }
-                engine.store.carry_out(now, command)
-            }
-            command => Store { is_full: true, ..Store::default() }.carry_out(now, command),
+            command => self.ask_store(node, command),
         };
+        let Some(engine) = &mut self.engine else { return };
         let clock = (&mut self.agenda, self.now);
         engine.hand(clock, node, Lane::Answers, Parcel::Input(Box::new(answer)), Task::Link);
+    }
+
+    /// The store carries a command out. Returns the answer.
+    fn ask_store(&mut self, node: usize, command: ClusterOutput) -> ClusterInput {
+        let now = self.now();
+        let stored = match &command {
+            ClusterOutput::Store { session, expires_in, .. } => Some((session.sid, *expires_in)),
+            _ => None,
+        };
+        let is_take = matches!(command, ClusterOutput::Take { .. });
+        let store = self.engine.as_mut().filter(|engine| engine.options.keeps_records);
+        let answer = match store {
+            Some(engine) => engine.store.carry_out(now, command),
+            None => Store { is_full: true, ..Store::default() }.carry_out(now, command),
+        };
+        let is_stored = |outcome: &StoreOutcome| *outcome == StoreOutcome::Stored;
+        match (&answer, stored) {
+            (ClusterInput::Stored { outcome, .. }, Some((session, time))) if is_stored(outcome) => {
+                let until = now.saturating_add(time).as_micros();
+                self.promise.stored(session.as_str(), until);
+                if time <= REMOVED {
+                    self.promise.removed(session.as_str(), node);
+                }
+            }
+            (ClusterInput::Fetched { session: Some(taken), .. }, _) if is_take => {
+                self.promise.removed(taken.session.sid.as_str(), node);
+            }
+            _ => {}
+        }
+        answer
     }
 
     /// A node says where it reads on.

@@ -138,6 +138,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.nodes[node].freezer.reset();
         let until = self.now + down_ms * 1_000;
         self.break_link(node);
+        self.promise.crashed_at(node);
         self.begin_anew(node);
         self.nodes[node].freezer.freeze(until);
         let name = nodes::name(node, self.nodes[node].restarts);

@@ -78,6 +78,8 @@ struct Session {
     rooms: BTreeSet<String>,
     /// It has ended, or its server has lost it.
     is_over: bool,
+    /// In a cluster, the node that has ended it, while neither the store nor the client knows of that.
+    ended_by: Option<usize>,
     due: VecDeque<Due>,
     /// Events that ask for an acknowledgement and were received: they may be replayed.
     asked: Vec<Event>,
@@ -174,6 +176,7 @@ impl Session {
             namespace,
             rooms: BTreeSet::from([id]),
             is_over: false,
+            ended_by: None,
             due: VecDeque::new(),
             asked: Vec::new(),
             repeats: Vec::new(),

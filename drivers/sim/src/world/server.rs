@@ -100,7 +100,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
 
     fn note_end(&mut self, node: usize, session: &str) {
         let read = self.engine.as_ref().map_or(&[][..], |engine| &engine.of_nodes[node].read);
-        self.promise.ended(session, read);
+        self.promise.ended(session, node, read);
     }
 
     fn take_records(&mut self, node: usize) {

@@ -87,14 +87,39 @@ impl Promise {
         entries.push(entry);
     }
 
-    /// The application or the client has ended a session at its node, which has read this much.
-    pub(in crate::world) fn ended(&mut self, id: &str, read: &[usize]) {
+    /// The application or the client has ended a session at this node, which has read this much.
+    pub(in crate::world) fn ended(&mut self, id: &str, node: usize, read: &[usize]) {
         if self.channels.is_some() {
             self.change(id, Changed::Kicked, read);
-            if let Some(session) = self.sessions.get_mut(id) {
+            if let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_over) {
                 session.is_over = true;
+                session.ended_by = Some(node);
             }
         }
+    }
+
+    /// The store does not have a session any more, because this node has removed it.
+    pub(in crate::world) fn removed(&mut self, id: &str, node: usize) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.ended_by.take_if(|ended_by| *ended_by == node);
+        }
+    }
+
+    /// A client was told that its session has ended.
+    pub(in crate::world) fn dismissed(&mut self, client: usize, namespace: &str) {
+        let id = self.session_of(client, namespace).map(str::to_owned);
+        if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) {
+            session.ended_by = None;
+        }
+    }
+
+    /// A process has ended. If nobody else knows that it had ended a session, the session goes on, unless
+    /// an entry ends it.
+    pub(in crate::world) fn crashed_at(&mut self, node: usize) {
+        let ended = self.sessions.iter().filter(|(_, it)| it.ended_by == Some(node));
+        let going_on = ended.map(|(id, session)| (id.clone(), session.not_ended()));
+        let going_on: Vec<_> = going_on.filter(|(_, session)| !self.is_kicked(session)).collect();
+        self.sessions.extend(going_on);
     }
 
     /// The store keeps a session until then.
@@ -209,6 +234,14 @@ impl Session {
                 Effect::Change(changes) => changes.iter().for_each(|what| self.undergo(what)),
             }
         }
+    }
+
+    /// The session as if its node had not ended it.
+    fn not_ended(&self) -> Self {
+        let mut session = Self { is_over: false, ended_by: None, ..self.clone() };
+        let end = session.changes.iter().rposition(|(_, what)| *what == Changed::Kicked);
+        end.and_then(|end| session.changes.remove(end));
+        session
     }
 
     /// Whether nobody has to have it any more.

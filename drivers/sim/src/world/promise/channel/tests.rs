@@ -142,10 +142,49 @@ fn joins_and_leaves_of_nodes_that_write_ahead_are_those_of_the_entries() {
 #[test]
 fn a_session_that_has_ended_does_not_come_back() {
     let mut promise = connected();
-    promise.ended("a", &[0]);
+    promise.ended("a", 1, &[0]);
     promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
     let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", true);
     assert!(told.unwrap_err().contains("has ended"));
+}
+
+/// Whether the session `a` may be recovered after node 1 has ended it, this has happened, and then a node
+/// has crashed.
+fn may_go_on(crashed: usize, happened: impl FnOnce(&mut Promise)) -> bool {
+    let mut promise = connected();
+    promise.ended("a", 1, &[0]);
+    happened(&mut promise);
+    promise.crashed_at(crashed);
+    promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
+    promise.connected(CLIENT, &NamespaceName::ROOT, "a", true).is_ok()
+}
+
+#[test]
+fn a_crash_undoes_an_end_that_nobody_knows_of() {
+    assert!(may_go_on(1, |_| ()));
+    assert!(may_go_on(1, |promise| promise.removed("a", 2)), "another node says nothing of it");
+    assert!(may_go_on(1, |promise| promise.dismissed(CLIENT, "/b")), "that is another session");
+}
+
+#[test]
+fn a_crash_undoes_no_end_that_somebody_knows_of() {
+    assert!(!may_go_on(1, |promise| promise.removed("a", 1)), "the store knows");
+    assert!(!may_go_on(1, |promise| promise.dismissed(CLIENT, "/")), "the client knows");
+    assert!(!may_go_on(2, |_| ()), "its node knows");
+    let kick = |promise: &mut Promise| {
+        append(promise, 0, Body::DisconnectSockets { options: to("a"), close: true }, 0);
+    };
+    assert!(!may_go_on(1, kick), "the channel has it");
+}
+
+#[test]
+fn a_session_whose_end_was_undone_is_still_owed_what_it_has_missed() {
+    let mut promise = connected();
+    promise.ended("a", 1, &[0]);
+    promise.crashed_at(1);
+    emit(&mut promise, 0, to("red"));
+    promise.read_all();
+    assert_eq!(promise.owed(CLIENT, "/"), Some(&event(0)));
 }
 
 #[test]
