@@ -110,9 +110,6 @@ impl<A: Application<D>, D: Data> World<A, D> {
                         self.clients[client].answers.push((event, args));
                     }
                 }
-                Outcome::Disconnected { namespace, reason: "io server disconnect" } => {
-                    self.promise.dismissed(client, namespace.as_str());
-                }
                 Outcome::Opened
                 | Outcome::Refused { .. }
                 | Outcome::Disconnected { .. }

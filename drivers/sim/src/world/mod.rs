@@ -191,8 +191,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let make: Rc<dyn Fn() -> A> = Rc::new(make);
         let count = cluster.as_ref().map_or(1, |cluster| cluster.nodes);
         let setup = Setup { seed, config: &config, cluster: cluster.as_ref() };
-        let nodes = (0..count).map(|number| Node::start(&setup, number, 0, make())).collect();
-        let promise = cluster.as_ref().map(|it| Promise::of_cluster(nodes::layout(it)));
+        let nodes = (0..count).map(|number| Node::start(&setup, number, 0, make()));
+        let nodes: Vec<Node<A, D>> = nodes.collect();
+        let is_durable = nodes.iter().all(|node| node.writes_ahead);
+        let layout = cluster.as_ref().map(nodes::layout);
+        let promise = layout.map(|layout| Promise::of_cluster(layout, is_durable));
         let mut world = Self {
             seed,
             config,

@@ -16,7 +16,7 @@ use std::{
 use self::channel::{Changed, Channels};
 use socketio_proto::{
     hub::{Address, Record, Recorder},
-    recovery::RecoveryOutcome,
+    recovery::{RecoveryOutcome, RecoveryRefusal},
     socket::{Decoder, DecoderLimits, Encoded, Event, Kind, NamespaceName},
 };
 
@@ -64,6 +64,8 @@ pub(super) struct Promise {
     /// Sessions that had ended when a node continued them. Until a client is told, the node may still learn
     /// of that.
     undead: BTreeSet<String>,
+    /// Whether a crash of a node costs no session.
+    is_durable: bool,
     /// The channels of a cluster.
     channels: Option<Channels>,
     /// Whether something fails at present that may cost any session.
@@ -78,7 +80,7 @@ struct Session {
     rooms: BTreeSet<String>,
     /// It has ended, or its server has lost it.
     is_over: bool,
-    /// In a cluster, the node that has ended it, while neither the store nor the client knows of that.
+    /// In a cluster, the node that has ended it, while the store does not know of that.
     ended_by: Option<usize>,
     due: VecDeque<Due>,
     /// Events that ask for an acknowledgement and were received: they may be replayed.
@@ -305,8 +307,11 @@ impl Promise {
         }
         let lost = before.as_deref().filter(|before| *before != id);
         let lost = lost.and_then(|lost| self.sessions.get(lost));
-        let is_unknown = self.outcomes.get(id)
-            == Some(&RecoveryOutcome::Refused(socketio_proto::recovery::RecoveryRefusal::Unknown));
+        let is_unknown = match self.outcomes.get(id) {
+            Some(RecoveryOutcome::Refused(RecoveryRefusal::Unknown)) => true,
+            Some(RecoveryOutcome::Refused(RecoveryRefusal::OwnerUnreachable)) => self.is_durable,
+            _ => false,
+        };
         let goes_on =
             |session: &Session| !session.may_be_gone(self.decided_at) && !self.is_kicked(session);
         if is_unknown && lost.is_some_and(goes_on) {

@@ -72,9 +72,9 @@ impl Channels {
 }
 
 impl Promise {
-    /// The promise of a cluster.
-    pub(in crate::world) fn of_cluster(layout: cluster::Channels) -> Self {
-        Self { channels: Some(Channels::new(layout)), ..Self::default() }
+    /// The promise of a cluster. `is_durable` says whether a crash of a node costs no session.
+    pub(in crate::world) fn of_cluster(layout: cluster::Channels, is_durable: bool) -> Self {
+        Self { channels: Some(Channels::new(layout)), is_durable, ..Self::default() }
     }
 
     /// Something was appended to a channel.
@@ -105,16 +105,9 @@ impl Promise {
         }
     }
 
-    /// A client was told that its session has ended.
-    pub(in crate::world) fn dismissed(&mut self, client: usize, namespace: &str) {
-        let id = self.session_of(client, namespace).map(str::to_owned);
-        if let Some(session) = id.and_then(|id| self.sessions.get_mut(&id)) {
-            session.ended_by = None;
-        }
-    }
-
-    /// A process has ended. If nobody else knows that it had ended a session, the session goes on, unless
-    /// an entry ends it.
+    /// A process has ended. If the store does not know that it had ended a session, the session goes on, unless
+    /// an entry ends it. Its client may know already: if the application closes a connection, there is an
+    /// entry for one session of it only.
     pub(in crate::world) fn crashed_at(&mut self, node: usize) {
         let ended = self.sessions.iter().filter(|(_, it)| it.ended_by == Some(node));
         let going_on = ended.map(|(id, session)| (id.clone(), session.not_ended()));

@@ -1,7 +1,5 @@
 //! Each way to break the promise is noticed.
 
-use socketio_proto::{recovery::RecoveryOutcome, recovery::RecoveryRefusal};
-
 use super::*;
 
 const CLIENT: usize = 3;

@@ -35,7 +35,7 @@ fn emit(promise: &mut Promise, index: usize, options: BroadcastOptions) {
 
 /// A client in a session `a` that has begun before the first entry and is in the room `red`.
 fn connected() -> Promise {
-    let mut promise = Promise::of_cluster(cluster::Channels::ONE);
+    let mut promise = Promise::of_cluster(cluster::Channels::ONE, false);
     let socket = || "a".to_owned();
     promise
         .note_of_node(Recorded::Opened { namespace: NamespaceName::ROOT, socket: socket() }, &[0]);
@@ -160,16 +160,14 @@ fn may_go_on(crashed: usize, happened: impl FnOnce(&mut Promise)) -> bool {
 }
 
 #[test]
-fn a_crash_undoes_an_end_that_nobody_knows_of() {
+fn a_crash_undoes_an_end_that_is_not_stored() {
     assert!(may_go_on(1, |_| ()));
     assert!(may_go_on(1, |promise| promise.removed("a", 2)), "another node says nothing of it");
-    assert!(may_go_on(1, |promise| promise.dismissed(CLIENT, "/b")), "that is another session");
 }
 
 #[test]
-fn a_crash_undoes_no_end_that_somebody_knows_of() {
+fn a_crash_undoes_no_end_that_is_stored() {
     assert!(!may_go_on(1, |promise| promise.removed("a", 1)), "the store knows");
-    assert!(!may_go_on(1, |promise| promise.dismissed(CLIENT, "/")), "the client knows");
     assert!(!may_go_on(2, |_| ()), "its node knows");
     let kick = |promise: &mut Promise| {
         append(promise, 0, Body::DisconnectSockets { options: to("a"), close: true }, 0);
