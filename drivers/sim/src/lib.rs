@@ -39,7 +39,7 @@ pub use self::{
     harness::Harness,
     panics::catch_panic,
     rng::Rng,
-    script::{Action, Choices, Fault, Restart, Step},
+    script::{Action, Choices, Fault, Moment, Restart, Step},
     shrink::{Shrink, shrink},
     simulation::{Failure, Simulation},
     world::{ReceivedEvent, SessionInfo, World},

@@ -77,6 +77,9 @@ impl Tally {
                 *self.0.entry(name).or_default() += 1;
             }
         }
+        for crash in world.crashes() {
+            *self.0.entry(format!("crash: {} {:?}", crash.command, crash.moment)).or_default() += 1;
+        }
         for node in 0..world.nodes() {
             let moved = world.server_of(node).stats().total.sessions_arrived;
             *self.0.entry("moved".to_owned()).or_default() += moved;

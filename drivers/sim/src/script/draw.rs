@@ -2,7 +2,7 @@
 
 use socketio_proto::socket::Event;
 
-use super::{Action, Fault, Restart, Step};
+use super::{Action, Fault, Moment, Restart, Step};
 use crate::{Rng, client::Delivery, net::Notice};
 
 /// A source of choices: random numbers, or the bytes of a fuzzer.
@@ -91,14 +91,24 @@ impl Draw<'_> {
             17 => Fault::RestartEngine { down_ms: self.choices.below(5_000) },
             18 => Fault::Trim { kept: usize::try_from(self.choices.below(40)).unwrap_or_default() },
             _ => {
-                let how = match self.choices.below(4) {
-                    0 => Restart::Crash,
-                    1 => Restart::Abrupt,
-                    _ => Restart::Graceful,
-                };
-                Fault::Restart { node, how, down_ms: self.choices.below(2_000) }
+                let (how, down_ms) = (self.choices.below(4), self.choices.below(2_000));
+                match how {
+                    0 => Fault::Restart { node, how: Restart::Crash, down_ms },
+                    1 if self.nodes.is_some() => self.crash_at(node, down_ms),
+                    1 => Fault::Restart { node, how: Restart::Abrupt, down_ms },
+                    _ => Fault::Restart { node, how: Restart::Graceful, down_ms },
+                }
             }
         }
+    }
+
+    fn crash_at(&mut self, node: usize, down_ms: u64) -> Fault {
+        // Soon, or while something else is under way.
+        let most = [1, 4, 40][usize::try_from(self.choices.below(3)).unwrap_or_default()];
+        let commands = self.choices.below(most);
+        let moments = [Moment::Sent, Moment::CarriedOut];
+        let moment = moments[usize::try_from(self.choices.below(2)).unwrap_or_default()];
+        Fault::CrashAt { node, commands, moment, down_ms }
     }
 
     fn client(&mut self) -> usize {

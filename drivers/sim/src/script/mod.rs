@@ -125,6 +125,18 @@ pub enum Fault {
         /// The time until the next process starts.
         down_ms: u64,
     },
+    /// A node of a cluster crashes at one of its next commands to the engine. The next process goes on with
+    /// the same engine, and so with the same file.
+    CrashAt {
+        /// The number of the node.
+        node: usize,
+        /// How many commands come before it.
+        commands: u64,
+        /// When in the life of the command it crashes.
+        moment: Moment,
+        /// The time until the next process starts.
+        down_ms: u64,
+    },
     /// A node of a cluster loses its connection with the engine. Some of what is on its way to the
     /// engine arrives, and the answers are lost.
     CutEngine {
@@ -156,6 +168,17 @@ pub enum Restart {
     Abrupt,
     /// It crashes: nothing is left for the next process.
     Crash,
+}
+
+/// A moment in the life of a command to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// The node has sent it, and the engine never gets it. Some of what the node has sent before
+    /// arrives.
+    Sent,
+    /// The engine has carried it out, and nothing that the node has sent after it. The node does not get
+    /// the answer.
+    CarriedOut,
 }
 
 impl Shrink for Step {

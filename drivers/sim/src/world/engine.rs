@@ -10,9 +10,9 @@ use socketio_proto::{
 use super::{
     World,
     clients::Task,
-    links::{Lane, Link, LinkStep, LinkTask, Links, Parcel},
+    links::{Lane, Link, LinkStep, LinkTask, Links, Parcel, kind},
 };
-use crate::{Application, Data, engine::Store};
+use crate::{Application, Data, engine::Store, script::Moment};
 
 /// How long a driver needs until it connects again after it has noticed that entries are missing.
 const RECONNECT: Duration = Duration::from_millis(50);
@@ -37,7 +37,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
         match step {
             LinkStep::Take => {
                 if let Some(command) = link.next_command() {
+                    let kind = kind(&command);
                     self.carry_out(node, command);
+                    self.crash_at(node, kind, Moment::CarriedOut);
                 }
             }
             LinkStep::Hand(lane) => {
@@ -50,11 +52,19 @@ impl<A: Application<D>, D: Data> World<A, D> {
         }
     }
 
-    /// A node sends something to the engine. It is lost while there is no connection.
-    pub(super) fn command(&mut self, node: usize, command: ClusterOutput) {
+    /// A node sends something to the engine. It is lost while there is no connection. Returns whether the
+    /// node crashes with it.
+    pub(super) fn command(&mut self, node: usize, command: ClusterOutput) -> bool {
+        if self.link(node).is_none_or(|link| !link.is_up) {
+            return false;
+        }
+        if self.crash_at(node, kind(&command), Moment::Sent) {
+            return true;
+        }
         if let Some(engine) = &mut self.engine {
             engine.send((&mut self.agenda, self.now), node, command, Task::Link);
         }
+        false
     }
 
     /// The link of a node breaks, and comes up after this time.
@@ -124,7 +134,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         })
     }
 
-    fn link(&mut self, node: usize) -> Option<&mut Link> {
+    pub(super) fn link(&mut self, node: usize) -> Option<&mut Link> {
         self.engine.as_mut().and_then(|engine| engine.of_nodes.get_mut(node))
     }
 
@@ -146,8 +156,13 @@ impl<A: Application<D>, D: Data> World<A, D> {
         }
         self.tell(|| format!("node {node} is connected with the engine"));
         let Some(engine) = &mut self.engine else { return };
+        let generation = engine.of_nodes[node].generation;
         for number in 0..engine.channels.len() {
             let Some(engine) = &mut self.engine else { return };
+            // It may have crashed with a command.
+            if engine.of_nodes[node].generation != generation {
+                return;
+            }
             let (channel, link) = (&engine.channels[number], &mut engine.of_nodes[node]);
             let len = channel.entries.len();
             let oldest = if engine.options.reads_again { channel.trimmed } else { len };

@@ -5,14 +5,14 @@ use std::time::Duration;
 use socketio_proto::WireId;
 
 use super::{
-    World,
+    Crash, World,
     clients::Task,
-    nodes::{self, Node, Setup},
+    nodes::{self, Node, PlannedCrash, Setup},
 };
 use crate::{
     Application, Data, Rng,
-    net::{Network, Notice, Transit, Wire, WireKind},
-    script::{Fault, Restart},
+    net::{Down, Network, Notice, Transit, Wire, WireKind},
+    script::{Fault, Moment, Restart},
 };
 
 /// How long a node has for handing its sessions over, in microseconds.
@@ -56,6 +56,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     self.restart_server(how, down_ms);
                 }
             }
+            Fault::CrashAt { node, commands, moment, down_ms } => {
+                self.nodes[node].crash = Some(PlannedCrash { commands, moment, down_ms });
+            }
             Fault::CutEngine { node, for_ms } => {
                 self.cut_link(node, Duration::from_millis(for_ms));
             }
@@ -97,6 +100,20 @@ impl<A: Application<D>, D: Data> World<A, D> {
             self.nodes[0].server.at(now).restore(snapshot).expect("its own snapshot");
         }
         self.drain_server(0);
+    }
+
+    /// A command of a node has come to this moment. Returns whether the node has crashed.
+    pub(super) fn crash_at(&mut self, node: usize, command: &'static str, moment: Moment) -> bool {
+        let Some(down_ms) = self.nodes[node].crash_at(moment) else { return false };
+        self.tell(|| format!("node {node} crashes: {command} {moment:?}"));
+        self.crashes.push(Crash { command, moment });
+        if moment == Moment::CarriedOut
+            && let Some(link) = self.link(node)
+        {
+            link.lose_commands();
+        }
+        self.restart_node(node, Restart::Crash, down_ms);
+        true
     }
 
     /// Ends the process of a node and begins another one. A node that hands its sessions over goes on
@@ -171,7 +188,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.nodes[node] = Node::start(&setup, node, restarts, (self.make)());
     }
 
-    /// Everything that was between the server and its clients is gone with it.
+    /// Nothing reaches the server any more. What it has sent before may still reach its clients: a process that
+    /// ends leaves it to the system.
     fn lose_server(&mut self, node: usize) {
         let leads_there =
             |network: &Network, wire| network.get(wire).is_none_or(|wire: &Wire| wire.node == node);
@@ -186,8 +204,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 state.server_open = false;
                 state.has_arrived = true;
             }
-            let after = Rng::keyed(self.seed, &[0x5f, wire.0]).pick(&[0, 5, 300]);
-            self.network.cut(self.now, wire, Notice { client: Some(after), server: None });
+            let choices = [None, None, None, Some(0), Some(5), Some(300)];
+            match Rng::keyed(self.seed, &[0x5f, wire.0]).pick(&choices) {
+                None => self.network.send_down(self.now, wire, Down::Closed),
+                client => self.network.cut(self.now, wire, Notice { client, server: None }),
+            }
             self.network.forget_if_unused(wire);
         }
         self.follow_network();

@@ -47,6 +47,22 @@ pub(super) struct Link {
     rng: Rng,
 }
 
+/// The kind of a command.
+pub(super) const fn kind(command: &ClusterOutput) -> &'static str {
+    match command {
+        ClusterOutput::Read { .. } => "Read",
+        ClusterOutput::Append(_) => "Append",
+        ClusterOutput::Publish { .. } => "Publish",
+        ClusterOutput::Subscribe { .. } => "Subscribe",
+        ClusterOutput::Unsubscribe { .. } => "Unsubscribe",
+        ClusterOutput::CountServers { .. } => "CountServers",
+        ClusterOutput::Store { .. } => "Store",
+        ClusterOutput::Fetch { .. } => "Fetch",
+        ClusterOutput::Take { .. } => "Take",
+        _ => "other",
+    }
+}
+
 /// Something on its way to a node.
 #[derive(Debug)]
 pub(super) enum Parcel {
@@ -204,6 +220,11 @@ impl Link {
     /// How many of the commands on their way arrive although the link breaks now.
     pub(super) fn survivors(&mut self) -> usize {
         self.rng.index(self.up.len() + 1)
+    }
+
+    /// Nothing of what is on its way to the engine arrives.
+    pub(super) fn lose_commands(&mut self) {
+        self.up.clear();
     }
 
     /// The link breaks: nothing that is on its way arrives.

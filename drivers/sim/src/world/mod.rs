@@ -39,6 +39,7 @@ use crate::{
     Agenda, Application, Cluster, Data, Rng,
     client::{ClientOptions, Delivery},
     net::{Latency, Network},
+    script::Moment,
 };
 
 /// A server with an application or a [cluster](Self::clustered) of them, clients, and a network between them, in
@@ -99,6 +100,7 @@ pub struct World<A: Application<D>, D: Data = ()> {
     places: Places<SocketKey>,
     promise: Promise,
     uplink: Uplink,
+    crashes: Vec<Crash>,
     trace: Trace,
     stuck: (u64, u32),
 }
@@ -125,6 +127,17 @@ pub struct SessionInfo {
     pub id: String,
     /// Whether it was recovered with this CONNECT, and if not, why.
     pub outcome: Option<RecoveryOutcome>,
+}
+
+/// A node has crashed at a command to its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Crash {
+    /// The kind of the command: the name of the variant of
+    /// [`ClusterOutput`](socketio_proto::cluster::ClusterOutput).
+    pub command: &'static str,
+    /// When it has crashed.
+    pub moment: Moment,
 }
 
 impl<A: Application<D>, D: Data> World<A, D> {
@@ -210,6 +223,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
             places: Places::default(),
             promise: promise.unwrap_or_default(),
             uplink: Uplink::default(),
+            crashes: Vec::new(),
             trace: Trace::default(),
             stuck: (0, 0),
         };
@@ -376,6 +390,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let result = f(application, server, now);
         self.drain_server(node);
         result
+    }
+
+    /// Returns the crashes at commands ([`Fault::CrashAt`](crate::Fault::CrashAt)) that there were.
+    pub fn crashes(&self) -> &[Crash] {
+        &self.crashes
     }
 
     /// Returns the present time.

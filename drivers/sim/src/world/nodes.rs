@@ -10,7 +10,7 @@ use super::{
     freezer::Freezer,
     promise::{Records, recorder},
 };
-use crate::{Application, Cluster, Data, Rng};
+use crate::{Application, Cluster, Data, Rng, script::Moment};
 
 /// A server with its application.
 pub(super) struct Node<A, D: Data> {
@@ -26,6 +26,17 @@ pub(super) struct Node<A, D: Data> {
     pub(super) records: Records,
     /// If it hands its sessions over: how long nobody is there after that, in milliseconds.
     pub(super) leaving: Option<u64>,
+    /// At which of its next commands it crashes.
+    pub(super) crash: Option<PlannedCrash>,
+}
+
+/// A node crashes when so many commands have come to this moment, and another one does.
+#[derive(Clone, Copy)]
+pub(super) struct PlannedCrash {
+    pub(super) commands: u64,
+    pub(super) moment: Moment,
+    /// How long nobody is there after that, in milliseconds.
+    pub(super) down_ms: u64,
 }
 
 /// What all processes of a world have in common.
@@ -63,7 +74,16 @@ impl<A: Application<D>, D: Data> Node<A, D> {
         server.at(Timestamp::ZERO).set_recorder(recorder(&records));
         application.start(&mut server, Timestamp::ZERO);
         let freezer = Freezer::default();
-        Self { server, application, writes_ahead, restarts, freezer, records, leaving: None }
+        Self {
+            server,
+            application,
+            writes_ahead,
+            restarts,
+            freezer,
+            records,
+            leaving: None,
+            crash: None,
+        }
     }
 
     pub(super) fn server_due(&self) -> Option<u64> {
@@ -72,6 +92,14 @@ impl<A: Application<D>, D: Data> Node<A, D> {
 
     pub(super) fn application_due(&self) -> Option<u64> {
         Some(self.application.deadline()?.as_micros().max(self.freezer.until()))
+    }
+
+    /// A command has come to this moment. Returns for how long nobody is there if the node crashes now.
+    pub(super) fn crash_at(&mut self, moment: Moment) -> Option<u64> {
+        let crash = self.crash.as_mut().filter(|crash| crash.moment == moment)?;
+        let is_now = crash.commands == 0;
+        crash.commands = crash.commands.saturating_sub(1);
+        is_now.then_some(crash.down_ms)
     }
 
     /// Whether a balancer sends clients to it.

@@ -26,7 +26,11 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     self.finish_wire(wire, Down::ClosedWith(code.unwrap_or(1005)));
                 }
                 ServerOutput::Event(event) => self.handle_event(node, event),
-                ServerOutput::Cluster(command) => self.command(node, command),
+                ServerOutput::Cluster(command) => {
+                    if self.command(node, command) {
+                        return;
+                    }
+                }
                 other => unreachable!("unknown: {other:?}"),
             }
             self.follow_network();

@@ -39,6 +39,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let frozen = self.clients.iter().map(|client| client.freezer.until());
         let nodes = self.nodes.iter().map(|node| node.freezer.until());
         let thawed_at = frozen.chain(nodes).max().unwrap_or_default();
+        self.nodes.iter_mut().for_each(|node| node.crash = None);
         for client in 0..self.clients.len() {
             self.clients[client].unreachable = (0, false);
             self.network.slow_down(client, 0, 0);
