@@ -70,6 +70,12 @@ pub enum RedisEngineError {
     Trimmed,
 }
 
+impl From<std::io::Error> for RedisEngineError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Connection(error.into())
+    }
+}
+
 impl RedisEngineError {
     /// An error in a reply to a command.
     pub(crate) fn reply(command: &'static str, error: RedisReplyError) -> Self {

@@ -12,6 +12,7 @@ mod batch;
 mod connection;
 mod engine;
 mod error;
+mod plain;
 mod position;
 mod pubsub;
 mod reader;

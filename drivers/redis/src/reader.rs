@@ -5,14 +5,14 @@ use std::{convert::Infallible, time::Duration};
 use socketio_proto::{
     cluster::{
         ClusterInput,
-        engines::redis_streams::{RedisStreams, StreamEntry, StreamInfo},
+        engines::redis_streams::{RedisReply, RedisStreams, StreamEntry, StreamInfo},
     },
     recovery::Offset,
 };
 use socketio_proto_tokio::cluster::EngineInputs;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{connection::Connection, error::RedisEngineError, position::Position};
+use crate::{error::RedisEngineError, plain::EntryConnection, position::Position};
 
 /// How often the reader checks that the stream is still the same.
 const CHECK: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ pub(crate) struct Reader<'a> {
     /// The number of the stream, and its name.
     pub(crate) channel: u32,
     pub(crate) stream: &'a str,
-    pub(crate) connection: Connection,
+    pub(crate) connection: EntryConnection,
     /// Where the stream began when the connection was made.
     pub(crate) oldest: Position,
     /// How far it was read, also over earlier connections.
@@ -79,18 +79,14 @@ impl Reader<'_> {
     }
 
     async fn check(&mut self, position: Position, read: &[Offset]) -> Result<(), RedisEngineError> {
-        let info = stream_info(&mut self.connection, self.stream).await?;
+        let info = stream_info(&self.connection.call(&RedisStreams::info(self.stream)).await?)?;
         if position.is_continued(read, &info) { Ok(()) } else { Err(RedisEngineError::Trimmed) }
     }
 }
 
-/// Asks where the stream begins and ends.
-pub(crate) async fn stream_info(
-    connection: &mut Connection,
-    stream: &str,
-) -> Result<StreamInfo, RedisEngineError> {
-    let reply = connection.call(&RedisStreams::info(stream)).await?;
-    RedisStreams::stream_info(&reply).map_err(|error| RedisEngineError::reply("XINFO", error))
+/// Reads where a stream begins and ends.
+pub(crate) fn stream_info(reply: &RedisReply) -> Result<StreamInfo, RedisEngineError> {
+    RedisStreams::stream_info(reply).map_err(|error| RedisEngineError::reply("XINFO", error))
 }
 
 fn entry(channel: u32, entry: StreamEntry) -> ClusterInput {

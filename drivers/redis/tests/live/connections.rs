@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socketio_proto_redis::redis::Value;
+use socketio_proto_redis::{RedisStreamsOptions, redis::Value};
 use socketio_proto_tokio::entropy;
 use tokio::time::sleep;
 
@@ -16,15 +16,20 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// The numbers of the connections of all nodes.
-async fn connections(redis: &Redis) -> Vec<u64> {
+/// What Redis says of the connections of all nodes, a line each.
+async fn client_list(redis: &Redis) -> Vec<String> {
     let list = match redis.call("CLIENT LIST").await {
         Value::BulkString(list) => String::from_utf8(list).unwrap(),
         Value::VerbatimString { text, .. } => text,
         other => panic!("{other:?}"),
     };
-    let ids = list.lines().filter(|line| !line.contains("cmd=client"));
-    ids.map(|line| line.split(['=', ' ']).nth(1).unwrap().parse().unwrap()).collect()
+    list.lines().filter(|line| !line.contains("cmd=client")).map(str::to_owned).collect()
+}
+
+/// The numbers of the connections of all nodes.
+async fn connections(redis: &Redis) -> Vec<u64> {
+    let list = client_list(redis).await;
+    list.iter().map(|line| line.split(['=', ' ']).nth(1).unwrap().parse().unwrap()).collect()
 }
 
 /// Waits until there are so many, and stay that many: Redis may not have seen yet that some are closed.
@@ -98,4 +103,25 @@ async fn a_node_has_three_connections_and_leaves_none_behind() {
     until_connections(&redis, 3).await;
     node.handle.shutdown().await.unwrap();
     until_connections(&redis, 0).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn all_connections_are_made_as_the_url_says() {
+    if !have_redis() {
+        return;
+    }
+    let redis = Redis::start(&["--unixsocket", "redis.sock"]).await;
+    redis.call("ACL SETUSER node on >secret ~* &* +@all").await;
+    let path = redis.socket().display().to_string();
+    let url = format!("redis+unix://{path}?db=2&user=node&pass=secret");
+    let node = Node::with(&url, RedisStreamsOptions::new()).await;
+    let mut client = Client::connect(&node).await;
+    node.emit_all(0..10).await;
+    client.hear_all(0..10).await;
+    assert_eq!(redis.call("DBSIZE").await, Value::Int(0), "it is another database");
+    until_connections(&redis, 3).await;
+    for line in client_list(&redis).await {
+        assert!(line.contains("user=node") && line.contains("db=2"), "{line}");
+    }
 }

@@ -60,6 +60,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The socket of a server that was started with `--unixsocket redis.sock`.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
