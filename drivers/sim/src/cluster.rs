@@ -19,8 +19,8 @@ pub struct Cluster {
     pub nodes: usize,
     /// What the engine is able to do. Default [`EngineOptions::redis_streams`].
     pub engine: EngineOptions,
-    /// Changes the settings of each node. By default they stay as they are.
-    pub config: fn(ClusterConfig) -> ClusterConfig,
+    /// Changes the settings of each node, by its number. By default they stay as they are.
+    pub config: fn(usize, ClusterConfig) -> ClusterConfig,
 }
 
 impl Cluster {
@@ -31,7 +31,7 @@ impl Cluster {
     /// If there are no nodes.
     pub const fn new(nodes: usize) -> Self {
         assert!(nodes > 0, "a cluster has nodes");
-        Self { nodes, engine: EngineOptions::redis_streams(), config: |config| config }
+        Self { nodes, engine: EngineOptions::redis_streams(), config: |_, config| config }
     }
 
     /// Sets what the engine is able to do.
@@ -40,9 +40,21 @@ impl Cluster {
         Self { engine, ..self }
     }
 
-    /// Changes the settings of each node.
+    /// Changes the settings of each node, by its number.
+    ///
+    /// ```
+    /// use socketio_proto::cluster::Durability;
+    /// use socketio_proto_sim::Cluster;
+    ///
+    /// // One node stores parked sessions, the others store all of theirs.
+    /// let cluster = Cluster::new(3).config(|node, config| match node {
+    ///     0 => config.durability(Durability::OnPark),
+    ///     _ => config.durability(Durability::OnChange),
+    /// });
+    /// # assert_eq!(cluster.nodes, 3);
+    /// ```
     #[must_use]
-    pub const fn config(self, config: fn(ClusterConfig) -> ClusterConfig) -> Self {
+    pub const fn config(self, config: fn(usize, ClusterConfig) -> ClusterConfig) -> Self {
         Self { config, ..self }
     }
 }

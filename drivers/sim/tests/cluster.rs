@@ -1,8 +1,8 @@
 //! An application on a cluster keeps the promise, whatever fails and whatever the engine is able to do.
 //!
 //! `SIM_RECOVERIES=1000000` plays until there were so many recoveries per kind of engine, from
-//! `SIM_START` on; `SIM_KIND` plays one kind only, and `SIM_SEED` one run of it. `SIM_DURABILITY=park` or
-//! `change` says when the nodes store their sessions.
+//! `SIM_START` on; `SIM_KIND` plays one kind only, and `SIM_SEED` one run of it. `SIM_DURABILITY=park`,
+//! `change` or `mixed` says when the nodes store their sessions.
 
 mod busy_application;
 
@@ -21,30 +21,48 @@ use self::busy_application::Busy;
 
 const NODES: usize = 3;
 
+/// When the nodes store their sessions.
+#[derive(Clone, Copy)]
+enum Durabilities {
+    OnPark,
+    OnChange,
+    /// The first node when they are parked, the others ahead.
+    Mixed,
+}
+
 /// The kinds of engines, and when their nodes store sessions.
-fn kinds() -> [(&'static str, EngineOptions, Durability); 7] {
-    use Durability::{OnChange, OnPark};
+fn kinds() -> [(&'static str, EngineOptions, Durabilities); 8] {
+    use Durabilities::{Mixed, OnChange, OnPark};
     [
         ("redis-streams", EngineOptions::redis_streams(), OnPark),
         ("several-streams", EngineOptions::redis_streams().channels(2), OnPark),
         ("postgres", EngineOptions::postgres(), OnPark),
         ("sqlite", EngineOptions::sqlite(), OnChange),
+        ("mixed", EngineOptions::sqlite(), Mixed),
         ("mongodb", EngineOptions::mongodb(), OnPark),
         ("redis-pubsub", EngineOptions::redis_pubsub(), OnPark),
         ("no-store", EngineOptions::redis_streams().without_records(), OnPark),
     ]
 }
 
-fn nodes(engine: EngineOptions, durability: Durability) -> Cluster {
-    let cluster = Cluster::new(NODES).engine(engine);
-    let writes_ahead = match env::var("SIM_DURABILITY") {
-        Ok(wanted) => wanted == "change",
-        Err(_) => durability == Durability::OnChange,
+fn nodes(engine: EngineOptions, durabilities: Durabilities) -> Cluster {
+    let durabilities = match env::var("SIM_DURABILITY").as_deref() {
+        Ok("park") => Durabilities::OnPark,
+        Ok("change") => Durabilities::OnChange,
+        Ok("mixed") => Durabilities::Mixed,
+        Ok(other) => panic!("SIM_DURABILITY is park, change or mixed, and not {other}"),
+        Err(_) => durabilities,
     };
-    if writes_ahead {
-        cluster.config(|config| config.durability(Durability::OnChange))
-    } else {
-        cluster
+    let cluster = Cluster::new(NODES).engine(engine);
+    match durabilities {
+        Durabilities::OnPark => cluster,
+        Durabilities::OnChange => {
+            cluster.config(|_, config| config.durability(Durability::OnChange))
+        }
+        Durabilities::Mixed => cluster.config(|node, config| match node {
+            0 => config,
+            _ => config.durability(Durability::OnChange),
+        }),
     }
 }
 
@@ -120,8 +138,8 @@ fn check(name: &str, is_enough: impl Fn(&Tally) -> bool) {
         return;
     }
     let kind = kinds().into_iter().find(|kind| kind.0 == name);
-    let (_, engine, durability) = kind.expect("a kind");
-    let tally = play(name, nodes(engine, durability), number("SIM_RECOVERIES").unwrap_or(300));
+    let (_, engine, durabilities) = kind.expect("a kind");
+    let tally = play(name, nodes(engine, durabilities), number("SIM_RECOVERIES").unwrap_or(300));
     assert!(
         number("SIM_SEED").is_some() || is_enough(&tally),
         "too little was seen: {:?}",
@@ -157,6 +175,12 @@ fn sqlite() {
     check("sqlite", usual);
 }
 
+/// Sessions move between nodes that write them ahead and one that does not.
+#[test]
+fn mixed() {
+    check("mixed", usual);
+}
+
 #[test]
 fn mongodb() {
     check("mongodb", usual);
@@ -179,7 +203,7 @@ fn no_store() {
 /// The same seed is the same run, byte for byte.
 #[test]
 fn a_seed_gives_the_same_run_of_a_cluster_each_time() {
-    let simulation = simulation(nodes(EngineOptions::redis_streams(), Durability::OnPark));
+    let simulation = simulation(nodes(EngineOptions::redis_streams(), Durabilities::OnPark));
     for seed in 0..3 {
         let script = simulation.script(seed);
         let (one, other) = (simulation.play(seed, &script), simulation.play(seed, &script));

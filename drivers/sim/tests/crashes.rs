@@ -18,7 +18,7 @@ use self::busy_application::Busy;
 const NODES: usize = 2;
 const MOMENTS: [Moment; 2] = [Moment::Sent, Moment::CarriedOut];
 
-fn simulation(node: fn(ClusterConfig) -> ClusterConfig) -> Simulation<Busy, u32> {
+fn simulation(node: fn(usize, ClusterConfig) -> ClusterConfig) -> Simulation<Busy, u32> {
     let config = ServerConfig::new()
         .ping_interval(Duration::from_secs(2))
         .ping_timeout(Duration::from_millis(1_500))
@@ -73,7 +73,7 @@ fn crash_everywhere(
 
 #[test]
 fn a_node_that_writes_ahead_may_crash_at_any_command() {
-    let simulation = simulation(|config| config.durability(Durability::OnChange));
+    let simulation = simulation(|_, config| config.durability(Durability::OnChange));
     for seen in crash_everywhere(&simulation, 0..1) {
         assert_eq!(seen, ["Append", "Fetch", "Publish", "Read", "Store", "Subscribe"]);
     }
@@ -81,7 +81,7 @@ fn a_node_that_writes_ahead_may_crash_at_any_command() {
 
 #[test]
 fn a_node_that_stores_parked_sessions_may_crash_at_any_command() {
-    let simulation = simulation(|config| config.durability(Durability::OnPark));
+    let simulation = simulation(|_, config| config.durability(Durability::OnPark));
     for seen in crash_everywhere(&simulation, 2..4) {
         assert_eq!(seen, ["Append", "Fetch", "Publish", "Read", "Store", "Subscribe", "Take"]);
     }

@@ -61,7 +61,7 @@ impl<A: Application<D>, D: Data> Node<A, D> {
         let (config, entropy) = (setup.config.clone(), rng.entropy());
         let cluster = setup.cluster.map(|cluster| {
             let node = ClusterConfig::new(name(number, restarts)).channels(layout(cluster));
-            (cluster.config)(node)
+            (cluster.config)(number, node)
         });
         let writes_ahead =
             cluster.as_ref().is_some_and(|cluster| cluster.durability == Durability::OnChange);
