@@ -105,7 +105,7 @@ impl Promise {
         }
     }
 
-    /// A process has ended. If the store does not know that it had ended a session, the session goes on, unless
+    /// A process has ended. If the store does not know that it had ended a session, the session may go on, unless
     /// an entry ends it. Its client may know already: if the application closes a connection, there is an
     /// entry for one session of it only.
     pub(in crate::world) fn crashed_at(&mut self, node: usize) {
@@ -231,7 +231,8 @@ impl Session {
 
     /// The session as if its node had not ended it.
     fn not_ended(&self) -> Self {
-        let mut session = Self { is_over: false, ended_by: None, ..self.clone() };
+        let mut session =
+            Self { is_over: false, may_be_lost: true, ended_by: None, ..self.clone() };
         let end = session.changes.iter().rposition(|(_, what)| *what == Changed::Kicked);
         end.and_then(|end| session.changes.remove(end));
         session

@@ -175,6 +175,18 @@ fn a_crash_undoes_no_end_that_is_stored() {
     assert!(!may_go_on(1, kick), "the channel has it");
 }
 
+/// Only its node had it.
+#[test]
+fn a_session_whose_end_may_be_undone_may_also_be_unknown() {
+    let mut promise = connected();
+    promise.ended("a", 1, &[0]);
+    promise.crashed_at(1);
+    let opened = Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() };
+    promise.note_of_node(opened, &[0]);
+    promise.decided("b", RecoveryOutcome::Refused(RecoveryRefusal::Unknown), 0, false);
+    promise.connected(CLIENT, &NamespaceName::ROOT, "b", false).unwrap();
+}
+
 #[test]
 fn a_session_whose_end_was_undone_is_still_owed_what_it_has_missed() {
     let mut promise = connected();
