@@ -241,10 +241,11 @@ impl<'a> Around<'a> {
 
     fn hear_foreign(&self, place: Option<PostgresPlace>, message: &Message) {
         let Some(place) = place else { return };
-        if let Ok(import) = self.postgres.to_import(place, message) {
-            for _ in 0..self.imports.hear(import, Instant::now()) {
-                self.inputs.count_dropped();
-            }
+        let Ok(import) = self.postgres.to_import(place, message) else {
+            return self.inputs.count_skipped();
+        };
+        for _ in 0..self.imports.hear(import, Instant::now()) {
+            self.inputs.count_dropped();
         }
     }
 
@@ -267,8 +268,11 @@ impl<'a> Around<'a> {
                     for one in due.chunks(1) {
                         let import = self.postgres.import(self.epoch, self.node, one);
                         match self.commands.call(&import).await {
-                            Err(error) if !error.is_of_the_parameters() => return Err(error),
-                            Ok(_) | Err(_) => {}
+                            Ok(_) => {}
+                            Err(error) if error.is_of_the_parameters() => {
+                                self.inputs.count_skipped();
+                            }
+                            Err(error) => return Err(error),
                         }
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use socketio_proto_postgres::PostgresOptions;
 use tokio::time::sleep;
 
 use crate::support::{Client, Node, Postgres, have_postgres};
@@ -47,4 +48,48 @@ async fn events_of_official_nodes_have_one_place_in_the_order_of_all_nodes() {
     // Nothing comes a second time.
     sleep(Duration::from_millis(600)).await;
     assert_eq!(postgres.number("SELECT head FROM socket_io_channel").await, 120);
+}
+
+/// The database refuses one of several that are imported together. The others keep their places.
+#[tokio::test]
+async fn events_of_official_nodes_that_cannot_be_imported_are_counted() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let node = Node::start(&postgres).await;
+    node.until_knows(1).await;
+    let mut client = Client::connect(&node).await;
+    postgres
+        .run(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'refused' USING ERRCODE = '22023';
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON socket_io_entries FOR EACH ROW
+                WHEN (position('4444'::bytea IN NEW.message) > 0) EXECUTE FUNCTION refuse();",
+        )
+        .await;
+    let payloads =
+        [1, 4444, 2].map(|number| format!("pg_notify('socket.io#/', '{}')", broadcast(number)));
+    // In one transaction, so that they come together.
+    postgres.run(&format!("SELECT {}", payloads.join(", "))).await;
+    assert_eq!(client.hear(2).await, [1, 2]);
+    let engine = node.until(|engine| engine.received_skipped >= 1).await;
+    assert_eq!((engine.received_skipped, engine.failures), (1, 0));
+}
+
+/// It has no `nsp`, so it is a little longer in the channel.
+#[tokio::test]
+async fn events_of_official_nodes_that_are_too_long_for_the_channel_are_counted() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let long = broadcast(1).replace(r#","nsp":"/""#, "");
+    let options = PostgresOptions::new().max_message_bytes(long.len());
+    let node = Node::with(&postgres, options).await;
+    node.until_knows(1).await;
+    notify(&postgres, &long).await;
+    let engine = node.until(|engine| engine.received_skipped >= 1).await;
+    assert_eq!((engine.received_skipped, engine.failures), (1, 0));
 }

@@ -32,7 +32,8 @@ pub struct EngineStats {
     pub published_dropped: u64,
     /// Messages of other nodes dropped because too many waited for the server.
     pub received_dropped: u64,
-    /// Messages of other nodes that are not stored, and that nobody could read. Entries of a channel are
+    /// Messages of other nodes that are not stored, and that nobody could read; with PostgreSQL also those of
+    /// Node.js servers that could not be put into the channel. Entries of a channel are
     /// in [`entries_skipped`](socketio_proto::server::Totals#structfield.entries_skipped).
     pub received_skipped: u64,
     /// Outputs that were meant for a connection that was lost before they were carried out. The server
