@@ -26,8 +26,16 @@ pub(crate) fn check(
         return Err(SqliteError::Damaged { what: "entries are missing".into() });
     }
     let now = unix_ms();
+    let mut found = *head;
+    found.sessions = 0;
     database.query(&Sqlite::all_sessions(), |row: &[SqliteValue]| {
         sqlite.session(now, row)?;
+        found.note_session(None, Some(row))?;
         Ok(ControlFlow::Continue(()))
-    })
+    })?;
+    if found.sessions != head.sessions {
+        // Each is as it was written, but not all of them are the latest.
+        return Err(SqliteError::Damaged { what: "sessions are of another time".into() });
+    }
+    Ok(())
 }

@@ -61,7 +61,12 @@ impl Worker {
         self.swept = now;
         self.change(|worker, head| {
             let (database, sqlite) = (&worker.file.database, &worker.file.sqlite);
-            let sessions = database.execute(&Sqlite::sweep_sessions(now))?;
+            let mut sessions = 0;
+            database.query(&Sqlite::sweep_sessions(now), |row| {
+                head.note_session(Some(row), None)?;
+                sessions += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
             let published = database.execute(&sqlite.sweep_published(head, now))?;
             Ok(worker.trim(head, now)? || sessions + published > 0)
         })

@@ -560,6 +560,32 @@ fn a_database_that_was_cut_is_set_aside() {
     }
 }
 
+/// The WAL has the latest transaction, but the sessions in the database are as they were before the
+/// latest checkpoint: each of them as it was written, and none as its client knows it.
+#[test]
+fn a_database_from_before_the_checkpoint_is_not_continued_with_the_wal_from_after_it() {
+    let folder = Folder::new();
+    let mut a = folder.start("a");
+    a.read();
+    let checkpoint = |worker: &Worker| {
+        let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+        worker.file.database.0.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    a.do_all([store("S", "before", 1)]);
+    assert_eq!(checkpoint(&a.worker), 0);
+    let early = folder.copy();
+    a.do_all([store("S", "after", 2)]);
+    assert_eq!(checkpoint(&a.worker), 0);
+    let append = a.append("entry 0 ");
+    a.do_all([append]);
+    let whole = folder.copy();
+    assert_eq!(reopen(&whole.copy()).unwrap(), Ok((1, Some("after".into()))));
+
+    fs::copy(early.file(""), whole.file("")).unwrap();
+    let ended = reopen(&whole).unwrap();
+    assert!(matches!(ended, Err(SetAsideReason::Damaged { .. })), "{ended:?}");
+}
+
 #[test]
 fn an_earlier_copy_is_not_continued() {
     let folder = Folder::new();

@@ -4,7 +4,7 @@ use socketio_proto::{
     RecoveryKey,
     cluster::{
         ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
-        engines::sqlite::{Sqlite, SqliteHead, SqliteStatement},
+        engines::sqlite::{Sqlite, SqliteHead, SqliteStatement, SqliteValue},
         message::{Message, NodeId},
     },
 };
@@ -90,19 +90,21 @@ impl Transaction<'_> {
                 let sqlite = &self.worker.file.sqlite;
                 let statement = sqlite.store(self.now, &session, expires_in, replaces);
                 let outcome = match statement {
-                    Ok(statement) if self.change(&statement)? > 0 => StoreOutcome::Stored,
-                    Ok(_) => StoreOutcome::Superseded,
+                    Ok(statement) => self.store(&session.pid, &statement)?,
                     // It is too large. The node learns that.
                     Err(_) => StoreOutcome::Refused,
                 };
                 Some(ClusterInput::Stored { number, outcome })
             }
             ClusterOutput::Fetch { key, number } => {
-                Some(self.fetched(number, &key, &Sqlite::fetch(&key))?)
+                let row = self.row(&Sqlite::fetch(&key))?;
+                Some(self.fetched(number, &key, row)?)
             }
             ClusterOutput::Take { key, number } => {
                 self.is_changed = true;
-                Some(self.fetched(number, &key, &Sqlite::take(&key))?)
+                let row = self.row(&Sqlite::take(&key))?;
+                self.head.note_session(row.as_deref(), None)?;
+                Some(self.fetched(number, &key, row)?)
             }
             ClusterOutput::Subscribe { namespace } => {
                 // Everything that is published from now on is read.
@@ -133,6 +135,21 @@ impl Transaction<'_> {
         Ok(None)
     }
 
+    fn store(
+        &mut self,
+        key: &RecoveryKey,
+        statement: &SqliteStatement,
+    ) -> Result<StoreOutcome, SqliteError> {
+        let before = self.row(&Sqlite::stored(key))?;
+        let after = self.row(statement)?;
+        if after.is_none() {
+            return Ok(StoreOutcome::Superseded);
+        }
+        self.is_changed = true;
+        self.head.note_session(before.as_deref(), after.as_deref())?;
+        Ok(StoreOutcome::Stored)
+    }
+
     fn publish(&mut self, to: Option<&NodeId>, message: &Message) -> Result<(), SqliteError> {
         if !self.has_peers()? {
             return Ok(());
@@ -160,16 +177,19 @@ impl Transaction<'_> {
         &self,
         number: u64,
         key: &RecoveryKey,
-        statement: &SqliteStatement,
+        row: Option<Vec<SqliteValue>>,
     ) -> Result<ClusterInput, SqliteError> {
-        let file = &self.worker.file;
-        let row = file.database.row(statement)?;
-        let found = row.map_or(Ok(None), |row| file.sqlite.session(self.now, &row))?;
+        let sqlite = &self.worker.file.sqlite;
+        let found = row.map_or(Ok(None), |row| sqlite.session(self.now, &row))?;
         let session = found.and_then(|found| {
             let session = found.session.ok().filter(|session| session.pid == *key)?;
             Some(FetchedSession::new(session, found.expires_in))
         });
         Ok(ClusterInput::Fetched { number, session })
+    }
+
+    fn row(&self, statement: &SqliteStatement) -> Result<Option<Vec<SqliteValue>>, SqliteError> {
+        self.worker.file.database.row(statement)
     }
 
     fn change(&mut self, statement: &SqliteStatement) -> Result<usize, SqliteError> {

@@ -106,7 +106,9 @@ impl Sqlite {
     }
 
     /// Stores a session, which expires after `expires_in`. If `replaces` is a version, replaces this
-    /// one only: if the statement then changes no row, the session was superseded.
+    /// one only: if the statement then returns no row, the session was superseded. Ask for
+    /// [`stored`](Self::stored) before, and give both rows to
+    /// [`SqliteHead::note_session`].
     ///
     /// # Errors
     ///
@@ -124,7 +126,8 @@ impl Sqlite {
         let sum = checksum([expires], &value);
         if let Some(replaced) = replaces {
             let sql = "UPDATE sessions SET expires = ?1, checksum = ?2, session = ?3
-                WHERE pid = ?4 AND expires > ?5 AND substr(session, -9) = ?6";
+                WHERE pid = ?4 AND expires > ?5 AND substr(session, -9) = ?6
+                RETURNING checksum";
             let end = StoredSession::version_end(replaced);
             return Ok(SqliteStatement::new(
                 sql,
@@ -140,7 +143,8 @@ impl Sqlite {
         }
         let sql = "INSERT INTO sessions (pid, expires, checksum, session) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (pid) DO UPDATE SET
-            expires = excluded.expires, checksum = excluded.checksum, session = excluded.session";
+            expires = excluded.expires, checksum = excluded.checksum, session = excluded.session
+            RETURNING checksum";
         Ok(SqliteStatement::new(
             sql,
             [
@@ -152,6 +156,12 @@ impl Sqlite {
         ))
     }
 
+    /// Asks for what [`store`](Self::store) may replace. There is no row if there is no such session.
+    pub fn stored(pid: &RecoveryKey) -> SqliteStatement {
+        let sql = "SELECT checksum FROM sessions WHERE pid = ?1";
+        SqliteStatement::new(sql, [text(pid.expose())])
+    }
+
     /// Reads a session, and leaves it where it is. Read the row, if there is one, with
     /// [`session`](Self::session).
     pub fn fetch(pid: &RecoveryKey) -> SqliteStatement {
@@ -159,20 +169,24 @@ impl Sqlite {
         SqliteStatement::new(sql, [text(pid.expose())])
     }
 
-    /// Reads a session and removes it. Of several nodes that try, one gets it.
+    /// Reads a session and removes it. Of several nodes that try, one gets it. Give the row to
+    /// [`SqliteHead::note_session`], too.
     pub fn take(pid: &RecoveryKey) -> SqliteStatement {
         let sql = "DELETE FROM sessions WHERE pid = ?1 RETURNING pid, expires, checksum, session";
         SqliteStatement::new(sql, [text(pid.expose())])
     }
 
-    /// Removes sessions that have expired, up to 1,000 at a time.
+    /// Removes sessions that have expired, up to 1,000 at a time. Give each row to
+    /// [`SqliteHead::note_session`].
     pub fn sweep_sessions(now: u64) -> SqliteStatement {
         let sql = "DELETE FROM sessions WHERE id IN
-            (SELECT id FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT 1000)";
+            (SELECT id FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT 1000)
+            RETURNING checksum";
         SqliteStatement::new(sql, [SqliteValue::number(now)])
     }
 
-    /// Reads all sessions, to check them. Read each row with [`session`](Self::session).
+    /// Reads all sessions, to check them. Read each row with [`session`](Self::session), and add all of
+    /// them up with [`SqliteHead::note_session`].
     pub fn all_sessions() -> SqliteStatement {
         SqliteStatement::new("SELECT pid, expires, checksum, session FROM sessions", [])
     }

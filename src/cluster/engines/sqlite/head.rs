@@ -1,6 +1,6 @@
 //! Where the channel of a file begins and ends.
 
-use super::{SqliteRowError, SqliteStatement, SqliteValue, checksum::checksum};
+use super::{Sqlite, SqliteRowError, SqliteStatement, SqliteValue, checksum::checksum};
 use crate::recovery::Offset;
 
 /// Where the channel of a file begins and ends. The file has one, and each transaction that writes
@@ -22,6 +22,9 @@ pub struct SqliteHead {
     /// How many transactions have written to the file. If a file has fewer than it had, its latest
     /// transactions are lost.
     pub commits: u64,
+    /// The checksums of all sessions in the file, added up. If those in the file have another sum,
+    /// some of them are of another time than the rest of the file.
+    pub sessions: u64,
 }
 
 impl SqliteHead {
@@ -29,7 +32,7 @@ impl SqliteHead {
     pub fn new(random: [u8; 8]) -> Self {
         // 40 bits: the epoch is in every event that clients receive.
         let epoch = u64::from_le_bytes(random) >> 24;
-        Self { epoch, head: 0, trimmed: 0, bytes: 0, published: 0, commits: 0 }
+        Self { epoch, head: 0, trimmed: 0, bytes: 0, published: 0, commits: 0, sessions: 0 }
     }
 
     /// Every entry after this position can be read.
@@ -50,7 +53,8 @@ impl SqliteHead {
 
     /// Reads the head. There is one row.
     pub fn read() -> SqliteStatement {
-        let sql = "SELECT epoch, head, trimmed, bytes, published, commits, checksum FROM channel";
+        let sql = "SELECT epoch, head, trimmed, bytes, published, commits, sessions, checksum
+            FROM channel";
         SqliteStatement::new(sql, [])
     }
 
@@ -60,7 +64,7 @@ impl SqliteHead {
     ///
     /// [`SqliteRowError`] if it is damaged. Nothing in the file can be trusted then.
     pub fn from_row(row: &[SqliteValue]) -> Result<Self, SqliteRowError> {
-        let [epoch, head, trimmed, bytes, published, commits, sum] = row else {
+        let [epoch, head, trimmed, bytes, published, commits, sessions, sum] = row else {
             return Err(SqliteRowError::Shape);
         };
         let number = |value: &SqliteValue| value.as_number().ok_or(SqliteRowError::Shape);
@@ -71,6 +75,7 @@ impl SqliteHead {
             bytes: number(bytes)?,
             published: number(published)?,
             commits: number(commits)?,
+            sessions: sessions.as_bits().ok_or(SqliteRowError::Shape)?,
         };
         if sum.as_bits() != Some(read.checksum()) || read.trimmed > read.head {
             return Err(SqliteRowError::Checksum);
@@ -82,9 +87,9 @@ impl SqliteHead {
     pub fn write(&mut self) -> SqliteStatement {
         self.commits = self.commits.saturating_add(1);
         let sql = "INSERT OR REPLACE INTO channel
-            (id, epoch, head, trimmed, bytes, published, commits, checksum)
-            VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let [epoch, head, trimmed, bytes, published, commits] = self.numbers();
+            (id, epoch, head, trimmed, bytes, published, commits, sessions, checksum)
+            VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let [epoch, head, trimmed, bytes, published, commits, sessions] = self.numbers();
         SqliteStatement::new(
             sql,
             [
@@ -94,14 +99,34 @@ impl SqliteHead {
                 SqliteValue::number(bytes),
                 SqliteValue::number(published),
                 SqliteValue::number(commits),
+                SqliteValue::bits(sessions),
                 SqliteValue::bits(self.checksum()),
             ],
         )
     }
 
-    const fn numbers(&self) -> [u64; 6] {
-        let Self { epoch, head, trimmed, bytes, published, commits } = *self;
-        [epoch, head, trimmed, bytes, published, commits]
+    /// Notes what has happened to a session in this transaction. `before` is the row of
+    /// [`stored`](super::Sqlite::stored) before that, `after` the row that
+    /// [`store`](super::Sqlite::store) has returned. Each row that [`take`](super::Sqlite::take) or
+    /// [`sweep_sessions`](super::Sqlite::sweep_sessions) returns is one before, with nothing after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteRowError::Shape`].
+    pub fn note_session(
+        &mut self,
+        before: Option<&[SqliteValue]>,
+        after: Option<&[SqliteValue]>,
+    ) -> Result<(), SqliteRowError> {
+        let sum = |row: Option<&[SqliteValue]>| row.map_or(Ok(0), Sqlite::session_checksum);
+        let (before, after) = (sum(before)?, sum(after)?);
+        self.sessions = self.sessions.wrapping_sub(before).wrapping_add(after);
+        Ok(())
+    }
+
+    const fn numbers(&self) -> [u64; 7] {
+        let Self { epoch, head, trimmed, bytes, published, commits, sessions } = *self;
+        [epoch, head, trimmed, bytes, published, commits, sessions]
     }
 
     fn checksum(&self) -> u64 {

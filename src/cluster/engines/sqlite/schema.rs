@@ -21,6 +21,7 @@ const STEPS: [&str; 1] = ["
         bytes INTEGER NOT NULL,
         published INTEGER NOT NULL,
         commits INTEGER NOT NULL,
+        sessions INTEGER NOT NULL,
         checksum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE entries (

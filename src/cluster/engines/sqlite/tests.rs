@@ -216,6 +216,46 @@ fn sessions_expire() {
     assert_eq!(left.session, Ok(session("B")));
 }
 
+/// Each row of an earlier moment is as it was written. That it is not the latest is known by the sum.
+#[test]
+fn the_head_knows_the_sum_of_all_sessions() {
+    let (file, sqlite) = (File::new(), sqlite());
+    let mut head = file.head();
+    let store = |head: &mut SqliteHead, pid: &str, seconds: u64, replaces| {
+        let statement = sqlite.store(NOW, &session(pid), Duration::from_secs(seconds), replaces);
+        let before = file.run(&Sqlite::stored(&key(pid)));
+        let after = file.run(&statement.unwrap());
+        if let Some(after) = after.first() {
+            head.note_session(before.first().map(Vec::as_slice), Some(after)).unwrap();
+        }
+        head.sessions
+    };
+    let sum = || {
+        let mut found = SqliteHead::new(RANDOM);
+        for row in file.run(&Sqlite::all_sessions()) {
+            found.note_session(None, Some(&row)).unwrap();
+        }
+        found.sessions
+    };
+    assert_ne!(store(&mut head, "A", 1, None), 0);
+    let once = store(&mut head, "B", 5, None);
+    let later = store(&mut head, "B", 6, None);
+    assert_ne!(once, later);
+    assert_eq!(store(&mut head, "B", 7, Some(3)), later, "there is no such version");
+    assert_eq!(sum(), later);
+    file.run(&head.write());
+    assert_eq!(file.head(), head, "all 64 bits of it");
+
+    for statement in [Sqlite::sweep_sessions(NOW + 1000), Sqlite::take(&key("B"))] {
+        let removed = file.run(&statement);
+        head.note_session(Some(&removed[0]), None).unwrap();
+        assert_eq!((removed.len(), head.sessions), (1, sum()));
+    }
+    assert_eq!(head.sessions, 0);
+    let row = [SqliteValue::Null, SqliteValue::Null];
+    assert_eq!(head.note_session(Some(&row), None), Err(SqliteRowError::Shape));
+}
+
 #[test]
 fn published_messages_are_read_by_the_others_and_are_gone_soon() {
     let (file, sqlite) = (File::new(), sqlite());
@@ -301,7 +341,9 @@ fn what_was_overwritten_is_not_misread() {
     }
     let (entries, _) = damage("DELETE FROM entries WHERE row = 2");
     assert_eq!(entries, Some(SqliteRowError::Missing));
-    for field in ["epoch", "head", "trimmed", "bytes", "published", "commits", "checksum"] {
+    for field in
+        ["epoch", "head", "trimmed", "bytes", "published", "commits", "sessions", "checksum"]
+    {
         let (entries, _) = damage(&format!("UPDATE channel SET {field} = {field} + 1"));
         assert_eq!(entries, Some(SqliteRowError::Checksum), "{field}");
     }
