@@ -129,6 +129,9 @@ fn continued(
     sqlite: &Sqlite,
     tail: &mut Tail,
 ) -> Result<Result<Database, SetAsideReason>, SqliteError> {
+    if is_emptied(config, tail)? {
+        return Ok(Err(SetAsideReason::LostTransactions));
+    }
     let (database, is_new) = connect(config)?;
     let head = if is_new {
         make(&database, SqliteHead::new(random()))?
@@ -146,6 +149,22 @@ fn continued(
     };
     tail.begin(&head, config.survives)?;
     Ok(Ok(database))
+}
+
+/// Whether there is nothing in the database any more. SQLite would begin it anew without a word, and
+/// delete its WAL. If the database was deleted with its WAL, somebody wanted that.
+fn is_emptied(config: &SqliteConfig, tail: &Tail) -> io::Result<bool> {
+    let len = |suffix| match fs::metadata(beside(&config.path, suffix)) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let database = len("")?;
+    if database.is_some_and(|len| len > 0) {
+        return Ok(false);
+    }
+    let is_lost = len("-wal")?.is_some_and(|len| len > 0);
+    Ok(is_lost || (database.is_some() && !tail.is_empty()?))
 }
 
 /// Opens a connection. Says whether there are no tables yet.

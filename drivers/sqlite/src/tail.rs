@@ -51,6 +51,11 @@ impl Tail {
         Ok(Self { file: private_file(&beside(database, TAIL))?, place: 1 })
     }
 
+    /// Whether nothing was ever written.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() == 0)
+    }
+
     /// Why a database that is at `head` cannot be continued. For a process that is alone.
     pub(crate) fn check(&mut self, head: &SqliteHead) -> io::Result<Option<SetAsideReason>> {
         let mut bytes = Vec::new();

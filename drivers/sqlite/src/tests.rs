@@ -586,6 +586,24 @@ fn a_database_from_before_the_checkpoint_is_not_continued_with_the_wal_from_afte
     assert!(matches!(ended, Err(SetAsideReason::Damaged { .. })), "{ended:?}");
 }
 
+/// SQLite begins an empty database anew, and deletes a WAL that it finds beside it.
+#[test]
+fn a_database_that_is_empty_is_set_aside_with_its_wal() {
+    let lost = Ok(Err(SetAsideReason::LostTransactions));
+    for has_wal in [true, false] {
+        let copy = recorded();
+        fs::write(copy.file(""), "").unwrap();
+        if !has_wal {
+            fs::remove_file(copy.file("-wal")).unwrap();
+        }
+        assert_eq!(reopen(&copy).map_err(|error| error.to_string()), lost, "{has_wal}");
+        let names = fs::read_dir(&copy.0).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names = names.map(|name| name.into_string().unwrap());
+        let is_kept = names.any(|name| name.contains("damaged") && name.ends_with("-wal"));
+        assert_eq!(is_kept, has_wal);
+    }
+}
+
 #[test]
 fn an_earlier_copy_is_not_continued() {
     let folder = Folder::new();
