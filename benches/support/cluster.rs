@@ -102,7 +102,7 @@ impl Cluster {
                 let found = self.store.get(key.expose()).cloned();
                 self.hand_in(node, fetched(number, found));
             }
-            ClusterOutput::Take { key, number } => {
+            ClusterOutput::Take { key, number, .. } => {
                 let found = self.store.remove(key.expose());
                 self.hand_in(node, fetched(number, found));
             }

@@ -114,7 +114,8 @@
 //!
 //! * *The record is the right to the session.* Whoever continues the session takes the record out of the
 //!   store first, in one step, also the node that has stored it. So of several nodes that try, official
-//!   ones included, one gets it. A recovery at the node where the session is parked therefore costs
+//!   ones included, one gets it. A node takes only the version that it knows: one that is behind cannot
+//!   remove what another node has stored since. A recovery at the node where the session is parked therefore costs
 //!   one round trip.
 //! * *A claim* of a session that is not here goes two ways: through the channel to the owner, as above,
 //!   and to the store. Whichever answers first brings the session in. The claimant looks at the record
@@ -132,7 +133,7 @@
 //!   [`EngineAway`](crate::recovery::RecoveryRefusal::EngineAway): another node could take it.
 //! * *Bounds.* A record is written when the store can be told, so nothing but its session waits for the
 //!   engine. While 256 commands are not answered, only claims take records, and what was taken in vain
-//!   is put back. Of the joins, leaves and disconnections of many sockets, a node keeps the latest
+//!   is stored again. Of the joins, leaves and disconnections of many sockets, a node keeps the latest
 //!   65,536, and at most 32 MiB. A record that is older is refused as
 //!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed), and so is one from before the node began
 //!   to read.

@@ -74,11 +74,16 @@ pub enum ClusterOutput {
         /// Identifies the answer.
         number: u64,
     },
-    /// Read and remove a stored session in one step, so that of several nodes that try, official ones
-    /// included, one gets it. Answer with [`Fetched`](super::ClusterInput::Fetched).
+    /// Read a stored session, and remove it if it has exactly this version: compare and remove in one
+    /// step, so that of several nodes that try, official ones included, one gets it. Answer with
+    /// [`Fetched`](super::ClusterInput::Fetched): with what was there, also if it was left there
+    /// because it is another version.
     Take {
         /// Its private id.
         key: RecoveryKey,
+        /// Its [version](StoredSession#structfield.version). `None` for a session that an official
+        /// node has stored.
+        version: Option<u64>,
         /// Identifies the answer.
         number: u64,
     },

@@ -127,7 +127,7 @@ impl<D: Default> Hub<D> {
         if let Some(key) = key {
             self.keys.remove(&key.index_key());
         }
-        self.forget_record(socket, (id, key), cause);
+        self.forget_record(socket, key, cause);
         let event = match cause {
             EndCause::Disconnected(reason) => {
                 if reason == DisconnectReason::Replaced {

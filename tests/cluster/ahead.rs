@@ -511,3 +511,44 @@ fn a_claim_that_waits_for_a_decision_may_take_the_record() {
     fleet.at(0, |at| at.accept(asked));
     assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
 }
+
+/// A node that stores sessions when they are parked has not heard that its session has gone on at a
+/// node that writes ahead. It takes the record back, its connection is lost with the reply, and then the
+/// other node crashes.
+#[test]
+fn a_node_that_is_behind_does_not_take_what_another_one_has_written_ahead() {
+    let mut fleet = Fleet::durable(&[Durability::OnPark, AHEAD, AHEAD]);
+    let client = fleet.open(0);
+    fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
+    fleet.lose(client);
+    fleet.take(0, 0);
+    fleet.answer(0);
+    let moved = fleet.open_with(1, &again);
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    for _ in 0..4 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!(ids(&fleet, moved), of_client);
+    let written = version(&fleet, client);
+
+    let late = fleet.open_with(0, &again);
+    fleet.lose(late);
+    fleet.take(0, 0);
+    fleet.cut(0, 0);
+    assert_eq!(version(&fleet, client), written);
+    fleet.crash(1);
+    fleet.connect(0);
+    let back = fleet.open_with(2, &again);
+    fleet.settle();
+    fleet.wait(500);
+    fleet.settle();
+    assert_eq!(
+        (ids(&fleet, back), outcome(&fleet, 2)),
+        (of_client, RecoveryOutcome::Recovered { replayed: 0 })
+    );
+}

@@ -45,7 +45,7 @@ fn h21_a_session_of_a_node_js_server_is_refused_and_stays_for_its_servers() {
 
 /// Between the look at the record and the command that takes it, a Node.js server had the session.
 #[test]
-fn what_was_taken_in_vain_is_put_back_as_it_was_with_the_rest_of_its_time() {
+fn what_a_node_js_server_has_stored_meanwhile_is_not_taken() {
     let mut fleet = Fleet::new(2);
     let client = fleet.open(0);
     let pid = ids(&fleet, client).0;

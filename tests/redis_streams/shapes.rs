@@ -369,10 +369,9 @@ fn a_session_is_taken_with_what_is_left_of_its_time() {
     let taken = RedisReply::Array(vec![bulk(value), RedisReply::Int(1500), RedisReply::Int(1)]);
     let taken = redis.fetched(&taken).unwrap().unwrap();
     assert_eq!(taken.expires_in, Some(Duration::from_millis(1500)));
-    assert_eq!(taken.value, value);
     let session = taken.session.unwrap();
-    let back = redis.put_back(&session.pid, taken.value, taken.expires_in.unwrap());
-    assert_eq!(back.to_string(), format!("SET sio:session:MHb4Fpcq3jbRzad2AAAB {value} PX 1500"));
+    let stored = redis.store(&session, Duration::from_millis(1500), None).unwrap();
+    assert_eq!(stored.to_string(), format!("SET sio:session:MHb4Fpcq3jbRzad2AAAB {value} PX 1500"));
     assert_eq!(session.pid, RecoveryKey::parse("MHb4Fpcq3jbRzad2AAAB").unwrap());
     let fetch: Vec<String> = redis.fetch(&session.pid).iter().map(ToString::to_string).collect();
     let key = "sio:session:MHb4Fpcq3jbRzad2AAAB";

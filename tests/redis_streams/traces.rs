@@ -136,14 +136,16 @@ fn sessions_are_stored_and_taken_as_they_were() {
             let stored = redis.store(&session, Duration::from_secs(120), None).unwrap();
             written(&stored, "SET", &traced);
 
-            let [multi, get, ttl, del, exec] = &redis.take(&session.pid)[..] else {
+            let [multi, get, ttl, exec] = &redis.fetch(&session.pid)[..] else {
                 panic!("a transaction")
             };
             written(multi, "MULTI", &commands(trace, "MULTI")[0]);
             written(get, "GET", &commands(trace, "GET")[0]);
             assert_eq!((ttl.args()[0].as_ref(), &ttl.args()[1]), (&b"PTTL"[..], &get.args()[1]));
-            written(del, "DEL", &commands(trace, "DEL")[0]);
             written(exec, "EXEC", &commands(trace, "EXEC")[0]);
+            let take = redis.take(&session.pid, None);
+            let taken = &commands(trace, "DEL")[0][0];
+            assert_eq!((&take.args()[0][..], &take.args()[3][..]), (&b"EVAL"[..], &taken[..]));
         }
     }
 }

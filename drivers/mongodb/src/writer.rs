@@ -200,15 +200,10 @@ impl Writer<'_> {
                 Some(ClusterInput::Fetched { number, session: None })
             }
             ClusterOutput::Fetch { key, number } => {
-                let filter = to_bson(Mongodb::of_session(&key));
-                let raw = self.store.raw();
-                let find = raw.find_one(filter).session(&mut *self.session);
-                let found = self.store.in_time(find).await?;
-                let session = found.and_then(|found| Self::read(&found));
-                Some(ClusterInput::Fetched { number, session })
+                Some(ClusterInput::Fetched { number, session: self.fetch(&key).await? })
             }
-            ClusterOutput::Take { key, number } => {
-                Some(ClusterInput::Fetched { number, session: self.take(&key).await? })
+            ClusterOutput::Take { key, version, number } => {
+                Some(ClusterInput::Fetched { number, session: self.take(&key, version).await? })
             }
             // An output of a later version of the core. It gets no answer.
             _ => None,
@@ -247,24 +242,29 @@ impl Writer<'_> {
         }
     }
 
-    async fn take(
+    async fn fetch(
         &mut self,
         key: &RecoveryKey,
     ) -> Result<Option<FetchedSession>, MongodbEngineError> {
-        let filter = to_bson(Mongodb::of_session(key));
+        let raw = self.store.raw();
+        let find = raw.find_one(to_bson(Mongodb::of_session(key)));
+        let found = self.store.in_time(find.session(&mut *self.session)).await?;
+        Ok(found.and_then(|found| Self::read(&found)))
+    }
+
+    async fn take(
+        &mut self,
+        key: &RecoveryKey,
+        version: Option<u64>,
+    ) -> Result<Option<FetchedSession>, MongodbEngineError> {
+        let filter = to_bson(Mongodb::to_take(key, version));
         let raw = self.store.raw();
         let take = raw.find_one_and_delete(filter).sort(doc! { "createdAt": -1 });
-        let taken = self.store.in_time(take.session(&mut *self.session)).await?;
-        let Some(taken) = taken else { return Ok(None) };
-        let session = Self::read(&taken);
-        let is_expired =
-            from_bson(&taken).is_some_and(|taken| Mongodb::session(&taken, unix_ms()).is_none());
-        if session.is_none() && !is_expired {
-            // Somebody else may be able to read it.
-            let back = raw.insert_one(&taken).session(&mut *self.session);
-            self.store.in_time(back).await?;
+        match self.store.in_time(take.session(&mut *self.session)).await? {
+            Some(taken) => Ok(Self::read(&taken)),
+            // The node learns what is there instead.
+            None => self.fetch(key).await,
         }
-        Ok(session)
     }
 
     fn read(document: &mongodb::bson::RawDocument) -> Option<FetchedSession> {

@@ -1,7 +1,5 @@
 //! Outputs that are carried out by one statement.
 
-use std::time::Duration;
-
 use socketio_proto::{
     RecoveryKey,
     cluster::{
@@ -19,7 +17,8 @@ pub(crate) enum Batch {
     /// Like the others, but each replaces only a certain version.
     Replace(Vec<(u64, RecoveryKey, PostgresStore)>),
     Fetch(Vec<(u64, RecoveryKey)>),
-    Take(Vec<(u64, RecoveryKey)>),
+    /// With their versions.
+    Take(Vec<(u64, RecoveryKey, Option<u64>)>),
 }
 
 impl Batch {
@@ -27,7 +26,8 @@ impl Batch {
         match self {
             Self::Append(list) => list.len(),
             Self::Store(list) | Self::Replace(list) => list.len(),
-            Self::Fetch(list) | Self::Take(list) => list.len(),
+            Self::Fetch(list) => list.len(),
+            Self::Take(list) => list.len(),
         }
     }
 
@@ -64,8 +64,13 @@ impl Batch {
             {
                 all.extend(more);
             }
-            (Self::Fetch(all), Self::Fetch(more)) | (Self::Take(all), Self::Take(more))
+            (Self::Fetch(all), Self::Fetch(more))
                 if !more.iter().any(|(_, key)| all.iter().any(|(_, known)| known == key)) =>
+            {
+                all.extend(more);
+            }
+            (Self::Take(all), Self::Take(more))
+                if !more.iter().any(|(_, key, _)| all.iter().any(|(_, known, _)| known == key)) =>
             {
                 all.extend(more);
             }
@@ -99,17 +104,12 @@ impl Batch {
                 };
                 list.iter().map(refused).collect()
             }
-            Self::Fetch(list) | Self::Take(list) => list
-                .iter()
-                .map(|(number, _)| ClusterInput::Fetched { number: *number, session: None })
-                .collect(),
+            Self::Fetch(list) => list.iter().map(|(number, _)| not_found(*number)).collect(),
+            Self::Take(list) => list.iter().map(|(number, ..)| not_found(*number)).collect(),
         }
     }
 }
 
-/// A session that is put back: somebody else may be able to read it.
-pub(crate) struct PutBack {
-    pub(crate) pid: socketio_proto::ByteString,
-    pub(crate) value: bytes::Bytes,
-    pub(crate) expires_in: Duration,
+const fn not_found(number: u64) -> ClusterInput {
+    ClusterInput::Fetched { number, session: None }
 }

@@ -14,7 +14,7 @@ use socketio_proto_tokio::cluster::EngineLink;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    batch::{Batch, PutBack},
+    batch::Batch,
     connection::{Connection, PING, Values},
     error::PostgresEngineError,
     listener::Change,
@@ -118,7 +118,9 @@ impl Writer<'_> {
                 }
             }
             ClusterOutput::Fetch { key, number } => work.add(0, Batch::Fetch(vec![(number, key)])),
-            ClusterOutput::Take { key, number } => work.add(0, Batch::Take(vec![(number, key)])),
+            ClusterOutput::Take { key, version, number } => {
+                work.add(0, Batch::Take(vec![(number, key, version)]));
+            }
             // An output of a later version of the core. It gets no answer.
             _ => {}
         }
@@ -189,43 +191,43 @@ impl Writer<'_> {
                 Ok(inputs.collect())
             }
             Batch::Fetch(list) => {
-                let rows = self.connection.call(&postgres.fetch(&keys(list))).await?;
-                Ok(self.fetched(list, &rows)?.0)
+                let keys: Vec<_> = list.iter().map(|(_, key)| *key).collect();
+                let rows = self.connection.call(&postgres.fetch(&keys)).await?;
+                self.fetched(list.iter().copied(), &rows)
             }
             Batch::Take(list) => {
-                let rows = self.connection.call(&postgres.take(&keys(list))).await?;
-                let (inputs, put_back) = self.fetched(list, &rows)?;
-                for PutBack { pid, value, expires_in } in put_back {
-                    self.connection.call(&postgres.put_back(&pid, value, expires_in)).await?;
+                let versions: Vec<_> =
+                    list.iter().map(|(_, key, version)| (*key, *version)).collect();
+                let mut rows = self.connection.call(&postgres.take(&versions)).await?;
+                if rows.len() < list.len() {
+                    // The node learns what is there instead.
+                    let keys: Vec<_> = list.iter().map(|(_, key, _)| *key).collect();
+                    rows.extend(self.connection.call(&postgres.fetch(&keys)).await?);
                 }
-                Ok(inputs)
+                self.fetched(list.iter().map(|(number, key, _)| (*number, *key)), &rows)
             }
         }
     }
 
-    /// Returns the answers, and the sessions that nobody here can read.
+    /// Returns the answers.
     fn fetched(
         &self,
-        list: &[(u64, RecoveryKey)],
+        asked: impl Iterator<Item = (u64, RecoveryKey)>,
         rows: &[Values],
-    ) -> Result<(Vec<ClusterInput>, Vec<PutBack>), PostgresEngineError> {
-        let (mut found, mut put_back) = (BTreeMap::<ByteString, FetchedSession>::new(), Vec::new());
+    ) -> Result<Vec<ClusterInput>, PostgresEngineError> {
+        let mut found = BTreeMap::<ByteString, FetchedSession>::new();
         for row in rows {
-            let PostgresSession { pid, session, value, expires_in, .. } =
-                self.postgres.session(row)?;
-            let Some(expires_in) = expires_in else { continue };
-            match session {
-                Ok(session) if session.pid.expose() == &*pid => {
-                    found.insert(pid, FetchedSession::new(session, expires_in));
-                }
-                _ => put_back.push(PutBack { pid, value, expires_in }),
+            let PostgresSession { pid, session, expires_in, .. } = self.postgres.session(row)?;
+            let session = session.ok().filter(|session| session.pid.expose() == &*pid);
+            if let Some((session, expires_in)) = session.zip(expires_in) {
+                found.entry(pid).or_insert_with(|| FetchedSession::new(session, expires_in));
             }
         }
-        let fetched = |(number, key): &(u64, RecoveryKey)| {
+        let fetched = |(number, key): (u64, RecoveryKey)| {
             let session = found.remove(key.expose());
-            ClusterInput::Fetched { number: *number, session }
+            ClusterInput::Fetched { number, session }
         };
-        Ok((list.iter().map(fetched).collect(), put_back))
+        Ok(asked.map(fetched).collect())
     }
 
     async fn notify(&self, messages: &[PostgresNotify]) -> Result<(), PostgresEngineError> {
@@ -262,8 +264,4 @@ impl Work {
 const fn stored(number: u64, is_stored: bool) -> ClusterInput {
     let outcome = if is_stored { StoreOutcome::Stored } else { StoreOutcome::Superseded };
     ClusterInput::Stored { number, outcome }
-}
-
-fn keys(list: &[(u64, RecoveryKey)]) -> Vec<RecoveryKey> {
-    list.iter().map(|(_, key)| *key).collect()
 }

@@ -2,10 +2,7 @@
 
 use bytes::Bytes;
 use redis::{Cmd, Pipeline};
-use socketio_proto::{
-    RecoveryKey,
-    cluster::engines::redis_streams::{RedisCommand, RedisReply},
-};
+use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply};
 
 use crate::{connection::cmd, error::RedisEngineError};
 
@@ -36,8 +33,6 @@ pub(crate) enum Purpose {
     Count { number: u64 },
     Store { number: u64 },
     Fetch { number: u64 },
-    Take { number: u64, key: RecoveryKey },
-    PutBack,
 }
 
 impl Batch {
@@ -131,7 +126,7 @@ impl Batch {
 
 impl Purpose {
     const fn is_write(self) -> bool {
-        matches!(self, Self::Append { .. } | Self::Store { .. } | Self::PutBack)
+        matches!(self, Self::Append { .. } | Self::Store { .. })
     }
 }
 

@@ -111,10 +111,9 @@ impl<P: Protocol> Writer<'_, P> {
                 // If nobody tells, the connection for subscriptions is lost, and this one ends as well.
                 done.await.ok();
             }
-            while !batch.is_empty() {
-                let (inputs, put_back) = self.carry_out(&batch).await?;
+            if !batch.is_empty() {
+                let inputs = self.carry_out(&batch).await?;
                 link.inputs().send(inputs).await;
-                batch = put_back;
             }
         }
     }
@@ -161,43 +160,39 @@ impl<P: Protocol> Writer<'_, P> {
             ClusterOutput::Fetch { key, number } => {
                 batch.add(redis.sessions().fetch(&key), Purpose::Fetch { number });
             }
-            ClusterOutput::Take { key, number } => {
-                batch.add(redis.sessions().take(&key), Purpose::Take { number, key });
+            ClusterOutput::Take { key, version, number } => {
+                batch.add(vec![redis.sessions().take(&key, version)], Purpose::Fetch { number });
             }
             // An output of a later version of the core. It gets no answer.
             _ => {}
         }
     }
 
-    /// Returns the answers, and what has to be put back.
-    async fn carry_out(
-        &mut self,
-        batch: &Batch,
-    ) -> Result<(Vec<ClusterInput>, Batch), RedisEngineError> {
+    /// Returns the answers.
+    async fn carry_out(&mut self, batch: &Batch) -> Result<Vec<ClusterInput>, RedisEngineError> {
         let writes = batch.writes();
         // If it breaks the connection, its entries are suspects.
         let suspects = (*self.suspects).max(writes);
         let before = std::mem::replace(self.suspects, suspects);
         let replies = self.connection.call_all(&batch.pipeline()).await?;
         let results = batch.results(replies)?;
-        let (mut inputs, mut put_back) = (Vec::new(), Batch::default());
+        let mut inputs = Vec::new();
         for (purpose, reply) in results {
             let is_refused = batch.is_single() && is_of_the_command(&reply);
             if is_refused {
                 inputs.extend(rejected(purpose));
             } else {
-                inputs.extend(self.answer(purpose, &reply, &mut put_back)?);
+                inputs.extend(self.answer(purpose, &reply)?);
             }
         }
         *self.suspects = before.saturating_sub(writes);
-        Ok((inputs, put_back))
+        Ok(inputs)
     }
 
     fn answer(
         &self,
         purpose: Purpose,
         reply: &RedisReply,
-        put_back: &mut Batch,
     ) -> Result<Option<ClusterInput>, RedisEngineError> {
         let error = |command| move |error| RedisEngineError::reply(command, error);
         Ok(match purpose {
@@ -213,28 +208,15 @@ impl<P: Protocol> Writer<'_, P> {
                 let outcome = RedisStreams::stored(reply).map_err(error("SET"))?;
                 Some(ClusterInput::Stored { number, outcome })
             }
-            Purpose::Publish | Purpose::PutBack => match reply {
-                RedisReply::Error(_) => return Err(not_expected("PUBLISH or SET", reply.clone())),
+            Purpose::Publish => match reply {
+                RedisReply::Error(_) => return Err(not_expected("PUBLISH", reply.clone())),
                 _ => None,
             },
             Purpose::Fetch { number } => {
                 let found = self.redis.sessions().fetched(reply).map_err(error("GET"))?;
                 let session = found.and_then(|found| {
-                    Some(FetchedSession::new(found.session.ok()?, kept(found.expires_in)))
-                });
-                Some(ClusterInput::Fetched { number, session })
-            }
-            Purpose::Take { number, key } => {
-                let taken = self.redis.sessions().fetched(reply).map_err(error("GET"))?;
-                let session = taken.and_then(|taken| {
-                    let expires_in = kept(taken.expires_in);
-                    let Ok(session) = taken.session else {
-                        // Somebody else may be able to read it.
-                        let command = self.redis.sessions().put_back(&key, taken.value, expires_in);
-                        put_back.add(vec![command], Purpose::PutBack);
-                        return None;
-                    };
-                    Some(FetchedSession::new(session, expires_in))
+                    let expires_in = found.expires_in.unwrap_or(Duration::MAX);
+                    Some(FetchedSession::new(found.session.ok()?, expires_in))
                 });
                 Some(ClusterInput::Fetched { number, session })
             }
@@ -247,10 +229,6 @@ fn add(batch: &mut Batch, command: Result<RedisCommand, MessageError>, purpose: 
     let Ok(command) = command else { return false };
     batch.add(vec![command], purpose);
     true
-}
-
-fn kept(expires_in: Option<Duration>) -> Duration {
-    expires_in.unwrap_or(Duration::MAX)
 }
 
 /// Whether the command is at fault, so that it is refused each time: for example because it is larger
@@ -270,9 +248,7 @@ fn rejected(purpose: Purpose) -> Option<ClusterInput> {
         Purpose::Store { number } => {
             Some(ClusterInput::Stored { number, outcome: StoreOutcome::Refused })
         }
-        Purpose::Fetch { number } | Purpose::Take { number, .. } => {
-            Some(ClusterInput::Fetched { number, session: None })
-        }
-        Purpose::Publish | Purpose::PutBack => None,
+        Purpose::Fetch { number } => Some(ClusterInput::Fetched { number, session: None }),
+        Purpose::Publish => None,
     }
 }

@@ -242,7 +242,7 @@ fn a_process_that_was_killed_loses_nothing() {
 
     let mut again = copy.start("b");
     assert_eq!(again.read(), news(&before));
-    let take = ClusterOutput::Take { key: key("S"), number: 1 };
+    let take = ClusterOutput::Take { key: key("S"), version: None, number: 1 };
     assert_eq!(fetched(&again.do_all([take])), [(1, Some("s".into()))]);
 }
 
@@ -271,7 +271,7 @@ fn a_session_is_taken_by_one_of_two() {
     assert_eq!(stored[1..], [is_stored(1), is_stored(2)]);
     let fetch = ClusterOutput::Fetch { key: key("S"), number: 3 };
     assert_eq!(fetched(&b.do_all([fetch])), [(3, Some("new".into()))]);
-    let take = |number| ClusterOutput::Take { key: key("S"), number };
+    let take = |number| ClusterOutput::Take { key: key("S"), version: None, number };
     assert_eq!(fetched(&b.do_all([take(4)])), [(4, Some("new".into()))]);
     assert_eq!(fetched(&a.do_all([take(5)])), [(5, None)]);
 

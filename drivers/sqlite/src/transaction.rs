@@ -100,10 +100,13 @@ impl Transaction<'_> {
                 let row = self.row(&Sqlite::fetch(&key))?;
                 Some(self.fetched(number, &key, row)?)
             }
-            ClusterOutput::Take { key, number } => {
+            ClusterOutput::Take { key, version, number } => {
                 self.is_changed = true;
-                let row = self.row(&Sqlite::take(&key))?;
+                let mut row = self.row(&Sqlite::take(&key, version))?;
                 self.head.note_session(row.as_deref(), None)?;
+                if row.is_none() {
+                    row = self.row(&Sqlite::fetch(&key))?;
+                }
                 Some(self.fetched(number, &key, row)?)
             }
             ClusterOutput::Subscribe { namespace } => {

@@ -45,6 +45,8 @@ enum Mistake {
     ToAll,
     /// It reads a session and removes it later.
     TakesInTwoSteps,
+    /// It takes whatever is there.
+    TakesAnyVersion,
     /// It replaces whatever is there.
     IgnoresVersions,
     /// Sessions are stored behind the entries that follow them.
@@ -278,9 +280,12 @@ impl MemoryEngine {
             ClusterOutput::Fetch { key, number } => {
                 vec![ClusterInput::Fetched { number, session: memory.fetch(&key) }]
             }
-            ClusterOutput::Take { key, number } => {
+            ClusterOutput::Take { key, version, number } => {
                 let session = memory.fetch(&key);
-                if memory.mistake != Mistake::TakesInTwoSteps {
+                let is_it = session.as_ref().is_some_and(|it| it.session.version == version);
+                if is_it && memory.mistake != Mistake::TakesInTwoSteps
+                    || memory.mistake == Mistake::TakesAnyVersion
+                {
                     memory.with(|shared| shared.sessions.remove(key.expose()));
                 }
                 vec![ClusterInput::Fetched { number, session }]
@@ -331,6 +336,7 @@ async fn each_mistake_is_found_and_named() {
         (Mistake::Repeats, "without a gap"),
         (Mistake::ToAll, "reaches those that it is for"),
         (Mistake::TakesInTwoSteps, "it was stored"),
+        (Mistake::TakesAnyVersion, "and only then"),
         (Mistake::IgnoresVersions, "replaces this one only"),
         (Mistake::StoresLate, "it was stored"),
     ] {

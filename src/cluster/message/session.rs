@@ -160,6 +160,10 @@ impl StoredSession {
         Ok(sink.out.into())
     }
 
+    /// What precedes [`version_end`](Self::version_end) if there is a version: all but the first letter of
+    /// the name of its field. Both begin where base64 begins anew, so this is also true of their base64.
+    pub(in crate::cluster) const VERSION_MARK: &[u8] = VERSION.as_bytes().split_at(1).1;
+
     /// How a session of this version ends in msgpack. An engine that can compare texts only thereby
     /// finds out which version it has. The length of the whole is a multiple of 3, so this is also the
     /// end of the base64.
@@ -167,6 +171,11 @@ impl StoredSession {
         let mut end = [UINT_64; 9];
         end[1..].copy_from_slice(&version.to_be_bytes());
         end
+    }
+
+    /// [`VERSION_MARK`](Self::VERSION_MARK) in base64.
+    pub(in crate::cluster) fn version_mark_base64() -> String {
+        STANDARD.encode(Self::VERSION_MARK)
     }
 
     /// How a session of this version ends in base64.
@@ -209,10 +218,13 @@ mod tests {
                 stored.version = Some(version);
                 let value = stored.to_base64().unwrap();
                 let end = StoredSession::version_end_base64(version);
+                let end = [StoredSession::version_mark_base64(), end].concat();
+                assert_eq!(end.len(), 40);
                 assert!(value.ends_with(&end) && !end.contains('='), "{len} {version} {value}");
-                assert!(
-                    stored.to_msgpack().unwrap().ends_with(&StoredSession::version_end(version))
-                );
+                let end = StoredSession::version_end(version);
+                let end = [StoredSession::VERSION_MARK, &end].concat();
+                assert_eq!(end.len(), 30);
+                assert!(stored.to_msgpack().unwrap().ends_with(&end));
                 assert_eq!(StoredSession::from_base64(value.as_bytes()), Ok(stored));
             }
         }

@@ -1,10 +1,7 @@
 //! Sessions whose records are written ahead, with
 //! [`Durability::OnChange`](crate::cluster::Durability::OnChange).
 
-use alloc::collections::VecDeque;
 use core::time::Duration;
-
-use bytestring::ByteString;
 
 use super::{
     Node,
@@ -13,14 +10,11 @@ use super::{
     withheld::Withheld,
 };
 use crate::{
-    cluster::{
-        ClusterConfig, ClusterOutput, Durability, FetchedSession, StoreOutcome,
-        message::{StoredSession, Value},
-    },
+    cluster::{ClusterConfig, ClusterOutput, Durability, FetchedSession, StoreOutcome},
     config::ServerConfig,
     engine::CloseReason,
     hub::{Hub, message::ReplyKind, output::HubOutput},
-    id::{RecoveryKey, SocketId, SocketKey},
+    id::{RecoveryKey, SocketKey},
     stats::increment,
     time::Timestamp,
 };
@@ -32,16 +26,7 @@ pub(super) struct Durable<D> {
     /// How many outputs of the hub, the next ones, have waited already.
     released: usize,
     timeout: Duration,
-    /// Records of sessions that have ended, with their versions.
-    ended: VecDeque<(SocketId, RecoveryKey, Versions)>,
 }
-
-/// More records of ended sessions than this do not wait for the engine. The store forgets the others
-/// when their time is up.
-const ENDED_MAX: usize = 10_000;
-
-/// How long the store keeps a record that is to be removed.
-const NOW: Duration = Duration::from_millis(1);
 
 impl<D> Durable<D> {
     /// `None` if the node does not write records ahead.
@@ -52,13 +37,7 @@ impl<D> Durable<D> {
             withheld: Withheld::new(cluster.withheld_packets, config.limits.outgoing_bytes),
             released: 0,
             timeout: cluster.store_timeout,
-            ended: VecDeque::new(),
         })
-    }
-
-    /// How many records wait until the store is asked.
-    pub(super) fn waiting(&self) -> usize {
-        self.ahead.waiting().saturating_add(self.ended.len())
     }
 
     /// When something is due.
@@ -70,13 +49,13 @@ impl<D> Durable<D> {
 impl<D> Node<D> {
     /// How many records are on their way to the store.
     pub(super) fn records_waiting(&self) -> usize {
-        let ahead = self.durable.as_ref().map_or(0, Durable::waiting);
+        let ahead = self.durable.as_ref().map_or(0, |durable| durable.ahead.waiting());
         self.records.on_their_way().saturating_add(ahead)
     }
 
     /// Whether the store is to be asked for something.
     pub(super) fn has_work(&self) -> bool {
-        self.records.has_work() || self.durable.as_ref().is_some_and(|it| it.waiting() > 0)
+        self.records.has_work() || self.durable.as_ref().is_some_and(|it| it.ahead.waiting() > 0)
     }
 
     /// The version of the record of a session that the store has, or may have.
@@ -197,10 +176,6 @@ impl<D: Default> Hub<D> {
     /// nothing.
     pub(super) fn ask_ahead(&mut self) -> bool {
         let Some(durable) = self.durable() else { return false };
-        if let Some((sid, key, versions)) = durable.ended.pop_front() {
-            self.remove_record(sid, key, &versions);
-            return true;
-        }
         let command = match durable.ahead.next() {
             None => return false,
             Some(Task::Write(socket, replaces)) => self.write_ahead(socket, replaces),
@@ -306,33 +281,17 @@ impl<D: Default> Hub<D> {
     pub(super) fn forget_ahead(
         &mut self,
         socket: SocketKey,
-        (sid, key): (SocketId, Option<RecoveryKey>),
+        key: Option<RecoveryKey>,
         is_final: bool,
     ) {
         let Some(durable) = self.durable() else { return };
         let versions = durable.ahead.forget(socket);
         self.note_stored(socket, None);
-        let Some(durable) = self.durable() else { return };
-        if let Some(key) = key.filter(|_| is_final && !versions.is_empty()) {
-            durable.ended.push_back((sid, key, versions));
-            if durable.ended.len() > ENDED_MAX {
-                durable.ended.pop_front();
+        let Some(node) = &mut self.node else { return };
+        if let Some(key) = key.filter(|_| is_final) {
+            for version in versions {
+                node.records.discard(key, version);
             }
-        }
-    }
-
-    /// Removes a record, if it is one of these versions. Another node may have replaced it.
-    fn remove_record(&mut self, sid: SocketId, key: RecoveryKey, versions: &[u64]) {
-        for version in versions {
-            let Some(node) = &mut self.node else { return };
-            let number = node.records.ask(Command::Remove);
-            let rooms = [ByteString::from(sid.as_str())].into();
-            let mut session = StoredSession::new(sid, key, rooms, Value::null());
-            session.extension = Some(Value::null());
-            session.version = Some(number);
-            let replaces = Some(*version);
-            let removal = ClusterOutput::Store { session, expires_in: NOW, replaces, number };
-            self.out.push_back(HubOutput::Cluster(removal));
         }
     }
 

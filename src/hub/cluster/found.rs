@@ -113,6 +113,7 @@ impl<D: Default> Hub<D> {
             }
             None => ClusterOutput::Take {
                 key,
+                version: expected,
                 number: node.records.ask(Command::Take(claim, expected)),
             },
         };
@@ -130,40 +131,36 @@ impl<D: Default> Hub<D> {
         if let Some(pending) = self.node.as_mut().and_then(|node| node.claims.get_mut(claim)) {
             pending.replaced_as = None;
         }
-        self.go_on_with_taken(claim, replaced, None);
+        self.go_on_with_taken(claim, replaced, false);
     }
 
-    /// The record for a claim was taken out of the store. `expected` is the version that was there.
+    /// The record for a claim was taken out of the store, if it still was the version `expected`.
     pub(super) fn handle_taken(
         &mut self,
         claim: u64,
         mut session: Option<FetchedSession>,
         expected: Option<u64>,
     ) {
-        // If the session has come here and has gone on since, another node may have stored it again.
-        let is_it = session.as_ref().is_some_and(|it| it.session.version == expected);
-        let pending = self.node.as_ref().and_then(|node| node.claims.get(claim));
-        // So may the node that has claimed it later. It would not take it from here any more.
-        if pending.is_some_and(|pending| pending.successor.is_some())
-            && let Some(newer) = session.take_if(|_| !is_it)
+        if let Some(newer) = session.take_if(|it| it.session.version != expected)
+            && let Some(pending) = self.node.as_mut().and_then(|node| node.claims.get_mut(claim))
+            // Otherwise, who has stored it keeps it, or hands it over to the later claim.
+            && !pending.has_come && pending.successor.is_none() && pending.refused.is_none()
         {
-            self.put_back(newer);
+            pending.is_taken = false;
+            pending.found = Some(newer);
+            return self.use_record(claim);
         }
-        self.go_on_with_taken(claim, session, Some(is_it));
+        self.go_on_with_taken(claim, session, true);
     }
 
-    /// The record for a claim was taken, and is the one that was found or not, or was replaced.
-    fn go_on_with_taken(
-        &mut self,
-        claim: u64,
-        session: Option<FetchedSession>,
-        taken: Option<bool>,
-    ) {
+    /// The record for a claim was taken out of the store, or was replaced there. `None` if it was
+    /// another one by then, or none.
+    fn go_on_with_taken(&mut self, claim: u64, session: Option<FetchedSession>, is_removed: bool) {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else {
             // The owner has handed the session over meanwhile.
-            if let Some((session, is_it)) = session.zip(taken) {
-                self.return_taken(session, is_it);
+            if let Some(session) = session.filter(|_| is_removed) {
+                self.return_taken(session, true);
             }
             return;
         };
@@ -183,22 +180,22 @@ impl<D: Default> Hub<D> {
             return;
         };
         if has_come {
-            if let Some(is_it) = taken {
-                self.return_taken(session, is_it);
+            if is_removed {
+                self.return_taken(session, true);
             }
             return;
         }
         pending.found = Some(session.clone());
         let refusal = match self.look_at(claim) {
             Found::Usable(arrival) | Found::Held(arrival) => {
-                let version = session.session.version.filter(|_| taken.is_none());
+                let version = session.session.version.filter(|_| !is_removed);
                 let in_store = version.map(|version| InStore { version, is_certain: true });
                 return self.arrive_from_store(claim, *arrival, in_store);
             }
             Found::Early => RecoveryRefusal::Superseded,
             Found::Refused(refusal) => refusal,
         };
-        if taken.is_some() {
+        if is_removed {
             self.return_taken(session, false);
         }
         self.end_lookup(self.now, request, refusal);
@@ -318,12 +315,12 @@ impl<D: Default> Hub<D> {
                     return self.go_on_here(socket);
                 }
                 let may_be_stored = node.records.in_store(socket).is_some();
-                if may_be_stored && found.is_none() {
-                    // An official node has had the session since. It says nothing in the channel.
-                    self.put_back(taken);
-                    return self.let_go(socket);
+                // An official node has had the session since. It says nothing in the channel.
+                let is_official = may_be_stored && found.is_none();
+                if is_official {
+                    self.let_go(socket);
                 }
-                may_be_stored
+                is_official
             }
             None => !has_come,
         };

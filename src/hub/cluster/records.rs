@@ -77,13 +77,13 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Store(SocketKey),
-    /// Take the record of a session of this node, which has this version.
-    Recall(SocketKey, u64),
+    /// Take the record of a session of this node.
+    Recall(SocketKey),
     /// Fetch the record for a claim.
     Fetch(u64),
     /// Take the record for a claim, which had this version.
     Take(u64, Option<u64>),
-    /// Take a record in order to forget it, if it is this version.
+    /// Take a record with this version in order to forget it.
     Discard(RecoveryKey, u64),
     /// Store a record again that was taken in vain.
     PutBack,
@@ -93,16 +93,26 @@ pub(super) enum Command {
     Check(SocketKey),
     /// Replace the record for a claim, so that nobody else does.
     Replace(u64),
-    /// Remove a record that was written ahead.
-    Remove,
 }
 
 /// What to ask the store next.
 pub(super) enum Next {
     Store(SocketKey),
-    Recall(SocketKey, u64),
-    Discard(RecoveryKey, u64),
-    Fetch(u64, u64),
+    /// Take the record of a session, which has this version.
+    Recall {
+        socket: SocketKey,
+        version: u64,
+        number: u64,
+    },
+    Discard {
+        key: RecoveryKey,
+        version: u64,
+        number: u64,
+    },
+    Fetch {
+        claim: u64,
+        number: u64,
+    },
 }
 
 /// Whether a record may be in the store, for a node that the session goes to.
@@ -243,7 +253,7 @@ impl Records {
             return None;
         }
         if let Some(claim) = self.fetches.pop_first() {
-            return Some(Next::Fetch(claim, self.ask(Command::Fetch(claim))));
+            return Some(Next::Fetch { claim, number: self.ask(Command::Fetch(claim)) });
         }
         if let Some(socket) = self.wanted.pop_first() {
             let version = self.states.get_mut(&socket).map_or(0, |record| {
@@ -251,10 +261,12 @@ impl Records {
                 record.state = State::Taking(was_there);
                 record.version
             });
-            return Some(Next::Recall(socket, self.ask(Command::Recall(socket, version))));
+            let number = self.ask(Command::Recall(socket));
+            return Some(Next::Recall { socket, version, number });
         }
         if let Some((key, version)) = self.discards.pop_front() {
-            return Some(Next::Discard(key, self.ask(Command::Discard(key, version))));
+            let number = self.ask(Command::Discard(key, version));
+            return Some(Next::Discard { key, version, number });
         }
         while let Some(socket) = self.waiting.pop_front() {
             if self.states.get(&socket).is_some_and(|record| record.state == State::Waiting) {
@@ -392,11 +404,10 @@ impl Records {
                 Command::Fetch(claim) => self.fetch(claim),
                 Command::Take(..) | Command::Replace(_) => of_claims.push(command),
                 Command::Store(_)
-                | Command::Recall(..)
+                | Command::Recall(_)
                 | Command::PutBack
                 | Command::Write(_)
-                | Command::Check(_)
-                | Command::Remove => {}
+                | Command::Check(_) => {}
             }
         }
         of_claims
@@ -408,14 +419,15 @@ impl Records {
             matches!(
                 command,
                 Command::Store(_)
-                    | Command::Recall(..)
+                    | Command::Recall(_)
+                    | Command::Discard(..)
                     | Command::Write(_)
                     | Command::Check(_)
-                    | Command::Remove
             )
         };
         let asked = self.commands.values().filter(under_way).count();
-        self.waiting.len().saturating_add(self.wanted.len()).saturating_add(asked)
+        let queues = [self.waiting.len(), self.wanted.len(), self.discards.len()];
+        queues.into_iter().fold(asked, usize::saturating_add)
     }
 
     fn is_here(&mut self, socket: SocketKey) -> Recalled {

@@ -7,7 +7,7 @@ use crate::{
         message::{Body, OwnKind, Value},
     },
     hub::{Hub, output::HubOutput, reason::EndCause, request::ConnectRequest, sessions::Sessions},
-    id::{Generation, RecoveryKey, SocketId, SocketKey},
+    id::{Generation, RecoveryKey, SocketKey},
     recovery::RecoveryRefusal,
     stats::increment,
     time::Timestamp,
@@ -64,7 +64,7 @@ impl<D: Default> Hub<D> {
     pub(in crate::hub) fn forget_record(
         &mut self,
         socket: SocketKey,
-        (sid, key): (SocketId, Option<RecoveryKey>),
+        key: Option<RecoveryKey>,
         cause: EndCause,
     ) {
         let Some(node) = &mut self.node else { return };
@@ -76,7 +76,7 @@ impl<D: Default> Hub<D> {
         if let (Some(version), Some(key), true) = (version, key, is_final) {
             node.records.discard(key, version);
         }
-        self.forget_ahead(socket, (sid, key), is_final);
+        self.forget_ahead(socket, key, is_final);
     }
 
     /// Whether a claim has to wait until the record of its session was taken out of the store, so
@@ -137,18 +137,20 @@ impl<D: Default> Hub<D> {
         while let Some(node) = &mut self.node {
             let Some(next) = node.records.next() else { break };
             let command = match next {
-                Next::Fetch(claim, number) => {
+                Next::Fetch { claim, number } => {
                     let key = node.claims.key(claim);
                     if key.is_none() {
                         node.records.answered(number);
                     }
                     key.map(|key| ClusterOutput::Fetch { key, number })
                 }
-                Next::Recall(socket, number) => {
-                    let key = self.key_of(socket);
-                    key.map(|key| ClusterOutput::Take { key, number })
+                Next::Recall { socket, version, number } => {
+                    let (key, version) = (self.key_of(socket), Some(version));
+                    key.map(|key| ClusterOutput::Take { key, version, number })
                 }
-                Next::Discard(key, number) => Some(ClusterOutput::Take { key, number }),
+                Next::Discard { key, version, number } => {
+                    Some(ClusterOutput::Take { key, version: Some(version), number })
+                }
                 Next::Store(socket) => self.record_to_store(socket),
             };
             self.out.extend(command.map(HubOutput::Cluster));
@@ -177,25 +179,16 @@ impl<D: Default> Hub<D> {
     pub(super) fn handle_fetched(&mut self, number: u64, session: Option<FetchedSession>) {
         let Some(node) = &mut self.node else { return };
         match node.records.answered(number) {
-            Some(Command::Recall(socket, expected)) => {
-                if let Some(session) = self.handle_recalled(socket, session) {
-                    self.put_back_other(session, expected);
-                }
-            }
+            Some(Command::Recall(socket)) => self.handle_recalled(socket, session),
             Some(Command::Fetch(claim)) => self.handle_found(claim, session),
             Some(Command::Take(claim, expected)) => self.handle_taken(claim, session, expected),
-            Some(Command::Discard(_, expected)) => {
-                if let Some(session) = session {
-                    self.put_back_other(session, expected);
-                }
-            }
             Some(Command::Check(socket)) => self.handle_checked(socket, session),
             Some(
                 Command::Store(_)
+                | Command::Discard(..)
                 | Command::PutBack
                 | Command::Write(_)
-                | Command::Replace(_)
-                | Command::Remove,
+                | Command::Replace(_),
             )
             | None => {}
         }
@@ -211,7 +204,7 @@ impl<D: Default> Hub<D> {
         }
         let Some(node) = &mut self.node else { return };
         let recalled = node.records.proven(socket, number);
-        self.go_on_with(socket, recalled, None);
+        self.go_on_with(socket, recalled);
     }
 
     /// The connection to the engine is lost.
@@ -240,13 +233,6 @@ impl<D: Default> Hub<D> {
         }));
     }
 
-    /// Stores a session again that another node has stored since this version.
-    fn put_back_other(&mut self, taken: FetchedSession, version: u64) {
-        if taken.session.version != Some(version) {
-            self.put_back(taken);
-        }
-    }
-
     /// The record of a session is here, so that claims of it can go on.
     pub(super) fn go_on_here(&mut self, socket: SocketKey) {
         let Some(node) = &mut self.node else { return };
@@ -264,41 +250,23 @@ impl<D: Default> Hub<D> {
         self.namespaces.get(&socket.namespace)?.member(socket)?.key
     }
 
-    /// Returns a record that comes when its session is not here any more.
-    fn handle_recalled(
-        &mut self,
-        socket: SocketKey,
-        session: Option<FetchedSession>,
-    ) -> Option<FetchedSession> {
+    /// The record of a session of this node was taken, if it was still there.
+    fn handle_recalled(&mut self, socket: SocketKey, session: Option<FetchedSession>) {
         let now = self.now;
-        let node = self.node.as_mut()?;
-        let found = session.as_ref().map(|it| it.session.version.unwrap_or_default());
+        let Some(node) = &mut self.node else { return };
+        let found = session.map(|it| it.session.version.unwrap_or_default());
         let namespace = self.namespaces.get(&socket.namespace);
         let has_expired = namespace.is_some_and(|it| it.sessions.time_is_over(now, socket.index));
         let recalled = node.records.recalled(socket, found, has_expired);
-        if matches!(recalled, Recalled::Late) {
-            return session;
-        }
-        self.go_on_with(socket, recalled, session);
-        None
+        self.go_on_with(socket, recalled);
     }
 
     /// Goes on with a session of this node whose record was to be taken.
-    fn go_on_with(
-        &mut self,
-        socket: SocketKey,
-        recalled: Recalled,
-        session: Option<FetchedSession>,
-    ) {
+    fn go_on_with(&mut self, socket: SocketKey, recalled: Recalled) {
         match recalled {
             Recalled::Here => self.go_on_here(socket),
             Recalled::Unproven => self.append_marker(socket),
-            Recalled::Elsewhere => {
-                if let Some(session) = session {
-                    self.put_back(session);
-                }
-                self.let_go(socket);
-            }
+            Recalled::Elsewhere => self.let_go(socket),
             Recalled::Late => {}
         }
     }

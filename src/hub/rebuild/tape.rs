@@ -335,7 +335,7 @@ impl Tape {
                 self.replies
                     .push_back(ClusterInput::Stored { number, outcome: StoreOutcome::Stored });
             }
-            HubOutput::Cluster(ClusterOutput::Take { key, number }) => {
+            HubOutput::Cluster(ClusterOutput::Take { key, number, .. }) => {
                 let session = self.stored.remove(key.expose());
                 let session = session.map(|it| FetchedSession::new(it, Duration::MAX));
                 self.replies.push_back(ClusterInput::Fetched { number, session });

@@ -68,7 +68,7 @@ impl Clustered {
                 let outcome = self.store(session, replaces);
                 return self.server.handle_cluster(now, ClusterInput::Stored { number, outcome });
             }
-            ClusterOutput::Take { key, number } => (number, self.stored.remove(key.expose())),
+            ClusterOutput::Take { key, number, .. } => (number, self.stored.remove(key.expose())),
             ClusterOutput::Fetch { key, number } => {
                 (number, self.stored.get(key.expose()).cloned())
             }

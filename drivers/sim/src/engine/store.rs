@@ -45,8 +45,11 @@ impl Store {
                 let found = self.sessions.get(key.expose()).cloned();
                 ClusterInput::Fetched { number, session: fetched(now, found) }
             }
-            ClusterOutput::Take { key, number } => {
-                let found = self.sessions.remove(key.expose());
+            ClusterOutput::Take { key, version, number } => {
+                let found = self.sessions.get(key.expose()).cloned();
+                if found.as_ref().is_some_and(|(it, _)| it.version == version) {
+                    self.sessions.remove(key.expose());
+                }
                 ClusterInput::Fetched { number, session: fetched(now, found) }
             }
             other => panic!("not for a store: {other:?}"),

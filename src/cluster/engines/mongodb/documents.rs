@@ -134,12 +134,20 @@ impl Mongodb {
         Ok(document)
     }
 
-    /// Makes the filter of a session, to find or to take it: also of one that an official node has
-    /// stored, and of one that has expired.
+    /// Makes the filter of a session, to find it: also of one that an official node has stored, and of
+    /// one that has expired.
     pub fn of_session(pid: &RecoveryKey) -> MongodbDocument {
         MongodbDocument::new()
             .with("type", number(SESSION))
             .with("data.pid", MongodbValue::text(pid.expose()))
+    }
+
+    /// Makes the filter of a session that has this version, to take it. `None` is for one that an
+    /// official node has stored.
+    pub fn to_take(pid: &RecoveryKey, version: Option<u64>) -> MongodbDocument {
+        // What is missing is equal to null.
+        let version = version.map_or(MongodbValue::Null, bits);
+        Self::of_session(pid).with(field::VERSION, version)
     }
 
     /// Makes the filter of the document that [`store`](Self::store) replaces. Its id is the private id

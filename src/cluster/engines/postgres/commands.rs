@@ -158,17 +158,13 @@ impl Postgres {
         PostgresStatement::new(&self.sql.fetch, [pids(keys)])
     }
 
-    /// Reads sessions and removes them. Of several nodes that try, one gets each. Read each row with
-    /// [`session`](Self::session).
-    pub fn take(&self, keys: &[RecoveryKey]) -> PostgresStatement {
-        PostgresStatement::new(&self.sql.take, [pids(keys)])
-    }
-
-    /// Stores a session again that was taken and cannot be read here, unless there is another by now.
-    pub fn put_back(&self, pid: &str, value: Bytes, expires_in: Duration) -> PostgresStatement {
-        let ms = PostgresValue::number(stored_ms(expires_in));
-        let parameters = [PostgresValue::text(pid), ms, PostgresValue::Bytea(value)];
-        PostgresStatement::new(&self.sql.put_back, parameters)
+    /// Removes the sessions that have these versions, and reads them as [`fetch`](Self::fetch) does. Of
+    /// several nodes that try, one gets each. There is no row for a session that has another version.
+    pub fn take(&self, sessions: &[(RecoveryKey, Option<u64>)]) -> PostgresStatement {
+        let (keys, versions): (Vec<_>, Vec<_>) = sessions.iter().copied().unzip();
+        let versions = versions.into_iter().map(|it| it.unwrap_or_default().cast_signed());
+        let versions = PostgresValue::Int8Array(versions.collect());
+        PostgresStatement::new(&self.sql.take, [pids(&keys), versions])
     }
 
     /// Reads what was attached to a notification. Read the row with

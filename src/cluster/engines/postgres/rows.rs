@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use thiserror::Error;
 
@@ -82,8 +81,6 @@ pub struct PostgresSession {
     pub pid: ByteString,
     /// The session, or why this version cannot read it.
     pub session: Result<StoredSession, MessageError>,
-    /// The value as it was, to put it back.
-    pub value: Bytes,
     /// How long it is kept. `None` if it has expired.
     pub expires_in: Option<Duration>,
 }
@@ -121,7 +118,6 @@ impl Postgres {
         Ok(PostgresSession {
             pid: pid.as_text().ok_or(PostgresRowError)?.clone(),
             session,
-            value: value.clone(),
             expires_in,
         })
     }

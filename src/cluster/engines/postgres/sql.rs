@@ -22,7 +22,6 @@ pub(super) struct Sql {
     pub(super) replace: ByteString,
     pub(super) fetch: ByteString,
     pub(super) take: ByteString,
-    pub(super) put_back: ByteString,
     pub(super) sweep_sessions: ByteString,
 }
 
@@ -53,7 +52,6 @@ impl Sql {
             replace: fill(REPLACE),
             fetch: fill(FETCH),
             take: fill(TAKE),
-            put_back: fill(PUT_BACK),
             sweep_sessions: fill(SWEEP_SESSIONS),
         }
     }
@@ -197,14 +195,15 @@ const FETCH: &str = "SELECT pid, session,
         (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint
     FROM {p}_sessions WHERE pid = ANY ($1::text[])";
 
-const TAKE: &str = "DELETE FROM {p}_sessions WHERE pid IN (
-        SELECT pid FROM {p}_sessions WHERE pid = ANY ($1::text[]) ORDER BY pid FOR UPDATE
-    ) RETURNING pid, session, (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint";
-
-/// Of a session that nobody here can read, nobody here knows the version.
-const PUT_BACK: &str = "INSERT INTO {p}_sessions (pid, expires_at, session)
-    VALUES ($1, clock_timestamp() + $2::bigint * interval '1 millisecond', $3)
-    ON CONFLICT (pid) DO NOTHING";
+const TAKE: &str = "WITH input AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::bigint[]) AS i (pid, version)
+    ), locked AS MATERIALIZED (
+        SELECT s.pid FROM {p}_sessions s WHERE s.pid = ANY ($1::text[]) ORDER BY s.pid FOR UPDATE
+    )
+    DELETE FROM {p}_sessions s USING input i, locked l
+    WHERE s.pid = i.pid AND l.pid = i.pid AND s.version = i.version
+    RETURNING s.pid, s.session,
+        (extract(epoch FROM s.expires_at - clock_timestamp()) * 1000)::bigint";
 
 const SWEEP_SESSIONS: &str = "DELETE FROM {p}_sessions WHERE pid IN (
         SELECT pid FROM {p}_sessions WHERE expires_at <= clock_timestamp()

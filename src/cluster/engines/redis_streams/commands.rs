@@ -29,6 +29,18 @@ if redis.call('GETRANGE', KEYS[1], -12, -1) ~= ARGV[3] then return 0 end \
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
 return 1";
 
+/// Answers as `GET` and `PTTL` do, and removes the session if it has this version: if it has the field,
+/// and in it what is asked for, or neither.
+const TAKE: &str = "\
+local session = redis.call('GET', KEYS[1]) \
+local left = redis.call('PTTL', KEYS[1]) \
+if session then \
+local version = nil \
+if string.sub(session, -40, -13) == ARGV[1] then version = string.sub(session, -12) end \
+if version == ARGV[2] then redis.call('DEL', KEYS[1]) end \
+end \
+return {session, left}";
+
 impl RedisStreams {
     /// Makes it with these options.
     ///
@@ -251,12 +263,8 @@ impl RedisStreams {
             let end = StoredSession::version_end_base64(replaced);
             return Ok(script.number(kept_ms(expires_in)).arg(end));
         }
-        Ok(self.put_back(&session.pid, value.into(), expires_in))
-    }
-
-    /// Stores a session again that was taken in vain, as it was and for what is left of its time.
-    pub fn put_back(&self, pid: &RecoveryKey, value: Bytes, expires_in: Duration) -> RedisCommand {
-        self.on_session("SET", pid).arg(value).arg("PX").number(kept_ms(expires_in))
+        let set = self.on_session("SET", &session.pid).arg(value);
+        Ok(set.arg("PX").number(kept_ms(expires_in)))
     }
 
     /// Reads a session, and leaves it where it is. The reply to the last command is that of the
@@ -265,10 +273,16 @@ impl RedisStreams {
         transaction(["GET", "PTTL"].map(|name| self.on_session(name, pid)))
     }
 
-    /// Takes a session, so that of several nodes that try, official ones included, one gets it. The
-    /// reply to the last command is that of the transaction.
-    pub fn take(&self, pid: &RecoveryKey) -> Vec<RedisCommand> {
-        transaction(["GET", "PTTL", "DEL"].map(|name| self.on_session(name, pid)))
+    /// Reads a session, and takes it if it has this version, with a script: of several nodes that try,
+    /// official ones included, one gets it. `None` is for a session that an official node has stored.
+    /// Read the reply with [`fetched`](Self::fetched).
+    pub fn take(&self, pid: &RecoveryKey, version: Option<u64>) -> RedisCommand {
+        let script = RedisCommand::new("EVAL").text(TAKE).number(1).arg(self.session_key(pid));
+        let script = script.arg(StoredSession::version_mark_base64());
+        match version {
+            Some(version) => script.arg(StoredSession::version_end_base64(version)),
+            None => script,
+        }
     }
 
     fn on_session(&self, name: &'static str, pid: &RecoveryKey) -> RedisCommand {

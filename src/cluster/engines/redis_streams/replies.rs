@@ -59,14 +59,12 @@ impl StreamInfo {
     }
 }
 
-/// A session as it is in Redis, or was until it was taken.
+/// A session as it is in Redis, or was before it was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisSession {
     /// The session, or why nobody can read it.
     pub session: Result<StoredSession, MessageError>,
-    /// The value as it was, to put it back.
-    pub value: Bytes,
     /// How long it would have been kept. `None` if without a limit, which no node asks for.
     pub expires_in: Option<Duration>,
 }
@@ -202,7 +200,7 @@ impl RedisStreams {
     }
 
     /// Reads the reply to [`fetch`](Self::fetch) or [`take`](Self::take). `None` if there is no
-    /// session, or no more.
+    /// session.
     ///
     /// # Errors
     ///
@@ -217,7 +215,7 @@ impl RedisStreams {
         };
         let ttl = checked(ttl)?.int().ok_or(RedisReplyError::Unexpected)?;
         let expires_in = u64::try_from(ttl).ok().map(Duration::from_millis);
-        Ok(Some(RedisSession { session: self.session(&value), value, expires_in }))
+        Ok(Some(RedisSession { session: self.session(&value), expires_in }))
     }
 
     fn session(&self, value: &Bytes) -> Result<StoredSession, MessageError> {

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{SqliteHead, SqliteOptions, SqliteStatement, SqliteValue, checksum::checksum};
@@ -169,11 +170,20 @@ impl Sqlite {
         SqliteStatement::new(sql, [text(pid.expose())])
     }
 
-    /// Reads a session and removes it. Of several nodes that try, one gets it. Give the row to
-    /// [`SqliteHead::note_session`], too.
-    pub fn take(pid: &RecoveryKey) -> SqliteStatement {
-        let sql = "DELETE FROM sessions WHERE pid = ?1 RETURNING pid, expires, checksum, session";
-        SqliteStatement::new(sql, [text(pid.expose())])
+    /// Removes a session if it has this version, and reads it as [`fetch`](Self::fetch) does. Of several
+    /// nodes that try, one gets it. If there is no row, it has another version, or there is none.
+    /// Give the row to [`SqliteHead::note_session`], too.
+    pub fn take(pid: &RecoveryKey, version: Option<u64>) -> SqliteStatement {
+        let Some(version) = version else {
+            let sql = "DELETE FROM sessions WHERE pid = ?1 AND substr(session, -30, 21) <> ?2
+                RETURNING pid, expires, checksum, session";
+            let mark = Bytes::from_static(StoredSession::VERSION_MARK);
+            return SqliteStatement::new(sql, [text(pid.expose()), SqliteValue::Blob(mark)]);
+        };
+        let sql = "DELETE FROM sessions WHERE pid = ?1 AND substr(session, -9) = ?2
+            RETURNING pid, expires, checksum, session";
+        let end = StoredSession::version_end(version).to_vec();
+        SqliteStatement::new(sql, [text(pid.expose()), SqliteValue::Blob(end.into())])
     }
 
     /// Removes sessions that have expired, up to 1,000 at a time. Give each row to

@@ -197,8 +197,8 @@ fn a_session_is_replaced_fetched_and_taken_once() {
     assert_eq!(read(NOW + 9000, &Sqlite::fetch(&key("A"))), None, "it has expired");
     assert_eq!(read(NOW, &Sqlite::fetch(&key("B"))), None);
 
-    assert_eq!(read(NOW, &Sqlite::take(&key("A"))).unwrap().session, Ok(stored));
-    assert_eq!(read(NOW, &Sqlite::take(&key("A"))), None, "the second one gets nothing");
+    assert_eq!(read(NOW, &Sqlite::take(&key("A"), None)).unwrap().session, Ok(stored));
+    assert_eq!(read(NOW, &Sqlite::take(&key("A"), None)), None, "the second one gets nothing");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn sessions_expire() {
         let expires_in = Duration::from_secs(seconds);
         file.run(&sqlite.store(NOW, &session(pid), expires_in, None).unwrap());
     }
-    file.run(&Sqlite::take(&key("C")));
+    file.run(&Sqlite::take(&key("C"), None));
     file.run(&Sqlite::sweep_sessions(NOW + 1000));
     let left = file.run(&Sqlite::all_sessions());
     assert_eq!(left.len(), 1);

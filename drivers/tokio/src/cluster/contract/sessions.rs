@@ -24,6 +24,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(super) async fn check(engine: &impl EngineUnderTest) -> Result<(), BrokenRule> {
     rule("a session is kept as it was stored", kept(engine).await)?;
     rule("of several nodes that take a session, one gets it", raced(engine).await)?;
+    let taken_rule = "a session is taken if it has the version that is asked for, and only then";
+    rule(taken_rule, taken(engine).await)?;
     let replaced_rule = "a session that replaces a version replaces this one only";
     rule(replaced_rule, replaced(engine).await)?;
     let order = "commands take effect in their order, appends included";
@@ -81,9 +83,10 @@ async fn fetch(node: &mut Node, key: &RecoveryKey) -> Checked<Option<FetchedSess
     fetched(node.ask(|number| ClusterOutput::Fetch { key, number }).await?)
 }
 
-async fn take(node: &mut Node, key: &RecoveryKey) -> Checked<Option<FetchedSession>> {
-    let key = *key;
-    fetched(node.ask(|number| ClusterOutput::Take { key, number }).await?)
+/// Takes it if it has the version of this one. Answers what was there.
+async fn take(node: &mut Node, session: &StoredSession) -> Checked<Option<FetchedSession>> {
+    let (key, version) = (session.pid, session.version);
+    fetched(node.ask(|number| ClusterOutput::Take { key, version, number }).await?)
 }
 
 fn fetched(answer: Answer) -> Checked<Option<FetchedSession>> {
@@ -107,10 +110,36 @@ async fn kept(engine: &impl EngineUnderTest) -> Checked {
     // It is replaced.
     session.rooms.push("another room".into());
     store(&mut owner, &session, HOUR * 2).await?;
-    let taken = take(&mut other, &session.pid).await?.ok_or("it is not there")?;
+    let taken = take(&mut other, &session).await?.ok_or("it is not there")?;
     ensure(taken.session == session && taken.expires_in > HOUR, || "it was not replaced".into())?;
-    for gone in [take(&mut owner, &session.pid).await?, fetch(&mut other, &session.pid).await?] {
+    for gone in [take(&mut owner, &session).await?, fetch(&mut other, &session.pid).await?] {
         ensure(gone.is_none(), || "it was taken, and is still there".into())?;
+    }
+    Ok(())
+}
+
+async fn taken(engine: &impl EngineUnderTest) -> Checked {
+    let (mut owner, mut other) = (Node::start(engine).await?, Node::start(engine).await?);
+    let unversioned = session(1)?;
+    let with = |version| {
+        let mut session = unversioned.clone();
+        session.version = version;
+        session
+    };
+    let versions = [None, Some(1), Some(u64::MAX)];
+    for version in versions {
+        let stored = with(version);
+        store(&mut owner, &stored, HOUR).await?;
+        for wrong in versions.into_iter().filter(|wrong| *wrong != version) {
+            let found = take(&mut other, &with(wrong)).await?;
+            let found =
+                found.ok_or_else(|| format!("{wrong:?} was asked for, {version:?} is gone"))?;
+            ensure(found.session == stored, || format!("it was {version:?}, and is {found:?}"))?;
+        }
+        let taken = take(&mut other, &stored).await?.ok_or("it is not there")?;
+        ensure(taken.session == stored, || format!("it was {version:?}, and is {taken:?}"))?;
+        let left = fetch(&mut owner, &stored.pid).await?;
+        ensure(left.is_none(), || format!("{version:?} was taken, and is still there"))?;
     }
     Ok(())
 }
@@ -124,7 +153,8 @@ async fn raced(engine: &impl EngineUnderTest) -> Checked {
         let session = session(1)?;
         let first = nodes.first_mut().ok_or("a node")?;
         store(first, &session, HOUR).await?;
-        let take = |number| ClusterOutput::Take { key: session.pid, number };
+        let (key, version) = (session.pid, session.version);
+        let take = |number| ClusterOutput::Take { key, version, number };
         let asked: Vec<u64> = nodes.iter_mut().map(|node| node.send_numbered(take)).collect();
         let mut got = 0;
         for (node, number) in nodes.iter_mut().zip(asked) {
@@ -165,7 +195,7 @@ async fn replaced(engine: &impl EngineUnderTest) -> Checked {
         done += usize::from(is_replaced(&node.answer(number).await?)?);
     }
     ensure(done == 1, || format!("{done} nodes have replaced the same version"))?;
-    ensure(take(&mut owner, &session.pid).await?.is_some(), || "it is gone".into())?;
+    ensure(take(&mut owner, &new).await?.is_some(), || "it is gone".into())?;
     ensure(!replace(&mut other, &session, 3).await?, || "it was taken before".into())?;
     ensure(fetch(&mut other, &session.pid).await?.is_none(), || "it is there again".into())
 }
@@ -193,7 +223,8 @@ async fn in_order(engine: &impl EngineUnderTest) -> Checked {
         ensure(found.is_some(), || "an entry was read before what was stored before it".into())?;
         writer.answer(first).await?;
         // A take and then a store.
-        let taken = writer.send_numbered(|number| ClusterOutput::Take { key, number });
+        let version = session.version;
+        let taken = writer.send_numbered(|number| ClusterOutput::Take { key, version, number });
         store(&mut writer, &session, HOUR).await?;
         ensure(fetched(writer.answer(taken).await?)?.is_some(), || "it was not taken".into())?;
         let found = fetch(&mut reader, &session.pid).await?;
@@ -211,5 +242,5 @@ async fn expired(engine: &impl EngineUnderTest) -> Checked {
         ensure(Instant::now() < deadline, || "it is kept".into())?;
         sleep(Duration::from_millis(50)).await;
     }
-    ensure(take(&mut owner, &session.pid).await?.is_none(), || "it can be taken".into())
+    ensure(take(&mut owner, &session).await?.is_none(), || "it can be taken".into())
 }
