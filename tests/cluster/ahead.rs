@@ -552,3 +552,67 @@ fn a_node_that_is_behind_does_not_take_what_another_one_has_written_ahead() {
         (of_client, RecoveryOutcome::Recovered { replayed: 0 })
     );
 }
+
+/// A session goes back to the node that it has just come from, while the other node takes its record for a
+/// client of its own. That client then claims the session once more, and yields to who has it. So the
+/// record that is missing was not taken for this claim.
+#[test]
+fn a_claim_that_yields_does_not_take_the_record_that_is_missing() {
+    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark]);
+    let client = fleet.open(0);
+    fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
+    fleet.lose(client);
+    fleet.settle();
+    fleet.open_with(1, &again);
+    fleet.take(1, usize::MAX);
+    fleet.read(0, usize::MAX);
+    fleet.nodes[0].answers_late = true;
+    fleet.open_with(0, &again);
+    fleet.take(0, usize::MAX);
+    // Node 1 gets the session, and loses it again before the store gives the record back.
+    fleet.read(1, usize::MAX);
+    fleet.take(1, usize::MAX);
+    assert_eq!(version(&fleet, client), None);
+    // The application of node 0 is asked before the claim that yields is read.
+    fleet.read(0, usize::MAX);
+    let asked = asked(&fleet);
+    fleet.settle();
+    fleet.at(0, |at| at.accept(asked));
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 0), RecoveryOutcome::Recovered { replayed: 0 });
+    assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::Superseded));
+}
+
+/// The same, and a third node has claimed the session in between. It gets the session, and its client has
+/// gone, so the claim that yields is answered from there.
+#[test]
+fn a_claim_that_yields_is_answered_by_the_node_that_the_session_goes_to() {
+    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark, Durability::OnPark]);
+    let client = fleet.open(0);
+    fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    let of_client = ids(&fleet, client);
+    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
+    fleet.lose(client);
+    fleet.settle();
+    let at_other = fleet.open_with(1, &again);
+    fleet.take(1, usize::MAX);
+    fleet.read(0, usize::MAX);
+    fleet.open_with(0, &again);
+    fleet.take(0, usize::MAX);
+    let gone = fleet.open_with(2, &again);
+    fleet.take(2, usize::MAX);
+    fleet.read(2, usize::MAX);
+    fleet.lose(gone);
+    fleet.read(1, usize::MAX);
+    fleet.take(1, usize::MAX);
+    assert_eq!(version(&fleet, client), None);
+    fleet.settle();
+    assert_eq!(
+        (ids(&fleet, at_other), outcome(&fleet, 1)),
+        (of_client, RecoveryOutcome::Recovered { replayed: 0 })
+    );
+}

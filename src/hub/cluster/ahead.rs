@@ -52,9 +52,9 @@ struct Record {
     /// written.
     again: Timestamp,
     noted: u64,
-    /// Whether another node has claimed the session, and may take the record.
+    /// Whether another node has claimed the session and is not answered, so that it may take the record.
     is_contested: bool,
-    /// The latest claim, which waits until it is certain what the store has.
+    /// The latest claim, which waits until it is certain what the store has. It may take the record, too.
     claim: Option<(u32, Successor)>,
 }
 
@@ -106,6 +106,8 @@ pub(super) enum Answer {
     Elsewhere,
     /// A marker has to prove that no other node has it.
     Unproven,
+    /// Nobody has it, or the node whose claim waits. It has taken the record then, and needs no answer.
+    Claimed,
 }
 
 /// A record is written again before so many changes of many sockets have come that the first of them
@@ -192,13 +194,18 @@ impl Ahead {
         if is_certain {
             return false;
         }
+        record.is_contested |= record.is_promised();
         record.claim = Some(claim());
-        record.is_contested = true;
         if matches!(record.state, State::Kept(_)) {
             // The next write shows whether another node has it.
             self.change(socket);
         }
         true
+    }
+
+    /// Whether a session goes to another node as soon as it is certain what the store has.
+    pub(super) fn is_promised(&self, socket: SocketKey) -> bool {
+        self.records.get(&socket).is_some_and(Record::is_promised)
     }
 
     /// A claim was not answered. The other node may take the record.
@@ -334,6 +341,7 @@ impl Ahead {
             Found::Version(_) | Found::Foreign => Answer::Elsewhere,
             // It was there, and its time is not over. A Node.js server says nothing in the channel.
             Found::Nothing if record.is_contested || now < record.kept_until => Answer::Elsewhere,
+            Found::Nothing if record.is_promised() => record.leave_to_claim(),
             Found::Nothing => Answer::Unproven,
         }
     }
@@ -357,8 +365,10 @@ impl Ahead {
     pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> Answer {
         let Some(record) = self.records.get_mut(&socket) else { return Answer::Late };
         match record.state {
-            State::Proving(latest) if latest == number && record.is_contested => Answer::Elsewhere,
-            State::Proving(latest) if latest == number => {
+            State::Proving(latest) if latest != number => Answer::Late,
+            State::Proving(_) if record.is_contested => Answer::Elsewhere,
+            State::Proving(_) if record.is_promised() => record.leave_to_claim(),
+            State::Proving(_) => {
                 record.state = State::Absent;
                 self.wake(socket);
                 Answer::Here
@@ -414,5 +424,18 @@ impl Ahead {
         if self.records.get(&socket).is_some_and(|record| record.changed > record.stored) {
             self.wake(socket);
         }
+    }
+}
+
+impl Record {
+    /// Whether the claim that waits takes the session. It may also take the record. One that yields does
+    /// neither, as long as a client or another claim wants the session.
+    fn is_promised(&self) -> bool {
+        self.claim.as_ref().is_some_and(|(_, (_, claim))| !claim.yields)
+    }
+
+    fn leave_to_claim(&mut self) -> Answer {
+        self.state = State::Absent;
+        Answer::Claimed
     }
 }

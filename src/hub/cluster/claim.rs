@@ -159,6 +159,10 @@ impl<D: Default> Hub<D> {
             return;
         }
         let held = self.keys.get(&claim.pid.index_key()).copied();
+        if claim.yields && held.is_some_and(|socket| node.is_promised(socket)) {
+            // The node that the session goes to has read this claim as well, and answers it.
+            return;
+        }
         // A claim that the application decides about may come to nothing.
         let is_deciding = held.is_some_and(|socket| self.connects.is_deciding(socket));
         if claim.yields && !is_deciding && self.is_wanted(claim.pid) {
@@ -193,15 +197,14 @@ impl<D: Default> Hub<D> {
         // What the application has done to it before has to be done here.
         let latest = || (id, (to.clone(), claim.clone()));
         if self.node.as_mut().is_some_and(|node| node.deferred.postpone(socket, latest)) {
-            return self.contest_ahead(socket);
+            return self.contest_ahead(socket, claim);
         }
         // The application decides about a client that was here before.
         if self.connects.is_deciding(socket) {
-            let claim = latest();
             if let Some(node) = &mut self.node {
-                node.deferred.await_decision(socket, claim);
+                node.deferred.await_decision(socket, latest());
             }
-            return self.contest_ahead(socket);
+            return self.contest_ahead(socket, claim);
         }
         // What the store has is not certain.
         if self.durable().is_some_and(|durable| durable.ahead.postpone(socket, latest)) {

@@ -66,6 +66,12 @@ impl Deferred {
             || self.undecided.contains_key(&socket)
     }
 
+    /// Whether a session goes to another node as soon as it is changed.
+    pub(super) fn is_promised(&self, socket: SocketKey) -> bool {
+        let claim = self.changing.get(&socket).and_then(|changing| changing.claim.as_ref());
+        claim.is_some_and(|(_, (_, claim))| !claim.yields)
+    }
+
     /// Keeps a claim until the application has decided about a client that was there before.
     pub(super) fn await_decision(&mut self, socket: SocketKey, claim: (u32, Successor)) {
         self.undecided.insert(socket, claim);

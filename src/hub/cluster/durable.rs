@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::{
     Node,
     ahead::{Ahead, Answer, Found, Task, Versions},
+    claim::ClaimEntry,
     records::{Command, InStore},
     withheld::Withheld,
 };
@@ -63,6 +64,12 @@ impl<D> Node<D> {
         let ahead = self.durable.as_ref().and_then(|durable| durable.ahead.kept(socket));
         let ahead = ahead.map(|version| InStore { version, is_certain: true });
         self.records.in_store(socket).or(ahead)
+    }
+
+    /// Whether a session goes to another node soon.
+    pub(super) fn is_promised(&self, socket: SocketKey) -> bool {
+        let is_promised = |durable: &Durable<D>| durable.ahead.is_promised(socket);
+        self.deferred.is_promised(socket) || self.durable.as_ref().is_some_and(is_promised)
     }
 
     /// Another node has claimed a session, and may take its record, but the session stays here.
@@ -154,9 +161,10 @@ impl<D: Default> Hub<D> {
         self.note_change(socket);
     }
 
-    /// Another node has claimed a session, and waits for it. It may take the record meanwhile.
-    pub(super) fn contest_ahead(&mut self, socket: SocketKey) {
-        if let Some(durable) = self.durable() {
+    /// Another node has claimed a session, and waits for it. It may take the record meanwhile, unless it
+    /// yields to the node that has the session.
+    pub(super) fn contest_ahead(&mut self, socket: SocketKey, claim: &ClaimEntry) {
+        if let Some(durable) = self.durable().filter(|_| !claim.yields) {
             durable.ahead.contest(socket);
         }
     }
@@ -257,13 +265,23 @@ impl<D: Default> Hub<D> {
         match answer {
             Answer::Elsewhere => self.let_go(socket),
             Answer::Unproven => self.append_marker(socket),
-            Answer::Stored(_) | Answer::Refused | Answer::Here => {
-                let claim = self.durable().and_then(|durable| durable.ahead.take_claim(socket));
-                if let Some((id, (to, claim))) = claim {
-                    self.answer_late(id, &to, &claim);
+            Answer::Stored(_) | Answer::Refused | Answer::Here => self.answer_claim_ahead(socket),
+            Answer::Claimed => {
+                self.answer_claim_ahead(socket);
+                // It was not handed over, and may be at the other node.
+                if self.is_ahead(socket) {
+                    self.let_go(socket);
                 }
             }
             Answer::Late | Answer::Doubtful => {}
+        }
+    }
+
+    /// It is certain now what the store has.
+    fn answer_claim_ahead(&mut self, socket: SocketKey) {
+        let claim = self.durable().and_then(|durable| durable.ahead.take_claim(socket));
+        if let Some((id, (to, claim))) = claim {
+            self.answer_late(id, &to, &claim);
         }
     }
 
