@@ -104,7 +104,9 @@ async fn a_node_trusts_the_certificate_that_it_was_given_and_no_other() {
     let misled = client(&url, &server.cert);
     let misled = Node::on(RedisEngine::new(&misled, options()).unwrap()).await;
     misled.until_failed_with("not valid for").await;
-    assert_eq!(server.connections().await, [false; 0]);
+    // They try again and again, so one may have just come, and is turned away soon.
+    let nobody = async { while !server.connections().await.is_empty() {} };
+    tokio::time::timeout(PATIENCE, nobody).await.expect("nobody gets in");
 
     let client = server.client();
     let engine = RedisEngine::new(&client, options()).unwrap();
