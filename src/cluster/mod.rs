@@ -178,7 +178,7 @@ mod input;
 mod json;
 mod members;
 mod missing;
-mod msgpack;
+pub(crate) mod msgpack;
 mod official;
 mod output;
 mod requests;

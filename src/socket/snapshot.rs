@@ -63,6 +63,12 @@ impl ArgsSnapshot {
         Self { json: args.json().into(), attachments: attachments(args.attachments()) }
     }
 
+    /// Arguments that were written before. [`restore`](Self::restore) checks them.
+    pub(crate) fn new(json: &str, attachments: Vec<Bytes>) -> Self {
+        let attachments = attachments.into_iter().map(Attachment).collect();
+        Self { json: json.into(), attachments }
+    }
+
     /// The arguments, if they are an array and its attachments.
     pub(crate) fn restore(self) -> Option<Args> {
         Args::from_parts(self.json, self.attachments.into_iter().map(|bytes| bytes.0).collect())

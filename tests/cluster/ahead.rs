@@ -2,11 +2,11 @@
 
 use socketio_proto::{
     SocketKey,
-    cluster::{ClusterConfig, Durability},
+    cluster::{ClusterConfig, Durability, message::Value},
     hub::{AckToken, At, Once, OnceError},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
-    socket::Args,
+    socket::{Args, Binary},
 };
 
 use crate::{
@@ -130,6 +130,29 @@ fn an_event_is_acknowledged_when_the_store_knows_that_it_was_handled() {
     let socket = fleet.socket(back);
     assert_eq!(say(&mut fleet, back, socket, 1), Ok(Once::Duplicate));
     assert_eq!(fleet.got(back).last().unwrap(), r#"431["done"]"#);
+}
+
+/// Half of what a session remembers would let an event be handled twice.
+#[test]
+fn a_record_that_does_not_say_all_that_was_handled_is_refused_and_counted() {
+    for cut in [1, 2, 10] {
+        let (mut fleet, client, socket) = connected(&[AHEAD, AHEAD]);
+        let token = accepted(&mut fleet, client, socket);
+        fleet.at(0, |at| at.ack(token, &Args::new(&("done",)).unwrap()));
+        fleet.settle();
+        let stored = fleet.store.sessions.get_mut(&ids(&fleet, client).0);
+        let extension = &mut stored.unwrap().0.extension;
+        let whole = extension.take().unwrap();
+        let (history, data, _) = whole.parse::<(serde_json::Value, String, Binary)>().unwrap();
+        let receipts = &whole.attachments()[0];
+        let part = receipts.slice(..receipts.len() - cut);
+        *extension = Some(Value::new(&(history, data, part)).unwrap());
+        let before = fleet.nodes[1].server.stats().total.entries_skipped;
+        let back = crash_and_come_back(&mut fleet, client);
+        assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::Unknown), "{cut}");
+        assert!(fleet.nodes[1].server.stats().total.entries_skipped > before);
+        assert_eq!(fleet.got(back), [""; 0]);
+    }
 }
 
 /// Otherwise the client would try again for ever, and nobody would answer.

@@ -14,10 +14,9 @@ mod to_json;
 mod write;
 
 pub(super) use number::push_number;
-pub(super) use read::{Token, read, skip};
+pub(super) use read::skip;
+pub(crate) use read::{Token, read};
 pub(super) use text::from_json;
 pub(super) use to_json::{MAX_DEPTH, MsgpackError, to_json};
-pub(super) use write::{
-    push_array, push_bin, push_bool, push_float, push_int, push_map, push_nil, push_str, push_time,
-    push_uint,
-};
+pub(crate) use write::{push_array, push_bin, push_str, push_uint};
+pub(super) use write::{push_bool, push_float, push_int, push_map, push_nil, push_time};

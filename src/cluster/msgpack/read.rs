@@ -2,7 +2,7 @@
 
 /// One value, or the head of an array or a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::cluster) enum Token<'a> {
+pub(crate) enum Token<'a> {
     Nil,
     Bool(bool),
     Uint(u64),
@@ -22,7 +22,7 @@ pub(in crate::cluster) enum Token<'a> {
 /// Reads the first token and advances behind it. `None` if it is incomplete or there is no such
 /// token.
 #[inline]
-pub(in crate::cluster) fn read<'a>(input: &mut &'a [u8]) -> Option<Token<'a>> {
+pub(crate) fn read<'a>(input: &mut &'a [u8]) -> Option<Token<'a>> {
     let (&marker, rest) = input.split_first()?;
     *input = rest;
     Some(match marker {

@@ -12,7 +12,7 @@ pub(in crate::cluster) fn push_bool(out: &mut Vec<u8>, value: bool) {
     out.push(0xc2 | u8::from(value));
 }
 
-pub(in crate::cluster) fn push_uint(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_uint(out: &mut Vec<u8>, number: u64) {
     if let Ok(short) = u8::try_from(number) {
         if short >= 0x80 {
             out.push(0xcc);
@@ -49,7 +49,7 @@ pub(in crate::cluster) fn push_float(out: &mut Vec<u8>, number: f64) {
 }
 
 /// Nothing that fits in memory here has 4 GiB.
-pub(in crate::cluster) fn push_str(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn push_str(out: &mut Vec<u8>, text: &[u8]) {
     match u8::try_from(text.len()) {
         Ok(len @ ..=31) => out.push(0xa0 | len),
         Ok(len) => push(out, 0xd9, [len]),
@@ -58,7 +58,7 @@ pub(in crate::cluster) fn push_str(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-pub(in crate::cluster) fn push_bin(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_bin(out: &mut Vec<u8>, bytes: &[u8]) {
     match u8::try_from(bytes.len()) {
         Ok(len) => push(out, 0xc4, [len]),
         Err(_) => push_len(out, bytes.len(), 0xc5, 0xc6),
@@ -67,7 +67,7 @@ pub(in crate::cluster) fn push_bin(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The head of an array. The elements must follow.
-pub(in crate::cluster) fn push_array(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn push_array(out: &mut Vec<u8>, len: usize) {
     match u8::try_from(len) {
         Ok(len @ ..=15) => out.push(0x90 | len),
         _ => push_len(out, len, 0xdc, 0xdd),

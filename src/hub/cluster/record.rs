@@ -1,26 +1,27 @@
 //! Sessions as the store has them.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::Cow, vec::Vec};
 
+use bytes::Bytes;
 use bytestring::ByteString;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     cluster::{
         FetchedSession,
         message::{StoredSession, Value},
     },
-    hub::sessions::{Parked, ParkedPast, Sessions},
+    hub::sessions::{Parked, ParkedPast, ReceiptsSnapshot, Sessions},
+    socket::Binary,
     time::Timestamp,
 };
 
-/// [`StoredSession::extension`], as a text.
-#[derive(Serialize, Deserialize)]
-struct Extension {
-    past: ParkedPast,
-    /// The data exactly as they are. An official node may not keep every number as it is.
-    data: String,
-}
+/// [`StoredSession::extension`]: the past, the data, and what the session remembers of its client's
+/// events.
+///
+/// The data are the text exactly as it is. An official node may not keep every number as it is. As bytes,
+/// neither text nor numbers are escaped or written twice.
+type Extension<'a, P, B> = (P, Cow<'a, str>, Option<B>);
 
 /// Writes a session of this node for the store.
 pub(super) fn write<D: Clone + Serialize>(
@@ -33,18 +34,22 @@ pub(super) fn write<D: Clone + Serialize>(
     let (Parked { sid, pid, data, past }, left) = sessions.parked(now, index, is_held)?;
     let rooms: Vec<ByteString> = sessions.room_names(index).map(ByteString::from).collect();
     let official = Value::new(&data).unwrap_or(Value::null());
-    let extension = Extension { past, data: serde_json::to_string(&data).ok()? };
-    let text = serde_json::to_string(&extension).ok()?;
+    let data = serde_json::to_string(&data).ok()?;
+    let receipts = sessions.packed_receipts(index, is_held);
+    let extension: Extension<'_, &ParkedPast, Bytes> = (&past, data.into(), receipts);
     let mut session = StoredSession::new(sid, pid, rooms, official);
-    session.extension = Some(Value::new(&text).ok()?);
+    session.extension = Some(Value::new(&extension).ok()?);
     session.version = Some(version);
     Some(FetchedSession::new(session, left))
 }
 
 /// Reads a session that a node of this crate has stored.
 pub(super) fn read<D: DeserializeOwned>(session: &StoredSession) -> Option<Parked<D>> {
-    let text: String = session.extension.as_ref()?.parse().ok()?;
-    let Extension { past, data, .. } = serde_json::from_str(&text).ok()?;
+    let extension = session.extension.as_ref()?;
+    let (mut past, data, receipts): Extension<'_, ParkedPast, Binary> = extension.parse().ok()?;
+    if let Some(receipts) = receipts {
+        past.receipts = Some(ReceiptsSnapshot::unpack(receipts.resolve(extension)?)?);
+    }
     let data = serde_json::from_str(&data).ok()?;
     Some(Parked { sid: session.sid, pid: session.pid, data, past })
 }

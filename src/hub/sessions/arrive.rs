@@ -40,7 +40,7 @@ impl<D: Clone> Sessions<D> {
             pid: member.key.ok_or(RecoveryRefusal::Unknown)?,
             data: member.data.clone(),
             left: self.time_left(now, member),
-            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(false)),
+            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
             at: self.log.head_offset(),
             resume: self.log.before_next(before).ok_or(RecoveryRefusal::Gap)?,
             rooms,

@@ -48,7 +48,7 @@ pub(in crate::hub) use self::{
     change::{Change, Disconnected, Effect, Published},
     member::{Birth, Ended, Member},
     parked::{Parked, ParkedPast},
-    receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX},
+    receipts::{AckRequest, AnswerKey, Known, OFFSET_LEN_MAX, ReceiptsSnapshot},
     recipients::{Links, Recipients},
     session_record::SessionRecord,
     snapshot::{SessionsContext, SessionsSnapshot, private_id},

@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use core::{fmt, time::Duration};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,10 @@ pub(in crate::hub) struct ParkedPast {
     rooms: BTreeSet<Box<str>>,
     /// How they have changed since.
     changes: Vec<RoomChange>,
-    receipts: Option<ReceiptsSnapshot>,
+    /// `None` for the store, which has it as bytes beside the rest: it is the largest part by far. See
+    /// [`packed_receipts`](Sessions::packed_receipts).
+    #[serde(skip)]
+    pub(in crate::hub) receipts: Option<ReceiptsSnapshot>,
     /// Whether a Node.js server kept it, so that what its client had received at `start` is not known.
     #[serde(default)]
     is_unproven: bool,
@@ -93,12 +97,18 @@ impl<D: Clone> Sessions<D> {
             last,
             rooms,
             changes,
-            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(is_held)),
+            receipts: None,
             is_unproven: member.is_unproven,
             kept: self.kept_offset(index, is_held).filter(|kept| kept.offset > start_offset),
             is_held,
         };
         Some((Parked { sid: member.id, pid: member.key?, data: member.data.clone(), past }, left))
+    }
+
+    /// What a session remembers of its client's events, for the same.
+    pub(in crate::hub) fn packed_receipts(&self, index: u32, is_held: bool) -> Option<Bytes> {
+        let member = self.members.get(index as usize)?;
+        Some(member.receipts.as_ref()?.pack(is_held))
     }
 
     /// The first sequence from which a client can resume. `None` if it can from the beginning.

@@ -6,6 +6,7 @@
 //! application adds a unique offset to each event, and the session remembers the latest offsets. In
 //! both cases the session also stores the answers.
 
+mod packed;
 mod snapshot;
 #[cfg(test)]
 mod tests;

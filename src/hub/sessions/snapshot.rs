@@ -150,7 +150,7 @@ impl<D: Clone> Sessions<D> {
             parked_at,
             floor: member.floor,
             memberships: member.memberships.snapshot(own_room, place),
-            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot(false)),
+            receipts: member.receipts.as_ref().map(|receipts| receipts.snapshot()),
             is_unproven: member.is_unproven,
         })
     }

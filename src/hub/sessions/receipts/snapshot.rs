@@ -1,6 +1,6 @@
 //! What a session remembers about its client's events, in a snapshot.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,22 +15,18 @@ use crate::{
 /// gone.
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::hub) struct ReceiptsSnapshot {
-    received: u64,
+    pub(super) received: u64,
     /// Accepted offsets, oldest first.
-    offsets: Vec<Box<str>>,
+    pub(super) offsets: Vec<Box<str>>,
     /// Answers, oldest first.
-    answers: Vec<(AnswerKey, ArgsSnapshot)>,
+    pub(super) answers: Vec<(AnswerKey, ArgsSnapshot)>,
     /// Events that the client must send again, ascending.
-    withdrawn: Vec<u64>,
+    pub(super) withdrawn: Vec<u64>,
 }
 
 impl Receipts {
-    /// What is remembered. With `answered_only`, without the events that the application is handling at
-    /// present.
-    pub(in crate::hub::sessions) fn snapshot(&self, answered_only: bool) -> ReceiptsSnapshot {
-        let is_kept = |offset: &&Arc<str>| {
-            !answered_only || self.offsets.get(*offset).is_some_and(|it| it.is_answered)
-        };
+    /// What is remembered.
+    pub(in crate::hub::sessions) fn snapshot(&self) -> ReceiptsSnapshot {
         let answer = |event: &Event| {
             let (key, answer) = match event {
                 Event::Id(id) => (AnswerKey::Id(*id), self.answers.get(id)?),
@@ -43,7 +39,7 @@ impl Receipts {
         };
         ReceiptsSnapshot {
             received: self.received,
-            offsets: self.accepted.values().filter(is_kept).map(|it| (&**it).into()).collect(),
+            offsets: self.accepted.values().map(|it| (&**it).into()).collect(),
             answers: self.answered.values().filter_map(answer).collect(),
             withdrawn: self.withdrawn.iter().copied().collect(),
         }
