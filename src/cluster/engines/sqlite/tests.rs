@@ -246,7 +246,7 @@ fn the_head_knows_the_sum_of_all_sessions() {
     file.run(&head.write());
     assert_eq!(file.head(), head, "all 64 bits of it");
 
-    for statement in [Sqlite::sweep_sessions(NOW + 1000), Sqlite::take(&key("B"))] {
+    for statement in [Sqlite::sweep_sessions(NOW + 1000), Sqlite::take(&key("B"), None)] {
         let removed = file.run(&statement);
         head.note_session(Some(&removed[0]), None).unwrap();
         assert_eq!((removed.len(), head.sessions), (1, sum()));
