@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -11,7 +12,7 @@ use socketio_proto::{
     RecoveryKey, SocketId,
     cluster::{
         ClusterInput, ClusterOutput, StoreOutcome,
-        engines::sqlite::{SchemaError, SqliteOptions},
+        engines::sqlite::{SchemaError, Sqlite, SqliteOptions},
         message::{
             Body, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp, StoredSession, Value,
         },
@@ -139,6 +140,19 @@ impl Process {
         ClusterOutput::Publish { to: to.map(node), message: message(&self.name, text) }
     }
 
+    /// The session in the file, if there is exactly one.
+    pub(crate) fn only_session(&self) -> Option<StoredSession> {
+        let mut found = Vec::new();
+        let database = &self.worker.file.database;
+        let read = database.query(&Sqlite::all_sessions(), |row| {
+            found.extend(self.worker.file.sqlite.session(0, row)?);
+            Ok(ControlFlow::Continue(()))
+        });
+        read.unwrap();
+        let session = found.pop()?.session.unwrap();
+        found.is_empty().then_some(session)
+    }
+
     /// Ends in good order.
     pub(crate) fn end(self) {
         let (jobs, queue) = tokio::sync::mpsc::channel::<Job>(1);
@@ -199,7 +213,7 @@ fn session(pid: &str, data: &str) -> StoredSession {
     StoredSession::new(sid, key(pid), vec!["r1".into()], Value::new(&data).unwrap())
 }
 
-pub(crate) fn store(pid: &str, data: &str, number: u64) -> ClusterOutput {
+fn store(pid: &str, data: &str, number: u64) -> ClusterOutput {
     let expires_in = Duration::from_secs(600);
     ClusterOutput::Store { session: session(pid, data), expires_in, replaces: None, number }
 }
