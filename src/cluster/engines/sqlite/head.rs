@@ -1,6 +1,6 @@
 //! Where the channel of a file begins and ends.
 
-use super::{Sqlite, SqliteRowError, SqliteStatement, SqliteValue, checksum::checksum};
+use super::{SqliteRowError, SqliteStatement, SqliteValue, checksum::checksum};
 use crate::recovery::Offset;
 
 /// Where the channel of a file begins and ends. The file has one, and each transaction that writes
@@ -118,7 +118,7 @@ impl SqliteHead {
         before: Option<&[SqliteValue]>,
         after: Option<&[SqliteValue]>,
     ) -> Result<(), SqliteRowError> {
-        let sum = |row: Option<&[SqliteValue]>| row.map_or(Ok(0), Sqlite::session_checksum);
+        let sum = |row: Option<&[SqliteValue]>| row.map_or(Ok(0), session_checksum);
         let (before, after) = (sum(before)?, sum(after)?);
         self.sessions = self.sessions.wrapping_sub(before).wrapping_add(after);
         Ok(())
@@ -131,5 +131,13 @@ impl SqliteHead {
 
     fn checksum(&self) -> u64 {
         checksum(self.numbers(), b"")
+    }
+}
+
+/// Reads the checksum of a session, from any row that has one.
+fn session_checksum(columns: &[SqliteValue]) -> Result<u64, SqliteRowError> {
+    match columns {
+        [sum] | [_, _, sum, _] => sum.as_bits().ok_or(SqliteRowError::Shape),
+        _ => Err(SqliteRowError::Shape),
     }
 }

@@ -117,14 +117,6 @@ impl Sqlite {
         Ok(expires_in.map(|expires_in| SqliteSession { session, expires_in }))
     }
 
-    /// Reads the checksum of a session, from any row that has one.
-    pub(super) fn session_checksum(columns: &[SqliteValue]) -> Result<u64, SqliteRowError> {
-        match columns {
-            [sum] | [_, _, sum, _] => sum.as_bits().ok_or(SqliteRowError::Shape),
-            _ => Err(SqliteRowError::Shape),
-        }
-    }
-
     /// Reads a row of [`read_published`](Self::read_published).
     ///
     /// # Errors
