@@ -17,9 +17,6 @@ use crate::{Application, Data, engine::Store, script::Moment};
 /// How long a driver needs until it connects again after it has noticed that entries are missing.
 const RECONNECT: Duration = Duration::from_millis(50);
 
-/// A record that is stored for so long only is removed.
-const REMOVED: Duration = Duration::from_millis(1);
-
 impl<A: Application<D>, D: Data> World<A, D> {
     /// Something happens on a link.
     pub(super) fn follow_link(&mut self, task: LinkTask) {
@@ -262,23 +259,27 @@ impl<A: Application<D>, D: Data> World<A, D> {
             ClusterOutput::Store { session, expires_in, .. } => Some((session.sid, *expires_in)),
             _ => None,
         };
-        let is_take = matches!(command, ClusterOutput::Take { .. });
+        let taken = match &command {
+            ClusterOutput::Take { version, .. } => Some(*version),
+            _ => None,
+        };
         let store = self.engine.as_mut().filter(|engine| engine.options.keeps_records);
         let answer = match store {
             Some(engine) => engine.store.carry_out(now, command),
             None => Store { is_full: true, ..Store::default() }.carry_out(now, command),
         };
-        let is_stored = |outcome: &StoreOutcome| *outcome == StoreOutcome::Stored;
-        match (&answer, stored) {
-            (ClusterInput::Stored { outcome, .. }, Some((session, time))) if is_stored(outcome) => {
-                let until = now.saturating_add(time).as_micros();
-                self.promise.stored(session.as_str(), until);
-                if time <= REMOVED {
-                    self.promise.removed(session.as_str(), node);
+        match &answer {
+            ClusterInput::Stored { outcome: StoreOutcome::Stored, .. } => {
+                if let Some((session, time)) = stored {
+                    let until = now.saturating_add(time).as_micros();
+                    self.promise.stored(session.as_str(), until);
                 }
             }
-            (ClusterInput::Fetched { session: Some(taken), .. }, _) if is_take => {
-                self.promise.removed(taken.session.sid.as_str(), node);
+            // Another version is left there.
+            ClusterInput::Fetched { session: Some(found), .. }
+                if taken == Some(found.session.version) =>
+            {
+                self.promise.removed(found.session.sid.as_str(), node);
             }
             _ => {}
         }
