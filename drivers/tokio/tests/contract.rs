@@ -70,6 +70,14 @@ struct Shared {
     sessions: BTreeMap<String, (StoredSession, Instant)>,
 }
 
+impl Shared {
+    fn fetch(&self, key: &RecoveryKey) -> Option<FetchedSession> {
+        let (session, until) = self.sessions.get(key.expose())?;
+        let left = until.checked_duration_since(Instant::now())?;
+        Some(FetchedSession::new(session.clone(), left))
+    }
+}
+
 impl Memory {
     fn new(mistake: Mistake) -> Self {
         Self {
@@ -94,10 +102,19 @@ impl Memory {
     }
 
     fn fetch(&self, key: &RecoveryKey) -> Option<FetchedSession> {
+        self.with(|shared| shared.fetch(key))
+    }
+
+    fn take(&self, key: &RecoveryKey, version: Option<u64>) -> Option<FetchedSession> {
         self.with(|shared| {
-            let (session, until) = shared.sessions.get(key.expose())?;
-            let left = until.checked_duration_since(Instant::now())?;
-            Some(FetchedSession::new(session.clone(), left))
+            let found = shared.fetch(key)?;
+            let is_it = found.session.version == version;
+            if is_it && self.mistake != Mistake::TakesInTwoSteps
+                || self.mistake == Mistake::TakesAnyVersion
+            {
+                shared.sessions.remove(key.expose());
+            }
+            Some(found)
         })
     }
 
@@ -281,14 +298,7 @@ impl MemoryEngine {
                 vec![ClusterInput::Fetched { number, session: memory.fetch(&key) }]
             }
             ClusterOutput::Take { key, version, number } => {
-                let session = memory.fetch(&key);
-                let is_it = session.as_ref().is_some_and(|it| it.session.version == version);
-                if is_it && memory.mistake != Mistake::TakesInTwoSteps
-                    || memory.mistake == Mistake::TakesAnyVersion
-                {
-                    memory.with(|shared| shared.sessions.remove(key.expose()));
-                }
-                vec![ClusterInput::Fetched { number, session }]
+                vec![ClusterInput::Fetched { number, session: memory.take(&key, version) }]
             }
             _ => Vec::new(),
         }
