@@ -1,6 +1,6 @@
 // What a node of a cluster on Redis Streams costs, ours beside the official one: see README.md.
 //
-//     node costs.mjs [--kinds ours,official] [--only reading,emitting,claims,latency,connections]
+//     node costs.mjs [--kinds ours,official] [--only reading,steady,emitting,claims,latency,connections]
 import { parseArgs } from "node:util";
 import { cpu, median } from "./measure.mjs";
 import { Node } from "../../tests/fleet/support/nodes.mjs";
@@ -68,6 +68,45 @@ async function reading(kind) {
   }
   await end();
   return Object.fromEntries(Object.entries(costs).map(([room, list]) => [`microseconds per entry for ${room}`, median(list)]));
+}
+
+/** Appends entries for `room` at a steady rate per second, a few in each millisecond, for two seconds. */
+async function trickle(client, rate, room) {
+  const start = performance.now();
+  const pending = [];
+  for (let sent = 0; sent < 2 * rate; ) {
+    const due = Math.min(2 * rate, Math.ceil(((performance.now() - start) * rate) / 1000));
+    for (; sent < due; sent += 1) {
+      pending.push(append(client, room, ["m", TEXT]));
+    }
+    await pause(1);
+  }
+  await Promise.all(pending);
+}
+
+/** The same as `reading`, of entries that come at a steady rate and not as fast as they can be read. */
+async function steady(kind) {
+  const { t, nodes, client, end } = await world(kind);
+  const peer = await Peer.connect(t, nodes[1]);
+  await peer.call("join", "one");
+  peer.socket.offAny().on("drained", (name) => peer.events.push(["drained", name]));
+  const costs = {};
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    for (const rate of [2_000, 5_000]) {
+      for (const room of ["nobody", "one"]) {
+        const before = await cpu(nodes[1].pid);
+        await trickle(client, rate, room);
+        await drained(client, peer);
+        const cost = ((await cpu(nodes[1].pid)) - before) / (2 * rate) / 1000;
+        // The first round warms up.
+        if (round > 0) {
+          (costs[`microseconds per entry for ${room} at ${rate} a second`] ??= []).push(cost);
+        }
+      }
+    }
+  }
+  await end();
+  return Object.fromEntries(Object.entries(costs).map(([what, list]) => [what, median(list)]));
 }
 
 /** CPU per event of the node whose client emits it, for one client of each node. */
@@ -146,7 +185,7 @@ async function claims(kind) {
 
 /** From the emit at one node to the arrival, one at a time. */
 async function latency(kind) {
-  const { t, nodes, client, end } = await world(kind);
+  const { t, redis, nodes, client, end } = await world(kind);
   const [sender, there] = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
   const rounds = async (receiver, act) => {
     const times = [];
@@ -160,12 +199,20 @@ async function latency(kind) {
     return median(times);
   };
   await drained(client, there);
+  const reader = await redis.client(t);
+  let last = "0";
+  const trip = async () => {
+    const read = reader.xRead({ key: "trip", id: last }, { BLOCK: 0 });
+    last = await client.xAdd("trip", "*", { text: TEXT });
+    await read;
+  };
   const emit = () => sender.emit("broadcast", null, "m", TEXT);
   const result = {
     "microseconds to a client of the other node": await rounds(there, emit),
     "microseconds to a client of the same node": await rounds(sender, emit),
     "microseconds of an echo without the cluster": await rounds(null, () => sender.call("message-with-ack", TEXT)),
     "microseconds of a PING to Redis": await rounds(null, () => client.ping()),
+    "microseconds of an XADD that another connection reads": await rounds(null, trip),
   };
   await end();
   return result;
@@ -181,7 +228,7 @@ async function connections(kind) {
   return { "connections per node": count };
 }
 
-const SECTIONS = { reading, emitting, claims, latency, connections };
+const SECTIONS = { reading, steady, emitting, claims, latency, connections };
 
 const { values } = parseArgs({ options: { kinds: { type: "string" }, only: { type: "string" } } });
 const kinds = (values.kinds ?? "ours,official").split(",");
