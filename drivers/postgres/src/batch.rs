@@ -16,9 +16,17 @@ pub(crate) enum Batch {
     Store(Vec<(u64, RecoveryKey, PostgresStore)>),
     /// Like the others, but each replaces only a certain version.
     Replace(Vec<(u64, RecoveryKey, PostgresStore)>),
-    Fetch(Vec<(u64, RecoveryKey)>),
-    /// With their versions.
-    Take(Vec<(u64, RecoveryKey, Option<u64>)>),
+    Fetch(Vec<Wanted>),
+    Take(Vec<Wanted>),
+}
+
+/// A session that is to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) number: u64,
+    pub(crate) key: RecoveryKey,
+    /// The version that is to be taken.
+    pub(crate) version: Option<u64>,
 }
 
 impl Batch {
@@ -26,8 +34,7 @@ impl Batch {
         match self {
             Self::Append(list) => list.len(),
             Self::Store(list) | Self::Replace(list) => list.len(),
-            Self::Fetch(list) => list.len(),
-            Self::Take(list) => list.len(),
+            Self::Fetch(list) | Self::Take(list) => list.len(),
         }
     }
 
@@ -64,13 +71,8 @@ impl Batch {
             {
                 all.extend(more);
             }
-            (Self::Fetch(all), Self::Fetch(more))
-                if !more.iter().any(|(_, key)| all.iter().any(|(_, known)| known == key)) =>
-            {
-                all.extend(more);
-            }
-            (Self::Take(all), Self::Take(more))
-                if !more.iter().any(|(_, key, _)| all.iter().any(|(_, known, _)| known == key)) =>
+            (Self::Fetch(all), Self::Fetch(more)) | (Self::Take(all), Self::Take(more))
+                if !more.iter().any(|it| all.iter().any(|known| known.key == it.key)) =>
             {
                 all.extend(more);
             }
@@ -104,12 +106,10 @@ impl Batch {
                 };
                 list.iter().map(refused).collect()
             }
-            Self::Fetch(list) => list.iter().map(|(number, _)| not_found(*number)).collect(),
-            Self::Take(list) => list.iter().map(|(number, ..)| not_found(*number)).collect(),
+            Self::Fetch(list) | Self::Take(list) => list
+                .iter()
+                .map(|it| ClusterInput::Fetched { number: it.number, session: None })
+                .collect(),
         }
     }
-}
-
-const fn not_found(number: u64) -> ClusterInput {
-    ClusterInput::Fetched { number, session: None }
 }

@@ -14,7 +14,7 @@ use socketio_proto_tokio::cluster::EngineLink;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    batch::Batch,
+    batch::{Batch, Wanted},
     connection::{Connection, PING, Values},
     error::PostgresEngineError,
     listener::Change,
@@ -117,9 +117,11 @@ impl Writer<'_> {
                     }
                 }
             }
-            ClusterOutput::Fetch { key, number } => work.add(0, Batch::Fetch(vec![(number, key)])),
+            ClusterOutput::Fetch { key, number } => {
+                work.add(0, Batch::Fetch(vec![Wanted { number, key, version: None }]));
+            }
             ClusterOutput::Take { key, version, number } => {
-                work.add(0, Batch::Take(vec![(number, key, version)]));
+                work.add(0, Batch::Take(vec![Wanted { number, key, version }]));
             }
             // An output of a later version of the core. It gets no answer.
             _ => {}
@@ -191,20 +193,17 @@ impl Writer<'_> {
                 Ok(inputs.collect())
             }
             Batch::Fetch(list) => {
-                let keys: Vec<_> = list.iter().map(|(_, key)| *key).collect();
-                let rows = self.connection.call(&postgres.fetch(&keys)).await?;
-                self.fetched(list.iter().copied(), &rows)
+                let rows = self.connection.call(&postgres.fetch(&keys(list))).await?;
+                self.fetched(list, &rows)
             }
             Batch::Take(list) => {
-                let versions: Vec<_> =
-                    list.iter().map(|(_, key, version)| (*key, *version)).collect();
+                let versions: Vec<_> = list.iter().map(|it| (it.key, it.version)).collect();
                 let mut rows = self.connection.call(&postgres.take(&versions)).await?;
                 if rows.len() < list.len() {
                     // The node learns what is there instead.
-                    let keys: Vec<_> = list.iter().map(|(_, key, _)| *key).collect();
-                    rows.extend(self.connection.call(&postgres.fetch(&keys)).await?);
+                    rows.extend(self.connection.call(&postgres.fetch(&keys(list))).await?);
                 }
-                self.fetched(list.iter().map(|(number, key, _)| (*number, *key)), &rows)
+                self.fetched(list, &rows)
             }
         }
     }
@@ -212,7 +211,7 @@ impl Writer<'_> {
     /// Returns the answers.
     fn fetched(
         &self,
-        asked: impl Iterator<Item = (u64, RecoveryKey)>,
+        list: &[Wanted],
         rows: &[Values],
     ) -> Result<Vec<ClusterInput>, PostgresEngineError> {
         let mut found = BTreeMap::<ByteString, FetchedSession>::new();
@@ -223,11 +222,11 @@ impl Writer<'_> {
                 found.entry(pid).or_insert_with(|| FetchedSession::new(session, expires_in));
             }
         }
-        let fetched = |(number, key): (u64, RecoveryKey)| {
-            let session = found.remove(key.expose());
-            ClusterInput::Fetched { number, session }
+        let fetched = |wanted: &Wanted| {
+            let session = found.remove(wanted.key.expose());
+            ClusterInput::Fetched { number: wanted.number, session }
         };
-        Ok(asked.map(fetched).collect())
+        Ok(list.iter().map(fetched).collect())
     }
 
     async fn notify(&self, messages: &[PostgresNotify]) -> Result<(), PostgresEngineError> {
@@ -264,4 +263,8 @@ impl Work {
 const fn stored(number: u64, is_stored: bool) -> ClusterInput {
     let outcome = if is_stored { StoreOutcome::Stored } else { StoreOutcome::Superseded };
     ClusterInput::Stored { number, outcome }
+}
+
+fn keys(list: &[Wanted]) -> Vec<RecoveryKey> {
+    list.iter().map(|wanted| wanted.key).collect()
 }
