@@ -161,44 +161,20 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use socketio_proto_tokio::entropy;
-
     use super::*;
-
-    struct Folder(PathBuf);
+    use crate::tests::Folder;
 
     impl Folder {
-        fn new() -> Self {
-            let name = format!("socketio-proto-tail-{:016x}", rand());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
         fn open(&self) -> Tail {
-            Tail::open(&self.0.join("db")).unwrap()
+            Tail::open(&self.file("")).unwrap()
         }
 
         fn rewrite(&self, change: impl FnOnce(&mut Vec<u8>)) {
-            let path = self.0.join("db-tail");
+            let path = self.file("-tail");
             let mut bytes = fs::read(&path).unwrap();
             change(&mut bytes);
             fs::write(path, bytes).unwrap();
         }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).ok();
-        }
-    }
-
-    fn rand() -> u64 {
-        let mut bytes = [0; 8];
-        entropy(&mut bytes);
-        u64::from_le_bytes(bytes)
     }
 
     fn head(commits: u64) -> SqliteHead {

@@ -1,9 +1,11 @@
 //! The thread of a file, without a server around it.
 
+mod folder;
+
 use std::{
     fs,
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,56 +22,22 @@ use socketio_proto::{
     recovery::Offset,
     socket::{Event, NamespaceName},
 };
-use socketio_proto_tokio::entropy;
 
+pub(crate) use self::folder::Folder;
 use crate::{
     SetAsideReason, SqliteConfig, SqliteError, SqliteEvent, Survives,
     file::OpenFile,
     worker::{Job, Worker},
 };
 
-/// A folder that goes with the test.
-pub(crate) struct Folder(PathBuf);
-
 impl Folder {
-    pub(crate) fn new() -> Self {
-        let mut random = [0; 8];
-        entropy(&mut random);
-        let name = format!("socketio-proto-sqlite-{:016x}", u64::from_le_bytes(random));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
     pub(crate) fn config(&self) -> SqliteConfig {
-        SqliteConfig::new(self.0.join("sessions.db"))
+        SqliteConfig::new(self.file(""))
     }
 
     /// Starts a process.
     pub(crate) fn start(&self, name: &str) -> Process {
         Process::start(self.config(), name).unwrap()
-    }
-
-    /// A copy of the folder, as it is at this moment: what a process that was killed leaves behind.
-    fn copy(&self) -> Self {
-        let copy = Self::new();
-        for entry in fs::read_dir(&self.0).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_file() {
-                fs::copy(entry.path(), copy.0.join(entry.file_name())).unwrap();
-            }
-        }
-        copy
-    }
-
-    pub(crate) fn file(&self, suffix: &str) -> PathBuf {
-        self.0.join(format!("sessions.db{suffix}"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
     }
 }
 

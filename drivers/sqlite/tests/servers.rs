@@ -1,9 +1,13 @@
 //! Servers around one file, with clients.
 
+#[path = "../src/tests/folder.rs"]
+#[expect(dead_code, reason = "nothing is copied here")]
+mod folder;
+
 use std::{
     env, fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,6 +26,8 @@ use socketio_proto_tokio::{
 };
 use socketio_proto_tokio_client::{Events, Options, Socket, start};
 use tokio::{net::TcpListener, time::timeout};
+
+use self::folder::Folder;
 
 /// A test that waits for longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,22 +55,7 @@ impl App for Chat {
     }
 }
 
-struct Folder(PathBuf);
-
 impl Folder {
-    fn new() -> Self {
-        Self::in_folder(&env::temp_dir())
-    }
-
-    fn in_folder(parent: &Path) -> Self {
-        let mut random = [0; 8];
-        entropy(&mut random);
-        let name = format!("socketio-proto-servers-{:016x}", u64::from_le_bytes(random));
-        let path = parent.join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
     async fn server(&self) -> (u16, Handle<Chat>) {
         self.telling(&Told::default()).await
     }
@@ -72,7 +63,7 @@ impl Folder {
     /// A server that writes down what happens to its file.
     async fn telling(&self, told: &Told) -> (u16, Handle<Chat>) {
         let tell = Told::clone(told);
-        let config = SqliteConfig::new(self.0.join("sessions.db"))
+        let config = SqliteConfig::new(self.file(""))
             .on_event(move |event| tell.lock().unwrap().push(event));
         let engine = SqliteEngine::open(config).unwrap();
         let config = ServerConfig::new().recovery(RecoveryConfig::new());
@@ -85,12 +76,6 @@ impl Folder {
         let site = service.at("/socket.io");
         tokio::spawn(serve(listener, site, PeerLimits::default(), handle.closing()));
         (port, handle)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
     }
 }
 
@@ -222,7 +207,7 @@ async fn a_server_whose_file_is_deleted_goes_on_with_a_new_one() {
     a.say("before").await;
     assert_eq!(a.hear().await, "before");
     for suffix in ["", "-wal", "-shm"] {
-        fs::remove_file(folder.0.join(format!("sessions.db{suffix}"))).unwrap();
+        fs::remove_file(folder.file(suffix)).unwrap();
     }
     until(&handle, |stats| stats.connected == 2 && stats.is_connected).await;
     let stats = handle.engine_stats().await.unwrap().unwrap();

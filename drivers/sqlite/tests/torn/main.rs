@@ -7,6 +7,8 @@
 mod check;
 mod damage;
 mod files;
+#[path = "../../src/tests/folder.rs"]
+mod folder;
 mod site;
 mod story;
 
