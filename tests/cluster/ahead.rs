@@ -11,15 +11,14 @@ use socketio_proto::{
 
 use crate::{
     fleet::{Client, Fleet},
-    follow::asked,
     moves::{claim, ids, outcome},
     store::refused,
 };
 
-const AHEAD: Durability = Durability::OnChange;
+pub const AHEAD: Durability = Durability::OnChange;
 
 /// A client at node 0 that has processed an event, is in a room, and has missed one. Its link is there.
-fn connected(nodes: &[Durability]) -> (Fleet, Client, SocketKey) {
+pub fn connected(nodes: &[Durability]) -> (Fleet, Client, SocketKey) {
     let mut fleet = Fleet::durable(nodes);
     let client = fleet.open(0);
     fleet.settle();
@@ -51,16 +50,16 @@ fn crash_and_come_back(fleet: &mut Fleet, client: Client) -> Client {
 }
 
 /// The client comes back to node 1 with everything but the latest event.
-fn come_back(fleet: &mut Fleet, client: Client) -> Client {
+pub fn come_back(fleet: &mut Fleet, client: Client) -> Client {
     let (pid, offset) = (ids(fleet, client).0, offset_of(fleet, client, "processed"));
     fleet.open_with(1, &claim(&pid, &offset))
 }
 
-fn version(fleet: &Fleet, client: Client) -> Option<u64> {
+pub fn version(fleet: &Fleet, client: Client) -> Option<u64> {
     fleet.store.sessions.get(&ids(fleet, client).0).and_then(|(session, _)| session.version)
 }
 
-const RECOVERED: RecoveryOutcome = RecoveryOutcome::Recovered { replayed: 1 };
+pub const RECOVERED: RecoveryOutcome = RecoveryOutcome::Recovered { replayed: 1 };
 
 /// A node of the reference loses every session of its clients when it dies.
 #[test]
@@ -475,167 +474,4 @@ fn an_owner_whose_heartbeats_are_late_is_waited_for() {
     assert_eq!(outcome(&fleet, 1), RECOVERED);
     let socket = fleet.socket(back);
     assert_eq!(say(&mut fleet, back, socket, 8), Ok(Once::Duplicate));
-}
-
-/// The application of the owner decides about a claim for so long that another node takes the record.
-#[test]
-fn a_claim_that_is_being_decided_is_superseded_when_the_session_leaves() {
-    let (mut fleet, client, socket) = connected(&[AHEAD, AHEAD]);
-    let of_client = ids(&fleet, client);
-    fleet.lose(client);
-    fleet.settle();
-    let back = come_back(&mut fleet, client);
-    fleet.nodes[0].answers_late = true;
-    fleet.open_with(0, &claim(&of_client.0, &offset_of(&fleet, client, "processed")));
-    fleet.settle();
-    let asked = asked(&fleet);
-    fleet.wait(500);
-    fleet.settle();
-    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
-    fleet.at(0, |at| at.set_data(socket, 9));
-    fleet.settle();
-    fleet.at(0, |at| at.accept(asked));
-    assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
-}
-
-/// The application of the owner decides about a claim. Another node has claimed the session, and takes the
-/// record out of the store meanwhile. So no marker proves that nobody has it.
-#[test]
-fn a_claim_that_waits_for_a_decision_may_take_the_record() {
-    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark, AHEAD]);
-    let client = fleet.open(2);
-    fleet.settle();
-    for name in ["processed", "missed"] {
-        fleet.at(1, |at| at.all().emit(name, &()).unwrap());
-    }
-    fleet.settle();
-    let of_client = ids(&fleet, client);
-    let claim = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
-    fleet.lose(client);
-    fleet.settle();
-    // Node 0 gets the session, asks its application, and has not written the record yet.
-    fleet.nodes[0].answers_late = true;
-    fleet.open_with(0, &claim);
-    fleet.take(0, 1);
-    fleet.read(2, usize::MAX);
-    fleet.take(2, usize::MAX);
-    fleet.read(0, usize::MAX);
-    let asked = asked(&fleet);
-    let back = fleet.open_with(1, &claim);
-    fleet.take(1, usize::MAX);
-    (0..2).for_each(|node| fleet.read(node, usize::MAX));
-    fleet.take(1, usize::MAX);
-    fleet.answer(1);
-    fleet.wait(500);
-    fleet.take(1, usize::MAX);
-    fleet.answer(1);
-    assert_eq!((ids(&fleet, back), outcome(&fleet, 1)), (of_client, RECOVERED));
-    fleet.settle();
-    fleet.at(0, |at| at.accept(asked));
-    assert_eq!(outcome(&fleet, 0), refused(RecoveryRefusal::Superseded));
-}
-
-/// A node that stores sessions when they are parked has not heard that its session has gone on at a
-/// node that writes ahead. It takes the record back, its connection is lost with the reply, and then the
-/// other node crashes.
-#[test]
-fn a_node_that_is_behind_does_not_take_what_another_one_has_written_ahead() {
-    let mut fleet = Fleet::durable(&[Durability::OnPark, AHEAD, AHEAD]);
-    let client = fleet.open(0);
-    fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
-    fleet.settle();
-    let of_client = ids(&fleet, client);
-    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
-    fleet.lose(client);
-    fleet.take(0, 0);
-    fleet.answer(0);
-    let moved = fleet.open_with(1, &again);
-    fleet.take(1, 1);
-    fleet.read(1, 1);
-    for _ in 0..4 {
-        fleet.take(1, 0);
-        fleet.answer(1);
-    }
-    assert_eq!(ids(&fleet, moved), of_client);
-    let written = version(&fleet, client);
-
-    let late = fleet.open_with(0, &again);
-    fleet.lose(late);
-    fleet.take(0, 0);
-    fleet.cut(0, 0);
-    assert_eq!(version(&fleet, client), written);
-    fleet.crash(1);
-    fleet.connect(0);
-    let back = fleet.open_with(2, &again);
-    fleet.settle();
-    fleet.wait(500);
-    fleet.settle();
-    assert_eq!(
-        (ids(&fleet, back), outcome(&fleet, 2)),
-        (of_client, RecoveryOutcome::Recovered { replayed: 0 })
-    );
-}
-
-/// A session goes back to the node that it has just come from, while the other node takes its record for a
-/// client of its own. That client then claims the session once more, and yields to who has it. So the
-/// record that is missing was not taken for this claim.
-#[test]
-fn a_claim_that_yields_does_not_take_the_record_that_is_missing() {
-    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark]);
-    let client = fleet.open(0);
-    fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
-    fleet.settle();
-    let of_client = ids(&fleet, client);
-    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
-    fleet.lose(client);
-    fleet.settle();
-    fleet.open_with(1, &again);
-    fleet.take(1, usize::MAX);
-    fleet.read(0, usize::MAX);
-    fleet.nodes[0].answers_late = true;
-    fleet.open_with(0, &again);
-    fleet.take(0, usize::MAX);
-    // Node 1 gets the session, and loses it again before the store gives the record back.
-    fleet.read(1, usize::MAX);
-    fleet.take(1, usize::MAX);
-    assert_eq!(version(&fleet, client), None);
-    // The application of node 0 is asked before the claim that yields is read.
-    fleet.read(0, usize::MAX);
-    let asked = asked(&fleet);
-    fleet.settle();
-    fleet.at(0, |at| at.accept(asked));
-    fleet.settle();
-    assert_eq!(outcome(&fleet, 0), RecoveryOutcome::Recovered { replayed: 0 });
-    assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::Superseded));
-}
-
-/// The same, and a third node has claimed the session in between. It gets the session, and its client has
-/// gone, so the claim that yields is answered from there.
-#[test]
-fn a_claim_that_yields_is_answered_by_the_node_that_the_session_goes_to() {
-    let mut fleet = Fleet::durable(&[AHEAD, Durability::OnPark, Durability::OnPark]);
-    let client = fleet.open(0);
-    fleet.at(0, |at| at.all().emit("processed", &()).unwrap());
-    fleet.settle();
-    let of_client = ids(&fleet, client);
-    let again = claim(&of_client.0, &offset_of(&fleet, client, "processed"));
-    fleet.lose(client);
-    fleet.settle();
-    let at_other = fleet.open_with(1, &again);
-    fleet.take(1, usize::MAX);
-    fleet.read(0, usize::MAX);
-    fleet.open_with(0, &again);
-    fleet.take(0, usize::MAX);
-    let gone = fleet.open_with(2, &again);
-    fleet.take(2, usize::MAX);
-    fleet.read(2, usize::MAX);
-    fleet.lose(gone);
-    fleet.read(1, usize::MAX);
-    fleet.take(1, usize::MAX);
-    assert_eq!(version(&fleet, client), None);
-    fleet.settle();
-    assert_eq!(
-        (ids(&fleet, at_other), outcome(&fleet, 1)),
-        (of_client, RecoveryOutcome::Recovered { replayed: 0 })
-    );
 }

@@ -1,6 +1,7 @@
 //! Several servers as one cluster, over an engine in memory whose every step the tests decide.
 
 mod ahead;
+mod ahead_races;
 mod channels;
 mod data;
 mod dice;
