@@ -22,7 +22,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use smallvec::{SmallVec, smallvec};
 
-use super::claim::Successor;
+use super::claim::{Successor, takes};
 use crate::{cluster::StoreOutcome, id::SocketKey, time::Timestamp};
 
 /// The versions of a record that may be in the store.
@@ -431,7 +431,7 @@ impl Record {
     /// Whether the claim that waits takes the session. It may also take the record. One that yields does
     /// neither, as long as a client or another claim wants the session.
     fn is_promised(&self) -> bool {
-        self.claim.as_ref().is_some_and(|(_, (_, claim))| !claim.yields)
+        self.claim.as_ref().is_some_and(takes)
     }
 
     fn leave_to_claim(&mut self) -> Answer {

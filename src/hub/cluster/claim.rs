@@ -57,6 +57,11 @@ pub(super) struct Codec<D> {
 /// A later claim of another node.
 pub(super) type Successor = (NodeId, ClaimEntry);
 
+/// Whether a claim that waits, with its namespace, takes the session whoever wants it.
+pub(super) const fn takes((_, (_, claim)): &(u32, Successor)) -> bool {
+    !claim.yields
+}
+
 /// The text of a session, and where its client resumes.
 type Packed = Result<(String, Offset), RecoveryRefusal>;
 

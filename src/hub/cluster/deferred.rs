@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     Verb,
-    claim::{ClaimEntry, Successor},
+    claim::{ClaimEntry, Successor, takes},
 };
 use crate::{cluster::message::NodeId, hub::Hub, id::SocketKey};
 
@@ -69,7 +69,7 @@ impl Deferred {
     /// Whether a session goes to another node as soon as it is changed.
     pub(super) fn is_promised(&self, socket: SocketKey) -> bool {
         let claim = self.changing.get(&socket).and_then(|changing| changing.claim.as_ref());
-        claim.is_some_and(|(_, (_, claim))| !claim.yields)
+        claim.is_some_and(takes)
     }
 
     /// Keeps a claim until the application has decided about a client that was there before.

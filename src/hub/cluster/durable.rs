@@ -15,7 +15,7 @@ use crate::{
     config::ServerConfig,
     engine::CloseReason,
     hub::{Hub, message::ReplyKind, output::HubOutput},
-    id::{RecoveryKey, SocketKey},
+    id::SocketKey,
     stats::increment,
     time::Timestamp,
 };
@@ -295,22 +295,13 @@ impl<D: Default> Hub<D> {
         true
     }
 
-    /// A session has ended, or has gone to another node. If it has ended, its record is removed.
-    pub(super) fn forget_ahead(
-        &mut self,
-        socket: SocketKey,
-        key: Option<RecoveryKey>,
-        is_final: bool,
-    ) {
-        let Some(durable) = self.durable() else { return };
+    /// A session has ended, or has gone to another node. Returns the versions of its record that may be in
+    /// the store.
+    pub(super) fn forget_ahead(&mut self, socket: SocketKey) -> Versions {
+        let Some(durable) = self.durable() else { return Versions::new() };
         let versions = durable.ahead.forget(socket);
         self.note_stored(socket, None);
-        let Some(node) = &mut self.node else { return };
-        if let Some(key) = key.filter(|_| is_final) {
-            for version in versions {
-                node.records.discard(key, version);
-            }
-        }
+        versions
     }
 
     /// Does what is due and waits for nobody.

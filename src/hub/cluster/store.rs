@@ -70,13 +70,15 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let requests = node.records.take_requests(socket);
         node.orphans.extend(requests);
-        let version = node.records.forget(socket);
+        let parked = node.records.forget(socket);
+        let ahead = self.forget_ahead(socket);
         // Where it goes to, it may still be needed.
         let is_final = !cause.is_move() && !cause.is_gap();
-        if let (Some(version), Some(key), true) = (version, key, is_final) {
-            node.records.discard(key, version);
+        if let Some((node, key)) = self.node.as_mut().zip(key).filter(|_| is_final) {
+            for version in parked.into_iter().chain(ahead) {
+                node.records.discard(key, version);
+            }
         }
-        self.forget_ahead(socket, key, is_final);
     }
 
     /// Whether a claim has to wait until the record of its session was taken out of the store, so
