@@ -228,7 +228,7 @@ impl<D: Default> Hub<D> {
         let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
-            if let Some(node) = &mut self.node {
+            if let Some(node) = self.node.as_mut().filter(|_| !claim.yields) {
                 node.contest(socket);
             }
             if is_handed_over {
