@@ -43,6 +43,8 @@ enum Mistake {
     BreaksAtDamage,
     /// What is for one node reaches all.
     ToAll,
+    /// It breaks the connection when a subscription ends.
+    BreaksAtUnsubscribe,
     /// It reads a session and removes it later.
     TakesInTwoSteps,
     /// It takes whatever is there.
@@ -204,6 +206,11 @@ impl Engine for MemoryEngine {
                         self.read = Some(if is_hidden { end.saturating_sub(1) } else { after });
                         entries.mark_changed();
                     }
+                    Some(ClusterOutput::Unsubscribe { .. })
+                        if memory.mistake == Mistake::BreaksAtUnsubscribe =>
+                    {
+                        return Err("not permitted".into());
+                    }
                     Some(output) => {
                         let answers = self.carry_out(output, &mut late);
                         inputs.send(answers).await;
@@ -345,6 +352,7 @@ async fn each_mistake_is_found_and_named() {
         (Mistake::HiddenGap, "without a gap"),
         (Mistake::Repeats, "without a gap"),
         (Mistake::ToAll, "reaches those that it is for"),
+        (Mistake::BreaksAtUnsubscribe, "end and begin again"),
         (Mistake::TakesInTwoSteps, "it was stored"),
         (Mistake::TakesAnyVersion, "and only then"),
         (Mistake::IgnoresVersions, "replaces this one only"),

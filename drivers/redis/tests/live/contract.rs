@@ -8,13 +8,13 @@ use socketio_proto_tokio::cluster::contract::{EngineUnderTest, check};
 
 use crate::support::{PATIENCE, Redis, have_redis};
 
-struct Streams(Redis);
+pub struct Streams(pub Redis, pub RedisStreamsOptions);
 
 impl EngineUnderTest for Streams {
     type Engine = RedisEngine;
 
     fn open(&self) -> RedisEngine {
-        let engine = RedisEngine::open(self.0.url(), RedisStreamsOptions::new()).unwrap();
+        let engine = RedisEngine::open(self.0.url(), self.1.clone()).unwrap();
         engine.answer_timeout(PATIENCE)
     }
 
@@ -26,18 +26,20 @@ impl EngineUnderTest for Streams {
         for entry in ["x y", "uid a nsp / type 3 data {", "type 99999999999999999999"] {
             self.0.call(&format!("XADD socket.io * {entry}")).await;
         }
-        self.0.call("PUBLISH socket.io#/# damaged").await;
+        let publish = if self.1.use_sharded_pub_sub { "SPUBLISH" } else { "PUBLISH" };
+        self.0.call(&format!("{publish} socket.io#/# damaged")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_keep_the_contract_of_engines() {
     if have_redis() {
-        check(&Streams(Redis::start(&[]).await)).await.unwrap();
+        let redis = Redis::start(&[]).await;
+        check(&Streams(redis, RedisStreamsOptions::new())).await.unwrap();
     }
 }
 
-struct PubSub(Redis);
+pub struct PubSub(pub Redis);
 
 impl EngineUnderTest for PubSub {
     type Engine = RedisPubSubEngine;
@@ -72,7 +74,7 @@ async fn pubsub_keeps_the_contract_of_engines() {
     }
 }
 
-struct Sharded(Redis);
+pub struct Sharded(pub Redis);
 
 impl EngineUnderTest for Sharded {
     type Engine = RedisShardedEngine;

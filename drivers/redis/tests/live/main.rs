@@ -10,6 +10,7 @@ mod live;
 #[path = "../../../../tests/fixtures/moves.rs"]
 mod moves;
 mod outages;
+mod permissions;
 #[path = "../../../../tests/fixtures/ports.rs"]
 mod ports;
 #[path = "../../../../tests/fixtures/proxy.rs"]

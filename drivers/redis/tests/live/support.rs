@@ -38,6 +38,8 @@ pub struct Redis {
     folder: PathBuf,
     options: Vec<String>,
     pub port: u16,
+    /// Who nodes are, if not the user that may do everything.
+    user: Option<&'static str>,
 }
 
 impl Redis {
@@ -51,13 +53,29 @@ impl Redis {
         let port = free_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let process = spawn(port, &folder, &options);
-        let redis = Self { process, folder, options, port };
+        let redis = Self { process, folder, options, port, user: None };
         redis.until_up().await;
         redis
     }
 
+    /// Where nodes connect to.
     pub fn url(&self) -> String {
+        match self.user {
+            Some(user) => format!("redis://{user}:secret@127.0.0.1:{}", self.port),
+            None => self.admin_url(),
+        }
+    }
+
+    fn admin_url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on, nodes may use these commands only.
+    pub async fn permit(&mut self, commands: &[String]) {
+        let all = commands.join(" +");
+        let reply = self.call(&format!("ACL SETUSER node on >secret ~* &* -@all +{all}")).await;
+        assert_eq!(reply, redis::Value::Okay, "{all}");
+        self.user = Some("node");
     }
 
     /// The socket of a server that was started with `--unixsocket redis.sock`.
@@ -88,7 +106,7 @@ impl Redis {
 
     /// Carries out a command.
     pub async fn call(&self, command: &str) -> redis::Value {
-        let client = redis::Client::open(self.url()).unwrap();
+        let client = redis::Client::open(self.admin_url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut words = command.split(' ');
         let mut cmd = redis::cmd(words.next().unwrap());

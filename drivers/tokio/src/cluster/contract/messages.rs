@@ -17,6 +17,8 @@ use super::{
 pub(super) async fn check(engine: &impl EngineUnderTest) -> Result<(), BrokenRule> {
     let published = "a message reaches those that it is for, as soon as they are subscribed";
     rule(published, messages(engine).await)?;
+    let again = "a subscription can end and begin again, and the connection stays";
+    rule(again, subscribed_again(engine).await)?;
     rule("nodes are counted, or it is said that they cannot be", counted(engine).await)
 }
 
@@ -25,6 +27,17 @@ async fn subscribed(engine: &impl EngineUnderTest) -> Checked<Node> {
     let is_subscribed = |node: &Node| node.subscribed.contains(&NamespaceName::ROOT);
     node.until("is told that it is subscribed", is_subscribed).await?;
     Ok(node)
+}
+
+async fn subscribed_again(engine: &impl EngineUnderTest) -> Checked {
+    let mut node = subscribed(engine).await?;
+    let connections = node.connections;
+    node.subscribed.clear();
+    node.send(ClusterOutput::Unsubscribe { namespace: NamespaceName::ROOT });
+    node.send(ClusterOutput::Subscribe { namespace: NamespaceName::ROOT });
+    let is_subscribed = |node: &Node| node.subscribed.contains(&NamespaceName::ROOT);
+    node.until("is told that it is subscribed again", is_subscribed).await?;
+    ensure(node.connections == connections, || "it was connected anew".into())
 }
 
 fn bodies() -> Checked<(Vec<Body>, Vec<Body>)> {
