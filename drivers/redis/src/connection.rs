@@ -9,7 +9,7 @@ use redis::{
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply, RedisStreams};
 use tokio::sync::Notify;
 
-use crate::{error::RedisEngineError, reply::reply};
+use crate::{error::RedisEngineError, plain::Plain, reply::reply};
 
 /// Whether the script that appends an entry has run.
 pub(crate) fn script_has_run(reply: &RedisReply) -> Result<(), RedisEngineError> {
@@ -24,14 +24,23 @@ pub(crate) const PING: Duration = Duration::from_secs(5);
 
 /// A connection. Its commands are answered in their order.
 pub(crate) struct Connection {
-    commands: MultiplexedConnection,
+    way: Way,
     closed: Arc<Notify>,
+}
+
+enum Way {
+    Plain(Box<Plain>),
+    /// With TLS, or for subscriptions.
+    Crate(MultiplexedConnection),
 }
 
 impl Connection {
     /// Connects. Each command has this much time for its answer.
     pub(crate) async fn open(client: &Client, answer: Duration) -> Result<Self, RedisEngineError> {
-        Self::open_for_subscriptions(client, answer, |_| ()).await
+        match Plain::open(client, answer).await? {
+            Some(plain) => Ok(Self { way: Way::Plain(plain.into()), closed: Arc::default() }),
+            None => Self::open_for_subscriptions(client, answer, |_| ()).await,
+        }
     }
 
     /// Connects, for subscriptions. `take` gets what is published, and must not wait.
@@ -55,12 +64,24 @@ impl Connection {
             .set_connection_timeout(Some(answer))
             .set_response_timeout(Some(answer));
         let commands = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self { commands, closed })
+        Ok(Self { way: Way::Crate(commands), closed })
     }
 
-    /// What tells that the other end has closed it. A command that waits for its answer fails then.
+    /// What tells that the other end has closed a connection for subscriptions. A command that waits for
+    /// its answer fails then.
     pub(crate) fn closed(&self) -> Arc<Notify> {
         Arc::clone(&self.closed)
+    }
+
+    /// Waits until the other end has closed it, while no command waits for its answer.
+    pub(crate) async fn until_closed(&mut self) -> RedisEngineError {
+        match &mut self.way {
+            Way::Plain(plain) => plain.closed().await,
+            Way::Crate(_) => {
+                self.closed.notified().await;
+                RedisEngineError::Closed
+            }
+        }
     }
 
     /// Tries whether it is still there.
@@ -83,7 +104,10 @@ impl Connection {
         &mut self,
         command: &Cmd,
     ) -> Result<RedisReply, RedisEngineError> {
-        Ok(reply(self.commands.send_packed_command(command).await?))
+        match &mut self.way {
+            Way::Plain(plain) => plain.call(command).await,
+            Way::Crate(connection) => Ok(reply(connection.send_packed_command(command).await?)),
+        }
     }
 
     /// Sends several commands at once, and waits for all replies, which are in the same order.
@@ -91,8 +115,14 @@ impl Connection {
         &mut self,
         commands: &Pipeline,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
-        let replies = self.commands.send_packed_commands(commands, 0, commands.len()).await?;
-        Ok(replies.into_iter().map(reply).collect())
+        let count = commands.len();
+        match &mut self.way {
+            Way::Plain(plain) => plain.send(&commands.get_packed_pipeline(), count).await,
+            Way::Crate(connection) => {
+                let replies = connection.send_packed_commands(commands, 0, count).await?;
+                Ok(replies.into_iter().map(reply).collect())
+            }
+        }
     }
 
     /// Asks which server this is.

@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use crate::{
     connection::{Connection, ServerId, not_expected, with_pushes},
     error::RedisEngineError,
-    plain::EntryConnection,
     position::Position,
     reader::{Reader, stream_info},
     subscriptions::Subscriptions,
@@ -127,7 +126,7 @@ impl RedisEngine {
         let block = Duration::from_millis(redis.options().block_time_in_ms.into());
         let (mut connected, mut reads, mut readers) = (Vec::new(), Vec::new(), Vec::new());
         for ((channel, stream), position) in (0..).zip(&names).zip(positions) {
-            let connection = EntryConnection::open(client, answer.saturating_add(block)).await?;
+            let connection = Connection::open(client, answer.saturating_add(block)).await?;
             let mut info = stream_info(&commands.call(&RedisStreams::info(stream)).await?)?;
             if position.is_some_and(|read| is_hidden(read, &info)) {
                 mark(&mut commands, stream).await?;

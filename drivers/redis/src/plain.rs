@@ -1,96 +1,75 @@
-//! A connection for the entries of a stream, which come in masses.
+//! A connection without TLS, which is where almost everything goes through.
 //!
 //! The parser of the `redis` crate allocates each value, twelve in an entry, and that takes more time than everything
 //! else that a node does with an entry that concerns nobody. The decoder of `redis-protocol` says where the values are.
-//! What is kept of an entry is copied once. TLS, and commands, are left to the `redis` crate.
+//! What is kept of an entry is copied once. TLS and what is published are left to the `redis` crate.
 
 use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr_iter;
-use redis::{Client, Cmd, ConnectionAddr, RedisError};
+use redis::{Client, Cmd, ConnectionAddr, Parser, RedisError};
 use redis_protocol::resp2::{decode::decode_range, types::RangeFrame};
-use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply};
+use socketio_proto::cluster::engines::redis_streams::RedisReply;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
 
-use crate::{
-    connection::{Connection, cmd, not_expected},
-    error::RedisEngineError,
-    reply::reply,
-};
+use crate::{connection::not_expected, error::RedisEngineError, reply::reply};
 
 /// Bytes that there is always a place for.
 const READ: usize = 32 << 10;
 /// A buffer is kept up to this size.
 const KEPT: usize = 1 << 20;
-/// The decoder calls itself for each array in another one. A reply with so few cannot be too deep for it.
+/// The decoder calls itself for each array in another one. Replies with so few cannot be too deep for it.
 const ARRAYS: usize = 500;
 /// The arrays that an entry is in: of the streams, of a stream and its entries, and of these.
 const AROUND_ENTRY: u8 = 3;
+/// The names of fields, which need no memory.
+const NAMES: [&[u8]; 6] = [b"uid", b"nsp", b"type", b"data", b"seq", b"nonce"];
 
-/// A connection that waits for entries.
-pub(crate) enum EntryConnection {
-    Plain(Plain),
-    Tls(Connection),
-}
+const UNEXPECTED: RedisEngineError = RedisEngineError::Unexpected { command: "a command" };
 
-/// A connection without TLS, in the older version of the protocol, which needs no pushes.
+/// A connection in the older version of the protocol, which has no pushes.
 pub(crate) struct Plain {
     socket: Box<dyn Socket>,
     answer: Duration,
     buffer: BytesMut,
 }
 
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
-
-impl EntryConnection {
-    /// Connects. Each command has this much time for its answer.
-    pub(crate) async fn open(client: &Client, answer: Duration) -> Result<Self, RedisEngineError> {
-        let address = client.get_connection_info().addr();
-        Ok(match in_time(answer, connect(address)).await? {
-            Some(socket) => Self::Plain(Plain::begin(socket, client, answer).await?),
-            None => Self::Tls(Connection::open(client, answer).await?),
-        })
-    }
-
-    /// Sends a command, and waits for its answer.
-    pub(crate) async fn call(
-        &mut self,
-        command: &RedisCommand,
-    ) -> Result<RedisReply, RedisEngineError> {
-        match self {
-            Self::Plain(plain) => plain.call(&cmd(command)).await,
-            Self::Tls(connection) => connection.call(command).await,
-        }
-    }
-}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
 
 impl Plain {
-    /// Says who it is, and which database it means.
-    async fn begin(
-        socket: Box<dyn Socket>,
+    /// Connects. `None` if the server takes TLS.
+    pub(crate) async fn open(
         client: &Client,
         answer: Duration,
-    ) -> Result<Self, RedisEngineError> {
+    ) -> Result<Option<Self>, RedisEngineError> {
+        let address = client.get_connection_info().addr();
+        let Some(socket) = in_time(answer, connect(address)).await? else { return Ok(None) };
         let mut plain = Self { socket, answer, buffer: BytesMut::new() };
+        plain.begin(client).await?;
+        Ok(Some(plain))
+    }
+
+    /// Says who it is, and which database it means.
+    async fn begin(&mut self, client: &Client) -> Result<(), RedisEngineError> {
         let settings = client.get_connection_info().redis_settings();
         if let Some(password) = settings.password() {
             let mut auth = redis::cmd("AUTH");
             if let Some(name) = settings.username() {
                 auth.arg(name);
             }
-            plain.expect_ok("AUTH", auth.arg(password)).await?;
+            self.expect_ok("AUTH", auth.arg(password)).await?;
         }
         if settings.db() != 0 {
-            plain.expect_ok("SELECT", redis::cmd("SELECT").arg(settings.db())).await?;
+            self.expect_ok("SELECT", redis::cmd("SELECT").arg(settings.db())).await?;
         }
-        Ok(plain)
+        Ok(())
     }
 
     async fn expect_ok(
@@ -104,25 +83,47 @@ impl Plain {
         }
     }
 
-    async fn call(&mut self, command: &Cmd) -> Result<RedisReply, RedisEngineError> {
+    /// Sends a command, and waits for its answer.
+    pub(crate) async fn call(&mut self, command: &Cmd) -> Result<RedisReply, RedisEngineError> {
+        let mut replies = self.send(&command.get_packed_command(), 1).await?;
+        replies.pop().ok_or(UNEXPECTED)
+    }
+
+    /// Sends commands, and waits for the replies to all of them.
+    pub(crate) async fn send(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+    ) -> Result<Vec<RedisReply>, RedisEngineError> {
         let Self { socket, answer, buffer } = self;
         in_time(*answer, async {
-            socket.write_all(&command.get_packed_command()).await?;
+            socket.write_all(commands).await?;
             loop {
                 buffer.reserve(READ);
                 if socket.read_buf(buffer).await? == 0 {
                     return Err(RedisEngineError::Closed);
                 }
-                if let Some(reply) = decode(buffer)? {
+                if let Some(replies) = decode(buffer, count)? {
                     buffer.clear();
                     if buffer.capacity() > KEPT {
                         *buffer = BytesMut::new();
                     }
-                    return Ok(reply);
+                    return Ok(replies);
                 }
             }
         })
         .await
+    }
+
+    /// Waits until the other end has closed it, or says something that nobody has asked for. It loses
+    /// nothing if it is dropped.
+    pub(crate) async fn closed(&mut self) -> RedisEngineError {
+        self.buffer.reserve(READ);
+        match self.socket.read_buf(&mut self.buffer).await {
+            Ok(0) => RedisEngineError::Closed,
+            Ok(_) => UNEXPECTED,
+            Err(error) => error.into(),
+        }
     }
 }
 
@@ -148,26 +149,37 @@ async fn in_time<T>(
     timeout(limit, work).await.map_err(late)?
 }
 
-/// Reads a reply. `None` if it has not come to its end.
-fn decode(bytes: &[u8]) -> Result<Option<RedisReply>, RedisEngineError> {
-    // Nothing follows it, because commands are sent one at a time.
+/// Reads so many replies. `None` if they have not come to their end.
+fn decode(bytes: &[u8], count: usize) -> Result<Option<Vec<RedisReply>>, RedisEngineError> {
+    // Nothing follows them, because nothing else has been asked for.
     if !bytes.ends_with(b"\r\n") {
         return Ok(None);
     }
     if memchr_iter(b'*', bytes).count() > ARRAYS {
-        // This parser is slower, and bounds the depth.
-        return match redis::parse_redis_value(bytes) {
-            Ok(value) => Ok(Some(reply(value))),
-            Err(error) if error.is_connection_dropped() => Ok(None),
-            Err(error) => Err(error.into()),
-        };
+        return decode_deep(bytes, count);
     }
-    match decode_range(bytes) {
-        Ok(Some((frame, len))) if len == bytes.len() => {
-            Ok(Some(Values { bytes, entry: None }.reply(&frame, AROUND_ENTRY)))
-        }
-        Ok(None) => Ok(None),
-        _ => Err(RedisEngineError::Unexpected { command: "XREAD" }),
+    let (mut replies, mut rest) = (Vec::with_capacity(count), bytes);
+    while replies.len() < count {
+        let Some((frame, len)) = decode_range(rest).map_err(|_| UNEXPECTED)? else {
+            return Ok(None);
+        };
+        replies.push(Values { bytes: rest, entry: None }.reply(&frame, AROUND_ENTRY));
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    if rest.is_empty() { Ok(Some(replies)) } else { Err(UNEXPECTED) }
+}
+
+/// The same with a parser that is slower, and bounds the depth.
+fn decode_deep(
+    mut bytes: &[u8],
+    count: usize,
+) -> Result<Option<Vec<RedisReply>>, RedisEngineError> {
+    let mut parser = Parser::new();
+    let values = (0..count).map(|_| parser.parse_value(&mut bytes).map(reply));
+    match values.collect::<Result<_, _>>() {
+        Ok(replies) => Ok(Some(replies)),
+        Err(error) if error.is_connection_dropped() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -202,13 +214,13 @@ impl Values<'_> {
     }
 
     fn value(&self, (start, end): (usize, usize)) -> Bytes {
-        if let Some((entry, begin)) = &self.entry {
-            let range = start.saturating_sub(*begin)..end.saturating_sub(*begin);
-            if let Some(value) = entry.get(range) {
-                return entry.slice_ref(value);
-            }
+        let value = self.bytes.get(start..end).unwrap_or_default();
+        let Some((entry, begin)) = &self.entry else { return Bytes::copy_from_slice(value) };
+        if let Some(name) = NAMES.into_iter().find(|name| *name == value) {
+            return Bytes::from_static(name);
         }
-        Bytes::copy_from_slice(self.bytes.get(start..end).unwrap_or_default())
+        let own = entry.get(start.saturating_sub(*begin)..end.saturating_sub(*begin));
+        own.map_or_else(|| Bytes::copy_from_slice(value), |own| entry.slice_ref(own))
     }
 
     fn text(&self, (start, end): (usize, usize)) -> String {
@@ -250,7 +262,10 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8]) -> Option<RedisReply> {
-        decode(bytes).unwrap()
+        decode(bytes, 1).unwrap().map(|replies| {
+            let [reply] = <[RedisReply; 1]>::try_from(replies).unwrap();
+            reply
+        })
     }
 
     #[test]
@@ -288,6 +303,17 @@ mod tests {
     }
 
     #[test]
+    fn replies_to_several_commands_come_one_after_the_other() {
+        let many = b"*1\r\n:1\r\n".repeat(ARRAYS);
+        for first in [&b"+OK\r\n"[..], &[&b"*500\r\n"[..], &many].concat()] {
+            let bytes = [first, PAGE, b":3\r\n"].concat();
+            let all = vec![expected(first), expected(PAGE), RedisReply::Int(3)];
+            assert_eq!(decode(&bytes, 3).unwrap(), Some(all));
+            assert_eq!(decode(&bytes, 4).unwrap(), None, "the fourth is to come");
+        }
+    }
+
+    #[test]
     fn what_is_kept_of_an_entry_keeps_nothing_else() {
         let Some(RedisReply::Array(streams)) = decoded(PAGE) else { panic!() };
         let RedisReply::Array(named) = &streams[0] else { panic!() };
@@ -313,7 +339,7 @@ mod tests {
             b"\0\r\n",
         ];
         for bytes in lies {
-            assert!(decode(bytes).is_err(), "{}", bytes.escape_ascii());
+            assert!(decode(bytes, 1).is_err(), "{}", bytes.escape_ascii());
         }
     }
 
@@ -322,7 +348,7 @@ mod tests {
     fn an_array_in_an_array_in_an_array_breaks_nothing() {
         for depth in [ARRAYS, ARRAYS + 1, 1 << 20] {
             let bytes = b"*1\r\n".repeat(depth);
-            let deep = move || decode(&bytes).map(|found| found.is_none());
+            let deep = move || decode(&bytes, 1).map(|found| found.is_none());
             let decoded = std::thread::Builder::new().stack_size(2 << 20).spawn(deep).unwrap();
             let decoded = decoded.join().unwrap();
             assert!(decoded.is_err() || depth <= ARRAYS && decoded.unwrap(), "{depth}");

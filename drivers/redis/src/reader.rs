@@ -12,7 +12,7 @@ use socketio_proto::{
 use socketio_proto_tokio::cluster::EngineInputs;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{error::RedisEngineError, plain::EntryConnection, position::Position};
+use crate::{connection::Connection, error::RedisEngineError, position::Position};
 
 /// How often the reader checks that the stream is still the same.
 const CHECK: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ pub(crate) struct Reader<'a> {
     /// The number of the stream, and its name.
     pub(crate) channel: u32,
     pub(crate) stream: &'a str,
-    pub(crate) connection: EntryConnection,
+    pub(crate) connection: Connection,
     /// Where the stream began when the connection was made.
     pub(crate) oldest: Position,
     /// How far it was read, also over earlier connections.

@@ -89,11 +89,10 @@ impl Protocol for RedisStreams {
 impl<P: Protocol> Writer<'_, P> {
     /// Carries out the outputs, until there are no more.
     pub(crate) async fn run(mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let closed = self.connection.closed();
         loop {
             let output = tokio::select! {
                 output = link.recv() => output,
-                () = closed.notified() => return Err(RedisEngineError::Closed),
+                error = self.connection.until_closed() => return Err(error),
                 () = sleep(PING) => {
                     self.connection.ping().await?;
                     continue;
