@@ -1,10 +1,9 @@
 //! Commands that are sent at once, and what their replies mean.
 
 use bytes::Bytes;
-use redis::{Cmd, Pipeline};
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply};
 
-use crate::{connection::cmd, error::RedisEngineError};
+use crate::error::RedisEngineError;
 
 /// Outputs that are carried out at once.
 const OUTPUTS: usize = 128;
@@ -65,21 +64,13 @@ impl Batch {
     }
 
     /// Returns what is sent.
-    pub(crate) fn pipeline(&self) -> Pipeline {
-        let commands = self.commands();
-        let mut pipeline = Pipeline::with_capacity(commands.saturating_add(2));
-        let mut add = |command: Cmd| {
-            pipeline.add_command(command);
-        };
-        let is_transaction = commands > 1;
-        if is_transaction {
-            add(redis::cmd("MULTI"));
-        }
-        self.steps.iter().flat_map(|step| &step.commands).map(cmd).for_each(&mut add);
-        if is_transaction {
-            add(redis::cmd("EXEC"));
-        }
-        pipeline
+    pub(crate) fn commands(&self) -> Vec<&RedisCommand> {
+        self.steps.iter().flat_map(|step| &step.commands).collect()
+    }
+
+    /// Whether it is sent as a transaction, which takes two commands more.
+    pub(crate) fn is_transaction(&self) -> bool {
+        self.count() > 1
     }
 
     /// Assigns the replies.
@@ -91,9 +82,9 @@ impl Batch {
         &self,
         mut replies: Vec<RedisReply>,
     ) -> Result<Vec<(Purpose, RedisReply)>, RedisEngineError> {
-        let commands = self.commands();
+        let commands = self.count();
         let unexpected = RedisEngineError::Unexpected { command: "EXEC" };
-        if commands > 1 {
+        if self.is_transaction() {
             let executed = replies.pop();
             replies = match executed {
                 Some(RedisReply::Array(results)) => results,
@@ -119,7 +110,7 @@ impl Batch {
         Ok(results.collect())
     }
 
-    fn commands(&self) -> usize {
+    fn count(&self) -> usize {
         self.steps.iter().map(|step| step.commands.len()).sum()
     }
 }

@@ -9,7 +9,12 @@ use redis::{
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply, RedisStreams};
 use tokio::sync::Notify;
 
-use crate::{error::RedisEngineError, plain::Plain, reply::reply};
+use crate::{
+    error::RedisEngineError,
+    plain::{KEPT, Plain},
+    pushes::{Push, Subscriber},
+    reply::reply,
+};
 
 /// Whether the script that appends an entry has run.
 pub(crate) fn script_has_run(reply: &RedisReply) -> Result<(), RedisEngineError> {
@@ -26,11 +31,15 @@ pub(crate) const PING: Duration = Duration::from_secs(5);
 pub(crate) struct Connection {
     way: Way,
     closed: Arc<Notify>,
+    /// What is sent. It keeps its place.
+    out: Vec<u8>,
 }
 
 enum Way {
     Plain(Box<Plain>),
-    /// With TLS, or for subscriptions.
+    /// For subscriptions.
+    Subscriber(Box<Subscriber>),
+    /// With TLS.
     Crate(MultiplexedConnection),
 }
 
@@ -38,8 +47,8 @@ impl Connection {
     /// Connects. Each command has this much time for its answer.
     pub(crate) async fn open(client: &Client, answer: Duration) -> Result<Self, RedisEngineError> {
         match Plain::open(client, answer).await? {
-            Some(plain) => Ok(Self { way: Way::Plain(plain.into()), closed: Arc::default() }),
-            None => Self::open_for_subscriptions(client, answer, |_| ()).await,
+            Some(plain) => Ok(Self::new(Way::Plain(plain.into()), Arc::default())),
+            None => Self::open_with_tls(client, answer, |_| (), Arc::default()).await,
         }
     }
 
@@ -47,14 +56,31 @@ impl Connection {
     pub(crate) async fn open_for_subscriptions(
         client: &Client,
         answer: Duration,
-        take: impl Fn(PushInfo) + Send + Sync + 'static,
+        take: impl Fn(Push) + Send + Sync + Clone + 'static,
     ) -> Result<Self, RedisEngineError> {
         let closed = Arc::<Notify>::default();
+        let way = Subscriber::open(client, answer, take.clone(), Arc::clone(&closed)).await?;
+        match way {
+            Some(subscriber) => Ok(Self::new(Way::Subscriber(subscriber.into()), closed)),
+            None => Self::open_with_tls(client, answer, take, closed).await,
+        }
+    }
+
+    const fn new(way: Way, closed: Arc<Notify>) -> Self {
+        Self { way, closed, out: Vec::new() }
+    }
+
+    async fn open_with_tls(
+        client: &Client,
+        answer: Duration,
+        take: impl Fn(Push) + Send + Sync + 'static,
+        closed: Arc<Notify>,
+    ) -> Result<Self, RedisEngineError> {
         let tell = Arc::clone(&closed);
         let take = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
                 tell.notify_one();
-            } else {
+            } else if let Some(push) = Push::new(push) {
                 take(push);
             }
             Ok::<(), Infallible>(())
@@ -64,7 +90,7 @@ impl Connection {
             .set_connection_timeout(Some(answer))
             .set_response_timeout(Some(answer));
         let commands = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self { way: Way::Crate(commands), closed })
+        Ok(Self::new(Way::Crate(commands), closed))
     }
 
     /// What tells that the other end has closed a connection for subscriptions. A command that waits for
@@ -77,7 +103,7 @@ impl Connection {
     pub(crate) async fn until_closed(&mut self) -> RedisEngineError {
         match &mut self.way {
             Way::Plain(plain) => plain.closed().await,
-            Way::Crate(_) => {
+            Way::Subscriber(_) | Way::Crate(_) => {
                 self.closed.notified().await;
                 RedisEngineError::Closed
             }
@@ -97,32 +123,52 @@ impl Connection {
         &mut self,
         command: &RedisCommand,
     ) -> Result<RedisReply, RedisEngineError> {
+        if let Way::Subscriber(subscriber) = &mut self.way {
+            let args = command.args();
+            let changes = args.first().is_some_and(|name| name.ends_with(b"SUBSCRIBE"));
+            let count = if changes { args.len().saturating_sub(1) } else { 0 };
+            return subscriber.call(&cmd(command).get_packed_command(), count).await;
+        }
         self.call_plain(&cmd(command)).await
     }
 
+    /// The same with a command that changes no subscription.
     pub(crate) async fn call_plain(
         &mut self,
         command: &Cmd,
     ) -> Result<RedisReply, RedisEngineError> {
         match &mut self.way {
             Way::Plain(plain) => plain.call(command).await,
+            Way::Subscriber(subscriber) => subscriber.call(&command.get_packed_command(), 0).await,
             Way::Crate(connection) => Ok(reply(connection.send_packed_command(command).await?)),
         }
     }
 
-    /// Sends several commands at once, and waits for all replies, which are in the same order.
+    /// Sends several commands at once, and waits for all replies, which are in the same order. Those of a
+    /// transaction are between two others.
     pub(crate) async fn call_all(
         &mut self,
-        commands: &Pipeline,
+        commands: &[&RedisCommand],
+        is_transaction: bool,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
-        let count = commands.len();
-        match &mut self.way {
-            Way::Plain(plain) => plain.send(&commands.get_packed_pipeline(), count).await,
-            Way::Crate(connection) => {
-                let replies = connection.send_packed_commands(commands, 0, count).await?;
-                Ok(replies.into_iter().map(reply).collect())
-            }
+        let count = commands.len().saturating_add(if is_transaction { 2 } else { 0 });
+        if let Way::Crate(connection) = &mut self.way {
+            let pipeline = pipeline(commands, is_transaction);
+            let replies = connection.send_packed_commands(&pipeline, 0, count).await?;
+            return Ok(replies.into_iter().map(reply).collect());
         }
+        let Self { way, out, .. } = self;
+        out.clear();
+        pack(out, commands, is_transaction);
+        let replies = match way {
+            Way::Plain(plain) => plain.send(out, count).await?,
+            Way::Subscriber(subscriber) => subscriber.call_all(out, count).await?,
+            Way::Crate(_) => Vec::new(),
+        };
+        if out.capacity() > KEPT {
+            *out = Vec::new();
+        }
+        Ok(replies)
     }
 
     /// Asks which server this is.
@@ -183,10 +229,102 @@ pub(crate) fn cmd(command: &RedisCommand) -> Cmd {
     cmd
 }
 
+/// Writes commands as they are sent.
+fn pack(out: &mut Vec<u8>, commands: &[&RedisCommand], is_transaction: bool) {
+    if is_transaction {
+        out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+    }
+    for command in commands {
+        head(out, b'*', command.args().len());
+        for arg in command.args() {
+            head(out, b'$', arg.len());
+            out.extend_from_slice(arg);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if is_transaction {
+        out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+    }
+}
+
+/// A number, behind its type.
+fn head(out: &mut Vec<u8>, kind: u8, mut number: usize) {
+    let (mut digits, mut begin) = ([0; 20], 20_usize);
+    for (place, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        begin = place;
+        if number == 0 {
+            break;
+        }
+    }
+    out.push(kind);
+    out.extend_from_slice(digits.get(begin..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn pipeline(commands: &[&RedisCommand], is_transaction: bool) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(commands.len().saturating_add(2));
+    if is_transaction {
+        pipeline.add_command(redis::cmd("MULTI"));
+    }
+    for command in commands {
+        pipeline.add_command(cmd(command));
+    }
+    if is_transaction {
+        pipeline.add_command(redis::cmd("EXEC"));
+    }
+    pipeline
+}
+
 /// The error that a reply is, or that it is.
 pub(crate) fn not_expected(command: &'static str, reply: RedisReply) -> RedisEngineError {
     match reply {
         RedisReply::Error(text) => RedisEngineError::Refused { command, text: (*text).into() },
         _ => RedisEngineError::Unexpected { command },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socketio_proto::{
+        cluster::{
+            engines::redis_pubsub::{RedisPubSub, RedisPubSubOptions},
+            message::{Body, Message, NodeId},
+        },
+        socket::NamespaceName,
+    };
+
+    use super::*;
+
+    #[test]
+    fn commands_are_packed_as_the_redis_crate_packs_them() {
+        let redis = RedisPubSub::new(RedisPubSubOptions::new()).unwrap();
+        let node = NodeId::new("0123456789abcdef").unwrap();
+        let message = Message::new(node.clone(), NamespaceName::ROOT, Body::Heartbeat);
+        let long = RedisPubSub::new(RedisPubSubOptions::new().key("é".repeat(70_000))).unwrap();
+        let commands = [
+            redis.mark(&node, 7),
+            redis.publish(&message, None).unwrap(),
+            long.subscribe(&NamespaceName::ROOT, &node),
+        ];
+        let all: Vec<&RedisCommand> = commands.iter().collect();
+        for commands in [&all[..], &all[..1], &[]] {
+            for is_transaction in [false, true] {
+                let expected = pipeline(commands, is_transaction).get_packed_pipeline();
+                let mut out = Vec::new();
+                pack(&mut out, commands, is_transaction);
+                assert!(out == expected, "{commands:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_is_written() {
+        for number in [0, 1, 9, 10, 99, 100, 1_234_567_890, usize::MAX] {
+            let mut bytes = Vec::new();
+            head(&mut bytes, b'$', number);
+            assert_eq!(bytes, format!("${number}\r\n").into_bytes());
+        }
     }
 }

@@ -75,8 +75,8 @@ impl RedisEngine {
         Self::new(&Client::open(url)?, options)
     }
 
-    /// Makes an engine with a client of the `redis` crate, which can have certificates of its own. Its
-    /// version of the protocol is not used: it is always RESP3.
+    /// Makes an engine with a client of the `redis` crate, which can have certificates of its own. Of
+    /// the rest, its address, user and database are used.
     ///
     /// # Errors
     ///

@@ -15,8 +15,10 @@ mod error;
 mod plain;
 mod position;
 mod pubsub;
+mod pushes;
 mod reader;
 mod reply;
+mod resp3;
 mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,8 +1,8 @@
-//! A connection without TLS, which is where almost everything goes through.
+//! A connection without TLS, for everything but what is published.
 //!
 //! The parser of the `redis` crate allocates each value, twelve in an entry, and that takes more time than everything
 //! else that a node does with an entry that concerns nobody. The decoder of `redis-protocol` says where the values are.
-//! What is kept of an entry is copied once. TLS and what is published are left to the `redis` crate.
+//! What is kept of an entry is copied once. TLS is left to the `redis` crate.
 
 use std::{io, time::Duration};
 
@@ -20,9 +20,9 @@ use tokio::{
 use crate::{connection::not_expected, error::RedisEngineError, reply::reply};
 
 /// Bytes that there is always a place for.
-const READ: usize = 32 << 10;
+pub(crate) const READ: usize = 32 << 10;
 /// A buffer is kept up to this size.
-const KEPT: usize = 1 << 20;
+pub(crate) const KEPT: usize = 1 << 20;
 /// The decoder calls itself for each array in another one. Replies with so few cannot be too deep for it.
 const ARRAYS: usize = 500;
 /// The arrays that an entry is in: of the streams, of a stream and its entries, and of these.
@@ -39,7 +39,7 @@ pub(crate) struct Plain {
     buffer: BytesMut,
 }
 
-trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for T {}
 
@@ -54,6 +54,11 @@ impl Plain {
         let mut plain = Self { socket, answer, buffer: BytesMut::new() };
         plain.begin(client).await?;
         Ok(Some(plain))
+    }
+
+    /// For another version of the protocol.
+    pub(crate) fn into_socket(self) -> Box<dyn Socket> {
+        self.socket
     }
 
     /// Says who it is, and which database it means.
@@ -141,7 +146,7 @@ async fn connect(address: &ConnectionAddr) -> Result<Option<Box<dyn Socket>>, Re
     })
 }
 
-async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, RedisEngineError>>,
 ) -> Result<T, RedisEngineError> {

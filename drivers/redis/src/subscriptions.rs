@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, PushInfo, PushKind, Value};
+use redis::Client;
 use socketio_proto::{
     cluster::{
         ClusterInput,
@@ -28,6 +28,7 @@ use tokio::{
 use crate::{
     connection::{Connection, PING, not_expected},
     error::RedisEngineError,
+    pushes::Push,
 };
 
 /// Bytes of messages that wait for the server. Further ones are dropped, and counted.
@@ -77,11 +78,9 @@ impl<'a> Subscriptions<'a> {
         let (places, pushes) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
         let taken = Arc::clone(&waiting);
-        let take = move |push: PushInfo| {
-            // The others confirm commands.
-            let Some(push) = Push::new(push) else { return };
-            if taken.fetch_add(push.bytes(), Relaxed) > WAITING {
-                taken.fetch_sub(push.bytes(), Relaxed);
+        let take = move |push: Push| {
+            if taken.fetch_add(bytes(&push), Relaxed) > WAITING {
+                taken.fetch_sub(bytes(&push), Relaxed);
                 inputs.count_dropped();
             } else {
                 places.send(push).ok();
@@ -112,10 +111,10 @@ impl<'a> Subscriptions<'a> {
                     if count == 0 {
                         return Err(RedisEngineError::Unexpected { command: "SUBSCRIBE" });
                     }
-                    let bytes: usize = pushes.iter().map(Push::bytes).sum();
+                    let bytes: usize = pushes.iter().map(bytes).sum();
                     self.waiting.fetch_sub(bytes, Relaxed);
                     let received: Vec<ClusterInput> =
-                        pushes.drain(..).filter_map(|push| self.received(push, inputs)).collect();
+                        pushes.drain(..).filter_map(|push| self.received(&push, inputs)).collect();
                     inputs.send(received).await;
                 }
                 () = closed.notified() => return Err(RedisEngineError::Closed),
@@ -166,14 +165,14 @@ impl<'a> Subscriptions<'a> {
     }
 
     /// What a push says. A message that nobody can read is skipped.
-    fn received(&mut self, push: Push, inputs: &EngineInputs) -> Option<ClusterInput> {
-        if push.payload == self.proof {
-            let subscribed = self.namespaces.get_mut(&push.channel)?;
+    fn received(&mut self, push: &Push, inputs: &EngineInputs) -> Option<ClusterInput> {
+        if push.payload == self.proof[..] {
+            let subscribed = self.namespaces.get_mut(&*push.channel)?;
             let is_first = !std::mem::replace(&mut subscribed.is_proven, true);
             let namespace = subscribed.namespace.clone();
             return is_first.then_some(ClusterInput::Subscribed { namespace });
         }
-        let message = self.redis.message(&push.payload.into());
+        let message = self.redis.message(&push.payload);
         if message.is_err() {
             inputs.count_skipped();
         }
@@ -181,27 +180,6 @@ impl<'a> Subscriptions<'a> {
     }
 }
 
-/// A message.
-struct Push {
-    channel: String,
-    payload: Vec<u8>,
-}
-
-impl Push {
-    fn new(push: PushInfo) -> Option<Self> {
-        if !matches!(push.kind, PushKind::Message | PushKind::SMessage) {
-            return None;
-        }
-        let mut data = push.data.into_iter();
-        match (data.next(), data.next()) {
-            (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) => {
-                Some(Self { channel: String::from_utf8(channel).ok()?, payload })
-            }
-            _ => None,
-        }
-    }
-
-    const fn bytes(&self) -> usize {
-        self.payload.len().saturating_add(OVERHEAD)
-    }
+fn bytes(push: &Push) -> usize {
+    push.payload.len().saturating_add(OVERHEAD)
 }

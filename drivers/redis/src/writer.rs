@@ -173,7 +173,7 @@ impl<P: Protocol> Writer<'_, P> {
         // If it breaks the connection, its entries are suspects.
         let suspects = (*self.suspects).max(writes);
         let before = std::mem::replace(self.suspects, suspects);
-        let replies = self.connection.call_all(&batch.pipeline()).await?;
+        let replies = self.connection.call_all(&batch.commands(), batch.is_transaction()).await?;
         let results = batch.results(replies)?;
         let mut inputs = Vec::new();
         for (purpose, reply) in results {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use socketio_proto::{
     cluster::{
         engines::{
@@ -17,7 +16,7 @@ use socketio_proto::{
 
 use socketio_proto_tokio::entropy;
 
-use crate::writer::Protocol;
+use crate::{pushes::Push, writer::Protocol};
 
 /// How nodes publish to each other, and hear of each other.
 pub(super) trait Channels: Protocol + Clone + Send + Sync + 'static {
@@ -52,14 +51,6 @@ pub(super) fn draw() -> u64 {
     let mut random = [0; 8];
     entropy(&mut random);
     u64::from_le_bytes(random)
-}
-
-/// What was published.
-pub(super) struct Push {
-    pub(super) channel: String,
-    pub(super) payload: Bytes,
-    /// Whether it has come through a pattern.
-    pub(super) is_pattern: bool,
 }
 
 impl Channels for RedisPubSub {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, Pipeline, PushInfo, PushKind, Value};
+use redis::Client;
 use socketio_proto::{
     cluster::{
         ClusterInput,
@@ -29,10 +29,11 @@ use tokio::{
     time::{Interval, interval, timeout},
 };
 
-use super::protocol::{Channels, Push, Reader as _, draw};
+use super::protocol::{Channels, Reader as _, draw};
 use crate::{
-    connection::{Connection, PING, ServerId, cmd, not_expected},
+    connection::{Connection, PING, ServerId, not_expected},
     error::RedisEngineError,
+    pushes::Push,
     subscriptions::Change,
 };
 
@@ -52,6 +53,8 @@ pub(super) struct Subscription<P: Channels> {
     connection: Connection,
     ping: Interval,
     pushes: mpsc::UnboundedReceiver<Push>,
+    /// Where they are put. It keeps its place.
+    taken: Vec<Push>,
     waiting: Arc<Waiting>,
     reader: P::Reader,
     namespaces: BTreeSet<NamespaceName>,
@@ -93,9 +96,7 @@ impl<P: Channels> Subscription<P> {
         let (places, pushes) = mpsc::unbounded_channel();
         let waiting = Arc::<Waiting>::default();
         let taken = Arc::clone(&waiting);
-        let take = move |push: PushInfo| {
-            // The others confirm commands.
-            let Some(push) = read_push(push) else { return };
+        let take = move |push: Push| {
             // What is behind something that was dropped has no place either.
             if taken.bytes.fetch_add(bytes(&push), Relaxed) > WAITING {
                 taken.is_too_much.store(true, Relaxed);
@@ -116,6 +117,7 @@ impl<P: Channels> Subscription<P> {
             connection,
             ping: interval(PING),
             pushes,
+            taken: Vec::new(),
             waiting,
             reader,
             namespaces: BTreeSet::new(),
@@ -184,7 +186,7 @@ impl<P: Channels> Subscription<P> {
         changes: &mut mpsc::UnboundedReceiver<Change>,
     ) -> Result<Happened, RedisEngineError> {
         let closed = self.connection.closed();
-        let mut pushes = Vec::new();
+        let mut pushes = take(&mut self.taken);
         tokio::select! {
             Some(change) = changes.recv() => Ok(Happened::Changed(change)),
             _ = self.pushes.recv_many(&mut pushes, BATCH) => {
@@ -200,10 +202,11 @@ impl<P: Channels> Subscription<P> {
     pub(super) async fn act(&mut self, happened: Happened) -> Result<(), RedisEngineError> {
         match happened {
             Happened::Changed(change) => self.change(change).await?,
-            Happened::Published(pushes) => {
-                for push in pushes {
+            Happened::Published(mut pushes) => {
+                for push in pushes.drain(..) {
                     self.read(&push)?;
                 }
+                self.taken = pushes;
                 self.adopt().await?;
             }
             Happened::Nothing => {
@@ -275,11 +278,9 @@ impl<P: Channels> Subscription<P> {
         if self.adopt.is_empty() {
             return Ok(());
         }
-        let mut pipeline = Pipeline::with_capacity(self.adopt.len());
-        for command in take(&mut self.adopt) {
-            pipeline.add_command(cmd(&command));
-        }
-        for reply in self.connection.call_all(&pipeline).await? {
+        let commands = take(&mut self.adopt);
+        let commands: Vec<_> = commands.iter().collect();
+        for reply in self.connection.call_all(&commands, false).await? {
             match reply {
                 RedisReply::Int(_) => {}
                 other => return Err(not_expected("EVAL", other)),
@@ -321,23 +322,6 @@ impl<P: Channels> Subscription<P> {
 impl<P: Channels> fmt::Debug for Subscription<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("handed", &self.handed).finish_non_exhaustive()
-    }
-}
-
-fn read_push(push: PushInfo) -> Option<Push> {
-    let is_pattern = match push.kind {
-        PushKind::Message | PushKind::SMessage => false,
-        PushKind::PMessage => true,
-        _ => return None,
-    };
-    let mut data = push.data.into_iter().skip(usize::from(is_pattern));
-    match (data.next(), data.next()) {
-        (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) => {
-            // Whatever it says, it counts.
-            let channel = String::from_utf8_lossy(&channel).into_owned();
-            Some(Push { channel, payload: payload.into(), is_pattern })
-        }
-        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod live;
 mod moves;
 mod outages;
 mod permissions;
+mod pieces;
 #[path = "../../../../tests/fixtures/ports.rs"]
 mod ports;
 #[path = "../../../../tests/fixtures/proxy.rs"]

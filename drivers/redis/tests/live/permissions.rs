@@ -5,7 +5,8 @@ use socketio_proto_tokio::cluster::contract::check;
 
 use crate::{
     contract::{PubSub, Sharded, Streams},
-    support::{Redis, have_redis},
+    pubsub::Kind,
+    support::{Node, Redis, have_redis},
 };
 
 /// What the table says of the engine whose row begins with this.
@@ -53,5 +54,33 @@ async fn pubsub_needs_only_the_commands_that_the_readme_lists() {
 async fn sharded_pubsub_needs_only_the_commands_that_the_readme_lists() {
     if let Some(redis) = redis_for("[`RedisShardedEngine`]").await {
         check(&Sharded(redis)).await.unwrap();
+    }
+}
+
+/// A Redis whose user may not use one of the commands that are listed.
+async fn redis_without(row: &str, command: &str) -> Option<Redis> {
+    if !have_redis() {
+        return None;
+    }
+    let mut redis = Redis::start(&[]).await;
+    let mut commands = listed(row);
+    commands.retain(|listed| listed != command);
+    redis.permit(&commands).await;
+    Some(redis)
+}
+
+/// Redis confirms each channel of a subscription, but it refuses all of them at once.
+#[tokio::test]
+async fn a_subscription_that_is_refused_is_told() {
+    for command in ["PSUBSCRIBE", "SUBSCRIBE"] {
+        if let Some(redis) = redis_without("[`RedisPubSubEngine`]", command).await {
+            Kind::Plain.open(&redis.url()).await.until_failed_with("NOPERM").await;
+        }
+    }
+    if let Some(redis) = redis_without("[`RedisShardedEngine`]", "SSUBSCRIBE").await {
+        Kind::Sharded.open(&redis.url()).await.until_failed_with("NOPERM").await;
+    }
+    if let Some(redis) = redis_without("[`RedisEngine`]", "SUBSCRIBE").await {
+        Node::start(&redis).await.until_failed_with("NOPERM").await;
     }
 }

@@ -23,7 +23,7 @@ pub enum Kind {
 pub const KINDS: [Kind; 2] = [Kind::Plain, Kind::Sharded];
 
 impl Kind {
-    async fn open(self, url: &str) -> Node {
+    pub async fn open(self, url: &str) -> Node {
         self.open_with(url, PATIENCE).await
     }
 
