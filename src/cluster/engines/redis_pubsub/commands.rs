@@ -2,6 +2,8 @@
 
 use alloc::format;
 
+use bytes::Bytes;
+
 use super::{RedisCommand, RedisPubSubOptions};
 use crate::{
     ConfigError,
@@ -38,6 +40,8 @@ return 1";
 #[derive(Clone, Debug)]
 pub struct RedisPubSub {
     pub(super) options: RedisPubSubOptions,
+    /// The key of the number of the latest entry.
+    position: Bytes,
     /// Stores sessions in the same way.
     sessions: RedisStreams,
 }
@@ -53,7 +57,8 @@ impl RedisPubSub {
         let sessions = RedisStreamsOptions::new()
             .session_key_prefix(format!("{}-session#", options.key))
             .max_message_bytes(options.max_message_bytes);
-        Ok(Self { sessions: RedisStreams::new(sessions)?, options })
+        let position = format!("{}-position", options.key).into();
+        Ok(Self { sessions: RedisStreams::new(sessions)?, position, options })
     }
 
     /// Returns the options.
@@ -84,7 +89,7 @@ impl RedisPubSub {
         let ClassicPayload { place, text, rest } = message.to_classic_entry()?;
         self.check_len(text.len().saturating_add(DIGITS).saturating_add(rest.len()))?;
         let channel = self.channel(&message.namespace, &place, None, true);
-        Ok(self.script(APPEND).arg(channel).arg(text).arg(rest.as_bytes().to_vec()))
+        Ok(self.script(APPEND).arg(channel).arg(text).arg(rest))
     }
 
     /// Publishes a marker. Its reader, and every other, begins there or continues there.
@@ -95,10 +100,7 @@ impl RedisPubSub {
     }
 
     fn script(&self, script: &'static str) -> RedisCommand {
-        RedisCommand::new("EVAL")
-            .text(script)
-            .number(1)
-            .arg(format!("{}-position", self.options.key))
+        RedisCommand::new("EVAL").arg(script).number(1).arg(self.position.clone())
     }
 
     /// Publishes a message without a number, to all nodes or to one.

@@ -3,6 +3,7 @@
 use alloc::{format, string::String};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
     RedisCommand, RedisShardedOptions,
@@ -29,6 +30,10 @@ const REMEMBERED_MS: u64 = 600_000;
 #[derive(Clone, Debug)]
 pub struct RedisSharded {
     pub(super) options: RedisShardedOptions,
+    /// The channel of the log.
+    log: ByteString,
+    /// The key of the number of the latest entry.
+    position: Bytes,
     /// Stores sessions in the same way.
     sessions: RedisStreams,
 }
@@ -44,7 +49,13 @@ impl RedisSharded {
         let sessions = RedisStreamsOptions::new()
             .session_key_prefix(format!("{}-sharded-session#", options.channel_prefix))
             .max_message_bytes(options.max_message_bytes);
-        Ok(Self { sessions: RedisStreams::new(sessions)?, options })
+        let prefix = &options.channel_prefix;
+        Ok(Self {
+            sessions: RedisStreams::new(sessions)?,
+            log: format!("{prefix}#{OWN}#").into(),
+            position: format!("{prefix}-sharded-position").into(),
+            options,
+        })
     }
 
     /// Returns the options.
@@ -87,12 +98,14 @@ impl RedisSharded {
             body => self.official_channel(&message.namespace, body),
         };
         let script = self.script(scripts::APPEND, None);
-        Ok(script.arg(self.log()).arg(official).arg(payload))
+        Ok(script.arg(self.log().clone().into_bytes()).arg(official).arg(payload))
     }
 
     /// Publishes a marker in the log. Its reader, and every other, begins there or continues there.
     pub fn mark(&self, marker: u64) -> RedisCommand {
-        self.script(scripts::MARK, None).arg(self.log()).arg(format!("{marker:020}"))
+        self.script(scripts::MARK, None)
+            .arg(self.log().clone().into_bytes())
+            .arg(format!("{marker:020}"))
     }
 
     /// Publishes a message without a number, to all nodes or to one.
@@ -119,13 +132,13 @@ impl RedisSharded {
             return Ok(RedisCommand::new("SPUBLISH").arg(channel).arg(payload));
         }
         // Which rooms other nodes of this crate have subscribed to does not matter.
-        let script = RedisCommand::new("EVAL").text(scripts::PUBLISH_TWICE).number(0);
+        let script = RedisCommand::new("EVAL").arg(scripts::PUBLISH_TWICE).number(0);
         Ok(script.arg(channel).arg(self.own_channel(namespace)).arg(payload))
     }
 
     /// Subscribes to the log. It is done once, before [`mark`](Self::mark).
     pub fn subscribe_to_log(&self) -> RedisCommand {
-        RedisCommand::new("SSUBSCRIBE").arg(self.log())
+        RedisCommand::new("SSUBSCRIBE").arg(self.log().clone().into_bytes())
     }
 
     /// Asks how many nodes there are in a namespace. Read the reply with
@@ -141,7 +154,7 @@ impl RedisSharded {
         let payload = if self.check_len(payload.len()).is_ok() { &payload[..] } else { &[] };
         let key = format!("{}-sharded-heard#{epoch}#{channel}", self.options.channel_prefix);
         self.script(scripts::ADOPT, Some(key))
-            .arg(self.log())
+            .arg(self.log().clone().into_bytes())
             .number(*count)
             .number(REMEMBERED_MS)
             .arg(line::foreign(heard, payload))
@@ -159,7 +172,7 @@ impl RedisSharded {
         // There is nothing in it that cannot be written.
         let payload = message.stamped(Stamp::new(marker, 0)).to_payload(true).unwrap_or_default();
         self.script(scripts::HEAR, None)
-            .arg(self.log())
+            .arg(self.log().clone().into_bytes())
             .arg(self.main_channel(namespace))
             .arg(payload)
             .arg(self.own_channel(namespace))
@@ -168,14 +181,14 @@ impl RedisSharded {
 
     fn script(&self, script: &'static str, key: Option<String>) -> RedisCommand {
         let keys = if key.is_some() { 2 } else { 1 };
-        let position = format!("{}-sharded-position", self.options.channel_prefix);
-        let command = RedisCommand::new("EVAL").text(script).number(keys).arg(position);
+        let command = RedisCommand::new("EVAL").arg(script).number(keys);
+        let command = command.arg(self.position.clone());
         key.into_iter().fold(command, RedisCommand::arg)
     }
 
     /// The channel of the log.
-    pub(super) fn log(&self) -> String {
-        format!("{}#{OWN}#", self.options.channel_prefix)
+    pub(super) const fn log(&self) -> &ByteString {
+        &self.log
     }
 
     /// The channel of a namespace. Nodes are counted by it.

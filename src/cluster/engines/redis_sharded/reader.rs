@@ -146,7 +146,7 @@ impl ShardedReader {
 
     /// Reads what was published in a channel (`smessage`).
     pub fn read(&mut self, channel: &str, payload: &Bytes) {
-        if channel == self.redis.log() {
+        if channel == &**self.redis.log() {
             return self.read_line(payload);
         }
         if self.channels.contains_key(channel) {

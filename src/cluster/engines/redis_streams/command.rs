@@ -5,13 +5,16 @@ use core::fmt::{self, Write as _};
 
 use bytes::Bytes;
 
+/// Room for the name and the arguments of most commands.
+const ARGS: usize = 8;
+
 /// A command for Redis: its name and its arguments.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisCommand(Vec<Bytes>);
 
 impl RedisCommand {
     pub(in crate::cluster::engines) fn new(name: &'static str) -> Self {
-        Self(Vec::new()).arg(Bytes::from_static(name.as_bytes()))
+        Self(Vec::with_capacity(ARGS)).arg(name)
     }
 
     pub(in crate::cluster::engines) fn arg(mut self, arg: impl Into<Bytes>) -> Self {

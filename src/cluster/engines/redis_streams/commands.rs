@@ -259,7 +259,7 @@ impl RedisStreams {
         self.check_len(value.len())?;
         if let Some(replaced) = replaces {
             let key = self.session_key(&session.pid);
-            let script = RedisCommand::new("EVAL").text(REPLACE).number(1).arg(key).arg(value);
+            let script = RedisCommand::new("EVAL").arg(REPLACE).number(1).arg(key).arg(value);
             let end = StoredSession::version_end_base64(replaced);
             return Ok(script.number(kept_ms(expires_in)).arg(end));
         }
@@ -277,7 +277,7 @@ impl RedisStreams {
     /// official ones included, one gets it. `None` is for a session that an official node has stored.
     /// Read the reply with [`fetched`](Self::fetched).
     pub fn take(&self, pid: &RecoveryKey, version: Option<u64>) -> RedisCommand {
-        let script = RedisCommand::new("EVAL").text(TAKE).number(1).arg(self.session_key(pid));
+        let script = RedisCommand::new("EVAL").arg(TAKE).number(1).arg(self.session_key(pid));
         let script = script.arg(StoredSession::version_mark_base64());
         match version {
             Some(version) => script.arg(StoredSession::version_end_base64(version)),

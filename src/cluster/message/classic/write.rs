@@ -38,6 +38,9 @@ pub(in crate::cluster) struct ClassicPayload {
 const NUMBER: &str = "00000000000000000000";
 const _: () = assert!(NUMBER.len() == DIGITS, "as many zeros as digits");
 
+/// Bytes that most entries have a place in.
+const CAPACITY: usize = 512;
+
 impl Message {
     /// Writes an entry of the channel, whose number is filled in later.
     pub(in crate::cluster) fn to_classic_entry(&self) -> Result<ClassicPayload, MessageError> {
@@ -78,8 +81,8 @@ impl Message {
             body => has_attachments(body)?,
         };
         let writer = Writer { message: self, is_entry };
-        let (text, rest) = if must_be_msgpack {
-            let mut sink = MsgpackSink::default();
+        let (mut text, rest) = if must_be_msgpack {
+            let mut sink = MsgpackSink { out: Vec::with_capacity(CAPACITY) };
             writer.write(&mut sink)?;
             (sink.out, "")
         } else {
@@ -92,7 +95,7 @@ impl Message {
             return Ok(ClassicPayload { place, text, rest: "" });
         }
         let len = text.len().saturating_sub(DIGITS.saturating_add(rest.len()));
-        let text = text.get(..len).unwrap_or_default().to_vec();
+        text.truncate(len);
         Ok(ClassicPayload { place, text, rest })
     }
 }
