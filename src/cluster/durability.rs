@@ -29,9 +29,12 @@ pub enum Durability {
     /// answer to a CONNECT, and whatever is sent after [`set_data`](crate::hub::At::set_data),
     /// [`accept_once`](crate::hub::At::accept_once), or the answer to an event that was accepted so.
     /// Joins, leaves and disconnections go through the channel instead, and take effect when the node
-    /// reads them. So they cost an entry each. If a disconnection closes the connection, there is an entry
-    /// for that one session. The sessions of the client in other namespaces are removed from the store after
-    /// that: if the process crashes within this moment, they can still be recovered.
+    /// reads them. So they cost an entry each. A disconnection that closes the connection costs an entry for
+    /// each session of the connection, and the connection is closed when the node has read all of them. So
+    /// a crash before that may leave sessions of whose end the client was not told. If there is no room for
+    /// these entries in the [queue](crate::cluster::ClusterConfig::append_queue), the connection is
+    /// closed at once, and the sessions without an entry end at this node alone: if the process crashes
+    /// before it has removed them from the store, they can still be recovered.
     ///
     /// An event that the application was handling when the process crashed, and that was not
     /// answered, may come once more.

@@ -10,6 +10,7 @@ mod answer;
 mod changes;
 mod claim;
 mod claims;
+mod closing;
 mod codes;
 mod deferred;
 mod description;

@@ -51,6 +51,7 @@ impl<D: Default> Hub<D> {
             let key = SocketKey { namespace: id, index, generation };
             if let Some((to, attachment)) = link {
                 let socket = Attached { key, attachment };
+                let close = close && !self.closes_later(to, socket);
                 self.reply(to, ReplyKind::Disconnected { socket, close });
             }
             self.with_namespace(id, |namespace, out| namespace.give_up_acks(now, out, key, false));

@@ -3,6 +3,7 @@
 mod ahead;
 mod ahead_races;
 mod channels;
+mod closing;
 mod data;
 mod dice;
 mod fleet;

@@ -110,6 +110,10 @@ impl<D: Default> At<'_, D> {
     /// connection is closed too, which also disconnects the client's sockets in other namespaces.
     /// Returns false if the session has already ended.
     ///
+    /// In a cluster with [`Durability::OnChange`](crate::cluster::Durability::OnChange), the connection is
+    /// closed when the end of each of its sessions has been read from the channel. After that, none of
+    /// them is recovered at any node.
+    ///
     /// ```
     /// use socketio_proto::server::Server;
     /// use socketio_proto::{SocketKey, Timestamp};

@@ -7,6 +7,7 @@ use super::{
     Node,
     ahead::{Ahead, Answer, Found, Task, Versions},
     claim::ClaimEntry,
+    closing::Links,
     records::{Command, InStore},
     withheld::Withheld,
 };
@@ -24,6 +25,7 @@ use crate::{
 pub(super) struct Durable<D> {
     pub(super) ahead: Ahead,
     withheld: Withheld<D>,
+    pub(super) links: Links,
     /// How many outputs of the hub, the next ones, have waited already.
     released: usize,
     timeout: Duration,
@@ -36,6 +38,7 @@ impl<D> Durable<D> {
         is_on.then(|| Self {
             ahead: Ahead::new(),
             withheld: Withheld::new(cluster.withheld_packets, config.limits.outgoing_bytes),
+            links: Links::default(),
             released: 0,
             timeout: cluster.store_timeout,
         })
@@ -154,7 +157,11 @@ impl<D: Default> Hub<D> {
         if self.key_of(socket).is_none() {
             return;
         }
+        let link = self.connection(socket);
         let Some(durable) = self.durable() else { return };
+        if let Some(link) = link {
+            durable.links.attach(socket, link);
+        }
         if !durable.ahead.contains(socket) {
             durable.ahead.arrive(socket, None, Versions::new());
         }
@@ -300,6 +307,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn forget_ahead(&mut self, socket: SocketKey) -> Versions {
         let Some(durable) = self.durable() else { return Versions::new() };
         let versions = durable.ahead.forget(socket);
+        durable.links.forget(socket);
         self.note_stored(socket, None);
         versions
     }

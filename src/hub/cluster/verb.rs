@@ -1,14 +1,18 @@
 //! What takes effect on this node only after everything that the node has emitted before.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use bytestring::ByteString;
 
-use super::Collected;
+use super::{Collected, closing::Closing};
 use crate::{
     cluster::message::{Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, RequestId},
-    hub::{Audience, Hub, message::AckToken, sessions::AckRequest},
-    id::SocketKey,
+    hub::{
+        Audience, Hub,
+        message::{AckToken, Attached},
+        sessions::AckRequest,
+    },
+    id::{ConnectionId, SocketKey},
     socket::{Args, Event},
     time::Timestamp,
 };
@@ -68,6 +72,8 @@ pub(in crate::hub) enum Verb {
         socket: SocketKey,
         close: bool,
     },
+    /// Closes a connection whose sessions have ended in the channel.
+    Close(Box<Closing>),
     Acknowledge {
         token: AckToken,
         args: Args,
@@ -78,7 +84,7 @@ pub(in crate::hub) enum Verb {
 
 impl Verb {
     /// The namespace that it concerns.
-    pub(super) const fn namespace(&self) -> u32 {
+    pub(super) fn namespace(&self) -> u32 {
         match self {
             Self::Emit { socket, .. }
             | Self::Ask { socket, .. }
@@ -89,6 +95,7 @@ impl Verb {
             | Self::AskAll { namespace, .. }
             | Self::FetchSockets { namespace, .. }
             | Self::ServerSideEmit { namespace, .. } => *namespace,
+            Self::Close(closing) => closing.namespace(),
             Self::Acknowledge { token, .. } => token.socket.key.namespace,
         }
     }
@@ -118,6 +125,7 @@ impl Verb {
             }
             Self::Join { room, .. } | Self::Leave { room, .. } => room.len(),
             Self::Disconnect { .. } => 0,
+            Self::Close(_) => size_of::<Closing>(),
             Self::Acknowledge { args, .. } => args.wire_len(),
         };
         size_of::<Self>().saturating_add(variable)
@@ -166,6 +174,7 @@ impl<D: Default> Hub<D> {
             Verb::Disconnect { socket, close } => {
                 self.disconnect(now, socket, close);
             }
+            Verb::Close(closing) => self.close_behind(closing),
             Verb::Acknowledge { token, args, later } => {
                 let socket = token.socket.key;
                 let is_remembered = token.is_counted || token.offset.is_some();
@@ -196,7 +205,22 @@ impl<D: Default> Hub<D> {
             Verb::Disconnect { close, .. } => Body::DisconnectSockets { options, close: *close },
             _ => return Some(verb),
         };
-        self.append(socket.namespace, body, verb.size()).is_err().then_some(verb)
+        if self.append(socket.namespace, body, verb.size()).is_err() {
+            return Some(verb);
+        }
+        if let Verb::Disconnect { close: true, .. } = verb
+            && let Some((link, socket)) = self.attached(socket)
+        {
+            // What is not closed later is closed when the entry is read.
+            self.closes_later(link, socket);
+        }
+        None
+    }
+
+    /// The connection of a session, and how the session is named there.
+    fn attached(&self, socket: SocketKey) -> Option<(ConnectionId, Attached)> {
+        let member = self.namespaces.get(&socket.namespace)?.member(socket)?;
+        Some((member.connection()?, Attached { key: socket, attachment: member.attachment }))
     }
 
     /// Sends a volatile event to the other nodes.

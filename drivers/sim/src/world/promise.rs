@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub(super) use self::channel::Ender;
 use self::channel::{Changed, Channels};
 use socketio_proto::{
     hub::{Address, Record, Recorder},

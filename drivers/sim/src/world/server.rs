@@ -6,7 +6,7 @@ use socketio_proto::{
     server::{ServerEvent, ServerOutput},
 };
 
-use super::{World, clients::Task, hold, nodes::Node};
+use super::{World, clients::Task, hold, nodes::Node, promise::Ender};
 use crate::{Application, Data, net::Down};
 
 impl<A: Application<D>, D: Data> World<A, D> {
@@ -74,11 +74,16 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 DisconnectReason::ClientNamespaceDisconnect if self.writes_ahead() => {
                     self.promise.lost(id.as_str());
                 }
-                _ => self.note_end(node, id.as_str()),
+                DisconnectReason::ServerNamespaceDisconnect => {
+                    self.note_end(node, id.as_str(), Ender::Application);
+                }
+                _ => self.note_end(node, id.as_str(), Ender::Client),
             },
             ServerEvent::SessionExpired { id, cause, .. } => match cause {
                 ExpiryCause::Moved => self.places.moved(id.as_str(), node),
-                ExpiryCause::Disconnected => self.note_end(node, id.as_str()),
+                ExpiryCause::Disconnected => {
+                    self.note_end(node, id.as_str(), Ender::Application);
+                }
                 // The store may still have it.
                 _ => self.promise.lost(id.as_str()),
             },
@@ -102,9 +107,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
         self.nodes.iter().any(|node| node.writes_ahead)
     }
 
-    fn note_end(&mut self, node: usize, session: &str) {
+    fn note_end(&mut self, node: usize, session: &str, by: Ender) {
         let read = self.engine.as_ref().map_or(&[][..], |engine| &engine.of_nodes[node].read);
-        self.promise.ended(session, node, read);
+        self.promise.ended(session, node, read, by);
     }
 
     fn take_records(&mut self, node: usize) {

@@ -47,6 +47,13 @@ enum Effect {
     Change(Vec<Changed>),
 }
 
+/// Because of whom a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::world) enum Ender {
+    Application,
+    Client,
+}
+
 /// What is done to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Changed {
@@ -87,13 +94,14 @@ impl Promise {
         entries.push(entry);
     }
 
-    /// The application or the client has ended a session at this node, which has read this much.
-    pub(in crate::world) fn ended(&mut self, id: &str, node: usize, read: &[usize]) {
+    /// A session has ended at this node, which has read this much: because of its application, or because of
+    /// its client.
+    pub(in crate::world) fn ended(&mut self, id: &str, node: usize, read: &[usize], by: Ender) {
         if self.channels.is_some() {
             self.change(id, Changed::Kicked, read);
             if let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_over) {
                 session.is_over = true;
-                session.ended_by = Some(node);
+                session.ended_by = (by == Ender::Client).then_some(node);
             }
         }
     }
@@ -105,9 +113,9 @@ impl Promise {
         }
     }
 
-    /// A process has ended. If the store does not know that it had ended a session, the session may go on, unless
-    /// an entry ends it. Its client may know already: if the application closes a connection, there is an
-    /// entry for one session of it only.
+    /// A process has ended. If the store does not know that it had ended a session because of the client, the
+    /// session may go on, unless an entry ends it. What an application ends is in the channel before
+    /// anyone hears of it, with all sessions of a connection that it closes.
     pub(in crate::world) fn crashed_at(&mut self, node: usize) {
         let ended = self.sessions.iter().filter(|(_, it)| it.ended_by == Some(node));
         let going_on = ended.map(|(id, session)| (id.clone(), session.not_ended()));

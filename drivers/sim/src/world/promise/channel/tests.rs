@@ -142,7 +142,7 @@ fn joins_and_leaves_of_nodes_that_write_ahead_are_those_of_the_entries() {
 #[test]
 fn a_session_that_has_ended_does_not_come_back() {
     let mut promise = connected();
-    promise.ended("a", 1, &[0]);
+    promise.ended("a", 1, &[0], Ender::Client);
     promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
     let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", true);
     assert!(told.unwrap_err().contains("has ended"));
@@ -152,7 +152,7 @@ fn a_session_that_has_ended_does_not_come_back() {
 /// has crashed.
 fn may_go_on(crashed: usize, happened: impl FnOnce(&mut Promise)) -> bool {
     let mut promise = connected();
-    promise.ended("a", 1, &[0]);
+    promise.ended("a", 1, &[0], Ender::Client);
     happened(&mut promise);
     promise.crashed_at(crashed);
     promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
@@ -163,6 +163,17 @@ fn may_go_on(crashed: usize, happened: impl FnOnce(&mut Promise)) -> bool {
 fn a_crash_undoes_an_end_that_is_not_stored() {
     assert!(may_go_on(1, |_| ()));
     assert!(may_go_on(1, |promise| promise.removed("a", 2)), "another node says nothing of it");
+}
+
+/// The application ends sessions in the channel.
+#[test]
+fn a_crash_undoes_no_end_that_is_the_applications() {
+    let mut promise = connected();
+    promise.ended("a", 1, &[0], Ender::Application);
+    promise.crashed_at(1);
+    promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, false);
+    let told = promise.connected(CLIENT, &NamespaceName::ROOT, "a", true);
+    assert!(told.unwrap_err().contains("has ended"));
 }
 
 #[test]
@@ -179,7 +190,7 @@ fn a_crash_undoes_no_end_that_is_stored() {
 #[test]
 fn a_session_whose_end_may_be_undone_may_also_be_unknown() {
     let mut promise = connected();
-    promise.ended("a", 1, &[0]);
+    promise.ended("a", 1, &[0], Ender::Client);
     promise.crashed_at(1);
     let opened = Recorded::Opened { namespace: NamespaceName::ROOT, socket: "b".to_owned() };
     promise.note_of_node(opened, &[0]);
@@ -190,7 +201,7 @@ fn a_session_whose_end_may_be_undone_may_also_be_unknown() {
 #[test]
 fn a_session_whose_end_was_undone_is_still_owed_what_it_has_missed() {
     let mut promise = connected();
-    promise.ended("a", 1, &[0]);
+    promise.ended("a", 1, &[0], Ender::Client);
     promise.crashed_at(1);
     emit(&mut promise, 0, to("red"));
     promise.read_all();
