@@ -12,6 +12,7 @@ mod claim;
 mod claims;
 mod closing;
 mod codes;
+mod commands;
 mod deferred;
 mod description;
 mod durable;

@@ -60,6 +60,62 @@ fn h71_a_lost_reply_costs_no_session_and_doubles_none() {
     }
 }
 
+/// A client of node 0 that has processed an event and has lost its link. Its record is in the store, but the
+/// reply is lost.
+fn stored_without_reply(fleet: &mut Fleet) -> (String, String) {
+    let client = fleet.open(0);
+    fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    fleet.lose(client);
+    fleet.take(0, 0);
+    fleet.cut(0, 0);
+    fleet.connect(0);
+    ids(fleet, client)
+}
+
+/// The node only has to know whether the store has it. If it took it for that, a crash would cost the session.
+#[test]
+fn a_crash_after_a_lost_reply_costs_no_session() {
+    for are_answered in [false, true] {
+        let mut fleet = Fleet::new(2);
+        let of_client = stored_without_reply(&mut fleet);
+        fleet.take(0, 0);
+        if are_answered {
+            fleet.answer(0);
+        }
+        fleet.crash(0);
+        let back = fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+        fleet.settle();
+        fleet.wait(500);
+        fleet.settle();
+        assert_eq!(ids(&fleet, back), of_client, "{are_answered}");
+    }
+}
+
+/// A client that comes while the node finds out where the record is gets its session, and so does one that
+/// comes to another node then.
+#[test]
+fn a_session_is_recovered_while_its_node_finds_out_where_the_record_is() {
+    for (is_carried_out, is_answered, node) in
+        [(false, false, 0), (true, false, 0), (true, true, 0), (true, false, 1), (true, true, 1)]
+    {
+        let mut fleet = Fleet::new(2);
+        let of_client = stored_without_reply(&mut fleet);
+        if is_carried_out {
+            fleet.take(0, 0);
+        }
+        if is_answered {
+            fleet.answer(0);
+        }
+        let back = fleet.open_with(node, &claim(&of_client.0, "7000-0"));
+        fleet.settle();
+        assert_eq!(ids(&fleet, back), of_client, "{is_carried_out} {is_answered} {node}");
+        assert!(fleet.store.sessions.is_empty(), "it is connected");
+        let parked = fleet.nodes.iter().map(|it| it.server.stats().parked_sessions);
+        assert_eq!(parked.sum::<usize>(), 0);
+    }
+}
+
 /// A client asks twice at one node. Its first claim brings the session in from the owner, while the
 /// record is taken for the second one. It must not go back: it would be continued once more.
 #[test]

@@ -8,7 +8,8 @@ use super::{
     ahead::{Ahead, Answer, Found, Task, Versions},
     claim::ClaimEntry,
     closing::Links,
-    records::{Command, InStore},
+    commands::Command,
+    records::InStore,
     withheld::Withheld,
 };
 use crate::{

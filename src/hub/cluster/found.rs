@@ -11,7 +11,8 @@ use super::{
     changes::Forgotten,
     claim::Successor,
     claims::{Pending, Priority},
-    records::{Command, InStore},
+    commands::Command,
+    records::InStore,
 };
 use crate::{
     cluster::{ClusterOutput, FetchedSession, StoreOutcome},

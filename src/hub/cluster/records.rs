@@ -7,11 +7,14 @@
 //! ```text
 //!             Store              stored              Take           taken
 //!   Waiting ────────► Storing ────────► Stored ─────────► Taking ────────► here
-//!      ▲                 │ connection lost                   │ connection lost
+//!      ▲                 │ connection lost ▲                 │ connection lost
 //!      └─ parked         └──────────────► Unknown ◄──────────┘
-//!                                          │ connected again: Take
-//!                      there: here again ◄─┴─► not there: Proving ─► here again
+//!                                          │ connected again: Fetch
+//!                           there: Stored ◄┴─► not there: Proving ─► here again
 //! ```
+//!
+//! After a lost reply, the record stays where it is, so that it is not lost with this process. It is taken only
+//! if the session is wanted here.
 //!
 //! If a reply was lost and the record is not there, either it never was, or another node has taken
 //! it. Another node takes a record only after it has read its own claim in the channel. So this node
@@ -24,6 +27,7 @@ use alloc::{
 };
 use core::mem;
 
+use super::commands::{Command, Next};
 use crate::{
     hub::request::ConnectRequest,
     id::{RecoveryKey, SocketKey},
@@ -37,6 +41,8 @@ pub(super) struct Records {
     waiting: VecDeque<SocketKey>,
     /// Sessions whose records are to be taken.
     wanted: BTreeSet<SocketKey>,
+    /// Sessions of which it is to be found out whether the store has their records.
+    doubtful: BTreeSet<SocketKey>,
     /// Sessions that other nodes have claimed and that were not handed over.
     contested: BTreeSet<SocketKey>,
     /// Claims that wait for the records of their sessions.
@@ -67,52 +73,12 @@ enum State {
     Stored,
     /// A reply was lost.
     Unknown,
+    /// The store was asked whether it has it.
+    Looking,
     /// The store was told to give it back. Contains whether it was there, if that is known.
     Taking(Option<bool>),
     /// It is not in the store. It is here once the marker with this number was read.
     Proving(u64),
-}
-
-/// What the store was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    Store(SocketKey),
-    /// Take the record of a session of this node.
-    Recall(SocketKey),
-    /// Fetch the record for a claim.
-    Fetch(u64),
-    /// Take the record for a claim, which had this version.
-    Take(u64, Option<u64>),
-    /// Take a record with this version in order to forget it.
-    Discard(RecoveryKey, u64),
-    /// Store a record again that was taken in vain.
-    PutBack,
-    /// Write the record of a session ahead.
-    Write(SocketKey),
-    /// Ask which version of such a record is there.
-    Check(SocketKey),
-    /// Replace the record for a claim, so that nobody else does.
-    Replace(u64),
-}
-
-/// What to ask the store next.
-pub(super) enum Next {
-    Store(SocketKey),
-    /// Take the record of a session, which has this version.
-    Recall {
-        socket: SocketKey,
-        version: u64,
-        number: u64,
-    },
-    Discard {
-        key: RecoveryKey,
-        version: u64,
-        number: u64,
-    },
-    Fetch {
-        claim: u64,
-        number: u64,
-    },
 }
 
 /// Whether a record may be in the store, for a node that the session goes to.
@@ -149,6 +115,7 @@ impl Records {
             states: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             contested: BTreeSet::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
@@ -172,7 +139,7 @@ impl Records {
         let state = if is_certain { State::Stored } else { State::Unknown };
         self.states.insert(socket, Record { state, version });
         if !is_certain {
-            self.wanted.insert(socket);
+            self.find_out(socket);
         }
     }
 
@@ -182,7 +149,11 @@ impl Records {
         let is_certain = match state {
             State::Waiting | State::Refused => return None,
             State::Stored => true,
-            State::Storing | State::Unknown | State::Taking(_) | State::Proving(_) => false,
+            State::Storing
+            | State::Unknown
+            | State::Looking
+            | State::Taking(_)
+            | State::Proving(_) => false,
         };
         Some(InStore { version: *version, is_certain })
     }
@@ -205,7 +176,7 @@ impl Records {
             return true;
         }
         let state = self.states.get(&socket).map(|record| record.state);
-        if matches!(state, Some(State::Storing | State::Stored | State::Unknown)) {
+        if !matches!(state, Some(State::Taking(_) | State::Proving(_))) {
             self.wanted.insert(socket);
         }
         self.requests.entry(socket).or_default().extend(request);
@@ -222,6 +193,7 @@ impl Records {
         let in_store = self.in_store(socket);
         self.states.remove(&socket);
         self.wanted.remove(&socket);
+        self.doubtful.remove(&socket);
         self.contested.remove(&socket);
         in_store.map(|it| it.version)
     }
@@ -243,6 +215,7 @@ impl Records {
     pub(super) fn has_work(&self) -> bool {
         !(self.waiting.is_empty()
             && self.wanted.is_empty()
+            && self.doubtful.is_empty()
             && self.discards.is_empty()
             && self.fetches.is_empty())
     }
@@ -263,6 +236,13 @@ impl Records {
             });
             let number = self.ask(Command::Recall(socket));
             return Some(Next::Recall { socket, version, number });
+        }
+        while let Some(socket) = self.doubtful.pop_first() {
+            let record = self.states.get_mut(&socket);
+            if let Some(record) = record.filter(|record| record.state == State::Unknown) {
+                record.state = State::Looking;
+                return Some(Next::Look { socket, number: self.ask(Command::Look(socket)) });
+            }
         }
         if let Some((key, version)) = self.discards.pop_front() {
             let number = self.ask(Command::Discard(key, version));
@@ -347,6 +327,22 @@ impl Records {
         }
     }
 
+    /// The answer to [`Command::Look`]: the version that is there.
+    pub(super) fn looked(&mut self, socket: SocketKey, found: Option<u64>) -> Recalled {
+        let Some(record) = self.states.get_mut(&socket) else { return Recalled::Late };
+        if record.state != State::Looking {
+            return Recalled::Late;
+        }
+        match found {
+            Some(found) if found == record.version => {
+                record.state = State::Stored;
+                Recalled::Late
+            }
+            None if !self.contested.contains(&socket) => Recalled::Unproven,
+            _ => Recalled::Elsewhere,
+        }
+    }
+
     /// A marker with this number is on its way into the channel, to prove that nobody else has the
     /// session.
     pub(super) fn prove(&mut self, socket: SocketKey) -> u64 {
@@ -361,7 +357,7 @@ impl Records {
     pub(super) fn disprove(&mut self, socket: SocketKey) {
         if let Some(record) = self.states.get_mut(&socket) {
             record.state = State::Unknown;
-            self.wanted.insert(socket);
+            self.find_out(socket);
         }
     }
 
@@ -390,11 +386,16 @@ impl Records {
 
     /// The connection is lost. Returns what was not answered, as far as it concerns claims.
     pub(super) fn disconnect(&mut self) -> Vec<Command> {
+        let mut lost = Vec::new();
         for (socket, record) in &mut self.states {
-            if matches!(record.state, State::Storing | State::Taking(_) | State::Proving(_)) {
+            let is_asked = State::Storing == record.state || State::Looking == record.state;
+            if is_asked || matches!(record.state, State::Taking(_) | State::Proving(_)) {
                 record.state = State::Unknown;
-                self.wanted.insert(*socket);
+                lost.push(*socket);
             }
+        }
+        for socket in lost {
+            self.find_out(socket);
         }
         let lost = mem::take(&mut self.commands).into_values();
         let mut of_claims = Vec::new();
@@ -405,6 +406,7 @@ impl Records {
                 Command::Take(..) | Command::Replace(_) => of_claims.push(command),
                 Command::Store(_)
                 | Command::Recall(_)
+                | Command::Look(_)
                 | Command::PutBack
                 | Command::Write(_)
                 | Command::Check(_) => {}
@@ -415,19 +417,17 @@ impl Records {
 
     /// How many records are on their way to the store.
     pub(super) fn on_their_way(&self) -> usize {
-        let under_way = |command: &&Command| {
-            matches!(
-                command,
-                Command::Store(_)
-                    | Command::Recall(_)
-                    | Command::Discard(..)
-                    | Command::Write(_)
-                    | Command::Check(_)
-            )
-        };
-        let asked = self.commands.values().filter(under_way).count();
-        let queues = [self.waiting.len(), self.wanted.len(), self.discards.len()];
+        let asked = self.commands.values().filter(|command| command.is_own()).count();
+        let sets = self.wanted.union(&self.doubtful).count();
+        let queues = [self.waiting.len(), sets, self.discards.len()];
         queues.into_iter().fold(asked, usize::saturating_add)
+    }
+
+    /// A reply was lost. If nobody waits for the session, its record stays where it is.
+    fn find_out(&mut self, socket: SocketKey) {
+        let is_wanted = self.requests.contains_key(&socket);
+        let to = if is_wanted { &mut self.wanted } else { &mut self.doubtful };
+        to.insert(socket);
     }
 
     fn is_here(&mut self, socket: SocketKey) -> Recalled {

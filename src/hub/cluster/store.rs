@@ -1,6 +1,9 @@
 //! The parked sessions of a node in the store, and their way back.
 
-use super::records::{Command, InStore, Next, Recalled};
+use super::{
+    commands::{Command, Next},
+    records::{InStore, Recalled},
+};
 use crate::{
     cluster::{
         ClusterOutput, FetchedSession, StoreOutcome,
@@ -150,6 +153,9 @@ impl<D: Default> Hub<D> {
                     let (key, version) = (self.key_of(socket), Some(version));
                     key.map(|key| ClusterOutput::Take { key, version, number })
                 }
+                Next::Look { socket, number } => {
+                    self.key_of(socket).map(|key| ClusterOutput::Fetch { key, number })
+                }
                 Next::Discard { key, version, number } => {
                     Some(ClusterOutput::Take { key, version: Some(version), number })
                 }
@@ -182,6 +188,11 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         match node.records.answered(number) {
             Some(Command::Recall(socket)) => self.handle_recalled(socket, session),
+            Some(Command::Look(socket)) => {
+                let found = session.map(|it| it.session.version.unwrap_or_default());
+                let looked = node.records.looked(socket, found);
+                self.go_on_with(socket, looked);
+            }
             Some(Command::Fetch(claim)) => self.handle_found(claim, session),
             Some(Command::Take(claim, expected)) => self.handle_taken(claim, session, expected),
             Some(Command::Check(socket)) => self.handle_checked(socket, session),
