@@ -18,6 +18,7 @@ mod mongodb;
 mod node;
 mod packets;
 mod postgres;
+mod receipts;
 mod recovery;
 mod restore;
 mod server;
@@ -31,8 +32,8 @@ mod wires;
 
 pub use self::{
     client::client, cluster::cluster_codec, connection::engine_connection, engine::engine_codec,
-    mongodb::mongodb_codec, node::node, postgres::postgres_codec, recovery::recovery,
-    restore::restore, server::server, socket::socket_codec,
+    mongodb::mongodb_codec, node::node, postgres::postgres_codec, receipts::receipts,
+    recovery::recovery, restore::restore, server::server, socket::socket_codec,
 };
 
 use std::{env, fs, io};
@@ -49,6 +50,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mongodb_codec", mongodb_codec),
     ("node", node),
     ("postgres_codec", postgres_codec),
+    ("receipts", receipts),
     ("recovery", recovery),
     ("restore", restore),
     ("server", server),
