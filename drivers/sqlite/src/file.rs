@@ -21,6 +21,7 @@ use crate::{
     database::Database,
     error::SqliteError,
     event::{SetAsideReason, SqliteEvent},
+    housekeeping::remove_dead,
     paths::{LOCK, SUFFIXES, beside, private_file},
     tail::Tail,
 };
@@ -142,9 +143,7 @@ fn continued(
         }
         check(&database, sqlite, &head)?;
         // Processes that have crashed did not leave.
-        database.transaction("BEGIN IMMEDIATE", || {
-            Ok(((), database.execute(&Sqlite::leave_all())? > 0))
-        })?;
+        remove_dead(config, &database)?;
         head
     };
     tail.begin(&head, config.survives)?;

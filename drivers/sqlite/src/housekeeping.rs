@@ -2,9 +2,12 @@
 
 use std::{fs, ops::ControlFlow, path::Path};
 
-use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead};
+use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead, SqliteProcess};
 
-use crate::{clock::unix_ms, error::SqliteError, file::Identity, paths::SOCKET, worker::Worker};
+use crate::{
+    clock::unix_ms, config::SqliteConfig, database::Database, error::SqliteError, file::Identity,
+    paths::SOCKET, worker::Worker,
+};
 
 /// How often what has expired is deleted, in milliseconds.
 const SWEEP_MS: u64 = 1_000;
@@ -93,6 +96,19 @@ impl Worker {
     }
 }
 
+/// Removes all processes and their sockets. For one that is alone: the others were killed.
+pub(crate) fn remove_dead(config: &SqliteConfig, database: &Database) -> Result<(), SqliteError> {
+    database.query(&Sqlite::processes(), |row| {
+        let SqliteProcess { socket, .. } = Sqlite::process(row)?;
+        if is_socket_of(&config.path, &socket) {
+            fs::remove_file(&*socket).ok();
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    database
+        .transaction("BEGIN IMMEDIATE", || Ok(((), database.execute(&Sqlite::leave_all())? > 0)))
+}
+
 /// Whether it is the name of a socket, and not of something else that a damaged row names.
 fn is_socket_of(database: &Path, socket: &str) -> bool {
     let name = database.file_name().and_then(|name| name.to_str());
@@ -101,4 +117,29 @@ fn is_socket_of(database: &Path, socket: &str) -> bool {
     let is_beside = std::path::absolute(database).is_ok_and(|it| it.parent() == socket.parent());
     let rest = name.zip(found).and_then(|(name, found)| found.strip_prefix(name));
     is_beside && rest.is_some_and(|rest| rest.starts_with('-') && rest.contains(SOCKET))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{file::OpenFile, tests::Folder};
+
+    /// Otherwise each SIGKILL would leave one for ever, if there is only one process at a time.
+    #[test]
+    fn a_process_that_is_alone_removes_the_sockets_of_those_that_were_killed() {
+        let folder = Folder::new();
+        let config = folder.config();
+        let killed = OpenFile::open(&config).unwrap();
+        let (socket, other) = (folder.file("-0123456789abcdef.sock"), folder.0.join("other.sock"));
+        for path in [&socket, &other] {
+            fs::write(path, "").unwrap();
+            killed.database.number(&Sqlite::enter(path.to_str().unwrap())).unwrap();
+        }
+        drop(killed);
+
+        let next = OpenFile::open(&config).unwrap();
+        assert!(!socket.exists());
+        assert!(other.exists(), "it is not one of this file");
+        assert_eq!(next.database.row(&Sqlite::processes()).unwrap(), None);
+    }
 }
