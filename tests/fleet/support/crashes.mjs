@@ -145,7 +145,7 @@ class Account {
     const possible = [...this.#possible];
     this.#begin(possible);
     this.#isChanging = true;
-    socket.emit("get-state", ({ rooms, data }) => {
+    const check = ({ rooms, data }) => {
       if (this.#possible !== possible) {
         return;
       }
@@ -154,7 +154,10 @@ class Account {
         this.contradictions.push({ session: session.id, possible, found });
       }
       this.#begin([found]);
-    });
+    };
+    // What the client has kept while it was away was sent just before this. Such a join takes effect when the
+    // node reads it in the channel, and the answer to a change of rooms comes after that.
+    socket.emit("leave", "nowhere", () => socket.emit("get-state", check));
   }
 }
 
