@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socketio_proto::{client::ClientEvent, server::ServerEvent};
+use socketio_proto::{
+    client::{ClientConfig, ClientEvent},
+    engine::Transport,
+    server::ServerEvent,
+};
 use socketio_proto_tokio::{App, Context};
 use socketio_proto_tokio_client::{Events, Options, Socket, connect};
 
@@ -120,15 +124,22 @@ async fn run(file: Option<&Path>, others: usize, count: usize) -> Result<Figures
     })
 }
 
+const BOTH: [Transport; 2] = [Transport::Polling, Transport::WebSocket];
+
 /// What it costs to connect: the CPU time of the server, and how long a client waits, in microseconds.
-async fn connects(file: Option<&Path>, count: usize) -> Result<(f64, f64), Failure> {
+async fn connects(
+    file: Option<&Path>,
+    transports: &[Transport],
+    count: usize,
+) -> Result<(f64, f64), Failure> {
     let server = Process::start(file)?;
     let url = format!("http://127.0.0.1:{}", server.port);
-    let mut clients = vec![connect(&url, Options::new()).await?];
+    let options = || Options::new().config(ClientConfig::new().transports(transports));
+    let mut clients = vec![connect(&url, options()).await?];
     let (cpu, mut times) = (server.cpu(), Vec::new());
     for _ in 0..count {
         let begin = Instant::now();
-        clients.push(connect(&url, Options::new()).await?);
+        clients.push(connect(&url, options()).await?);
         times.push(begin.elapsed().as_secs_f64() * 1e6);
     }
     let cpu = server.cpu().saturating_sub(cpu).as_secs_f64() * 1e6;
@@ -137,15 +148,20 @@ async fn connects(file: Option<&Path>, count: usize) -> Result<(f64, f64), Failu
 }
 
 async fn measure_connects(folder: &Path, rounds: usize, count: usize) -> Result<(), Failure> {
-    let (mut alone, mut stored) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        alone.push(connects(None, count).await?);
-        stored.push(connects(Some(&folder.join(format!("connects-{round}.db"))), count).await?);
-    }
     println!("a client connects | CPU us | us until it is connected");
-    for (name, figures) in [("alone", &alone), ("with a file", &stored)] {
-        let (cpu, time) = (middle(figures, |it| it.0), middle(figures, |it| it.1));
-        println!("{name:<26} {cpu:>9.0} {time:>9.0}");
+    for transports in [BOTH.as_slice(), &BOTH[1..], &BOTH[..1]] {
+        let (mut alone, mut stored) = (Vec::new(), Vec::new());
+        let names: Vec<_> = transports.iter().map(Transport::to_string).collect();
+        let names = names.join("-");
+        for round in 0..rounds {
+            let file = folder.join(format!("connects-{names}-{round}.db"));
+            alone.push(connects(None, transports, count).await?);
+            stored.push(connects(Some(&file), transports, count).await?);
+        }
+        for (name, figures) in [("alone", &alone), ("with a file", &stored)] {
+            let (cpu, time) = (middle(figures, |it| it.0), middle(figures, |it| it.1));
+            println!("{:<30} {cpu:>9.0} {time:>9.0}", format!("{names}, {name}"));
+        }
     }
     Ok(())
 }
