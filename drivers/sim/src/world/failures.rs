@@ -156,6 +156,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let until = self.now + down_ms * 1_000;
         self.break_link(node);
         self.promise.crashed_at(node);
+        self.places.crashed(node);
         self.begin_anew(node);
         self.nodes[node].freezer.freeze(until);
         let name = nodes::name(node, self.nodes[node].restarts);

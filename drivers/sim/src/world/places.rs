@@ -50,6 +50,16 @@ impl<S: Copy> Places<S> {
         }
     }
 
+    /// The process of a node has ended. Sessions whose clients were not told that they had come to this node
+    /// are where they were before.
+    pub(super) fn crashed(&mut self, node: usize) {
+        for place in self.0.values_mut().filter(|place| place.latest.0 == node) {
+            if let Some(earlier) = place.earlier.take() {
+                place.latest = earlier;
+            }
+        }
+    }
+
     /// Where a session was last.
     pub(super) fn latest(&self, session: &str) -> Option<(usize, S)> {
         self.0.get(session).map(|place| place.latest)
@@ -100,6 +110,23 @@ mod tests {
     fn a_session_that_has_gone_from_an_earlier_node_is_at_the_latest() {
         let mut places = moved_to_1();
         places.moved("a", 0);
+        assert_eq!(places.latest("a"), Some((1, "at 1")));
+    }
+
+    #[test]
+    fn a_crash_leaves_a_session_where_its_client_is() {
+        let mut places = moved_to_1();
+        places.came("b", 0, "b at 0");
+        places.crashed(1);
+        assert_eq!(places.latest("a"), Some((0, "at 0")));
+        assert_eq!(places.latest("b"), Some((0, "b at 0")));
+    }
+
+    #[test]
+    fn a_session_that_its_client_knows_of_is_at_the_node_that_has_crashed() {
+        let mut places = moved_to_1();
+        places.told("a", 1);
+        places.crashed(1);
         assert_eq!(places.latest("a"), Some((1, "at 1")));
     }
 }

@@ -60,9 +60,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     && let Some(client) = self.promise.client_of(session.as_str())
                 {
                     let (namespace, session) = (namespace.as_str(), session.as_str());
-                    // A node that was frozen may not know yet that another one has taken the record.
-                    let is_old_copy = self.writes_ahead()
-                        && self.places.latest(session).is_some_and(|(latest, _)| latest != node);
+                    let is_old_copy = self.is_old_copy(node, session);
                     hold(self.uplink.receive(client, namespace, session, event, is_old_copy));
                 }
             }
@@ -77,6 +75,8 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 DisconnectReason::ServerNamespaceDisconnect => {
                     self.note_end(node, id.as_str(), Ender::Application);
                 }
+                // What the client has asked for here is older than its coming to the other node.
+                _ if self.is_old_copy(node, id.as_str()) => {}
                 _ => self.note_end(node, id.as_str(), Ender::Client),
             },
             ServerEvent::SessionExpired { id, cause, .. } => match cause {
@@ -105,6 +105,12 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// Whether a node may take the session of another one that is up.
     fn writes_ahead(&self) -> bool {
         self.nodes.iter().any(|node| node.writes_ahead)
+    }
+
+    /// Whether a session is at another node by now. A node that was frozen may not know yet that another one
+    /// has taken the record.
+    fn is_old_copy(&self, node: usize, session: &str) -> bool {
+        self.writes_ahead() && self.places.latest(session).is_some_and(|(latest, _)| latest != node)
     }
 
     fn note_end(&mut self, node: usize, session: &str, by: Ender) {
