@@ -44,6 +44,8 @@ struct Work {
     batches: Vec<Batch>,
     /// Sent behind the others: nobody waits for their order among them.
     messages: Vec<PostgresNotify>,
+    /// How many cannot be sent.
+    refused: usize,
     /// What can be answered without PostgreSQL.
     inputs: Vec<ClusterInput>,
     outputs: usize,
@@ -66,13 +68,14 @@ impl Writer<'_> {
                 let Some(output) = link.try_recv() else { break };
                 self.add(output, &mut work);
             }
-            let Work { batches, messages, inputs, .. } = work;
+            let Work { batches, messages, refused, inputs, .. } = work;
             link.inputs().send(inputs).await;
             for batch in batches {
                 let inputs = self.carry_out(batch).await?;
                 link.inputs().send(inputs).await;
             }
-            self.notify(&messages).await?;
+            let refused = refused.saturating_add(self.notify(&messages).await?);
+            (0..refused).for_each(|_| link.inputs().count_refused());
         }
     }
 
@@ -99,7 +102,10 @@ impl Writer<'_> {
             }
             ClusterOutput::Publish { to, message } => {
                 // One that is too large is lost, as others may be. The node has bounded its events.
-                work.messages.extend(self.postgres.to_notify(&message, to.as_ref()));
+                match self.postgres.to_notify(&message, to.as_ref()) {
+                    Ok(notify) => work.messages.push(notify),
+                    Err(_) => work.refused = work.refused.saturating_add(1),
+                }
             }
             ClusterOutput::CountServers { number, .. } => {
                 // PostgreSQL does not tell who listens. Nodes count those that send heartbeats.
@@ -229,23 +235,25 @@ impl Writer<'_> {
         Ok(list.iter().map(fetched).collect())
     }
 
-    async fn notify(&self, messages: &[PostgresNotify]) -> Result<(), PostgresEngineError> {
+    /// Returns how many PostgreSQL refuses. They are lost, as others may be.
+    async fn notify(&self, messages: &[PostgresNotify]) -> Result<usize, PostgresEngineError> {
         if messages.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         match self.connection.call(&self.postgres.notify(messages)).await {
             Err(error) if error.is_of_the_parameters() => {}
             Err(error) => return Err(error),
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(0),
         }
+        let mut refused = 0_usize;
         for one in messages.chunks(1) {
             match self.connection.call(&self.postgres.notify(one)).await {
-                Err(error) if !error.is_of_the_parameters() => return Err(error),
-                // It is lost, as others may be.
-                Ok(_) | Err(_) => {}
+                Ok(_) => {}
+                Err(error) if error.is_of_the_parameters() => refused = refused.saturating_add(1),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(refused)
     }
 }
 

@@ -209,3 +209,54 @@ async fn tables_of_a_later_version_are_not_touched() {
     node.until_failed_with("the tables have version 9").await;
     assert_eq!(postgres.number("SELECT version FROM socket_io_schema").await, 9);
 }
+
+/// A message that is not stored, and that is too long for a notification, has a row of its own. PostgreSQL
+/// refuses one of three that are sent together.
+#[tokio::test]
+async fn notifications_that_postgresql_refuses_are_counted_and_the_others_arrive() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let (first, second) = (Node::start(&postgres).await, Node::start(&postgres).await);
+    first.until_knows(2).await;
+    second.until_knows(2).await;
+    let mut client = Client::connect(&second).await;
+    postgres
+        .run(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'refused' USING ERRCODE = '54000';
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON socket_io_attachments FOR EACH ROW
+                EXECUTE FUNCTION refuse();",
+        )
+        .await;
+    emit_volatile(&first, vec![(1, 10), (2, 20_000), (3, 10)]).await;
+    assert_eq!(client.hear(2).await, [1, 3]);
+    let engine = first.until(|engine| engine.published_refused >= 1).await;
+    assert_eq!((engine.published_refused, engine.failures), (1, 0));
+    assert_eq!(second.engine().await.published_refused, 0);
+}
+
+#[tokio::test]
+async fn notifications_that_are_too_large_are_counted() {
+    if !have_postgres() {
+        return;
+    }
+    let postgres = Postgres::start().await;
+    let options = PostgresOptions::new().max_message_bytes(10_000_usize);
+    let node = Node::with(&postgres, options).await;
+    emit_volatile(&node, vec![(1, 20_000)]).await;
+    let engine = node.until(|engine| engine.published_refused >= 1).await;
+    assert_eq!((engine.published_refused, engine.failures), (1, 0));
+}
+
+/// Emits these numbers at once, each with a text of this length.
+async fn emit_volatile(node: &Node, events: Vec<(u32, usize)>) {
+    let emits = node.handle.with(move |_, cx| {
+        for (number, len) in events {
+            cx.at().all().volatile().emit("n", &(number, "x".repeat(len))).unwrap();
+        }
+    });
+    emits.await.unwrap();
+}

@@ -137,6 +137,12 @@ impl EngineInputs {
         self.figures.with(|stats| stats.received_dropped = stats.received_dropped.wrapping_add(1));
     }
 
+    /// Counts a message of this node that is not stored, and that cannot be sent.
+    pub fn count_refused(&self) {
+        self.figures
+            .with(|stats| stats.published_refused = stats.published_refused.wrapping_add(1));
+    }
+
     /// Counts a message that is not stored, and that nobody can read.
     pub fn count_skipped(&self) {
         self.figures.with(|stats| stats.received_skipped = stats.received_skipped.wrapping_add(1));

@@ -30,6 +30,9 @@ pub struct EngineStats {
     pub published_bytes_waiting: usize,
     /// Messages dropped because too many waited.
     pub published_dropped: u64,
+    /// Messages that are not stored, and that could not be sent: too large, or refused by the engine's
+    /// server. They have reached nobody.
+    pub published_refused: u64,
     /// Messages of other nodes dropped because too many waited for the server.
     pub received_dropped: u64,
     /// Messages of other nodes that are not stored, and that nobody could read; with PostgreSQL also those of
