@@ -55,6 +55,23 @@ async function assertWhole(other, peer, id, outcome = "recovered") {
   assert.equal(state.outcome, outcome);
 }
 
+test("bytes in data and in answers are bytes at every node", async (t) => {
+  const { nodes, other } = await world(t, ["ours", "ours"]);
+  const data = { key: Buffer.from([0, 255]), list: [Buffer.from("a"), Buffer.alloc(0)], n: [1, 2] };
+  const peer = await Peer.connect(t, nodes[0]);
+  const { id } = peer;
+  await peer.call("set-data", data);
+  peer.socket.on("question", (ack) => ack(data));
+  const answers = await other.call("broadcast-with-ack", id, 5_000, "question");
+  assert.deepEqual(answers, { responses: [data], missing: 0 });
+  const fetched = [{ id, rooms: [id], data }];
+  assert.deepEqual([await peer.call("fetch", id), await other.call("fetch", id)], [fetched, fetched]);
+  assert.deepEqual((await peer.call("get-state")).data, data);
+  await peer.away();
+  assert.deepEqual(await peer.back(nodes[1]), { id, recovered: true });
+  assert.deepEqual((await peer.call("get-state")).data, data);
+});
+
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(`over ${name}`, () => {
     test("one of ours recovers what another had", async (t) => {
