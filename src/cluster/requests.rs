@@ -161,6 +161,7 @@ impl<P> Requests<P> {
     /// The engine has answered a question. Returns the request that it was for.
     pub(crate) fn note_counted(
         &mut self,
+        now: Timestamp,
         question: u64,
         servers: Option<u64>,
     ) -> Option<RequestId> {
@@ -174,11 +175,13 @@ impl<P> Requests<P> {
             }
             None => Stage::Introducing(introduced_at),
         };
-        let check = introduced_at.min(pending.deadline);
-        if servers.is_none() && check < pending.check {
+        // A timer in the past would look as if this node had not run for a while: whatever else it waits
+        // for would get a grace period.
+        let is_ahead = now < introduced_at && introduced_at < pending.check;
+        if servers.is_none() && is_ahead {
             self.checks.remove(&(pending.check, request.clone()));
-            pending.check = check;
-            self.checks.insert((check, request.clone()));
+            pending.check = introduced_at;
+            self.checks.insert((introduced_at, request.clone()));
         }
         Some(request)
     }

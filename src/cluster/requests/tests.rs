@@ -36,7 +36,7 @@ fn settled(mut table: Table, request: &RequestId) -> (Missing, usize) {
 #[test]
 fn a_node_that_answers_twice_counts_once() {
     let (mut table, request, question) = published(&[]);
-    table.note_counted(question, Some(3));
+    table.note_counted(at(0), question, Some(3));
     for _ in 0..2 {
         table.note_answered(&request, &node("a"));
         assert!(!table.is_complete(at(0), &request));
@@ -49,7 +49,7 @@ fn a_node_that_answers_twice_counts_once() {
 #[test]
 fn members_are_waited_for_although_as_many_nodes_as_counted_have_answered() {
     let (mut table, request, question) = published(&["a"]);
-    table.note_counted(question, Some(2));
+    table.note_counted(at(0), question, Some(2));
     table.note_answered(&request, &node("new"));
     assert!(!table.is_complete(at(0), &request));
     table.note_answered(&request, &node("a"));
@@ -59,7 +59,7 @@ fn members_are_waited_for_although_as_many_nodes_as_counted_have_answered() {
 #[test]
 fn without_an_engine_that_counts_others_have_time_to_introduce_themselves() {
     let (mut table, request, question) = published(&["a"]);
-    table.note_counted(question, None);
+    table.note_counted(at(0), question, None);
     table.note_answered(&request, &node("a"));
     assert!(!table.is_complete(at(0), &request));
     assert_eq!(table.next_due(at(1)), Some((request.clone(), false)));
@@ -71,16 +71,27 @@ fn without_an_engine_that_counts_others_have_time_to_introduce_themselves() {
     assert_eq!(table.next_due(at(5)), Some((request, true)));
 }
 
+/// A timer in the past gave all timers of the node a grace period, as long as it was in the past.
+#[test]
+fn after_all_have_introduced_themselves_a_request_has_no_timer_in_the_past() {
+    let (mut table, request, question) = published(&["a"]);
+    assert_eq!(table.note_counted(at(2), question, None), Some(request.clone()));
+    assert_eq!(table.deadline(), at(5));
+    assert!(!table.is_complete(at(2), &request), "a member has not answered");
+    table.note_answered(&request, &node("a"));
+    assert!(table.is_complete(at(2), &request));
+}
+
 #[test]
 fn a_node_that_has_gone_is_missing_and_the_others_are_counted_again() {
     let (mut table, request, question) = published(&["a", "b"]);
-    table.note_counted(question, Some(4));
+    table.note_counted(at(0), question, Some(4));
     table.note_answered(&request, &node("b"));
     let [(of, Some(again))] = &table.note_gone(NAMESPACE, &node("a"))[..] else { panic!() };
     assert_eq!(*of, request);
     assert!(table.note_gone(NAMESPACE, &node("a")).is_empty());
     assert!(table.note_gone(NAMESPACE, &node("b")).is_empty(), "it has answered");
-    table.note_counted(*again, Some(3));
+    table.note_counted(at(0), *again, Some(3));
     assert!(!table.is_complete(at(0), &request), "one of them has no name");
     table.note_answered(&request, &node("c"));
     assert!(table.is_complete(at(0), &request));
@@ -91,7 +102,7 @@ fn a_node_that_has_gone_is_missing_and_the_others_are_counted_again() {
 #[test]
 fn who_has_not_answered_at_the_end_is_missing() {
     let (mut table, request, question) = published(&["a", "b"]);
-    table.note_counted(question, Some(5));
+    table.note_counted(at(0), question, Some(5));
     table.note_dropped(&request, &node("b"));
     let (missing, others) = settled(table, &request);
     assert_eq!((missing.nodes.len(), missing.others, others), (2, 2, 4));

@@ -97,7 +97,8 @@ impl<D: Default> Hub<D> {
 
     /// The engine has counted the nodes.
     pub(super) fn note_counted(&mut self, now: Timestamp, number: u64, servers: Option<u64>) {
-        let counted = self.node.as_mut().and_then(|it| it.requests.note_counted(number, servers));
+        let node = self.node.as_mut();
+        let counted = node.and_then(|it| it.requests.note_counted(now, number, servers));
         if let Some(request) = counted {
             self.settle_if_complete(now, &request);
         }

@@ -86,6 +86,26 @@ fn clients_of_all_nodes_acknowledge_a_broadcast() {
     assert_eq!(fleet.nodes[1].server.stats().pending_acks, 0);
 }
 
+/// The time in which others introduce themselves was over long ago. A check in the past looked like a
+/// node that had not run since then: its timers waited for a grace period of up to 20 seconds.
+#[test]
+fn a_broadcast_settles_at_its_timeout_also_where_the_engine_cannot_count() {
+    for counts in [true, false] {
+        let mut fleet = acquainted(2);
+        fleet.counts = counts;
+        fleet.open(0);
+        fleet.wait(4_500);
+        ask(&mut fleet, &Audience::all());
+        // It does not answer.
+        fleet.nodes[1].inbox.clear();
+        fleet.wait(2_999);
+        assert_eq!(acked(&mut fleet, 0), None);
+        fleet.wait(1);
+        let settled = acked(&mut fleet, 0).unwrap();
+        assert_eq!((settled.missing, settled.nodes_missing), (1, vec![name(1)]), "{counts}");
+    }
+}
+
 #[test]
 fn a_client_of_another_node_that_goes_is_missing_at_once() {
     let mut fleet = acquainted(2);
