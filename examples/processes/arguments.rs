@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{error::Error, path::PathBuf};
+use std::{env, error::Error, path::PathBuf};
 
 /// What the command line says.
 #[derive(Clone)]
@@ -8,6 +8,9 @@ pub struct Arguments {
     pub port: u16,
     pub workers: usize,
     pub file: PathBuf,
+    /// What a worker runs. A restart runs what is there by then, so that it can be a newer version: the system
+    /// would name the file that this process was started from, which may be gone.
+    pub program: PathBuf,
     /// The number of this worker. `None` for the process that starts them.
     pub worker: Option<usize>,
 }
@@ -17,7 +20,8 @@ impl Arguments {
         use lexopt::prelude::{Long, ValueExt as _};
 
         let file = PathBuf::from("sessions.db");
-        let mut all = Self { port: 3000, workers: 4, file, worker: None };
+        let program = env::current_exe()?;
+        let mut all = Self { port: 3000, workers: 4, file, program, worker: None };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {

@@ -1,6 +1,6 @@
 //! The process that starts the workers, and starts them again.
 
-use std::{env, error::Error, io, pin::pin, process::Stdio, time::Duration};
+use std::{error::Error, io, pin::pin, process::Stdio, time::Duration};
 
 use socketio_proto_tokio::shutdown_signal;
 use tokio::{
@@ -32,7 +32,7 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let (started, is_started) = oneshot::channel();
         keepers.spawn(keep(arguments.clone(), index, orders, started));
         restarts.push(restart);
-        is_started.await?;
+        is_started.await.map_err(|_| "it cannot start its workers")?;
     }
     println!("listening {}", arguments.port);
 
@@ -40,7 +40,11 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut shutdown = pin!(shutdown_signal());
     loop {
         tokio::select! {
-            _ = hang_up.recv() => restart_all(&restarts).await,
+            _ = hang_up.recv() => tokio::select! {
+                () = restart_all(&restarts) => {}
+                // A worker that does not start is not waited for.
+                () = &mut shutdown => break,
+            },
             () = &mut shutdown => break,
         }
     }
@@ -67,11 +71,16 @@ async fn keep(
     started: Restart,
 ) {
     let mut waits = Some(started);
+    let mut has_started = false;
     loop {
         let mut child = match start(&arguments, index).await {
             Ok(child) => child,
             Err(error) => {
                 eprintln!("worker {index} did not start: {error}");
+                if !has_started {
+                    // It would not start later either.
+                    return;
+                }
                 sleep(PAUSE).await;
                 if orders.is_closed() {
                     return;
@@ -79,6 +88,7 @@ async fn keep(
                 continue;
             }
         };
+        has_started = true;
         if let Some(waits) = waits.take() {
             waits.send(()).ok();
         }
@@ -102,7 +112,7 @@ async fn keep(
 
 /// Starts a worker, and waits until it listens.
 async fn start(arguments: &Arguments, index: usize) -> io::Result<Child> {
-    let mut child = Command::new(env::current_exe()?)
+    let mut child = Command::new(&arguments.program)
         .args(["--worker", &index.to_string()])
         .args(["--port", &arguments.port.to_string()])
         .args(["--workers", &arguments.workers.to_string()])

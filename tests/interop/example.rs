@@ -2,8 +2,8 @@
 
 use std::{
     env,
-    io::{self, BufRead as _, BufReader, Read},
-    path::PathBuf,
+    io::{self, BufRead as _, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -15,7 +15,8 @@ use super::output::assert_success;
 pub(crate) struct Example {
     name: &'static str,
     pub(crate) process: Child,
-    complaints: Arc<Mutex<String>>,
+    /// What it wrote to stderr, and after the address to stdout.
+    pub(crate) written: Arc<Mutex<String>>,
     /// What it printed after `listening `.
     pub(crate) address: String,
 }
@@ -27,7 +28,17 @@ impl Example {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        let mut process = Command::new(build(name))
+        Self::run(name, &build(name), arguments, variables)
+    }
+
+    /// The same with a program that was built before.
+    pub(crate) fn run(
+        name: &'static str,
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut process = Command::new(program)
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -35,20 +46,23 @@ impl Example {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the example starts");
-        let complaints = Arc::new(Mutex::new(String::new()));
+        let written = Arc::new(Mutex::new(String::new()));
         let stderr = process.stderr.take().expect("stderr is piped");
         thread::spawn({
-            let complaints = Arc::clone(&complaints);
-            move || collect(stderr, &complaints)
+            let written = Arc::clone(&written);
+            move || note(BufReader::new(stderr).lines(), &written)
         });
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let (_, address) = line.split_once("listening ")?;
             Some(address.trim().to_owned())
         });
-        // Nobody else reads what it prints later, and a full pipe would stop it.
-        thread::spawn(move || lines.for_each(drop));
-        let mut example = Self { name, process, complaints, address: address.unwrap_or_default() };
+        // A full pipe would stop it.
+        thread::spawn({
+            let written = Arc::clone(&written);
+            move || note(lines, &written)
+        });
+        let mut example = Self { name, process, written, address: address.unwrap_or_default() };
         assert!(!example.address.is_empty(), "{}", example.report());
         example
     }
@@ -61,8 +75,8 @@ impl Example {
     }
 
     fn report(&mut self) -> String {
-        let complaints = self.complaints.lock().expect("no reader panicked");
-        format!("{} is {:?} and wrote:\n{complaints}", self.name, self.process.try_wait())
+        let written = self.written.lock().expect("no reader panicked");
+        format!("{} is {:?} and wrote:\n{written}", self.name, self.process.try_wait())
     }
 }
 
@@ -74,8 +88,8 @@ impl Drop for Example {
     }
 }
 
-fn collect(stream: impl Read, into: &Mutex<String>) {
-    for line in BufReader::new(stream).lines().map_while(io::Result::ok) {
+fn note(lines: impl Iterator<Item = io::Result<String>>, into: &Mutex<String>) {
+    for line in lines.map_while(io::Result::ok) {
         if let Ok(mut text) = into.lock() {
             text.push_str(&line);
             text.push('\n');
