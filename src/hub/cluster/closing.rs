@@ -22,7 +22,7 @@ use alloc::{
 
 use bytestring::ByteString;
 
-use super::verb::Verb;
+use super::verb::{Closing, Verb};
 use crate::{
     cluster::message::{Body, BroadcastOptions},
     hub::{
@@ -40,24 +40,6 @@ pub(super) struct Links {
     places: BTreeMap<SocketKey, (ConnectionId, u64)>,
     closing: BTreeSet<ConnectionId>,
     latest: u64,
-}
-
-/// A connection that is closed after own entries of the channels.
-pub(in crate::hub) struct Closing {
-    link: ConnectionId,
-    /// The session that was disconnected.
-    socket: Attached,
-    /// A namespace of each channel with such an entry. The last one is waited for next.
-    namespaces: Vec<u32>,
-    /// Whether there were other sessions when it was to be closed before.
-    is_repeated: bool,
-}
-
-impl Closing {
-    /// The namespace for whose channel it waits.
-    pub(super) fn namespace(&self) -> u32 {
-        self.namespaces.last().copied().unwrap_or(self.socket.key.namespace)
-    }
 }
 
 impl Links {

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use bytestring::ByteString;
 
-use super::{Collected, closing::Closing};
+use super::Collected;
 use crate::{
     cluster::message::{Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, RequestId},
     hub::{
@@ -80,6 +80,24 @@ pub(in crate::hub) enum Verb {
         /// The repetition of the event that waited when it was answered.
         later: Option<AckRequest>,
     },
+}
+
+/// A connection that is closed after own entries of the channels.
+pub(in crate::hub) struct Closing {
+    pub(super) link: ConnectionId,
+    /// The session that was disconnected.
+    pub(super) socket: Attached,
+    /// A namespace of each channel with such an entry. The last one is waited for next.
+    pub(super) namespaces: Vec<u32>,
+    /// Whether there were other sessions when it was to be closed before.
+    pub(super) is_repeated: bool,
+}
+
+impl Closing {
+    /// The namespace for whose channel it waits.
+    pub(super) fn namespace(&self) -> u32 {
+        self.namespaces.last().copied().unwrap_or(self.socket.key.namespace)
+    }
 }
 
 impl Verb {
