@@ -79,6 +79,11 @@ impl Grace {
         if so_far.is_zero() { TIMER_SLACK } else { SHORTEST.max(so_far / 4) }
     }
 
+    /// The end of the last grace period.
+    pub(crate) const fn ends_at(&self) -> Timestamp {
+        self.until
+    }
+
     /// The moment at which a deadline is judged.
     pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
         deadline.max(self.until)

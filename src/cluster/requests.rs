@@ -300,6 +300,18 @@ impl<P> Requests<P> {
         Some((request, is_over))
     }
 
+    /// This node did not run for a while: answers may still wait to be read. What was to be looked at
+    /// before this moment is looked at then.
+    pub(crate) fn postpone(&mut self, until: Timestamp) {
+        while self.deadline() < until
+            && let Some((_, request)) = self.checks.pop_first()
+            && let Some(pending) = self.pending.get_mut(&request)
+        {
+            pending.check = until;
+            self.checks.insert((until, request));
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Timestamp {
         self.checks.first().map_or(Timestamp::NEVER, |(due, _)| *due)
     }

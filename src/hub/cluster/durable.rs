@@ -321,10 +321,11 @@ impl<D: Default> Hub<D> {
         self.end_patience(now);
     }
 
-    /// When [`run_cluster_timers`](Self::run_cluster_timers) has something to do.
+    /// When something of the cluster is due that no grace period postpones.
     #[inline(never)]
     pub(in crate::hub) fn cluster_timer(&self) -> Timestamp {
-        self.heartbeat_at().min(self.store_due()).min(self.handover_due())
+        let requests = self.node.as_ref().map_or(Timestamp::NEVER, |it| it.requests.deadline());
+        self.heartbeat_at().min(self.store_due()).min(self.handover_due()).min(requests)
     }
 
     /// Writes records again, and sends what has waited for too long.

@@ -104,6 +104,14 @@ impl<D: Default> Hub<D> {
         }
     }
 
+    /// A grace period has begun. It concerns the requests that are there: those that are made from now on
+    /// have all of their time.
+    pub(in crate::hub) fn postpone_requests(&mut self, until: Timestamp) {
+        if let Some(node) = &mut self.node {
+            node.requests.postpone(until);
+        }
+    }
+
     /// Settles the requests whose time is over.
     pub(in crate::hub) fn end_overdue_requests(&mut self, now: Timestamp) {
         let next = |hub: &mut Self| hub.node.as_mut()?.requests.next_due(now);

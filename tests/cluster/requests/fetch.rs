@@ -255,3 +255,51 @@ fn without_an_engine_a_request_settles_with_what_is_here() {
     assert_eq!(sockets, ids(&fleet, &[client]));
     assert!(missing.was_away && missing.nodes == [name(1)], "{missing:?}");
 }
+
+/// A node stood still for 20 seconds, and its engine has lost it. It waited for the end of the grace
+/// period of its clients, up to 20 seconds more, before it noticed that the others had introduced themselves.
+#[test]
+fn a_request_after_a_pause_of_its_node_is_not_delayed_by_it() {
+    let mut fleet = acquainted(2);
+    fleet.counts = false;
+    let client = fleet.open(0);
+    fleet.wait_for(1, 20_000);
+    fleet.wait(0);
+    fleet.cut(0, 0);
+    fleet.connect(0);
+    fetch(&mut fleet, 0);
+    fleet.settle();
+    fleet.wait(999);
+    assert_eq!(fetched(&mut fleet, 0), None);
+    fleet.wait(1);
+    assert_eq!(fetched(&mut fleet, 0), Some((ids(&fleet, &[client]), Missing::default())));
+    // A request that nobody answers has its own time, and not more.
+    fetch(&mut fleet, 0);
+    fleet.nodes[1].inbox.clear();
+    fleet.wait(4_999);
+    assert_eq!(fetched(&mut fleet, 0), None);
+    fleet.wait(1);
+    assert_eq!(fetched(&mut fleet, 0).unwrap().1.nodes, [name(1)]);
+}
+
+/// The answers to what it had asked before may still wait to be read.
+#[test]
+fn a_request_before_a_pause_of_its_node_has_the_grace_period() {
+    for is_answered in [true, false] {
+        let mut fleet = acquainted(2);
+        let client = fleet.open(1);
+        fetch(&mut fleet, 0);
+        fleet.wait_for(1, 7_000);
+        fleet.wait(0);
+        assert_eq!(fetched(&mut fleet, 0), None, "over for two seconds, and it was not there");
+        if is_answered {
+            fleet.settle();
+            let expected = ids(&fleet, &[client]);
+            assert_eq!(fetched(&mut fleet, 0), Some((expected, Missing::default())));
+        } else {
+            fleet.nodes[1].inbox.clear();
+            fleet.wait(10_000);
+            assert_eq!(fetched(&mut fleet, 0).unwrap().1.nodes, [name(1)]);
+        }
+    }
+}
