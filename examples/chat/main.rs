@@ -6,7 +6,9 @@
 //! offline) says which message it has seen last, and gets the rest from the database.
 //!
 //! In the other direction a client retries what was not acknowledged. Its session knows what was
-//! accepted before, and in a new session the database does: a message is stored once.
+//! accepted before, and in a new session the database does: a message is stored once. If it comes again, it
+//! is announced again, because a process that was killed may have stored it and told nobody. So everybody
+//! hears what was acknowledged, and pages leave out what they have.
 //!
 //! Sessions are in a file, too: `sessions.db`, beside the database. With `--data DIR` both outlive a
 //! restart and a crash, and the clients come back to the next process as if nothing had happened.

@@ -98,9 +98,11 @@ impl Room {
                 broadcast(cx, &Audience::room(LISTENERS), "chat message", &(&message,));
                 acknowledge(cx, token, &json!({ "id": message.id }));
             }
-            Answer::Known { id, token } => {
+            Answer::Known { message, token } => {
                 self.waiting = self.waiting.saturating_sub(1);
-                acknowledge(cx, token, &json!({ "id": id }));
+                // The process that has stored it may have been killed before anyone heard of it.
+                broadcast(cx, &Audience::room(LISTENERS), "chat message", &(&message,));
+                acknowledge(cx, token, &json!({ "id": message.id }));
             }
             Answer::NotStored { token } => {
                 self.waiting = self.waiting.saturating_sub(1);

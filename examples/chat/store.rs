@@ -46,6 +46,9 @@ pub struct Message {
     pub at: i64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
+    /// Those who have it need not show it once more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// A message that a client has sent.
@@ -79,7 +82,7 @@ pub enum Answer {
     },
     /// It was stored already, from an earlier session of the client.
     Known {
-        id: i64,
+        message: Message,
         token: Option<AckToken>,
     },
     NotStored {
@@ -133,7 +136,7 @@ fn run(connection: &Connection, job: Job) -> Answer {
     match job {
         Job::Store { draft, token } => match store(connection, draft) {
             Ok(Stored::Now(message)) => Answer::Stored { message, token },
-            Ok(Stored::Before(id)) => Answer::Known { id, token },
+            Ok(Stored::Before(message)) => Answer::Known { message, token },
             Err(error) => {
                 eprintln!("a message was not stored: {error}");
                 Answer::NotStored { token }
@@ -151,7 +154,7 @@ fn run(connection: &Connection, job: Job) -> Answer {
 
 enum Stored {
     Now(Message),
-    Before(i64),
+    Before(Message),
 }
 
 fn store(connection: &Connection, draft: Draft) -> Result<Stored> {
@@ -164,10 +167,14 @@ fn store(connection: &Connection, draft: Draft) -> Result<Stored> {
         .query_row(params![client_offset, text, author, sender, at], |row| row.get(0))
         .optional()?;
     if let Some(id) = id {
-        return Ok(Stored::Now(Message { id, text, author, sender, at, caught_up: false }));
+        let (caught_up, again) = (false, false);
+        return Ok(Stored::Now(Message { id, text, author, sender, at, caught_up, again }));
     }
-    let mut known = connection.prepare_cached("SELECT id FROM messages WHERE client_offset = ?")?;
-    known.query_row([client_offset], |row| row.get(0)).map(Stored::Before)
+    let mut known = connection.prepare_cached(
+        "SELECT id, text, author, sender, at FROM messages WHERE client_offset = ?",
+    )?;
+    let known = known.query_row([client_offset], message)?;
+    Ok(Stored::Before(Message { caught_up: false, again: true, ..known }))
 }
 
 fn find(connection: &Connection, after: i64) -> Result<Missed> {
@@ -194,6 +201,7 @@ fn message(row: &Row<'_>) -> Result<Message> {
         sender: row.get(3)?,
         at: row.get(4)?,
         caught_up: true,
+        again: false,
     })
 }
 

@@ -162,6 +162,38 @@ mod tests {
         chat.assert_unharmed();
     }
 
+    /// What a crash leaves behind between the database and the announcement.
+    #[tokio::test]
+    async fn a_message_that_nobody_has_heard_of_is_announced_when_it_comes_again() {
+        let _turn = turn::alone();
+        tokio::time::timeout(PATIENCE, say_what_is_stored()).await.unwrap();
+    }
+
+    async fn say_what_is_stored() {
+        let folder = Folder::new("stored");
+        let mut chat = folder.chat(&free_port().to_string());
+        let mut ann = Peer::new(&chat, Transport::WebSocket);
+        let mut bob = Peer::new(&chat, Transport::WebSocket);
+        ann.until(|peer| peer.recovered == [false]).await;
+        bob.until(|peer| peer.recovered == [false]).await;
+        ann.say("before");
+        ann.hear("before").await;
+        bob.hear("before").await;
+        let database = Connection::open(folder.0.join("chat.db")).unwrap();
+        database.busy_timeout(PATIENCE).unwrap();
+        let insert = "INSERT INTO messages (client_offset, text, author, sender, at)
+            VALUES ('stored 1', 'stored', 'Ann', 'an earlier session', 0)";
+        assert_eq!(database.execute(insert, []).unwrap(), 1);
+        ann.say("stored");
+        ann.hear("stored").await;
+        bob.hear("stored").await;
+        ann.say("after");
+        ann.hear("after").await;
+        bob.hear("after").await;
+        assert_eq!(bob.texts, ["before", "stored", "after"], "each once");
+        chat.assert_unharmed();
+    }
+
     async fn talk_across_restarts() {
         let folder = Folder::new("ours");
         let mut chat = folder.chat(&free_port().to_string());

@@ -5,7 +5,8 @@
 //   "chat message"        (text, clientOffset, ack)   ack({ id }) | ack({ error })
 //   "name"                (name, ack)   ack({ name })
 // server → client
-//   "chat message"        ({ id, text, from, sender, at, caughtUp? })
+//   "chat message"        ({ id, text, from, sender, at, caughtUp?, again? })
+//                                  again: it is announced once more, in case that nobody had heard of it
 //   "skipped"             (count)   older messages that a catch-up left out
 //   "recovered"           (count, ack)   so many events were replayed
 //   "online"              (count)   volatile
@@ -198,7 +199,10 @@
   const list = byId("messages");
   const seen = new Set();
 
-  socket.on("chat message", ({ id, text, from, sender, at, caughtUp }) => {
+  socket.on("chat message", ({ id, text, from, sender, at, caughtUp, again }) => {
+    if (again && seen.has(id)) {
+      return;
+    }
     const message = {
       id, text, from, at,
       replayed: false,
