@@ -31,6 +31,8 @@ pub(crate) struct Requests<P> {
     /// The questions to the engine how many nodes there are.
     questions: BTreeMap<u64, RequestId>,
     latest_question: u64,
+    /// The end of the latest pause that requests were postponed for.
+    postponed_to: Timestamp,
 }
 
 struct Pending<P> {
@@ -83,6 +85,7 @@ impl<P> Requests<P> {
             checks: BTreeSet::new(),
             questions: BTreeMap::new(),
             latest_question: 0,
+            postponed_to: Timestamp::ZERO,
         }
     }
 
@@ -301,8 +304,12 @@ impl<P> Requests<P> {
     }
 
     /// This node did not run for a while: answers may still wait to be read. What was to be looked at
-    /// before this moment is looked at then.
+    /// before this moment is looked at then. Calls with the same moment change nothing.
     pub(crate) fn postpone(&mut self, until: Timestamp) {
+        if until == self.postponed_to {
+            return;
+        }
+        self.postponed_to = until;
         while self.deadline() < until
             && let Some((_, request)) = self.checks.pop_first()
             && let Some(pending) = self.pending.get_mut(&request)

@@ -35,20 +35,16 @@ impl<D: Default> Hub<D> {
         self.serve_claims(now);
         self.end_released(now);
         let (deadline, longest) = (self.judging_at(), self.config.ping_timeout);
-        let grace = self.grace.ends_at();
         let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
-        if self.is_clustered() && self.grace.ends_at() != grace {
-            self.postpone_requests(self.grace.ends_at());
-        }
         if may_judge {
             self.release_overdue(now);
             self.end_overdue_lookups(now);
-            if self.is_clustered() {
-                self.end_overdue_members(now);
-            }
         }
         if self.is_clustered() {
-            self.end_overdue_requests(now);
+            if may_judge {
+                self.end_overdue_members(now);
+            }
+            self.end_overdue_requests(now, self.grace.ends_at());
         }
         while may_judge && let Some(id) = self.timers.pop_due(now) {
             if let Some(namespace) = self.namespaces.get_mut(&id) {

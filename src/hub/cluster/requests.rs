@@ -104,16 +104,12 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// A grace period has begun. It concerns the requests that are there: those that are made from now on
-    /// have all of their time.
-    pub(in crate::hub) fn postpone_requests(&mut self, until: Timestamp) {
+    /// Settles the requests whose time is over. The latest grace period ends at `grace`. It concerns the
+    /// requests that were there when it began: later ones have all of their time.
+    pub(in crate::hub) fn end_overdue_requests(&mut self, now: Timestamp, grace: Timestamp) {
         if let Some(node) = &mut self.node {
-            node.requests.postpone(until);
+            node.requests.postpone(grace);
         }
-    }
-
-    /// Settles the requests whose time is over.
-    pub(in crate::hub) fn end_overdue_requests(&mut self, now: Timestamp) {
         let next = |hub: &mut Self| hub.node.as_mut()?.requests.next_due(now);
         while let Some((request, is_over)) = next(self) {
             if is_over {
