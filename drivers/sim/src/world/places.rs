@@ -11,6 +11,8 @@ struct Place<S> {
     latest: (usize, S),
     /// Where it was before, until its client knows of the latest place.
     earlier: Option<(usize, S)>,
+    /// Whether a node that has crashed since had taken it from there.
+    was_taken: bool,
 }
 
 impl<S> Default for Places<S> {
@@ -28,8 +30,10 @@ impl<S: Copy> Places<S> {
                 place.earlier = Some(place.latest);
             }
             place.latest = latest;
+            place.was_taken = false;
         } else {
-            self.0.insert(session.to_owned(), Place { latest, earlier: None });
+            let place = Place { latest, earlier: None, was_taken: false };
+            self.0.insert(session.to_owned(), place);
         }
     }
 
@@ -56,8 +60,14 @@ impl<S: Copy> Places<S> {
         for place in self.0.values_mut().filter(|place| place.latest.0 == node) {
             if let Some(earlier) = place.earlier.take() {
                 place.latest = earlier;
+                place.was_taken = true;
             }
         }
+    }
+
+    /// Whether another node has, or had, the session later than this one.
+    pub(super) fn is_old(&self, session: &str, node: usize) -> bool {
+        self.0.get(session).is_some_and(|place| place.latest.0 != node || place.was_taken)
     }
 
     /// Where a session was last.
@@ -120,6 +130,10 @@ mod tests {
         places.crashed(1);
         assert_eq!(places.latest("a"), Some((0, "at 0")));
         assert_eq!(places.latest("b"), Some((0, "b at 0")));
+        assert!(places.is_old("a", 0), "the node that has crashed may have received something");
+        assert!(!places.is_old("b", 0));
+        places.came("a", 0, "again at 0");
+        assert!(!places.is_old("a", 0));
     }
 
     #[test]

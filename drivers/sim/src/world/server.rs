@@ -110,7 +110,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// Whether a session is at another node by now. A node that was frozen may not know yet that another one
     /// has taken the record.
     fn is_old_copy(&self, node: usize, session: &str) -> bool {
-        self.writes_ahead() && self.places.latest(session).is_some_and(|(latest, _)| latest != node)
+        self.writes_ahead() && self.places.is_old(session, node)
     }
 
     fn note_end(&mut self, node: usize, session: &str, by: Ender) {
