@@ -123,6 +123,19 @@ mod tests {
         }
     }
 
+    /// Two that have connected, the second one with this transport. Both have heard what the first one has said.
+    async fn talking(chat: &Example, second: Transport, text: &str) -> [Peer; 2] {
+        let mut peers = [Peer::new(chat, Transport::WebSocket), Peer::new(chat, second)];
+        for peer in &mut peers {
+            peer.until(|peer| peer.recovered == [false]).await;
+        }
+        peers[0].say(text);
+        for peer in &mut peers {
+            peer.hear(text).await;
+        }
+        peers
+    }
+
     #[tokio::test]
     async fn our_client_recovers_from_a_restart() {
         let _turn = turn::alone();
@@ -139,13 +152,7 @@ mod tests {
     async fn miss_a_crash() {
         let folder = Folder::new("crash");
         let mut chat = folder.chat(&free_port().to_string());
-        let mut ann = Peer::new(&chat, Transport::WebSocket);
-        let mut bob = Peer::new(&chat, Transport::WebSocket);
-        ann.until(|peer| peer.recovered == [false]).await;
-        bob.until(|peer| peer.recovered == [false]).await;
-        ann.say("before");
-        ann.hear("before").await;
-        bob.hear("before").await;
+        let [mut ann, mut bob] = talking(&chat, Transport::WebSocket, "before").await;
         bob.driver.set_online(false);
         while folder.stored_sessions() == 0 {
             tokio::time::timeout(Duration::from_millis(10), bob.driver.next()).await.ok();
@@ -172,13 +179,7 @@ mod tests {
     async fn say_what_is_stored() {
         let folder = Folder::new("stored");
         let mut chat = folder.chat(&free_port().to_string());
-        let mut ann = Peer::new(&chat, Transport::WebSocket);
-        let mut bob = Peer::new(&chat, Transport::WebSocket);
-        ann.until(|peer| peer.recovered == [false]).await;
-        bob.until(|peer| peer.recovered == [false]).await;
-        ann.say("before");
-        ann.hear("before").await;
-        bob.hear("before").await;
+        let [mut ann, mut bob] = talking(&chat, Transport::WebSocket, "before").await;
         let database = Connection::open(folder.0.join("chat.db")).unwrap();
         database.busy_timeout(PATIENCE).unwrap();
         let insert = "INSERT INTO messages (client_offset, text, author, sender, at)
@@ -197,13 +198,7 @@ mod tests {
     async fn talk_across_restarts() {
         let folder = Folder::new("ours");
         let mut chat = folder.chat(&free_port().to_string());
-        let mut ann = Peer::new(&chat, Transport::WebSocket);
-        let mut bob = Peer::new(&chat, Transport::Polling);
-        ann.until(|peer| peer.recovered == [false]).await;
-        bob.until(|peer| peer.recovered == [false]).await;
-        ann.say("hello");
-        ann.hear("hello").await;
-        bob.hear("hello").await;
+        let [mut ann, mut bob] = talking(&chat, Transport::Polling, "hello").await;
         for round in 1..=3 {
             // Said while there is nobody to hear it; Bob has not noticed yet that his link is gone.
             chat = folder.restart(chat);

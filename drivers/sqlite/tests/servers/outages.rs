@@ -43,6 +43,23 @@ async fn everything_is_counted(handle: &Handle<Chat>, told: &Told) {
     assert_eq!((total.appends_refused, total.appends_lost, total.changes_not_awaited), (0, 0, 0));
 }
 
+/// The first client leaves, and the other one says something. Another server continues the session of the
+/// first one.
+async fn another_server_continues(
+    folder: &Folder,
+    handle: &Handle<Chat>,
+    (leaving, other): (Client, &Client),
+) {
+    let snapshot = leaving.leave().await;
+    other.say("missed").await;
+    handle.shutdown().await.unwrap();
+    let (port, handle) = folder.server().await;
+    let (mut client, is_recovered) = Client::connect(port, Some(snapshot)).await;
+    assert!(is_recovered);
+    assert_eq!(client.hear().await, "missed");
+    handle.shutdown().await.unwrap();
+}
+
 /// Says something that is to be handled once. Whether it was answered.
 fn say_once(client: &Client, text: String) -> JoinHandle<bool> {
     let socket = client.socket.clone();
@@ -78,14 +95,7 @@ async fn a_server_whose_file_is_deleted_goes_on_with_a_new_one() {
         everything_is_counted(&handle, &told).await;
 
         // The new file has the new sessions.
-        let snapshot = a.leave().await;
-        b.say("missed").await;
-        handle.shutdown().await.unwrap();
-        let (port, handle) = folder.server().await;
-        let (mut a, is_recovered) = Client::connect(port, Some(snapshot)).await;
-        assert!(is_recovered, "{durability:?}");
-        assert_eq!(a.hear().await, "missed");
-        handle.shutdown().await.unwrap();
+        another_server_continues(&folder, &handle, (a, &b)).await;
     }
 }
 
@@ -173,15 +183,8 @@ async fn a_server_that_may_not_write_its_file_any_more_goes_on_when_it_may() {
         told_last(&told, &[failed(READ_ONLY), SqliteEvent::Resumed]).await;
         everything_is_counted(&handle, &told).await;
 
-        // The file has everything: another server continues the session.
-        let snapshot = a.leave().await;
-        b.say("missed").await;
-        handle.shutdown().await.unwrap();
-        let (port, handle) = folder.server().await;
-        let (mut a, is_recovered) = Client::connect(port, Some(snapshot)).await;
-        assert!(is_recovered);
-        assert_eq!(a.hear().await, "missed");
-        handle.shutdown().await.unwrap();
+        // The file has everything.
+        another_server_continues(&folder, &handle, (a, &b)).await;
         let names = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names = names.map(|name| name.into_string().unwrap());
         assert!(!names.any(|name| name.contains("damaged")), "it was not set aside");
