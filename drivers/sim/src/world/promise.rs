@@ -98,6 +98,8 @@ struct Session {
     may_be_lost: bool,
     /// In a cluster, until when the store keeps it, in microseconds.
     kept_until: Option<u64>,
+    /// In a cluster, the node that has continued it may not hear of what ends it elsewhere.
+    may_be_old: bool,
 }
 
 /// An event that a client has not received.
@@ -188,6 +190,7 @@ impl Session {
             changes: VecDeque::new(),
             may_be_lost: false,
             kept_until: None,
+            may_be_old: false,
         }
     }
 }
@@ -264,6 +267,9 @@ impl Promise {
             self.undead.insert(id.to_owned());
         } else {
             self.undead.remove(id);
+        }
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.may_be_old = may_be_old;
         }
         self.outcomes.insert(id.to_owned(), outcome);
     }

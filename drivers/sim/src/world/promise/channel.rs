@@ -159,11 +159,12 @@ impl Promise {
         }
     }
 
-    /// An event is not in the channel. Whoever is in the namespace may get it, once.
+    /// An event is not in the channel. Whoever is in the namespace may get it, once. That includes a client
+    /// whose session has ended elsewhere, while its node is without the engine.
     fn let_loose(&mut self, emission: &Emission) {
         let Emission { namespace, event, sent, asks, .. } = emission;
         let here = self.sessions.values_mut().filter(|it| it.namespace == *namespace);
-        for session in here.filter(|session| !session.is_over) {
+        for session in here.filter(|session| !session.is_over || session.may_be_old) {
             if session.loose.len() == LOOSE {
                 session.loose.remove(0);
             }

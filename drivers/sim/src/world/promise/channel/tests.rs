@@ -48,6 +48,19 @@ fn receive(promise: &mut Promise, number: usize) -> Result<Option<Event>, String
     promise.received(CLIENT, &NamespaceName::ROOT, &sent(number), false)
 }
 
+/// An event that is not in the channel, for everyone.
+fn volatile(number: usize) -> Recorded {
+    Recorded::Emitted(Emission {
+        namespace: NamespaceName::ROOT,
+        to: Vec::new(),
+        except: Vec::new(),
+        event: event(number),
+        sent: sent(number),
+        is_owed: false,
+        asks: false,
+    })
+}
+
 fn to(room: &str) -> BroadcastOptions {
     BroadcastOptions::all().to(room)
 }
@@ -112,6 +125,17 @@ fn what_is_there_twice_takes_effect_once() {
     promise.read_all();
     receive(&mut promise, 0).unwrap();
     assert_eq!(promise.owed(CLIENT, "/"), None);
+}
+
+#[test]
+fn a_node_without_the_engine_does_not_hear_that_a_session_has_ended() {
+    for may_be_old in [true, false] {
+        let mut promise = connected();
+        promise.decided("a", RecoveryOutcome::Recovered { replayed: 0 }, 0, may_be_old);
+        promise.ended("a", 1, &[0], Ender::Application);
+        promise.note_of_node(volatile(0), &[0]);
+        assert_eq!(receive(&mut promise, 0).is_ok(), may_be_old);
+    }
 }
 
 #[test]
