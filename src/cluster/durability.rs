@@ -19,9 +19,9 @@
 pub enum Durability {
     /// A session is stored when its client has lost the connection, and all of them at a graceful
     /// [shutdown](crate::hub::At::hand_over). If the process crashes, the sessions of the clients that
-    /// were connected are lost. So is a parked session in the moment in which it is taken out of the store to be
-    /// stored again, because its data have changed or an event of its client was answered. The default,
-    /// and what Node.js servers do.
+    /// were connected, or were coming to it, are lost. A parked session that the store has is not lost, but
+    /// its latest change (its data, what it remembers of its client's events) may be. The default, and
+    /// what Node.js servers do.
     #[default]
     OnPark,
     /// A session is in the store from before its client learns of it. If the process crashes, the

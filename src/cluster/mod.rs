@@ -123,7 +123,9 @@
 //!   checks the offset. Only then does it take the record, so a refusal leaves it where it is.
 //! * *Parked sockets.* While the record of a session may be in the store, `join`, `leave` and
 //!   `disconnect` of its socket go through the channel, so that they reach the session wherever it is. A
-//!   change of its data is stored as soon as possible.
+//!   change of its data, or of what it remembers of its client's events, replaces the record as soon as
+//!   possible. If another node has taken the record before that, the session goes on there without the
+//!   change.
 //! * *Lost replies.* If the connection breaks before a command is answered, the node asks for the record
 //!   as soon as the engine is back. If it is not there, the node appends a marker to the channel and
 //!   reads it. If no claim of the session precedes the marker, no other node has taken the record.

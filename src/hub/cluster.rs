@@ -24,6 +24,7 @@ mod guesses;
 mod members;
 mod namespaces;
 mod official;
+mod placed;
 mod record;
 mod records;
 mod requests;

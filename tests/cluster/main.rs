@@ -20,6 +20,7 @@ mod store;
 mod store_changes;
 mod store_official;
 mod store_races;
+mod store_rewrites;
 mod store_shutdown;
 mod trouble;
 mod vacant;

@@ -283,7 +283,7 @@ fn an_answer_that_waits_moves_with_its_session() {
 }
 
 /// The token of the latest event that a client has emitted.
-fn token(fleet: &mut Fleet, node: usize) -> AckToken {
+pub fn token(fleet: &mut Fleet, node: usize) -> AckToken {
     let events = std::mem::take(&mut fleet.nodes[node].events);
     let found = events.into_iter().rev().find_map(|event| match event {
         ServerEvent::Received { ack, .. } => ack,

@@ -21,8 +21,9 @@ use super::{
     changes::Forgotten,
     claims::{Pending, Priority, is_before},
     codes::{code, refusal},
-    description, record,
-    records::InStore,
+    description,
+    placed::InStore,
+    record,
 };
 use crate::{
     cluster::{
@@ -90,6 +91,9 @@ struct Handover {
     /// The version of the record that may be in the store, and whether it certainly was there.
     #[serde(default)]
     stored: Option<(u64, bool)>,
+    /// The version before it, which may still be there instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    older: Option<u64>,
 }
 
 impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
@@ -224,8 +228,11 @@ impl<D: Default> Hub<D> {
             return self.leave_to_the_store(socket, in_store);
         }
         let session = packed.map_err(code);
-        let stored = node.in_store(socket).map(|it| (it.version, it.is_certain));
-        let handover = Handover { to: to.as_str().into(), number: claim.number, session, stored };
+        let stored = node.in_store(socket);
+        let older = stored.and_then(|it| it.older);
+        let stored = stored.map(|it| (it.version, it.is_certain));
+        let (to, number) = (to.as_str().into(), claim.number);
+        let handover = Handover { to, number, session, stored, older };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
             if let Some(node) = self.node.as_mut().filter(|_| !claim.yields) {
@@ -282,7 +289,7 @@ impl<D: Default> Hub<D> {
         refusal: RecoveryRefusal,
     ) {
         let (to, session) = (to.as_str().into(), Err(code(refusal)));
-        let handover = Handover { to, number: claim.number, session, stored: None };
+        let handover = Handover { to, number: claim.number, session, stored: None, older: None };
         self.answer_claim(id, &handover);
     }
 
@@ -320,7 +327,7 @@ impl<D: Default> Hub<D> {
             increment(&mut self.totals.entries_skipped);
             return;
         };
-        let Handover { to, number, session, stored } = handover;
+        let Handover { to, number, session, stored, older } = handover;
         let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
@@ -336,8 +343,11 @@ impl<D: Default> Hub<D> {
         };
         // A take of this node that is under way may get the record.
         let is_taken = pending.is_taken || node.claims.is_taken(pending.key);
-        let in_store = stored
-            .map(|(version, is_certain)| InStore { version, is_certain: is_certain && !is_taken });
+        let in_store = stored.map(|(version, is_certain)| {
+            let is_certain = is_certain && older.is_none() && !is_taken;
+            // The session is as it is now, and its record as it was before.
+            InStore { version, older, is_certain, is_outdated: true }
+        });
         let arrived = match session {
             Ok(session) => {
                 // What is still here has gone on at the other node. If its record was in the store,

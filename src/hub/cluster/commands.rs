@@ -8,6 +8,8 @@ pub(super) enum Command {
     Store(SocketKey),
     /// Take the record of a session of this node.
     Recall(SocketKey),
+    /// Replace the record of a parked session, which has changed.
+    Rewrite(SocketKey),
     /// See whether it has the record of a session of this node.
     Look(SocketKey),
     /// Fetch the record for a claim.
@@ -29,6 +31,8 @@ pub(super) enum Command {
 /// What to ask the store next.
 pub(super) enum Next {
     Store(SocketKey),
+    /// Replace the record of a session.
+    Replace(SocketKey),
     /// Take the record of a session, which has this version.
     Recall {
         socket: SocketKey,
@@ -56,6 +60,7 @@ impl Command {
         match self {
             Self::Store(_)
             | Self::Recall(_)
+            | Self::Rewrite(_)
             | Self::Look(_)
             | Self::Discard(..)
             | Self::Write(_)

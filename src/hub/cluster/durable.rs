@@ -9,7 +9,7 @@ use super::{
     claim::ClaimEntry,
     closing::Links,
     commands::Command,
-    records::InStore,
+    placed::InStore,
     withheld::Withheld,
 };
 use crate::{
@@ -66,7 +66,7 @@ impl<D> Node<D> {
     /// The version of the record of a session that the store has, or may have.
     pub(super) fn in_store(&self, socket: SocketKey) -> Option<InStore> {
         let ahead = self.durable.as_ref().and_then(|durable| durable.ahead.kept(socket));
-        let ahead = ahead.map(|version| InStore { version, is_certain: true });
+        let ahead = ahead.map(InStore::certain);
         self.records.in_store(socket).or(ahead)
     }
 

@@ -12,7 +12,7 @@ use super::{
     claim::Successor,
     claims::{Pending, Priority},
     commands::Command,
-    records::InStore,
+    placed::InStore,
 };
 use crate::{
     cluster::{ClusterOutput, FetchedSession, StoreOutcome},
@@ -190,7 +190,7 @@ impl<D: Default> Hub<D> {
         let refusal = match self.look_at(claim) {
             Found::Usable(arrival) | Found::Held(arrival) => {
                 let version = session.session.version.filter(|_| !is_removed);
-                let in_store = version.map(|version| InStore { version, is_certain: true });
+                let in_store = version.map(InStore::certain);
                 return self.arrive_from_store(claim, *arrival, in_store);
             }
             Found::Early => RecoveryRefusal::Superseded,
@@ -217,7 +217,8 @@ impl<D: Default> Hub<D> {
             return;
         }
         if let Found::Usable(arrival) | Found::Held(arrival) = self.look_at(claim) {
-            let in_store = version.map(|version| InStore { version, is_certain: false });
+            let in_store =
+                version.map(|version| InStore { is_certain: false, ..InStore::certain(version) });
             self.arrive_from_store(claim, *arrival, in_store);
         }
     }
@@ -257,6 +258,7 @@ impl<D: Default> Hub<D> {
                         it => (None, it.map(|it| it.version)),
                     };
                     possible.extend(uncertain);
+                    possible.extend(in_store.and_then(|it| it.older));
                     durable.ahead.arrive(socket, certain, possible);
                 }
                 (None, Some(in_store)) => node.records.arrive(socket, in_store),

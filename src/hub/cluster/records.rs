@@ -7,14 +7,22 @@
 //! ```text
 //!             Store              stored              Take           taken
 //!   Waiting ────────► Storing ────────► Stored ─────────► Taking ────────► here
-//!      ▲                 │ connection lost ▲                 │ connection lost
-//!      └─ parked         └──────────────► Unknown ◄──────────┘
+//!      ▲                 │                │ ▲                │
+//!      └─ parked         │       replaces ▼ │ stored         │
+//!                        │            Replacing              │
+//!                        │ connection lost │ connection lost │ connection lost
+//!                        └──────────────► Unknown ◄──────────┘
 //!                                          │ connected again: Fetch
 //!                           there: Stored ◄┴─► not there: Proving ─► here again
 //! ```
 //!
 //! After a lost reply, the record stays where it is, so that it is not lost with this process. It is taken only
 //! if the session is wanted here.
+//!
+//! A session that changes while its record is in the store is written again, in place of exactly the
+//! version that is there. So the store has one of both all the time. Which one is not known before the
+//! answer. If another node has taken the old version meanwhile, the session goes on there without the
+//! change.
 //!
 //! If a reply was lost and the record is not there, either it never was, or another node has taken
 //! it. Another node takes a record only after it has read its own claim in the channel. So this node
@@ -27,8 +35,13 @@ use alloc::{
 };
 use core::mem;
 
-use super::commands::{Command, Next};
+use super::{
+    ahead::Versions,
+    commands::{Command, Next},
+    placed::{InStore, Record, State},
+};
 use crate::{
+    cluster::StoreOutcome,
     hub::request::ConnectRequest,
     id::{RecoveryKey, SocketKey},
 };
@@ -41,6 +54,8 @@ pub(super) struct Records {
     waiting: VecDeque<SocketKey>,
     /// Sessions whose records are to be taken.
     wanted: BTreeSet<SocketKey>,
+    /// Sessions whose records are to be replaced, because they have changed.
+    changed: BTreeSet<SocketKey>,
     /// Sessions of which it is to be found out whether the store has their records.
     doubtful: BTreeSet<SocketKey>,
     /// Sessions that other nodes have claimed and that were not handed over.
@@ -54,39 +69,6 @@ pub(super) struct Records {
     /// What was not answered yet, by number.
     commands: BTreeMap<u64, Command>,
     latest: u64,
-}
-
-struct Record {
-    state: State,
-    version: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It is here, and goes to the store.
-    Waiting,
-    /// It is here, because the engine does not take it.
-    Refused,
-    /// The store was told to keep it.
-    Storing,
-    /// The store has it.
-    Stored,
-    /// A reply was lost.
-    Unknown,
-    /// The store was asked whether it has it.
-    Looking,
-    /// The store was told to give it back. Contains whether it was there, if that is known.
-    Taking(Option<bool>),
-    /// It is not in the store. It is here once the marker with this number was read.
-    Proving(u64),
-}
-
-/// Whether a record may be in the store, for a node that the session goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InStore {
-    pub(super) version: u64,
-    /// Whether it certainly was.
-    pub(super) is_certain: bool,
 }
 
 /// Whether a record that was asked for is there.
@@ -115,6 +97,7 @@ impl Records {
             states: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeSet::new(),
+            changed: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             contested: BTreeSet::new(),
             requests: BTreeMap::new(),
@@ -128,34 +111,31 @@ impl Records {
     /// A session was parked here, or is not claimed any longer.
     pub(super) fn park(&mut self, socket: SocketKey) {
         if let Entry::Vacant(entry) = self.states.entry(socket) {
-            entry.insert(Record { state: State::Waiting, version: 0 });
+            entry.insert(Record::new(State::Waiting, 0));
             self.waiting.push_back(socket);
         }
     }
 
     /// A session has arrived from another node.
     pub(super) fn arrive(&mut self, socket: SocketKey, in_store: InStore) {
-        let InStore { version, is_certain } = in_store;
-        let state = if is_certain { State::Stored } else { State::Unknown };
-        self.states.insert(socket, Record { state, version });
-        if !is_certain {
+        self.states.insert(socket, Record::arrived(in_store));
+        if !in_store.is_certain {
             self.find_out(socket);
         }
+        self.replace_if_outdated(socket);
     }
 
     /// Whether the record of a session may be in the store. If so, nothing can be changed here.
     pub(super) fn in_store(&self, socket: SocketKey) -> Option<InStore> {
-        let Record { state, version } = self.states.get(&socket)?;
-        let is_certain = match state {
-            State::Waiting | State::Refused => return None,
-            State::Stored => true,
-            State::Storing
-            | State::Unknown
-            | State::Looking
-            | State::Taking(_)
-            | State::Proving(_) => false,
-        };
-        Some(InStore { version: *version, is_certain })
+        self.states.get(&socket)?.in_store()
+    }
+
+    /// A session has changed. If its record is in the store, it is replaced there.
+    pub(super) fn change(&mut self, socket: SocketKey) {
+        if let Some(record) = self.states.get_mut(&socket) {
+            record.is_outdated = true;
+            self.replace_if_outdated(socket);
+        }
     }
 
     /// Another node has claimed a session, and may take its record, but the session stays here.
@@ -168,15 +148,15 @@ impl Records {
         self.contested.contains(&socket)
     }
 
-    /// The record of a session of this node is wanted, for a claim or to be replaced. Returns true if
-    /// it is here.
+    /// The record of a session of this node is wanted, for a claim or because it cannot be replaced.
+    /// Returns true if it is here.
     pub(super) fn recall(&mut self, socket: SocketKey, request: Option<ConnectRequest>) -> bool {
         if self.in_store(socket).is_none() {
             self.states.remove(&socket);
             return true;
         }
         let state = self.states.get(&socket).map(|record| record.state);
-        if !matches!(state, Some(State::Taking(_) | State::Proving(_))) {
+        if !matches!(state, Some(State::Replacing | State::Taking(_) | State::Proving(_))) {
             self.wanted.insert(socket);
         }
         self.requests.entry(socket).or_default().extend(request);
@@ -188,14 +168,15 @@ impl Records {
         self.requests.remove(&socket).unwrap_or_default()
     }
 
-    /// The session has ended or was handed over. Returns the version that may be in the store.
-    pub(super) fn forget(&mut self, socket: SocketKey) -> Option<u64> {
+    /// The session has ended or was handed over. Returns the versions that may be in the store.
+    pub(super) fn forget(&mut self, socket: SocketKey) -> Versions {
         let in_store = self.in_store(socket);
         self.states.remove(&socket);
         self.wanted.remove(&socket);
+        self.changed.remove(&socket);
         self.doubtful.remove(&socket);
         self.contested.remove(&socket);
-        in_store.map(|it| it.version)
+        in_store.map(InStore::versions).unwrap_or_default()
     }
 
     /// The record of a session that has ended is not needed any more.
@@ -215,6 +196,7 @@ impl Records {
     pub(super) fn has_work(&self) -> bool {
         !(self.waiting.is_empty()
             && self.wanted.is_empty()
+            && self.changed.is_empty()
             && self.doubtful.is_empty()
             && self.discards.is_empty()
             && self.fetches.is_empty())
@@ -229,11 +211,7 @@ impl Records {
             return Some(Next::Fetch { claim, number: self.ask(Command::Fetch(claim)) });
         }
         if let Some(socket) = self.wanted.pop_first() {
-            let version = self.states.get_mut(&socket).map_or(0, |record| {
-                let was_there = (record.state == State::Stored).then_some(true);
-                record.state = State::Taking(was_there);
-                record.version
-            });
+            let version = self.states.get_mut(&socket).map_or(0, Record::take);
             let number = self.ask(Command::Recall(socket));
             return Some(Next::Recall { socket, version, number });
         }
@@ -242,6 +220,11 @@ impl Records {
             if let Some(record) = record.filter(|record| record.state == State::Unknown) {
                 record.state = State::Looking;
                 return Some(Next::Look { socket, number: self.ask(Command::Look(socket)) });
+            }
+        }
+        while let Some(socket) = self.changed.pop_first() {
+            if self.states.get(&socket).is_some_and(Record::is_to_be_replaced) {
+                return Some(Next::Replace(socket));
             }
         }
         if let Some((key, version)) = self.discards.pop_front() {
@@ -262,8 +245,7 @@ impl Records {
         self.latest = self.latest.wrapping_add(1);
         self.commands.insert(self.latest, command);
         if let Command::Store(socket) = command {
-            let record = Record { state: State::Storing, version: self.latest };
-            self.states.insert(socket, record);
+            self.states.insert(socket, Record::new(State::Storing, self.latest));
         }
         self.latest
     }
@@ -276,6 +258,12 @@ impl Records {
     /// The session need not be stored.
     pub(super) fn keep(&mut self, socket: SocketKey) {
         self.states.remove(&socket);
+    }
+
+    /// The record of a session is replaced by the version with this number. Returns the one that it
+    /// replaces.
+    pub(super) fn replace(&mut self, socket: SocketKey, number: u64) -> Option<u64> {
+        self.states.get_mut(&socket).map(|record| record.replace(number))
     }
 
     /// The answer to a command.
@@ -302,7 +290,42 @@ impl Records {
             State::Taking(was_there) => *was_there = Some(is_stored),
             _ => {}
         }
+        self.replace_if_outdated(socket);
         Some(is_stored)
+    }
+
+    /// The answer to [`Command::Rewrite`]. `has_expired` says that the time of the record may be over.
+    pub(super) fn replaced(
+        &mut self,
+        socket: SocketKey,
+        number: u64,
+        outcome: StoreOutcome,
+        has_expired: bool,
+    ) -> Recalled {
+        let record = self.states.get_mut(&socket).filter(|record| record.version == number);
+        let Some(record) = record.filter(|record| record.state == State::Replacing) else {
+            return Recalled::Late;
+        };
+        match outcome {
+            StoreOutcome::Stored => record.settle(number),
+            // What is there is not what the session is. So it must not stay there.
+            StoreOutcome::Refused => {
+                record.take_back();
+                self.wanted.insert(socket);
+            }
+            StoreOutcome::Superseded if self.contested.contains(&socket) || !has_expired => {
+                return Recalled::Elsewhere;
+            }
+            StoreOutcome::Superseded => {
+                record.state = State::Unknown;
+                self.find_out(socket);
+            }
+        }
+        if self.requests.contains_key(&socket) {
+            self.wanted.insert(socket);
+        }
+        self.replace_if_outdated(socket);
+        Recalled::Late
     }
 
     /// The answer to [`Command::Recall`]: the version that was there. `has_expired` says that the
@@ -313,12 +336,16 @@ impl Records {
         found: Option<u64>,
         has_expired: bool,
     ) -> Recalled {
-        let Some(Record { state: State::Taking(was_there), version }) = self.states.get(&socket)
-        else {
-            return Recalled::Late;
-        };
-        match (found, *was_there) {
-            (Some(found), _) if found == *version => self.is_here(socket),
+        let Some(record) = self.states.get_mut(&socket) else { return Recalled::Late };
+        let State::Taking(was_there) = record.state else { return Recalled::Late };
+        match (found, was_there) {
+            (Some(found), _) if found == record.version => self.is_here(socket),
+            // It was left there.
+            (Some(found), _) if record.older == Some(found) => {
+                record.settle(found);
+                self.wanted.insert(socket);
+                Recalled::Late
+            }
             (None, Some(false)) => self.is_here(socket),
             (None, _) if self.contested.contains(&socket) => Recalled::Elsewhere,
             (None, Some(true)) if !has_expired => Recalled::Elsewhere,
@@ -334,8 +361,9 @@ impl Records {
             return Recalled::Late;
         }
         match found {
-            Some(found) if found == record.version => {
-                record.state = State::Stored;
+            Some(found) if record.may_be(found) => {
+                record.settle(found);
+                self.replace_if_outdated(socket);
                 Recalled::Late
             }
             None if !self.contested.contains(&socket) => Recalled::Unproven,
@@ -376,7 +404,7 @@ impl Records {
     /// The record of a session was taken for a claim, when the session was already here.
     pub(super) fn got(&mut self, socket: SocketKey, version: u64) -> bool {
         let record = self.states.get(&socket);
-        let is_it = record.is_some_and(|record| record.version == version);
+        let is_it = record.is_some_and(|record| record.may_be(version));
         let is_gained = is_it && self.in_store(socket).is_some();
         if is_gained {
             self.is_here(socket);
@@ -388,9 +416,7 @@ impl Records {
     pub(super) fn disconnect(&mut self) -> Vec<Command> {
         let mut lost = Vec::new();
         for (socket, record) in &mut self.states {
-            let is_asked = State::Storing == record.state || State::Looking == record.state;
-            if is_asked || matches!(record.state, State::Taking(_) | State::Proving(_)) {
-                record.state = State::Unknown;
+            if record.lose_reply() {
                 lost.push(*socket);
             }
         }
@@ -406,6 +432,7 @@ impl Records {
                 Command::Take(..) | Command::Replace(_) => of_claims.push(command),
                 Command::Store(_)
                 | Command::Recall(_)
+                | Command::Rewrite(_)
                 | Command::Look(_)
                 | Command::PutBack
                 | Command::Write(_)
@@ -418,8 +445,9 @@ impl Records {
     /// How many records are on their way to the store.
     pub(super) fn on_their_way(&self) -> usize {
         let asked = self.commands.values().filter(|command| command.is_own()).count();
-        let sets = self.wanted.union(&self.doubtful).count();
-        let queues = [self.waiting.len(), sets, self.discards.len()];
+        let is_not_wanted = |socket: &&SocketKey| !self.wanted.contains(socket);
+        let others = self.changed.union(&self.doubtful).filter(is_not_wanted).count();
+        let queues = [self.waiting.len(), self.wanted.len(), others, self.discards.len()];
         queues.into_iter().fold(asked, usize::saturating_add)
     }
 
@@ -430,9 +458,16 @@ impl Records {
         to.insert(socket);
     }
 
+    fn replace_if_outdated(&mut self, socket: SocketKey) {
+        if self.states.get(&socket).is_some_and(Record::is_to_be_replaced) {
+            self.changed.insert(socket);
+        }
+    }
+
     fn is_here(&mut self, socket: SocketKey) -> Recalled {
         self.states.remove(&socket);
         self.wanted.remove(&socket);
+        self.changed.remove(&socket);
         Recalled::Here
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     commands::{Command, Next},
-    records::{InStore, Recalled},
+    placed::InStore,
+    records::Recalled,
 };
 use crate::{
     cluster::{
@@ -57,7 +58,7 @@ impl<D: Default> Hub<D> {
             self.ask_store();
         } else if self.is_lent(socket) {
             if let Some(node) = &mut self.node {
-                node.records.recall(socket, None);
+                node.records.change(socket);
             }
             self.ask_store();
         }
@@ -160,6 +161,7 @@ impl<D: Default> Hub<D> {
                     Some(ClusterOutput::Take { key, version: Some(version), number })
                 }
                 Next::Store(socket) => self.record_to_store(socket),
+                Next::Replace(socket) => self.record_to_replace(socket),
             };
             self.out.extend(command.map(HubOutput::Cluster));
         }
@@ -172,6 +174,9 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let socket = match node.records.answered(number) {
             Some(Command::Store(socket)) => socket,
+            Some(Command::Rewrite(socket)) => {
+                return self.handle_rewritten(socket, number, outcome);
+            }
             Some(Command::Write(socket)) => return self.handle_written(socket, number, outcome),
             Some(Command::Replace(claim)) => return self.handle_replaced(claim, number, outcome),
             _ => return,
@@ -198,6 +203,7 @@ impl<D: Default> Hub<D> {
             Some(Command::Check(socket)) => self.handle_checked(socket, session),
             Some(
                 Command::Store(_)
+                | Command::Rewrite(_)
                 | Command::Discard(..)
                 | Command::PutBack
                 | Command::Write(_)
@@ -263,13 +269,28 @@ impl<D: Default> Hub<D> {
         self.namespaces.get(&socket.namespace)?.member(socket)?.key
     }
 
+    /// Whether the time of the record of a session may be over.
+    fn has_record_expired(&self, socket: SocketKey) -> bool {
+        let namespace = self.namespaces.get(&socket.namespace);
+        namespace.is_some_and(|it| it.sessions.time_is_over(self.now, socket.index))
+    }
+
+    /// The answer to [`Command::Rewrite`].
+    fn handle_rewritten(&mut self, socket: SocketKey, number: u64, outcome: StoreOutcome) {
+        let has_expired = self.has_record_expired(socket);
+        let Some(node) = &mut self.node else { return };
+        if outcome == StoreOutcome::Stored {
+            increment(&mut self.totals.sessions_stored);
+        }
+        let replaced = node.records.replaced(socket, number, outcome, has_expired);
+        self.go_on_with(socket, replaced);
+    }
+
     /// The record of a session of this node was taken, if it was still there.
     fn handle_recalled(&mut self, socket: SocketKey, session: Option<FetchedSession>) {
-        let now = self.now;
+        let has_expired = self.has_record_expired(socket);
         let Some(node) = &mut self.node else { return };
         let found = session.map(|it| it.session.version.unwrap_or_default());
-        let namespace = self.namespaces.get(&socket.namespace);
-        let has_expired = namespace.is_some_and(|it| it.sessions.time_is_over(now, socket.index));
         let recalled = node.records.recalled(socket, found, has_expired);
         self.go_on_with(socket, recalled);
     }
@@ -371,5 +392,21 @@ impl<D: Default> Hub<D> {
         };
         let FetchedSession { session, expires_in } = stored;
         Some(ClusterOutput::Store { session, expires_in, replaces: None, number })
+    }
+    /// The command that replaces the record of a session. `None` if that is not possible: then the record is
+    /// taken out of the store.
+    fn record_to_replace(&mut self, socket: SocketKey) -> Option<ClusterOutput> {
+        let now = self.now;
+        let node = self.node.as_mut()?;
+        let sessions = &self.namespaces.get(&socket.namespace)?.sessions;
+        let number = node.records.ask(Command::Rewrite(socket));
+        let Some(stored) = (node.codec.write)(sessions, now, socket.index, number, false) else {
+            node.records.answered(number);
+            node.records.recall(socket, None);
+            return None;
+        };
+        let replaces = node.records.replace(socket, number);
+        let FetchedSession { session, expires_in } = stored;
+        Some(ClusterOutput::Store { session, expires_in, replaces, number })
     }
 }
