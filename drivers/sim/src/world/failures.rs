@@ -120,9 +120,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
     /// until it has.
     fn restart_node(&mut self, node: usize, how: Restart, down_ms: u64) {
         if how != Restart::Graceful {
-            self.nodes[node].leaving = Some(down_ms);
-            self.note_loss(node);
-            return self.replace(node, self.nodes[node].restarts);
+            return self.end_process(node, down_ms, true);
         }
         let now = self.now();
         let Node { server, leaving, restarts, freezer, .. } = &mut self.nodes[node];
@@ -148,13 +146,20 @@ impl<A: Application<D>, D: Data> World<A, D> {
         else {
             return;
         };
+        let is_loss = !self.is_handed_over(node);
+        self.end_process(node, down_ms, is_loss);
+    }
+
+    fn end_process(&mut self, node: usize, down_ms: u64, is_loss: bool) {
         self.tell(|| format!("node {node} ends"));
-        if !self.is_handed_over(node) {
-            self.note_loss(node);
-        }
+        self.nodes[node].leaving = Some(down_ms);
         self.nodes[node].freezer.reset();
         let until = self.now + down_ms * 1_000;
         self.break_link(node);
+        // Those of a node that writes ahead are in the store.
+        if is_loss && !self.nodes[node].writes_ahead {
+            self.promise.crashed_without_records();
+        }
         self.promise.crashed_at(node);
         self.places.crashed(node);
         self.begin_anew(node);
@@ -164,13 +169,6 @@ impl<A: Application<D>, D: Data> World<A, D> {
             engine.of_nodes[node].restart(name);
         }
         self.plan_open(node, until);
-    }
-
-    /// A process ends that has sessions. Those of a node that writes ahead are in the store.
-    fn note_loss(&mut self, node: usize) {
-        if !self.nodes[node].writes_ahead {
-            self.promise.shaken();
-        }
     }
 
     /// Whether a process may end without a loss.

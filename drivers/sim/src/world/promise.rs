@@ -96,10 +96,20 @@ struct Session {
     changes: VecDeque<(usize, Changed)>,
     /// Something has failed that may have cost the session.
     may_be_lost: bool,
-    /// In a cluster, until when the store keeps it, in microseconds.
-    kept_until: Option<u64>,
+    /// In a cluster, whether the store has it.
+    kept: Kept,
     /// In a cluster, the node that has continued it may not hear of what ends it elsewhere.
     may_be_old: bool,
+}
+
+/// Whether the store of a cluster has a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Never,
+    /// Until this time, in microseconds.
+    Until(u64),
+    /// A node has removed it. It would have been kept until then.
+    Removed(u64),
 }
 
 /// An event that a client has not received.
@@ -189,7 +199,7 @@ impl Session {
             next_entry: 0,
             changes: VecDeque::new(),
             may_be_lost: false,
-            kept_until: None,
+            kept: Kept::Never,
             may_be_old: false,
         }
     }
@@ -314,9 +324,10 @@ impl Promise {
         }
         let lost = before.as_deref().filter(|before| *before != id);
         let lost = lost.and_then(|lost| self.sessions.get(lost));
+        let is_stored = self.is_durable || lost.is_some_and(Session::is_stored);
         let is_unknown = match self.outcomes.get(id) {
             Some(RecoveryOutcome::Refused(RecoveryRefusal::Unknown)) => true,
-            Some(RecoveryOutcome::Refused(RecoveryRefusal::OwnerUnreachable)) => self.is_durable,
+            Some(RecoveryOutcome::Refused(RecoveryRefusal::OwnerUnreachable)) => is_stored,
             _ => false,
         };
         let goes_on =

@@ -18,7 +18,7 @@ use socketio_proto::{
     socket::{Decoder, DecoderLimits, Event, Kind, NamespaceName},
 };
 
-use super::{Due, Emission, Promise, Recorded, Session};
+use super::{Due, Emission, Kept, Promise, Recorded, Session};
 
 /// How many events that are not in the channel a client may still get.
 const LOOSE: usize = 200;
@@ -109,6 +109,9 @@ impl Promise {
     /// The store does not have a session any more, because this node has removed it.
     pub(in crate::world) fn removed(&mut self, id: &str, node: usize) {
         if let Some(session) = self.sessions.get_mut(id) {
+            if let Kept::Until(until) = session.kept {
+                session.kept = Kept::Removed(until);
+            }
             session.ended_by.take_if(|ended_by| *ended_by == node);
         }
     }
@@ -123,10 +126,17 @@ impl Promise {
         self.sessions.extend(going_on);
     }
 
+    /// A process has ended that does not write ahead. A session that the store does not have may have been
+    /// there, or on its way there.
+    pub(in crate::world) fn crashed_without_records(&mut self) {
+        let not_stored = self.sessions.values_mut().filter(|session| !session.is_stored());
+        not_stored.for_each(|session| session.may_be_lost = true);
+    }
+
     /// The store keeps a session until then.
     pub(in crate::world) fn stored(&mut self, id: &str, until: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.kept_until = Some(until);
+            session.kept = Kept::Until(until);
         }
     }
 
@@ -247,9 +257,15 @@ impl Session {
         session
     }
 
+    /// Whether the store has it, or had until its time was over.
+    pub(super) const fn is_stored(&self) -> bool {
+        matches!(self.kept, Kept::Until(_))
+    }
+
     /// Whether nobody has to have it any more.
     pub(super) fn may_be_gone(&self, now: u64) -> bool {
-        let is_late = self.kept_until.is_some_and(|until| until <= now);
+        let is_late =
+            matches!(self.kept, Kept::Until(until) | Kept::Removed(until) if until <= now);
         self.is_over || self.may_be_lost || is_late
     }
 
