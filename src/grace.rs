@@ -71,6 +71,11 @@ impl Grace {
         due <= now && now.saturating_since(due) <= self.tolerated(deadline)
     }
 
+    /// Whether a timer is so late that an owner may not have run for a while.
+    pub(crate) fn is_late(late: Duration) -> bool {
+        late > TIMER_SLACK
+    }
+
     /// How late the owner may be. An owner that is later than this at the end of a grace period did
     /// not run for a while again. This grows with the time since the deadline, so that an owner
     /// whose timers are always late does not keep lost peers alive forever.

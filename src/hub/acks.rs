@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct AckTable {
     pending: BTreeMap<u64, Pending>,
     deadlines: BTreeSet<(Timestamp, u64)>,
+    /// The deadlines that were there when the latest grace period began: they wait for its end.
+    held: BTreeSet<(Timestamp, u64)>,
     /// The same acknowledgements by socket. A socket without acknowledgements takes no memory here.
     awaited: BTreeSet<(SocketKey, u64)>,
     answer_bytes: AnswerBytes,
@@ -239,10 +241,22 @@ impl AckTable {
         }
     }
 
-    /// Settles the next acknowledgement whose timeout has passed.
-    pub(super) fn next_timed_out(&mut self, now: Timestamp) -> Option<(u64, Settled)> {
+    /// A grace period begins: answers may wait to be read. It concerns no acknowledgement that is asked for
+    /// from now on.
+    pub(super) fn hold(&mut self) {
+        self.held.append(&mut self.deadlines);
+    }
+
+    /// Settles the next acknowledgement whose timeout has passed. `may_judge` says that there is no grace
+    /// period.
+    pub(super) fn next_timed_out(
+        &mut self,
+        now: Timestamp,
+        may_judge: bool,
+    ) -> Option<(u64, Settled)> {
         loop {
-            let (deadline, id) = *self.deadlines.first()?;
+            let held = self.held.first().filter(|_| may_judge);
+            let (deadline, id) = *self.deadlines.first().into_iter().chain(held).min()?;
             if deadline > now {
                 return None;
             }
@@ -328,6 +342,12 @@ impl AckTable {
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
+        let held = self.held.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline);
+        self.prompt_deadline().min(held)
+    }
+
+    /// The earliest deadline that no grace period postpones.
+    pub(super) fn prompt_deadline(&self) -> Timestamp {
         self.deadlines.first().map_or(Timestamp::NEVER, |(deadline, _)| *deadline)
     }
 
@@ -378,7 +398,9 @@ impl AckTable {
 
     fn remove(&mut self, id: u64) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
-        self.deadlines.remove(&(pending.deadline, id));
+        if !self.deadlines.remove(&(pending.deadline, id)) {
+            self.held.remove(&(pending.deadline, id));
+        }
         Some(pending)
     }
 }

@@ -155,6 +155,8 @@ pub struct Hub<D> {
     next_generation: Generation,
     connects: Connects,
     timers: Timers<u32>,
+    /// In a grace period, what it does not postpone: the acknowledgements that were asked for since it began.
+    prompt: Timers<u32>,
     grace: Grace,
     out: Outbox<D>,
     now: Timestamp,
@@ -209,6 +211,7 @@ impl<D: Default> Hub<D> {
             predicates: alloc::vec::Vec::new(),
             next_generation: Generation::FIRST,
             timers: Timers::new(),
+            prompt: Timers::new(),
             grace: Grace::default(),
             out: VecDeque::new(),
             now: Timestamp::ZERO,
@@ -348,7 +351,11 @@ impl<D: Default> Hub<D> {
         let result = f(namespace, &mut self.out);
         let deadline = namespace.deadline();
         self.timers.arm(id, &mut namespace.armed, deadline);
-        if namespace.acks.has_relays() {
+        let has_relays = namespace.acks.has_relays();
+        if self.grace.ends_at() > self.now {
+            self.arm_promptly(id);
+        }
+        if has_relays {
             self.relay(id);
         }
         Some(result)

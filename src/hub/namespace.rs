@@ -37,6 +37,8 @@ pub(super) struct Namespace<D> {
     pub(super) waiting: usize,
     /// This namespace's entry among the hub's timers.
     pub(super) armed: Timestamp,
+    /// The same among those that the present grace period does not postpone.
+    pub(super) armed_promptly: Timestamp,
     pub(super) acks: AckTable,
     pub(super) config: Arc<ServerConfig>,
 }
@@ -61,6 +63,7 @@ impl<D> Namespace<D> {
             is_dynamic,
             waiting: 0,
             armed: Timestamp::NEVER,
+            armed_promptly: Timestamp::NEVER,
             acks: AckTable::default(),
             config,
         }
@@ -208,12 +211,17 @@ impl<D> Namespace<D> {
         self.member(socket).is_some() && self.sessions.has_expired(now, socket.index)
     }
 
-    /// Times out acknowledgements and evicts packets that are too old.
-    pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
-        while let Some((id, settled)) = self.acks.next_timed_out(now) {
+    /// Times out acknowledgements. `may_judge` says that there is no grace period.
+    pub(super) fn time_out_acks(&mut self, now: Timestamp, out: &mut Outbox<D>, may_judge: bool) {
+        while let Some((id, settled)) = self.acks.next_timed_out(now, may_judge) {
             self.sessions.apply(now, Change::SettleAck { id });
             out.push_back(self.settled(id, settled));
         }
+    }
+
+    /// Times out acknowledgements and evicts packets that are too old.
+    pub(super) fn handle_timeout(&mut self, now: Timestamp, out: &mut Outbox<D>) {
+        self.time_out_acks(now, out, true);
         if self.sessions.log().deadline() <= now {
             self.sessions.apply(now, Change::ExpireLog);
         }

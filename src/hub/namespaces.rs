@@ -67,7 +67,11 @@ impl<D: Default> Hub<D> {
         };
         let deadline = namespace.deadline();
         self.timers.arm(id, &mut namespace.armed, deadline);
-        if namespace.is_removable() && !self.keeps_vacant(id) {
+        let is_removable = namespace.is_removable();
+        if self.grace.ends_at() > self.now {
+            self.arm_promptly(id);
+        }
+        if is_removable && !self.keeps_vacant(id) {
             self.remove_namespace(id);
         }
     }
@@ -75,6 +79,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn remove_namespace(&mut self, id: u32) {
         let Some(mut namespace) = self.namespaces.remove(&id) else { return };
         self.timers.disarm(id, &mut namespace.armed);
+        self.prompt.disarm(id, &mut namespace.armed_promptly);
         self.keep_changes(id, None);
         let evicted = namespace.sessions.log().made_room();
         self.totals.packets_evicted = self.totals.packets_evicted.wrapping_add(evicted);

@@ -3,13 +3,14 @@
 use core::time::Duration;
 
 use super::Hub;
-use crate::time::Timestamp;
+use crate::{grace::Grace, time::Timestamp, timers::Timers};
 
 impl<D: Default> Hub<D> {
     /// Runs the timers that are due: expires sessions and packets, times out acknowledgements and
     /// lookups, and accepts queued recoveries. Early and repeated calls are harmless. After a late
     /// call, timers that wait for clients wait for one more [grace period](crate::engine#time),
-    /// because messages of the clients may still be on their way from links.
+    /// because messages of the clients may still be on their way from links. It does not delay the
+    /// timeouts of acknowledgements that are asked for after that call.
     ///
     /// ```
     /// # use socketio_proto::Timestamp;
@@ -34,8 +35,27 @@ impl<D: Default> Hub<D> {
         }
         self.serve_claims(now);
         self.end_released(now);
-        let (deadline, longest) = (self.judging_at(), self.config.ping_timeout);
+        let deadline = self.judging_at();
+        if deadline <= now {
+            self.judge(now, deadline, lateness);
+        } else if self.is_clustered() {
+            self.end_overdue_requests(now, self.grace.ends_at());
+        }
+        if self.is_clustered() {
+            self.ask_store();
+            self.report_handover();
+        }
+    }
+
+    /// Something is due that waits for a client or the application: ends it, or begins a grace period.
+    #[inline(never)]
+    fn judge(&mut self, now: Timestamp, deadline: Timestamp, lateness: Duration) {
+        let (grace, longest) = (self.grace.ends_at(), self.config.ping_timeout);
         let may_judge = self.grace.may_judge_after(lateness, now, deadline, longest);
+        let prompt_is_late = lateness.max(now.saturating_since(self.prompt.deadline()));
+        if self.grace.ends_at() != grace || !may_judge && Grace::is_late(prompt_is_late) {
+            self.hold_acks();
+        }
         if may_judge {
             self.release_overdue(now);
             self.end_overdue_lookups(now);
@@ -54,12 +74,34 @@ impl<D: Default> Hub<D> {
             self.expire(now, id);
             self.settle(id);
         }
-        if self.is_clustered() {
-            if may_judge {
-                self.end_overdue_recalls(now);
+        while let Some(id) = self.prompt.pop_due(now) {
+            if let Some(namespace) = self.namespaces.get_mut(&id) {
+                namespace.armed_promptly = Timestamp::NEVER;
+                namespace.time_out_acks(now, &mut self.out, may_judge);
             }
-            self.ask_store();
-            self.report_handover();
+            self.settle(id);
+        }
+        if may_judge && self.is_clustered() {
+            self.end_overdue_recalls(now);
+        }
+    }
+
+    /// A grace period has begun. It concerns the acknowledgements that are waited for: those that are asked
+    /// for from now on have all of their time, and not more.
+    fn hold_acks(&mut self) {
+        self.prompt = Timers::new();
+        for namespace in self.namespaces.values_mut() {
+            namespace.acks.hold();
+            namespace.armed_promptly = Timestamp::NEVER;
+        }
+    }
+
+    /// In a grace period: an acknowledgement that was asked for since it began may time out.
+    #[cold]
+    pub(super) fn arm_promptly(&mut self, id: u32) {
+        if let Some(namespace) = self.namespaces.get_mut(&id) {
+            let deadline = namespace.acks.prompt_deadline();
+            self.prompt.arm(id, &mut namespace.armed_promptly, deadline);
         }
     }
 
@@ -87,7 +129,9 @@ impl<D: Default> Hub<D> {
         if self.is_clustered() {
             others = others.min(self.cluster_timer());
         }
-        self.grace.postpone(self.judging_at()).min(others)
+        let (due, grace) = (self.judging_at(), self.grace.ends_at());
+        let due = if due < grace { self.prompt.deadline().min(grace) } else { due };
+        due.min(others)
     }
 
     /// When the next timer that waits for a client or the application is due.

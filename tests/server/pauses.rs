@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use socketio_proto::{
-    ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
+    AckId, ConnectionId, EngineId, RecoveryConfig, ServerConfig, SocketKey, Timestamp, WireId,
     engine::{CloseReason, EngineInput, Frame, Transport},
     hub::{AckFailure, Hub},
     link::{Link, LinkOutput},
@@ -241,6 +241,75 @@ fn an_acknowledgement_that_waits_in_its_socket_is_in_time() {
         _ => None,
     });
     assert_eq!(settled, [None, Some(AckFailure::Timeout)]);
+}
+
+/// How the acknowledgements were settled since the last call, by number: answered, or not in time.
+fn settled(world: &mut World) -> Vec<(AckId, bool)> {
+    world.pick(|event| match event {
+        ServerEvent::Acked { ack, .. } => Some((*ack, true)),
+        ServerEvent::AckFailed { ack, cause: AckFailure::Timeout, .. } => Some((*ack, false)),
+        _ => None,
+    })
+}
+
+/// The grace period is for what the client may have sent before. It delayed the end of every
+/// acknowledgement, by up to 20 seconds.
+#[test]
+fn an_acknowledgement_that_is_asked_for_after_a_pause_has_its_own_time() {
+    let mut world = World::new(recovery_config().ping_interval(HOUR));
+    let (client, _) = world.connect();
+    let (socket, _) = world.connected();
+    let ask = |world: &mut World, seconds: u64| {
+        let timeout = Duration::from_secs(seconds);
+        let asked = world.server.at(world.now).emit_with_ack(socket, &event("ask", 1), timeout);
+        world.drain();
+        asked.unwrap()
+    };
+    let before = [ask(&mut world, 10), ask(&mut world, 25)];
+    pause(&mut world, Duration::from_secs(20));
+    // The grace period takes ten seconds.
+    let after = [ask(&mut world, 2), ask(&mut world, 4), ask(&mut world, 30)];
+    world.advance(Duration::from_millis(1_999));
+    assert_eq!(settled(&mut world), []);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(settled(&mut world), [(after[0], false)]);
+    world.send(client, "433[]");
+    assert_eq!(settled(&mut world), [(after[1], true)]);
+    world.advance(Duration::from_millis(7_999));
+    assert_eq!(settled(&mut world), []);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(settled(&mut world), [(before[0], false), (before[1], false)]);
+    world.advance(Duration::from_secs(20));
+    assert_eq!(settled(&mut world), [(after[2], false)]);
+    assert_eq!(world.server.stats().pending_acks, 0);
+}
+
+/// The answers to what was asked for after the first one may wait in the socket, too.
+#[test]
+fn an_acknowledgement_waits_for_the_end_of_a_grace_period_if_there_is_another_pause_in_it() {
+    for is_answered in [true, false] {
+        let mut world = World::new(recovery_config().ping_interval(HOUR));
+        let (client, _) = world.connect();
+        let (socket, _) = world.connected();
+        let ask = |world: &mut World| {
+            let timeout = Duration::from_secs(2);
+            let asked = world.server.at(world.now).emit_with_ack(socket, &event("ask", 1), timeout);
+            world.drain();
+            asked.unwrap()
+        };
+        let before = ask(&mut world);
+        pause(&mut world, Duration::from_secs(22));
+        let after = ask(&mut world);
+        pause(&mut world, Duration::from_secs(5));
+        assert_eq!(settled(&mut world), []);
+        if is_answered {
+            world.send(client, "431[]");
+            assert_eq!(settled(&mut world), [(after, true)]);
+        }
+        world.advance(Duration::from_secs(15));
+        let expected = [(before, false), (after, false)];
+        assert_eq!(settled(&mut world), expected[..2 - usize::from(is_answered)]);
+    }
 }
 
 /// Links and a hub, each with its own timer.

@@ -106,6 +106,31 @@ fn a_broadcast_settles_at_its_timeout_also_where_the_engine_cannot_count() {
     }
 }
 
+/// A grace period is for the clients that may have answered before. It delayed the end of every question, by up
+/// to 20 seconds.
+#[test]
+fn a_broadcast_after_a_pause_of_its_node_settles_at_its_timeout() {
+    let mut fleet = acquainted(2);
+    let client = fleet.open(0);
+    ask(&mut fleet, &Audience::all());
+    fleet.nodes[1].inbox.clear();
+    fleet.wait_for(1, 15_000);
+    fleet.wait(0);
+    assert_eq!(acked(&mut fleet, 0), None, "the client may have answered");
+    reply(&mut fleet, client, "0");
+    ask(&mut fleet, &Audience::all());
+    fleet.settle();
+    fleet.wait(2_999);
+    assert_eq!(acked(&mut fleet, 0), None);
+    fleet.wait(1);
+    let settled = acked(&mut fleet, 0).unwrap();
+    assert_eq!((settled.missing, settled.timed_out, settled.responses.len()), (1, true, 0));
+    // The first one has the rest of the grace period, since the other node may have answered as well.
+    fleet.wait(9_000);
+    let settled = acked(&mut fleet, 0).unwrap();
+    assert_eq!((settled.timed_out, settled.responses.len()), (true, 1));
+}
+
 #[test]
 fn a_client_of_another_node_that_goes_is_missing_at_once() {
     let mut fleet = acquainted(2);
