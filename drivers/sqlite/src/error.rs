@@ -31,6 +31,15 @@ pub enum SqliteError {
     /// It is not a file of this version. It is left alone.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Its tables are of an earlier version, and other processes use it as it is. They have to end
+    /// first: only a process that is alone changes the tables.
+    #[error(
+        "other processes use the file with version {version} of the tables: they have to end first"
+    )]
+    OlderInUse {
+        /// The version in the file.
+        version: i64,
+    },
     /// It is damaged. When no process uses it, the next start sets it aside.
     #[error("the file is damaged: {what}")]
     Damaged {

@@ -77,7 +77,7 @@ impl OpenFile {
         if is_locked(lock.try_lock())? && is_there {
             // Each of two connections that are closed at the same time leaves the WAL to the other.
             // The last one writes everything to the database file, and waits for the disk.
-            let (database, _) = connect(config)?;
+            let Connected { database, .. } = connect(config)?;
             let head = database.head()?;
             database.close()?;
             tail.close(&head)?;
@@ -96,10 +96,13 @@ fn is_locked(result: Result<(), TryLockError>) -> io::Result<bool> {
 
 /// Opens a file that other processes use.
 fn join(config: &SqliteConfig) -> Result<(Database, Identity), SqliteError> {
-    let (database, is_new) = connect(config)?;
+    let Connected { database, is_new, version, scripts } = connect(config)?;
     if is_new {
         // It was deleted under the others. They will notice.
         make(&database, SqliteHead::new(random()))?;
+    } else if !scripts.is_empty() {
+        // The others know the tables as they are.
+        return Err(SqliteError::OlderInUse { version });
     }
     database.head()?;
     Ok((database, Identity::of(&config.path)?))
@@ -118,7 +121,7 @@ fn open_alone(
     };
     let to = set_aside(&config.path)?;
     config.tell(SqliteEvent::SetAside { to, reason });
-    let (database, _) = connect(config)?;
+    let Connected { database, .. } = connect(config)?;
     let head = make(&database, SqliteHead::new(random()))?;
     tail.begin(&head, config.survives)?;
     Ok((database, Identity::of(&config.path)?))
@@ -133,10 +136,11 @@ fn continued(
     if is_emptied(config, tail)? {
         return Ok(Err(SetAsideReason::LostTransactions));
     }
-    let (database, is_new) = connect(config)?;
+    let Connected { database, is_new, scripts, .. } = connect(config)?;
     let head = if is_new {
         make(&database, SqliteHead::new(random()))?
     } else {
+        migrate_to(&database, scripts, SCHEMA_VERSION)?;
         let head = database.head()?;
         if let Some(reason) = tail.check(&head)? {
             return Ok(Err(reason));
@@ -166,8 +170,19 @@ fn is_emptied(config: &SqliteConfig, tail: &Tail) -> io::Result<bool> {
     Ok(is_lost || (database.is_some() && !tail.is_empty()?))
 }
 
-/// Opens a connection. Says whether there are no tables yet.
-fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
+/// A connection to a file of this version, of an earlier one, or with nothing in it.
+struct Connected {
+    database: Database,
+    /// Whether there are no tables yet.
+    is_new: bool,
+    /// The version of its tables.
+    version: i64,
+    /// What makes those of this version of them.
+    scripts: &'static [&'static str],
+}
+
+/// Opens a connection. It changes nothing in the file of another program, or of a later version.
+fn connect(config: &SqliteConfig) -> Result<Connected, SqliteError> {
     // Nobody else may read it: a private id is enough to take over a session.
     private_file(&config.path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -175,10 +190,12 @@ fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     let database = Database(connection);
-    let number = |pragma| database.0.query_row(pragma, [], |row| row.get::<_, i64>(0));
-    let application_id = number("PRAGMA application_id")?;
-    let version = number("PRAGMA user_version")?;
-    let tables = database.number(&count_tables())?.unwrap_or(0);
+    // Another process may make the tables at this moment: all three are of the same one.
+    let (application_id, version, tables) = database.transaction("BEGIN", || {
+        let number = |pragma| database.0.query_row(pragma, [], |row| row.get::<_, i64>(0));
+        let (id, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+        Ok(((id, version, database.number(&count_tables())?.unwrap_or(0)), false))
+    })?;
     let scripts = migrate(application_id, version, tables)?;
     // What belongs to another program was not changed so far.
     database.0.execute_batch("PRAGMA cell_size_check = ON; PRAGMA journal_mode = WAL;")?;
@@ -188,13 +205,7 @@ fn connect(config: &SqliteConfig) -> Result<(Database, bool), SqliteError> {
         Survives::PowerLoss => "FULL",
     };
     database.0.pragma_update(None, "synchronous", synchronous)?;
-    if !scripts.is_empty() && version > 0 {
-        database.transaction("BEGIN IMMEDIATE", || {
-            run_scripts(&database, scripts)?;
-            Ok(((), true))
-        })?;
-    }
-    Ok((database, version == 0))
+    Ok(Connected { database, is_new: tables == 0, version, scripts })
 }
 
 /// Makes the tables, unless another process has.
@@ -203,18 +214,33 @@ fn make(database: &Database, mut head: SqliteHead) -> Result<SqliteHead, SqliteE
         if database.number(&count_tables())?.is_some_and(|tables| tables > 0) {
             return Ok((database.head()?, false));
         }
-        run_scripts(database, migrate(0, 0, 0)?)?;
+        run_scripts(database, migrate(0, 0, 0)?, SCHEMA_VERSION)?;
         database.execute(&head.write())?;
         Ok((head, true))
     })
 }
 
-fn run_scripts(database: &Database, scripts: &[&str]) -> Result<(), SqliteError> {
+/// Makes the tables of this version of those of an earlier one. For a process that is alone.
+pub(crate) fn migrate_to(
+    database: &Database,
+    scripts: &[&str],
+    version: i64,
+) -> Result<(), SqliteError> {
+    if scripts.is_empty() {
+        return Ok(());
+    }
+    database.transaction("BEGIN IMMEDIATE", || {
+        run_scripts(database, scripts, version)?;
+        Ok(((), true))
+    })
+}
+
+fn run_scripts(database: &Database, scripts: &[&str], version: i64) -> Result<(), SqliteError> {
     for script in scripts {
         database.0.execute_batch(script)?;
     }
     database.0.pragma_update(None, "application_id", APPLICATION_ID)?;
-    database.0.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    database.0.pragma_update(None, "user_version", version)?;
     Ok(())
 }
 

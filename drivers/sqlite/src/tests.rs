@@ -1,6 +1,7 @@
 //! The thread of a file, without a server around it.
 
 mod folder;
+mod versions;
 
 use std::{
     fs,
@@ -86,9 +87,13 @@ impl Process {
         Ok(self.inputs())
     }
 
-    fn look(&mut self) -> Vec<ClusterInput> {
-        self.worker.look().unwrap();
-        self.inputs()
+    pub(crate) fn look(&mut self) -> Vec<ClusterInput> {
+        self.try_look().unwrap()
+    }
+
+    pub(crate) fn try_look(&mut self) -> Result<Vec<ClusterInput>, SqliteError> {
+        self.worker.look()?;
+        Ok(self.inputs())
     }
 
     /// Begins to read. Returns what is there.

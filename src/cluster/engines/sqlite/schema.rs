@@ -94,15 +94,46 @@ pub fn migrate(
     version: i64,
     tables: u64,
 ) -> Result<&'static [&'static str], SchemaError> {
+    migrate_by(&STEPS, (application_id, version, tables))
+}
+
+/// The same with any steps. Each makes the tables of the next version.
+fn migrate_by<'a>(
+    steps: &'a [&'a str],
+    (application_id, version, tables): (i64, i64, u64),
+) -> Result<&'a [&'a str], SchemaError> {
     let is_new = application_id == 0 && version == 0 && tables == 0;
     if !is_new && application_id != APPLICATION_ID {
         return Err(SchemaError::OtherApplication);
     }
     let done = usize::try_from(version).unwrap_or(usize::MAX);
-    STEPS.get(done..).ok_or(SchemaError::Newer { version })
+    steps.get(done..).ok_or(SchemaError::Newer { version })
 }
 
 /// Asks how many tables there are.
 pub fn count_tables() -> SqliteStatement {
     SqliteStatement::new("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_the_steps_that_it_has_not_had() {
+        let steps = ["to 1", "to 2", "to 3"];
+        let migrate = |version| migrate_by(&steps, (APPLICATION_ID, version, 5));
+        assert_eq!(migrate_by(&steps, (0, 0, 0)), Ok(&steps[..]), "a new file");
+        assert_eq!(migrate(1), Ok(&steps[1..]));
+        assert_eq!(migrate(2), Ok(&steps[2..]));
+        assert_eq!(migrate(3), Ok(&steps[3..]));
+        for newer in [4, i64::MAX, -1] {
+            assert_eq!(migrate(newer), Err(SchemaError::Newer { version: newer }));
+        }
+    }
+
+    #[test]
+    fn the_last_step_makes_the_tables_of_this_version() {
+        assert_eq!(i64::try_from(STEPS.len()), Ok(SCHEMA_VERSION));
+    }
 }
