@@ -52,6 +52,10 @@ pub enum SqliteError {
     /// This process reads so slowly that entries were deleted before.
     #[error("the channel was trimmed before it was read")]
     Outpaced,
+    /// Another process could not wake this one, because its socket is gone, and took it for dead. The
+    /// driver makes another socket.
+    #[error("another process took this one for dead")]
+    TakenForDead,
     /// An option cannot be used.
     #[error(transparent)]
     Options(#[from] ConfigError),

@@ -13,13 +13,17 @@ use crate::{
 const SWEEP_MS: u64 = 1_000;
 
 impl Worker {
-    /// Checks that the file is still there, finds the other processes, and deletes what has expired.
+    /// Checks that the file is still there, and this process in it, finds the others, and deletes what has
+    /// expired.
     pub(crate) fn keep_house(&mut self) -> Result<(), SqliteError> {
         let is_here = Identity::of(&self.config.path).is_ok_and(|it| it == self.file.identity);
         if !is_here {
             return Err(SqliteError::Replaced);
         }
-        self.find_peers()?;
+        if !self.find_peers()? {
+            // The others publish nothing for it any more.
+            return Err(SqliteError::TakenForDead);
+        }
         // If the clock was set, it is due as well.
         if unix_ms().abs_diff(self.swept) >= SWEEP_MS {
             self.sweep()?;
@@ -27,18 +31,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Finds the other processes.
-    pub(crate) fn find_peers(&mut self) -> Result<(), SqliteError> {
-        let mut peers = Vec::new();
+    /// Finds the other processes. Says whether they find this one, too.
+    pub(crate) fn find_peers(&mut self) -> Result<bool, SqliteError> {
+        let (mut peers, mut is_here) = (Vec::new(), false);
         self.file.database.query(&Sqlite::processes(), |row| {
             let process = Sqlite::process(row)?;
-            if process.id != self.process {
+            if process.id == self.process {
+                is_here = true;
+            } else {
                 peers.push(process);
             }
             Ok(ControlFlow::Continue(()))
         })?;
         self.peers.set(peers);
-        Ok(())
+        Ok(is_here)
     }
 
     /// Wakes the other processes, and removes those that are dead.
@@ -56,7 +62,8 @@ impl Worker {
             }
             Ok(true)
         })?;
-        self.find_peers()
+        self.find_peers()?;
+        Ok(())
     }
 
     pub(crate) fn sweep(&mut self) -> Result<(), SqliteError> {

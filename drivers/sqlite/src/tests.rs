@@ -40,6 +40,11 @@ impl Folder {
     pub(crate) fn start(&self, name: &str) -> Process {
         Process::start(self.config(), name).unwrap()
     }
+
+    /// Starts a process that others wake through this socket.
+    pub(crate) fn start_with(&self, name: &str, socket: &str) -> Process {
+        Process::woken_by(socket, self.config(), name).unwrap()
+    }
 }
 
 /// A process, whose thread is this one.
@@ -52,11 +57,15 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(config: SqliteConfig, name: &str) -> Result<Self, SqliteError> {
+        Self::woken_by("", config, name)
+    }
+
+    fn woken_by(socket: &str, config: SqliteConfig, name: &str) -> Result<Self, SqliteError> {
         let file = OpenFile::open(&config)?;
         let inputs = Arc::<Mutex<Vec<_>>>::default();
         let taken = Arc::clone(&inputs);
         let hand_in = Box::new(move |more: Vec<_>| taken.lock().unwrap().extend(more));
-        let worker = Worker::start(config, file, node(name), "", hand_in)?;
+        let worker = Worker::start(config, file, node(name), socket, hand_in)?;
         Ok(Self { worker, inputs, name: name.into(), sequence: 0 })
     }
 

@@ -19,8 +19,13 @@ pub(crate) struct Wake {
 impl Wake {
     /// Binds the socket of this process. Call this within a runtime.
     pub(crate) fn new(database: &Path) -> Self {
+        Self::polling(database, POLL)
+    }
+
+    /// With a socket, it looks as often as this.
+    fn polling(database: &Path, poll: Duration) -> Self {
         let socket = socket::Socket::bind(database);
-        let mut ticks = interval(if socket.is_some() { POLL } else { POLL_ALONE });
+        let mut ticks = interval(if socket.is_some() { poll } else { POLL_ALONE });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { socket, ticks }
     }
@@ -109,5 +114,89 @@ mod socket {
         pub(super) async fn woken(&self) {
             match *self {}
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        error::SqliteError,
+        tests::{Folder, Process, news},
+    };
+
+    /// A test that waits for longer has failed.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Two processes that read, and what wakes the second one, from its second look on.
+    async fn two(folder: &Folder, mut wake: Wake) -> (Process, Process, Wake) {
+        let mut processes = (folder.start("a"), folder.start_with("b", &wake.name()));
+        assert_eq!((processes.0.read().len(), processes.1.read().len()), (0, 0));
+        wake.woken().await;
+        (processes.0, processes.1, wake)
+    }
+
+    #[tokio::test]
+    async fn a_process_that_writes_wakes_the_others() {
+        let folder = Folder::new();
+        // It is not the poll that does it.
+        let wake = Wake::polling(&folder.file(""), 60 * PATIENCE);
+        let (mut a, mut b, mut wake) = two(&folder, wake).await;
+        for text in ["1", "2", "3"] {
+            // The first one finds the second one when it is woken itself, or looks.
+            a.look();
+            let append = a.append(text);
+            a.do_all([append]);
+            timeout(PATIENCE, wake.woken()).await.expect("in time");
+            assert_eq!(news(&b.look()).len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_was_not_woken_looks_all_the_same() {
+        let folder = Folder::new();
+        let wake = Wake::new(&folder.file(""));
+        let (mut a, mut b, mut wake) = two(&folder, wake).await;
+        // Here the wake-up is lost: the first one does not know of the second one.
+        let append = a.append("1");
+        a.do_all([append]);
+        timeout(PATIENCE, wake.woken()).await.expect("in time");
+        assert_eq!(news(&b.look()).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_process_without_a_socket_looks_all_the_time() {
+        let folder = Folder::new();
+        let long = folder.0.join("x".repeat(120)).join("sessions.db");
+        fs::create_dir(long.parent().unwrap()).unwrap();
+        let mut wake = Wake::new(&long);
+        assert_eq!((wake.name().as_str(), wake.ticks.period()), ("", POLL_ALONE));
+        for _ in 0..3 {
+            timeout(PATIENCE, wake.woken()).await.expect("in time");
+        }
+    }
+
+    /// Otherwise nothing would be published for it any more, and nobody would know.
+    #[tokio::test]
+    async fn a_process_whose_socket_is_gone_learns_that_it_is_taken_for_dead() {
+        let folder = Folder::new();
+        let wake = Wake::new(&folder.file(""));
+        let (mut a, mut b, wake) = two(&folder, wake).await;
+        a.look();
+        fs::remove_file(wake.name()).unwrap();
+        assert_eq!(b.look(), []);
+        let append = a.append("1");
+        a.do_all([append]);
+        let looked = b.try_look();
+        assert!(matches!(looked, Err(SqliteError::TakenForDead)), "{looked:?}");
+
+        drop(b);
+        let mut again = folder.start_with("b", &Wake::new(&folder.file("")).name());
+        assert_eq!(again.read().len(), 1, "nothing is lost");
     }
 }

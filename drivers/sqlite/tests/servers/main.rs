@@ -8,7 +8,10 @@ mod site;
 
 use std::fs;
 
-use self::{folder::Folder, site::Client};
+use self::{
+    folder::Folder,
+    site::{Client, until},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_two_servers_hear_the_same_in_the_same_order() {
@@ -72,4 +75,34 @@ async fn a_server_that_ends_leaves_nothing_but_its_file() {
     let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["sessions.db", "sessions.db-lock", "sessions.db-tail"]);
+}
+
+/// As by a program that cleans up. Nobody can wake them then, and each takes the other one for dead.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn servers_whose_sockets_are_deleted_go_on_with_others() {
+    let folder = Folder::new();
+    let (first, second) = (folder.server().await, folder.server().await);
+    let (mut a, _) = Client::connect(first.0, None).await;
+    let (mut b, _) = Client::connect(second.0, None).await;
+    let session = b.socket.session().await.unwrap().unwrap();
+    for entry in fs::read_dir(&folder.0).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "sock") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    a.say("1").await;
+    for handle in [&first.1, &second.1] {
+        until(handle, |stats| stats.connected == 2 && stats.is_connected).await;
+    }
+    b.say("2").await;
+    a.say("3").await;
+    for text in ["1", "2", "3"] {
+        assert_eq!((a.hear().await, b.hear().await), (text.into(), text.into()));
+    }
+    let now = b.socket.session().await.unwrap().unwrap();
+    assert_eq!(now.id, session.id, "its session has not ended");
+    first.1.shutdown().await.unwrap();
+    second.1.shutdown().await.unwrap();
 }
