@@ -1,5 +1,6 @@
 //! The thread of a file, without a server around it.
 
+mod faults;
 mod folder;
 mod versions;
 
