@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { run } from "./support/crashes.mjs";
 
-const names = ["nodes", "clients", "rate", "kills", "seed"];
+const names = ["nodes", "clients", "rate", "kills", "twice", "seed"];
 const { values } = parseArgs({ options: Object.fromEntries(names.map((name) => [name, { type: "string" }])) });
 const options = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
 

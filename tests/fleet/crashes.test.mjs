@@ -5,7 +5,8 @@ import { run } from "./support/crashes.mjs";
 
 for (const nodes of [1, 2]) {
   test(`clients come back after SIGKILL with their sessions; processes around the file: ${nodes}`, async (t) => {
-    const report = await run(t, { nodes, clients: 16, rooms: 8, rate: 100, kills: 8, upMs: 1_000, changeEveryMs: 200 });
+    const kills = { kills: 8, twice: 0.5, upMs: 1_000 };
+    const report = await run(t, { nodes, ...kills, clients: 16, rooms: 8, rate: 100, changeEveryMs: 200 });
     t.diagnostic(JSON.stringify(report));
     assert.deepEqual(report.violations, {});
     assert.deepEqual(report.contradictions, []);

@@ -7,6 +7,9 @@ import { NAMESPACE, Producers, report, settle, target } from "./run.mjs";
 import { SqliteFile } from "./sqlite.mjs";
 import { pause, until } from "./wait.mjs";
 
+/** Within this a node has opened its file, and mostly serves clients. */
+const OPENING_MS = 100;
+
 export const DEFAULTS = {
   /** Processes around the file. */
   nodes: 1,
@@ -17,6 +20,8 @@ export const DEFAULTS = {
   kills: 500,
   /** A node that was killed is up again for at most so long, before it is killed again. */
   upMs: 2_000,
+  /** How often it is killed twice in a row: the second time while it opens the file, or while the first clients come back. */
+  twice: 0.2,
   /** How often each client changes something of its session. */
   changeEveryMs: 500,
   seed: Date.now() % 1_000_000,
@@ -48,15 +53,22 @@ export async function run(t, options) {
   const stream = new Stream();
   const start = Date.now();
   producers.start(settings.rate);
-  for (let kill = 0; kill < settings.kills; kill += 1) {
+  let [kills, twice] = [0, 0];
+  for (let round = 0; kills < settings.kills; round += 1) {
     await pause(random() * settings.upMs);
     // The file keeps only so many entries.
-    if (kill % 20 === 0) {
+    if (round % 20 === 0) {
       await file.readInto(stream, NAMESPACE);
     }
     const node = pick(nodes);
     await node.end("SIGKILL");
+    kills += 1;
     await pause(random() * 300);
+    if (random() < settings.twice) {
+      await node.startFor(random() * OPENING_MS);
+      kills += 1;
+      twice += 1;
+    }
     await node.start();
   }
   producers.stop();
@@ -68,7 +80,8 @@ export async function run(t, options) {
   const refused = members.reduce((sum, { sessions }) => sum + sessions.length - 1, 0);
   const recovered = members.reduce((sum, { outcomes }) => sum + (outcomes.get("recovered") ?? 0), 0);
   return {
-    kills: settings.kills,
+    kills,
+    twice,
     ...report({ settings, members, stream, ends, seconds, sent: producers.sent }),
     recoveredShare: recovered / (recovered + refused),
     /** What was acknowledged, and denied later. */

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { freePort } from "./ports.mjs";
-import { within } from "./wait.mjs";
+import { pause, within } from "./wait.mjs";
 
 const FOLDER = path.dirname(import.meta.dirname);
 
@@ -48,11 +48,23 @@ export class Node {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
-  /** Starts it again after `end`, at the same address. */
-  async start() {
+  #spawn() {
     const [program, args] = COMMANDS[this.kind]();
     const env = { ...process.env, ...this.#variables };
     this.#process = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  }
+
+  /** Starts it again after `end`, and kills it after so long, whatever it does then. */
+  async startFor(ms) {
+    this.#spawn();
+    this.#process.stdout.resume();
+    await pause(ms);
+    await this.end("SIGKILL");
+  }
+
+  /** Starts it again after `end`, at the same address. */
+  async start() {
+    this.#spawn();
     const lines = createInterface({ input: this.#process.stdout });
     const listening = new Promise((resolve, reject) => {
       lines.on("line", (line) => line.startsWith("listening ") && resolve());
