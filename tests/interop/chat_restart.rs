@@ -21,7 +21,7 @@ mod tests {
     use socketio_proto_tokio_client::{Driver, Options, Proxy};
 
     use crate::{
-        example::Example,
+        example::{Example, build},
         follower::Follower,
         npm::{have, install},
         ports::free_port,
@@ -42,8 +42,7 @@ mod tests {
         }
 
         fn chat(&self, port: &str) -> Example {
-            let data = self.0.to_str().unwrap();
-            Example::start("chat", &["--port", port, "--data", data], &[])
+            self.run(&build("chat"), port)
         }
 
         /// How many sessions are in the file.
@@ -62,6 +61,22 @@ mod tests {
             let mode = fs::metadata(self.0.join("sessions.db")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "the file has secrets");
             self.chat(&chat.address)
+        }
+
+        /// Runs a chat that is built.
+        fn run(&self, program: &Path, port: &str) -> Example {
+            let data = self.0.to_str().unwrap();
+            Example::run("chat", program, &["--port", port, "--data", data], &[])
+        }
+
+        /// The process is killed, and so is the next one, at once. Then there is another one.
+        fn crash(&self, program: &Path, mut chat: Example) -> Example {
+            for _ in 0..2 {
+                chat.process.kill().unwrap();
+                chat.process.wait().unwrap();
+                chat = self.run(program, &chat.address);
+            }
+            chat
         }
     }
 
@@ -166,6 +181,55 @@ mod tests {
         bob.hear("missed").await;
         assert_eq!(bob.texts, ["before", "missed"]);
         assert_eq!(bob.recovered, [false, true]);
+        chat.assert_unharmed();
+    }
+
+    /// All are connected when the process is killed.
+    #[tokio::test]
+    async fn everyone_recovers_from_a_crash() {
+        let _turn = turn::alone();
+        let program = build("chat");
+        let talk = talk_across_a_crash(&program, have("node") && have("npm"));
+        tokio::time::timeout(PATIENCE, talk).await.unwrap();
+    }
+
+    async fn talk_across_a_crash(program: &Path, has_official: bool) {
+        let folder = Folder::new("killed");
+        let chat = folder.run(program, &free_port().to_string());
+        let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        let mut official = has_official.then(|| {
+            install(&interop);
+            Follower::start(&interop, &[&format!("http://localhost:{}", chat.address)])
+        });
+        let mut wait_for = |line: &str| {
+            if let Some(official) = &mut official {
+                official.wait_for(line);
+            }
+        };
+        wait_for("connected, recovered: false");
+        let [mut ann, mut bob] = talking(&chat, Transport::Polling, "before").await;
+        wait_for("message: before");
+
+        let mut chat = folder.crash(program, chat);
+        // Bob has not noticed yet.
+        bob.driver.set_online(false);
+        ann.say("missed");
+        ann.hear("missed").await;
+        wait_for("message: missed");
+        bob.driver.set_online(true);
+        bob.hear("missed").await;
+        for peer in [ann, bob] {
+            assert_eq!(peer.texts, ["before", "missed"]);
+            let [is_first, others @ ..] = &peer.recovered[..] else { panic!("never connected") };
+            assert!(!is_first && !others.is_empty() && others.iter().all(|it| *it));
+        }
+        if let Some(official) = official {
+            let is_news = |line: &&String| line.starts_with("message: ");
+            let news: Vec<_> = official.seen.iter().filter(is_news).collect();
+            assert_eq!(news, ["message: before", "message: missed"]);
+            let is_new = |line: &&String| line.ends_with("recovered: false");
+            assert_eq!(official.seen.iter().filter(is_new).count(), 1);
+        }
         chat.assert_unharmed();
     }
 

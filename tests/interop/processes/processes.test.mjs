@@ -101,6 +101,44 @@ test("a client recovers at another worker", async (t) => {
   }
 });
 
+test("a client recovers at another worker when its own is killed", async (t) => {
+  const clients = await Client.all(t, 6);
+  const ids = clients.map(({ socket }) => socket.id);
+  const said = [];
+  const moved = new Set();
+  for (let tries = 1; moved.size < TRANSPORTS.length || tries <= 5; tries += 1) {
+    assert.ok(tries < 100, `the kernel always chooses the same worker: ${[...moved]}`);
+    const places = await Promise.all(clients.map((client) => client.where()));
+    const victim = places[tries % places.length];
+    const isThere = places.map((place) => place.process === victim.process);
+    clients.forEach(({ socket }) => socket.io.reconnection(false));
+    process.kill(victim.process, "SIGKILL");
+    await until(() => isThere.every((isHere, i) => !isHere || !clients[i].socket.connected), "the end of their connections");
+    // Its clients miss this.
+    const speaker = new Client(t, ["websocket"]);
+    await speaker.connected();
+    said.push(...texts(1));
+    await speaker.say(said.at(-1));
+    speaker.socket.close();
+    for (const { socket } of clients) {
+      socket.io.reconnection(true);
+      socket.connect();
+    }
+    for (const [i, client] of clients.entries()) {
+      await client.connected();
+      await until(() => client.heard.length >= said.length, () => `${said.at(-1)} by ${client.heard}`);
+      if (isThere[i] && (await client.where()).worker !== victim.worker) {
+        moved.add(i % TRANSPORTS.length);
+      }
+    }
+  }
+  for (const [i, { heard, connections, socket }] of clients.entries()) {
+    assert.deepEqual(heard, said, "each once, in order");
+    assert.deepEqual(connections.slice(1), connections.slice(1).map(() => true));
+    assert.equal(socket.id, ids[i]);
+  }
+});
+
 test("a restart of all workers, one after another, is a break like any other", async (t) => {
   const clients = await Client.all(t, 6);
   const acknowledged = [];
