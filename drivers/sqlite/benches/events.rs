@@ -2,7 +2,8 @@
 //! server without one.
 //!
 //! `cargo bench -p socketio-proto-sqlite --bench events` prints the figures: the median of some rounds, in
-//! which both servers take turns. The servers are processes of their own.
+//! which both servers take turns. The servers are processes of their own. With `-- --one-core`, the server has
+//! the first core and the clients have the second one, by `taskset`.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures, and reports")]
 
 mod support;
@@ -10,6 +11,7 @@ mod support;
 use std::{
     env, fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -47,10 +49,47 @@ impl App for Chat {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().collect();
+    let has = |option: &str| arguments.iter().any(|it| it == option);
+    let cores = if has("--one-core") { Cores::One } else { Cores::All };
     match arguments.get(1).map(String::as_str) {
         Some("serve") => run_server(Chat, arguments.get(2)).await,
         // `cargo test` has it run once, to see that it works.
-        _ => measure(arguments.iter().any(|it| it == "--bench")).await,
+        _ => measure(cores, has("--bench")).await,
+    }
+}
+
+/// What a server runs on.
+#[derive(Clone, Copy)]
+enum Cores {
+    /// As the system wants.
+    All,
+    /// One. The clients are on another one.
+    One,
+}
+
+impl Cores {
+    fn start(self, file: Option<&Path>) -> Result<Process, Failure> {
+        match self {
+            Self::All => Process::start(file),
+            Self::One => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", "0"]).arg(env::current_exe()?);
+                Process::run(command, file)
+            }
+        }
+    }
+
+    /// The clients are in this process.
+    fn place_clients(self) -> Result<(), Failure> {
+        if let Self::One = self {
+            let id = std::process::id().to_string();
+            let place = Command::new("taskset").args(["--cpu-list", "--pid", "1", &id]).output()?;
+            if !place.status.success() {
+                return Err(String::from_utf8_lossy(&place.stderr).into());
+            }
+            println!("the server on core 0, the clients on core 1");
+        }
+        Ok(())
     }
 }
 
@@ -107,8 +146,12 @@ async fn hear(events: &mut Events) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run(file: Option<&Path>, others: usize, count: usize) -> Result<Figures, Failure> {
-    let server = Process::start(file)?;
+async fn run(
+    cores: Cores,
+    file: Option<&Path>,
+    (others, count): (usize, usize),
+) -> Result<Figures, Failure> {
+    let server = cores.start(file)?;
     let mut clients = Clients::connect(server.port, others).await?;
     clients.talk(count / 10 + 1, 16).await?;
     let (begin, cpu) = (Instant::now(), server.cpu());
@@ -128,11 +171,12 @@ const BOTH: [Transport; 2] = [Transport::Polling, Transport::WebSocket];
 
 /// What it costs to connect: the CPU time of the server, and how long a client waits, in microseconds.
 async fn connects(
+    cores: Cores,
     file: Option<&Path>,
     transports: &[Transport],
     count: usize,
 ) -> Result<(f64, f64), Failure> {
-    let server = Process::start(file)?;
+    let server = cores.start(file)?;
     let url = format!("http://127.0.0.1:{}", server.port);
     let options = || Options::new().config(ClientConfig::new().transports(transports));
     let mut clients = vec![connect(&url, options()).await?];
@@ -147,7 +191,11 @@ async fn connects(
     Ok((cpu / f64::from(u32::try_from(count)?), times[times.len() / 2]))
 }
 
-async fn measure_connects(folder: &Path, rounds: usize, count: usize) -> Result<(), Failure> {
+async fn measure_connects(
+    cores: Cores,
+    folder: &Path,
+    (rounds, count): (usize, usize),
+) -> Result<(), Failure> {
     println!("a client connects | CPU us | us until it is connected");
     for transports in [BOTH.as_slice(), &BOTH[1..], &BOTH[..1]] {
         let (mut alone, mut stored) = (Vec::new(), Vec::new());
@@ -155,8 +203,8 @@ async fn measure_connects(folder: &Path, rounds: usize, count: usize) -> Result<
         let names = names.join("-");
         for round in 0..rounds {
             let file = folder.join(format!("connects-{names}-{round}.db"));
-            alone.push(connects(None, transports, count).await?);
-            stored.push(connects(Some(&file), transports, count).await?);
+            alone.push(connects(cores, None, transports, count).await?);
+            stored.push(connects(cores, Some(&file), transports, count).await?);
         }
         for (name, figures) in [("alone", &alone), ("with a file", &stored)] {
             let (cpu, time) = (middle(figures, |it| it.0), middle(figures, |it| it.1));
@@ -166,7 +214,8 @@ async fn measure_connects(folder: &Path, rounds: usize, count: usize) -> Result<
     Ok(())
 }
 
-async fn measure(is_whole: bool) -> Result<(), Failure> {
+async fn measure(cores: Cores, is_whole: bool) -> Result<(), Failure> {
+    cores.place_clients()?;
     let (rounds, count) = if is_whole { (5, 5000) } else { (1, 20) };
     let folder = env::temp_dir().join(format!("socketio-proto-events-{}", std::process::id()));
     fs::create_dir(&folder)?;
@@ -176,8 +225,8 @@ async fn measure(is_whole: bool) -> Result<(), Failure> {
         for round in 0..rounds {
             let file = folder.join(format!("{others}-{round}.db"));
             let count = count * 10 / (others + 10);
-            alone.push(run(None, others, count).await?);
-            stored.push(run(Some(&file), others, count).await?);
+            alone.push(run(cores, None, (others, count)).await?);
+            stored.push(run(cores, Some(&file), (others, count)).await?);
         }
         print(&format!("{} client(s), alone", others + 1), &alone);
         print(&format!("{} client(s), with a file", others + 1), &stored);
@@ -185,7 +234,7 @@ async fn measure(is_whole: bool) -> Result<(), Failure> {
             middle(&stored, |it| it.events_per_second) / middle(&alone, |it| it.events_per_second);
         println!("  events per second: {ratio:.2} x");
     }
-    measure_connects(&folder, rounds, count / 10).await?;
+    measure_connects(cores, &folder, (rounds, count / 10)).await?;
     fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -49,7 +49,11 @@ pub struct Process {
 impl Process {
     /// Runs this program with `serve` and this file.
     pub fn start(file: Option<impl AsRef<OsStr>>) -> Result<Self, Failure> {
-        let mut command = Command::new(env::current_exe()?);
+        Self::run(Command::new(env::current_exe()?), file)
+    }
+
+    /// The same by a command that runs this program.
+    pub fn run(mut command: Command, file: Option<impl AsRef<OsStr>>) -> Result<Self, Failure> {
         command.arg("serve").args(file).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut line = String::new();
