@@ -21,7 +21,7 @@ use crate::{
     database::Database,
     error::SqliteError,
     event::{SetAsideReason, SqliteEvent},
-    housekeeping::remove_dead,
+    housekeeping::{remove_dead, remove_sockets},
     paths::{LOCK, SUFFIXES, beside, private_file},
     tail::Tail,
 };
@@ -120,6 +120,7 @@ fn open_alone(
         Err(error) => return Err(error),
     };
     let to = set_aside(&config.path)?;
+    remove_sockets(&config.path)?;
     config.tell(SqliteEvent::SetAside { to, reason });
     let Connected { database, .. } = connect(config)?;
     let head = make(&database, SqliteHead::new(random()))?;

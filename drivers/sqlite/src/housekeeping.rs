@@ -1,8 +1,8 @@
 //! What has to be done from time to time.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{fs, io, ops::ControlFlow, path::Path};
 
-use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead, SqliteProcess};
+use socketio_proto::cluster::engines::sqlite::{Sqlite, SqliteHead};
 
 use crate::{
     clock::unix_ms, config::SqliteConfig, database::Database, error::SqliteError, file::Identity,
@@ -105,15 +105,22 @@ impl Worker {
 
 /// Removes all processes and their sockets. For one that is alone: the others were killed.
 pub(crate) fn remove_dead(config: &SqliteConfig, database: &Database) -> Result<(), SqliteError> {
-    database.query(&Sqlite::processes(), |row| {
-        let SqliteProcess { socket, .. } = Sqlite::process(row)?;
-        if is_socket_of(&config.path, &socket) {
-            fs::remove_file(&*socket).ok();
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    remove_sockets(&config.path)?;
     database
         .transaction("BEGIN IMMEDIATE", || Ok(((), database.execute(&Sqlite::leave_all())? > 0)))
+}
+
+/// Removes all sockets of a file, whatever the file itself says of them. For a process that is alone.
+pub(crate) fn remove_sockets(database: &Path) -> io::Result<()> {
+    let database = std::path::absolute(database)?;
+    let Some(folder) = database.parent() else { return Ok(()) };
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_str().is_some_and(|socket| is_socket_of(&database, socket)) {
+            fs::remove_file(path).ok();
+        }
+    }
+    Ok(())
 }
 
 /// Whether it is the name of a socket, and not of something else that a damaged row names.
@@ -122,8 +129,15 @@ fn is_socket_of(database: &Path, socket: &str) -> bool {
     let socket = Path::new(socket);
     let found = socket.file_name().and_then(|name| name.to_str());
     let is_beside = std::path::absolute(database).is_ok_and(|it| it.parent() == socket.parent());
-    let rest = name.zip(found).and_then(|(name, found)| found.strip_prefix(name));
-    is_beside && rest.is_some_and(|rest| rest.starts_with('-') && rest.contains(SOCKET))
+    let rest =
+        name.zip(found).and_then(|(name, found)| found.strip_prefix(name)?.strip_prefix('-'));
+    let number = rest.and_then(|rest| rest.strip_suffix(SOCKET));
+    is_beside && number.is_some_and(is_number)
+}
+
+/// Whether it is a number as the name of a socket has it.
+fn is_number(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -137,8 +151,9 @@ mod tests {
         let folder = Folder::new();
         let config = folder.config();
         let killed = OpenFile::open(&config).unwrap();
-        let (socket, other) = (folder.file("-0123456789abcdef.sock"), folder.0.join("other.sock"));
-        for path in [&socket, &other] {
+        let socket = folder.file("-0123456789abcdef.sock");
+        let others = [folder.0.join("other.sock"), folder.file("-2-0123456789abcdef.sock")];
+        for path in others.iter().chain([&socket]) {
             fs::write(path, "").unwrap();
             killed.database.number(&Sqlite::enter(path.to_str().unwrap())).unwrap();
         }
@@ -146,7 +161,22 @@ mod tests {
 
         let next = OpenFile::open(&config).unwrap();
         assert!(!socket.exists());
-        assert!(other.exists(), "it is not one of this file");
+        assert!(others.iter().all(|it| it.exists()), "they are not those of this file");
         assert_eq!(next.database.row(&Sqlite::processes()).unwrap(), None);
+    }
+
+    /// The new file does not know them.
+    #[test]
+    fn a_file_that_is_set_aside_leaves_no_sockets() {
+        let folder = Folder::new();
+        let config = folder.config();
+        let killed = OpenFile::open(&config).unwrap();
+        let socket = folder.file("-0123456789abcdef.sock");
+        fs::write(&socket, "").unwrap();
+        killed.database.number(&Sqlite::enter(socket.to_str().unwrap())).unwrap();
+        drop(killed);
+        fs::remove_file(folder.file("-tail")).unwrap();
+        drop(OpenFile::open(&config).unwrap());
+        assert!(!socket.exists());
     }
 }
