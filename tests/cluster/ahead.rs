@@ -2,8 +2,8 @@
 
 use socketio_proto::{
     SocketKey,
-    cluster::{ClusterConfig, Durability, message::Value},
-    hub::{AckToken, At, Once, OnceError},
+    cluster::{Durability, message::Value},
+    hub::{AckToken, Once, OnceError},
     recovery::{RecoveryOutcome, RecoveryRefusal},
     server::ServerEvent,
     socket::{Args, Binary},
@@ -86,19 +86,6 @@ fn h06_the_clients_of_a_node_that_has_crashed_come_back_with_their_sessions() {
     }
 }
 
-#[test]
-fn a_client_learns_of_its_session_when_the_store_has_it() {
-    let mut fleet = Fleet::durable(&[AHEAD]);
-    let client = fleet.open(0);
-    assert!(fleet.frames(client).is_empty());
-    fleet.take(0, 0);
-    assert_eq!(fleet.store.sessions.len(), 1);
-    assert!(fleet.frames(client).is_empty(), "the node does not know it yet");
-    fleet.answer(0);
-    assert_eq!(fleet.frames(client).len(), 1);
-    assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 0);
-}
-
 /// The client emits an event that asks for an acknowledgement with this id.
 fn say(fleet: &mut Fleet, client: Client, socket: SocketKey, id: u64) -> Result<Once, OnceError> {
     fleet.send(client, &format!(r#"42{id}["say"]"#));
@@ -110,7 +97,7 @@ fn say(fleet: &mut Fleet, client: Client, socket: SocketKey, id: u64) -> Result<
 }
 
 /// The client has emitted an event, and the application handles it.
-fn accepted(fleet: &mut Fleet, client: Client, socket: SocketKey) -> AckToken {
+pub fn accepted(fleet: &mut Fleet, client: Client, socket: SocketKey) -> AckToken {
     let once = say(fleet, client, socket, 7);
     let Ok(Once::Fresh(Some(token))) = once else { panic!("{once:?}") };
     token
@@ -341,71 +328,6 @@ fn a_session_that_the_engine_refuses_is_counted() {
     fleet.wait(500);
     fleet.settle();
     assert_eq!(ids(&fleet, gone), of_client, "by then the store has taken it");
-}
-
-/// An engine that is away delays clients, and does not stop them.
-#[test]
-fn packets_wait_for_the_store_for_two_seconds_at_most() {
-    let (mut fleet, client, socket) = connected(&[AHEAD, AHEAD]);
-    let before = fleet.got(client).len();
-    fleet.cut(0, 0);
-    let token = accepted(&mut fleet, client, socket);
-    fleet.at(0, |at| at.ack(token, &Args::empty()));
-    let newcomer = fleet.open(0);
-    fleet.wait(1_999);
-    assert_eq!((fleet.got(client).len(), fleet.frames(newcomer).len()), (before, 0));
-    fleet.wait(1);
-    assert_eq!((fleet.got(client).len(), fleet.frames(newcomer).len()), (before + 1, 1));
-    assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 2);
-    fleet.connect(0);
-    fleet.settle();
-    assert!(version(&fleet, newcomer).is_some());
-}
-
-#[test]
-fn no_more_packets_wait_than_the_limit_says() {
-    let mut fleet = Fleet::with_cluster(1, |config| {
-        ClusterConfig::durability(config, AHEAD).withheld_packets(3)
-    });
-    fleet.durability = vec![AHEAD];
-    fleet.crash(0);
-    fleet.connect(0);
-    let client = fleet.open(0);
-    fleet.settle();
-    let socket = fleet.socket(client);
-    let emit = |at: &mut At<'_, u32>| at.socket(socket).volatile().emit("volatile", &()).unwrap();
-    fleet.at(0, |at| {
-        at.set_data(socket, 1);
-        (0..3).for_each(|_| emit(at));
-    });
-    assert!(fleet.got(client).is_empty());
-    fleet.at(0, emit);
-    assert_eq!(fleet.got(client).len(), 4);
-    assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 1);
-}
-
-/// One event exceeds the limit of both, and nobody waits for more than that.
-#[test]
-fn each_connection_that_waits_for_too_much_is_sent_everything() {
-    let mut fleet = Fleet::with_cluster(1, |config| {
-        ClusterConfig::durability(config, AHEAD).withheld_packets(3)
-    });
-    fleet.durability = vec![AHEAD];
-    fleet.crash(0);
-    fleet.connect(0);
-    let clients = [fleet.open(0), fleet.open(0)];
-    fleet.settle();
-    for client in clients {
-        let socket = fleet.socket(client);
-        fleet.at(0, |at| at.set_data(socket, 1));
-    }
-    for _ in 0..3 {
-        fleet.at(0, |at| at.all().volatile().emit("volatile", &()).unwrap());
-    }
-    assert!(clients.iter().all(|client| fleet.got(*client).is_empty()));
-    fleet.at(0, |at| at.all().volatile().emit("volatile", &()).unwrap());
-    assert_eq!(clients.map(|client| fleet.got(client).len()), [4, 4]);
-    assert_eq!(fleet.nodes[0].server.stats().total.changes_not_awaited, 2);
 }
 
 /// Two nodes want a session whose owner has crashed.

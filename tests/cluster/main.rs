@@ -2,6 +2,7 @@
 
 mod ahead;
 mod ahead_races;
+mod ahead_waits;
 mod channels;
 mod closing;
 mod data;

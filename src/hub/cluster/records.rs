@@ -29,11 +29,12 @@
 //! appends a marker. If it reads the marker before a claim of the session, nobody has taken it. A session
 //! that stays here although a claim of it was read is *contested*: no marker proves anything about it.
 
+mod answers;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     vec::Vec,
 };
-use core::mem;
 
 use super::{
     ahead::Versions,
@@ -41,7 +42,6 @@ use super::{
     placed::{InStore, Record, State},
 };
 use crate::{
-    cluster::StoreOutcome,
     hub::request::ConnectRequest,
     id::{RecoveryKey, SocketKey},
 };
@@ -269,177 +269,6 @@ impl Records {
     /// The answer to a command.
     pub(super) fn answered(&mut self, number: u64) -> Option<Command> {
         self.commands.remove(&number)
-    }
-
-    /// The answer to [`Command::Store`]. Returns whether the record is now in the store, if it is
-    /// still the latest.
-    pub(super) fn stored(
-        &mut self,
-        socket: SocketKey,
-        number: u64,
-        is_stored: bool,
-    ) -> Option<bool> {
-        let record = self.states.get_mut(&socket).filter(|record| record.version == number)?;
-        match &mut record.state {
-            state @ State::Storing => {
-                *state = if is_stored { State::Stored } else { State::Refused };
-                if !is_stored {
-                    self.wanted.remove(&socket);
-                }
-            }
-            State::Taking(was_there) => *was_there = Some(is_stored),
-            _ => {}
-        }
-        self.replace_if_outdated(socket);
-        Some(is_stored)
-    }
-
-    /// The answer to [`Command::Rewrite`]. `has_expired` says that the time of the record may be over.
-    pub(super) fn replaced(
-        &mut self,
-        socket: SocketKey,
-        number: u64,
-        outcome: StoreOutcome,
-        has_expired: bool,
-    ) -> Recalled {
-        let record = self.states.get_mut(&socket).filter(|record| record.version == number);
-        let Some(record) = record.filter(|record| record.state == State::Replacing) else {
-            return Recalled::Late;
-        };
-        match outcome {
-            StoreOutcome::Stored => record.settle(number),
-            // What is there is not what the session is. So it must not stay there.
-            StoreOutcome::Refused => {
-                record.take_back();
-                self.wanted.insert(socket);
-            }
-            StoreOutcome::Superseded if self.contested.contains(&socket) || !has_expired => {
-                return Recalled::Elsewhere;
-            }
-            StoreOutcome::Superseded => {
-                record.state = State::Unknown;
-                self.find_out(socket);
-            }
-        }
-        if self.requests.contains_key(&socket) {
-            self.wanted.insert(socket);
-        }
-        self.replace_if_outdated(socket);
-        Recalled::Late
-    }
-
-    /// The answer to [`Command::Recall`]: the version that was there. `has_expired` says that the
-    /// time of the record may be over.
-    pub(super) fn recalled(
-        &mut self,
-        socket: SocketKey,
-        found: Option<u64>,
-        has_expired: bool,
-    ) -> Recalled {
-        let Some(record) = self.states.get_mut(&socket) else { return Recalled::Late };
-        let State::Taking(was_there) = record.state else { return Recalled::Late };
-        match (found, was_there) {
-            (Some(found), _) if found == record.version => self.is_here(socket),
-            // It was left there.
-            (Some(found), _) if record.older == Some(found) => {
-                record.settle(found);
-                self.wanted.insert(socket);
-                Recalled::Late
-            }
-            (None, Some(false)) => self.is_here(socket),
-            (None, _) if self.contested.contains(&socket) => Recalled::Elsewhere,
-            (None, Some(true)) if !has_expired => Recalled::Elsewhere,
-            (None, _) => Recalled::Unproven,
-            (Some(_), _) => Recalled::Elsewhere,
-        }
-    }
-
-    /// The answer to [`Command::Look`]: the version that is there.
-    pub(super) fn looked(&mut self, socket: SocketKey, found: Option<u64>) -> Recalled {
-        let Some(record) = self.states.get_mut(&socket) else { return Recalled::Late };
-        if record.state != State::Looking {
-            return Recalled::Late;
-        }
-        match found {
-            Some(found) if record.may_be(found) => {
-                record.settle(found);
-                self.replace_if_outdated(socket);
-                Recalled::Late
-            }
-            None if !self.contested.contains(&socket) => Recalled::Unproven,
-            _ => Recalled::Elsewhere,
-        }
-    }
-
-    /// A marker with this number is on its way into the channel, to prove that nobody else has the
-    /// session.
-    pub(super) fn prove(&mut self, socket: SocketKey) -> u64 {
-        self.latest = self.latest.wrapping_add(1);
-        if let Some(record) = self.states.get_mut(&socket) {
-            record.state = State::Proving(self.latest);
-        }
-        self.latest
-    }
-
-    /// A marker could not be appended.
-    pub(super) fn disprove(&mut self, socket: SocketKey) {
-        if let Some(record) = self.states.get_mut(&socket) {
-            record.state = State::Unknown;
-            self.find_out(socket);
-        }
-    }
-
-    /// This node has read its marker: it knows where the session is now.
-    pub(super) fn proven(&mut self, socket: SocketKey, number: u64) -> Recalled {
-        let state = self.states.get(&socket).map(|record| record.state);
-        if state != Some(State::Proving(number)) {
-            Recalled::Late
-        } else if self.contested.contains(&socket) {
-            Recalled::Elsewhere
-        } else {
-            self.is_here(socket)
-        }
-    }
-
-    /// The record of a session was taken for a claim, when the session was already here.
-    pub(super) fn got(&mut self, socket: SocketKey, version: u64) -> bool {
-        let record = self.states.get(&socket);
-        let is_it = record.is_some_and(|record| record.may_be(version));
-        let is_gained = is_it && self.in_store(socket).is_some();
-        if is_gained {
-            self.is_here(socket);
-        }
-        is_gained
-    }
-
-    /// The connection is lost. Returns what was not answered, as far as it concerns claims.
-    pub(super) fn disconnect(&mut self) -> Vec<Command> {
-        let mut lost = Vec::new();
-        for (socket, record) in &mut self.states {
-            if record.lose_reply() {
-                lost.push(*socket);
-            }
-        }
-        for socket in lost {
-            self.find_out(socket);
-        }
-        let lost = mem::take(&mut self.commands).into_values();
-        let mut of_claims = Vec::new();
-        for command in lost {
-            match command {
-                Command::Discard(key, version) => self.discard(key, version),
-                Command::Fetch(claim) => self.fetch(claim),
-                Command::Take(..) | Command::Replace(_) => of_claims.push(command),
-                Command::Store(_)
-                | Command::Recall(_)
-                | Command::Rewrite(_)
-                | Command::Look(_)
-                | Command::PutBack
-                | Command::Write(_)
-                | Command::Check(_) => {}
-            }
-        }
-        of_claims
     }
 
     /// How many records are on their way to the store.
