@@ -60,7 +60,8 @@ export async function run(t, options) {
     if (round % 20 === 0) {
       await file.readInto(stream, NAMESPACE);
     }
-    const node = pick(nodes);
+    // Each in turn at first, so that everyone loses a connection.
+    const node = nodes[round] ?? pick(nodes);
     await node.end("SIGKILL");
     kills += 1;
     await pause(random() * 300);
