@@ -43,12 +43,20 @@ const SURVIVES_POWER_LOSS: u64 = 2;
 pub(crate) struct Tail {
     file: File,
     place: u64,
+    /// Called between any two changes of the file.
+    #[cfg(test)]
+    between: Option<Box<dyn FnMut() + Send>>,
 }
 
 impl Tail {
     /// Opens the file.
     pub(crate) fn open(database: &Path) -> io::Result<Self> {
-        Ok(Self { file: private_file(&beside(database, TAIL))?, place: 1 })
+        Ok(Self {
+            file: private_file(&beside(database, TAIL))?,
+            place: 1,
+            #[cfg(test)]
+            between: None,
+        })
     }
 
     /// Whether nothing was ever written.
@@ -79,13 +87,11 @@ impl Tail {
 
     /// Begins with a database that is at `head`. For a process that is alone.
     pub(crate) fn begin(&mut self, head: &SqliteHead, survives: Survives) -> io::Result<()> {
-        self.file.set_len(0)?;
         let flags = match survives {
             Survives::ProcessCrash => 0,
             Survives::PowerLoss => SURVIVES_POWER_LOSS,
         };
-        self.write(0, head, flags)?;
-        self.file.sync_all()
+        self.write_alone(head, flags)
     }
 
     /// From now on, this process has this number.
@@ -100,8 +106,18 @@ impl Tail {
 
     /// The database is closed, at `head`, and is on the disk. For a process that is alone.
     pub(crate) fn close(&mut self, head: &SqliteHead) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.write(0, head, IS_CLEAN)?;
+        self.write_alone(head, IS_CLEAN)
+    }
+
+    /// Leaves the first place alone. The process may be killed in between, and a file without any place
+    /// proves nothing: so the first one is written before the others are cut off.
+    fn write_alone(&mut self, head: &SqliteHead, flags: u64) -> io::Result<()> {
+        self.write(0, head, flags)?;
+        #[cfg(test)]
+        self.is_between();
+        self.file.set_len(LEN as u64)?;
+        #[cfg(test)]
+        self.is_between();
         self.file.sync_all()
     }
 
@@ -115,9 +131,17 @@ impl Tail {
     }
 
     fn write(&mut self, place: u64, head: &SqliteHead, flags: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.is_between();
         let written = Place { epoch: head.epoch, commits: head.commits, boot: boot(), flags };
         self.file.seek(SeekFrom::Start(place * LEN as u64))?;
         self.file.write_all(&written.bytes())
+    }
+
+    /// A process may be killed here.
+    #[cfg(test)]
+    fn is_between(&mut self) {
+        self.between.iter_mut().for_each(|between| between());
     }
 }
 
@@ -161,6 +185,8 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::tests::Folder;
 
@@ -201,6 +227,32 @@ mod tests {
         assert_eq!(again.check(&head(10)).unwrap(), None, "committed, and not noted any more");
         let another = SqliteHead::new([8; 8]);
         assert_eq!(again.check(&another).unwrap(), LOST, "another file");
+    }
+
+    /// 5 of 72 kills while a file was opened had it set aside: it was emptied before it was written.
+    #[test]
+    fn a_process_that_is_killed_while_it_begins_or_ends_leaves_the_number_of_transactions() {
+        let folder = Folder::new();
+        let mut tail = folder.open();
+        tail.begin(&head(3), Survives::ProcessCrash).unwrap();
+        for process in 1..4 {
+            tail.enter(process);
+            tail.note(&head(3 + process)).unwrap();
+        }
+        let killed = Arc::<Mutex<Vec<_>>>::default();
+        let (seen, path) = (Arc::clone(&killed), folder.file("-tail"));
+        tail.between = Some(Box::new(move || seen.lock().unwrap().push(fs::read(&path).unwrap())));
+        tail.begin(&head(6), Survives::ProcessCrash).unwrap();
+        tail.enter(2);
+        tail.note(&head(6)).unwrap();
+        tail.close(&head(6)).unwrap();
+        let killed = std::mem::take(&mut *killed.lock().unwrap());
+        assert_eq!(killed.len(), 7, "each moment of the three");
+        for bytes in killed {
+            folder.rewrite(|all| all.clone_from(&bytes));
+            assert_eq!(folder.open().check(&head(6)).unwrap(), None, "{bytes:?}");
+            assert_eq!(folder.open().check(&head(5)).unwrap(), LOST);
+        }
     }
 
     #[test]
