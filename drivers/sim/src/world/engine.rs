@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use socketio_proto::{
+    RecoveryKey,
     cluster::{ClusterInput, ClusterOutput, StoreOutcome},
     recovery::Offset,
 };
@@ -58,10 +59,22 @@ impl<A: Application<D>, D: Data> World<A, D> {
         if self.crash_at(node, kind(&command), Moment::Sent) {
             return true;
         }
+        let unclaimed = match &command {
+            ClusterOutput::Take { key, number, .. } if self.is_away(key) => Some(*number),
+            _ => None,
+        };
         if let Some(engine) = &mut self.engine {
+            engine.unclaimed.extend(unclaimed.map(|number| (node, number)));
             engine.send((&mut self.agenda, self.now), node, command, Task::Link);
         }
         false
+    }
+
+    /// Whether a session in the store has a client without any connection.
+    fn is_away(&self, key: &RecoveryKey) -> bool {
+        let stored = self.engine.as_ref().and_then(|it| it.store.sessions.get(key.expose()));
+        let client = stored.and_then(|(it, _)| self.promise.client_of(it.sid.as_str()));
+        client.is_some_and(|client| !self.network.iter().any(|(_, wire)| wire.client == client))
     }
 
     /// The link of a node breaks, and comes up after this time.
@@ -260,7 +273,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
             _ => None,
         };
         let taken = match &command {
-            ClusterOutput::Take { version, .. } => Some(*version),
+            ClusterOutput::Take { version, number, .. } => Some((*version, *number)),
             _ => None,
         };
         let store = self.engine.as_mut().filter(|engine| engine.options.keeps_records);
@@ -277,9 +290,17 @@ impl<A: Application<D>, D: Data> World<A, D> {
             }
             // Another version is left there.
             ClusterInput::Fetched { session: Some(found), .. }
-                if taken == Some(found.session.version) =>
+                if let Some((version, number)) = taken
+                    && version == found.session.version =>
             {
-                self.promise.removed(found.session.sid.as_str(), node);
+                let id = found.session.sid.as_str();
+                self.promise.removed(id, node);
+                // Otherwise, its node has to store it again, whatever happens.
+                let is_claimed =
+                    self.engine.as_mut().is_none_or(|it| !it.unclaimed.remove(&(node, number)));
+                if is_claimed {
+                    self.promise.taken(id);
+                }
             }
             _ => {}
         }

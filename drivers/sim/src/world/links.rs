@@ -20,6 +20,8 @@ pub(super) struct Links {
     pub(super) layout: Channels,
     pub(super) channels: Vec<Channel>,
     pub(super) store: Store,
+    /// Commands to take sessions whose clients are away, by node and number. Nobody has claimed these.
+    pub(super) unclaimed: BTreeSet<(usize, u64)>,
     pub(super) of_nodes: Vec<Link>,
 }
 
@@ -106,6 +108,7 @@ impl Links {
             layout: nodes::layout(cluster),
             channels: vec![Channel::new(options.positions); count],
             store: Store::default(),
+            unclaimed: BTreeSet::new(),
             of_nodes: (0..cluster.nodes).map(link).collect(),
             options,
         }

@@ -108,8 +108,8 @@ enum Kept {
     Never,
     /// Until this time, in microseconds.
     Until(u64),
-    /// A node has removed it. It would have been kept until then.
-    Removed(u64),
+    /// A node has taken it for its client. It would have been kept until then.
+    Taken(u64),
 }
 
 /// An event that a client has not received.

@@ -1,6 +1,6 @@
 //! An application that uses everything.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use socketio_proto::{
     SocketKey, Timestamp,
@@ -15,6 +15,7 @@ pub struct Busy {
     /// Emits something by itself from time to time.
     next_tick: Option<Timestamp>,
     ticks: u64,
+    sockets: BTreeSet<SocketKey>,
 }
 
 const ROOMS: [&str; 3] = ["red", "green", "blue"];
@@ -58,6 +59,7 @@ impl Application<u32> for Busy {
             ServerEvent::ConnectRequested { request, .. } => {
                 server.at(now).accept(request);
             }
+            ServerEvent::Connected { socket, .. } => drop(self.sockets.insert(socket)),
             ServerEvent::Received { socket, namespace, event, ack } => {
                 if let Some(token) = ack {
                     server.at(now).ack(token, &event.args());
@@ -78,6 +80,12 @@ impl Application<u32> for Busy {
         self.next_tick = Some(now.saturating_add(TICK));
         let room = ROOMS[usize::try_from(self.ticks % 3).unwrap()];
         server.at(now).to(room).emit("tick", &(self.ticks,)).unwrap();
+        // It changes the data of those who are away, as long as they are here.
+        let data = u32::try_from(self.ticks).unwrap();
+        let mut is_gone = |socket: &SocketKey| {
+            !server.is_connected(*socket) && server.at(now).set_data(*socket, data).is_none()
+        };
+        self.sockets.retain(|socket| !is_gone(socket));
     }
 }
 

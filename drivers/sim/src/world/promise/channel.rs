@@ -109,10 +109,17 @@ impl Promise {
     /// The store does not have a session any more, because this node has removed it.
     pub(in crate::world) fn removed(&mut self, id: &str, node: usize) {
         if let Some(session) = self.sessions.get_mut(id) {
-            if let Kept::Until(until) = session.kept {
-                session.kept = Kept::Removed(until);
-            }
             session.ended_by.take_if(|ended_by| *ended_by == node);
+        }
+    }
+
+    /// A node has taken a session out of the store, for its client. If the node crashes, the session may be
+    /// lost.
+    pub(in crate::world) fn taken(&mut self, id: &str) {
+        if let Some(session) = self.sessions.get_mut(id)
+            && let Kept::Until(until) = session.kept
+        {
+            session.kept = Kept::Taken(until);
         }
     }
 
@@ -264,8 +271,7 @@ impl Session {
 
     /// Whether nobody has to have it any more.
     pub(super) fn may_be_gone(&self, now: u64) -> bool {
-        let is_late =
-            matches!(self.kept, Kept::Until(until) | Kept::Removed(until) if until <= now);
+        let is_late = matches!(self.kept, Kept::Until(until) | Kept::Taken(until) if until <= now);
         self.is_over || self.may_be_lost || is_late
     }
 
