@@ -35,11 +35,31 @@ fn official_client_4_1() {
 }
 
 fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
+    run_with(package, recovers, is_wanted, &[]);
+}
+
+/// The sessions are in a file, as `ENGINE=sqlite` has it.
+#[test]
+fn official_client_with_a_file() {
+    let folder = std::env::temp_dir().join(format!("contract-sqlite-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = [("ENGINE", "sqlite"), ("TMPDIR", folder.to_str().expect("a path of text"))];
+    run_with("socket.io-client", true, |file| file == "recovery", &file);
+    std::fs::remove_dir_all(folder).expect("the files go");
+}
+
+/// Runs the tests with these variables for the contract servers.
+fn run_with(
+    package: &str,
+    recovers: bool,
+    is_wanted: impl Fn(&str) -> bool,
+    engine: &[(&str, &str)],
+) {
     let _turn = turn::shared();
     let Some(folder) = installed() else {
         return;
     };
-    let mut servers = Servers::start();
+    let mut servers = Servers::start(engine);
     let mut variables = servers.urls();
     // Their tests start and restart them themselves.
     let applications = ["axum", "threads"].map(|name| (name, build(name)));
@@ -71,7 +91,8 @@ fn installed() -> Option<&'static Path> {
 struct Servers(Vec<(&'static str, Example)>);
 
 impl Servers {
-    fn start() -> Self {
+    fn start(engine: &[(&str, &str)]) -> Self {
+        let acceptance = |variables: &[_]| contract("acceptance", &[variables, engine].concat());
         let any_port = ("PORT", "0");
         let impatience = [
             any_port,
@@ -81,8 +102,8 @@ impl Servers {
         ];
         let patience = [any_port, ("PING_INTERVAL", "25000"), ("PING_TIMEOUT", "20000")];
         Self(vec![
-            ("CONTRACT_URL", contract("acceptance", &[any_port])),
-            ("IMPATIENT_URL", contract("acceptance", &impatience)),
+            ("CONTRACT_URL", acceptance(&[any_port])),
+            ("IMPATIENT_URL", acceptance(&impatience)),
             ("CLIENT_URL", contract("client", &[any_port])),
             ("INTEROP_URL", contract("interop", &[any_port])),
             ("PATIENT_URL", contract("interop", &patience)),
