@@ -109,6 +109,20 @@ impl Event {
         Ok(event)
     }
 
+    /// Makes an event from a valid JSON text without white space, and attachments.
+    pub(crate) fn of_json(json: ByteString, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
+        debug_assert!(check::value(&json, |_| true).is_ok(), "written here: {json}");
+        list::check_placeholders(&json, attachments.len())
+            .map_err(|_| DecodeError::IllegalAttachments)?;
+        let (first, _) = text::split_first(&json).ok_or(DecodeError::InvalidPayload)?;
+        // Behind the bracket and the quote: there is no white space.
+        let name = text::plain_contents(first).map(|name| 2..name.len().saturating_add(2));
+        let mut event =
+            Self::from_list(List::within(json, 0), name).ok_or(DecodeError::InvalidPayload)?;
+        event.attach(attachments);
+        Ok(event)
+    }
+
     fn compose(name: &str, array: &str, attachments: Attachments) -> Self {
         let quoted = text::string_len(name);
         let is_plain = name.len().saturating_add(2) == quoted;
@@ -274,6 +288,8 @@ pub(super) fn is_reserved(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{borrow::ToOwned as _, vec};
+
     use super::*;
     use crate::socket::check;
 
@@ -304,6 +320,41 @@ mod tests {
         }
         assert!(!Event::new("a", &()).unwrap().ends_with_string());
         assert!(Event::new("a", &("b",)).unwrap().ends_with_string());
+    }
+
+    #[test]
+    fn a_text_that_was_written_here_is_the_event_that_would_be_received() {
+        let texts = [
+            r#"["a"]"#,
+            r#"["a","b",{"c":[1]}]"#,
+            r#"["",""]"#,
+            r#"["a\nb",1]"#,
+            r#"["\\","\""]"#,
+            r#"["é"]"#,
+            "[-1.5,2]",
+            r#"["connect"]"#,
+            r#"["conn\u0065ct"]"#,
+            "[]",
+            "[null]",
+            r#"[["a"]]"#,
+            r#"{"a":1}"#,
+            r#""a""#,
+            "7",
+        ];
+        let placeholder = r#"["a",{"_placeholder":true,"num":0}]"#;
+        let bytes = || vec![Bytes::from_static(b"x")];
+        for (text, attachments) in texts.map(|text| (text, vec![])).into_iter().chain([
+            (placeholder, bytes()),
+            (r#"["a"]"#, bytes()),
+            (placeholder, vec![]),
+        ]) {
+            let received = Event::read(&text.into(), attachments.clone());
+            let written = Event::of_json(text.into(), attachments);
+            assert_eq!(written, received, "{text}");
+            let name =
+                |event: &Result<Event, _>| event.as_ref().map(|it| it.name().to_owned()).ok();
+            assert_eq!(name(&written), name(&received), "{text}");
+        }
     }
 
     #[test]

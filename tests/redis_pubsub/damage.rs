@@ -73,6 +73,46 @@ fn hostile_messages_are_refused() {
     assert_eq!(refused(requests, br#"{"type":2,"uid":"a#b"}"#), MessageError::Sender);
 }
 
+/// An entry of a node of this crate, with any packet and any number.
+fn numbered(packet: &[u8], number: &[u8]) -> Bytes {
+    let len = [0xa0 | u8::try_from(number.len()).unwrap()];
+    [b"\x94\xa1a", packet, b"\x80\x81\xa3pos", &len, number].concat().into()
+}
+
+#[test]
+fn a_packet_that_is_no_map_takes_no_number_away() {
+    // The last one has a name that is no name behind one that is.
+    let packets: [&[u8]; 4] =
+        [b"\x01", b"\x92\xa3nsp\xa1/", b"\x81\xc0\x01", b"\x82\xa3nsp\xa1/\x90\x01"];
+    for packet in packets {
+        let mut reader = reader();
+        let entry = numbered(packet, b"00000000000000000011");
+        let Received::Entry { position, message } = reader.read_pattern("socket.io#/#", &entry)
+        else {
+            panic!("{packet:x?}")
+        };
+        assert_eq!(position, Offset::pair(11, 0), "{packet:x?}");
+        assert_eq!(message, Err(MessageError::Malformed), "{packet:x?}");
+    }
+}
+
+#[test]
+fn a_number_is_digits_and_nothing_else() {
+    let packet = b"\x82\xa4type\x02\xa4data\x91\xa1m";
+    let position = |number: &[u8]| {
+        let mut reader = reader();
+        reader.read_pattern("socket.io#/#", &numbered(packet, number));
+        reader.position()
+    };
+    for number in [&b"11"[..], b"00000000000000000011", b"0000000000000000000000000000011"] {
+        assert_eq!(position(number), Some(Offset::pair(11, 0)), "{}", number.escape_ascii());
+    }
+    // Without a number it is counted behind the latest one.
+    for other in [&b""[..], b"+11", b"-11", b"11 ", b"1\xff", b"18446744073709551627"] {
+        assert_eq!(position(other), Some(Offset::pair(10, 1)), "{}", other.escape_ascii());
+    }
+}
+
 #[test]
 fn large_messages_are_neither_read_nor_written() {
     let small = RedisPubSubOptions::new().max_message_bytes(100_usize);

@@ -53,12 +53,30 @@ enum Packet {
 
 /// A packet that has not been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RawPacket {
-    format: Format,
-    /// Where it is expected.
-    packet: Bytes,
-    /// What it is a part of, unless it is known to be a field of it.
-    data: Option<Bytes>,
+pub(super) enum RawPacket {
+    Whole {
+        format: Format,
+        /// Where it is expected.
+        packet: Bytes,
+        /// What it is a part of, unless it is known to be a field of it.
+        data: Option<Bytes>,
+    },
+    /// Its fields were found when something else was looked for in it.
+    Split {
+        format: Format,
+        kind: Option<u64>,
+        event: Option<Bytes>,
+        ack: Option<Result<u64, MessageError>>,
+    },
+}
+
+/// The fields of a packet.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PacketFields<'a> {
+    kind: Option<u64>,
+    event: Option<Raw<'a>>,
+    /// The id of the acknowledgement, or that it is none.
+    ack: Option<Result<u64, MessageError>>,
 }
 
 impl ClusterBroadcast {
@@ -105,16 +123,28 @@ impl ClusterBroadcast {
 
 impl RawPacket {
     pub(super) fn new(packet: Raw<'_>, data: Option<Raw<'_>>) -> Self {
-        Self { format: packet.format(), packet: packet.share(), data: data.map(Raw::share) }
+        let format = packet.format();
+        Self::Whole { format, packet: packet.share(), data: data.map(Raw::share) }
+    }
+
+    pub(super) fn split(format: Format, fields: PacketFields<'_>) -> Self {
+        let PacketFields { kind, event, ack } = fields;
+        Self::Split { format, kind, event: event.map(Raw::share), ack }
     }
 
     fn read(&self) -> Result<BroadcastPacket, MessageError> {
-        let read = read_packet(Raw::new(&self.packet, self.format));
-        match (&self.data, read) {
+        let (format, packet, data) = match self {
+            Self::Whole { format, packet, data } => (*format, packet, data),
+            Self::Split { format, kind, event, ack } => {
+                let event = event.as_ref().map(|event| Raw::new(event, *format));
+                return PacketFields { kind: *kind, event, ack: *ack }.read();
+            }
+        };
+        match (data, read_packet(Raw::new(packet, format))) {
             // There may be a field behind it.
             (Some(data), Err(MessageError::Malformed)) => {
                 let mut packet = None;
-                let fields = Raw::new(data, self.format).fields(|name, value| {
+                let fields = Raw::new(data, format).fields(|name, value| {
                     match name {
                         "packet" => packet = Some(value),
                         // Asks for acknowledgements, and nobody knew it.
@@ -130,25 +160,38 @@ impl RawPacket {
     }
 }
 
+impl<'a> PacketFields<'a> {
+    /// Takes note of a field.
+    pub(super) fn note(&mut self, name: &str, value: Raw<'a>) {
+        match name {
+            "type" => self.kind = value.whole_number(),
+            "data" => self.event = Some(value),
+            "id" => {
+                let number = || value.whole_number().ok_or(MessageError::Field { field: "id" });
+                self.ack = (!value.is_null()).then(number);
+            }
+            _ => {}
+        }
+    }
+
+    fn read(self) -> Result<BroadcastPacket, MessageError> {
+        /// EVENT and `BINARY_EVENT`.
+        const EVENTS: [u64; 2] = [2, 5];
+        if !self.kind.is_some_and(|kind| EVENTS.contains(&kind)) {
+            return Err(MessageError::NotAnEvent);
+        }
+        let event = self.event.ok_or(MessageError::Field { field: "data" })?.event()?;
+        Ok(BroadcastPacket { event, ack: self.ack.transpose()? })
+    }
+}
+
 fn read_packet(packet: Raw<'_>) -> Result<BroadcastPacket, MessageError> {
-    /// EVENT and `BINARY_EVENT`.
-    const EVENTS: [u64; 2] = [2, 5];
-    let (mut kind, mut data, mut id) = (None, None, None);
+    let mut fields = PacketFields::default();
     packet
         .fields(|name, value| {
-            match name {
-                "type" => kind = value.whole_number(),
-                "data" => data = Some(value),
-                "id" => id = Some(value).filter(|id| !id.is_null()),
-                _ => {}
-            }
+            fields.note(name, value);
             Some(())
         })
         .ok_or(MessageError::Malformed)?;
-    if !kind.is_some_and(|kind| EVENTS.contains(&kind)) {
-        return Err(MessageError::NotAnEvent);
-    }
-    let ack = id.map(|id| id.whole_number().ok_or(MessageError::Field { field: "id" }));
-    let event = data.ok_or(MessageError::Field { field: "data" })?.event()?;
-    Ok(BroadcastPacket { event, ack: ack.transpose()? })
+    fields.read()
 }

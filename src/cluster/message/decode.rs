@@ -6,8 +6,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId,
-    OwnKind, RequestId, SocketDetails, Stamp,
+    Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId, OwnKind, RequestId,
+    SocketDetails, Stamp,
     broadcast::RawPacket,
     raw::{Format, Raw},
 };
@@ -192,46 +192,8 @@ fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
     if text.last() != Some(&b'}') {
         return None;
     }
-    let options = match official_options(opts) {
-        Some(options) => options,
-        None => options(opts).ok()?,
-    };
+    let options = BroadcastOptions::read(opts).ok()?;
     Some(ClusterBroadcast::received(options, None, RawPacket::new(packet, Some(data))))
-}
-
-/// Reads the form in which official nodes write options without flags, in one pass. `None` for every
-/// other.
-fn official_options(opts: Raw<'_>) -> Option<BroadcastOptions> {
-    let mut options = BroadcastOptions::all();
-    let rest = opts.bytes().strip_prefix(br#"{"rooms":["#)?;
-    let rest =
-        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_room(room)))?;
-    let rest = rest.strip_prefix(br#","except":["#)?;
-    let rest =
-        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_excepted(room)))?;
-    (rest == br#","flags":{}}"#).then_some(options)
-}
-
-/// Calls `on_string` with the contents of each string up to the end of a list, and returns what
-/// follows. `None` if there is anything but strings without escapes.
-fn plain_strings<'a>(
-    mut rest: &'a [u8],
-    mut on_string: impl FnMut(&'a [u8]) -> Option<()>,
-) -> Option<&'a [u8]> {
-    if let Some(rest) = rest.strip_prefix(b"]") {
-        return Some(rest);
-    }
-    loop {
-        rest = rest.strip_prefix(b"\"")?;
-        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        let (contents, behind) = rest.split_at_checked(end)?;
-        on_string(contents)?;
-        match behind {
-            [b'"', b',', behind @ ..] => rest = behind,
-            [b'"', b']', behind @ ..] => return Some(behind),
-            _ => return None,
-        }
-    }
 }
 
 /// How many brackets are looked at in search of `opts`: its own and that of its flags.
@@ -271,7 +233,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn options(&self) -> Result<BroadcastOptions, MessageError> {
-        options(self.opts.ok_or(MessageError::Field { field: "opts" })?)
+        BroadcastOptions::read(self.opts.ok_or(MessageError::Field { field: "opts" })?)
     }
 
     pub(super) fn packet(&self) -> Result<Raw<'a>, MessageError> {
@@ -343,42 +305,4 @@ fn details(socket: Raw<'_>) -> Result<SocketDetails, MessageError> {
         rooms: rooms.ok_or(MessageError::Field { field: "rooms" })?.0,
         data: value(data)?,
     })
-}
-
-/// Reads whom a message is for. What is missing is empty: emitters of earlier versions leave fields
-/// out.
-pub(super) fn options(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
-    let mut options = BroadcastOptions::all();
-    opts.fields(|name, value| {
-        match name {
-            "rooms" => options.set_rooms(value.rooms()?),
-            // A room that no text can name has no sockets here.
-            "except" => options.set_excepted(value.rooms()?.0),
-            "flags" if !value.is_null() => options.flags = flags(value)?,
-            _ => {}
-        }
-        Some(())
-    })
-    .map(|()| options)
-    .ok_or(MessageError::Field { field: "opts" })
-}
-
-fn flags(raw: Raw<'_>) -> Option<BroadcastFlags> {
-    let mut flags = BroadcastFlags::default();
-    raw.fields(|name, value| {
-        // Of a flag of another type, only its presence is known.
-        let bool = Some(value.bool().unwrap_or_else(|| !value.is_null()));
-        match name {
-            "volatile" => flags.volatile = bool,
-            "compress" => flags.compress = bool,
-            "local" => flags.local = bool,
-            "broadcast" => flags.broadcast = bool,
-            "binary" => flags.binary = bool,
-            "timeout" => flags.timeout = value.whole_number(),
-            "expectSingleResponse" => flags.expect_single_response = bool,
-            _ => {}
-        }
-        Some(())
-    })?;
-    Some(flags)
 }

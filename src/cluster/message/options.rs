@@ -5,6 +5,12 @@ use alloc::vec::Vec;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
+use super::{
+    MessageError,
+    raw::{Format, Raw},
+};
+use crate::cluster::msgpack::{self, Token};
+
 type Rooms = SmallVec<[ByteString; 1]>;
 
 /// The sockets that a message is for: rooms, without excepted rooms. `opts` on the wire.
@@ -138,4 +144,157 @@ pub struct BroadcastFlags {
     pub timeout: Option<u64>,
     /// One answer is enough, because the message is for one socket.
     pub expect_single_response: Option<bool>,
+}
+
+impl BroadcastOptions {
+    /// Reads whom a message is for.
+    pub(super) fn read(opts: Raw<'_>) -> Result<Self, MessageError> {
+        let usual = match opts.format() {
+            Format::Json => usual_json(opts),
+            Format::Msgpack => usual_msgpack(opts),
+        };
+        usual.map_or_else(|| any(opts), Ok)
+    }
+}
+
+/// Reads every form. What is missing is empty: emitters of earlier versions leave fields out.
+fn any(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
+    let mut options = BroadcastOptions::all();
+    opts.fields(|name, value| {
+        match name {
+            "rooms" => options.set_rooms(value.rooms()?),
+            // A room that no text can name has no sockets here.
+            "except" => options.set_excepted(value.rooms()?.0),
+            "flags" if !value.is_null() => options.flags = flags(value)?,
+            _ => {}
+        }
+        Some(())
+    })
+    .map(|()| options)
+    .ok_or(MessageError::Field { field: "opts" })
+}
+
+/// Reads the form in which nodes write options without flags as msgpack, in one pass. `None` for every
+/// other.
+fn usual_msgpack(opts: Raw<'_>) -> Option<BroadcastOptions> {
+    let mut options = BroadcastOptions::all();
+    let mut rest = opts.bytes().strip_prefix(b"\x83\xa5rooms")?;
+    strings(&mut rest, |room| opts.share_text(room).map(|room| options.push_room(room)))?;
+    rest = rest.strip_prefix(b"\xa6except")?;
+    strings(&mut rest, |room| opts.share_text(room).map(|room| options.push_excepted(room)))?;
+    (rest == b"\xa5flags\x80").then_some(options)
+}
+
+/// Reads a list of msgpack, and calls `on_string` with each element. `None` if one is anything but text.
+fn strings<'a>(
+    input: &mut &'a [u8],
+    mut on_string: impl FnMut(&'a [u8]) -> Option<()>,
+) -> Option<()> {
+    let Token::Array(len) = msgpack::read(input)? else { return None };
+    for _ in 0..len {
+        let Token::Str(text) = msgpack::read(input)? else { return None };
+        on_string(text)?;
+    }
+    Some(())
+}
+
+fn flags(raw: Raw<'_>) -> Option<BroadcastFlags> {
+    let mut flags = BroadcastFlags::default();
+    raw.fields(|name, value| {
+        // Of a flag of another type, only its presence is known.
+        let bool = Some(value.bool().unwrap_or_else(|| !value.is_null()));
+        match name {
+            "volatile" => flags.volatile = bool,
+            "compress" => flags.compress = bool,
+            "local" => flags.local = bool,
+            "broadcast" => flags.broadcast = bool,
+            "binary" => flags.binary = bool,
+            "timeout" => flags.timeout = value.whole_number(),
+            "expectSingleResponse" => flags.expect_single_response = bool,
+            _ => {}
+        }
+        Some(())
+    })?;
+    Some(flags)
+}
+
+/// Reads the form in which nodes write options without flags as JSON, in one pass. `None` for every
+/// other.
+fn usual_json(opts: Raw<'_>) -> Option<BroadcastOptions> {
+    let mut options = BroadcastOptions::all();
+    let rest = opts.bytes().strip_prefix(br#"{"rooms":["#)?;
+    let rest =
+        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_room(room)))?;
+    let rest = rest.strip_prefix(br#","except":["#)?;
+    let rest =
+        plain_strings(rest, |room| opts.share_text(room).map(|room| options.push_excepted(room)))?;
+    (rest == br#","flags":{}}"#).then_some(options)
+}
+
+/// Calls `on_string` with the contents of each string up to the end of a list, and returns what
+/// follows. `None` if there is anything but strings without escapes.
+fn plain_strings<'a>(
+    mut rest: &'a [u8],
+    mut on_string: impl FnMut(&'a [u8]) -> Option<()>,
+) -> Option<&'a [u8]> {
+    if let Some(rest) = rest.strip_prefix(b"]") {
+        return Some(rest);
+    }
+    loop {
+        rest = rest.strip_prefix(b"\"")?;
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (contents, behind) = rest.split_at_checked(end)?;
+        on_string(contents)?;
+        match behind {
+            [b'"', b',', behind @ ..] => rest = behind,
+            [b'"', b']', behind @ ..] => return Some(behind),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::cluster::msgpack::{push_array, push_str};
+
+    fn field(name: &str, texts: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        push_str(&mut out, name.as_bytes());
+        push_array(&mut out, texts.len());
+        for text in texts {
+            push_str(&mut out, text);
+        }
+        out
+    }
+
+    #[test]
+    fn options_mean_the_same_in_the_usual_order_and_in_another() {
+        let many: Vec<&[u8]> = [&b"r"[..]; 40].to_vec();
+        let lists: [&[&[u8]]; 5] = [&[], &[b"r"], &[b"", b"\xc3\xa9"], &[b"\xff"], &many];
+        for rooms in lists {
+            for except in lists {
+                let (rooms, except) = (field("rooms", rooms), field("except", except));
+                let flags = b"\xa5flags\x80";
+                let usual = [b"\x83", &rooms[..], &except, flags].concat().into();
+                let other = [b"\x83", &flags[..], &except, &rooms].concat().into();
+                let read =
+                    |bytes| BroadcastOptions::read(Raw::new(bytes, Format::Msgpack)).unwrap();
+                assert_eq!(read(&usual), read(&other), "{usual:?}");
+                // What is cut off or goes on is neither.
+                for wrong in [usual.slice(..usual.len() - 1), [&usual[..], b"\xc0"].concat().into()]
+                {
+                    assert!(
+                        BroadcastOptions::read(Raw::new(&wrong, Format::Msgpack)).is_err(),
+                        "{wrong:?}"
+                    );
+                }
+            }
+        }
+        let nameless = b"\x83\xa5rooms\x91\xc0\xa6except\x90\xa5flags\x80"[..].into();
+        let read = BroadcastOptions::read(Raw::new(&nameless, Format::Msgpack)).unwrap();
+        assert!(read.is_for_nobody());
+    }
 }

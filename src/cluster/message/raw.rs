@@ -74,22 +74,54 @@ impl<'a> Raw<'a> {
             }
             Format::Msgpack => {
                 let mut input = self.part;
-                let Token::Map(len) = msgpack::read(&mut input)? else { return None };
-                for _ in 0..len {
-                    match msgpack::read(&mut input)? {
-                        Token::Str(key) => {
-                            on_field(&String::from_utf8_lossy(key), self.msgpack(&mut input)?)?;
-                        }
-                        // JavaScript takes numbers for names, too. None of ours looks like one.
-                        Token::Uint(_) | Token::Int(_) | Token::Float(_) => {
-                            msgpack::skip(&mut input)?;
-                        }
-                        _ => return None,
-                    }
-                }
+                self.msgpack_fields(&mut input, on_field)?;
                 input.is_empty().then_some(())
             }
         }
+    }
+
+    fn msgpack_fields(
+        self,
+        input: &mut &'a [u8],
+        mut on_field: impl FnMut(&str, Self) -> Option<()>,
+    ) -> Option<()> {
+        let Token::Map(len) = msgpack::read(input)? else { return None };
+        for _ in 0..len {
+            match msgpack::read(input)? {
+                Token::Str(key) => {
+                    let value = self.msgpack(input)?;
+                    match core::str::from_utf8(key) {
+                        Ok(key) => on_field(key, value)?,
+                        Err(_) => on_field(&String::from_utf8_lossy(key), value)?,
+                    }
+                }
+                // JavaScript takes numbers for names, too. None of ours looks like one.
+                Token::Uint(_) | Token::Int(_) | Token::Float(_) => msgpack::skip(input)?,
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// Reads the next value of msgpack, and calls `on_field` with each field of it. It takes one pass, where
+    /// [`fields`](Self::fields) takes another one. Returns the value, and whether it is a map with names:
+    /// otherwise, forget the fields. `None` if it is malformed.
+    pub(super) fn take_fields(
+        self,
+        input: &mut &'a [u8],
+        mut on_field: impl FnMut(&str, Self),
+    ) -> Option<(Self, bool)> {
+        let start = *input;
+        let read = self.msgpack_fields(input, |name, value| {
+            on_field(name, value);
+            Some(())
+        });
+        if read.is_none() {
+            *input = start;
+            return Some((self.msgpack(input)?, false));
+        }
+        let len = start.len().checked_sub(input.len())?;
+        Some((self.within(start.get(..len)?), true))
     }
 
     /// Calls `on_element` with each element, until it returns `None`. `None` unless it is an array.
@@ -107,7 +139,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    fn msgpack(self, input: &mut &'a [u8]) -> Option<Self> {
+    /// Reads the next value of msgpack.
+    pub(super) fn msgpack(self, input: &mut &'a [u8]) -> Option<Self> {
         let start = *input;
         msgpack::skip(input)?;
         let len = start.len().checked_sub(input.len())?;
@@ -132,6 +165,17 @@ impl<'a> Raw<'a> {
                 Token::Str(text) => self
                     .share_text(text)
                     .or_else(|| Some(String::from_utf8_lossy(text).into_owned().into())),
+                _ => None,
+            },
+        }
+    }
+
+    /// A text of decimal digits, as the number that it says.
+    pub(super) fn digits(self) -> Option<u64> {
+        match self.format {
+            Format::Json => read_digits(self.text()?.as_bytes()),
+            Format::Msgpack => match self.token()? {
+                Token::Str(text) => read_digits(text),
                 _ => None,
             },
         }
@@ -242,8 +286,11 @@ impl<'a> Raw<'a> {
     /// An event, which is checked.
     pub(super) fn event(self) -> Result<Event, MessageError> {
         let (text, attachments) = self.json()?;
-        Event::read(&text, attachments)
-            .map_err(|error| MessageError::of(error, MessageError::NotAnEvent))
+        let event = match self.format {
+            Format::Json => Event::read(&text, attachments),
+            Format::Msgpack => Event::of_json(text, attachments),
+        };
+        event.map_err(|error| MessageError::of(error, MessageError::NotAnEvent))
     }
 
     fn json(self) -> Result<(ByteString, Vec<Bytes>), MessageError> {
@@ -262,6 +309,25 @@ impl<'a> Raw<'a> {
             }
         }
     }
+}
+
+/// `None` if there is anything but digits, or more than 64 bits can hold.
+fn read_digits(text: &[u8]) -> Option<u64> {
+    /// So many digits are always a number of 64 bits.
+    const SAFE: usize = 19;
+    let zeros = text.iter().take_while(|byte| **byte == b'0').count();
+    let digits = text.get(zeros..).filter(|_| !text.is_empty())?;
+    let is_number = digits.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
+    if !is_number {
+        return None;
+    }
+    if digits.len() > SAFE {
+        return core::str::from_utf8(digits).ok()?.parse().ok();
+    }
+    let value = |number: u64, byte: &u8| {
+        number.wrapping_mul(10).wrapping_add(u64::from(byte.wrapping_sub(b'0')))
+    };
+    Some(digits.iter().fold(0, value))
 }
 
 /// The contents of a JSON string.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     cluster::msgpack,
-    socket::{push_decimal, push_string},
+    socket::{Decimal, push_decimal, push_string},
 };
 
 pub(super) trait Sink {
@@ -27,6 +27,10 @@ pub(super) trait Sink {
     fn bool(&mut self, value: bool);
     fn uint(&mut self, number: u64);
     fn text(&mut self, text: &str);
+    /// A number as text: in JSON, JavaScript would round large ones.
+    fn digits(&mut self, number: u64) {
+        self.text(Decimal::new(number).as_str());
+    }
     /// A valid JSON text with its attachments. It is not nested deeper than
     /// [`MAX_DEPTH`](Self::MAX_DEPTH).
     fn json(&mut self, json: &str, attachments: &[Bytes]);

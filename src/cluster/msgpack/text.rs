@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     push_array, push_bin, push_bool, push_float, push_int, push_map, push_nil, push_str, push_uint,
@@ -12,6 +13,9 @@ use crate::{
     number::INTEGER_MAX,
     socket::{find_placeholders, push_string, unescape},
 };
+
+/// So many arrays and objects take no memory to be counted.
+const INLINE: usize = 8;
 
 /// Appends a text as a JSON string. What is not UTF-8 becomes replacement characters.
 pub(super) fn push_text(out: &mut String, text: &[u8]) {
@@ -66,10 +70,10 @@ pub(in crate::cluster) fn from_json(out: &mut Vec<u8>, json: &str, attachments: 
 
 /// The number of elements of each array and of fields of each object, in the order in which they
 /// begin.
-fn lens(json: &str) -> Vec<usize> {
-    let mut lens: Vec<usize> = Vec::new();
+fn lens(json: &str) -> SmallVec<[usize; INLINE]> {
+    let mut lens = SmallVec::<[usize; INLINE]>::new();
     // The places of those that are open, and whether they are arrays.
-    let mut open: Vec<(usize, bool)> = Vec::new();
+    let mut open = SmallVec::<[(usize, bool); INLINE]>::new();
     for token in JsonTokens::new(json.as_bytes()) {
         let counts = match token {
             JsonToken::Close => {

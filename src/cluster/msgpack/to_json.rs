@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     date::{self, TIMESTAMP},
@@ -14,6 +15,9 @@ use crate::socket::{push_decimal, push_placeholder};
 
 /// The deepest nesting that is read. `@msgpack/msgpack` writes at most 100.
 pub(in crate::cluster) const MAX_DEPTH: usize = 128;
+
+/// Up to this depth, it takes no memory to find the way.
+const INLINE: usize = 8;
 
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub(in crate::cluster) fn to_json(
 ) -> Result<(String, Vec<Bytes>), MsgpackError> {
     let mut writer =
         Writer { whole, out: String::with_capacity(value.len()), attachments: Vec::new() };
-    let mut stack: Vec<Frame> = Vec::new();
+    let mut stack: SmallVec<[Frame; INLINE]> = SmallVec::new();
     let mut input = value;
     loop {
         let token = read(&mut input).ok_or(MsgpackError::Malformed)?;
@@ -59,7 +63,8 @@ pub(in crate::cluster) fn to_json(
         if opened.is_none() {
             writer.separate(stack.last_mut());
         }
-        while let Some(closed) = stack.pop_if(|frame| frame.left == 0) {
+        while let Some(closed) = stack.last().copied().filter(|frame| frame.left == 0) {
+            stack.pop();
             writer.out.push(if closed.is_map { '}' } else { ']' });
             writer.separate(stack.last_mut());
         }

@@ -100,7 +100,7 @@ impl RedisPubSub {
     }
 
     fn script(&self, script: &'static str) -> RedisCommand {
-        RedisCommand::new("EVAL").arg(script).number(1).arg(self.position.clone())
+        RedisCommand::new("EVAL").arg(script).arg("1").arg(self.position.clone())
     }
 
     /// Publishes a message without a number, to all nodes or to one.

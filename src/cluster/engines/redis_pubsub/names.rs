@@ -34,10 +34,13 @@ impl RedisPubSub {
         to: Option<&NodeId>,
         is_entry: bool,
     ) -> String {
-        let key = &self.options.key;
+        let key = self.options.key.as_str();
         match (place, to) {
-            (Place::Broadcasts(None), _) => format!("{key}#{namespace}#"),
-            (Place::Broadcasts(Some(room)), _) => format!("{key}#{namespace}#{room}#"),
+            // Each entry needs one: `format` would take memory several times.
+            (Place::Broadcasts(None), _) => [key, "#", namespace.as_str(), "#"].concat(),
+            (Place::Broadcasts(Some(room)), _) => {
+                [key, "#", namespace.as_str(), "#", room, "#"].concat()
+            }
             (Place::Own, _) if is_entry => format!("{key}#{namespace}#{OWN_ROOM}#"),
             (Place::Requests, _) => format!("{key}-request#{namespace}#"),
             (Place::Answers, Some(node)) => format!("{key}-response#{namespace}#{node}#"),

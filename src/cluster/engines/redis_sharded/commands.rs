@@ -193,7 +193,7 @@ impl RedisSharded {
 
     /// The channel of a namespace. Nodes are counted by it.
     pub(super) fn main_channel(&self, namespace: &NamespaceName) -> String {
-        format!("{}#{namespace}#", self.options.channel_prefix)
+        [self.options.channel_prefix.as_str(), "#", namespace.as_str(), "#"].concat()
     }
 
     /// The channel of a node in a namespace.

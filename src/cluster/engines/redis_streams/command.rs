@@ -5,6 +5,8 @@ use core::fmt::{self, Write as _};
 
 use bytes::Bytes;
 
+use crate::socket::Decimal;
+
 /// Room for the name and the arguments of most commands.
 const ARGS: usize = 8;
 
@@ -27,7 +29,7 @@ impl RedisCommand {
     }
 
     pub(in crate::cluster::engines) fn number(self, arg: u64) -> Self {
-        self.arg(arg.to_string())
+        self.text(Decimal::new(arg).as_str())
     }
 
     /// Returns the name and the arguments.

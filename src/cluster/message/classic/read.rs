@@ -7,11 +7,15 @@ use bytestring::ByteString;
 
 use super::{ALL_ROOMS, field, kind};
 use crate::{
-    cluster::message::{
-        Body, ClusterBroadcast, Message, MessageError, NodeId, RequestId, Stamp,
-        broadcast::RawPacket,
-        decode::{Envelope, Fields, options},
-        raw::{Format, Raw},
+    cluster::{
+        message::{
+            Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId, RequestId,
+            Stamp,
+            broadcast::{PacketFields, RawPacket},
+            decode::{Envelope, Fields},
+            raw::{Format, Raw},
+        },
+        msgpack::{self, Token},
     },
     recovery::Offset,
     socket::NamespaceName,
@@ -41,13 +45,12 @@ struct Marks {
 impl Marks {
     /// Takes note of a field.
     fn note(&mut self, name: &str, value: Raw<'_>) {
-        let number = || value.text().and_then(|text| decimal(&text));
         match name {
-            field::SEQUENCE => self.sequence = number(),
-            field::NONCE => self.nonce = number(),
-            field::POSITION => self.number = number(),
-            field::BEFORE => self.before = number(),
-            field::MARKER => self.marker = number(),
+            field::SEQUENCE => self.sequence = value.digits(),
+            field::NONCE => self.nonce = value.digits(),
+            field::POSITION => self.number = value.digits(),
+            field::BEFORE => self.before = value.digits(),
+            field::MARKER => self.marker = value.digits(),
             field::AFTER => self.after = value.text().and_then(|text| text.parse().ok()),
             _ => {}
         }
@@ -62,44 +65,12 @@ impl Marks {
 impl ClassicEntry {
     /// Reads what stands in the place of broadcasts.
     pub(in crate::cluster) fn broadcast(payload: &Bytes) -> Self {
-        let (mut parts, mut count) = ([None; 4], 0_usize);
-        let read = Raw::new(payload, Format::Msgpack).elements(|element| {
-            if let Some(part) = parts.get_mut(count) {
-                *part = Some(element);
-            }
-            count = count.saturating_add(1);
-            Some(())
-        });
-        let malformed = Err(MessageError::Malformed);
-        let (Some(()), [Some(sender), Some(packet), Some(opts), extra]) = (read, parts) else {
-            return Self { number: None, marker: None, message: malformed };
+        let Some(parts) = Parts::read(payload) else {
+            return Self { number: None, marker: None, message: Err(MessageError::Malformed) };
         };
-        let mut marks = Marks::default();
-        let (mut kind, mut namespace, mut data) = (None, None, None);
-        let is_read = extra.is_none_or(|extra| {
-            let fields = extra.fields(|name, value| {
-                match name {
-                    "type" => kind = value.whole_number(),
-                    "nsp" => namespace = value.text(),
-                    "data" => data = Some(value),
-                    name => marks.note(name, value),
-                }
-                Some(())
-            });
-            fields.is_some()
-        });
-        if !is_read {
-            return Self { number: None, marker: None, message: malformed };
-        }
-        let (sender, stamp) = (sender.text(), marks.stamp());
-        let message = if packet.is_null() {
-            let envelope = Envelope { sender, namespace, stamp };
-            kind.ok_or(MessageError::Kind).and_then(|kind| envelope.open(kind, data))
-        } else {
-            broadcast(sender, stamp, packet, opts)
-        };
-        let message = message.map(|message| message.after(marks.after));
-        Self { number: marks.number, marker: marks.marker.zip(marks.before), message }
+        let Marks { number, after, marker, before, .. } = parts.marks;
+        let message = parts.open().map(|message| message.after(after));
+        Self { number, marker: marker.zip(before), message }
     }
 
     /// Reads a request in a namespace.
@@ -157,32 +128,72 @@ impl ClassicEntry {
     }
 }
 
-fn broadcast(
-    sender: Option<ByteString>,
-    stamp: Option<Stamp>,
-    packet: Raw<'_>,
-    opts: Raw<'_>,
-) -> Result<Message, MessageError> {
-    let mut namespace = None;
-    packet
-        .fields(|name, value| {
-            if name == "nsp" {
-                namespace = Some(value.text());
-            }
-            Some(())
-        })
-        .ok_or(MessageError::Malformed)?;
-    let namespace = match namespace {
-        // As official nodes take it.
-        None => NamespaceName::ROOT,
-        Some(name) => {
-            let name = name.and_then(|name| NamespaceName::read(&name));
-            name.ok_or(MessageError::Namespace)?
+/// What stands in the place of broadcasts: `[sender, packet, opts, {…}]`, found in one pass.
+struct Parts<'a> {
+    sender: Raw<'a>,
+    packet: Raw<'a>,
+    /// `None` if the packet is not a map with names.
+    fields: Option<PacketFields<'a>>,
+    /// That of the packet, or that it is none.
+    namespace: Option<Result<ByteString, MessageError>>,
+    opts: Raw<'a>,
+    marks: Marks,
+    /// What we say with more than a broadcast.
+    kind: Option<u64>,
+    own_namespace: Option<ByteString>,
+    data: Option<Raw<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// `None` if it has another form.
+    fn read(payload: &'a Bytes) -> Option<Self> {
+        let (whole, mut input) = (Raw::new(payload, Format::Msgpack), &payload[..]);
+        let Token::Array(len @ 3..) = msgpack::read(&mut input)? else { return None };
+        let sender = whole.msgpack(&mut input)?;
+        let (mut fields, mut namespace) = (PacketFields::default(), None);
+        let (packet, has_fields) = whole.take_fields(&mut input, |name, value| match name {
+            "nsp" => namespace = Some(value.text().ok_or(MessageError::Namespace)),
+            name => fields.note(name, value),
+        })?;
+        let opts = whole.msgpack(&mut input)?;
+        let mut marks = Marks::default();
+        let (mut kind, mut own_namespace, mut data) = (None, None, None);
+        if len > 3 {
+            let (_, is_read) = whole.take_fields(&mut input, |name, value| match name {
+                "type" => kind = value.whole_number(),
+                "nsp" => own_namespace = value.text(),
+                "data" => data = Some(value),
+                name => marks.note(name, value),
+            })?;
+            is_read.then_some(())?;
         }
-    };
-    let sender = sender.and_then(NodeId::new).ok_or(MessageError::Sender)?;
-    let broadcast = ClusterBroadcast::received(options(opts)?, None, RawPacket::new(packet, None));
-    Ok(Message { sender, namespace, stamp, after: None, body: Body::Broadcast(broadcast) })
+        for _ in 4..len {
+            whole.msgpack(&mut input)?;
+        }
+        let fields = has_fields.then_some(fields);
+        let parts =
+            Self { sender, packet, fields, namespace, opts, marks, kind, own_namespace, data };
+        input.is_empty().then_some(parts)
+    }
+
+    fn open(self) -> Result<Message, MessageError> {
+        let (sender, stamp) = (self.sender.text(), self.marks.stamp());
+        if self.packet.is_null() {
+            let envelope = Envelope { sender, namespace: self.own_namespace, stamp };
+            return envelope.open(self.kind.ok_or(MessageError::Kind)?, self.data);
+        }
+        let fields = self.fields.ok_or(MessageError::Malformed)?;
+        let namespace = match self.namespace {
+            // As official nodes take it.
+            None => NamespaceName::ROOT,
+            Some(name) => NamespaceName::read(&name?).ok_or(MessageError::Namespace)?,
+        };
+        let sender = sender.and_then(NodeId::new).ok_or(MessageError::Sender)?;
+        let packet = RawPacket::split(Format::Msgpack, fields);
+        let options = BroadcastOptions::read(self.opts)?;
+        let broadcast = ClusterBroadcast::received(options, None, packet);
+        Ok(Message { sender, namespace, stamp, after: None, body: Body::Broadcast(broadcast) })
+    }
 }
 
 fn request(
@@ -212,7 +223,7 @@ fn request(
         kind::ALL_ROOMS => {
             let name = format!("{ALL_ROOMS}{}", fields.required()?);
             let request = RequestId::new(name).ok_or(MessageError::Field { field: "requestId" })?;
-            Body::FetchSockets { options: super::super::BroadcastOptions::all(), request }
+            Body::FetchSockets { options: BroadcastOptions::all(), request }
         }
         kind::JOIN => Body::SocketsJoin { options: fields.options()?, rooms: fields.rooms()? },
         kind::LEAVE => Body::SocketsLeave { options: fields.options()?, rooms: fields.rooms()? },
@@ -240,9 +251,4 @@ fn request(
 fn raw(payload: &Bytes) -> Raw<'_> {
     let is_json = payload.first() == Some(&b'{');
     Raw::new(payload, if is_json { Format::Json } else { Format::Msgpack })
-}
-
-/// A number of at most 20 digits. `parse` would accept a sign.
-fn decimal(text: &str) -> Option<u64> {
-    if text.starts_with('+') { None } else { text.parse().ok() }
 }

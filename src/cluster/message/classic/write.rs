@@ -316,14 +316,13 @@ impl Writer<'_> {
         2 * usize::from(stamp.is_some()) + usize::from(after.is_some()) + usize::from(self.is_entry)
     }
 
-    /// Our own fields, as text: in JSON, JavaScript would round such numbers. The number of the entry is
-    /// the last one.
+    /// Our own fields, as text. The number of the entry is the last one.
     fn end(&self, sink: &mut impl Sink) {
         if let Some(stamp) = self.message.stamp {
             sink.key(field::SEQUENCE);
-            sink.text(&stamp.sequence.to_string());
+            sink.digits(stamp.sequence);
             sink.key(field::NONCE);
-            sink.text(&stamp.nonce.to_string());
+            sink.digits(stamp.nonce);
         }
         if let Some(after) = self.message.after {
             sink.key(field::AFTER);
