@@ -183,6 +183,34 @@ fn our_own_messages_come_back_with_their_marks() {
     assert_eq!(read("14", "AAAA").unwrap().body, unknown(14));
 }
 
+#[test]
+fn parts_of_an_entry_mean_what_its_values_mean() {
+    let texts = ["5-1", "uid", "a", "nsp", "/", "type", "2", "other", "", "seq", "7", "nonce", "9"];
+    let values = texts[1..].iter().map(|text| Bytes::from_static(text.as_bytes()));
+    let expected = default().page(&entry("5-1", &values.collect::<Vec<_>>())).unwrap();
+    let whole = Bytes::from(texts.concat());
+    let parts = texts.iter().scan(0, |end, text| {
+        let start = *end;
+        *end += text.len();
+        Some(start..*end)
+    });
+    let parts: Vec<_> = parts.collect();
+    let fields = || parts[1..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+    let read = default().entry(&whole, parts[0].clone(), fields());
+    assert_eq!(read.as_ref(), expected.first());
+    // Nothing is read out of bounds.
+    let end = whole.len();
+    for (id, field) in [
+        (end..end + 1, (0..1, 0..1)),
+        (0..3, (end..end + 1, 0..1)),
+        (0..3, (3..6, end..end + 1)),
+        (0..3, (3..6, usize::MAX - 1..usize::MAX)),
+        (0..2, (3..6, 6..7)),
+    ] {
+        assert_eq!(default().entry(&whole, id.clone(), [field.clone()]), None, "{id:?} {field:?}");
+    }
+}
+
 /// An entry that a node of the reference cannot handle is read by it again and again, and nothing
 /// behind it; one without its excepted rooms makes recoveries fail. Neither is written here.
 #[test]

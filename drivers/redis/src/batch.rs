@@ -14,13 +14,15 @@ const BYTES: usize = 1 << 20;
 /// effect behind something that Redis has refused.
 #[derive(Default)]
 pub(crate) struct Batch {
+    commands: Vec<RedisCommand>,
     steps: Vec<Step>,
     bytes: usize,
 }
 
 /// What is to be done for one output.
 struct Step {
-    commands: Vec<RedisCommand>,
+    /// How many commands it takes.
+    commands: usize,
     purpose: Purpose,
 }
 
@@ -35,15 +37,23 @@ pub(crate) enum Purpose {
 }
 
 impl Batch {
-    /// Adds what is to be done for an output. Transactions become part of that of the batch.
-    pub(crate) fn add(&mut self, mut commands: Vec<RedisCommand>, purpose: Purpose) {
-        if commands.len() > 1 {
-            commands.pop();
-            commands.remove(0);
-        }
-        let args = commands.iter().flat_map(RedisCommand::args);
-        self.bytes = args.map(Bytes::len).fold(self.bytes, usize::saturating_add);
-        self.steps.push(Step { commands, purpose });
+    /// Adds what is to be done for an output.
+    pub(crate) fn add(&mut self, command: RedisCommand, purpose: Purpose) {
+        self.push(command);
+        self.steps.push(Step { commands: 1, purpose });
+    }
+
+    /// The same for a transaction, which becomes part of that of the batch.
+    pub(crate) fn add_transaction(&mut self, commands: Vec<RedisCommand>, purpose: Purpose) {
+        let inside = commands.len().saturating_sub(2);
+        commands.into_iter().skip(1).take(inside).for_each(|command| self.push(command));
+        self.steps.push(Step { commands: inside, purpose });
+    }
+
+    fn push(&mut self, command: RedisCommand) {
+        let args = command.args().iter().map(Bytes::len);
+        self.bytes = args.fold(self.bytes, usize::saturating_add);
+        self.commands.push(command);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -64,13 +74,13 @@ impl Batch {
     }
 
     /// Returns what is sent.
-    pub(crate) fn commands(&self) -> Vec<&RedisCommand> {
-        self.steps.iter().flat_map(|step| &step.commands).collect()
+    pub(crate) fn commands(&self) -> &[RedisCommand] {
+        &self.commands
     }
 
     /// Whether it is sent as a transaction, which takes two commands more.
     pub(crate) fn is_transaction(&self) -> bool {
-        self.count() > 1
+        self.commands.len() > 1
     }
 
     /// Assigns the replies.
@@ -82,7 +92,6 @@ impl Batch {
         &self,
         mut replies: Vec<RedisReply>,
     ) -> Result<Vec<(Purpose, RedisReply)>, RedisEngineError> {
-        let commands = self.count();
         let unexpected = RedisEngineError::Unexpected { command: "EXEC" };
         if self.is_transaction() {
             let executed = replies.pop();
@@ -92,26 +101,19 @@ impl Batch {
                 _ => return Err(unexpected),
             };
         }
-        if replies.len() != commands {
+        if replies.len() != self.commands.len() {
             return Err(unexpected);
         }
         let mut replies = replies.into_iter();
         let results = self.steps.iter().map(|step| {
-            let mut own: Vec<_> = replies.by_ref().take(step.commands.len()).collect();
-            let result = match own.pop() {
-                Some(reply) if own.is_empty() => reply,
-                last => {
-                    own.extend(last);
-                    RedisReply::Array(own)
-                }
+            let result = if step.commands == 1 {
+                replies.next().unwrap_or(RedisReply::Nil)
+            } else {
+                RedisReply::Array(replies.by_ref().take(step.commands).collect())
             };
             (step.purpose, result)
         });
         Ok(results.collect())
-    }
-
-    fn count(&self) -> usize {
-        self.steps.iter().map(|step| step.commands.len()).sum()
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use crate::{
+    bounds::Bounds,
+    error::RedisEngineError,
+    plain::{KEPT, Plain},
+    pushes::{End, Push, Subscriber},
+    reply::reply,
+};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind,
     aio::MultiplexedConnection,
 };
-use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply, RedisStreams};
-use tokio::sync::Notify;
-
-use crate::{
-    error::RedisEngineError,
-    plain::{KEPT, Plain},
-    pushes::{Push, Subscriber},
-    reply::reply,
+use socketio_proto::cluster::engines::redis_streams::{
+    RedisCommand, RedisReply, RedisStreams, StreamEntry,
 };
 
 /// Whether the script that appends an entry has run.
@@ -30,7 +31,8 @@ pub(crate) const PING: Duration = Duration::from_secs(5);
 /// A connection. Its commands are answered in their order.
 pub(crate) struct Connection {
     way: Way,
-    closed: Arc<Notify>,
+    /// That of a connection for subscriptions.
+    end: Arc<End>,
     /// What is sent. It keeps its place.
     out: Vec<u8>,
 }
@@ -44,42 +46,42 @@ enum Way {
 }
 
 impl Connection {
-    /// Connects. Each command has this much time for its answer.
-    pub(crate) async fn open(client: &Client, answer: Duration) -> Result<Self, RedisEngineError> {
-        match Plain::open(client, answer).await? {
+    /// Connects.
+    pub(crate) async fn open(client: &Client, bounds: Bounds) -> Result<Self, RedisEngineError> {
+        match Plain::open(client, bounds).await? {
             Some(plain) => Ok(Self::new(Way::Plain(plain.into()), Arc::default())),
-            None => Self::open_with_tls(client, answer, |_| (), Arc::default()).await,
+            None => Self::open_with_tls(client, bounds.answer, |_| (), Arc::default()).await,
         }
     }
 
     /// Connects, for subscriptions. `take` gets what is published, and must not wait.
     pub(crate) async fn open_for_subscriptions(
         client: &Client,
-        answer: Duration,
+        bounds: Bounds,
         take: impl Fn(Push) + Send + Sync + Clone + 'static,
     ) -> Result<Self, RedisEngineError> {
-        let closed = Arc::<Notify>::default();
-        let way = Subscriber::open(client, answer, take.clone(), Arc::clone(&closed)).await?;
+        let end = Arc::<End>::default();
+        let way = Subscriber::open(client, bounds, take.clone(), Arc::clone(&end)).await?;
         match way {
-            Some(subscriber) => Ok(Self::new(Way::Subscriber(subscriber.into()), closed)),
-            None => Self::open_with_tls(client, answer, take, closed).await,
+            Some(subscriber) => Ok(Self::new(Way::Subscriber(subscriber.into()), end)),
+            None => Self::open_with_tls(client, bounds.answer, take, end).await,
         }
     }
 
-    const fn new(way: Way, closed: Arc<Notify>) -> Self {
-        Self { way, closed, out: Vec::new() }
+    const fn new(way: Way, end: Arc<End>) -> Self {
+        Self { way, end, out: Vec::new() }
     }
 
     async fn open_with_tls(
         client: &Client,
         answer: Duration,
         take: impl Fn(Push) + Send + Sync + 'static,
-        closed: Arc<Notify>,
+        end: Arc<End>,
     ) -> Result<Self, RedisEngineError> {
-        let tell = Arc::clone(&closed);
+        let tell = Arc::clone(&end);
         let take = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                tell.notify_one();
+                tell.tell(None);
             } else if let Some(push) = Push::new(push) {
                 take(push);
             }
@@ -90,23 +92,19 @@ impl Connection {
             .set_connection_timeout(Some(answer))
             .set_response_timeout(Some(answer));
         let commands = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self::new(Way::Crate(commands), closed))
+        Ok(Self::new(Way::Crate(commands), end))
     }
 
-    /// What tells that the other end has closed a connection for subscriptions. A command that waits for
-    /// its answer fails then.
-    pub(crate) fn closed(&self) -> Arc<Notify> {
-        Arc::clone(&self.closed)
+    /// The end of a connection for subscriptions. A command that waits for its answer fails then.
+    pub(crate) fn end(&self) -> Arc<End> {
+        Arc::clone(&self.end)
     }
 
     /// Waits until the other end has closed it, while no command waits for its answer.
     pub(crate) async fn until_closed(&mut self) -> RedisEngineError {
         match &mut self.way {
             Way::Plain(plain) => plain.closed().await,
-            Way::Subscriber(_) | Way::Crate(_) => {
-                self.closed.notified().await;
-                RedisEngineError::Closed
-            }
+            Way::Subscriber(_) | Way::Crate(_) => self.end.reached().await,
         }
     }
 
@@ -132,7 +130,20 @@ impl Connection {
         self.call_plain(&cmd(command)).await
     }
 
-    /// The same with a command that changes no subscription.
+    /// Sends a command whose reply is entries of a stream.
+    pub(crate) async fn read_entries(
+        &mut self,
+        command: &RedisCommand,
+        redis: &RedisStreams,
+    ) -> Result<Vec<StreamEntry>, RedisEngineError> {
+        if let Way::Plain(plain) = &mut self.way {
+            return plain.read_entries(&cmd(command), redis).await;
+        }
+        let reply = self.call(command).await?;
+        redis.entries(&reply).map_err(|error| RedisEngineError::reply("XREAD", error))
+    }
+
+    /// As [`call`](Self::call), with a command that changes no subscription.
     pub(crate) async fn call_plain(
         &mut self,
         command: &Cmd,
@@ -148,7 +159,7 @@ impl Connection {
     /// transaction are between two others.
     pub(crate) async fn call_all(
         &mut self,
-        commands: &[&RedisCommand],
+        commands: &[RedisCommand],
         is_transaction: bool,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
         let count = commands.len().saturating_add(if is_transaction { 2 } else { 0 });
@@ -230,7 +241,7 @@ pub(crate) fn cmd(command: &RedisCommand) -> Cmd {
 }
 
 /// Writes commands as they are sent.
-fn pack(out: &mut Vec<u8>, commands: &[&RedisCommand], is_transaction: bool) {
+fn pack(out: &mut Vec<u8>, commands: &[RedisCommand], is_transaction: bool) {
     if is_transaction {
         out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
     }
@@ -263,7 +274,7 @@ fn head(out: &mut Vec<u8>, kind: u8, mut number: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn pipeline(commands: &[&RedisCommand], is_transaction: bool) -> Pipeline {
+fn pipeline(commands: &[RedisCommand], is_transaction: bool) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(commands.len().saturating_add(2));
     if is_transaction {
         pipeline.add_command(redis::cmd("MULTI"));
@@ -308,8 +319,7 @@ mod tests {
             redis.publish(&message, None).unwrap(),
             long.subscribe(&NamespaceName::ROOT, &node),
         ];
-        let all: Vec<&RedisCommand> = commands.iter().collect();
-        for commands in [&all[..], &all[..1], &[]] {
+        for commands in [&commands[..], &commands[..1], &[]] {
             for is_transaction in [false, true] {
                 let expected = pipeline(commands, is_transaction).get_packed_pipeline();
                 let mut out = Vec::new();

@@ -15,16 +15,14 @@ use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
 use tokio::sync::mpsc;
 
 use crate::{
+    bounds::Bounds,
     connection::{Connection, ServerId, not_expected, with_pushes},
-    error::RedisEngineError,
+    error::{RedisEngineError, count_too_large},
     position::Position,
     reader::{Reader, stream_info},
     subscriptions::Subscriptions,
     writer::Writer,
 };
-
-/// How long Redis may take to answer, if nothing else is configured.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// Connects a server with the other nodes of its cluster over Redis.
 ///
@@ -51,11 +49,13 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub struct RedisEngine {
     client: Client,
     redis: RedisStreams,
-    answer: Duration,
+    bounds: Bounds,
     /// The connection for commands that was there before.
     earlier: Option<ServerId>,
     /// How far each stream was read.
     positions: Vec<Option<Position>>,
+    /// How many entries of each stream are read one at a time, because so many at once were too large.
+    large: Vec<u32>,
     suspects: usize,
 }
 
@@ -87,9 +87,10 @@ impl RedisEngine {
         Ok(Self {
             client,
             redis,
-            answer: ANSWER,
+            bounds: Bounds::default(),
             earlier: None,
             positions: Vec::new(),
+            large: Vec::new(),
             suspects: 0,
         })
     }
@@ -106,27 +107,44 @@ impl RedisEngine {
     /// [`block_time_in_ms`](RedisStreamsOptions#structfield.block_time_in_ms).
     #[must_use]
     pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer = timeout;
+        self.bounds.answer = timeout;
+        self
+    }
+
+    /// Sets how many bytes a reply of Redis may have, and anything that is published. Default 1 GiB. The
+    /// values in a reply may take as many bytes again. With more, the connection ends with
+    /// [`ReplyTooLarge`](RedisEngineError::ReplyTooLarge), and then
+    /// [`read_count`](RedisStreamsOptions#structfield.read_count) entries are read one at a time. So the limit
+    /// has to be more than two of the largest entries. Redis takes no values of more than
+    /// `proto-max-bulk-len`, 512 MB, unless it is told otherwise.
+    ///
+    /// With `rediss://` the `redis` crate reads, which has no such limit.
+    #[must_use]
+    pub const fn max_reply_bytes(mut self, limit: usize) -> Self {
+        self.bounds.reply = limit;
         self
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let Self { client, redis, answer, earlier, positions, suspects } = self;
-        let mut commands = Connection::open(client, *answer).await?;
+        let Self { client, redis, bounds, earlier, positions, large, suspects } = self;
+        let mut commands = Connection::open(client, *bounds).await?;
         let server = commands.server().await?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
             commands.end_earlier(earlier.connection).await?;
         }
         *earlier = Some(server);
         let (node, inputs) = (link.node().clone(), link.inputs().clone());
-        let subscribed = Subscriptions::open(redis, &node, client, *answer, inputs.clone()).await?;
+        let subscribed = Subscriptions::open(redis, &node, client, *bounds, inputs.clone()).await?;
 
         let names: Vec<String> = redis.streams().collect();
         positions.resize(names.len(), None);
+        large.resize(names.len(), 0);
         let block = Duration::from_millis(redis.options().block_time_in_ms.into());
         let (mut connected, mut reads, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-        for ((channel, stream), position) in (0..).zip(&names).zip(positions) {
-            let connection = Connection::open(client, answer.saturating_add(block)).await?;
+        let reading = Bounds { answer: bounds.answer.saturating_add(block), ..*bounds };
+        let states = positions.iter_mut().zip(large);
+        for ((channel, stream), (position, large)) in (0..).zip(&names).zip(states) {
+            let connection = Connection::open(client, reading).await?;
             let mut info = stream_info(&commands.call(&RedisStreams::info(stream)).await?)?;
             if position.is_some_and(|read| is_hidden(read, &info)) {
                 mark(&mut commands, stream).await?;
@@ -137,7 +155,7 @@ impl RedisEngine {
             let (read, to_read) = mpsc::unbounded_channel();
             reads.push(read);
             let oldest = Position::oldest(&info);
-            let reader = Reader { redis, channel, stream, connection, oldest, position };
+            let reader = Reader { redis, channel, stream, connection, oldest, position, large };
             readers.push(reader.run(&inputs, to_read));
         }
         inputs.send(connected).await;
@@ -156,7 +174,8 @@ impl RedisEngine {
 
 impl Engine for RedisEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
-        Ok(self.work(link).await?)
+        let worked = self.work(link).await;
+        Ok(worked.inspect_err(|error| count_too_large(error, link.inputs()))?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use redis::RedisError;
 use socketio_proto::{ConfigError, cluster::engines::redis_streams::RedisReplyError};
+use socketio_proto_tokio::cluster::EngineInputs;
 use thiserror::Error;
 
 /// Why a connection with Redis could not be made or used, or was lost.
@@ -65,9 +66,24 @@ pub enum RedisEngineError {
     /// [`RedisPubSubEngine`](crate::RedisPubSubEngine).
     #[error("more was published than the server could keep up with")]
     TooSlow,
+    /// A reply, or something that was published, is larger than the engine
+    /// [may hold](crate::RedisEngine::max_reply_bytes). Counted in
+    /// [`received_too_large`](socketio_proto_tokio::cluster::EngineStats#structfield.received_too_large).
+    #[error("a reply of Redis that is larger than {limit} bytes")]
+    ReplyTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// Entries were trimmed, or the stream was deleted, before this node had read everything.
     #[error("entries of the stream are gone that were not read yet")]
     Trimmed,
+}
+
+/// Counts a connection that has ended because a reply was too large.
+pub(crate) fn count_too_large(error: &RedisEngineError, inputs: &EngineInputs) {
+    if matches!(error, RedisEngineError::ReplyTooLarge { .. }) {
+        inputs.count_too_large();
+    }
 }
 
 impl From<std::io::Error> for RedisEngineError {

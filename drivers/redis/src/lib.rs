@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod bounds;
 mod connection;
 mod engine;
 mod error;
@@ -18,7 +19,7 @@ mod pubsub;
 mod pushes;
 mod reader;
 mod reply;
-mod resp3;
+mod resp;
 mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;

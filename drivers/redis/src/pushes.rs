@@ -3,7 +3,10 @@
 //! What is published comes in masses, so without TLS it does not go through the `redis` crate either: see
 //! [`plain`](crate::plain). Each payload is copied once, out of the buffer of the socket.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use redis::{Client, PushInfo, PushKind, Value};
@@ -15,14 +18,12 @@ use tokio::{
 };
 
 use crate::{
+    bounds::Bounds,
     connection::not_expected,
     error::RedisEngineError,
     plain::{KEPT, Plain, READ, Socket, in_time},
-    resp3::{Frame, decode},
+    resp::{Frame, UNEXPECTED, decode},
 };
-
-/// Bytes of a message that is not there yet. Redis takes less, unless it is told otherwise.
-const LARGEST: usize = 1 << 30;
 
 /// What was published.
 pub(crate) struct Push {
@@ -32,11 +33,41 @@ pub(crate) struct Push {
     pub(crate) is_pattern: bool,
 }
 
+/// The end of a connection for subscriptions.
+#[derive(Default)]
+pub(crate) struct End {
+    notify: Notify,
+    why: Mutex<Option<RedisEngineError>>,
+}
+
+impl End {
+    /// It has ended. Without a reason, the other end has closed it.
+    pub(crate) fn tell(&self, why: Option<RedisEngineError>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.notify.notify_one();
+    }
+
+    /// Why it has ended. It tells it once.
+    pub(crate) fn why(&self) -> RedisEngineError {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).take();
+        why.unwrap_or(RedisEngineError::Closed)
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn reached(&self) -> RedisEngineError {
+        self.notify.notified().await;
+        self.why()
+    }
+}
+
 /// A connection without TLS.
 pub(crate) struct Subscriber {
     socket: WriteHalf<Box<dyn Socket>>,
-    answer: Duration,
+    bounds: Bounds,
+    end: Arc<End>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    /// How many answers there may still be.
+    expected: Arc<AtomicUsize>,
     /// Whether an answer is still to come, for which nobody waits.
     is_behind: bool,
     reader: JoinHandle<()>,
@@ -70,23 +101,25 @@ impl Push {
 
 impl Subscriber {
     /// Connects. `None` if the server takes TLS. `take` gets what is published, and must not wait.
-    /// `closed` is told when the other end has closed the connection.
+    /// `end` is told when the connection has ended.
     pub(crate) async fn open(
         client: &Client,
-        answer: Duration,
+        bounds: Bounds,
         take: impl Fn(Push) + Send + Sync + 'static,
-        closed: Arc<Notify>,
+        end: Arc<End>,
     ) -> Result<Option<Self>, RedisEngineError> {
-        let Some(plain) = Plain::open(client, answer).await? else { return Ok(None) };
+        let Some(plain) = Plain::open(client, bounds).await? else { return Ok(None) };
         let (reading, socket) = split(plain.into_socket());
         let (answered, answers) = mpsc::unbounded_channel();
+        let expected = Arc::<AtomicUsize>::default();
+        let (tell, asked) = (Arc::clone(&end), Arc::clone(&expected));
         let reader = tokio::spawn(async move {
-            // Why it has ended does not matter: everything is connected anew.
-            read(reading, &answered, &take).await.ok();
-            drop(take);
-            closed.notify_one();
+            let ended = read(reading, bounds, &Answers { asked, answered: &answered }, &take).await;
+            tell.tell(ended.err());
+            drop((answered, take));
         });
-        let mut subscriber = Self { socket, answer, answers, is_behind: false, reader };
+        let mut subscriber =
+            Self { socket, bounds, end, answers, expected, is_behind: false, reader };
         // From here on there are pushes.
         match subscriber.call(&redis::cmd("HELLO").arg(3).get_packed_command(), 0).await? {
             RedisReply::Map(_) | RedisReply::Array(_) => Ok(Some(subscriber)),
@@ -101,11 +134,11 @@ impl Subscriber {
         command: &[u8],
         changes: usize,
     ) -> Result<RedisReply, RedisEngineError> {
-        self.send(command).await?;
-        let reply = in_time(self.answer, async {
+        self.send(command, changes.max(1)).await?;
+        let reply = in_time(self.bounds.answer, async {
             let mut confirmations = 0;
             loop {
-                match self.answers.recv().await.ok_or(RedisEngineError::Closed)? {
+                match self.answers.recv().await.ok_or_else(|| self.end.why())? {
                     Answer::Reply(reply) => return Ok(reply),
                     Answer::Confirmed => confirmations += 1,
                 }
@@ -125,11 +158,11 @@ impl Subscriber {
         commands: &[u8],
         count: usize,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
-        self.send(commands).await?;
+        self.send(commands, count).await?;
         let mut replies = Vec::with_capacity(count);
-        in_time(self.answer, async {
+        in_time(self.bounds.answer, async {
             while replies.len() < count {
-                let answer = self.answers.recv().await.ok_or(RedisEngineError::Closed)?;
+                let answer = self.answers.recv().await.ok_or_else(|| self.end.why())?;
                 if let Answer::Reply(reply) = answer {
                     replies.push(reply);
                 }
@@ -141,11 +174,13 @@ impl Subscriber {
         Ok(replies)
     }
 
-    async fn send(&mut self, commands: &[u8]) -> Result<(), RedisEngineError> {
+    /// Sends commands that have so many answers at most.
+    async fn send(&mut self, commands: &[u8], answers: usize) -> Result<(), RedisEngineError> {
         if std::mem::replace(&mut self.is_behind, true) {
             return Err(RedisEngineError::Closed);
         }
-        in_time(self.answer, async { Ok(self.socket.write_all(commands).await?) }).await
+        self.expected.store(answers, Relaxed);
+        in_time(self.bounds.answer, async { Ok(self.socket.write_all(commands).await?) }).await
     }
 }
 
@@ -155,10 +190,29 @@ impl Drop for Subscriber {
     }
 }
 
+/// The way of the answers to those who wait for them.
+struct Answers<'a> {
+    asked: Arc<AtomicUsize>,
+    answered: &'a mpsc::UnboundedSender<Answer>,
+}
+
+impl Answers<'_> {
+    /// Passes an answer on. Nothing is kept that nobody has asked for.
+    fn pass(&self, answer: Answer) -> Result<(), RedisEngineError> {
+        let left = |asked: usize| asked.checked_sub(1);
+        if self.asked.fetch_update(Relaxed, Relaxed, left).is_err() {
+            return Err(UNEXPECTED);
+        }
+        self.answered.send(answer).ok();
+        Ok(())
+    }
+}
+
 /// Reads until the connection ends.
 async fn read(
     mut socket: ReadHalf<Box<dyn Socket>>,
-    answers: &mpsc::UnboundedSender<Answer>,
+    bounds: Bounds,
+    answers: &Answers<'_>,
     take: &(impl Fn(Push) + Send + Sync),
 ) -> Result<(), RedisEngineError> {
     let mut buffer = BytesMut::new();
@@ -166,11 +220,14 @@ async fn read(
     let mut latest = ByteString::new();
     loop {
         buffer.reserve(READ);
-        if socket.read_buf(&mut buffer).await? == 0 || buffer.len() > LARGEST {
+        if socket.read_buf(&mut buffer).await? == 0 {
             return Err(RedisEngineError::Closed);
         }
+        if buffer.len() > bounds.reply {
+            return Err(bounds.too_large());
+        }
         let mut rest = &buffer[..];
-        while let Some((frame, len)) = decode(rest)? {
+        while let Some((frame, len)) = decode(rest, bounds)? {
             rest = rest.get(len..).unwrap_or_default();
             match frame {
                 Frame::Message { channel, payload, is_pattern } => {
@@ -180,8 +237,8 @@ async fn read(
                     let payload = Bytes::copy_from_slice(payload);
                     take(Push { channel: latest.clone(), payload, is_pattern });
                 }
-                Frame::Reply(reply) => answers.send(Answer::Reply(reply)).unwrap_or_default(),
-                Frame::Confirmed => answers.send(Answer::Confirmed).unwrap_or_default(),
+                Frame::Reply(reply) => answers.pass(Answer::Reply(reply))?,
+                Frame::Confirmed => answers.pass(Answer::Confirmed)?,
                 Frame::Other => {}
             }
         }
@@ -190,5 +247,47 @@ async fn read(
         if buffer.is_empty() && buffer.capacity() > KEPT {
             buffer = BytesMut::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// How many answers are kept of what is said, and how it ends.
+    async fn hear(asked: usize, said: &[u8]) -> (usize, RedisEngineError) {
+        let (near, mut far) = duplex(1 << 10);
+        let (answered, mut answers) = mpsc::unbounded_channel();
+        far.write_all(said).await.unwrap();
+        drop(far);
+        let near: Box<dyn Socket> = Box::new(near);
+        let asked = Arc::new(AtomicUsize::new(asked));
+        let way = Answers { asked, answered: &answered };
+        let (reading, _writing) = split(near);
+        let ended = read(reading, Bounds::default(), &way, &|_| ()).await.unwrap_err();
+        let mut kept = 0;
+        while answers.try_recv().is_ok() {
+            kept += 1;
+        }
+        (kept, ended)
+    }
+
+    #[tokio::test]
+    async fn answers_that_nobody_has_asked_for_are_not_kept() {
+        let confirmed = b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+        for said in [
+            &b"+OK\r\n".repeat(50)[..],
+            &confirmed.repeat(5),
+            &[b"+OK\r\n", &confirmed[..], b":1\r\n"].concat(),
+        ] {
+            let (kept, ended) = hear(2, said).await;
+            assert_eq!(kept, 2);
+            assert!(matches!(ended, RedisEngineError::Unexpected { .. }), "{ended:?}");
+        }
+        let (kept, ended) = hear(3, &b"+OK\r\n".repeat(3)).await;
+        assert_eq!(kept, 3);
+        assert!(matches!(ended, RedisEngineError::Closed), "{ended:?}");
     }
 }

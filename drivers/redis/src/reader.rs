@@ -28,6 +28,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) oldest: Position,
     /// How far it was read, also over earlier connections.
     pub(crate) position: &'a mut Option<Position>,
+    /// How many entries are read one at a time, because so many at once were too large.
+    pub(crate) large: &'a mut u32,
 }
 
 impl Reader<'_> {
@@ -42,9 +44,10 @@ impl Reader<'_> {
         *self.position = Some(position);
         let mut checked = Instant::now();
         loop {
-            let page = self.read(position.at).await?;
+            let count = self.count();
+            let page = self.read(position.at, count).await?;
             let read: Vec<Offset> = page.iter().map(|entry| entry.position).collect();
-            if self.may_have_gap(read.len()) {
+            if self.may_have_gap(read.len(), count) {
                 self.check(position, &read).await?;
                 checked = Instant::now();
             }
@@ -65,17 +68,32 @@ impl Reader<'_> {
         known.unwrap_or(Position { at: after, index: None })
     }
 
-    async fn read(&mut self, after: Offset) -> Result<Vec<StreamEntry>, RedisEngineError> {
-        let reply = self.connection.call(&self.redis.read(self.stream, after)).await?;
-        self.redis.entries(&reply).map_err(|error| RedisEngineError::reply("XREAD", error))
+    /// How many entries are read at once.
+    fn count(&self) -> u32 {
+        if *self.large > 0 { 1 } else { self.redis.options().read_count }
+    }
+
+    async fn read(
+        &mut self,
+        after: Offset,
+        count: u32,
+    ) -> Result<Vec<StreamEntry>, RedisEngineError> {
+        let command = self.redis.read_up_to(self.stream, after, count);
+        let page = self.connection.read_entries(&command, self.redis).await;
+        if matches!(page, Err(RedisEngineError::ReplyTooLarge { .. })) {
+            *self.large = self.redis.options().read_count;
+        } else {
+            *self.large = self.large.saturating_sub(1);
+        }
+        page
     }
 
     /// A page that is not full has everything that the stream had behind the position. So something
     /// can only be missing if the stream had nothing more than the page.
-    fn may_have_gap(&self, entries: usize) -> bool {
+    fn may_have_gap(&self, entries: usize, count: u32) -> bool {
         let options = self.redis.options();
         let entries = entries as u64;
-        entries >= u64::from(options.read_count) || entries >= options.max_len / 2
+        entries >= u64::from(count) || entries >= options.max_len / 2
     }
 
     async fn check(&mut self, position: Position, read: &[Offset]) -> Result<(), RedisEngineError> {

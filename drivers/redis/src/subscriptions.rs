@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use redis::Client;
@@ -26,6 +25,7 @@ use tokio::{
 };
 
 use crate::{
+    bounds::Bounds,
     connection::{Connection, PING, not_expected},
     error::RedisEngineError,
     pushes::Push,
@@ -72,7 +72,7 @@ impl<'a> Subscriptions<'a> {
         redis: &'a RedisStreams,
         node: &'a NodeId,
         client: &Client,
-        answer: Duration,
+        bounds: Bounds,
         inputs: EngineInputs,
     ) -> Result<Self, RedisEngineError> {
         let (places, pushes) = mpsc::unbounded_channel();
@@ -86,7 +86,7 @@ impl<'a> Subscriptions<'a> {
                 places.send(push).ok();
             }
         };
-        let connection = Connection::open_for_subscriptions(client, answer, take).await?;
+        let connection = Connection::open_for_subscriptions(client, bounds, take).await?;
         let mut proof = [0; 16];
         entropy(&mut proof);
         Ok(Self { redis, node, connection, pushes, waiting, namespaces: BTreeMap::new(), proof })
@@ -98,7 +98,7 @@ impl<'a> Subscriptions<'a> {
         inputs: &EngineInputs,
         mut changes: mpsc::UnboundedReceiver<Change>,
     ) -> Result<Infallible, RedisEngineError> {
-        let (mut ping, closed) = (interval(PING), self.connection.closed());
+        let (mut ping, end) = (interval(PING), self.connection.end());
         let mut pushes = Vec::new();
         loop {
             tokio::select! {
@@ -109,7 +109,7 @@ impl<'a> Subscriptions<'a> {
                 count = self.pushes.recv_many(&mut pushes, BATCH) => {
                     // The connection keeps the other end as long as it is there.
                     if count == 0 {
-                        return Err(RedisEngineError::Unexpected { command: "SUBSCRIBE" });
+                        return Err(end.why());
                     }
                     let bytes: usize = pushes.iter().map(bytes).sum();
                     self.waiting.fetch_sub(bytes, Relaxed);
@@ -117,7 +117,7 @@ impl<'a> Subscriptions<'a> {
                         pushes.drain(..).filter_map(|push| self.received(&push, inputs)).collect();
                     inputs.send(received).await;
                 }
-                () = closed.notified() => return Err(RedisEngineError::Closed),
+                error = end.reached() => return Err(error),
                 _ = ping.tick() => self.connection.ping().await?,
             }
         }

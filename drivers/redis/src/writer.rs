@@ -147,7 +147,7 @@ impl<P: Protocol> Writer<'_, P> {
                 add(batch, redis.publish(&message, to.as_ref()), Purpose::Publish);
             }
             ClusterOutput::CountServers { namespace, number } => {
-                batch.add(vec![redis.server_count(&namespace)], Purpose::Count { number });
+                batch.add(redis.server_count(&namespace), Purpose::Count { number });
             }
             ClusterOutput::Store { session, expires_in, replaces, number } => {
                 let command = redis.sessions().store(&session, expires_in, replaces);
@@ -157,10 +157,10 @@ impl<P: Protocol> Writer<'_, P> {
                 }
             }
             ClusterOutput::Fetch { key, number } => {
-                batch.add(redis.sessions().fetch(&key), Purpose::Fetch { number });
+                batch.add_transaction(redis.sessions().fetch(&key), Purpose::Fetch { number });
             }
             ClusterOutput::Take { key, version, number } => {
-                batch.add(vec![redis.sessions().take(&key, version)], Purpose::Fetch { number });
+                batch.add(redis.sessions().take(&key, version), Purpose::Fetch { number });
             }
             // An output of a later version of the core. It gets no answer.
             _ => {}
@@ -173,7 +173,7 @@ impl<P: Protocol> Writer<'_, P> {
         // If it breaks the connection, its entries are suspects.
         let suspects = (*self.suspects).max(writes);
         let before = std::mem::replace(self.suspects, suspects);
-        let replies = self.connection.call_all(&batch.commands(), batch.is_transaction()).await?;
+        let replies = self.connection.call_all(batch.commands(), batch.is_transaction()).await?;
         let results = batch.results(replies)?;
         let mut inputs = Vec::new();
         for (purpose, reply) in results {
@@ -226,7 +226,7 @@ impl<P: Protocol> Writer<'_, P> {
 /// Returns whether it can be sent.
 fn add(batch: &mut Batch, command: Result<RedisCommand, MessageError>, purpose: Purpose) -> bool {
     let Ok(command) = command else { return false };
-    batch.add(vec![command], purpose);
+    batch.add(command, purpose);
     true
 }
 

@@ -21,14 +21,12 @@ use tokio::sync::mpsc;
 
 use super::{protocol::Channels, subscription::Subscription};
 use crate::{
+    bounds::Bounds,
     connection::{Connection, ServerId, script_has_run, with_pushes},
-    error::RedisEngineError,
+    error::{RedisEngineError, count_too_large},
     subscriptions::Change,
     writer::{Protocol, Writer},
 };
-
-/// How long Redis may take to answer, if nothing else is configured.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// Connects a server with the other nodes of its cluster over Redis PUB/SUB, as the classic
 /// `@socket.io/redis-adapter` 8 does, and together with it.
@@ -87,7 +85,19 @@ impl RedisPubSubEngine {
     /// connection counts as lost.
     #[must_use]
     pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.0.answer = timeout;
+        self.0.bounds.answer = timeout;
+        self
+    }
+
+    /// Sets how many bytes a reply of Redis may have, and anything that is published. Default 1 GiB. The
+    /// values in a reply may take as many bytes again. With more, the connection ends with
+    /// [`ReplyTooLarge`](RedisEngineError::ReplyTooLarge). Redis takes no values of more than
+    /// `proto-max-bulk-len`, 512 MB, unless it is told otherwise.
+    ///
+    /// With `rediss://` the `redis` crate reads, which has no such limit.
+    #[must_use]
+    pub const fn max_reply_bytes(mut self, limit: usize) -> Self {
+        self.0.bounds.reply = limit;
         self
     }
 }
@@ -97,7 +107,7 @@ impl RedisPubSubEngine {
 pub(super) struct Inner<P: Channels> {
     client: Client,
     redis: P,
-    pub(super) answer: Duration,
+    pub(super) bounds: Bounds,
     /// The connection for commands that was there before.
     earlier: Option<ServerId>,
     /// It outlives a connection for commands, because nothing else knows what was published.
@@ -108,12 +118,18 @@ pub(super) struct Inner<P: Channels> {
 impl<P: Channels> Inner<P> {
     pub(super) fn new(client: &Client, redis: P) -> Result<Self, RedisEngineError> {
         let client = with_pushes(client)?;
-        Ok(Self { client, redis, answer: ANSWER, earlier: None, subscription: None, suspects: 0 })
+        let (bounds, suspects) = (Bounds::default(), 0);
+        Ok(Self { client, redis, bounds, earlier: None, subscription: None, suspects })
     }
 
-    pub(super) async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let Self { client, redis, answer, earlier, subscription, suspects } = self;
-        let mut commands = Connection::open(client, *answer).await?;
+    pub(super) async fn run(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+        let worked = self.work(link).await;
+        worked.inspect_err(|error| count_too_large(error, link.inputs()))
+    }
+
+    async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
+        let Self { client, redis, bounds, earlier, subscription, suspects } = self;
+        let mut commands = Connection::open(client, *bounds).await?;
         let server = commands.server().await.map_err(no_common_order)?;
         if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
             commands.end_earlier(earlier.connection).await?;
@@ -125,9 +141,9 @@ impl<P: Channels> Inner<P> {
         let kept = subscription.take().filter(|it| it.is_of(&server));
         let mut subscribed = match kept {
             Some(kept) => kept,
-            None => Subscription::open(redis, &node, client, *answer, &server).await?.into(),
+            None => Subscription::open(redis, &node, client, *bounds, &server).await?.into(),
         };
-        inputs.send(vec![subscribed.mark(&mut commands, *answer).await?]).await;
+        inputs.send(vec![subscribed.mark(&mut commands, bounds.answer).await?]).await;
 
         let (read, mut reads) = mpsc::unbounded_channel();
         let (subscriptions, changes) = mpsc::unbounded_channel();
@@ -157,7 +173,7 @@ impl<P: Channels> Inner<P> {
 
 impl Engine for RedisPubSubEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
-        Ok(self.0.work(link).await?)
+        Ok(self.0.run(link).await?)
     }
 }
 

@@ -65,14 +65,26 @@ impl RedisShardedEngine {
     /// connection counts as lost.
     #[must_use]
     pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.0.answer = timeout;
+        self.0.bounds.answer = timeout;
+        self
+    }
+
+    /// Sets how many bytes a reply of Redis may have, and anything that is published. Default 1 GiB. The
+    /// values in a reply may take as many bytes again. With more, the connection ends with
+    /// [`ReplyTooLarge`](RedisEngineError::ReplyTooLarge). Redis takes no values of more than
+    /// `proto-max-bulk-len`, 512 MB, unless it is told otherwise.
+    ///
+    /// With `rediss://` the `redis` crate reads, which has no such limit.
+    #[must_use]
+    pub const fn max_reply_bytes(mut self, limit: usize) -> Self {
+        self.0.bounds.reply = limit;
         self
     }
 }
 
 impl Engine for RedisShardedEngine {
     async fn run(&mut self, link: &mut EngineLink) -> Result<(), EngineError> {
-        Ok(self.0.work(link).await?)
+        Ok(self.0.run(link).await?)
     }
 }
 

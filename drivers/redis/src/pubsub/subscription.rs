@@ -31,6 +31,7 @@ use tokio::{
 
 use super::protocol::{Channels, Reader as _, draw};
 use crate::{
+    bounds::Bounds,
     connection::{Connection, PING, ServerId, not_expected},
     error::RedisEngineError,
     pushes::Push,
@@ -90,7 +91,7 @@ impl<P: Channels> Subscription<P> {
         redis: &P,
         node: &NodeId,
         client: &Client,
-        answer: Duration,
+        bounds: Bounds,
         server: &ServerId,
     ) -> Result<Self, RedisEngineError> {
         let (places, pushes) = mpsc::unbounded_channel();
@@ -105,7 +106,7 @@ impl<P: Channels> Subscription<P> {
                 places.send(push).ok();
             }
         };
-        let mut connection = Connection::open_for_subscriptions(client, answer, take).await?;
+        let mut connection = Connection::open_for_subscriptions(client, bounds, take).await?;
         if connection.server().await?.run != server.run {
             return Err(RedisEngineError::Unexpected { command: "INFO" });
         }
@@ -164,11 +165,11 @@ impl<P: Channels> Subscription<P> {
     }
 
     async fn read_up_to(&mut self, marker: u64) -> Result<Offset, RedisEngineError> {
-        let closed = self.connection.closed();
+        let end = self.connection.end();
         loop {
             let push = tokio::select! {
-                push = self.pushes.recv() => push.ok_or(RedisEngineError::Closed)?,
-                () = closed.notified() => return Err(RedisEngineError::Closed),
+                push = self.pushes.recv() => push.ok_or_else(|| end.why())?,
+                error = end.reached() => return Err(error),
             };
             let read = self.read(&push)?;
             self.adopt().await?;
@@ -185,15 +186,15 @@ impl<P: Channels> Subscription<P> {
         &mut self,
         changes: &mut mpsc::UnboundedReceiver<Change>,
     ) -> Result<Happened, RedisEngineError> {
-        let closed = self.connection.closed();
+        let end = self.connection.end();
         let mut pushes = take(&mut self.taken);
         tokio::select! {
             Some(change) = changes.recv() => Ok(Happened::Changed(change)),
             _ = self.pushes.recv_many(&mut pushes, BATCH) => {
                 // The connection keeps the other end as long as it is there.
-                if pushes.is_empty() { Err(RedisEngineError::Closed) } else { Ok(Happened::Published(pushes)) }
+                if pushes.is_empty() { Err(end.why()) } else { Ok(Happened::Published(pushes)) }
             }
-            () = closed.notified() => Err(RedisEngineError::Closed),
+            error = end.reached() => Err(error),
             _ = self.ping.tick() => Ok(Happened::Nothing),
         }
     }
@@ -279,7 +280,6 @@ impl<P: Channels> Subscription<P> {
             return Ok(());
         }
         let commands = take(&mut self.adopt);
-        let commands: Vec<_> = commands.iter().collect();
         for reply in self.connection.call_all(&commands, false).await? {
             match reply {
                 RedisReply::Int(_) => {}

@@ -1,8 +1,8 @@
 //! What is in the stream.
 
-use socketio_proto_redis::{RedisStreamsOptions, redis};
+use socketio_proto_redis::{RedisEngine, RedisStreamsOptions, redis};
 
-use crate::support::{Client, Node, Redis, have_redis};
+use crate::support::{Client, Node, PATIENCE, Redis, have_redis};
 
 #[tokio::test]
 async fn a_short_stream_is_no_gap_for_a_reader_that_keeps_up() {
@@ -23,6 +23,35 @@ async fn a_short_stream_is_no_gap_for_a_reader_that_keeps_up() {
     node.until(|stats| stats.connected == 2).await;
     node.emit(3_000).await;
     client.hear_all(0..3_001).await;
+}
+
+#[tokio::test]
+async fn entries_that_are_too_large_at_once_are_read_one_at_a_time() {
+    if !have_redis() {
+        return;
+    }
+    let redis = Redis::start(&["--appendonly", "no"]).await;
+    let engine = RedisEngine::open(redis.url(), RedisStreamsOptions::new().read_count(20)).unwrap();
+    let node = Node::on(engine.answer_timeout(PATIENCE).max_reply_bytes(100_000)).await;
+    let mut client = Client::connect(&node).await;
+    let client_of_redis = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client_of_redis.get_multiplexed_async_connection().await.unwrap();
+    let large = "x".repeat(20_000);
+    // Again when so many were read that as many as before are asked for.
+    for round in 0..2 {
+        let mut flood = redis::pipe();
+        flood.atomic();
+        for _ in 0..20 {
+            flood.cmd("XADD").arg(&["socket.io", "*", "uid", "x", "data", &large]).ignore();
+        }
+        flood.exec_async(&mut connection).await.unwrap();
+        node.emit(round).await;
+        client.hear_all(0..round + 1).await;
+        let stats = node.until(|stats| stats.is_connected).await;
+        let expected = u64::from(round) + 1;
+        assert_eq!((stats.received_too_large, stats.failures), (expected, expected));
+    }
+    assert_eq!(client.recovered, [false], "its session goes on");
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! What answers is not Redis, or a broken one.
 
-use socketio_proto_redis::RedisStreamsOptions;
+use socketio_proto_redis::{RedisEngine, RedisStreamsOptions};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 
-use crate::support::{Client, Node, Redis, have_redis};
+use crate::support::{Client, Node, PATIENCE, Redis, have_redis};
 
 /// Answers everything with this.
 async fn liar(answer: &'static [u8]) -> String {
@@ -43,6 +43,32 @@ async fn every_lie_is_an_error_and_is_tried_again() {
         let stats = node.until(|stats| stats.failures >= 2).await;
         assert_eq!((stats.connected, stats.panics), (0, 0), "{:?}", stats.last_failure);
     }
+}
+
+/// Begins to answer everything, and comes to no end.
+async fn endless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                stream.read_u8().await.unwrap();
+                stream.write_all(b"$9000000000000000000\r\n").await.unwrap();
+                while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+            });
+        }
+    });
+    format!("redis://127.0.0.1:{port}")
+}
+
+#[tokio::test]
+async fn a_reply_without_an_end_is_left() {
+    let engine = RedisEngine::open(endless().await, RedisStreamsOptions::new()).unwrap();
+    let node = Node::on(engine.answer_timeout(PATIENCE).max_reply_bytes(1 << 20)).await;
+    let stats = node.until(|stats| stats.received_too_large >= 2).await;
+    let failure = stats.last_failure.unwrap();
+    assert!(failure.contains("larger than 1048576 bytes"), "{failure}");
+    assert_eq!((stats.connected, stats.panics), (0, 0));
 }
 
 #[tokio::test]

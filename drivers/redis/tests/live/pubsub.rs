@@ -28,16 +28,20 @@ impl Kind {
     }
 
     async fn open_with(self, url: &str, answer: Duration) -> Node {
+        self.open_bounded(url, answer, 1 << 30).await
+    }
+
+    async fn open_bounded(self, url: &str, answer: Duration, reply: usize) -> Node {
         match self {
             Self::Plain => {
                 let engine = RedisPubSubEngine::open(url, RedisPubSubOptions::new()).unwrap();
-                Node::on(engine.answer_timeout(answer)).await
+                Node::on(engine.answer_timeout(answer).max_reply_bytes(reply)).await
             }
             Self::Sharded => {
                 let options =
                     RedisShardedOptions::new().subscription_mode(SubscriptionMode::Static);
                 let engine = RedisShardedEngine::open(url, options).unwrap();
-                Node::on(engine.answer_timeout(answer)).await
+                Node::on(engine.answer_timeout(answer).max_reply_bytes(reply)).await
             }
         }
     }
@@ -71,6 +75,30 @@ impl Kind {
             Self::Plain => "socket.io-position",
             Self::Sharded => "socket.io-sharded-position",
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_has_a_limit() {
+    if !have_redis() {
+        return;
+    }
+    for kind in KINDS {
+        let redis = Redis::start(&["--appendonly", "no"]).await;
+        let node = kind.open_bounded(&redis.url(), PATIENCE, 100_000).await;
+        node.until_connected().await;
+        let publish = match kind {
+            Kind::Plain => "PUBLISH socket.io#/#",
+            Kind::Sharded => "SPUBLISH socket.io#socketio-proto#",
+        };
+        redis.call(&format!("{publish} {}", "x".repeat(200_000))).await;
+        let stats = node.until(|stats| stats.connected == 2).await;
+        assert_eq!((stats.received_too_large, stats.failures), (1, 1));
+        let failure = stats.last_failure.unwrap();
+        assert!(failure.contains("larger than 100000 bytes"), "{failure}");
+        let mut client = Client::connect(&node).await;
+        node.emit(0).await;
+        client.hear_all(0..1).await;
     }
 }
 

@@ -137,6 +137,12 @@ impl EngineInputs {
         self.figures.with(|stats| stats.received_dropped = stats.received_dropped.wrapping_add(1));
     }
 
+    /// Counts what the engine's server has said that is larger than the engine may hold.
+    pub fn count_too_large(&self) {
+        self.figures
+            .with(|stats| stats.received_too_large = stats.received_too_large.wrapping_add(1));
+    }
+
     /// Counts a message of this node that is not stored, and that cannot be sent.
     pub fn count_refused(&self) {
         self.figures

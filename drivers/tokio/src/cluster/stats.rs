@@ -39,6 +39,9 @@ pub struct EngineStats {
     /// Node.js servers that could not be put into the channel. Entries of a channel are
     /// in [`entries_skipped`](socketio_proto::server::Totals#structfield.entries_skipped).
     pub received_skipped: u64,
+    /// What the engine's server has said that was larger than the engine may hold. Each time, the
+    /// connection has ended.
+    pub received_too_large: u64,
     /// Outputs that were meant for a connection that was lost before they were carried out. The server
     /// repeats what it still wants.
     pub outdated: u64,

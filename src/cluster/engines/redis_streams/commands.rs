@@ -145,9 +145,14 @@ impl RedisStreams {
     /// Reads the entries behind a position, and waits for one if there are none. It blocks its
     /// connection.
     pub fn read(&self, stream: &str, after: Offset) -> RedisCommand {
+        self.read_up_to(stream, after, self.options.read_count)
+    }
+
+    /// As [`read`](Self::read), but at most so many entries.
+    pub fn read_up_to(&self, stream: &str, after: Offset, count: u32) -> RedisCommand {
         RedisCommand::new("XREAD")
             .arg("COUNT")
-            .number(self.options.read_count.into())
+            .number(count.into())
             .arg("BLOCK")
             .number(self.options.block_time_in_ms.into())
             .arg("STREAMS")

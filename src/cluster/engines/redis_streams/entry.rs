@@ -1,5 +1,7 @@
 //! The entries of a stream.
 
+use core::ops::Range;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -23,9 +25,9 @@ pub struct StreamEntry {
 pub(super) fn write(command: RedisCommand, raw: &RawMessage) -> RedisCommand {
     let mut command = command
         .arg("uid")
-        .text(raw.sender.as_deref().unwrap_or_default())
+        .arg(raw.sender.clone().unwrap_or_default().into_bytes())
         .arg("nsp")
-        .text(raw.namespace.as_deref().unwrap_or_default())
+        .arg(raw.namespace.clone().unwrap_or_default().into_bytes())
         .arg("type")
         .number(raw.kind.unwrap_or_default());
     if let Some(data) = &raw.data {
@@ -41,47 +43,87 @@ pub(super) fn write(command: RedisCommand, raw: &RawMessage) -> RedisCommand {
 pub(super) fn read(entry: &RedisReply, limit: usize) -> Option<StreamEntry> {
     let [id, fields] = entry.array()? else { return None };
     let position = id.text()?.parse().ok()?;
-    Some(StreamEntry { position, message: message(fields, limit) })
-}
-
-fn message(fields: &RedisReply, limit: usize) -> Result<Message, MessageError> {
-    let mut raw = RawMessage::default();
-    let (mut sequence, mut nonce) = (None, None);
+    let mut read = Fields::default();
     let mut field = |name: &RedisReply, value: &RedisReply| {
-        let (RedisReply::Bulk(name), RedisReply::Bulk(value)) = (name, value) else { return };
-        match &name[..] {
-            b"uid" => raw.sender = text(value),
-            b"nsp" => raw.namespace = text(value),
-            b"type" => raw.kind = number(value),
-            b"data" => raw.data = Some(value.clone()),
-            b"seq" => sequence = number(value),
-            b"nonce" => nonce = number(value),
-            _ => {}
+        if let (RedisReply::Bulk(name), RedisReply::Bulk(value)) = (name, value) {
+            read.note(name, value, 0..value.len()).unwrap_or_default();
         }
     };
-    match fields {
+    let message = match fields {
         RedisReply::Array(list) => {
             for pair in list.chunks_exact(2) {
                 if let [name, value] = pair {
                     field(name, value);
                 }
             }
+            read.message(limit)
         }
-        RedisReply::Map(pairs) => pairs.iter().for_each(|(name, value)| field(name, value)),
-        _ => return Err(MessageError::Malformed),
-    }
-    if raw.data.as_ref().is_some_and(|data| data.len() > limit) {
-        return Err(MessageError::TooLarge { limit });
-    }
-    raw.stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
-    raw.read()
+        RedisReply::Map(pairs) => {
+            for (name, value) in pairs {
+                field(name, value);
+            }
+            read.message(limit)
+        }
+        _ => Err(MessageError::Malformed),
+    };
+    Some(StreamEntry { position, message })
 }
 
-fn text(value: &Bytes) -> Option<ByteString> {
-    ByteString::try_from(value.clone()).ok()
+/// The same with an entry whose parts are known.
+pub(super) fn read_parts(
+    entry: &Bytes,
+    id: Range<usize>,
+    fields: impl Iterator<Item = (Range<usize>, Range<usize>)>,
+    limit: usize,
+) -> Option<StreamEntry> {
+    let position = core::str::from_utf8(entry.get(id)?).ok()?.parse().ok()?;
+    let mut read = Fields::default();
+    for (name, value) in fields {
+        read.note(entry.get(name)?, entry, value)?;
+    }
+    Some(StreamEntry { position, message: read.message(limit) })
 }
 
-fn number(value: &Bytes) -> Option<u64> {
+/// The fields of an entry.
+#[derive(Default)]
+struct Fields {
+    raw: RawMessage,
+    sequence: Option<u64>,
+    nonce: Option<u64>,
+}
+
+impl Fields {
+    /// Takes note of a field, whose value is a part of `whole`. `None` if that is out of bounds.
+    fn note(&mut self, name: &[u8], whole: &Bytes, value: Range<usize>) -> Option<()> {
+        let part = whole.get(value.clone())?;
+        let share = || whole.slice(value);
+        match name {
+            b"uid" => self.raw.sender = text(share()),
+            b"nsp" => self.raw.namespace = text(share()),
+            b"type" => self.raw.kind = number(part),
+            b"data" => self.raw.data = Some(share()),
+            b"seq" => self.sequence = number(part),
+            b"nonce" => self.nonce = number(part),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn message(mut self, limit: usize) -> Result<Message, MessageError> {
+        if self.raw.data.as_ref().is_some_and(|data| data.len() > limit) {
+            return Err(MessageError::TooLarge { limit });
+        }
+        let stamp = self.sequence.zip(self.nonce);
+        self.raw.stamp = stamp.map(|(sequence, nonce)| Stamp::new(sequence, nonce));
+        self.raw.read()
+    }
+}
+
+fn text(value: Bytes) -> Option<ByteString> {
+    ByteString::try_from(value).ok()
+}
+
+fn number(value: &[u8]) -> Option<u64> {
     let digits = core::str::from_utf8(value).ok()?;
     // `parse` would accept a sign.
     if digits.starts_with('+') { None } else { digits.parse().ok() }

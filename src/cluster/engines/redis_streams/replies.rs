@@ -1,7 +1,7 @@
 //! What replies mean.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::time::Duration;
+use core::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -119,6 +119,18 @@ impl RedisStreams {
             _ => return Err(RedisReplyError::Unexpected),
         }
         Ok(entries)
+    }
+
+    /// Reads an entry as [`entries`](Self::entries) does, without a [`RedisReply`] for each of its values. Its
+    /// id and its fields, a name and a value each, are parts of `entry`, which should have nothing else:
+    /// what is kept of a message keeps all of it. `None` if the id is none, or a part is out of bounds.
+    pub fn entry(
+        &self,
+        entry: &Bytes,
+        id: Range<usize>,
+        fields: impl IntoIterator<Item = (Range<usize>, Range<usize>)>,
+    ) -> Option<StreamEntry> {
+        entry::read_parts(entry, id, fields.into_iter(), self.options.max_message_bytes)
     }
 
     /// Reads the reply to [`range`](Self::range): entries, in order.
