@@ -123,7 +123,8 @@ impl MongodbEngine {
             }
         };
         let session = client.start_session().causal_consistency(false).await?;
-        let majority = WriteConcern::builder().w(Acknowledgment::Majority).build();
+        // A majority that has not written its journal can forget what the nodes have read already.
+        let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         let options = CollectionOptions::builder().write_concern(majority).build();
         let Namespace { db, coll } = &self.namespace;
         let collection = client.database(db).collection_with_options(coll, options);

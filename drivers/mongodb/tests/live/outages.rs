@@ -1,6 +1,6 @@
 //! The server, or the way to it, is away for a while.
 
-use socketio_proto_mongodb::{MongodbEngine, MongodbOptions};
+use socketio_proto_mongodb::{MongodbEngine, MongodbOptions, mongodb::bson::doc};
 use tokio::time::Instant;
 
 use crate::{
@@ -61,6 +61,28 @@ async fn a_server_that_crashes_and_comes_back_costs_no_event() {
     client.hear_all(0..20).await;
     node.emit_all(20..30).await;
     client.hear_all(0..30).await;
+}
+
+/// Otherwise a position means something else than before, and nobody reads what is there in its place.
+#[tokio::test]
+async fn what_clients_have_got_is_still_there_after_a_crash() {
+    let Some(mut server) = Secantus::start().await else { return };
+    let node = Node::impatient(&server.url()).await;
+    node.until_connected().await;
+    let mut client = Client::connect(&node).await;
+    for round in 0..3 {
+        node.until(|stats| stats.is_connected).await;
+        let count = (round + 1) * 20;
+        for number in round * 20..count {
+            node.emit_all(number..number + 1).await;
+            client.hear_all(0..number + 1).await;
+        }
+        server.kill();
+        server.start_again().await;
+        let collection = server.collection().await;
+        let there = collection.count_documents(doc! { "type": 3 }).await.unwrap();
+        assert_eq!(there, u64::from(count));
+    }
 }
 
 #[tokio::test]
