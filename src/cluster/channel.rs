@@ -1,16 +1,14 @@
 //! A channel as one node sees it: how far it has read, and what waits for its own entries.
 
+mod senders;
 mod set;
 #[cfg(test)]
 mod tests;
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::mem;
 
+use self::senders::Senders;
 pub(crate) use self::set::ChannelSet;
 use super::{
     ClusterConfig, ClusterOutput,
@@ -113,13 +111,6 @@ pub(crate) struct Full {
     pub(crate) limit: usize,
 }
 
-/// How many entries of a node are not read twice, by node.
-#[derive(Default)]
-struct Senders(BTreeMap<(NodeId, u64), (u64, Offset)>);
-
-/// More nodes than this are not remembered. The ones that have been silent longest are forgotten.
-const SENDERS_MAX: usize = 1_024;
-
 impl<L> Channel<L> {
     fn new(config: &ClusterConfig, number: u32, nonce: u64) -> Self {
         let limits = Limits { steps: config.append_queue, bytes: config.append_queue_bytes };
@@ -164,6 +155,11 @@ impl<L> Channel<L> {
     /// Whether own entries are waited for, so that what is done now must wait as well.
     pub(crate) fn is_behind(&self) -> bool {
         !self.steps.is_empty()
+    }
+
+    /// Whether there is no connection with the engine.
+    pub(crate) fn is_away(&self) -> bool {
+        self.stage == Stage::Away
     }
 
     /// How many steps wait.
@@ -290,6 +286,21 @@ impl<L> Channel<L> {
         self.out.clear();
     }
 
+    /// Takes out what does not have to wait for own entries after all.
+    pub(crate) fn release(&mut self, mut may_go: impl FnMut(&L) -> bool) -> Vec<L> {
+        let mut released = Vec::new();
+        for step in mem::take(&mut self.steps) {
+            match step {
+                Step::Local { local, bytes } if may_go(&local) => {
+                    self.bytes = self.bytes.saturating_sub(bytes);
+                    released.push(local);
+                }
+                step => self.steps.push_back(step),
+            }
+        }
+        released
+    }
+
     /// After a gap: gives up the entries that were sent before it. Returns the next thing that was
     /// behind them.
     pub(crate) fn give_up_sent(&mut self) -> Option<Reached<L>> {
@@ -384,25 +395,5 @@ impl<L> Step<L> {
             Self::Append { message, .. } => Some((**message).clone()),
             Self::Local { .. } => None,
         }
-    }
-}
-
-impl Senders {
-    /// Notes an entry of a node.
-    fn note(&mut self, sender: &NodeId, stamp: Stamp, position: Offset) -> Reading {
-        let key = (sender.clone(), stamp.nonce);
-        if let Some((latest, at)) = self.0.get_mut(&key) {
-            if stamp.sequence <= *latest {
-                return Reading::Repeated;
-            }
-            (*latest, *at) = (stamp.sequence, position);
-            return Reading::New;
-        }
-        if self.0.len() >= SENDERS_MAX {
-            let silent = self.0.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
-            silent.map(|key| self.0.remove(&key));
-        }
-        self.0.insert(key, (stamp.sequence, position));
-        Reading::First
     }
 }

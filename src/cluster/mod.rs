@@ -42,7 +42,8 @@
 //! to be read back first. Everything that it does to sockets of its own node after an emit waits
 //! behind that emit: joins, leaves, disconnections, acknowledgements, volatile events, requests. Such a
 //! method returns as usual, but what [`rooms`](crate::hub::Hub::rooms) and
-//! [`local_sockets`](crate::hub::At::local_sockets) show changes a little later. These take effect at
+//! [`local_sockets`](crate::hub::At::local_sockets) show changes a little later. Acknowledgements need
+//! not wait while the engine is away ([trouble](#trouble)). These take effect at
 //! once: accepting and rejecting clients, changes of the application's own data, and what clients
 //! and networks do. So a cluster of one node over an engine without latency is a single server,
 //! packet by packet: a property test says so.
@@ -153,6 +154,9 @@
 //! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
 //!   [`append_queue`](ClusterConfig#structfield.append_queue). Beyond that, emits are refused with
 //!   [`EmitError::ChannelFull`](crate::hub::EmitError::ChannelFull).
+//!   Answers to the events of clients, which otherwise come behind what was emitted before them, do not
+//!   wait for the engine. Only an answer behind a join, a leave or a disconnection of its own socket,
+//!   which waits, comes after that.
 //! * *Outcome not known.* When the engine is back, the node first reads everything. Only then does it
 //!   repeat the appends that it has not read. Every entry carries the number that its node has given
 //!   it, so an entry that is there twice takes effect once.

@@ -323,6 +323,7 @@ impl<D: Default> Hub<D> {
             node.members.unsubscribe_all();
         }
         self.lose_store();
+        self.release_answers();
     }
 
     fn handle_connected(&mut self, number: u32, oldest: Offset, head: Offset) {

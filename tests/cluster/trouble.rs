@@ -16,7 +16,7 @@ use socketio_proto::{
     hub::{Audience, DisconnectReason, EmitError, ExpiryCause, RestoreError},
     recovery::Offset,
     server::{Server, ServerEvent},
-    socket::{Event, NamespaceName},
+    socket::{Args, Event, NamespaceName},
 };
 
 use crate::fleet::{Fleet, Flight, name};
@@ -37,6 +37,67 @@ fn h05_h80_while_the_engine_is_away_nothing_is_delivered_and_nothing_is_lost() {
     for client in clients.into_iter().chain([late]) {
         assert_eq!(fleet.got(client), ["lost on the way", "while away"]);
     }
+}
+
+/// A client that asks something gets its answer, whatever the node has emitted before.
+#[test]
+fn an_answer_does_not_wait_for_an_engine_that_is_away() {
+    let mut fleet = Fleet::new(1);
+    let client = fleet.open(0);
+    let ask = |fleet: &mut Fleet, question: &str| {
+        fleet.send(client, question);
+        let event = fleet.nodes[0].events.pop();
+        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
+            panic!("{event:?}");
+        };
+        token
+    };
+    let empty = Args::empty();
+    let early = ask(&mut fleet, "421[\"answered before\"]");
+    fleet.at(0, |at| {
+        at.all().emit("m", &()).unwrap();
+        assert!(at.ack(early, &empty));
+    });
+    assert!(fleet.got(client).is_empty(), "the engine is there, so it waits for the event");
+    fleet.cut(0, 0);
+    assert_eq!(fleet.got(client), ["431[]"]);
+    let late = ask(&mut fleet, "422[\"answered while away\"]");
+    fleet.at(0, |at| assert!(at.ack(late, &empty)));
+    assert_eq!(fleet.got(client), ["431[]", "432[]"]);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["431[]", "432[]", "m"]);
+}
+
+/// An answer says that what was asked for is done, so it waits for that.
+#[test]
+fn an_answer_waits_for_the_changes_of_its_own_session() {
+    let mut fleet = Fleet::new(1);
+    let [joins, other] = [fleet.open(0), fleet.open(0)];
+    let mut tokens = Vec::new();
+    for client in [joins, other] {
+        fleet.send(client, "421[\"question\"]");
+        let event = fleet.nodes[0].events.pop();
+        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
+            panic!("{event:?}");
+        };
+        tokens.push(token);
+    }
+    let socket = fleet.socket(joins);
+    fleet.at(0, |at| {
+        at.all().emit("m", &()).unwrap();
+        assert!(at.join(socket, "room").unwrap());
+        for token in tokens {
+            assert!(at.ack(token, &Args::empty()));
+        }
+    });
+    fleet.cut(0, 0);
+    assert!(fleet.got(joins).is_empty());
+    assert_eq!(fleet.got(other), ["431[]"]);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(joins), ["m", "431[]"]);
+    assert_eq!(fleet.got(other), ["431[]", "m"]);
 }
 
 /// If only the answer to the append is lost, nodes of the reference deliver the event twice.

@@ -1,6 +1,6 @@
 //! All channels of a node.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{Channel, Full, is_own};
 use crate::{
@@ -90,6 +90,11 @@ impl<L> ChannelSet<L> {
     pub(crate) fn give_up(&mut self, sequence: u64) -> Option<u32> {
         let mut channels = self.all.iter_mut();
         channels.find_map(|channel| channel.give_up(sequence).then_some(channel.number))
+    }
+
+    /// Takes out what does not have to wait for own entries after all.
+    pub(crate) fn release(&mut self, mut may_go: impl FnMut(&L) -> bool) -> Vec<L> {
+        self.all.iter_mut().flat_map(|channel| channel.release(&mut may_go)).collect()
     }
 
     /// The connection with the engine is lost.

@@ -1,6 +1,6 @@
 use alloc::{format, vec::Vec};
 
-use super::*;
+use super::{senders::SENDERS_MAX, *};
 use crate::cluster::message::{Body, NodeId};
 
 type Steps = Channel<&'static str>;

@@ -308,14 +308,20 @@ impl<D: Default> At<'_, D> {
         if self.hub.is_clustered() {
             let is_known = self.hub.socket_id(token.socket()).is_some();
             let namespace = token.socket.key.namespace;
+            let waits = self.hub.answer_waits(token.socket.key);
             // The session may move to another node before the answer is sent.
-            let later = self.hub.is_behind(namespace).then(|| {
+            let later = waits.then(|| {
                 self.hub.with_namespace(namespace, |namespace, _| {
                     namespace.remember_answer(now, &token, args)
                 })
             });
             let later = later.flatten().flatten();
-            self.run_in_order(Verb::Acknowledge { token, args: args.clone(), later });
+            let answer = Verb::Acknowledge { token, args: args.clone(), later };
+            if waits {
+                self.run_in_order(answer);
+            } else {
+                self.hub.run(answer);
+            }
             self.carry();
             return Ok(is_known);
         }

@@ -104,6 +104,28 @@ impl<D: Default> Hub<D> {
         verb
     }
 
+    /// Whether an answer has to wait for what this node has emitted before. While the engine is away,
+    /// it waits only for changes of its own session.
+    pub(in crate::hub) fn answer_waits(&self, socket: SocketKey) -> bool {
+        let Some(node) = &self.node else { return false };
+        let number = self.namespaces.get(&socket.namespace).map(|it| it.channel);
+        let Some(channel) = number.and_then(|it| node.channels.get(it)) else { return false };
+        channel.is_behind() && (!channel.is_away() || node.deferred.contains(socket))
+    }
+
+    /// The engine is away: sends the answers that need not wait for it.
+    pub(super) fn release_answers(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let deferred = &node.deferred;
+        let released = node.channels.release(|verb| match verb {
+            Verb::Acknowledge { token, .. } => !deferred.contains(token.socket.key),
+            _ => false,
+        });
+        for answer in released {
+            self.run_deferred(answer);
+        }
+    }
+
     /// Takes the claims of the sessions of a channel that wait for changes.
     pub(super) fn take_postponed(&mut self, number: u32) -> Vec<(u32, Successor)> {
         let namespaces = &self.namespaces;
