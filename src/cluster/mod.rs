@@ -154,9 +154,11 @@
 //! * *Engine away.* The node continues to serve its clients. What it emits waits, up to
 //!   [`append_queue`](ClusterConfig#structfield.append_queue). Beyond that, emits are refused with
 //!   [`EmitError::ChannelFull`](crate::hub::EmitError::ChannelFull).
-//!   Answers to the events of clients, which otherwise come behind what was emitted before them, do not
-//!   wait for the engine. Only an answer behind a join, a leave or a disconnection of its own socket,
-//!   which waits, comes after that.
+//!   Answers to the events of clients come behind what was emitted before them. With
+//!   [`Durability::OnPark`], they do not wait for an engine that is away: only an answer behind a join, a
+//!   leave or a disconnection of its own socket, which waits, comes after that. So if the process crashes
+//!   before the engine is back, what was emitted is lost although it was answered. With
+//!   [`Durability::OnChange`], all answers wait, because a crash must not contradict them.
 //! * *Outcome not known.* When the engine is back, the node first reads everything. Only then does it
 //!   repeat the appends that it has not read. Every entry carries the number that its node has given
 //!   it, so an entry that is there twice takes effect once.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use socketio_proto::{
     ConfigError, Limits, RecoveryConfig, ServerConfig, Timestamp,
     cluster::{
-        ClusterConfig, ClusterInput,
+        ClusterConfig, ClusterInput, Durability,
         engines::redis_streams::{RedisStreams, RedisStreamsOptions},
         message::{
             Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp,
@@ -67,6 +67,32 @@ fn an_answer_does_not_wait_for_an_engine_that_is_away() {
     fleet.connect(0);
     fleet.settle();
     assert_eq!(fleet.got(client), ["431[]", "432[]", "m"]);
+}
+
+/// What the answer is about may only be in the memory of the process.
+#[test]
+fn with_on_change_no_answer_overtakes_what_a_crash_would_lose() {
+    let mut fleet = Fleet::durable(&[Durability::OnChange]);
+    let client = fleet.open(0);
+    fleet.settle();
+    let ask = |fleet: &mut Fleet, question: &str| {
+        fleet.send(client, question);
+        let event = fleet.nodes[0].events.pop();
+        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
+            panic!("{event:?}");
+        };
+        fleet.at(0, |at| {
+            at.all().emit("m", &()).unwrap();
+            assert!(at.ack(token, &Args::empty()));
+        });
+    };
+    ask(&mut fleet, "421[\"before\"]");
+    fleet.cut(0, 0);
+    ask(&mut fleet, "422[\"while away\"]");
+    assert!(fleet.got(client).is_empty());
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(client), ["m", "431[]", "m", "432[]"]);
 }
 
 /// An answer says that what was asked for is done, so it waits for that.

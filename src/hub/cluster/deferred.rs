@@ -105,17 +105,18 @@ impl<D: Default> Hub<D> {
     }
 
     /// Whether an answer has to wait for what this node has emitted before. While the engine is away,
-    /// it waits only for changes of its own session.
+    /// it waits only for changes of its own session, unless a crash must not contradict it.
     pub(in crate::hub) fn answer_waits(&self, socket: SocketKey) -> bool {
         let Some(node) = &self.node else { return false };
         let number = self.namespaces.get(&socket.namespace).map(|it| it.channel);
         let Some(channel) = number.and_then(|it| node.channels.get(it)) else { return false };
-        channel.is_behind() && (!channel.is_away() || node.deferred.contains(socket))
+        let waits_for_engine = !channel.is_away() || node.durable.is_some();
+        channel.is_behind() && (waits_for_engine || node.deferred.contains(socket))
     }
 
     /// The engine is away: sends the answers that need not wait for it.
     pub(super) fn release_answers(&mut self) {
-        let Some(node) = &mut self.node else { return };
+        let Some(node) = self.node.as_mut().filter(|node| node.durable.is_none()) else { return };
         let deferred = &node.deferred;
         let released = node.channels.release(|verb| match verb {
             Verb::Acknowledge { token, .. } => !deferred.contains(token.socket.key),
