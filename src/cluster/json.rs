@@ -162,26 +162,14 @@ const fn is_space(byte: u8) -> bool {
 fn string_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start.checked_add(1)?;
     loop {
-        at = at.checked_add(special(text.get(at..)?)?)?;
+        let found = text.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at = at.checked_add(found)?;
         if text.get(at) == Some(&b'"') {
             return at.checked_add(1);
         }
         // A backslash, and what it escapes.
         at = at.checked_add(2)?;
     }
-}
-
-/// The place of the first quote or backslash. It looks at many bytes without branching, so that the
-/// compiler can handle them at a time.
-fn special(text: &[u8]) -> Option<usize> {
-    const CHUNK: usize = 32;
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
-    let plain = text
-        .chunks_exact(CHUNK)
-        .take_while(|chunk| !chunk.iter().fold(false, |found, byte| found | is_special(byte)));
-    let before = plain.count().saturating_mul(CHUNK);
-    let found = text.get(before..)?.iter().position(is_special)?;
-    before.checked_add(found)
 }
 
 /// The place behind the array or object that starts at `start`.
