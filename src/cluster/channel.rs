@@ -9,7 +9,7 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::mem;
 
 use self::senders::Senders;
-pub(crate) use self::set::ChannelSet;
+pub(crate) use self::{senders::Reading, set::ChannelSet};
 use super::{
     ClusterConfig, ClusterOutput,
     message::{Body, Message, NodeId, Stamp},
@@ -77,21 +77,6 @@ pub(crate) enum Continuation {
     /// Everything after the position can be read. Between what was read before and this position,
     /// there may have been entries.
     Anew(Offset),
-}
-
-/// What is to be done with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
-    /// It takes effect.
-    New,
-    /// It takes effect, and is the first one of its sender, a node of this crate.
-    First,
-    /// It takes effect as the own entry with this number. See [`Channel::reach`].
-    Own(u64),
-    /// It is there twice.
-    Repeated,
-    /// Its position is not after all earlier ones.
-    OutOfOrder,
 }
 
 /// What precedes an own entry.

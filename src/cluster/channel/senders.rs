@@ -2,11 +2,25 @@
 
 use alloc::collections::BTreeMap;
 
-use super::Reading;
 use crate::{
     cluster::message::{NodeId, Stamp},
     recovery::Offset,
 };
+
+/// What is to be done with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It takes effect.
+    New,
+    /// It takes effect, and is the first one of its sender, a node of this crate.
+    First,
+    /// It takes effect as the own entry with this number. See [`Channel::reach`](super::Channel::reach).
+    Own(u64),
+    /// It is there twice.
+    Repeated,
+    /// Its position is not after all earlier ones.
+    OutOfOrder,
+}
 
 /// How many entries of a node are not read twice, by node.
 #[derive(Default)]
