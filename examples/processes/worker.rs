@@ -12,7 +12,7 @@ use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use socketio_proto::{
     RecoveryConfig, ServerConfig, Timestamp,
-    cluster::{ClusterConfig, Durability},
+    cluster::engines::sqlite::Sqlite,
     server::{Server, ServerEvent},
     socket::Args,
 };
@@ -61,7 +61,7 @@ pub async fn run(arguments: Arguments, worker: usize) -> Result<(), Box<dyn Erro
     let file = SqliteConfig::new(&arguments.file).on_event(|event| eprintln!("{event}"));
     let engine = SqliteEngine::open(file)?;
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
-    let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
+    let cluster = Sqlite::cluster_config(&mut entropy);
     let mut server = Server::clustered(config, cluster, entropy)?;
     server.at(Timestamp::ZERO).add_namespace("/")?;
     let (service, handle) = start_clustered(server, Square { worker }, engine);

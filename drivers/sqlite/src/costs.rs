@@ -8,7 +8,7 @@ use std::{
 
 use socketio_proto::{
     RecoveryConfig, RecoveryKey, ServerConfig, SocketId, Timestamp,
-    cluster::{ClusterConfig, ClusterOutput, Durability, message::StoredSession},
+    cluster::{ClusterOutput, engines::sqlite::Sqlite, message::StoredSession},
     server::{Server, ServerEvent},
 };
 use socketio_proto_tokio::{App, Context, Handle, PeerLimits, entropy, start_clustered};
@@ -44,7 +44,7 @@ impl App for Rooms {
 
 async fn serve(folder: &Folder, data: String) -> (u16, Handle<Rooms>) {
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
-    let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
+    let cluster = Sqlite::cluster_config(&mut entropy);
     let mut server = Server::clustered(config, cluster, entropy).unwrap();
     server.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let engine = SqliteEngine::open(folder.config()).unwrap();

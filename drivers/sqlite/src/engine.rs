@@ -24,7 +24,7 @@ use crate::{
 /// Each server needs one of its own, also if several are in one process. The file is used on a thread.
 ///
 /// ```
-/// use socketio_proto::cluster::{ClusterConfig, Durability};
+/// use socketio_proto::cluster::engines::sqlite::Sqlite;
 /// use socketio_proto::server::{Server, ServerEvent};
 /// use socketio_proto::{RecoveryConfig, ServerConfig, Timestamp};
 /// use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
@@ -49,7 +49,7 @@ use crate::{
 /// let engine = SqliteEngine::open(SqliteConfig::new(folder.join("sessions.db")))?;
 /// let config = ServerConfig::new().recovery(RecoveryConfig::new());
 /// // A crash loses no session. A write costs little here.
-/// let node = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
+/// let node = Sqlite::cluster_config(&mut entropy);
 /// let mut server = Server::clustered(config, node, entropy)?;
 /// server.at(Timestamp::ZERO).add_namespace("/")?;
 /// let (service, handle) = start_clustered(server, Chat, engine);

@@ -10,9 +10,7 @@ use std::{
 };
 
 use socketio_proto::{
-    RecoveryConfig, ServerConfig, Timestamp,
-    cluster::{ClusterConfig, Durability},
-    server::Server,
+    RecoveryConfig, ServerConfig, Timestamp, cluster::engines::sqlite::Sqlite, server::Server,
 };
 use socketio_proto_sqlite::{SqliteConfig, SqliteEngine};
 use socketio_proto_tokio::{App, PeerLimits, entropy, serve, start, start_clustered};
@@ -25,7 +23,7 @@ pub type Failure = Box<dyn std::error::Error>;
 pub async fn run_server(app: impl App<Data = ()>, file: Option<&String>) -> Result<(), Failure> {
     let config = ServerConfig::new().recovery(RecoveryConfig::new());
     let (service, handle) = if let Some(file) = file {
-        let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
+        let cluster = Sqlite::cluster_config(&mut entropy);
         let mut server = Server::clustered(config, cluster, entropy)?;
         server.at(Timestamp::ZERO).add_namespace("/")?;
         start_clustered(server, app, SqliteEngine::open(SqliteConfig::new(file))?)

@@ -12,7 +12,7 @@ use std::{
 use socketio_proto::{
     RecoveryConfig, ServerConfig, SocketKey, Timestamp,
     client::{Auth, ClientConfig, ClientEvent, ClientSnapshot},
-    cluster::{ClusterConfig, Durability},
+    cluster::engines::sqlite::Sqlite,
     engine::Transport,
     hub::Once,
     recovery::RecoveryOutcome,
@@ -104,7 +104,7 @@ fn do_it(cx: &mut Context<'_, String>, socket: SocketKey, [what, room, id]: [&st
 pub async fn open(engine: SqliteEngine, hall: Hall) -> (u16, Handle<Hall>) {
     let recovery = RecoveryConfig::new().max_disconnection(AWAY).lookup_timeout(Some(hall.lookup));
     let config = ServerConfig::new().recovery(recovery);
-    let cluster = ClusterConfig::from_entropy(&mut entropy).durability(Durability::OnChange);
+    let cluster = Sqlite::cluster_config(&mut entropy);
     let mut server = Server::clustered(config, cluster, entropy).unwrap();
     server.at(Timestamp::ZERO).add_namespace("/").unwrap();
     let (service, handle) = start_clustered(server, hall, engine);

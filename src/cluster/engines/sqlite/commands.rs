@@ -7,8 +7,11 @@ use bytestring::ByteString;
 
 use super::{SqliteHead, SqliteOptions, SqliteStatement, SqliteValue, checksum::checksum};
 use crate::{
-    ConfigError, RecoveryKey,
-    cluster::message::{Message, MessageError, NodeId, StoredSession},
+    ConfigError, Entropy, RecoveryKey,
+    cluster::{
+        ClusterConfig, Durability,
+        message::{Message, MessageError, NodeId, StoredSession},
+    },
 };
 
 /// Makes statements and reads rows. Times are milliseconds since the UNIX epoch, by the clock of the
@@ -27,6 +30,21 @@ impl Sqlite {
     pub fn new(options: SqliteOptions) -> Result<Self, ConfigError> {
         options.validate()?;
         Ok(Self { options })
+    }
+
+    /// Returns the default settings of a node over SQLite, with a random name. They are those of
+    /// [`ClusterConfig::from_entropy`], but with [`Durability::OnChange`]: a write costs little here, and a
+    /// crash of the process loses no session.
+    ///
+    /// ```
+    /// use socketio_proto::cluster::{Durability, engines::sqlite::Sqlite};
+    ///
+    /// # let mut entropy = |dest: &mut [u8]| dest.fill(7); // Use a real generator in production.
+    /// let config = Sqlite::cluster_config(&mut entropy);
+    /// assert_eq!(config.durability, Durability::OnChange);
+    /// ```
+    pub fn cluster_config(entropy: &mut dyn Entropy) -> ClusterConfig {
+        ClusterConfig::from_entropy(entropy).durability(Durability::OnChange)
     }
 
     /// Returns the options.
