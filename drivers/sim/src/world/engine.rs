@@ -288,18 +288,17 @@ impl<A: Application<D>, D: Data> World<A, D> {
                     self.promise.stored(session.as_str(), until);
                 }
             }
-            // Another version is left there.
-            ClusterInput::Fetched { session: Some(found), .. }
-                if let Some((version, number)) = taken
-                    && version == found.session.version =>
-            {
-                let id = found.session.sid.as_str();
-                self.promise.removed(id, node);
-                // Otherwise, its node has to store it again, whatever happens.
-                let is_claimed =
-                    self.engine.as_mut().is_none_or(|it| !it.unclaimed.remove(&(node, number)));
-                if is_claimed {
-                    self.promise.taken(id);
+            ClusterInput::Fetched { session: Some(found), .. } => {
+                // Another version is left there.
+                let taken = taken.filter(|(version, _)| *version == found.session.version);
+                if let Some((_, number)) = taken {
+                    self.promise.removed(found.session.sid.as_str(), node);
+                    // Otherwise, its node has to store it again, whatever happens.
+                    let is_claimed =
+                        self.engine.as_mut().is_none_or(|it| !it.unclaimed.remove(&(node, number)));
+                    if is_claimed {
+                        self.promise.taken(found.session.sid.as_str());
+                    }
                 }
             }
             _ => {}
