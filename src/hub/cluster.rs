@@ -251,9 +251,13 @@ impl<D: Default> Hub<D> {
 
     /// Whether what is done now in a namespace has to wait for own entries of its channel.
     pub(super) fn is_behind(&self, namespace: u32) -> bool {
-        let Some(node) = &self.node else { return false };
-        let channel = self.namespaces.get(&namespace).map(|it| it.channel);
-        channel.and_then(|it| node.channels.get(it)).is_some_and(Channel::is_behind)
+        self.channel_at(namespace).is_some_and(Channel::is_behind)
+    }
+
+    /// The channel of a namespace that is here. `None` if the hub is alone.
+    fn channel_at(&self, namespace: u32) -> Option<&Channel<Verb>> {
+        let number = self.namespaces.get(&namespace)?.channel;
+        self.node.as_ref()?.channels.get(number)
     }
 
     /// The channel of a namespace. 0 if the hub is alone.

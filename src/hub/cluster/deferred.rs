@@ -104,22 +104,23 @@ impl<D: Default> Hub<D> {
         verb
     }
 
-    /// Whether an answer has to wait for what this node has emitted before. While the engine is away,
-    /// it waits only for changes of its own session, unless a crash must not contradict it.
+    /// Whether an answer has to wait for what this node has emitted before.
     pub(in crate::hub) fn answer_waits(&self, socket: SocketKey) -> bool {
-        let Some(node) = &self.node else { return false };
-        let number = self.namespaces.get(&socket.namespace).map(|it| it.channel);
-        let Some(channel) = number.and_then(|it| node.channels.get(it)) else { return false };
-        let waits_for_engine = !channel.is_away() || node.durable.is_some();
-        channel.is_behind() && (waits_for_engine || node.deferred.contains(socket))
+        let channel = self.channel_at(socket.namespace).filter(|it| it.is_behind());
+        let node = self.node.as_ref().zip(channel);
+        node.is_some_and(|(node, channel)| {
+            !(channel.is_away() && may_answer_ahead(node.durable.is_some(), &node.deferred, socket))
+        })
     }
 
     /// The engine is away: sends the answers that need not wait for it.
     pub(super) fn release_answers(&mut self) {
-        let Some(node) = self.node.as_mut().filter(|node| node.durable.is_none()) else { return };
-        let deferred = &node.deferred;
+        let Some(node) = &mut self.node else { return };
+        let (is_durable, deferred) = (node.durable.is_some(), &node.deferred);
         let released = node.channels.release(|verb| match verb {
-            Verb::Acknowledge { token, .. } => !deferred.contains(token.socket.key),
+            Verb::Acknowledge { token, .. } => {
+                may_answer_ahead(is_durable, deferred, token.socket.key)
+            }
             _ => false,
         });
         for answer in released {
@@ -157,4 +158,11 @@ impl<D: Default> Hub<D> {
             self.hand_over(self.now, id, to, claim);
         }
     }
+}
+
+/// Whether an answer to a session may be given before what its node has emitted is in the channel, while the
+/// engine is away. A session that waits for a change of its own gets the answer after it. With `OnChange`, a
+/// crash must not contradict any answer.
+fn may_answer_ahead(is_durable: bool, deferred: &Deferred, socket: SocketKey) -> bool {
+    !is_durable && !deferred.contains(socket)
 }

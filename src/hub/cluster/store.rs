@@ -284,6 +284,7 @@ impl<D: Default> Hub<D> {
         let FetchedSession { session, expires_in } = stored;
         Some(ClusterOutput::Store { session, expires_in, replaces: None, number })
     }
+
     /// The command that replaces the record of a session. `None` if that is not possible: then the record is
     /// taken out of the store.
     fn record_to_replace(&mut self, socket: SocketKey) -> Option<ClusterOutput> {
