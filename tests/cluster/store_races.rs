@@ -32,23 +32,15 @@ fn h71_a_lost_reply_costs_no_session_and_doubles_none() {
         fleet.settle();
         let (pid, _) = ids(&fleet, client);
         fleet.lose(client);
-        if is_carried_out {
-            fleet.take(0, 0);
-        } else {
-            fleet.nodes[0].in_flight.clear();
-        }
+        fleet.carry_out_or_lose(0, is_carried_out);
         fleet.cut(0, 0);
         fleet.connect(0);
         fleet.settle();
         assert!(fleet.store.sessions.contains_key(&pid), "the store has it after all");
         // The same with the command that takes it.
         let lost = fleet.open_with(0, &claim(&pid, "7000-0"));
-        if is_carried_out {
-            fleet.take(0, 0);
-            assert!(fleet.store.sessions.is_empty());
-        } else {
-            fleet.nodes[0].in_flight.clear();
-        }
+        fleet.carry_out_or_lose(0, is_carried_out);
+        assert!(!is_carried_out || fleet.store.sessions.is_empty());
         fleet.cut(0, 0);
         fleet.lose(lost);
         fleet.connect(0);

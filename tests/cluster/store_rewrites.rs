@@ -93,11 +93,7 @@ fn a_lost_reply_to_a_change_costs_no_session() {
             for is_crashed in [false, true] {
                 let (mut fleet, client, pid) = stored(2);
                 change(&mut fleet);
-                if is_carried_out {
-                    fleet.take(0, 0);
-                } else {
-                    fleet.nodes[0].in_flight.clear();
-                }
+                fleet.carry_out_or_lose(0, is_carried_out);
                 fleet.cut(0, 0);
                 fleet.connect(0);
                 for _ in 0..steps {
@@ -162,11 +158,7 @@ fn a_session_is_handed_over_while_its_change_is_stored() {
             // The claimant has no answer of the store before the session is here.
             fleet.nodes[0].read = Some(fleet.channel.entries.len() - 1);
             change(&mut fleet);
-            if is_carried_out {
-                fleet.take(0, 0);
-            } else {
-                fleet.nodes[0].in_flight.clear();
-            }
+            fleet.carry_out_or_lose(0, is_carried_out);
             fleet.read(0, usize::MAX);
             if is_abandoned {
                 fleet.lose(back);

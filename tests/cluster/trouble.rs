@@ -13,13 +13,13 @@ use socketio_proto::{
             Body, BroadcastFlags, BroadcastOptions, ClusterBroadcast, Message, NodeId, Stamp,
         },
     },
-    hub::{Audience, DisconnectReason, EmitError, ExpiryCause, RestoreError},
+    hub::{AckToken, Audience, DisconnectReason, EmitError, ExpiryCause, RestoreError},
     recovery::Offset,
     server::{Server, ServerEvent},
     socket::{Args, Event, NamespaceName},
 };
 
-use crate::fleet::{Fleet, Flight, name};
+use crate::fleet::{Client, Fleet, Flight, name};
 
 /// An event of the reference whose publication fails is delivered without an offset.
 #[test]
@@ -39,21 +39,23 @@ fn h05_h80_while_the_engine_is_away_nothing_is_delivered_and_nothing_is_lost() {
     }
 }
 
+/// A client of node 0 asks something.
+fn asked(fleet: &mut Fleet, client: Client, question: &str) -> AckToken {
+    fleet.send(client, question);
+    let event = fleet.nodes[0].events.pop();
+    let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
+        panic!("{event:?}");
+    };
+    token
+}
+
 /// A client that asks something gets its answer, whatever the node has emitted before.
 #[test]
 fn an_answer_does_not_wait_for_an_engine_that_is_away() {
     let mut fleet = Fleet::new(1);
     let client = fleet.open(0);
-    let ask = |fleet: &mut Fleet, question: &str| {
-        fleet.send(client, question);
-        let event = fleet.nodes[0].events.pop();
-        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
-            panic!("{event:?}");
-        };
-        token
-    };
     let empty = Args::empty();
-    let early = ask(&mut fleet, "421[\"answered before\"]");
+    let early = asked(&mut fleet, client, "421[\"answered before\"]");
     fleet.at(0, |at| {
         at.all().emit("m", &()).unwrap();
         assert!(at.ack(early, &empty));
@@ -61,7 +63,7 @@ fn an_answer_does_not_wait_for_an_engine_that_is_away() {
     assert!(fleet.got(client).is_empty(), "the engine is there, so it waits for the event");
     fleet.cut(0, 0);
     assert_eq!(fleet.got(client), ["431[]"]);
-    let late = ask(&mut fleet, "422[\"answered while away\"]");
+    let late = asked(&mut fleet, client, "422[\"answered while away\"]");
     fleet.at(0, |at| assert!(at.ack(late, &empty)));
     assert_eq!(fleet.got(client), ["431[]", "432[]"]);
     fleet.connect(0);
@@ -76,11 +78,7 @@ fn with_on_change_no_answer_overtakes_what_a_crash_would_lose() {
     let client = fleet.open(0);
     fleet.settle();
     let ask = |fleet: &mut Fleet, question: &str| {
-        fleet.send(client, question);
-        let event = fleet.nodes[0].events.pop();
-        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
-            panic!("{event:?}");
-        };
+        let token = asked(fleet, client, question);
         fleet.at(0, |at| {
             at.all().emit("m", &()).unwrap();
             assert!(at.ack(token, &Args::empty()));
@@ -100,15 +98,7 @@ fn with_on_change_no_answer_overtakes_what_a_crash_would_lose() {
 fn an_answer_waits_for_the_changes_of_its_own_session() {
     let mut fleet = Fleet::new(1);
     let [joins, other] = [fleet.open(0), fleet.open(0)];
-    let mut tokens = Vec::new();
-    for client in [joins, other] {
-        fleet.send(client, "421[\"question\"]");
-        let event = fleet.nodes[0].events.pop();
-        let Some(ServerEvent::Received { ack: Some(token), .. }) = event else {
-            panic!("{event:?}");
-        };
-        tokens.push(token);
-    }
+    let tokens = [joins, other].map(|client| asked(&mut fleet, client, "421[\"question\"]"));
     let socket = fleet.socket(joins);
     fleet.at(0, |at| {
         at.all().emit("m", &()).unwrap();

@@ -56,6 +56,15 @@ impl Fleet {
         self.input(node, ClusterInput::Disconnected);
     }
 
+    /// What is on its way from a node to the engine is carried out, up to the first append, or is lost.
+    pub fn carry_out_or_lose(&mut self, node: usize, is_carried_out: bool) {
+        if is_carried_out {
+            self.take(node, 0);
+        } else {
+            self.nodes[node].in_flight.clear();
+        }
+    }
+
     /// The engine takes appends of a node, and what is on its way before and after them.
     pub fn take(&mut self, node: usize, count: usize) {
         self.carry_out(node);
