@@ -245,6 +245,7 @@ impl<D: Default> Hub<D> {
         }
         if let Some(until) = waiting.recall {
             self.connects.recalls.remove(&(until, request));
+            self.abandon_recall(request, waiting.claimed);
         }
         self.release(request, waiting.held());
         if let Some(Ok(held)) = waiting.claimed {

@@ -19,6 +19,7 @@ mod refusals;
 mod requests;
 mod store;
 mod store_changes;
+mod store_given_up;
 mod store_official;
 mod store_races;
 mod store_rewrites;

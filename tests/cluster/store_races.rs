@@ -54,7 +54,7 @@ fn h71_a_lost_reply_costs_no_session_and_doubles_none() {
 
 /// A client of node 0 that has processed an event and has lost its link. Its record is in the store, but the
 /// reply is lost.
-fn stored_without_reply(fleet: &mut Fleet) -> (String, String) {
+pub fn stored_without_reply(fleet: &mut Fleet) -> (String, String) {
     let client = fleet.open(0);
     fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
     fleet.settle();

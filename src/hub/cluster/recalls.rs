@@ -3,7 +3,7 @@
 use super::{placed::InStore, records::Recalled};
 use crate::{
     cluster::FetchedSession,
-    hub::{Hub, reason::EndCause, request::ConnectRequest},
+    hub::{Hub, pacing::Held, reason::EndCause, request::ConnectRequest},
     id::SocketKey,
     recovery::RecoveryRefusal,
     stats::increment,
@@ -31,10 +31,23 @@ impl<D: Default> Hub<D> {
         true
     }
 
+    /// A claim that waits for its record is given up.
+    pub(in crate::hub) fn abandon_recall(
+        &mut self,
+        request: ConnectRequest,
+        claimed: Option<Result<Held, RecoveryRefusal>>,
+    ) {
+        if let (Some(node), Some(Ok(held))) = (&mut self.node, claimed) {
+            node.records.abandon(held.socket, request);
+        }
+    }
+
     /// Refuses the claims whose records could not be taken in time.
     pub(in crate::hub) fn end_overdue_recalls(&mut self, now: Timestamp) {
         while let Some(request) = self.connects.overdue_recall(now) {
             let refusal = self.unanswered();
+            let claimed = self.connects.get(request).and_then(|waiting| waiting.claimed);
+            self.abandon_recall(request, claimed);
             if self.connects.end_recall(request) {
                 self.refuse_claim(request, refusal);
             }

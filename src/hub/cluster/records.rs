@@ -163,6 +163,23 @@ impl Records {
         false
     }
 
+    /// A claim does not wait any more. If it was the last one, the record stays where it is, so that it is
+    /// not lost with this process.
+    pub(super) fn abandon(&mut self, socket: SocketKey, request: ConnectRequest) {
+        let Some(requests) = self.requests.get_mut(&socket) else { return };
+        requests.retain(|it| *it != request);
+        if !requests.is_empty() {
+            return;
+        }
+        self.requests.remove(&socket);
+        self.wanted.remove(&socket);
+        if self.states.get(&socket).is_some_and(|record| record.state == State::Unknown) {
+            self.find_out(socket);
+        }
+        // One that cannot be replaced is wanted again.
+        self.replace_if_outdated(socket);
+    }
+
     /// The claims that have waited for the record of a session.
     pub(super) fn take_requests(&mut self, socket: SocketKey) -> Vec<ConnectRequest> {
         self.requests.remove(&socket).unwrap_or_default()
@@ -285,6 +302,12 @@ impl Records {
         let is_wanted = self.requests.contains_key(&socket);
         let to = if is_wanted { &mut self.wanted } else { &mut self.doubtful };
         to.insert(socket);
+    }
+
+    fn want_if_claimed(&mut self, socket: SocketKey) {
+        if self.requests.contains_key(&socket) {
+            self.wanted.insert(socket);
+        }
     }
 
     fn replace_if_outdated(&mut self, socket: SocketKey) {

@@ -61,9 +61,7 @@ impl Records {
                 self.find_out(socket);
             }
         }
-        if self.requests.contains_key(&socket) {
-            self.wanted.insert(socket);
-        }
+        self.want_if_claimed(socket);
         self.replace_if_outdated(socket);
         Recalled::Late
     }
@@ -83,7 +81,8 @@ impl Records {
             // It was left there.
             (Some(found), _) if record.older == Some(found) => {
                 record.settle(found);
-                self.wanted.insert(socket);
+                self.want_if_claimed(socket);
+                self.replace_if_outdated(socket);
                 Recalled::Late
             }
             (None, Some(false)) => self.is_here(socket),
