@@ -14,6 +14,7 @@ use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
 use tokio::sync::oneshot;
 
 use crate::{
+    clock::{Clock, follow},
     error::MongodbEngineError,
     reader::{Progress, Reader, last_of},
     setup::Store,
@@ -128,7 +129,7 @@ impl MongodbEngine {
         let options = CollectionOptions::builder().write_concern(majority).build();
         let Namespace { db, coll } = &self.namespace;
         let collection = client.database(db).collection_with_options(coll, options);
-        Ok((Store { collection, answer: self.answer }, session))
+        Ok((Store { collection, answer: self.answer, clock: Clock::new() }, session))
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), MongodbEngineError> {
@@ -151,10 +152,11 @@ impl MongodbEngine {
         inputs.send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
         let (read, to_read) = oneshot::channel();
         let writer = Writer { store, mongodb, node, session, is_capped, read: Some(read) };
-        // Whatever ends first drops the other.
+        // Whatever ends first drops the others.
         tokio::select! {
             written = writer.run(link) => written,
             Err(error) = reader.run(&inputs, to_read) => Err(error),
+            Err(error) = follow(store) => Err(error),
         }
     }
 }

@@ -14,18 +14,19 @@ use socketio_proto::cluster::{
 };
 use tokio::time::timeout;
 
-use crate::{clock::unix_ms, document::to_bson, error::MongodbEngineError};
+use crate::{clock::Clock, document::to_bson, error::MongodbEngineError};
 
 /// What MongoDB 5.0 speaks.
 const WIRE_VERSION: i64 = 13;
 /// `NamespaceExists`, `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const EXISTS: [i32; 3] = [48, 85, 86];
 
-/// The collection, and how long MongoDB may take to answer.
-#[derive(Clone, Debug)]
+/// The collection, how long MongoDB may take to answer, and its clock.
+#[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) collection: Collection<Document>,
     pub(crate) answer: Duration,
+    pub(crate) clock: Clock,
 }
 
 impl Store {
@@ -40,7 +41,8 @@ impl Store {
         }
     }
 
-    /// Asks which server this is. Returns the cluster time up to which everything has happened.
+    /// Asks which server this is, and what time it is there. Returns the cluster time up to which everything
+    /// has happened.
     pub(crate) async fn hello(&self) -> Result<Timestamp, MongodbEngineError> {
         let database = self.collection.client().database("admin");
         let hello = self.in_time(database.run_command(doc! { "hello": 1 })).await?;
@@ -58,7 +60,12 @@ impl Store {
             Some(wire_version) if wire_version < WIRE_VERSION => {
                 Err(MongodbEngineError::Version { wire_version })
             }
-            Some(_) => hello.get_timestamp("operationTime").map_err(|_| unexpected),
+            Some(_) => {
+                let time = hello.get_datetime("localTime").map(|time| time.timestamp_millis());
+                let time = time.ok().and_then(|ms| u64::try_from(ms).ok());
+                self.clock.set(time.ok_or(MongodbEngineError::Unexpected { command: "hello" })?);
+                hello.get_timestamp("operationTime").map_err(|_| unexpected)
+            }
             None => Err(unexpected),
         }
     }
@@ -102,7 +109,7 @@ impl Store {
         session: &mut ClientSession,
         node: &NodeId,
     ) -> Result<(), MongodbEngineError> {
-        let mut marker = to_bson(Mongodb::marker(node, unix_ms()));
+        let mut marker = to_bson(Mongodb::marker(node, self.clock.unix_ms()));
         marker.insert("_id", ObjectId::new());
         let inserted = self.collection.insert_one(marker).session(session);
         self.in_time(inserted).await?;

@@ -23,7 +23,6 @@ use tokio::{
 };
 
 use crate::{
-    clock::unix_ms,
     document::{from_bson, to_bson},
     error::{MongodbEngineError, is_duplicate, is_of_the_document, write_code},
     reader::PING,
@@ -106,14 +105,14 @@ impl Writer<'_> {
             }
             ClusterOutput::Append(message) => {
                 let sequence = message.stamp.map(|stamp| stamp.sequence);
-                let document = Mongodb::append(&message, unix_ms());
+                let document = Mongodb::append(&message, self.store.clock.unix_ms());
                 if !self.push(batch, document, sequence) {
                     inputs.extend(sequence.map(|sequence| ClusterInput::Rejected { sequence }));
                 }
             }
             ClusterOutput::Publish { to, message } => {
                 // One that is too large is lost, as others may be. The node has bounded its events.
-                let document = Mongodb::publish(&message, to.as_ref(), unix_ms());
+                let document = Mongodb::publish(&message, to.as_ref(), self.store.clock.unix_ms());
                 self.push(batch, document, None);
             }
             // The change stream has everything of all namespaces.
@@ -216,7 +215,7 @@ impl Writer<'_> {
         expires_in: Duration,
         replaces: Option<u64>,
     ) -> Result<StoreOutcome, MongodbEngineError> {
-        let document = Mongodb::store(&self.node, session, expires_in, unix_ms());
+        let document = Mongodb::store(&self.node, session, expires_in, self.store.clock.unix_ms());
         let Some((document, _)) = document.ok().and_then(|it| self.sized(it)) else {
             return Ok(StoreOutcome::Refused);
         };
@@ -249,7 +248,7 @@ impl Writer<'_> {
         let raw = self.store.raw();
         let find = raw.find_one(to_bson(Mongodb::of_session(key)));
         let found = self.store.in_time(find.session(&mut *self.session)).await?;
-        Ok(found.and_then(|found| Self::read(&found)))
+        Ok(found.and_then(|found| self.read(&found)))
     }
 
     async fn take(
@@ -261,14 +260,14 @@ impl Writer<'_> {
         let raw = self.store.raw();
         let take = raw.find_one_and_delete(filter).sort(doc! { "createdAt": -1 });
         match self.store.in_time(take.session(&mut *self.session)).await? {
-            Some(taken) => Ok(Self::read(&taken)),
+            Some(taken) => Ok(self.read(&taken)),
             // The node learns what is there instead.
             None => self.fetch(key).await,
         }
     }
 
-    fn read(document: &mongodb::bson::RawDocument) -> Option<FetchedSession> {
-        let found = Mongodb::session(&from_bson(document)?, unix_ms())?;
+    fn read(&self, document: &mongodb::bson::RawDocument) -> Option<FetchedSession> {
+        let found = Mongodb::session(&from_bson(document)?, self.store.clock.unix_ms())?;
         let expires_in = found.expires_in.unwrap_or(Duration::MAX);
         Some(FetchedSession::new(found.session.ok()?, expires_in))
     }

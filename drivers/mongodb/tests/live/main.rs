@@ -1,5 +1,6 @@
 //! Nodes over a server that speaks the protocol of MongoDB, which is killed, cut off and restarted.
 
+mod clock;
 mod contract;
 mod documents;
 #[path = "../../../../tests/fixtures/live.rs"]

@@ -28,7 +28,8 @@ pub(super) mod field {
 /// close, so a message without data that has the same number is not mistaken for one.
 pub(super) const SESSION: u64 = 13;
 
-/// Makes documents and reads them. Times are milliseconds since 1970, of the clock of the node.
+/// Makes documents and reads them. Times are milliseconds since 1970, of a clock that all nodes share: that of
+/// MongoDB.
 #[derive(Clone, Debug)]
 pub struct Mongodb {
     pub(super) options: MongodbOptions,
