@@ -64,6 +64,25 @@ impl Grace {
         self.postpone(deadline) <= now
     }
 
+    /// The owner is late by `lateness`, and `deadline` is the next one for a peer. If data that waits may
+    /// be read only behind it, a grace period begins. Returns whether one did.
+    ///
+    /// It begins once for a deadline: an owner that is always late does not move the end on and on.
+    pub(crate) fn begins_before(
+        &mut self,
+        lateness: Duration,
+        now: Timestamp,
+        deadline: Timestamp,
+        longest: Duration,
+    ) -> bool {
+        let until = now.saturating_add(lateness.max(SHORTEST).min(longest));
+        let begins = Self::is_late(lateness) && self.until < deadline && deadline < until;
+        if begins {
+            self.until = until;
+        }
+        begins
+    }
+
     /// Whether `deadline` can be judged at `now`: it has passed, and it was not noticed so late
     /// that a grace period comes first.
     pub(crate) fn is_timely(&self, now: Timestamp, deadline: Timestamp) -> bool {
@@ -154,6 +173,24 @@ mod tests {
             let next = now + 8_000;
             assert!(!grace.may_judge(at(next + late), at(next), LONGEST), "the next deadline");
         }
+    }
+
+    #[test]
+    fn a_pause_begins_a_grace_period_for_what_is_due_soon_after_it() {
+        let late = |millis| Duration::from_millis(millis);
+        for (lateness, deadline, until) in
+            [(6, 1_001, 1_100), (5, 1_001, 0), (6, 1_100, 0), (700, 1_699, 1_700), (700, 1_700, 0)]
+        {
+            let mut grace = Grace::default();
+            let begins = grace.begins_before(late(lateness), at(1_000), at(deadline), LONGEST);
+            assert_eq!((begins, grace.ends_at()), (until > 0, at(until)), "{lateness} {deadline}");
+        }
+        let mut grace = Grace::default();
+        assert!(grace.begins_before(late(700), at(1_000), at(1_500), LONGEST));
+        assert!(!grace.begins_before(late(700), at(1_400), at(1_500), LONGEST), "once");
+        assert!(grace.may_judge(at(1_700), at(1_500), LONGEST));
+        assert!(grace.begins_before(late(90_000), at(2_000), at(2_010), LONGEST));
+        assert_eq!(grace.ends_at(), at(22_000), "within bounds");
     }
 
     #[test]

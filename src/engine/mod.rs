@@ -66,7 +66,7 @@
 //! applies it to the first namespace and to attachments, a [`Hub`](crate::hub::Hub) to
 //! acknowledgements and to parked sessions, and a [`Client`](crate::client::Client) to everything
 //! that it waits for. If a [`Server`](crate::server::Server) is late for one deadline, it is late
-//! for all.
+//! for all, also for those that come within the grace period.
 //!
 //! Every method whose effect depends on the time takes `now`. These do not: taking an output, pausing
 //! a wire, resuming a wire of one connection, aborting a connection, and sending from a client. They

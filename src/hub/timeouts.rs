@@ -23,7 +23,7 @@ impl<D: Default> Hub<D> {
     /// # Ok::<(), socketio_proto::ConfigError>(())
     /// ```
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.handle_late_timeout(now, Duration::ZERO);
+        self.handle_late_timeout(now, now.saturating_since(self.timer()));
     }
 
     /// As [`handle_timeout`](Self::handle_timeout), for an owner whose timers are late by
@@ -38,6 +38,8 @@ impl<D: Default> Hub<D> {
         let deadline = self.judging_at();
         if deadline <= now {
             self.judge(now, deadline, lateness);
+        } else if deadline < Timestamp::NEVER && Grace::is_late(lateness) {
+            self.protect_before(now, deadline, lateness);
         } else if self.is_clustered() {
             self.end_overdue_requests(now, self.grace.ends_at());
         }
@@ -83,6 +85,20 @@ impl<D: Default> Hub<D> {
         }
         if may_judge && self.is_clustered() {
             self.end_overdue_recalls(now);
+        }
+    }
+
+    /// Timers of the owner were late, but none of this hub. What clients have sent before may be read only
+    /// behind the next one.
+    #[inline(never)]
+    fn protect_before(&mut self, now: Timestamp, deadline: Timestamp, lateness: Duration) {
+        let longest = self.config.ping_timeout;
+        if self.grace.begins_before(lateness, now, deadline, longest) || now < self.grace.ends_at()
+        {
+            self.hold_acks();
+        }
+        if self.is_clustered() {
+            self.end_overdue_requests(now, self.grace.ends_at());
         }
     }
 

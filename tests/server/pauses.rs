@@ -312,6 +312,46 @@ fn an_acknowledgement_waits_for_the_end_of_a_grace_period_if_there_is_another_pa
     }
 }
 
+/// Only the timer of a ping was late, by 20 seconds: what the hub waits for is due right behind the pause. It was
+/// judged on time, while the answer or the claim was still waiting in its socket.
+#[test]
+fn what_is_due_right_behind_a_pause_waits_in_its_socket_as_well() {
+    for due_after in [1, 50, 6_000, 20_000] {
+        let time = Duration::from_millis(45_000 + due_after);
+        let mut world = recovering(|recovery| recovery.max_disconnection = time);
+        let (client, _) = world.connect();
+        let (socket, _) = world.connected();
+        let (gone, session) = world.connect();
+        world.connected();
+        for number in 1..=2 {
+            let asked = event("ask", number);
+            world.server.at(world.now).emit_with_ack(socket, &asked, time).unwrap();
+        }
+        world.drain();
+        world.cut(gone);
+        pause(&mut world, Duration::from_secs(45));
+        world.send(client, "3");
+        let asked = event("ask", 3);
+        let own_time = Duration::from_millis(500);
+        let after = world.server.at(world.now).emit_with_ack(socket, &asked, own_time).unwrap();
+        world.drain();
+        world.advance(own_time);
+        assert_eq!(settled(&mut world), [(after, false)], "it was asked for after the pause");
+        world.advance(Duration::from_millis(due_after.saturating_sub(500)));
+        if due_after == 20_000 {
+            // The grace period is as long as the ping was late.
+            assert_eq!(settled(&mut world).len(), 2);
+            continue;
+        }
+        world.send(client, "430[]");
+        assert!(matches!(settled(&mut world)[..], [(_, true)]), "{due_after}");
+        world.claim(&session, None);
+        assert!(world.connected().1.is_recovered(), "{due_after}");
+        world.advance(PING_TIMEOUT);
+        assert!(matches!(settled(&mut world)[..], [(_, false)]), "{due_after}");
+    }
+}
+
 /// Links and a hub, each with its own timer.
 #[test]
 fn links_and_a_hub_on_threads_of_their_own_wait_as_well() {
