@@ -130,6 +130,10 @@
 //! * *Lost replies.* If the connection breaks before a command is answered, the node asks for the record
 //!   as soon as the engine is back. If it is not there, the node appends a marker to the channel and
 //!   reads it. If no claim of the session precedes the marker, no other node has taken the record.
+//!   A Node.js server writes no claim. So if one has taken the record and the reply was lost at the
+//!   same time, the session can go on at both servers.
+//! * *Handovers.* A node that waits for an answer of the store about a session answers a claim of it after
+//!   that. So it hands over nothing that a Node.js server has taken.
 //! * *Engine away.* A session that was parked meanwhile is recovered at its node as usual. One whose
 //!   record may be in the store is refused after
 //!   [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout), as

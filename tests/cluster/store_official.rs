@@ -15,6 +15,7 @@ use socketio_proto::{
 use crate::{
     fleet::{Client, Fleet},
     moves::{claim, ids, outcome},
+    store::stored,
 };
 
 const PID: &str = "MHb4Fpcq3jbRzad2AAAB";
@@ -64,6 +65,68 @@ fn what_a_node_js_server_has_stored_meanwhile_is_not_taken() {
     fleet.settle();
     assert_eq!(outcome(&fleet, 1), REFUSED);
     assert_eq!(fleet.store.sessions.get(&pid), Some(&(kept, expires)));
+}
+
+/// A Node.js server takes a session of this crate out of the store, and says nothing in the channel.
+fn taken_by_a_node_js_server(fleet: &mut Fleet, pid: &str) {
+    assert!(fleet.store.sessions.remove(pid).is_some());
+}
+
+/// Nobody of this crate goes on with the session that a Node.js server has.
+#[track_caller]
+fn assert_is_elsewhere(fleet: &mut Fleet, session: &str, clients: &[Client]) {
+    fleet.settle();
+    fleet.wait(5_000);
+    fleet.settle();
+    for client in clients {
+        assert_ne!(ids(fleet, *client).1, session);
+    }
+    assert!(fleet.store.sessions.is_empty());
+}
+
+/// Its owner had asked for the record, for a client of its own, and did not know yet that it was gone.
+#[test]
+fn what_a_node_js_server_has_taken_is_not_handed_over_by_an_owner_that_is_asking_for_it() {
+    let (mut fleet, client, pid) = stored(2);
+    taken_by_a_node_js_server(&mut fleet, &pid);
+    let at_owner = fleet.open_with(0, &claim(&pid, "7000-0"));
+    let at_other = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    assert_is_elsewhere(&mut fleet, &client.1, &[at_owner, at_other]);
+}
+
+/// The owner has stored it, and did not know yet that it had.
+#[test]
+fn what_a_node_js_server_has_taken_is_not_handed_over_by_an_owner_that_is_storing_it() {
+    let mut fleet = Fleet::new(2);
+    let client = fleet.open(0);
+    fleet.at(1, |at| at.all().emit("processed", &()).unwrap());
+    fleet.settle();
+    let (pid, session) = ids(&fleet, client);
+    fleet.lose(client);
+    let at_other = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.take(1, 1);
+    fleet.read(0, 1);
+    fleet.take(0, 0);
+    taken_by_a_node_js_server(&mut fleet, &pid);
+    assert_is_elsewhere(&mut fleet, &session, &[at_other]);
+}
+
+/// The claimant has seen the record, and is taking it, when the owner hands the session over.
+#[test]
+fn what_a_node_js_server_has_taken_is_not_continued_by_a_claimant_that_is_taking_it() {
+    let (mut fleet, client, pid) = stored(2);
+    let at_other = fleet.open_with(1, &claim(&pid, "7000-0"));
+    fleet.take(1, 1);
+    fleet.read(1, 1);
+    fleet.take(1, 0);
+    fleet.answer(1);
+    taken_by_a_node_js_server(&mut fleet, &pid);
+    fleet.read(0, 1);
+    fleet.take(0, 1);
+    fleet.read(1, 1);
+    assert_is_elsewhere(&mut fleet, &client.1, &[at_other]);
 }
 
 /// Nodes whose application takes such sessions as they are, and the session in the store. The events in

@@ -16,6 +16,9 @@ pub(super) struct Deferred {
     /// The latest claim of each session about whose client the application decides, and the namespace
     /// of the claim.
     undecided: BTreeMap<SocketKey, (u32, Successor)>,
+    /// The latest claim of each session whose record is on its way into the store or out of it, and the
+    /// namespace of the claim.
+    unanswered: BTreeMap<SocketKey, (u32, Successor)>,
 }
 
 #[derive(Default)]
@@ -64,12 +67,13 @@ impl Deferred {
         let changing = self.changing.get(&socket);
         changing.is_some_and(|changing| changing.claim.is_some())
             || self.undecided.contains_key(&socket)
+            || self.unanswered.contains_key(&socket)
     }
 
-    /// Whether a session goes to another node as soon as it is changed.
+    /// Whether a session goes to another node as soon as it is changed, or the store has answered.
     pub(super) fn is_promised(&self, socket: SocketKey) -> bool {
-        let claim = self.changing.get(&socket).and_then(|changing| changing.claim.as_ref());
-        claim.is_some_and(takes)
+        let changing = self.changing.get(&socket).and_then(|changing| changing.claim.as_ref());
+        changing.is_some_and(takes) || self.unanswered.get(&socket).is_some_and(takes)
     }
 
     /// Keeps a claim until the application has decided about a client that was there before.
@@ -80,6 +84,26 @@ impl Deferred {
     /// The claim that has waited for the decision of the application.
     pub(super) fn decided(&mut self, socket: SocketKey) -> Option<(u32, Successor)> {
         self.undecided.remove(&socket)
+    }
+
+    /// Keeps a claim until the store has said where the record of the session is.
+    pub(super) fn await_store(&mut self, socket: SocketKey, claim: (u32, Successor)) {
+        self.unanswered.insert(socket, claim);
+    }
+
+    /// Whether a claim waits for the store.
+    pub(super) fn awaits_store(&self, socket: SocketKey) -> bool {
+        self.unanswered.contains_key(&socket)
+    }
+
+    /// The claim that has waited for the store.
+    pub(super) fn take_unanswered(&mut self, socket: SocketKey) -> Option<(u32, Successor)> {
+        self.unanswered.remove(&socket)
+    }
+
+    /// The sessions with claims that wait for the store.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = SocketKey> {
+        self.unanswered.keys().copied()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -217,9 +217,7 @@ impl<D: Default> Hub<D> {
             return;
         }
         if let Found::Usable(arrival) | Found::Held(arrival) = self.look_at(claim) {
-            let in_store =
-                version.map(|version| InStore { is_certain: false, ..InStore::certain(version) });
-            self.arrive_from_store(claim, *arrival, in_store);
+            self.arrive_from_store(claim, *arrival, version.map(InStore::uncertain));
         }
     }
 

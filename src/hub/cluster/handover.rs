@@ -35,7 +35,8 @@ struct Handover {
     number: u64,
     /// The text of the session, or why it cannot be recovered.
     session: Result<String, u8>,
-    /// The version of the record that may be in the store, and whether it certainly was there.
+    /// The version of the record that may be in the store, and whether it certainly was there, or the one
+    /// before it.
     #[serde(default)]
     stored: Option<(u64, bool)>,
     /// The version before it, which may still be there instead.
@@ -68,6 +69,9 @@ impl<D: Default> Hub<D> {
         if self.durable().is_some_and(|durable| durable.ahead.postpone(socket, latest)) {
             return;
         }
+        if let Some(node) = self.node.as_mut().filter(|node| node.records.awaits_answer(socket)) {
+            return node.deferred.await_store(socket, latest());
+        }
         let packed = self.pack(now, id, socket, claim);
         let is_handed_over = packed.is_ok();
         let Some(node) = &self.node else { return };
@@ -79,7 +83,7 @@ impl<D: Default> Hub<D> {
         let session = packed.map_err(code);
         let stored = node.in_store(socket);
         let older = stored.and_then(|it| it.older);
-        let stored = stored.map(|it| (it.version, it.is_certain));
+        let stored = stored.map(|it| (it.version, it.was_there));
         let (to, number) = (to.as_str().into(), claim.number);
         let handover = Handover { to, number, session, stored, older };
         let is_answered = self.answer_claim(id, &handover);
@@ -165,10 +169,10 @@ impl<D: Default> Hub<D> {
         };
         // A take of this node that is under way may get the record.
         let is_taken = pending.is_taken || node.claims.is_taken(pending.key);
-        let in_store = stored.map(|(version, is_certain)| {
-            let is_certain = is_certain && older.is_none() && !is_taken;
+        let in_store = stored.map(|(version, was_there)| {
+            let is_certain = was_there && older.is_none() && !is_taken;
             // The session is as it is now, and its record as it was before.
-            InStore { version, older, is_certain, is_outdated: true }
+            InStore { version, older, is_certain, was_there, is_outdated: true }
         });
         let arrived = match session {
             Ok(session) => {

@@ -11,6 +11,9 @@ pub(super) struct Record {
     pub(super) older: Option<u64>,
     /// Whether the session has changed since the version was written.
     pub(super) is_outdated: bool,
+    /// One of the versions was there. If none of them is, and no earlier command of this node has taken it,
+    /// someone else has it.
+    pub(super) was_there: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) struct InStore {
     pub(super) older: Option<u64>,
     /// Whether the version certainly was there.
     pub(super) is_certain: bool,
+    /// Whether one of both certainly was there.
+    pub(super) was_there: bool,
     /// Whether the session may have changed since.
     pub(super) is_outdated: bool,
 }
@@ -50,7 +55,12 @@ pub(super) struct InStore {
 impl InStore {
     /// The store has this version, and it is all that there is to know of the session.
     pub(super) const fn certain(version: u64) -> Self {
-        Self { version, older: None, is_certain: true, is_outdated: false }
+        Self { version, older: None, is_certain: true, was_there: true, is_outdated: false }
+    }
+
+    /// The store may have this version.
+    pub(super) const fn uncertain(version: u64) -> Self {
+        Self { version, older: None, is_certain: false, was_there: false, is_outdated: false }
     }
 
     pub(super) fn versions(self) -> Versions {
@@ -60,14 +70,14 @@ impl InStore {
 
 impl Record {
     pub(super) const fn new(state: State, version: u64) -> Self {
-        Self { state, version, older: None, is_outdated: false }
+        Self { state, version, older: None, is_outdated: false, was_there: false }
     }
 
     /// The record of a session that has arrived from another node.
     pub(super) const fn arrived(in_store: InStore) -> Self {
-        let InStore { version, older, is_certain, is_outdated } = in_store;
+        let InStore { version, older, is_certain, was_there, is_outdated } = in_store;
         let state = if is_certain { State::Stored } else { State::Unknown };
-        Self { state, version, older, is_outdated }
+        Self { state, version, older, is_outdated, was_there }
     }
 
     pub(super) const fn in_store(&self) -> Option<InStore> {
@@ -82,7 +92,21 @@ impl Record {
             | State::Proving(_) => false,
         };
         let Self { version, older, is_outdated, .. } = *self;
-        Some(InStore { version, older, is_certain, is_outdated })
+        let was_there = is_certain || matches!(self.state, State::Replacing);
+        Some(InStore { version, older, is_certain, was_there, is_outdated })
+    }
+
+    /// Whether the store is going to say where the record is.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        match self.state {
+            State::Storing | State::Taking(_) => true,
+            State::Unknown | State::Looking => self.was_there,
+            State::Waiting
+            | State::Refused
+            | State::Stored
+            | State::Replacing
+            | State::Proving(_) => false,
+        }
     }
 
     /// Whether the store may have this version.
@@ -110,6 +134,7 @@ impl Record {
         self.state = State::Stored;
         self.version = version;
         self.older = None;
+        self.was_there = false;
     }
 
     /// The engine does not take the latest version. The one before is there.
@@ -119,13 +144,15 @@ impl Record {
 
     /// The store is told to give it back. Returns the version that it is to have.
     pub(super) fn take(&mut self) -> u64 {
-        let was_there = (self.state == State::Stored).then_some(true);
+        let was_there = (self.state == State::Stored || self.was_there).then_some(true);
         self.state = State::Taking(was_there);
         self.version
     }
 
     /// The connection is lost. Returns whether a reply is lost by that.
     pub(super) const fn lose_reply(&mut self) -> bool {
+        // What an earlier command has taken may be lost with its answer.
+        self.was_there = false;
         let is_lost = match self.state {
             State::Storing
             | State::Replacing

@@ -56,6 +56,8 @@ impl<D: Default> Hub<D> {
 
     /// The record of a session is here, so that claims of it can go on.
     pub(super) fn go_on_here(&mut self, socket: SocketKey) {
+        // A claim of another node that has waited for this takes the session.
+        self.answer_unanswered(socket);
         let Some(node) = &mut self.node else { return };
         let requests = node.records.take_requests(socket);
         for request in requests {
@@ -73,6 +75,7 @@ impl<D: Default> Hub<D> {
         let found = session.map(|it| it.session.version.unwrap_or_default());
         let recalled = node.records.recalled(socket, found, has_expired);
         self.go_on_with(socket, recalled);
+        self.answer_unanswered(socket);
     }
 
     /// Goes on with a session of this node whose record was to be taken.

@@ -130,6 +130,11 @@ impl Records {
         self.states.get(&socket)?.in_store()
     }
 
+    /// Whether the store is going to say where the record of a session is.
+    pub(super) fn awaits_answer(&self, socket: SocketKey) -> bool {
+        self.states.get(&socket).is_some_and(Record::awaits_answer)
+    }
+
     /// A session has changed. If its record is in the store, it is replaced there.
     pub(super) fn change(&mut self, socket: SocketKey) {
         if let Some(record) = self.states.get_mut(&socket) {

@@ -1,5 +1,7 @@
 //! The parked sessions of a node in the store, and what the store is asked.
 
+use alloc::vec::Vec;
+
 use super::commands::{Command, Next};
 use crate::{
     cluster::{
@@ -69,6 +71,9 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let requests = node.records.take_requests(socket);
         node.orphans.extend(requests);
+        if node.deferred.awaits_store(socket) {
+            node.decided.push(socket);
+        }
         let parked = node.records.forget(socket);
         let ahead = self.forget_ahead(socket);
         // Where it goes to, it may still be needed.
@@ -99,6 +104,7 @@ impl<D: Default> Hub<D> {
             {
                 self.answer_late(id, &to, &claim);
             }
+            self.answer_unanswered(socket);
             self.note_parked(socket);
         }
         let Some(node) = &self.node else { return };
@@ -151,6 +157,18 @@ impl<D: Default> Hub<D> {
             Some(false) => increment(&mut self.totals.sessions_not_stored),
             None => {}
         }
+        self.answer_unanswered(socket);
+    }
+
+    /// The store may have said where the record of a session is: then the claim that has waited for that is
+    /// answered.
+    pub(super) fn answer_unanswered(&mut self, socket: SocketKey) {
+        let Some(node) = self.node.as_mut().filter(|it| !it.records.awaits_answer(socket)) else {
+            return;
+        };
+        if let Some((id, (to, claim))) = node.deferred.take_unanswered(socket) {
+            self.answer_late(id, &to, &claim);
+        }
     }
 
     /// The answer to [`ClusterOutput::Fetch`] or [`ClusterOutput::Take`].
@@ -159,9 +177,7 @@ impl<D: Default> Hub<D> {
         match node.records.answered(number) {
             Some(Command::Recall(socket)) => self.handle_recalled(socket, session),
             Some(Command::Look(socket)) => {
-                let found = session.map(|it| it.session.version.unwrap_or_default());
-                let looked = node.records.looked(socket, found);
-                self.go_on_with(socket, looked);
+                self.handle_looked(socket, session);
             }
             Some(Command::Fetch(claim)) => self.handle_found(claim, session),
             Some(Command::Take(claim, expected)) => self.handle_taken(claim, session, expected),
@@ -176,6 +192,16 @@ impl<D: Default> Hub<D> {
             )
             | None => {}
         }
+    }
+
+    /// The answer to [`Command::Look`].
+    fn handle_looked(&mut self, socket: SocketKey, session: Option<FetchedSession>) {
+        let has_expired = self.has_record_expired(socket);
+        let Some(node) = &mut self.node else { return };
+        let found = session.map(|it| it.session.version.unwrap_or_default());
+        let looked = node.records.looked(socket, found, has_expired);
+        self.go_on_with(socket, looked);
+        self.answer_unanswered(socket);
     }
 
     /// This node has read a marker of its own.
@@ -201,6 +227,15 @@ impl<D: Default> Hub<D> {
             if let Command::Take(claim, _) | Command::Replace(claim) = command {
                 self.assume_taken(claim);
             }
+        }
+        self.answer_all_unanswered();
+    }
+
+    /// No answers come any more.
+    fn answer_all_unanswered(&mut self) {
+        let sockets = self.node.as_ref().map(|node| node.deferred.unanswered().collect::<Vec<_>>());
+        for socket in sockets.unwrap_or_default() {
+            self.answer_unanswered(socket);
         }
     }
 
@@ -237,6 +272,7 @@ impl<D: Default> Hub<D> {
         }
         let replaced = node.records.replaced(socket, number, outcome, has_expired);
         self.go_on_with(socket, replaced);
+        self.answer_unanswered(socket);
     }
 
     pub(super) fn append_marker(&mut self, socket: SocketKey) {

@@ -93,11 +93,13 @@ impl Records {
         }
     }
 
-    /// The answer to [`Command::Look`]: the version that is there.
+    /// The answer to [`Command::Look`]: the version that is there. `has_expired` says that the time of the
+    /// record may be over.
     pub(in crate::hub::cluster) fn looked(
         &mut self,
         socket: SocketKey,
         found: Option<u64>,
+        has_expired: bool,
     ) -> Recalled {
         let Some(record) = self.states.get_mut(&socket) else { return Recalled::Late };
         if record.state != State::Looking {
@@ -109,6 +111,7 @@ impl Records {
                 self.replace_if_outdated(socket);
                 Recalled::Late
             }
+            None if record.was_there && !has_expired => Recalled::Elsewhere,
             None if !self.contested.contains(&socket) => Recalled::Unproven,
             _ => Recalled::Elsewhere,
         }
