@@ -65,7 +65,7 @@ fn entry(kind: u8, is_ours: bool, data: &[u8]) {
     let Ok(message) = message else { return };
     drop(said(&message));
     if let Ok(command) = redis().append(&message) {
-        let fields: Vec<_> = command.args()[6..].iter().map(|arg| bulk(arg)).collect();
+        let fields: Vec<_> = command.to_args()[6..].iter().map(|arg| bulk(arg)).collect();
         check(&message, read(&fields));
     }
     if let Ok(payload) = message.to_msgpack() {
@@ -91,7 +91,7 @@ fn classic(payload: &[u8]) {
     let redis = RedisPubSub::new(RedisPubSubOptions::new()).expect("the defaults");
     let node = NodeId::new("a1").expect("a name");
     let mark = redis.mark(&node, 7);
-    let [.., channel, first, second] = mark.args() else { panic!("a marker") };
+    let [.., channel, first, second] = &mark.to_args()[..] else { panic!("a marker") };
     let marker = [first, &b"00000000000000000003"[..], second, b"00000000000000000005"].concat();
     let channel = core::str::from_utf8(channel).expect("a name");
     let mut reader = PubSubReader::new(redis.clone(), node, 7);
@@ -120,7 +120,7 @@ fn classic(payload: &[u8]) {
         let Some(message) = read(&payload) else { continue };
         drop(said(&message));
         let Ok(command) = redis.publish(&message, None) else { continue };
-        let [_, to, payload] = command.args() else { panic!("{command}") };
+        let [_, to, payload] = &command.to_args()[..] else { panic!("{command}") };
         if to == channel && message.body.answers().is_none() {
             check(&message, read(payload).ok_or(MessageError::Malformed));
         }

@@ -20,7 +20,7 @@ fn reader() -> ShardedReader {
     let mut reader = ShardedReader::new(redis, NodeId::new("a1").expect("a name"), 7);
     reader.read(LOG, &Bytes::from(format!("{:020}M{:020}{:020}", 5, 3, 7)));
     for command in reader.subscribe(&NamespaceName::ROOT, 9) {
-        if let [_, _, _, _, _, _, marker, ..] = command.args() {
+        if let [_, _, _, _, _, _, marker, ..] = &command.to_args()[..] {
             reader.read(MAIN, marker);
         }
     }

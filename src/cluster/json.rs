@@ -130,6 +130,13 @@ fn list<'a>(
 
 /// Returns whether a text has at most so many brackets open at a time.
 pub(super) fn is_shallow(text: &[u8], limit: usize) -> bool {
+    // Almost every text has fewer of them altogether, and counting them is cheap: the compiler handles many bytes
+    // at a time.
+    let opened = text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    opened <= limit || is_nowhere_deeper(text, limit)
+}
+
+fn is_nowhere_deeper(text: &[u8], limit: usize) -> bool {
     let (mut at, mut depth) = (0_usize, 0_usize);
     while let Some(byte) = text.get(at) {
         match byte {

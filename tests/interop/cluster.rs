@@ -205,7 +205,7 @@ fn write_entries(peer: &mut Peer, events: &[Event]) {
     for message in messages {
         let command = redis().append(&message).unwrap();
         let text = |arg: &Bytes| String::from_utf8(arg.to_vec()).unwrap();
-        let fields: Vec<String> = command.args()[6..].iter().map(text).collect();
+        let fields: Vec<String> = command.to_args()[6..].iter().map(text).collect();
         peer.say(&json!({ "fields": fields }));
     }
 }
@@ -215,7 +215,7 @@ fn write_messages(peer: &mut Peer, events: &[Event]) {
     flags.volatile = Some(true);
     for event in events {
         let command = redis().publish(&message(event.clone(), flags), None).unwrap();
-        peer.say(&json!({ "payload": hex(&command.args()[2]) }));
+        peer.say(&json!({ "payload": hex(&command.to_args()[2]) }));
         check_sent(std::slice::from_ref(event), &peer.hear()["sent"]);
     }
 }
@@ -233,7 +233,7 @@ fn write_session(peer: &mut Peer) {
     let mut session = StoredSession::new(sid, pid, vec!["r1".into()], data);
     session.extension = Some(Value::new(&[1, 2]).unwrap());
     let command = redis().store(&session, Duration::from_secs(1), None).unwrap();
-    let value = String::from_utf8(command.args()[2].to_vec()).unwrap();
+    let value = String::from_utf8(command.to_args()[2].to_vec()).unwrap();
     peer.say(&json!({ "session": { "pid": pid.expose(), "value": value } }));
     let restored = &peer.hear()["session"];
     assert_eq!(restored["rooms"], json!(["r1"]));

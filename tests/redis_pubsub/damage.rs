@@ -128,7 +128,7 @@ fn large_messages_are_neither_read_nor_written() {
     let (channel, payload) = marker(&small.mark(&node(), 1), 0, 10);
     reader.read_pattern(&channel, &payload);
     let written = redis().publish(&message, None).unwrap();
-    let received = reader.read_pattern("socket.io#/#", &written.args()[2]);
+    let received = reader.read_pattern("socket.io#/#", &written.to_args()[2]);
     let position = Offset::pair(10, 1);
     assert_eq!(received, Received::Entry { position, message: Err(too_large) });
 }

@@ -31,7 +31,7 @@ pub(crate) fn node() -> NodeId {
 
 /// What Redis publishes for a command.
 pub(crate) fn published(command: &RedisCommand, number: u64) -> (String, Bytes) {
-    let args = command.args();
+    let args = command.to_args();
     let digits = format!("{number:020}");
     let (channel, payload) = match (&args[0][..], args.len()) {
         (b"PUBLISH", 3) => (&args[1], args[2].to_vec()),
@@ -44,7 +44,7 @@ pub(crate) fn published(command: &RedisCommand, number: u64) -> (String, Bytes) 
 
 /// What Redis publishes for a marker.
 pub(crate) fn marker(command: &RedisCommand, before: u64, number: u64) -> (String, Bytes) {
-    let args = command.args();
+    let args = command.to_args();
     let (before, number) = (format!("{before:020}"), format!("{number:020}"));
     let parts = [&args[5][..], before.as_bytes(), &args[6][..], number.as_bytes()];
     (text(&args[4]).into(), parts.concat().into())
@@ -100,8 +100,8 @@ fn everything_is_written_as_it_was_read() {
         }
         written += 1;
         let again = redis().publish(&message, None).unwrap();
-        assert_eq!(again.args()[0], &b"PUBLISH"[..]);
-        assert_eq!(again.args()[1..], *traced, "{again}");
+        assert_eq!(again.to_args()[0], &b"PUBLISH"[..]);
+        assert_eq!(again.to_args()[1..], *traced, "{again}");
     }
     assert_eq!(written, 18);
 }
@@ -159,9 +159,9 @@ fn a_node_subscribes_to_what_official_nodes_subscribe_to() {
     let (redis, root) = (redis(), NamespaceName::ROOT);
     let traced = commands(CLASSIC, "subscribe").remove(0);
     let subscribe = redis.subscribe(&root, &node());
-    assert_eq!(subscribe.args()[0], &b"SUBSCRIBE"[..]);
+    assert_eq!(subscribe.to_args()[0], &b"SUBSCRIBE"[..]);
     for channel in &traced {
-        assert!(subscribe.args().contains(channel), "{subscribe}");
+        assert!(subscribe.to_args().contains(channel), "{subscribe}");
     }
     // Those of all namespaces.
     assert_eq!(
@@ -169,7 +169,7 @@ fn a_node_subscribes_to_what_official_nodes_subscribe_to() {
         "PSUBSCRIBE socket.io#* socket.io-request#*"
     );
     let traced = commands(CLASSIC, "PUBSUB").remove(0);
-    assert_eq!(redis.server_count(&root).args()[1..], *traced);
+    assert_eq!(redis.server_count(&root).to_args()[1..], *traced);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn patterns_mean_the_key_and_nothing_else() {
     let options = RedisPubSubOptions::new().key("a*b?[c]^\\");
     let redis = RedisPubSub::new(options).unwrap();
     assert_eq!(
-        redis.subscribe_to_entries().args()[1],
+        redis.subscribe_to_entries().to_args()[1],
         &br"a\*b\?\[c\]\^\\#*"[..],
         "{}",
         redis.subscribe_to_entries()
@@ -203,8 +203,8 @@ fn answers_go_to_the_channel_of_the_node_that_has_asked() {
         } else {
             &traced[0]
         };
-        assert_eq!(again.args()[1], channel);
-        assert_eq!(again.args()[2], traced[1]);
+        assert_eq!(again.to_args()[1], channel);
+        assert_eq!(again.to_args()[2], traced[1]);
     }
     assert_eq!(traced.len(), 4);
 }

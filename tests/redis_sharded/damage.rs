@@ -20,7 +20,7 @@ fn what_nobody_can_read_has_a_place_and_stops_nothing() {
     let (a, b) = (redis.join("a"), redis.join("b"));
     redis.subscribe(a, 1);
     redis.subscribe(b, 2);
-    let whole = sharded().append(&event("official", 1, true)).unwrap().args()[6].clone();
+    let whole = sharded().append(&event("official", 1, true)).unwrap().to_args()[6].clone();
     for len in 0..whole.len() {
         redis.publish(&Bytes::from_static(MAIN), &whole.slice(..len));
     }
@@ -96,14 +96,14 @@ fn large_messages_are_neither_read_nor_written() {
     let mut reader = ShardedReader::new(small, NodeId::new("a").unwrap(), 3);
     reader.read("socket.io#socketio-proto#", &Bytes::from(format!("{:020}M{:020}{:020}", 9, 0, 3)));
     for command in reader.subscribe(&chat(), 4) {
-        if command.args()[0] == b"EVAL"[..] {
-            reader.read("socket.io#/chat#", &command.args()[6]);
+        if command.to_args()[0] == b"EVAL"[..] {
+            reader.read("socket.io#/chat#", &command.to_args()[6]);
         }
     }
-    reader.read("socket.io#/chat#", &sharded().append(&message).unwrap().args()[6]);
+    reader.read("socket.io#/chat#", &sharded().append(&message).unwrap().to_args()[6]);
     let received: Vec<Received> = std::iter::from_fn(|| reader.poll()).collect();
     let [.., Received::Adopt(command)] = &received[..] else { panic!("{received:?}") };
-    assert!(command.args()[8].len() < 120, "it has a place without its contents: {command}");
+    assert!(command.to_args()[8].len() < 120, "it has a place without its contents: {command}");
 }
 
 #[test]

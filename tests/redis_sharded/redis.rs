@@ -90,7 +90,7 @@ impl Redis {
 
     /// Carries out a command of a node.
     pub(crate) fn call(&mut self, node: usize, command: &RedisCommand) {
-        let args = command.args();
+        let args = command.to_args();
         let name = text(&args[0]);
         let is = |arg: usize, value: &str| args.get(arg).is_some_and(|arg| arg == value.as_bytes());
         match (name, args.len()) {
@@ -151,7 +151,7 @@ impl Redis {
     /// An official node emits to all.
     pub(crate) fn official(&mut self, message: &Message) {
         // Without a stamp, an entry is what an official node publishes.
-        let payload = sharded().append(message).unwrap().args()[6].clone();
+        let payload = sharded().append(message).unwrap().to_args()[6].clone();
         self.publish(&Bytes::from_static(b"socket.io#/chat#"), &payload);
     }
 

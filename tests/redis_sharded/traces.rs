@@ -53,12 +53,12 @@ fn everything_is_written_as_it_was_read() {
         }
         written += 1;
         let (channel, payload) = if let Ok(append) = sharded().append(&message) {
-            (append.args()[5].clone(), append.args()[6].clone())
+            (append.to_args()[5].clone(), append.to_args()[6].clone())
         } else {
             let to = message.body.answers().map(|_| node(B));
             let publish = sharded().publish(&message, to.as_ref()).unwrap();
-            assert_eq!(publish.args()[0], b"SPUBLISH"[..]);
-            (publish.args()[1].clone(), publish.args()[2].clone())
+            assert_eq!(publish.to_args()[0], b"SPUBLISH"[..]);
+            (publish.to_args()[1].clone(), publish.to_args()[2].clone())
         };
         assert_eq!((text(&channel), &payload), (text(&traced[0]), &traced[1]));
     }
@@ -71,13 +71,13 @@ fn nodes_subscribe_to_what_official_nodes_subscribe_to() {
         commands(DYNAMIC, "ssubscribe").into_iter().map(|args| args[0].clone()).collect();
     let mut reader = ShardedReader::new(sharded(), node(A), 1);
     let ours = reader.subscribe(&NamespaceName::ROOT, 2);
-    let ours: Vec<_> = ours.iter().map(|command| command.args()[1].clone()).collect();
+    let ours: Vec<_> = ours.iter().map(|command| command.to_args()[1].clone()).collect();
     for official in &traced[..2] {
         assert!(ours.contains(official), "{official:?}");
     }
     assert_eq!(ours.len(), 4);
     let count = commands(DYNAMIC, "PUBSUB").remove(0);
-    assert_eq!(sharded().server_count(&NamespaceName::ROOT).args()[1..], count);
+    assert_eq!(sharded().server_count(&NamespaceName::ROOT).to_args()[1..], count);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn modes_say_which_rooms_have_channels() {
         let Body::Broadcast(broadcast) = &mut message.body else { panic!() };
         broadcast.options = socketio_proto::cluster::message::BroadcastOptions::all().to(name);
         broadcast.options.flags.volatile = None;
-        text(&redis.append(&message).unwrap().args()[5]).to_owned()
+        text(&redis.append(&message).unwrap().to_args()[5]).to_owned()
     };
     let id = "Su27VXArsQz2bfMxAAAA";
     assert_eq!(room(SubscriptionMode::Static, "r1"), "socket.io#/#");

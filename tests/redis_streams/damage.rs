@@ -301,10 +301,10 @@ proptest! {
         let event = Event::new("e", &args).unwrap();
         let body = Body::Broadcast(ClusterBroadcast::new(options.clone(), event.clone()));
         let command = default().append(&message(body.clone())).unwrap();
-        let page = default().page(&entry("1-1", &command.args()[6..])).unwrap();
+        let page = default().page(&entry("1-1", &command.to_args()[6..])).unwrap();
         let appended = page.into_iter().next().unwrap().message.unwrap();
         let command = default().publish(&message(body), None).unwrap();
-        let published = default().message(&command.args()[2]).unwrap();
+        let published = default().message(&command.to_args()[2]).unwrap();
         for received in [appended, published] {
             let Body::Broadcast(broadcast) = received.body else { panic!("a broadcast") };
             prop_assert_eq!(&broadcast.options, &options);
@@ -324,7 +324,7 @@ proptest! {
         let socket = SocketDetails::new("id".into(), data.clone(), rooms.clone(), more.clone());
         let body = Body::FetchSocketsResponse { request, sockets: vec![socket.clone(), socket] };
         let command = default().publish(&message(body), None).unwrap();
-        let received = default().message(&command.args()[2]).unwrap();
+        let received = default().message(&command.to_args()[2]).unwrap();
         let Body::FetchSocketsResponse { sockets, .. } = received.body else { panic!("an answer") };
         prop_assert_eq!(sockets.len(), 2);
         for socket in sockets {

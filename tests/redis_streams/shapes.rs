@@ -170,10 +170,10 @@ fn our_own_messages_come_back_with_their_marks() {
         let body = Body::Own { kind: OwnKind::Claim, data };
         let ours = message(body).stamped(stamp);
         let command = default().append(&ours).unwrap();
-        let page = default().page(&entry("1-1", &command.args()[6..])).unwrap();
+        let page = default().page(&entry("1-1", &command.to_args()[6..])).unwrap();
         assert_eq!(page[0].message, Ok(ours.clone()));
         let command = default().publish(&ours, None).unwrap();
-        assert_eq!(default().message(&command.args()[2]), Ok(ours));
+        assert_eq!(default().message(&command.to_args()[2]), Ok(ours));
     }
     // Without marks it is not ours.
     let unknown = |kind| message(Body::Unknown { kind }).body;
@@ -266,10 +266,10 @@ fn what_nobody_would_read_is_not_written() {
     assert_eq!(redis.publish(&message(body(200)), None), refused);
     // What others write is skipped.
     let large = default().append(&message(body(200))).unwrap();
-    let page = redis.page(&entry("1-1", &large.args()[6..])).unwrap();
+    let page = redis.page(&entry("1-1", &large.to_args()[6..])).unwrap();
     assert_eq!(page[0].message, Err(MessageError::TooLarge { limit: 200 }));
     let large = default().publish(&message(body(200)), None).unwrap();
-    assert_eq!(redis.message(&large.args()[2]), Err(MessageError::TooLarge { limit: 200 }));
+    assert_eq!(redis.message(&large.to_args()[2]), Err(MessageError::TooLarge { limit: 200 }));
 }
 
 #[test]

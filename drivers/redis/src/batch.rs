@@ -1,6 +1,5 @@
 //! Commands that are sent at once, and what their replies mean.
 
-use bytes::Bytes;
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply};
 
 use crate::error::RedisEngineError;
@@ -51,8 +50,7 @@ impl Batch {
     }
 
     fn push(&mut self, command: RedisCommand) {
-        let args = command.args().iter().map(Bytes::len);
-        self.bytes = args.fold(self.bytes, usize::saturating_add);
+        self.bytes = self.bytes.saturating_add(command.wire_len());
         self.commands.push(command);
     }
 

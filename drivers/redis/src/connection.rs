@@ -122,9 +122,9 @@ impl Connection {
         command: &RedisCommand,
     ) -> Result<RedisReply, RedisEngineError> {
         if let Way::Subscriber(subscriber) = &mut self.way {
-            let args = command.args();
-            let changes = args.first().is_some_and(|name| name.ends_with(b"SUBSCRIBE"));
-            let count = if changes { args.len().saturating_sub(1) } else { 0 };
+            let mut args = command.args();
+            let changes = args.next().is_some_and(|name| name.ends_with(b"SUBSCRIBE"));
+            let count = if changes { args.count() } else { 0 };
             return subscriber.call(&cmd(command).get_packed_command(), count).await;
         }
         self.call_plain(&cmd(command)).await
@@ -235,7 +235,7 @@ pub(crate) fn with_pushes(client: &Client) -> Result<Client, RedisEngineError> {
 pub(crate) fn cmd(command: &RedisCommand) -> Cmd {
     let mut cmd = Cmd::new();
     for arg in command.args() {
-        cmd.arg(&arg[..]);
+        cmd.arg(arg);
     }
     cmd
 }
@@ -246,32 +246,11 @@ fn pack(out: &mut Vec<u8>, commands: &[RedisCommand], is_transaction: bool) {
         out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
     }
     for command in commands {
-        head(out, b'*', command.args().len());
-        for arg in command.args() {
-            head(out, b'$', arg.len());
-            out.extend_from_slice(arg);
-            out.extend_from_slice(b"\r\n");
-        }
+        command.write_to(out);
     }
     if is_transaction {
         out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
     }
-}
-
-/// A number, behind its type.
-fn head(out: &mut Vec<u8>, kind: u8, mut number: usize) {
-    let (mut digits, mut begin) = ([0; 20], 20_usize);
-    for (place, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        begin = place;
-        if number == 0 {
-            break;
-        }
-    }
-    out.push(kind);
-    out.extend_from_slice(digits.get(begin..).unwrap_or_default());
-    out.extend_from_slice(b"\r\n");
 }
 
 fn pipeline(commands: &[RedisCommand], is_transaction: bool) -> Pipeline {
@@ -326,15 +305,6 @@ mod tests {
                 pack(&mut out, commands, is_transaction);
                 assert!(out == expected, "{commands:?}");
             }
-        }
-    }
-
-    #[test]
-    fn every_number_is_written() {
-        for number in [0, 1, 9, 10, 99, 100, 1_234_567_890, usize::MAX] {
-            let mut bytes = Vec::new();
-            head(&mut bytes, b'$', number);
-            assert_eq!(bytes, format!("${number}\r\n").into_bytes());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Packets for clients.
 
+use alloc::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::{
@@ -110,6 +112,22 @@ impl ClusterBroadcast {
         match &self.packet {
             Packet::Made(packet) => Ok(packet.clone()),
             Packet::Received(raw) => raw.read(),
+        }
+    }
+
+    /// As [`packet`](Self::packet), without a copy if it is here.
+    pub(super) fn packet_here(&self) -> Result<Cow<'_, BroadcastPacket>, MessageError> {
+        Ok(match &self.packet {
+            Packet::Made(packet) => Cow::Borrowed(packet),
+            Packet::Received(raw) => Cow::Owned(raw.read()?),
+        })
+    }
+
+    /// About how many bytes the event has, if it is here.
+    pub(super) fn event_len(&self) -> usize {
+        match &self.packet {
+            Packet::Made(packet) => packet.event.wire_len(),
+            Packet::Received(_) => 0,
         }
     }
 

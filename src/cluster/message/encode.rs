@@ -1,6 +1,9 @@
 //! Writes what messages say, field by field as official nodes do.
 
-use alloc::string::{String, ToString as _};
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -26,6 +29,9 @@ pub(crate) fn is_shallow(event: &Event, limit: usize) -> bool {
     json::is_shallow(event.json().as_bytes(), limit)
 }
 
+/// Bytes that a message has a place in, without its event and its rooms.
+const CAPACITY: usize = 256;
+
 impl Message {
     /// Writes a message for a channel, as msgpack.
     ///
@@ -42,7 +48,7 @@ impl Message {
         &self,
         to: Option<&NodeId>,
     ) -> Result<Bytes, MessageError> {
-        let mut sink = MsgpackSink::default();
+        let mut sink = MsgpackSink::with_capacity(self.capacity());
         self.write_envelope(&mut sink, to, false)?;
         Ok(sink.out.into())
     }
@@ -57,7 +63,7 @@ impl Message {
         if has_data(&self.body) && has_attachments(&self.body)? {
             return Ok(None);
         }
-        let mut sink = JsonSink::default();
+        let mut sink = JsonSink::with_capacity(self.capacity());
         self.write_envelope(&mut sink, to, begins_with_number)?;
         Ok(Some(sink.out))
     }
@@ -67,13 +73,22 @@ impl Message {
     pub(in crate::cluster) fn to_payload(
         &self,
         begins_with_number: bool,
-    ) -> Result<Bytes, MessageError> {
+    ) -> Result<Vec<u8>, MessageError> {
         if let Some(json) = self.to_json_for(None, begins_with_number)? {
-            return Ok(json.into());
+            return Ok(json.into_bytes());
         }
-        let mut sink = MsgpackSink::default();
+        let mut sink = MsgpackSink::with_capacity(self.capacity());
         self.write_envelope(&mut sink, None, begins_with_number)?;
-        Ok(sink.out.into())
+        Ok(sink.out)
+    }
+
+    /// Bytes in which most messages have a place.
+    pub(super) fn capacity(&self) -> usize {
+        let Body::Broadcast(broadcast) = &self.body else { return CAPACITY };
+        let rooms = broadcast.options.rooms().iter().chain(broadcast.options.excepted());
+        // With quotes and a comma.
+        let bytes = rooms.map(|room| room.len().saturating_add(3)).fold(0, usize::saturating_add);
+        bytes.saturating_add(broadcast.event_len()).saturating_add(CAPACITY)
     }
 
     /// Whether a payload begins with the number in a stamp.
@@ -139,11 +154,11 @@ impl Message {
             return Ok(None);
         }
         if has_attachments(body)? {
-            let mut sink = MsgpackSink::default();
+            let mut sink = MsgpackSink::with_capacity(self.capacity());
             write(&mut sink, body)?;
             return Ok(Some(STANDARD.encode(sink.out)));
         }
-        let mut sink = JsonSink::default();
+        let mut sink = JsonSink::with_capacity(self.capacity());
         write(&mut sink, body)?;
         Ok(Some(sink.out))
     }
@@ -153,7 +168,7 @@ impl Message {
         if !has_data(&self.body) {
             return Ok(None);
         }
-        let mut sink = MsgpackSink::default();
+        let mut sink = MsgpackSink::with_capacity(self.capacity());
         write(&mut sink, &self.body)?;
         Ok(Some(sink.out.into()))
     }
@@ -169,7 +184,7 @@ const fn has_data(body: &Body) -> bool {
 pub(super) fn has_attachments(body: &Body) -> Result<bool, MessageError> {
     let is_in = |value: &Value| !value.attachments().is_empty();
     Ok(match body {
-        Body::Broadcast(broadcast) => !broadcast.packet()?.event.attachments().is_empty(),
+        Body::Broadcast(broadcast) => !broadcast.packet_here()?.event.attachments().is_empty(),
         Body::FetchSocketsResponse { sockets, .. } => {
             sockets.iter().any(|socket| is_in(&socket.handshake) || is_in(&socket.data))
         }
@@ -240,7 +255,7 @@ fn write(sink: &mut impl Sink, body: &Body) -> Result<(), MessageError> {
 }
 
 fn write_broadcast(sink: &mut impl Sink, broadcast: &ClusterBroadcast) -> Result<(), MessageError> {
-    let packet = broadcast.packet()?;
+    let packet = broadcast.packet_here()?;
     sink.map(2 + usize::from(broadcast.request.is_some()));
     sink.key("packet");
     sink.map(2 + usize::from(packet.ack.is_some()));
@@ -276,7 +291,7 @@ fn write_options(sink: &mut impl Sink, options: &BroadcastOptions) {
 /// Without its nameless rooms, a message for nobody would be for everyone.
 pub(super) fn write_rooms(
     sink: &mut impl Sink,
-    name: &str,
+    name: &'static str,
     rooms: &[ByteString],
     has_nameless: bool,
 ) {

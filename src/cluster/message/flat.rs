@@ -51,22 +51,14 @@ impl RawMessage {
 }
 
 impl Message {
-    pub(in crate::cluster) fn to_raw(&self) -> Result<RawMessage, MessageError> {
-        Ok(self.raw(self.data_text()?.map(Bytes::from)))
-    }
-
-    /// As [`to_raw`](Self::to_raw), with its data as plain msgpack.
+    /// Its fields, with its data as plain msgpack.
     pub(in crate::cluster) fn to_raw_msgpack(&self) -> Result<RawMessage, MessageError> {
-        Ok(self.raw(self.data_msgpack()?))
-    }
-
-    fn raw(&self, data: Option<Bytes>) -> RawMessage {
-        RawMessage {
+        Ok(RawMessage {
             kind: Some(self.body.kind()),
             sender: Some(self.sender.text().clone()),
             namespace: Some(self.namespace.as_str().into()),
             stamp: self.stamp,
-            data,
-        }
+            data: self.data_msgpack()?,
+        })
     }
 }

@@ -16,7 +16,7 @@ pub(super) trait Sink {
     /// Begins a map of so many fields.
     fn map(&mut self, len: usize);
     /// The name of a field. Its value follows.
-    fn key(&mut self, name: &str);
+    fn key(&mut self, name: &'static str);
     fn end_map(&mut self);
     /// Begins an array of so many elements.
     fn array(&mut self, len: usize);
@@ -37,13 +37,17 @@ pub(super) trait Sink {
 }
 
 /// As `JSON.stringify` writes.
-#[derive(Default)]
 pub(super) struct JsonSink {
     pub(super) out: String,
     is_behind: bool,
 }
 
 impl JsonSink {
+    /// With a place for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { out: String::with_capacity(bytes), is_behind: false }
+    }
+
     fn separate(&mut self) {
         if self.is_behind {
             self.out.push(',');
@@ -63,10 +67,12 @@ impl Sink for JsonSink {
         self.is_behind = false;
     }
 
-    fn key(&mut self, name: &str) {
-        self.separate();
-        push_string(&mut self.out, name);
-        self.out.push(':');
+    fn key(&mut self, name: &'static str) {
+        self.out.push_str(if self.is_behind { ",\"" } else { "\"" });
+        // The names in messages need no escapes.
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        self.is_behind = true;
     }
 
     fn end_map(&mut self) {
@@ -116,6 +122,13 @@ pub(super) struct MsgpackSink {
     pub(super) out: Vec<u8>,
 }
 
+impl MsgpackSink {
+    /// With a place for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes) }
+    }
+}
+
 impl Sink for MsgpackSink {
     /// What other nodes of this crate read.
     const MAX_DEPTH: usize = msgpack::MAX_DEPTH;
@@ -124,7 +137,7 @@ impl Sink for MsgpackSink {
         msgpack::push_map(&mut self.out, len);
     }
 
-    fn key(&mut self, name: &str) {
+    fn key(&mut self, name: &'static str) {
         self.text(name);
     }
 

@@ -58,7 +58,7 @@ async fn a_session_replaces_only_the_version_that_its_node_knows() {
         let command = engine.store(&session, Duration::from_secs(600), replaces).unwrap();
         let mut cmd = redis::Cmd::new();
         for arg in command.args() {
-            cmd.arg(&arg[..]);
+            cmd.arg(arg);
         }
         let reply = match cmd.query_async::<redis::Value>(&mut connection).await.unwrap() {
             redis::Value::Int(number) => RedisReply::Int(number),

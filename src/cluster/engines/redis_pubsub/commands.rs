@@ -1,8 +1,6 @@
 //! What a node does, as commands.
 
-use alloc::format;
-
-use bytes::Bytes;
+use alloc::{format, string::String};
 
 use super::{RedisCommand, RedisPubSubOptions};
 use crate::{
@@ -36,12 +34,15 @@ redis.call('PUBLISH', ARGV[1],
   ARGV[2] .. string.format(d, before) .. ARGV[3] .. string.format(d, n))
 return 1";
 
+/// Bytes of everything else in the command that runs a script.
+const FRAMES: usize = 128;
+
 /// Makes commands and reads replies.
 #[derive(Clone, Debug)]
 pub struct RedisPubSub {
     pub(super) options: RedisPubSubOptions,
     /// The key of the number of the latest entry.
-    position: Bytes,
+    position: String,
     /// Stores sessions in the same way.
     sessions: RedisStreams,
 }
@@ -57,7 +58,7 @@ impl RedisPubSub {
         let sessions = RedisStreamsOptions::new()
             .session_key_prefix(format!("{}-session#", options.key))
             .max_message_bytes(options.max_message_bytes);
-        let position = format!("{}-position", options.key).into();
+        let position = format!("{}-position", options.key);
         Ok(Self { sessions: RedisStreams::new(sessions)?, position, options })
     }
 
@@ -89,18 +90,23 @@ impl RedisPubSub {
         let ClassicPayload { place, text, rest } = message.to_classic_entry()?;
         self.check_len(text.len().saturating_add(DIGITS).saturating_add(rest.len()))?;
         let channel = self.channel(&message.namespace, &place, None, true);
-        Ok(self.script(APPEND).arg(channel).arg(text).arg(rest))
+        let bytes = channel.len().saturating_add(text.len());
+        Ok(self.script(APPEND, bytes).arg(channel).arg(text).arg(rest))
     }
 
     /// Publishes a marker. Its reader, and every other, begins there or continues there.
     pub fn mark(&self, node: &NodeId, marker: u64) -> RedisCommand {
         let (first, second) = classic_marker(node.as_str(), marker);
         let channel = self.channel(&NamespaceName::ROOT, &Place::Own, None, true);
-        self.script(MARK).arg(channel).arg(first).arg(second)
+        let bytes = channel.len().saturating_add(first.len()).saturating_add(second.len());
+        self.script(MARK, bytes).arg(channel).arg(first).arg(second)
     }
 
-    fn script(&self, script: &'static str) -> RedisCommand {
-        RedisCommand::new("EVAL").arg(script).arg("1").arg(self.position.clone())
+    /// Runs a script with arguments that have so many bytes.
+    fn script(&self, script: &'static str, bytes: usize) -> RedisCommand {
+        let names = script.len().saturating_add(self.position.len());
+        let bytes = bytes.saturating_add(names).saturating_add(FRAMES);
+        RedisCommand::with_room("EVAL", bytes).arg(script).arg("1").arg(&self.position)
     }
 
     /// Publishes a message without a number, to all nodes or to one.
@@ -116,7 +122,8 @@ impl RedisPubSub {
         let ClassicPayload { place, text, .. } = message.to_classic_message()?;
         self.check_len(text.len())?;
         let channel = self.channel(&message.namespace, &place, to, false);
-        Ok(RedisCommand::new("PUBLISH").arg(channel).arg(text))
+        let bytes = channel.len().saturating_add(text.len()).saturating_add(FRAMES);
+        Ok(RedisCommand::with_room("PUBLISH", bytes).arg(channel).arg(text))
     }
 
     /// Subscribes to all channels in which there may be entries, of all namespaces. It is done once,

@@ -26,6 +26,9 @@ const OWN: &str = "socketio-proto";
 /// has heard: it does so over the connection over which it hears.
 const REMEMBERED_MS: u64 = 600_000;
 
+/// Bytes of everything else in a command.
+const FRAMES: usize = 160;
+
 /// Makes commands and reads replies.
 #[derive(Clone, Debug)]
 pub struct RedisSharded {
@@ -33,7 +36,7 @@ pub struct RedisSharded {
     /// The channel of the log.
     log: ByteString,
     /// The key of the number of the latest entry.
-    position: Bytes,
+    position: String,
     /// Stores sessions in the same way.
     sessions: RedisStreams,
 }
@@ -53,7 +56,7 @@ impl RedisSharded {
         Ok(Self {
             sessions: RedisStreams::new(sessions)?,
             log: format!("{prefix}#{OWN}#").into(),
-            position: format!("{prefix}-sharded-position").into(),
+            position: format!("{prefix}-sharded-position"),
             options,
         })
     }
@@ -97,15 +100,14 @@ impl RedisSharded {
             Body::Own { .. } => String::new(),
             body => self.official_channel(&message.namespace, body),
         };
-        let script = self.script(scripts::APPEND, None);
-        Ok(script.arg(self.log().clone().into_bytes()).arg(official).arg(payload))
+        let bytes = official.len().saturating_add(payload.len());
+        let script = self.script(scripts::APPEND, None, bytes);
+        Ok(script.arg(self.log()).arg(official).arg(payload))
     }
 
     /// Publishes a marker in the log. Its reader, and every other, begins there or continues there.
     pub fn mark(&self, marker: u64) -> RedisCommand {
-        self.script(scripts::MARK, None)
-            .arg(self.log().clone().into_bytes())
-            .arg(format!("{marker:020}"))
+        self.script(scripts::MARK, None, 0).arg(self.log()).arg(format!("{marker:020}"))
     }
 
     /// Publishes a message without a number, to all nodes or to one.
@@ -129,7 +131,8 @@ impl RedisSharded {
         let payload = message.to_payload(is_for_room)?;
         self.check_len(payload.len())?;
         if !is_for_room {
-            return Ok(RedisCommand::new("SPUBLISH").arg(channel).arg(payload));
+            let bytes = channel.len().saturating_add(payload.len()).saturating_add(FRAMES);
+            return Ok(RedisCommand::with_room("SPUBLISH", bytes).arg(channel).arg(payload));
         }
         // Which rooms other nodes of this crate have subscribed to does not matter.
         let script = RedisCommand::new("EVAL").arg(scripts::PUBLISH_TWICE).number(0);
@@ -138,7 +141,7 @@ impl RedisSharded {
 
     /// Subscribes to the log. It is done once, before [`mark`](Self::mark).
     pub fn subscribe_to_log(&self) -> RedisCommand {
-        RedisCommand::new("SSUBSCRIBE").arg(self.log().clone().into_bytes())
+        RedisCommand::new("SSUBSCRIBE").arg(self.log())
     }
 
     /// Asks how many nodes there are in a namespace. Read the reply with
@@ -153,8 +156,8 @@ impl RedisSharded {
         // Nobody reads one that is too large. It has a number all the same, so that it is counted.
         let payload = if self.check_len(payload.len()).is_ok() { &payload[..] } else { &[] };
         let key = format!("{}-sharded-heard#{epoch}#{channel}", self.options.channel_prefix);
-        self.script(scripts::ADOPT, Some(key))
-            .arg(self.log().clone().into_bytes())
+        self.script(scripts::ADOPT, Some(key), payload.len())
+            .arg(self.log())
             .number(*count)
             .number(REMEMBERED_MS)
             .arg(line::foreign(heard, payload))
@@ -171,18 +174,22 @@ impl RedisSharded {
         let message = Message::new(node.clone(), namespace.clone(), body);
         // There is nothing in it that cannot be written.
         let payload = message.stamped(Stamp::new(marker, 0)).to_payload(true).unwrap_or_default();
-        self.script(scripts::HEAR, None)
-            .arg(self.log().clone().into_bytes())
+        self.script(scripts::HEAR, None, payload.len())
+            .arg(self.log())
             .arg(self.main_channel(namespace))
             .arg(payload)
             .arg(self.own_channel(namespace))
-            .text(namespace.as_str())
+            .arg(namespace.as_str())
     }
 
-    fn script(&self, script: &'static str, key: Option<String>) -> RedisCommand {
+    /// Runs a script with arguments that have about so many bytes.
+    fn script(&self, script: &'static str, key: Option<String>, bytes: usize) -> RedisCommand {
         let keys = if key.is_some() { 2 } else { 1 };
-        let command = RedisCommand::new("EVAL").arg(script).number(keys);
-        let command = command.arg(self.position.clone());
+        let names = self.position.len().saturating_add(self.log.len());
+        let names = names.saturating_add(key.as_ref().map_or(0, String::len));
+        let bytes = bytes.saturating_add(script.len()).saturating_add(names);
+        let command = RedisCommand::with_room("EVAL", bytes.saturating_add(FRAMES));
+        let command = command.arg(script).number(keys).arg(&self.position);
         key.into_iter().fold(command, RedisCommand::arg)
     }
 

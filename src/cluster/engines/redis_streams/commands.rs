@@ -1,9 +1,7 @@
 //! What a node does, as commands.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use core::time::Duration;
-
-use bytes::Bytes;
 
 use super::{RedisCommand, RedisStreamsOptions, entry};
 use crate::{
@@ -15,6 +13,11 @@ use crate::{
     recovery::Offset,
     socket::NamespaceName,
 };
+
+/// Bytes of everything else in the command that appends an entry.
+const ENTRY: usize = 320;
+/// Bytes of everything else in a command that publishes.
+const FRAMES: usize = 64;
 
 /// Makes commands and reads replies.
 #[derive(Clone, Debug)]
@@ -62,11 +65,15 @@ impl RedisStreams {
     /// With several streams, some namespaces are in one whose number is negative. Official nodes
     /// write there but do not read it, so between them such a namespace is not clustered.
     pub fn stream_of(&self, namespace: &NamespaceName) -> String {
+        self.stream_for(namespace).into_owned()
+    }
+
+    fn stream_for(&self, namespace: &NamespaceName) -> Cow<'_, str> {
         let RedisStreamsOptions { stream_name, stream_count, .. } = &self.options;
         if *stream_count == 1 {
-            return stream_name.clone();
+            return stream_name.into();
         }
-        format!("{stream_name}-{}", remainder(namespace, *stream_count))
+        format!("{stream_name}-{}", remainder(namespace, *stream_count)).into()
     }
 
     /// Returns how namespaces are spread over [streams](Self::streams), for
@@ -131,15 +138,19 @@ impl RedisStreams {
         if !is_for_log {
             return Err(MessageError::NotForLog { kind: message.body.kind() });
         }
-        let raw = message.to_raw()?;
-        self.check_len(raw.data.as_ref().map_or(0, Bytes::len))?;
-        let command = RedisCommand::new("XADD")
-            .arg(self.stream_of(&message.namespace))
+        let data = message.data_text()?;
+        let len = data.as_ref().map_or(0, String::len);
+        self.check_len(len)?;
+        let stream = self.stream_for(&message.namespace);
+        let names = stream.len().saturating_add(message.namespace.as_str().len());
+        let bytes = len.saturating_add(names).saturating_add(ENTRY);
+        let command = RedisCommand::with_room("XADD", bytes)
+            .arg(&*stream)
             .arg("MAXLEN")
             .arg("~")
             .number(self.options.max_len)
             .arg("*");
-        Ok(entry::write(command, &raw))
+        Ok(entry::write(command, message, data.as_deref()))
     }
 
     /// Reads the entries behind a position, and waits for one if there are none. It blocks its
@@ -156,14 +167,14 @@ impl RedisStreams {
             .arg("BLOCK")
             .number(self.options.block_time_in_ms.into())
             .arg("STREAMS")
-            .text(stream)
+            .arg(stream)
             .arg(format!("{after}"))
     }
 
     /// Reads a page of the entries behind `after`, up to and including `until`. It needs Redis 6.2.
     pub fn range(&self, stream: &str, after: Offset, until: Offset) -> RedisCommand {
         RedisCommand::new("XRANGE")
-            .text(stream)
+            .arg(stream)
             .arg(format!("({after}"))
             .arg(format!("{until}"))
             .arg("COUNT")
@@ -173,16 +184,14 @@ impl RedisStreams {
     /// Like [`range`](Self::range), together with the entry at `after`. If that exists, no entry of
     /// the page has been trimmed. The reply to the last command is that of the transaction.
     pub fn proven_range(&self, stream: &str, after: Offset, until: Offset) -> Vec<RedisCommand> {
-        let proof = RedisCommand::new("XRANGE")
-            .text(stream)
-            .arg(format!("{after}"))
-            .arg(format!("{after}"));
+        let proof =
+            RedisCommand::new("XRANGE").arg(stream).arg(format!("{after}")).arg(format!("{after}"));
         transaction([proof, self.range(stream, after, until)])
     }
 
     /// Asks where a stream begins and ends.
     pub fn info(stream: &str) -> RedisCommand {
-        RedisCommand::new("XINFO").arg("STREAM").text(stream)
+        RedisCommand::new("XINFO").arg("STREAM").arg(stream)
     }
 
     /// Sends a message to all nodes, or to one. It is not stored: a node that is not subscribed now
@@ -200,7 +209,8 @@ impl RedisStreams {
         self.check_len(payload.len())?;
         let name = if self.options.use_sharded_pub_sub { "SPUBLISH" } else { "PUBLISH" };
         let channel = self.channel(&message.namespace, to);
-        Ok(RedisCommand::new(name).arg(channel).arg(payload))
+        let bytes = channel.len().saturating_add(payload.len()).saturating_add(FRAMES);
+        Ok(RedisCommand::with_room(name, bytes).arg(channel).arg(payload))
     }
 
     /// Subscribes a node to what is for it in a namespace. It blocks its connection for other
@@ -227,7 +237,7 @@ impl RedisStreams {
             return channels.map(|channel| RedisCommand::new(sharded).arg(channel)).into();
         }
         let all = RedisCommand::new(plain);
-        [channels.into_iter().fold(all, RedisCommand::arg)].into()
+        [channels.iter().fold(all, RedisCommand::arg)].into()
     }
 
     /// Returns the name of the channel of all nodes of a namespace, or that of one.

@@ -22,18 +22,18 @@ pub struct StreamEntry {
 }
 
 /// Appends the fields of an entry. Those of official nodes come first, in their order.
-pub(super) fn write(command: RedisCommand, raw: &RawMessage) -> RedisCommand {
+pub(super) fn write(command: RedisCommand, message: &Message, data: Option<&str>) -> RedisCommand {
     let mut command = command
         .arg("uid")
-        .arg(raw.sender.clone().unwrap_or_default().into_bytes())
+        .arg(message.sender.as_str())
         .arg("nsp")
-        .arg(raw.namespace.clone().unwrap_or_default().into_bytes())
+        .arg(message.namespace.as_str())
         .arg("type")
-        .number(raw.kind.unwrap_or_default());
-    if let Some(data) = &raw.data {
-        command = command.arg("data").arg(data.clone());
+        .number(message.body.kind());
+    if let Some(data) = data {
+        command = command.arg("data").arg(data);
     }
-    if let Some(stamp) = raw.stamp {
+    if let Some(stamp) = message.stamp {
         command = command.arg("seq").number(stamp.sequence).arg("nonce").number(stamp.nonce);
     }
     command

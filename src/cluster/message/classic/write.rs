@@ -38,9 +38,6 @@ pub(in crate::cluster) struct ClassicPayload {
 const NUMBER: &str = "00000000000000000000";
 const _: () = assert!(NUMBER.len() == DIGITS, "as many zeros as digits");
 
-/// Bytes that most entries have a place in.
-const CAPACITY: usize = 512;
-
 impl Message {
     /// Writes an entry of the channel, whose number is filled in later.
     pub(in crate::cluster) fn to_classic_entry(&self) -> Result<ClassicPayload, MessageError> {
@@ -82,11 +79,11 @@ impl Message {
         };
         let writer = Writer { message: self, is_entry };
         let (mut text, rest) = if must_be_msgpack {
-            let mut sink = MsgpackSink { out: Vec::with_capacity(CAPACITY) };
+            let mut sink = MsgpackSink::with_capacity(self.capacity());
             writer.write(&mut sink)?;
             (sink.out, "")
         } else {
-            let mut sink = JsonSink::default();
+            let mut sink = JsonSink::with_capacity(self.capacity());
             writer.write(&mut sink)?;
             (sink.out.into_bytes(), "\"}")
         };
@@ -181,7 +178,7 @@ impl Writer<'_> {
     ) -> Result<(), MessageError> {
         self.begin_array(sink);
         sink.item();
-        self.write_packet(sink, &broadcast.packet()?)?;
+        self.write_packet(sink, broadcast.packet_here()?.as_ref())?;
         sink.item();
         write_options(sink, &broadcast.options, true);
         if self.marks() > 0 {
@@ -247,7 +244,7 @@ impl Writer<'_> {
                 let request = broadcast.request.as_ref();
                 self.begin(sink, marks.saturating_add(5), request, kind::BROADCAST);
                 sink.key("packet");
-                self.write_packet(sink, &broadcast.packet()?)?;
+                self.write_packet(sink, broadcast.packet_here()?.as_ref())?;
                 sink.key("opts");
                 write_options(sink, &broadcast.options, true);
             }
