@@ -218,7 +218,7 @@ impl<D: Default> Hub<D> {
                 }
             }
             ClusterInput::Entry { channel, position, message } => {
-                self.read_entry(now, (channel, position), message);
+                self.read_entry(now, (channel, position), message.as_ref());
                 self.catch_up(now, channel);
             }
             ClusterInput::Message(message) => self.handle_message(now, message),
@@ -346,14 +346,14 @@ impl<D: Default> Hub<D> {
         self.subscribe_all(number);
     }
 
-    fn read_entry(&mut self, now: Timestamp, at: (u32, Offset), message: Option<Message>) {
+    fn read_entry(&mut self, now: Timestamp, at: (u32, Offset), message: Option<&Message>) {
         let (number, position) = at;
         // An entry in the channel of other namespaces has no place in its own.
         let message = message.filter(|it| self.channel_of(&it.namespace) == number);
         let Some(channel) = self.channel_mut(number) else { return };
-        match channel.read(position, message.as_ref()) {
+        match channel.read(position, message) {
             Reading::New => {}
-            Reading::First => self.meet(now, message.as_ref()),
+            Reading::First => self.meet(now, message),
             Reading::Own(sequence) => {
                 let next = |hub: &mut Self| Some(hub.channel_mut(number)?.reach(sequence));
                 while let Some(reached) = next(self).filter(|it| !matches!(it, Reached::Entry)) {
@@ -367,7 +367,7 @@ impl<D: Default> Hub<D> {
         }
         increment(&mut self.totals.entries_read);
         match message {
-            Some(message) => self.apply_entry(now, position, &message),
+            Some(message) => self.apply_entry(now, position, message),
             None => increment(&mut self.totals.entries_skipped),
         }
     }

@@ -1,9 +1,8 @@
 //! What entries of the channel and messages of other nodes do here.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::borrow::Cow;
 
 use bytestring::ByteString;
-use smallvec::SmallVec;
 
 use crate::{
     cluster::message::{Body, BroadcastOptions, ClusterBroadcast, Message, OwnKind},
@@ -140,16 +139,6 @@ impl<D: Default> Hub<D> {
 }
 
 /// Whom an entry concerns. `None` if nobody.
-pub(super) fn recipients(options: &BroadcastOptions) -> Option<Recipients<'static>> {
-    if options.is_for_nobody() {
-        return None;
-    }
-    let names = |rooms: &[ByteString]| -> Vec<String> {
-        rooms.iter().map(|room| String::from(&**room)).collect()
-    };
-    Some(Recipients::Audience {
-        rooms: Cow::Owned(names(options.rooms())),
-        except: Cow::Owned(names(options.excepted())),
-        except_sessions: SmallVec::new(),
-    })
+pub(super) fn recipients(options: &BroadcastOptions) -> Option<Recipients<'_>> {
+    (!options.is_for_nobody()).then_some(Recipients::Received(options))
 }

@@ -38,7 +38,7 @@ impl<D> Sessions<D> {
                 let links = link.map_or_else(Links::new, |link| Links::from_buf([link]));
                 (Self::addressed_to(index), links, Vec::new())
             }
-            Recipients::Audience { .. } => {
+            Recipients::Audience { .. } | Recipients::Received(_) => {
                 let is_for_others = is_logged && self.config.logs_vacant_rooms;
                 let found = if is_for_others { self.resolve_for_all(to) } else { self.resolve(to) };
                 let Some(addressees) = found else {

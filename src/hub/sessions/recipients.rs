@@ -2,9 +2,12 @@
 
 use alloc::{borrow::Cow, string::String};
 
+#[cfg(test)]
+use bytestring::ByteString;
 use smallvec::SmallVec;
 
 use crate::{
+    cluster::message::BroadcastOptions,
     hub::audience::Audience,
     id::{ConnectionId, SocketId},
 };
@@ -27,6 +30,8 @@ pub(in crate::hub) enum Recipients<'a> {
         except: Cow<'a, [String]>,
         except_sessions: SmallVec<[SocketId; 1]>,
     },
+    /// The same, as another node has named them.
+    Received(&'a BroadcastOptions),
 }
 
 /// The links that a packet goes to.
@@ -56,6 +61,16 @@ impl<'a> Recipients<'a> {
                 except: Cow::Owned(except.into_owned()),
                 except_sessions,
             },
+            Self::Received(options) => {
+                let names = |names: &[ByteString]| {
+                    Cow::Owned(names.iter().map(|name| String::from(&**name)).collect())
+                };
+                Recipients::Audience {
+                    rooms: names(options.rooms()),
+                    except: names(options.excepted()),
+                    except_sessions: SmallVec::new(),
+                }
+            }
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Resolves audiences to sessions.
 
-use alloc::{string::String, vec::Vec};
-use core::mem;
+use alloc::vec::Vec;
+use core::{mem, ops::Deref};
 
 use smallvec::SmallVec;
 
 use super::{Recipients, Sessions};
 use crate::{
-    id::SocketId,
     recovery::{Addressees, Occupant, RoomId},
     shrink,
 };
@@ -15,25 +14,21 @@ use crate::{
 impl<D> Sessions<D> {
     /// The room ids of the recipients; `None` if all their rooms are empty.
     pub(super) fn resolve(&self, to: &Recipients<'_>) -> Option<Addressees> {
-        let (rooms, except, except_sessions) = match to {
+        let find = |name: &str| self.log.rooms().find(name);
+        let Addressees { mut targets, mut except } = match to {
             Recipients::Session { id, index } => {
                 return self.locate(id, *index).map(Self::addressed_to);
             }
             Recipients::Audience { rooms, except, except_sessions } => {
-                (rooms, except, except_sessions)
+                let mut found = named(rooms, except, find);
+                let excepted = except_sessions.iter().filter_map(|id| self.locate(id, None));
+                found.except.extend(excepted.map(RoomId::own));
+                found
             }
+            Recipients::Received(options) => named(options.rooms(), options.excepted(), find),
         };
-        let mut targets: SmallVec<[RoomId; 2]> =
-            rooms.iter().filter_map(|name| self.log.rooms().find(name)).collect();
-        if rooms.is_empty() {
-            targets.push(RoomId::ALL);
-        }
         sort(&mut targets);
         targets.retain(|room| self.is_inhabited(*room));
-        let mut except: SmallVec<[RoomId; 2]> =
-            except.iter().filter_map(|name| self.log.rooms().find(name)).collect();
-        let excepted = except_sessions.iter().filter_map(|id| self.locate(id, None));
-        except.extend(excepted.map(RoomId::own));
         sort(&mut except);
         (!targets.is_empty()).then_some(Addressees { targets, except })
     }
@@ -44,19 +39,17 @@ impl<D> Sessions<D> {
     /// An own room becomes an ordinary room, because it has to be found by its name when its session
     /// is in another process.
     pub(super) fn resolve_for_all(&mut self, to: &Recipients<'_>) -> Option<Addressees> {
-        let Recipients::Audience { rooms, except, except_sessions } = to else {
-            return self.resolve(to);
+        let mut find = |name: &str| Some(self.room_to_join(name));
+        let Addressees { mut targets, mut except } = match to {
+            Recipients::Session { .. } => return self.resolve(to),
+            Recipients::Audience { rooms, except, except_sessions } => {
+                let mut found = named(rooms, except, &mut find);
+                found.except.extend(except_sessions.iter().filter_map(|id| find(id.as_str())));
+                found
+            }
+            Recipients::Received(options) => named(options.rooms(), options.excepted(), find),
         };
-        let mut targets: SmallVec<[RoomId; 2]> =
-            rooms.iter().map(|name| self.room_to_join(name)).collect();
-        if rooms.is_empty() {
-            targets.push(RoomId::ALL);
-        }
         sort(&mut targets);
-        let sessions = except_sessions.iter().map(SocketId::as_str);
-        let except = except.iter().map(String::as_str).chain(sessions);
-        let mut except: SmallVec<[RoomId; 2]> =
-            except.map(|name| self.room_to_join(name)).collect();
         sort(&mut except);
         Some(Addressees { targets, except })
     }
@@ -140,6 +133,19 @@ impl<D> Sessions<D> {
     fn is_inhabited(&self, room: RoomId) -> bool {
         self.everyone_in(room).next().is_some()
     }
+}
+
+/// The rooms that `find` finds by their names. Without names, it is the room of all.
+fn named<T: Deref<Target = str>>(
+    rooms: &[T],
+    except: &[T],
+    mut find: impl FnMut(&str) -> Option<RoomId>,
+) -> Addressees {
+    let mut targets: SmallVec<_> = rooms.iter().filter_map(|name| find(name)).collect();
+    if rooms.is_empty() {
+        targets.push(RoomId::ALL);
+    }
+    Addressees { targets, except: except.iter().filter_map(|name| find(name)).collect() }
 }
 
 /// Sorts rooms, and keeps each once.
