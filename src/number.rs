@@ -17,6 +17,26 @@ const EXACT: u64 = 1_000_000_000_000_000;
 /// The largest whole number that JavaScript represents exactly, and with it every smaller one.
 pub(crate) const INTEGER_MAX: u64 = (1 << 53) - 1;
 
+/// The number that decimal digits say. `None` if there is anything but digits, or more than 64 bits can
+/// hold.
+pub(crate) fn digits(text: &[u8]) -> Option<u64> {
+    /// So many digits are always a number of 64 bits.
+    const SAFE: usize = 19;
+    if text.is_empty() {
+        return None;
+    }
+    let mut number = 0_u64;
+    for byte in text {
+        let digit = Some(u64::from(byte.wrapping_sub(b'0'))).filter(|digit| *digit < 10)?;
+        number = if text.len() <= SAFE {
+            number.wrapping_mul(10).wrapping_add(digit)
+        } else {
+            number.checked_mul(10)?.checked_add(digit)?
+        };
+    }
+    Some(number)
+}
+
 /// The id behind another one. It begins again at zero where JavaScript would lose count.
 pub(crate) const fn next_id(id: u64) -> u64 {
     if id >= INTEGER_MAX { 0 } else { id.saturating_add(1) }

@@ -5,6 +5,8 @@ use core::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use crate::number::digits;
+
 /// A position in the log of one namespace.
 ///
 /// On the wire it is a text that the server appends to an event as its last argument. The client
@@ -127,6 +129,14 @@ impl Offset {
         (self.form == Form::Pair).then_some((first, second))
     }
 
+    /// Reads the text of an offset.
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        match text.iter().position(|byte| *byte == b'-') {
+            Some(dash) => pair(text, dash),
+            None => object_id(text),
+        }
+    }
+
     /// The offset with this form and key.
     pub(super) const fn from_key(form: Form, key: Key) -> Self {
         Self { form, key }
@@ -166,13 +176,7 @@ impl FromStr for Offset {
     type Err = InvalidOffset;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let offset = match text.split_once('-') {
-            Some((first, second)) => {
-                decimal(first).zip(decimal(second)).map(|(first, second)| Self::pair(first, second))
-            }
-            None => object_id(text),
-        };
-        offset.ok_or(InvalidOffset)
+        Self::read(text.as_bytes()).ok_or(InvalidOffset)
     }
 }
 
@@ -194,18 +198,24 @@ impl<'de> Deserialize<'de> for Offset {
 #[error("not two decimal numbers with a dash between them, and not 24 hexadecimal digits")]
 pub struct InvalidOffset;
 
-/// Only digits, and no leading zero: every position has one text.
-fn decimal(digits: &str) -> Option<u64> {
-    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let has_leading_zero = digits.len() > 1 && digits.starts_with('0');
-    if is_plain && !has_leading_zero { digits.parse().ok() } else { None }
+fn pair(text: &[u8], dash: usize) -> Option<Offset> {
+    let (first, rest) = text.split_at_checked(dash)?;
+    let (_, second) = rest.split_first()?;
+    Some(Offset::pair(decimal(first)?, decimal(second)?))
 }
 
-fn object_id(text: &str) -> Option<Offset> {
-    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 24 || !text.bytes().all(is_digit) {
+/// Only digits, and no leading zero: every position has one text.
+fn decimal(text: &[u8]) -> Option<u64> {
+    let has_leading_zero = text.len() > 1 && text.first() == Some(&b'0');
+    if has_leading_zero { None } else { digits(text) }
+}
+
+fn object_id(text: &[u8]) -> Option<Offset> {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 24 || !text.iter().all(is_digit) {
         return None;
     }
+    let text = core::str::from_utf8(text).ok()?;
     let (first, second) = text.split_at_checked(16)?;
     let number = |digits| u64::from_str_radix(digits, 16).ok();
     Some(Offset { form: Form::ObjectId, key: Key(number(first)?, number(second)?) })

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use super::{
     Args, Event, Json, Kind, NamespaceName, Packet,
     list::{self, Attachments},
-    text,
+    text::{self, Decimal},
 };
 use crate::{RecoveryKey, SocketId};
 
@@ -58,7 +58,7 @@ impl Encoded {
         offset: Option<&str>,
     ) -> Self {
         let attachments = event.share_attachments();
-        let prefix = Prefix::new('2', '5', &attachments, namespace, ack);
+        let prefix = Prefix::new("42", "45", &attachments, namespace, ack);
         // The array contains a name, so a comma is always correct.
         let appended = offset.and_then(|offset| Some((event.json().strip_suffix(']')?, offset)));
         let Some((open, offset)) = appended else {
@@ -86,16 +86,12 @@ impl Encoded {
             return Self::event(namespace, event, ack, None);
         };
         let attachments = event.share_attachments();
-        let prefix = Prefix::new('2', '5', &attachments, namespace, ack);
-        let digits = text::number_len(first).saturating_add(text::number_len(second));
-        // A comma, two quotes, a dash and the bracket are five more.
-        let mut head = prefix.start(open.len().saturating_add(digits).saturating_add(5));
-        head.push_str(open);
-        head.push_str(",\"");
-        text::push_number(&mut head, first);
-        head.push('-');
-        text::push_number(&mut head, second);
-        head.push_str("\"]");
+        let prefix = Prefix::new("42", "45", &attachments, namespace, ack);
+        let (first, second) = (Decimal::new(first), Decimal::new(second));
+        let parts = [open, ",\"", first.as_str(), "-", second.as_str(), "\"]"];
+        let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+        let mut head = prefix.start(len);
+        head.extend(parts);
         Self::sized(head, attachments)
     }
 
@@ -125,7 +121,7 @@ impl Encoded {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(namespace: &NamespaceName, sid: &SocketId, pid: Option<&RecoveryKey>) -> Self {
-        let prefix = Prefix::plain('0', namespace);
+        let prefix = Prefix::plain("40", namespace);
         match pid {
             // Ids consist of characters that need no escapes.
             Some(pid) => prefix.finish(
@@ -150,7 +146,7 @@ impl Encoded {
         let mut count = String::with_capacity(text::number_len(received));
         text::push_number(&mut count, received);
         let (sid, pid) = (sid.as_str(), pid.expose());
-        Prefix::plain('0', namespace).finish(
+        Prefix::plain("40", namespace).finish(
             &[r#"{"sid":""#, sid, r#"","pid":""#, pid, r#"","received":"#, &count, "}"],
             None,
         )
@@ -168,7 +164,7 @@ impl Encoded {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect_error(namespace: &NamespaceName, error: &Json) -> Self {
-        Prefix::plain('4', namespace).finish(&[error.as_str()], None)
+        Prefix::plain("44", namespace).finish(&[error.as_str()], None)
     }
 
     /// Encodes a DISCONNECT.
@@ -179,7 +175,7 @@ impl Encoded {
     /// assert_eq!(Encoded::disconnect(&NamespaceName::root()).head(), "41");
     /// ```
     pub fn disconnect(namespace: &NamespaceName) -> Self {
-        Prefix::plain('1', namespace).finish(&[], None)
+        Prefix::plain("41", namespace).finish(&[], None)
     }
 
     /// Encodes any packet, such as the CONNECT of a client, whose `auth` must be an object.
@@ -195,22 +191,22 @@ impl Encoded {
     pub fn packet(packet: &Packet) -> Self {
         let namespace = &packet.namespace;
         match &packet.kind {
-            Kind::Connect { auth } => Self::optional('0', namespace, auth.as_ref()),
+            Kind::Connect { auth } => Self::optional("40", namespace, auth.as_ref()),
             Kind::Disconnect => Self::disconnect(namespace),
             Kind::Event { event, ack } => Self::event(namespace, event, *ack, None),
             Kind::Ack { id, args } => Self::answer(namespace, *id, args),
-            Kind::ConnectError { error } => Self::optional('4', namespace, error.as_ref()),
+            Kind::ConnectError { error } => Self::optional("44", namespace, error.as_ref()),
         }
     }
 
-    fn optional(kind: char, namespace: &NamespaceName, payload: Option<&Json>) -> Self {
+    fn optional(kind: &'static str, namespace: &NamespaceName, payload: Option<&Json>) -> Self {
         let payload = payload.map_or("", Json::as_str);
         Prefix::plain(kind, namespace).finish(&[payload], None)
     }
 
     fn answer(namespace: &NamespaceName, id: Option<u64>, args: &Args) -> Self {
         let attachments = args.share_attachments();
-        let prefix = Prefix::new('3', '6', &attachments, namespace, id);
+        let prefix = Prefix::new("43", "46", &attachments, namespace, id);
         prefix.finish(&[args.json()], attachments)
     }
 
@@ -262,7 +258,8 @@ impl fmt::Debug for Encoded {
 
 /// The part in front of the payload.
 struct Prefix<'a> {
-    kind: char,
+    /// That of the message, and that of the packet.
+    kinds: &'static str,
     attachments: Option<u64>,
     namespace: Option<&'a str>,
     id: Option<u64>,
@@ -270,22 +267,22 @@ struct Prefix<'a> {
 
 impl<'a> Prefix<'a> {
     fn new(
-        plain: char,
-        binary: char,
+        plain: &'static str,
+        binary: &'static str,
         attachments: &Attachments,
         namespace: &'a NamespaceName,
         id: Option<u64>,
     ) -> Self {
         let count = attachments.as_ref().and_then(|list| u64::try_from(list.len()).ok());
         Self {
-            kind: if count.is_some() { binary } else { plain },
+            kinds: if count.is_some() { binary } else { plain },
             attachments: count,
             namespace: (!namespace.is_root()).then(|| namespace.as_str()),
             id,
         }
     }
 
-    fn plain(kind: char, namespace: &'a NamespaceName) -> Self {
+    fn plain(kind: &'static str, namespace: &'a NamespaceName) -> Self {
         Self::new(kind, kind, &None, namespace, None)
     }
 
@@ -300,8 +297,7 @@ impl<'a> Prefix<'a> {
     /// Makes a text with room for exactly `payload_len` more bytes.
     fn start(&self, payload_len: usize) -> String {
         let mut head = String::with_capacity(self.len().saturating_add(payload_len));
-        head.push('4');
-        head.push(self.kind);
+        head.push_str(self.kinds);
         if let Some(count) = self.attachments {
             text::push_number(&mut head, count);
             head.push('-');

@@ -96,14 +96,16 @@ impl Event {
     }
 
     /// Makes an event from a text that may be any, and attachments. It shares the text.
-    pub(crate) fn read(text: &ByteString, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
-        let (json, name) = match check::named_array(text) {
+    pub(crate) fn read(text: ByteString, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
+        let (json, name) = match check::named_array(&text) {
             Some((json, name)) => (json, Some(name)),
-            None => (check::value(text, |first| first == b'[')?, None),
+            None => (check::value(&text, |first| first == b'[')?, None),
         };
         list::check_placeholders(json, attachments.len())
             .map_err(|_| DecodeError::IllegalAttachments)?;
-        let list = List::within(text.slice_ref(json), 0);
+        let is_whole = json.len() == text.len();
+        let text = if is_whole { text } else { text.slice_ref(json) };
+        let list = List::within(text, 0);
         let mut event = Self::from_list(list, name).ok_or(DecodeError::InvalidPayload)?;
         event.attach(attachments);
         Ok(event)
@@ -348,7 +350,7 @@ mod tests {
             (r#"["a"]"#, bytes()),
             (placeholder, vec![]),
         ]) {
-            let received = Event::read(&text.into(), attachments.clone());
+            let received = Event::read(text.into(), attachments.clone());
             let written = Event::of_json(text.into(), attachments);
             assert_eq!(written, received, "{text}");
             let name =

@@ -11,7 +11,7 @@ use crate::{
         json,
         msgpack::{self, MsgpackError, Token},
     },
-    number::INTEGER_MAX,
+    number::{INTEGER_MAX, digits},
     socket::{Args, Event, unescape},
 };
 
@@ -173,9 +173,9 @@ impl<'a> Raw<'a> {
     /// A text of decimal digits, as the number that it says.
     pub(super) fn digits(self) -> Option<u64> {
         match self.format {
-            Format::Json => read_digits(self.text()?.as_bytes()),
+            Format::Json => digits(self.text()?.as_bytes()),
             Format::Msgpack => match self.token()? {
-                Token::Str(text) => read_digits(text),
+                Token::Str(text) => digits(text),
                 _ => None,
             },
         }
@@ -287,7 +287,7 @@ impl<'a> Raw<'a> {
     pub(super) fn event(self) -> Result<Event, MessageError> {
         let (text, attachments) = self.json()?;
         let event = match self.format {
-            Format::Json => Event::read(&text, attachments),
+            Format::Json => Event::read(text, attachments),
             Format::Msgpack => Event::of_json(text, attachments),
         };
         event.map_err(|error| MessageError::of(error, MessageError::NotAnEvent))
@@ -309,25 +309,6 @@ impl<'a> Raw<'a> {
             }
         }
     }
-}
-
-/// `None` if there is anything but digits, or more than 64 bits can hold.
-fn read_digits(text: &[u8]) -> Option<u64> {
-    /// So many digits are always a number of 64 bits.
-    const SAFE: usize = 19;
-    let zeros = text.iter().take_while(|byte| **byte == b'0').count();
-    let digits = text.get(zeros..).filter(|_| !text.is_empty())?;
-    let is_number = digits.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
-    if !is_number {
-        return None;
-    }
-    if digits.len() > SAFE {
-        return core::str::from_utf8(digits).ok()?.parse().ok();
-    }
-    let value = |number: u64, byte: &u8| {
-        number.wrapping_mul(10).wrapping_add(u64::from(byte.wrapping_sub(b'0')))
-    };
-    Some(digits.iter().fold(0, value))
 }
 
 /// The contents of a JSON string.
