@@ -10,8 +10,8 @@ use socketio_proto::{
             RedisReply, RedisReplyError, RedisStreams, RedisStreamsOptions, StreamInfo,
         },
         message::{
-            Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId, OwnKind,
-            RequestId, Stamp, Value,
+            Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, MessageNames, NodeId,
+            OwnKind, RequestId, Stamp, Value,
         },
     },
     recovery::Offset,
@@ -196,7 +196,7 @@ fn parts_of_an_entry_mean_what_its_values_mean() {
     });
     let parts: Vec<_> = parts.collect();
     let fields = || parts[1..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-    let read = default().entry(&whole, parts[0].clone(), fields());
+    let read = default().entry(&whole, parts[0].clone(), fields(), &mut MessageNames::default());
     assert_eq!(read.as_ref(), expected.first());
     // Nothing is read out of bounds.
     let end = whole.len();
@@ -207,7 +207,8 @@ fn parts_of_an_entry_mean_what_its_values_mean() {
         (0..3, (3..6, usize::MAX - 1..usize::MAX)),
         (0..2, (3..6, 6..7)),
     ] {
-        assert_eq!(default().entry(&whole, id.clone(), [field.clone()]), None, "{id:?} {field:?}");
+        let (part, names) = ((id.clone(), field.clone()), &mut MessageNames::default());
+        assert_eq!(default().entry(&whole, part.0, [part.1], names), None, "{id:?} {field:?}");
     }
 }
 

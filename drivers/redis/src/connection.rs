@@ -8,13 +8,15 @@ use crate::{
     plain::{KEPT, Plain},
     pushes::{End, Push, Subscriber},
     reply::reply,
+    resp::Entries,
 };
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind,
     aio::MultiplexedConnection,
 };
-use socketio_proto::cluster::engines::redis_streams::{
-    RedisCommand, RedisReply, RedisStreams, StreamEntry,
+use socketio_proto::cluster::{
+    ClusterInput,
+    engines::redis_streams::{RedisCommand, RedisReply, RedisStreams},
 };
 
 /// Whether the script that appends an entry has run.
@@ -134,13 +136,12 @@ impl Connection {
     pub(crate) async fn read_entries(
         &mut self,
         command: &RedisCommand,
-        redis: &RedisStreams,
-    ) -> Result<Vec<StreamEntry>, RedisEngineError> {
+        entries: &mut Entries<'_>,
+    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
         if let Way::Plain(plain) = &mut self.way {
-            return plain.read_entries(&cmd(command), redis).await;
+            return plain.read_entries(&cmd(command), entries).await;
         }
-        let reply = self.call(command).await?;
-        redis.entries(&reply).map_err(|error| RedisEngineError::reply("XREAD", error))
+        entries.of_reply(&self.call(command).await?)
     }
 
     /// As [`call`](Self::call), with a command that changes no subscription.

@@ -8,6 +8,7 @@ use socketio_proto::{
     cluster::{
         Channels, ClusterInput,
         engines::redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions, StreamInfo},
+        message::MessageNames,
     },
     recovery::Offset,
 };
@@ -20,6 +21,7 @@ use crate::{
     error::{RedisEngineError, count_too_large},
     position::Position,
     reader::{Reader, stream_info},
+    resp::Entries,
     subscriptions::Subscriptions,
     writer::Writer,
 };
@@ -155,7 +157,8 @@ impl RedisEngine {
             let (read, to_read) = mpsc::unbounded_channel();
             reads.push(read);
             let oldest = Position::oldest(&info);
-            let reader = Reader { redis, channel, stream, connection, oldest, position, large };
+            let entries = Entries { redis, channel, names: MessageNames::default() };
+            let reader = Reader { entries, stream, connection, oldest, position, large };
             readers.push(reader.run(&inputs, to_read));
         }
         inputs.send(connected).await;

@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use redis::{Client, Cmd, ConnectionAddr, RedisError};
-use socketio_proto::cluster::engines::redis_streams::{RedisReply, RedisStreams, StreamEntry};
+use socketio_proto::cluster::{ClusterInput, engines::redis_streams::RedisReply};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -19,7 +19,7 @@ use crate::{
     bounds::Bounds,
     connection::not_expected,
     error::RedisEngineError,
-    resp::{UNEXPECTED, decode_all, decode_entries},
+    resp::{Entries, UNEXPECTED, decode_all},
 };
 
 /// Bytes that there is always a place for.
@@ -103,17 +103,17 @@ impl Plain {
     pub(crate) async fn read_entries(
         &mut self,
         command: &Cmd,
-        redis: &RedisStreams,
-    ) -> Result<Vec<StreamEntry>, RedisEngineError> {
+        entries: &mut Entries<'_>,
+    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
         let (command, bounds) = (command.get_packed_command(), self.bounds);
-        self.exchange(&command, |bytes| decode_entries(bytes, redis, bounds)).await
+        self.exchange(&command, |bytes| entries.decode(bytes, bounds)).await
     }
 
     /// Sends commands, and waits for what `decode` reads.
     async fn exchange<T>(
         &mut self,
         commands: &[u8],
-        decode: impl Fn(&[u8]) -> Result<Option<T>, RedisEngineError>,
+        mut decode: impl FnMut(&[u8]) -> Result<Option<T>, RedisEngineError>,
     ) -> Result<T, RedisEngineError> {
         let Self { socket, bounds, buffer } = self;
         in_time(bounds.answer, async {

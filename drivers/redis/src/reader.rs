@@ -5,23 +5,22 @@ use std::{convert::Infallible, time::Duration};
 use socketio_proto::{
     cluster::{
         ClusterInput,
-        engines::redis_streams::{RedisReply, RedisStreams, StreamEntry, StreamInfo},
+        engines::redis_streams::{RedisReply, RedisStreams, StreamInfo},
     },
     recovery::Offset,
 };
 use socketio_proto_tokio::cluster::EngineInputs;
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{connection::Connection, error::RedisEngineError, position::Position};
+use crate::{connection::Connection, error::RedisEngineError, position::Position, resp::Entries};
 
 /// How often the reader checks that the stream is still the same.
 const CHECK: Duration = Duration::from_secs(1);
 
 /// The connection that reads a stream.
 pub(crate) struct Reader<'a> {
-    pub(crate) redis: &'a RedisStreams,
-    /// The number of the stream, and its name.
-    pub(crate) channel: u32,
+    pub(crate) entries: Entries<'a>,
+    /// The name of the stream.
     pub(crate) stream: &'a str,
     pub(crate) connection: Connection,
     /// Where the stream began when the connection was made.
@@ -46,15 +45,14 @@ impl Reader<'_> {
         loop {
             let count = self.count();
             let page = self.read(position.at, count).await?;
-            let read: Vec<Offset> = page.iter().map(|entry| entry.position).collect();
+            let read: Vec<Offset> = page.iter().filter_map(position_of).collect();
             if self.may_have_gap(read.len(), count) {
                 self.check(position, &read).await?;
                 checked = Instant::now();
             }
             position = position.advance(&read);
             *self.position = Some(position);
-            let channel = self.channel;
-            inputs.send(page.into_iter().map(|it| entry(channel, it)).collect()).await;
+            inputs.send(page).await;
             if checked.elapsed() >= CHECK && !read.is_empty() {
                 self.check(position, &[]).await?;
                 checked = Instant::now();
@@ -70,18 +68,18 @@ impl Reader<'_> {
 
     /// How many entries are read at once.
     fn count(&self) -> u32 {
-        if *self.large > 0 { 1 } else { self.redis.options().read_count }
+        if *self.large > 0 { 1 } else { self.entries.redis.options().read_count }
     }
 
     async fn read(
         &mut self,
         after: Offset,
         count: u32,
-    ) -> Result<Vec<StreamEntry>, RedisEngineError> {
-        let command = self.redis.read_up_to(self.stream, after, count);
-        let page = self.connection.read_entries(&command, self.redis).await;
+    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
+        let command = self.entries.redis.read_up_to(self.stream, after, count);
+        let page = self.connection.read_entries(&command, &mut self.entries).await;
         if matches!(page, Err(RedisEngineError::ReplyTooLarge { .. })) {
-            *self.large = self.redis.options().read_count;
+            *self.large = self.entries.redis.options().read_count;
         } else {
             *self.large = self.large.saturating_sub(1);
         }
@@ -91,7 +89,7 @@ impl Reader<'_> {
     /// A page that is not full has everything that the stream had behind the position. So something
     /// can only be missing if the stream had nothing more than the page.
     fn may_have_gap(&self, entries: usize, count: u32) -> bool {
-        let options = self.redis.options();
+        let options = self.entries.redis.options();
         let entries = entries as u64;
         entries >= u64::from(count) || entries >= options.max_len / 2
     }
@@ -107,6 +105,9 @@ pub(crate) fn stream_info(reply: &RedisReply) -> Result<StreamInfo, RedisEngineE
     RedisStreams::stream_info(reply).map_err(|error| RedisEngineError::reply("XINFO", error))
 }
 
-fn entry(channel: u32, entry: StreamEntry) -> ClusterInput {
-    ClusterInput::Entry { channel, position: entry.position, message: entry.message.ok() }
+const fn position_of(input: &ClusterInput) -> Option<Offset> {
+    match input {
+        ClusterInput::Entry { position, .. } => Some(*position),
+        _ => None,
+    }
 }

@@ -1,13 +1,14 @@
 //! Both versions of the protocol, of which the newer one has pushes.
 
+mod entries;
+
 use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memchr;
-use socketio_proto::{
-    ByteString,
-    cluster::engines::redis_streams::{RedisReply, RedisStreams, StreamEntry},
-};
+use socketio_proto::{ByteString, cluster::engines::redis_streams::RedisReply};
+
+pub(crate) use self::entries::Entries;
 
 use crate::{bounds::Bounds, error::RedisEngineError};
 
@@ -15,11 +16,6 @@ use crate::{bounds::Bounds, error::RedisEngineError};
 const LINE: usize = 64 << 10;
 /// Lists in lists. No reply to what is sent here has more: the fields of an entry are in five.
 pub(crate) const DEPTH: u8 = 8;
-/// How entries of one stream begin, and no other reply.
-const ENTRIES: &[u8] = b"*1\r\n*2\r\n$";
-/// The values that take as much memory as an entry.
-const ENTRY: usize = size_of::<StreamEntry>().div_ceil(size_of::<RedisReply>());
-
 pub(crate) const UNEXPECTED: RedisEngineError =
     RedisEngineError::Unexpected { command: "a command" };
 
@@ -92,27 +88,6 @@ pub(crate) fn decode_all(
     }
 }
 
-/// Reads entries of a stream, behind which there is nothing. Each is copied once, so that what is kept of it
-/// keeps nothing else. `None` if they have not come to their end.
-pub(crate) fn decode_entries(
-    bytes: &[u8],
-    redis: &RedisStreams,
-    bounds: Bounds,
-) -> Result<Option<Vec<StreamEntry>>, RedisEngineError> {
-    if !bytes.starts_with(ENTRIES) {
-        let replies = decode_all(bytes, 1, bounds)?;
-        let Some(reply) = replies.as_deref().and_then(<[_]>::first) else { return Ok(None) };
-        let entries = redis.entries(reply);
-        return entries.map(Some).map_err(|error| RedisEngineError::reply("XREAD", error));
-    }
-    let mut cursor = Cursor { rest: bytes, values: bounds.values() };
-    match cursor.stream(redis) {
-        Ok(entries) if cursor.rest.is_empty() => Ok(Some(entries)),
-        Ok(_) => Err(UNEXPECTED),
-        Err(stop) => stop.or_error(bounds),
-    }
-}
-
 struct Cursor<'a> {
     rest: &'a [u8],
     /// How many values there may still be.
@@ -147,8 +122,28 @@ impl<'a> Cursor<'a> {
     }
 
     fn text(&mut self) -> Step<&'a [u8]> {
-        match self.line()? {
-            (b'$', len) => self.bulk(count(len)?),
+        let len = self.len(b'$')?;
+        self.bulk(len)
+    }
+
+    /// Reads the line of a type that is followed by a length, in one pass: each text has one.
+    fn len(&mut self, kind: u8) -> Step<usize> {
+        let (first, digits) = self.rest.split_first().ok_or(Stop::Incomplete)?;
+        if *first != kind {
+            return Err(Stop::Malformed);
+        }
+        let (mut rest, mut len) = (digits, 0_usize);
+        while let Some((digit @ b'0'..=b'9', behind)) = rest.split_first() {
+            let sum = len.checked_mul(10).and_then(|len| len.checked_add((digit & 0xf).into()));
+            len = sum.ok_or(Stop::Malformed)?;
+            rest = behind;
+        }
+        match rest {
+            [b'\r', b'\n', behind @ ..] if rest.len() < digits.len() => {
+                self.rest = behind;
+                Ok(len)
+            }
+            [] | [b'\r'] if digits.len() < LINE => Err(Stop::Incomplete),
             _ => Err(Stop::Malformed),
         }
     }
@@ -174,44 +169,6 @@ impl<'a> Cursor<'a> {
         Ok(Frame::Message { channel: self.text()?, payload: self.text()?, is_pattern })
     }
 
-    /// Reads a list with the name of a stream and its entries, in a list of such lists.
-    fn stream(&mut self, redis: &RedisStreams) -> Step<Vec<StreamEntry>> {
-        let (_, _) = (self.line()?, self.line()?);
-        self.text()?;
-        let len = self.list()?;
-        let mut entries = Vec::with_capacity(self.room(len));
-        let mut fields = Vec::new();
-        for _ in 0..len {
-            self.note_values(ENTRY)?;
-            entries.push(self.entry(redis, &mut fields)?);
-        }
-        Ok(entries)
-    }
-
-    /// Reads an entry. Where its fields are is noted in `fields`.
-    fn entry(
-        &mut self,
-        redis: &RedisStreams,
-        fields: &mut Vec<(Range<usize>, Range<usize>)>,
-    ) -> Step<StreamEntry> {
-        let whole = self.rest;
-        if self.list()? != 2 {
-            return Err(Stop::Malformed);
-        }
-        let id = self.part(whole)?;
-        fields.clear();
-        // One whose fields were deleted while it was read has none.
-        let (kind, line) = self.line()?;
-        let len = if kind == b'*' && line == b"-1" { 0 } else { count(line)? };
-        for _ in 0..len / 2 {
-            self.note_value()?;
-            fields.push((self.part(whole)?, self.part(whole)?));
-        }
-        let len = whole.len().saturating_sub(self.rest.len());
-        let copy = Bytes::copy_from_slice(whole.get(..len).unwrap_or_default());
-        redis.entry(&copy, id, fields.drain(..)).ok_or(Stop::Malformed)
-    }
-
     /// Reads a text, and says where in `whole` it is. The rest is the end of it.
     fn part(&mut self, whole: &[u8]) -> Step<Range<usize>> {
         let len = self.text()?.len();
@@ -222,10 +179,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads how many values a list has.
     fn list(&mut self) -> Step<usize> {
-        match self.line()? {
-            (b'*', len) => count(len),
-            _ => Err(Stop::Malformed),
-        }
+        self.len(b'*')
     }
 
     fn note_value(&mut self) -> Step<()> {

@@ -1,6 +1,7 @@
 //! Packets for clients.
 
 use alloc::borrow::Cow;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -58,10 +59,12 @@ enum Packet {
 pub(super) enum RawPacket {
     Whole {
         format: Format,
-        /// Where it is expected.
         packet: Bytes,
-        /// What it is a part of, unless it is known to be a field of it.
-        data: Option<Bytes>,
+    },
+    /// JSON of what it is a field of, and where in it the packet is expected.
+    Within {
+        data: Bytes,
+        packet: Range<usize>,
     },
     /// Its fields were found when something else was looked for in it.
     Split {
@@ -140,9 +143,12 @@ impl ClusterBroadcast {
 }
 
 impl RawPacket {
-    pub(super) fn new(packet: Raw<'_>, data: Option<Raw<'_>>) -> Self {
-        let format = packet.format();
-        Self::Whole { format, packet: packet.share(), data: data.map(Raw::share) }
+    pub(super) fn new(packet: Raw<'_>) -> Self {
+        Self::Whole { format: packet.format(), packet: packet.share() }
+    }
+
+    pub(super) fn within(data: Raw<'_>, packet: Range<usize>) -> Self {
+        Self::Within { data: data.share(), packet }
     }
 
     pub(super) fn split(format: Format, fields: PacketFields<'_>) -> Self {
@@ -151,30 +157,35 @@ impl RawPacket {
     }
 
     fn read(&self) -> Result<BroadcastPacket, MessageError> {
-        let (format, packet, data) = match self {
-            Self::Whole { format, packet, data } => (*format, packet, data),
+        match self {
+            Self::Whole { format, packet } => read_packet(Raw::new(packet, *format)),
+            Self::Within { data, packet } => read_within(Raw::new(data, Format::Json), packet),
             Self::Split { format, kind, event, ack } => {
                 let event = event.as_ref().map(|event| Raw::new(event, *format));
-                return PacketFields { kind: *kind, event, ack: *ack }.read();
+                PacketFields { kind: *kind, event, ack: *ack }.read()
             }
-        };
-        match (data, read_packet(Raw::new(packet, format))) {
-            // There may be a field behind it.
-            (Some(data), Err(MessageError::Malformed)) => {
-                let mut packet = None;
-                let fields = Raw::new(data, format).fields(|name, value| {
-                    match name {
-                        "packet" => packet = Some(value),
-                        // Asks for acknowledgements, and nobody knew it.
-                        "requestId" => return None,
-                        _ => {}
-                    }
-                    Some(())
-                });
-                fields.and(packet).map_or(Err(MessageError::Malformed), read_packet)
-            }
-            (_, read) => read,
         }
+    }
+}
+
+fn read_within(data: Raw<'_>, packet: &Range<usize>) -> Result<BroadcastPacket, MessageError> {
+    let packet = data.slice(packet.start, packet.end).ok_or(MessageError::Malformed)?;
+    match read_packet(packet) {
+        // There may be a field behind it.
+        Err(MessageError::Malformed) => {
+            let mut packet = None;
+            let fields = data.fields(|name, value| {
+                match name {
+                    "packet" => packet = Some(value),
+                    // Asks for acknowledgements, and nobody knew it.
+                    "requestId" => return None,
+                    _ => {}
+                }
+                Some(())
+            });
+            fields.and(packet).map_or(Err(MessageError::Malformed), read_packet)
+        }
+        read => read,
     }
 }
 
@@ -203,7 +214,22 @@ impl<'a> PacketFields<'a> {
     }
 }
 
+/// Reads the form in which nodes write an event as JSON, in one pass. `None` for every other, and if it is
+/// malformed.
+fn plain_packet(packet: Raw<'_>) -> Option<BroadcastPacket> {
+    const EVENT: &[u8] = br#"{"type":2,"data":"#;
+    if packet.format() != Format::Json || !packet.bytes().starts_with(EVENT) {
+        return None;
+    }
+    // What is between is one value only if it is the value of this field, and the last one.
+    let event = packet.slice(EVENT.len(), packet.bytes().len().checked_sub(1)?)?.event().ok()?;
+    packet.bytes().ends_with(b"}").then_some(BroadcastPacket { event, ack: None })
+}
+
 fn read_packet(packet: Raw<'_>) -> Result<BroadcastPacket, MessageError> {
+    if let Some(plain) = plain_packet(packet) {
+        return Ok(plain);
+    }
     let mut fields = PacketFields::default();
     packet
         .fields(|name, value| {

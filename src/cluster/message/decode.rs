@@ -84,7 +84,7 @@ fn read(
         .ok_or(MessageError::Malformed)?;
     let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
     let namespace = named.or_else(|| namespace.map(ByteString::from));
-    let envelope = Envelope { sender, namespace, stamp };
+    let envelope = Envelope::of_texts(sender, namespace, stamp);
     let message = envelope.open(kind.ok_or(MessageError::Kind)?, data)?;
     let message = message.after(after.and_then(|after| after.parse().ok()));
     Ok(Addressed { message, to })
@@ -99,17 +99,25 @@ pub(super) const AFTER: &str = "after";
 pub(super) const TO: &str = "to";
 
 /// What is around the data of a message.
-pub(super) struct Envelope {
-    pub(super) sender: Option<ByteString>,
-    pub(super) namespace: Option<ByteString>,
-    pub(super) stamp: Option<Stamp>,
+pub(in crate::cluster) struct Envelope {
+    pub(in crate::cluster) sender: Option<NodeId>,
+    pub(in crate::cluster) namespace: Option<NamespaceName>,
+    pub(in crate::cluster) stamp: Option<Stamp>,
 }
 
 impl Envelope {
+    pub(super) fn of_texts(
+        sender: Option<ByteString>,
+        namespace: Option<ByteString>,
+        stamp: Option<Stamp>,
+    ) -> Self {
+        let namespace = namespace.and_then(|name| NamespaceName::read(&name));
+        Self { sender: sender.and_then(NodeId::new), namespace, stamp }
+    }
+
     pub(super) fn open(self, kind: u64, data: Option<Raw<'_>>) -> Result<Message, MessageError> {
         let Self { sender, namespace, stamp } = self;
-        let sender = sender.and_then(NodeId::new).ok_or(MessageError::Sender)?;
-        let namespace = namespace.and_then(|name| NamespaceName::read(&name));
+        let sender = sender.ok_or(MessageError::Sender)?;
         let namespace = namespace.ok_or(MessageError::Namespace)?;
         let body = body(kind, data, stamp.is_some())?;
         Ok(Message { sender, namespace, stamp, after: None, body })
@@ -167,7 +175,7 @@ fn broadcast(data: Raw<'_>) -> Result<ClusterBroadcast, MessageError> {
     }
     let fields = Fields::read(data)?;
     let (options, request) = (fields.options()?, fields.request()?);
-    let packet = RawPacket::new(fields.packet()?, None);
+    let packet = RawPacket::new(fields.packet()?);
     Ok(ClusterBroadcast::received(options, request, packet))
 }
 
@@ -183,21 +191,31 @@ fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
     if data.format() != Format::Json || !text.starts_with(PACKET) {
         return None;
     }
-    let opens = |at: &usize| text.get(*at..).is_some_and(|rest| rest.starts_with(OPTS));
-    let brackets = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'{');
-    let before = brackets.filter_map(|(at, _)| at.checked_sub(OPTS.len() - 1));
-    let packet_end = before.take(NESTED_BRACKETS).find(opens)?;
+    let packet_end = opts_start(text)?;
     let opts = data.slice(packet_end.checked_add(OPTS.len() - 1)?, text.len().checked_sub(1)?)?;
-    let packet = data.slice(PACKET.len(), packet_end.checked_add(1)?)?;
     if text.last() != Some(&b'}') {
         return None;
     }
     let options = BroadcastOptions::read(opts).ok()?;
-    Some(ClusterBroadcast::received(options, None, RawPacket::new(packet, Some(data))))
+    let packet = RawPacket::within(data, PACKET.len()..packet_end.checked_add(1)?);
+    Some(ClusterBroadcast::received(options, None, packet))
 }
 
-/// How many brackets are looked at in search of `opts`: its own and that of its flags.
-const NESTED_BRACKETS: usize = 2;
+/// The place of the bracket that closes the packet. `None` if `opts` does not follow it.
+fn opts_start(text: &[u8]) -> Option<usize> {
+    /// Its own bracket and that of its flags.
+    const NESTED_BRACKETS: usize = 2;
+    let mut before = text;
+    for _ in 0..NESTED_BRACKETS {
+        let bracket = before.iter().rposition(|byte| *byte == b'{')?;
+        let start = bracket.checked_sub(OPTS.len() - 1)?;
+        if text.get(start..)?.starts_with(OPTS) {
+            return Some(start);
+        }
+        before = before.get(..bracket)?;
+    }
+    None
+}
 
 /// The fields that messages have.
 #[derive(Default)]

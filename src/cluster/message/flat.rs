@@ -23,30 +23,33 @@ pub(in crate::cluster) struct RawMessage {
 }
 
 impl RawMessage {
-    pub(in crate::cluster) fn read(self) -> Result<Message, MessageError> {
-        let (envelope, kind, data) = self.split()?;
-        match data {
-            None => envelope.open(kind, None),
-            Some(text) if text.first() == Some(&b'{') => {
-                envelope.open(kind, Some(Raw::new(&text, Format::Json)))
-            }
-            Some(text) => {
-                let bytes = BASE64.decode(&text).map_err(|_| MessageError::Malformed)?;
-                let bytes = Bytes::from(bytes);
-                envelope.open(kind, Some(Raw::new(&bytes, Format::Msgpack)))
-            }
-        }
-    }
-
     /// Reads a message whose data is plain msgpack.
     pub(in crate::cluster) fn read_msgpack(self) -> Result<Message, MessageError> {
-        let (envelope, kind, data) = self.split()?;
-        envelope.open(kind, data.as_ref().map(|data| Raw::new(data, Format::Msgpack)))
-    }
-
-    fn split(self) -> Result<(Envelope, u64, Option<Bytes>), MessageError> {
         let Self { kind, sender, namespace, stamp, data } = self;
-        Ok((Envelope { sender, namespace, stamp }, kind.ok_or(MessageError::Kind)?, data))
+        let envelope = Envelope::of_texts(sender, namespace, stamp);
+        let data = data.as_ref().map(|data| Raw::new(data, Format::Msgpack));
+        envelope.open(kind.ok_or(MessageError::Kind)?, data)
+    }
+}
+
+impl Envelope {
+    /// Reads a message whose data is text.
+    pub(in crate::cluster) fn read(
+        self,
+        kind: u64,
+        data: Option<&Bytes>,
+    ) -> Result<Message, MessageError> {
+        match data {
+            None => self.open(kind, None),
+            Some(text) if text.first() == Some(&b'{') => {
+                self.open(kind, Some(Raw::new(text, Format::Json)))
+            }
+            Some(text) => {
+                let bytes = BASE64.decode(text).map_err(|_| MessageError::Malformed)?;
+                let bytes = Bytes::from(bytes);
+                self.open(kind, Some(Raw::new(&bytes, Format::Msgpack)))
+            }
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 use redis::Value;
-use socketio_proto::cluster::engines::redis_streams::RedisStreamsOptions;
+use socketio_proto::cluster::{
+    ClusterInput,
+    engines::redis_streams::{RedisStreams, RedisStreamsOptions, StreamEntry},
+    message::{Body, MessageNames},
+};
 
 use super::*;
 use crate::reply::reply;
@@ -169,8 +173,17 @@ fn streams() -> RedisStreams {
     RedisStreams::new(RedisStreamsOptions::new()).unwrap()
 }
 
-fn entries(bytes: &[u8]) -> Option<Vec<StreamEntry>> {
-    decode_entries(bytes, &streams(), Bounds::default()).unwrap()
+fn decode_entries(
+    bytes: &[u8],
+    bounds: Bounds,
+) -> Result<Option<Vec<ClusterInput>>, RedisEngineError> {
+    let redis = streams();
+    let mut entries = Entries { redis: &redis, channel: 7, names: MessageNames::default() };
+    entries.decode(bytes, bounds)
+}
+
+fn entries(bytes: &[u8]) -> Option<Vec<ClusterInput>> {
+    decode_entries(bytes, Bounds::default()).unwrap()
 }
 
 /// An entry, with its fields.
@@ -201,14 +214,18 @@ fn entries_are_those_that_are_read_through_the_redis_crate() {
     ];
     for count in 0..=all.len() {
         let bytes = page(&all[..count]);
-        let expected = streams().entries(&expected(&bytes)).unwrap();
+        let expected = streams().entries(&expected(&bytes)).unwrap().into_iter();
+        let expected = expected.map(|StreamEntry { position, message, .. }| ClusterInput::Entry {
+            channel: 7,
+            position,
+            message: message.ok(),
+        });
+        let expected: Vec<_> = expected.collect();
         assert_eq!(entries(&bytes), Some(expected), "{count}");
         for end in 0..bytes.len() {
             assert_eq!(entries(&bytes[..end]), None, "{end} of {count}");
         }
-        assert!(
-            decode_entries(&[&bytes[..], b":"].concat(), &streams(), Bounds::default()).is_err()
-        );
+        assert!(decode_entries(&[&bytes[..], b":"].concat(), Bounds::default()).is_err());
     }
     for nothing in [&b"*-1\r\n"[..], b"*0\r\n", b"$-1\r\n"] {
         assert_eq!(entries(nothing), Some(vec![]), "{}", nothing.escape_ascii());
@@ -227,32 +244,40 @@ fn what_is_no_page_of_entries_is_an_error() {
         b"+OK\r\n".to_vec(),
     ];
     for bytes in lies {
-        let read = decode_entries(&bytes, &streams(), Bounds::default());
+        let read = decode_entries(&bytes, Bounds::default());
         assert!(read.is_err(), "{}", bytes.escape_ascii());
     }
 }
 
+/// The texts of the events and requests in a page are next to each other there.
 #[test]
 fn what_is_kept_of_an_entry_keeps_nothing_else() {
-    let bytes = page(&[
-        entry("5-1", &[("uid", "a"), ("type", "2"), ("nsp", "/")]),
-        entry("5-2", &[("uid", "b"), ("type", "2"), ("nsp", "/")]),
-    ]);
-    let read = entries(&bytes).unwrap();
-    let senders = read.iter().map(|entry| entry.message.as_ref().unwrap().sender.as_str());
-    let [first, second] = senders.map(|name| name.as_ptr() as usize).collect::<Vec<_>>()[..] else {
-        panic!()
-    };
-    let apart = entry("5-1", &[("uid", "a"), ("type", "2"), ("nsp", "/")]).len();
-    assert_ne!(second.wrapping_sub(first), apart, "they are in copies of their own");
+    let broadcast =
+        r#"{"packet":{"type":2,"data":["m"]},"opts":{"rooms":["r"],"except":[],"flags":{}}}"#;
+    let join = r#"{"opts":{"rooms":["r"],"except":[],"flags":{}},"rooms":["room"]}"#;
+    for (kind, data, shares) in [("3", broadcast, true), ("4", join, false)] {
+        let fields = [("uid", "a"), ("nsp", "/"), ("type", kind), ("data", data)];
+        let read = entries(&page(&[entry("5-1", &fields), entry("5-2", &fields)])).unwrap();
+        let texts = read.iter().map(|input| match input {
+            ClusterInput::Entry { message: Some(message), .. } => match &message.body {
+                Body::Broadcast(broadcast) => broadcast.options.rooms()[0].as_ptr() as usize,
+                Body::SocketsJoin { rooms, .. } => rooms[0].as_ptr() as usize,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        });
+        let [first, second] = texts.collect::<Vec<_>>()[..] else { panic!() };
+        let are_in_one = second.wrapping_sub(first) == entry("5-1", &fields).len();
+        assert_eq!(are_in_one, shares, "{kind}");
+    }
 }
 
 #[test]
 fn entries_that_take_more_than_their_bytes_may_are_too_large() {
-    let bounds = Bounds { reply: 20 * size_of::<StreamEntry>(), ..Bounds::default() };
+    let bounds = Bounds { reply: 20 * size_of::<ClusterInput>(), ..Bounds::default() };
     let some = |count| page(&vec![entry("5-1", &[]); count]);
-    assert!(decode_entries(&some(18), &streams(), bounds).unwrap().is_some());
-    let error = decode_entries(&some(21), &streams(), bounds).unwrap_err();
+    assert!(decode_entries(&some(18), bounds).unwrap().is_some());
+    let error = decode_entries(&some(21), bounds).unwrap_err();
     assert!(matches!(error, RedisEngineError::ReplyTooLarge { .. }), "{error:?}");
 }
 

@@ -3,12 +3,13 @@
 use core::ops::Range;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::{RedisCommand, RedisReply};
 use crate::{
-    cluster::message::{Message, MessageError, RawMessage, Stamp},
+    cluster::message::{Envelope, Message, MessageError, MessageNames, NodeId, Stamp},
+    number::digits,
     recovery::Offset,
+    socket::NamespaceName,
 };
 
 /// An entry of a stream.
@@ -40,13 +41,17 @@ pub(super) fn write(command: RedisCommand, message: &Message, data: Option<&str>
 }
 
 /// Reads an entry, an id and fields. `None` if it is not one.
-pub(super) fn read(entry: &RedisReply, limit: usize) -> Option<StreamEntry> {
+pub(super) fn read(
+    entry: &RedisReply,
+    limit: usize,
+    names: &mut MessageNames,
+) -> Option<StreamEntry> {
     let [id, fields] = entry.array()? else { return None };
     let position = id.text()?.parse().ok()?;
     let mut read = Fields::default();
     let mut field = |name: &RedisReply, value: &RedisReply| {
         if let (RedisReply::Bulk(name), RedisReply::Bulk(value)) = (name, value) {
-            read.note(name, value, 0..value.len()).unwrap_or_default();
+            read.note(names, name, value, 0..value.len()).unwrap_or_default();
         }
     };
     let message = match fields {
@@ -75,11 +80,12 @@ pub(super) fn read_parts(
     id: Range<usize>,
     fields: impl Iterator<Item = (Range<usize>, Range<usize>)>,
     limit: usize,
+    names: &mut MessageNames,
 ) -> Option<StreamEntry> {
-    let position = core::str::from_utf8(entry.get(id)?).ok()?.parse().ok()?;
+    let position = Offset::read(entry.get(id)?)?;
     let mut read = Fields::default();
     for (name, value) in fields {
-        read.note(entry.get(name)?, entry, value)?;
+        read.note(names, entry.get(name)?, entry, value)?;
     }
     Some(StreamEntry { position, message: read.message(limit) })
 }
@@ -87,44 +93,43 @@ pub(super) fn read_parts(
 /// The fields of an entry.
 #[derive(Default)]
 struct Fields {
-    raw: RawMessage,
+    sender: Option<NodeId>,
+    namespace: Option<NamespaceName>,
+    kind: Option<u64>,
+    data: Option<Bytes>,
     sequence: Option<u64>,
     nonce: Option<u64>,
 }
 
 impl Fields {
     /// Takes note of a field, whose value is a part of `whole`. `None` if that is out of bounds.
-    fn note(&mut self, name: &[u8], whole: &Bytes, value: Range<usize>) -> Option<()> {
+    fn note(
+        &mut self,
+        names: &mut MessageNames,
+        name: &[u8],
+        whole: &Bytes,
+        value: Range<usize>,
+    ) -> Option<()> {
         let part = whole.get(value.clone())?;
-        let share = || whole.slice(value);
         match name {
-            b"uid" => self.raw.sender = text(share()),
-            b"nsp" => self.raw.namespace = text(share()),
-            b"type" => self.raw.kind = number(part),
-            b"data" => self.raw.data = Some(share()),
-            b"seq" => self.sequence = number(part),
-            b"nonce" => self.nonce = number(part),
+            b"uid" => self.sender = names.sender(part),
+            b"nsp" => self.namespace = names.namespace(part),
+            b"type" => self.kind = digits(part),
+            b"data" => self.data = Some(whole.slice(value)),
+            b"seq" => self.sequence = digits(part),
+            b"nonce" => self.nonce = digits(part),
             _ => {}
         }
         Some(())
     }
 
-    fn message(mut self, limit: usize) -> Result<Message, MessageError> {
-        if self.raw.data.as_ref().is_some_and(|data| data.len() > limit) {
+    fn message(self, limit: usize) -> Result<Message, MessageError> {
+        let Self { sender, namespace, kind, data, sequence, nonce } = self;
+        if data.as_ref().is_some_and(|data| data.len() > limit) {
             return Err(MessageError::TooLarge { limit });
         }
-        let stamp = self.sequence.zip(self.nonce);
-        self.raw.stamp = stamp.map(|(sequence, nonce)| Stamp::new(sequence, nonce));
-        self.raw.read()
+        let stamp = sequence.zip(nonce).map(|(sequence, nonce)| Stamp::new(sequence, nonce));
+        let envelope = Envelope { sender, namespace, stamp };
+        envelope.read(kind.ok_or(MessageError::Kind)?, data.as_ref())
     }
-}
-
-fn text(value: Bytes) -> Option<ByteString> {
-    ByteString::try_from(value).ok()
-}
-
-fn number(value: &[u8]) -> Option<u64> {
-    let digits = core::str::from_utf8(value).ok()?;
-    // `parse` would accept a sign.
-    if digits.starts_with('+') { None } else { digits.parse().ok() }
 }

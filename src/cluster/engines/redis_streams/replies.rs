@@ -10,7 +10,7 @@ use super::{RedisReply, RedisStreams, StreamEntry, entry};
 use crate::{
     cluster::{
         StoreOutcome,
-        message::{Message, MessageError, StoredSession},
+        message::{Message, MessageError, MessageNames, StoredSession},
     },
     recovery::Offset,
 };
@@ -123,14 +123,16 @@ impl RedisStreams {
 
     /// Reads an entry as [`entries`](Self::entries) does, without a [`RedisReply`] for each of its values. Its
     /// id and its fields, a name and a value each, are parts of `entry`, which should have nothing else:
-    /// what is kept of a message keeps all of it. `None` if the id is none, or a part is out of bounds.
+    /// what is kept of a message keeps all of it. `names` are those of the entries before it. `None` if the
+    /// id is none, or a part is out of bounds.
     pub fn entry(
         &self,
         entry: &Bytes,
         id: Range<usize>,
         fields: impl IntoIterator<Item = (Range<usize>, Range<usize>)>,
+        names: &mut MessageNames,
     ) -> Option<StreamEntry> {
-        entry::read_parts(entry, id, fields.into_iter(), self.options.max_message_bytes)
+        entry::read_parts(entry, id, fields.into_iter(), self.options.max_message_bytes, names)
     }
 
     /// Reads the reply to [`range`](Self::range): entries, in order.
@@ -140,8 +142,8 @@ impl RedisStreams {
     /// As [`entries`](Self::entries).
     pub fn page(&self, reply: &RedisReply) -> Result<Vec<StreamEntry>, RedisReplyError> {
         let list = checked(reply)?.array().ok_or(RedisReplyError::Unexpected)?;
-        let limit = self.options.max_message_bytes;
-        let entries = list.iter().map(|entry| entry::read(entry, limit));
+        let (limit, mut names) = (self.options.max_message_bytes, MessageNames::default());
+        let entries = list.iter().map(|entry| entry::read(entry, limit, &mut names));
         entries.collect::<Option<_>>().ok_or(RedisReplyError::Unexpected)
     }
 

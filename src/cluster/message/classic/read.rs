@@ -179,7 +179,7 @@ impl<'a> Parts<'a> {
     fn open(self) -> Result<Message, MessageError> {
         let (sender, stamp) = (self.sender.text(), self.marks.stamp());
         if self.packet.is_null() {
-            let envelope = Envelope { sender, namespace: self.own_namespace, stamp };
+            let envelope = Envelope::of_texts(sender, self.own_namespace, stamp);
             return envelope.open(self.kind.ok_or(MessageError::Kind)?, self.data);
         }
         let fields = self.fields.ok_or(MessageError::Malformed)?;
@@ -238,7 +238,7 @@ fn request(
             request: fields.request()?,
         },
         kind::BROADCAST => {
-            let packet = RawPacket::new(fields.packet()?, None);
+            let packet = RawPacket::new(fields.packet()?);
             let request = Some(fields.required()?);
             Body::Broadcast(ClusterBroadcast::received(fields.options()?, request, packet))
         }
