@@ -207,9 +207,17 @@ impl Connection {
         }
     }
 
-    /// Makes sure that nothing that was sent over an earlier connection takes effect any more.
-    pub(crate) async fn end_earlier(&mut self, id: u64) -> Result<(), RedisEngineError> {
-        match self.call(&RedisStreams::kill_connection(id)).await? {
+    /// Makes sure that nothing that was sent over an earlier connection with this server takes effect any
+    /// more, and that it does not receive anything.
+    pub(crate) async fn end_earlier(
+        &mut self,
+        server: &ServerId,
+        earlier: Option<&ServerId>,
+    ) -> Result<(), RedisEngineError> {
+        let Some(earlier) = earlier.filter(|earlier| earlier.run == server.run) else {
+            return Ok(());
+        };
+        match self.call(&RedisStreams::kill_connection(earlier.connection)).await? {
             // How many there were: it may have ended by itself.
             RedisReply::Int(_) => Ok(()),
             other => Err(not_expected("CLIENT KILL", other)),

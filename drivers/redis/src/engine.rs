@@ -54,6 +54,8 @@ pub struct RedisEngine {
     bounds: Bounds,
     /// The connection for commands that was there before.
     earlier: Option<ServerId>,
+    /// The same of the connection for subscriptions.
+    subscriber: Option<ServerId>,
     /// How far each stream was read.
     positions: Vec<Option<Position>>,
     /// How many entries of each stream are read one at a time, because so many at once were too large.
@@ -91,6 +93,7 @@ impl RedisEngine {
             redis,
             bounds: Bounds::default(),
             earlier: None,
+            subscriber: None,
             positions: Vec::new(),
             large: Vec::new(),
             suspects: 0,
@@ -128,15 +131,16 @@ impl RedisEngine {
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let Self { client, redis, bounds, earlier, positions, large, suspects } = self;
+        let Self { client, redis, bounds, earlier, subscriber, positions, large, suspects } = self;
         let mut commands = Connection::open(client, *bounds).await?;
         let server = commands.server().await?;
-        if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
-            commands.end_earlier(earlier.connection).await?;
+        for earlier in [&*earlier, subscriber] {
+            commands.end_earlier(&server, earlier.as_ref()).await?;
         }
         *earlier = Some(server);
         let (node, inputs) = (link.node().clone(), link.inputs().clone());
         let subscribed = Subscriptions::open(redis, &node, client, *bounds, inputs.clone()).await?;
+        *subscriber = Some(subscribed.server().clone());
 
         let names: Vec<String> = redis.streams().collect();
         positions.resize(names.len(), None);

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     bounds::Bounds,
-    connection::{Connection, PING, not_expected},
+    connection::{Connection, PING, ServerId, not_expected},
     error::RedisEngineError,
     pushes::Push,
 };
@@ -52,6 +52,7 @@ pub(crate) struct Subscriptions<'a> {
     redis: &'a RedisStreams,
     node: &'a NodeId,
     connection: Connection,
+    server: ServerId,
     pushes: mpsc::UnboundedReceiver<Push>,
     /// Bytes that wait.
     waiting: Arc<AtomicUsize>,
@@ -86,10 +87,16 @@ impl<'a> Subscriptions<'a> {
                 places.send(push).ok();
             }
         };
-        let connection = Connection::open_for_subscriptions(client, bounds, take).await?;
-        let mut proof = [0; 16];
+        let mut connection = Connection::open_for_subscriptions(client, bounds, take).await?;
+        let server = connection.server().await?;
+        let (namespaces, mut proof) = (BTreeMap::new(), [0; 16]);
         entropy(&mut proof);
-        Ok(Self { redis, node, connection, pushes, waiting, namespaces: BTreeMap::new(), proof })
+        Ok(Self { redis, node, connection, server, pushes, waiting, namespaces, proof })
+    }
+
+    /// With whom it is connected.
+    pub(crate) const fn server(&self) -> &ServerId {
+        &self.server
     }
 
     /// Hands in what is received.

@@ -110,6 +110,8 @@ pub(super) struct Inner<P: Channels> {
     pub(super) bounds: Bounds,
     /// The connection for commands that was there before.
     earlier: Option<ServerId>,
+    /// The latest connection for subscriptions.
+    subscriber: Option<ServerId>,
     /// It outlives a connection for commands, because nothing else knows what was published.
     subscription: Option<Box<Subscription<P>>>,
     suspects: usize,
@@ -119,7 +121,8 @@ impl<P: Channels> Inner<P> {
     pub(super) fn new(client: &Client, redis: P) -> Result<Self, RedisEngineError> {
         let client = with_pushes(client)?;
         let (bounds, suspects) = (Bounds::default(), 0);
-        Ok(Self { client, redis, bounds, earlier: None, subscription: None, suspects })
+        let (earlier, subscriber, subscription) = (None, None, None);
+        Ok(Self { client, redis, bounds, earlier, subscriber, subscription, suspects })
     }
 
     pub(super) async fn run(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
@@ -128,21 +131,22 @@ impl<P: Channels> Inner<P> {
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), RedisEngineError> {
-        let Self { client, redis, bounds, earlier, subscription, suspects } = self;
+        let Self { client, redis, bounds, earlier, subscriber, subscription, suspects } = self;
         let mut commands = Connection::open(client, *bounds).await?;
         let server = commands.server().await.map_err(no_common_order)?;
-        if let Some(earlier) = earlier.as_ref().filter(|earlier| earlier.run == server.run) {
-            commands.end_earlier(earlier.connection).await?;
-        }
+        commands.end_earlier(&server, earlier.as_ref()).await?;
         *earlier = Some(server.clone());
         let (node, inputs) = (link.node().clone(), link.inputs().clone());
 
         // It is put back only if it can be used again.
         let kept = subscription.take().filter(|it| it.is_of(&server));
-        let mut subscribed = match kept {
-            Some(kept) => kept,
-            None => Subscription::open(redis, &node, client, *bounds, &server).await?.into(),
+        let mut subscribed = if let Some(kept) = kept {
+            kept
+        } else {
+            commands.end_earlier(&server, subscriber.as_ref()).await?;
+            Subscription::open(redis, &node, client, *bounds, &server).await?.into()
         };
+        *subscriber = Some(subscribed.server().clone());
         inputs.send(vec![subscribed.mark(&mut commands, bounds.answer).await?]).await;
 
         let (read, mut reads) = mpsc::unbounded_channel();

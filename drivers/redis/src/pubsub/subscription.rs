@@ -49,8 +49,7 @@ const BATCH: usize = 1_000;
 pub(super) struct Subscription<P: Channels> {
     redis: P,
     node: NodeId,
-    /// The server, by the name that it has after each of its starts.
-    run: Box<str>,
+    server: ServerId,
     connection: Connection,
     ping: Interval,
     pushes: mpsc::UnboundedReceiver<Push>,
@@ -107,14 +106,15 @@ impl<P: Channels> Subscription<P> {
             }
         };
         let mut connection = Connection::open_for_subscriptions(client, bounds, take).await?;
-        if connection.server().await?.run != server.run {
+        let connected = connection.server().await?;
+        if connected.run != server.run {
             return Err(RedisEngineError::Unexpected { command: "INFO" });
         }
         let reader = redis.reader(node, draw());
         let mut subscription = Self {
             redis: redis.clone(),
             node: node.clone(),
-            run: server.run.clone(),
+            server: connected,
             connection,
             ping: interval(PING),
             pushes,
@@ -132,9 +132,14 @@ impl<P: Channels> Subscription<P> {
         Ok(subscription)
     }
 
+    /// With whom it is connected.
+    pub(super) const fn server(&self) -> &ServerId {
+        &self.server
+    }
+
     /// Whether it is that of a server, and nothing says that it is broken.
     pub(super) fn is_of(&self, server: &ServerId) -> bool {
-        self.run == server.run
+        self.server.run == server.run
             && !self.waiting.is_too_much.load(Relaxed)
             && !self.pushes.is_closed()
     }

@@ -1,5 +1,6 @@
 //! Nodes over real Redis servers, which are killed, paused, restarted, filled and lied about.
 
+mod black_hole;
 mod connections;
 mod contract;
 mod entries;

@@ -48,7 +48,11 @@ impl Kind {
 
     /// One that soon loses its patience with Redis.
     pub async fn impatient(self, redis: &Redis) -> Node {
-        let node = self.open_with(&redis.url(), ANSWER).await;
+        self.impatient_at(&redis.url()).await
+    }
+
+    pub async fn impatient_at(self, url: &str) -> Node {
+        let node = self.open_with(url, ANSWER).await;
         node.until_connected().await;
         node
     }
