@@ -130,10 +130,17 @@ fn list<'a>(
 
 /// Returns whether a text has at most so many brackets open at a time.
 pub(super) fn is_shallow(text: &[u8], limit: usize) -> bool {
-    // Almost every text has fewer of them altogether, and counting them is cheap: the compiler handles many bytes
-    // at a time.
-    let opened = text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    opened <= limit || is_nowhere_deeper(text, limit)
+    // Almost every text has fewer of them altogether, and counting them is cheap.
+    text.len() <= limit || opened(text) <= limit || is_nowhere_deeper(text, limit)
+}
+
+/// How many brackets a text opens, those in its strings included.
+fn opened(text: &[u8]) -> usize {
+    // Each part has at most as many as a byte can count. So the compiler handles many bytes at a time.
+    let parts = text.chunks(usize::from(u8::MAX)).map(|part| {
+        part.iter().fold(0_u8, |sum, byte| sum.wrapping_add(u8::from(matches!(byte, b'[' | b'{'))))
+    });
+    parts.map(usize::from).fold(0, usize::saturating_add)
 }
 
 fn is_nowhere_deeper(text: &[u8], limit: usize) -> bool {
@@ -297,5 +304,11 @@ mod tests {
         assert_eq!(fields(&text[..text.len() - 2], |_, _| Some(())), None);
         assert!(is_shallow(&text, (1 << 20) + 1) && !is_shallow(&text, 1 << 20));
         assert!(is_shallow(br#"["[[[[\"[[[",[1]]"#, 2));
+        for len in [0, 1, 254, 255, 256, 510, 511, 1_000] {
+            let text = b"[{".repeat(len);
+            assert_eq!(opened(&text), 2 * len);
+            assert_eq!(opened(&b"a".repeat(len)), 0);
+            assert!(is_shallow(&text, 2 * len) && (len == 0 || !is_shallow(&text, 2 * len - 1)));
+        }
     }
 }

@@ -34,6 +34,7 @@ impl RedisCommand {
         Self { packed: Vec::with_capacity(bytes), count: 0 }.arg(name)
     }
 
+    #[inline]
     pub(in crate::cluster::engines) fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
         let arg = arg.as_ref();
         self.packed.reserve(arg.len().saturating_add(FRAME));
@@ -97,7 +98,8 @@ impl RedisCommand {
     }
 }
 
-/// Appends a number behind its type.
+/// Appends a number behind its type. Most arguments are names, whose length is known when this is compiled.
+#[inline]
 fn push_head(out: &mut Vec<u8>, kind: u8, number: usize) {
     match u8::try_from(number) {
         Ok(digit @ 0..=9) => out.extend_from_slice(&[kind, b'0' | digit, b'\r', b'\n']),
