@@ -99,7 +99,15 @@ impl List {
         &'a self,
         index: usize,
     ) -> Result<Option<T>, ArgsError> {
-        self.visit(Nth { index, of: PhantomData })
+        let Some(at) = placeholder::after(self.json(), index) else { return Ok(None) };
+        // What follows the element was checked before, and reading it would cost more than the element.
+        let mut rest =
+            serde_json::Deserializer::from_str(self.json().get(at..).unwrap_or_default());
+        match T::deserialize(&mut rest) {
+            Ok(element) => Ok(Some(element)),
+            // There is none, or it is something else. This says where.
+            Err(_) => self.visit(Nth { index, of: PhantomData }),
+        }
     }
 
     /// Reads all elements except the first `skip` as one value. Surplus elements are ignored,
