@@ -3,12 +3,16 @@
 //! Jobs are done and answered in one order. So a client that starts to listen when it gets the answer
 //! to its catch-up misses nothing and gets nothing twice: earlier messages are in the answer, and
 //! later messages are announced later.
+//!
+//! If the file is deleted or replaced, the next job notices it by the time at which the file was made, and goes on
+//! with the new one. A file system that does not know that time hides it.
 
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     sync::mpsc::Receiver,
     thread::{self, JoinHandle},
+    time::SystemTime,
 };
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
@@ -115,12 +119,11 @@ impl Store {
         jobs: Receiver<Job>,
         tell: impl Fn(Answer) + Send + 'static,
     ) -> Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.execute_batch(SCHEMA)?;
+        let mut database = Database::open(path.into())?;
         let thread = thread::spawn(move || {
             for job in jobs {
                 // When nobody is left to hear it, what was taken on is stored all the same.
-                tell(run(&connection, job));
+                tell(run(&mut database, job));
             }
         });
         Ok(Self { thread })
@@ -132,18 +135,59 @@ impl Store {
     }
 }
 
-fn run(connection: &Connection, job: Job) -> Answer {
+/// The file with the messages.
+struct Database {
+    path: PathBuf,
+    connection: Connection,
+    /// When the file was made, which tells it from another one.
+    made: Option<SystemTime>,
+}
+
+impl Database {
+    fn open(path: PathBuf) -> Result<Self> {
+        let connection = Connection::open(&path)?;
+        connection.execute_batch(SCHEMA)?;
+        let made = made(&path);
+        Ok(Self { path, connection, made })
+    }
+
+    /// What is stored in a file that was deleted is lost, so a new one is begun.
+    fn connection(&mut self) -> Result<&Connection> {
+        if made(&self.path) != self.made {
+            eprintln!("{} was deleted or replaced", self.path.display());
+            let latest = "SELECT coalesce(max(id), 0) FROM messages";
+            let latest: i64 = self.connection.query_row(latest, [], |row| row.get(0))?;
+            *self = Self::open(self.path.clone())?;
+            // Pages know messages by their numbers, so these go on.
+            self.connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'messages', ?
+                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)",
+                [latest],
+            )?;
+        }
+        Ok(&self.connection)
+    }
+}
+
+fn made(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|it| it.created()).ok()
+}
+
+fn run(database: &mut Database, job: Job) -> Answer {
     match job {
-        Job::Store { draft, token } => match store(connection, draft) {
-            Ok(Stored::Now(message)) => Answer::Stored { message, token },
-            Ok(Stored::Before(message)) => Answer::Known { message, token },
-            Err(error) => {
-                eprintln!("a message was not stored: {error}");
-                Answer::NotStored { token }
+        Job::Store { draft, token } => {
+            match database.connection().and_then(|it| store(it, draft)) {
+                Ok(Stored::Now(message)) => Answer::Stored { message, token },
+                Ok(Stored::Before(message)) => Answer::Known { message, token },
+                Err(error) => {
+                    eprintln!("a message was not stored: {error}");
+                    Answer::NotStored { token }
+                }
             }
-        },
+        }
         Job::CatchUp { socket, after } => {
-            let missed = find(connection, after).unwrap_or_else(|error| {
+            let found = database.connection().and_then(|it| find(it, after));
+            let missed = found.unwrap_or_else(|error| {
                 eprintln!("messages were not read: {error}");
                 Missed::default()
             });

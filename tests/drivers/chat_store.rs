@@ -1,5 +1,5 @@
-//! The database of `examples/chat` fails. The client sends an accepted message again, and it is
-//! stored once.
+//! The database of `examples/chat` fails, or is deleted. The client sends an accepted message again, and it
+//! is stored once.
 
 #[cfg(test)]
 mod tests {
@@ -33,8 +33,8 @@ mod tests {
     struct Folder(PathBuf);
 
     impl Folder {
-        fn new() -> Self {
-            let folder = env::temp_dir().join(format!("chat-store-{}", std::process::id()));
+        fn new(name: &str) -> Self {
+            let folder = env::temp_dir().join(format!("chat-{name}-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
             Self(folder)
         }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     async fn fail_and_store() {
-        let folder = Folder::new();
+        let folder = Folder::new("store");
         let arguments = ["--port", "0", "--data", folder.0.to_str().unwrap()];
         let mut chat = Example::start("chat", &arguments, &[]);
         let database = Connection::open(folder.0.join("chat.db")).unwrap();
@@ -69,12 +69,8 @@ mod tests {
             .transports(&[Transport::WebSocket])
             .retries(1_000)
             .ack_timeout(Duration::from_millis(100));
-        let options = Options::new().config(config).proxy(Proxy::Direct);
-        let url = format!("http://localhost:{}", chat.address);
-        let mut driver = Driver::new(&url, options).unwrap();
-        driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
-        let message = socket::Event::new("chat message", &("hello", "offset")).unwrap();
-        driver.client(|client, now| client.emit_with_retries(now, "/", &message)).unwrap();
+        let mut driver = connect(&chat, config);
+        send(&mut driver, "offset");
         // Again in the same session on the same link, then on another one.
         for attempts in [2, 4] {
             while count(&database, "attempts") < attempts {
@@ -85,20 +81,65 @@ mod tests {
         assert_eq!(count(&database, "messages"), 0);
         database.execute_batch("DROP TRIGGER fail").unwrap();
 
-        let stored = loop {
+        let stored = acked(&mut driver).await;
+        assert_eq!(messages(&database), [(stored, "offset".to_owned())]);
+        chat.assert_unharmed();
+    }
+
+    /// The chat went on with the file that nobody could see any more, so its messages were lost with the process.
+    #[tokio::test]
+    async fn what_is_sent_after_the_database_was_deleted_is_in_the_next_one() {
+        tokio::time::timeout(Duration::from_secs(120), delete_and_store()).await.unwrap();
+    }
+
+    async fn delete_and_store() {
+        let folder = Folder::new("deleted");
+        let arguments = ["--port", "0", "--data", folder.0.to_str().unwrap()];
+        let mut chat = Example::start("chat", &arguments, &[]);
+        let path = folder.0.join("chat.db");
+        let config = ClientConfig::new().transports(&[Transport::WebSocket]).retries(1_000);
+        let mut driver = connect(&chat, config);
+        for (name, id) in [("first", 1), ("second", 2)] {
+            send(&mut driver, name);
+            assert_eq!(acked(&mut driver).await, id);
+            assert_eq!(messages(&Connection::open(&path).unwrap()), [(id, name.to_owned())]);
+            for end in ["", "-wal", "-shm"] {
+                fs::remove_file(format!("{}{end}", path.display())).ok();
+            }
+            // File systems tell apart what was made in different ticks of the clock of the kernel.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        chat.assert_unharmed();
+    }
+
+    fn connect(chat: &Example, config: ClientConfig) -> Driver {
+        let options = Options::new().config(config).proxy(Proxy::Direct);
+        let mut driver =
+            Driver::new(&format!("http://localhost:{}", chat.address), options).unwrap();
+        driver.client(|client, now| client.connect(now, "/", Auth::None)).unwrap();
+        driver
+    }
+
+    fn send(driver: &mut Driver, client_offset: &str) {
+        let message = socket::Event::new("chat message", &("hello", client_offset)).unwrap();
+        driver.client(|client, now| client.emit_with_retries(now, "/", &message)).unwrap();
+    }
+
+    /// The number of the message.
+    async fn acked(driver: &mut Driver) -> i64 {
+        loop {
             match driver.next().await {
-                ClientEvent::Acked { args, .. } => break args.get::<Stored>(0).unwrap(),
+                ClientEvent::Acked { args, .. } => return args.get::<Stored>(0).unwrap().id,
                 event @ ClientEvent::AckFailed { .. } => panic!("{event:?}"),
                 _ => {}
             }
-        };
-        assert_eq!(count(&database, "messages"), 1);
-        let known: String = database
-            .query_row("SELECT client_offset FROM messages WHERE id = ?", [stored.id], |row| {
-                row.get(0)
-            })
-            .unwrap();
-        assert_eq!(known, "offset");
-        chat.assert_unharmed();
+        }
+    }
+
+    /// What is stored, and what its clients call it.
+    fn messages(database: &Connection) -> Vec<(i64, String)> {
+        let mut all = database.prepare("SELECT id, client_offset FROM messages").unwrap();
+        let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
     }
 }
