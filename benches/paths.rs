@@ -179,23 +179,23 @@ fn heartbeat() -> Box<dyn FnMut()> {
 
 /// Another node emits to a room that nobody of this one is in.
 fn entry_for_nobody() -> Box<dyn FnMut()> {
-    let reader = Reader::plain(50);
+    let mut reader = Reader::plain(50);
     Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
 }
 
 fn large_entry_for_nobody() -> Box<dyn FnMut()> {
-    let reader = Reader::plain(10_000);
+    let mut reader = Reader::plain(10_000);
     Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
 }
 
 fn binary_entry_for_nobody() -> Box<dyn FnMut()> {
-    let reader = Reader::binary(200);
+    let mut reader = Reader::binary(200);
     Box::new(move || assert_eq!(reader.read().options.rooms(), ["elsewhere"]))
 }
 
 /// Someone of this node is in the room.
 fn entry_read() -> Box<dyn FnMut()> {
-    let reader = Reader::plain(50);
+    let mut reader = Reader::plain(50);
     Box::new(move || {
         let packet = reader.read().packet().expect("an event");
         assert_eq!(packet.event.name(), "chat message");

@@ -1,27 +1,36 @@
 //! Entries of a stream, as an official node writes them.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use socketio_proto::cluster::{
-    engines::redis_streams::{RedisReply, RedisStreams, RedisStreamsOptions},
-    message::{Body, ClusterBroadcast},
+    engines::redis_streams::{RedisStreams, RedisStreamsOptions},
+    message::{Body, ClusterBroadcast, MessageNames},
 };
 
-/// Reads an entry up to what it says of its addressees.
+/// Reads an entry up to what it says of its addressees, as the driver does.
 pub struct Reader {
     redis: RedisStreams,
-    page: RedisReply,
+    entry: Bytes,
+    id: Range<usize>,
+    fields: [(Range<usize>, Range<usize>); 4],
+    names: MessageNames,
 }
 
 impl Reader {
     fn new(data: &str) -> Self {
         let redis = RedisStreams::new(RedisStreamsOptions::new()).expect("the defaults");
-        let bulk = |text: &str| RedisReply::Bulk(Bytes::copy_from_slice(text.as_bytes()));
-        let fields = ["uid", "c81a1630046574db", "nsp", "/", "type", "3", "data", data].map(bulk);
-        let entry = vec![bulk("1795788713383-0"), RedisReply::Array(fields.into())];
-        Self { redis, page: RedisReply::Array(vec![RedisReply::Array(entry)]) }
+        let mut entry = String::new();
+        let mut part = |text: &str| {
+            let start = entry.len();
+            entry.push_str(text);
+            start..entry.len()
+        };
+        let id = part("1795788713383-0");
+        let fields = [("uid", "c81a1630046574db"), ("nsp", "/"), ("type", "3"), ("data", data)];
+        let fields = fields.map(|(name, value)| (part(name), part(value)));
+        Self { redis, entry: entry.into(), id, fields, names: MessageNames::default() }
     }
 
     /// An event with so many bytes of arguments.
@@ -43,9 +52,10 @@ impl Reader {
         Self::new(&STANDARD.encode(data))
     }
 
-    pub fn read(&self) -> ClusterBroadcast {
-        let mut entries = self.redis.page(&self.page).expect("a page");
-        match entries.pop().expect("an entry").message.expect("a message").body {
+    pub fn read(&mut self) -> ClusterBroadcast {
+        let Self { redis, entry, id, fields, names } = self;
+        let read = redis.entry(entry, id.clone(), fields.iter().cloned(), names);
+        match read.expect("an entry").message.expect("a message").body {
             Body::Broadcast(broadcast) => broadcast,
             other => unreachable!("{other:?}"),
         }

@@ -1,6 +1,6 @@
 //! Names that messages have in common.
 
-use alloc::collections::VecDeque;
+use smallvec::SmallVec;
 
 use super::NodeId;
 use crate::socket::NamespaceName;
@@ -29,11 +29,11 @@ impl MessageNames {
 
 /// The latest names that were new, the last one first.
 #[derive(Debug)]
-struct Recent<T>(VecDeque<T>);
+struct Recent<T>(SmallVec<[T; 2]>);
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -51,7 +51,7 @@ impl<T: Clone> Recent<T> {
         }
         let name = read(core::str::from_utf8(text).ok()?)?;
         self.0.truncate(Self::MAX - 1);
-        self.0.push_front(name.clone());
+        self.0.insert(0, name.clone());
         Some(name)
     }
 }
