@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use futures_util::future::try_join_all;
 use mongodb::{
     Client, ClientSession, Namespace,
     options::{Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, WriteConcern},
@@ -23,6 +24,9 @@ use crate::{
 
 /// How long MongoDB may take to answer, if nothing else is configured.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How many Socket.IO sessions are stored or taken at a time. Each command waits for the journal, and a client
+/// that comes back for a second at most.
+const SESSIONS: usize = 16;
 
 /// Connects a server with the other nodes of its cluster over MongoDB.
 ///
@@ -51,7 +55,8 @@ pub struct MongodbEngine {
     mongodb: Mongodb,
     answer: Duration,
     progress: Progress,
-    connected: Option<(Store, ClientSession)>,
+    /// With a client session for the channel, and those for Socket.IO sessions.
+    connected: Option<(Store, Vec<ClientSession>)>,
 }
 
 /// Where MongoDB is.
@@ -111,7 +116,7 @@ impl MongodbEngine {
         self
     }
 
-    async fn connect(&self) -> Result<(Store, ClientSession), MongodbEngineError> {
+    async fn connect(&self) -> Result<(Store, Vec<ClientSession>), MongodbEngineError> {
         let client = match &self.address {
             Address::Client(client) => client.clone(),
             Address::Url(url) => {
@@ -123,35 +128,40 @@ impl MongodbEngine {
                 Client::with_options(options)?
             }
         };
-        let session = client.start_session().causal_consistency(false).await?;
+        let mut sessions = Vec::with_capacity(SESSIONS + 1);
+        for _ in 0..=SESSIONS {
+            sessions.push(client.start_session().causal_consistency(false).await?);
+        }
         // A majority that has not written its journal can forget what the nodes have read already.
         let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         let options = CollectionOptions::builder().write_concern(majority).build();
         let Namespace { db, coll } = &self.namespace;
         let collection = client.database(db).collection_with_options(coll, options);
-        Ok((Store { collection, answer: self.answer, clock: Clock::new() }, session))
+        Ok((Store { collection, answer: self.answer, clock: Clock::new() }, sessions))
     }
 
     async fn work(&mut self, link: &mut EngineLink) -> Result<(), MongodbEngineError> {
         if self.connected.is_none() {
             self.connected = Some(self.connect().await?);
         }
-        let Some((store, session)) = &mut self.connected else { return Ok(()) };
+        let Some((store, sessions)) = &mut self.connected else { return Ok(()) };
         let (store, mongodb) = (&*store, &self.mongodb);
         let (node, inputs) = (link.node().clone(), link.inputs().clone());
         store.hello().await?;
         let is_capped = store.prepare(mongodb.options()).await?;
         // What was sent before takes effect before this, or never.
-        store.mark(session, &node).await?;
+        try_join_all(sessions.iter_mut().map(|session| store.mark(session, &node))).await?;
+        let Some((channel, sessions)) = sessions.split_first_mut() else { return Ok(()) };
         let now = store.hello().await?;
         let progress = &mut self.progress;
         let (reader, oldest) = Reader::open(store, mongodb, node.clone(), progress, now).await?;
         let head = last_of(now).offset();
         // It is read after everything up to here.
-        store.mark(session, &node).await?;
+        store.mark(channel, &node).await?;
         inputs.send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
         let (read, to_read) = oneshot::channel();
-        let writer = Writer { store, mongodb, node, session, is_capped, read: Some(read) };
+        let read = Some(read);
+        let writer = Writer { store, mongodb, node, channel, sessions, is_capped, read };
         // Whatever ends first drops the others.
         tokio::select! {
             written = writer.run(link) => written,

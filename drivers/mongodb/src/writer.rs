@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use mongodb::{
     ClientSession,
     bson::{Document, doc, oid::ObjectId},
@@ -16,7 +17,7 @@ use socketio_proto::{
     },
     recovery::Offset,
 };
-use socketio_proto_tokio::cluster::EngineLink;
+use socketio_proto_tokio::cluster::{EngineInputs, EngineLink};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -36,13 +37,16 @@ const BYTES: usize = 1 << 20;
 /// How often a session is written anew because another node has just written it.
 const STORES: usize = 3;
 
-/// What writes. Its session numbers everything that it writes, so that MongoDB does nothing twice, and
-/// nothing that is late.
+/// What writes. Each of its client sessions numbers everything that it writes, so that MongoDB does nothing twice,
+/// and nothing that is late.
 pub(crate) struct Writer<'a> {
     pub(crate) store: &'a Store,
     pub(crate) mongodb: &'a Mongodb,
     pub(crate) node: NodeId,
-    pub(crate) session: &'a mut ClientSession,
+    /// The one that writes documents of the channel.
+    pub(crate) channel: &'a mut ClientSession,
+    /// Those that store and take sessions, several at a time: MongoDB answers when its journal is written.
+    pub(crate) sessions: &'a mut [ClientSession],
     /// Whether documents cannot be removed from the collection.
     pub(crate) is_capped: bool,
     /// Where to read from.
@@ -66,21 +70,26 @@ impl Writer<'_> {
             let output = tokio::select! {
                 output = link.recv() => output,
                 () = sleep_until(ping) => {
-                    self.store.mark(self.session, &self.node).await?;
+                    self.store.mark(self.channel, &self.node).await?;
                     ping = Instant::now() + PING;
                     continue;
                 }
             };
             let Some(output) = output else { return Ok(()) };
             let (mut batch, mut inputs) = (Batch::default(), Vec::new());
+            let mut of_sessions = Vec::new();
             let mut next = Some(output);
             while let Some(output) = next {
-                if let Some(output) = self.add(output, &mut batch, &mut inputs) {
+                if concerned(&output).is_some() {
                     // What it concerns has to come behind the documents.
                     self.insert(&mut batch, &mut inputs).await?;
-                    inputs.extend(self.carry_out(output).await?);
+                    of_sessions.push(output);
+                } else {
+                    self.carry_out(std::mem::take(&mut of_sessions), link.inputs()).await?;
+                    self.add(output, &mut batch, &mut inputs);
                 }
-                let has_room = batch.documents.len() < DOCUMENTS && batch.bytes < BYTES;
+                let outputs = batch.documents.len().max(of_sessions.len());
+                let has_room = outputs < DOCUMENTS && batch.bytes < BYTES;
                 next = if has_room { link.try_recv() } else { None };
             }
             if !batch.documents.is_empty() {
@@ -88,16 +97,12 @@ impl Writer<'_> {
             }
             self.insert(&mut batch, &mut inputs).await?;
             link.inputs().send(inputs).await;
+            self.carry_out(of_sessions, link.inputs()).await?;
         }
     }
 
-    /// Adds the document of an output. Returns an output that has none.
-    fn add(
-        &mut self,
-        output: ClusterOutput,
-        batch: &mut Batch,
-        inputs: &mut Vec<ClusterInput>,
-    ) -> Option<ClusterOutput> {
+    /// Adds the document of an output that concerns no session.
+    fn add(&mut self, output: ClusterOutput, batch: &mut Batch, inputs: &mut Vec<ClusterInput>) {
         match output {
             ClusterOutput::Read { after, .. } => {
                 // If nobody waits for it, the reader has ended, and says why.
@@ -119,13 +124,12 @@ impl Writer<'_> {
             ClusterOutput::Subscribe { namespace } => {
                 inputs.push(ClusterInput::Subscribed { namespace });
             }
-            ClusterOutput::Unsubscribe { .. } => {}
             ClusterOutput::CountServers { number, .. } => {
                 inputs.push(ClusterInput::ServersCounted { number, servers: None });
             }
-            output => return Some(output),
+            // The end of a subscription, or an output of a later version of the core. They get no answer.
+            _ => {}
         }
-        None
     }
 
     /// Returns whether the document can be written.
@@ -135,21 +139,13 @@ impl Writer<'_> {
         document: Result<MongodbDocument, MessageError>,
         sequence: Option<u64>,
     ) -> bool {
-        let Some((mut document, len)) = document.ok().and_then(|it| self.sized(it)) else {
-            return false;
-        };
+        let sized = document.ok().and_then(|it| sized(self.mongodb, it));
+        let Some((mut document, len)) = sized else { return false };
         document.insert("_id", ObjectId::new());
         batch.documents.push(document);
         batch.sequences.push(sequence);
         batch.bytes = batch.bytes.saturating_add(len);
         true
-    }
-
-    /// A document that is not too large, and its length.
-    fn sized(&self, document: MongodbDocument) -> Option<(Document, usize)> {
-        let document = to_bson(document);
-        let len = document.to_vec().ok()?.len();
-        (len <= self.mongodb.options().max_message_bytes).then_some((document, len))
     }
 
     async fn insert(
@@ -159,7 +155,7 @@ impl Writer<'_> {
     ) -> Result<(), MongodbEngineError> {
         let Batch { mut documents, mut sequences, .. } = std::mem::take(batch);
         while !documents.is_empty() {
-            let all = self.store.collection.insert_many(&documents).session(&mut *self.session);
+            let all = self.store.collection.insert_many(&documents).session(&mut *self.channel);
             let inserted = self.store.in_time(all).await;
             let Err(MongodbEngineError::Mongodb(error)) = inserted else {
                 return inserted.map(|_| ());
@@ -180,6 +176,45 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Carries out what concerns sessions: in order for each of them, and for several at a time.
+    async fn carry_out(
+        &mut self,
+        outputs: Vec<ClusterOutput>,
+        inputs: &EngineInputs,
+    ) -> Result<(), MongodbEngineError> {
+        let Self { store, mongodb, node, sessions, is_capped, .. } = self;
+        let count = sessions.len().max(1);
+        let mut parts: Vec<Vec<ClusterOutput>> = (0..count).map(|_| Vec::new()).collect();
+        for output in outputs {
+            let key = concerned(&output).map_or("", RecoveryKey::expose);
+            let sum = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_add(byte.into()));
+            if let Some(part) = parts.get_mut(sum % count) {
+                part.push(output);
+            }
+        }
+        let (store, mongodb, node, is_capped) = (*store, *mongodb, &*node, *is_capped);
+        let parts = sessions.iter_mut().zip(parts).filter(|(_, part)| !part.is_empty());
+        let parts = parts.map(|(session, part)| async move {
+            let mut sessions = Sessions { store, mongodb, node, session, is_capped };
+            for output in part {
+                inputs.send(sessions.carry_out(output).await?.into_iter().collect()).await;
+            }
+            Ok::<_, MongodbEngineError>(())
+        });
+        try_join_all(parts).await.map(drop)
+    }
+}
+
+/// Stores and takes sessions, one after the other.
+struct Sessions<'a> {
+    store: &'a Store,
+    mongodb: &'a Mongodb,
+    node: &'a NodeId,
+    session: &'a mut ClientSession,
+    is_capped: bool,
+}
+
+impl Sessions<'_> {
     async fn carry_out(
         &mut self,
         output: ClusterOutput,
@@ -204,7 +239,6 @@ impl Writer<'_> {
             ClusterOutput::Take { key, version, number } => {
                 Some(ClusterInput::Fetched { number, session: self.take(&key, version).await? })
             }
-            // An output of a later version of the core. It gets no answer.
             _ => None,
         })
     }
@@ -215,10 +249,9 @@ impl Writer<'_> {
         expires_in: Duration,
         replaces: Option<u64>,
     ) -> Result<StoreOutcome, MongodbEngineError> {
-        let document = Mongodb::store(&self.node, session, expires_in, self.store.clock.unix_ms());
-        let Some((document, _)) = document.ok().and_then(|it| self.sized(it)) else {
-            return Ok(StoreOutcome::Refused);
-        };
+        let document = Mongodb::store(self.node, session, expires_in, self.store.clock.unix_ms());
+        let sized = document.ok().and_then(|it| sized(self.mongodb, it));
+        let Some((document, _)) = sized else { return Ok(StoreOutcome::Refused) };
         let mut left = STORES;
         loop {
             let filter = to_bson(Mongodb::to_replace(&session.pid, replaces));
@@ -271,6 +304,22 @@ impl Writer<'_> {
         let expires_in = found.expires_in.unwrap_or(Duration::MAX);
         Some(FetchedSession::new(found.session.ok()?, expires_in))
     }
+}
+
+/// The session that an output concerns.
+const fn concerned(output: &ClusterOutput) -> Option<&RecoveryKey> {
+    match output {
+        ClusterOutput::Store { session, .. } => Some(&session.pid),
+        ClusterOutput::Fetch { key, .. } | ClusterOutput::Take { key, .. } => Some(key),
+        _ => None,
+    }
+}
+
+/// A document that is not too large, and its length.
+fn sized(mongodb: &Mongodb, document: MongodbDocument) -> Option<(Document, usize)> {
+    let document = to_bson(document);
+    let len = document.to_vec().ok()?.len();
+    (len <= mongodb.options().max_message_bytes).then_some((document, len))
 }
 
 /// The first document that was not inserted, and the number of the reason.

@@ -1,8 +1,28 @@
 //! Sessions go on at another node when theirs is gone.
 
-use socketio_proto_mongodb::mongodb::bson::doc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use crate::{moves, secantus::Secantus, support::Node};
+use futures_util::future::join_all;
+use socketio_proto_mongodb::{
+    MongodbEngine, MongodbOptions,
+    mongodb::{
+        self, Namespace,
+        bson::doc,
+        event::{EventHandler, command::CommandEvent},
+        options::ClientOptions,
+    },
+};
+use tokio::runtime::Runtime;
+
+use crate::{
+    moves,
+    proxy::Proxy,
+    secantus::Secantus,
+    support::{Client, Node},
+};
 
 #[tokio::test]
 async fn a_node_that_is_shut_down_leaves_its_sessions_to_the_others() {
@@ -24,4 +44,78 @@ async fn a_session_that_was_parked_outlives_its_node() {
         async move { Node::start(&url).await }
     })
     .await;
+}
+
+/// Each command waits until the journal is written, and a client waits for a second at most.
+#[tokio::test]
+async fn several_sessions_are_taken_at_a_time() {
+    const CLIENTS: usize = 40;
+    let Some(server) = Secantus::start().await else { return };
+    let url = server.url();
+    let runtime = Runtime::new().unwrap();
+    let node = runtime.spawn(async move { Node::start(&url).await }).await.unwrap();
+    node.until_connected().await;
+    let takes = Arc::new(Takes::default());
+    let next = Node::on(takes.clone().engine(&server).await).await;
+    next.until_connected().await;
+    let balancer = Proxy::to(node.port).await;
+    let clients = (0..CLIENTS).map(|_| Client::connect_to(balancer.port));
+    let mut clients = join_all(clients).await;
+    next.emit(0).await;
+    join_all(clients.iter_mut().map(|client| client.hear(1))).await;
+    balancer.close();
+    let is_parked = async || {
+        let stats = node.server().await;
+        stats.parked_sessions == CLIENTS && stats.records_waiting == 0
+    };
+    while !is_parked().await {
+        tokio::task::yield_now().await;
+    }
+    runtime.shutdown_background();
+    balancer.turn_to(next.port);
+    let back = clients.iter_mut().map(|client| client.until(|client| client.recovered.len() == 2));
+    join_all(back).await;
+    assert!(clients.iter().all(|client| client.recovered == [false, true]));
+    assert_eq!(takes.begun.load(Ordering::Relaxed), CLIENTS);
+    let most = takes.most.load(Ordering::Relaxed);
+    assert!(most > 1, "{most} at a time");
+}
+
+/// Counts the sessions that are being taken.
+#[derive(Default)]
+struct Takes {
+    begun: AtomicUsize,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Takes {
+    async fn engine(self: Arc<Self>, server: &Secantus) -> MongodbEngine {
+        let url = server.url().replace("/sio.events", "/");
+        let mut options = ClientOptions::parse(url).await.unwrap();
+        let note = move |event: CommandEvent| self.note(&event);
+        options.command_event_handler = Some(EventHandler::callback(note));
+        let client = mongodb::Client::with_options(options).unwrap();
+        let namespace = Namespace::new("sio", "events");
+        MongodbEngine::new(client, namespace, MongodbOptions::new()).unwrap()
+    }
+
+    fn note(&self, event: &CommandEvent) {
+        let (name, has_begun) = match event {
+            CommandEvent::Started(event) => (&event.command_name, true),
+            CommandEvent::Succeeded(event) => (&event.command_name, false),
+            CommandEvent::Failed(event) => (&event.command_name, false),
+            _ => return,
+        };
+        if name != "findAndModify" {
+            return;
+        }
+        if has_begun {
+            self.begun.fetch_add(1, Ordering::Relaxed);
+            let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(now, Ordering::Relaxed);
+        } else {
+            self.now.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
