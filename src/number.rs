@@ -25,10 +25,11 @@ pub(crate) fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
-    let mut number = 0_u64;
-    for byte in text {
+    let zeros = text.iter().take_while(|byte| **byte == b'0').count();
+    let (mut number, rest) = (0_u64, text.get(zeros..)?);
+    for byte in rest {
         let digit = Some(u64::from(byte.wrapping_sub(b'0'))).filter(|digit| *digit < 10)?;
-        number = if text.len() <= SAFE {
+        number = if rest.len() <= SAFE {
             number.wrapping_mul(10).wrapping_add(digit)
         } else {
             number.checked_mul(10)?.checked_add(digit)?
@@ -163,6 +164,30 @@ impl<'de> Visitor<'de> for Anything {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_a_number_if_64_bits_can_hold_it() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("00000000000000000042", Some(42)),
+            ("0000000000000000000000000000000000018446744073709551615", Some(u64::MAX)),
+            ("1795788713383", Some(1_795_788_713_383)),
+            ("9999999999999999999", Some(9_999_999_999_999_999_999)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("+1", None),
+            ("-1", None),
+            ("1a", None),
+            ("1:", None),
+            ("0/", None),
+            (" 1", None),
+        ] {
+            assert_eq!(digits(text.as_bytes()), number, "{text}");
+        }
+    }
 
     #[test]
     fn every_way_to_write_a_number_is_read() {

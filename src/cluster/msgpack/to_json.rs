@@ -36,8 +36,9 @@ pub(in crate::cluster) fn to_json(
     value: &[u8],
     whole: &Bytes,
 ) -> Result<(String, Vec<Bytes>), MsgpackError> {
-    let mut writer =
-        Writer { whole, out: String::with_capacity(value.len()), attachments: Vec::new() };
+    // JSON has quotes, commas and escapes where msgpack has the lengths.
+    let room = value.len().saturating_add(value.len() / 8).saturating_add(16);
+    let mut writer = Writer { whole, out: String::with_capacity(room), attachments: Vec::new() };
     let mut stack: SmallVec<[Frame; INLINE]> = SmallVec::new();
     let mut input = value;
     loop {
