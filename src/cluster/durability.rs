@@ -44,7 +44,9 @@ pub enum Durability {
     /// A node that was paused, or had no engine, may not know yet that another one has taken a session.
     /// It may then report [`Connected`](crate::hub::ServerEvent::Connected) for it once more, and events
     /// that the client had sent before. The client is told nothing of that: with the next answer of the
-    /// store, the session ends here as moved.
+    /// store, the session ends here as moved. The same happens if a client offers a session that is
+    /// connected here to a Node.js server: that takes it out of the store and tells no one, so the session
+    /// can be at both until it is written here again.
     ///
     /// This costs one write for a CONNECT and for each such change; changes that come while a write is
     /// under way share the next one. A session that does not change is written once in each
