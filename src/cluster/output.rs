@@ -53,7 +53,8 @@ pub enum ClusterOutput {
     /// [`Stored`](super::ClusterInput::Stored).
     ///
     /// What is done with stored sessions takes effect in the order of the outputs, appends
-    /// included. If the connection breaks, nothing is answered: the node asks again.
+    /// included. Only what is done with different sessions, with no append in between, may take effect in any
+    /// order. If the connection breaks, nothing is answered: the node asks again.
     Store {
         /// The session.
         session: StoredSession,

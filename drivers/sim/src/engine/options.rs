@@ -24,6 +24,7 @@ use crate::net::Latency;
 /// assert!(slow.reads_again && slow.lag == 500_000);
 /// ```
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what an engine can do depends on nothing else")]
 #[non_exhaustive]
 pub struct EngineOptions {
     /// Whether a node that was away can read what it has missed. If not, the sessions of a node that
@@ -34,6 +35,9 @@ pub struct EngineOptions {
     pub keeps_records: bool,
     /// Whether it can count the nodes.
     pub counts_nodes: bool,
+    /// Whether it carries out commands for different sessions in any order, as long as nothing else is
+    /// between them.
+    pub stores_at_once: bool,
     /// What the positions of its channels look like.
     pub positions: Positions,
     /// How many channels it has. Namespaces are spread over them by the length of their names.
@@ -63,6 +67,7 @@ impl EngineOptions {
             reads_again: true,
             keeps_records: true,
             counts_nodes: true,
+            stores_at_once: false,
             positions: Positions::Pairs,
             channels: 1,
             lost_messages: 20,
@@ -81,9 +86,15 @@ impl EngineOptions {
         Self { counts_nodes: false, ..Self::redis_streams() }
     }
 
-    /// `MongoDB`: a log that can be read again, whose positions are object ids, and records.
+    /// `MongoDB`: a log that can be read again, whose positions are object ids, and records, several of
+    /// which are stored and taken at once.
     pub const fn mongodb() -> Self {
-        Self { counts_nodes: false, positions: Positions::ObjectIds, ..Self::redis_streams() }
+        Self {
+            counts_nodes: false,
+            stores_at_once: true,
+            positions: Positions::ObjectIds,
+            ..Self::redis_streams()
+        }
     }
 
     /// Classic Redis PUB/SUB: an order, but nothing that can be read again, and records.

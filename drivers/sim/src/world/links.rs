@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use socketio_proto::{
+    RecoveryKey,
     cluster::{Channels, ClusterInput, ClusterOutput, message::NodeId},
     socket::NamespaceName,
 };
@@ -40,6 +41,8 @@ pub(super) struct Link {
     /// Where each channel was when the link came up.
     pub(super) origins: Vec<usize>,
     pub(super) subscribed: BTreeSet<NamespaceName>,
+    /// Whether commands for sessions can overtake each other.
+    stores_at_once: bool,
     /// On its way to the engine.
     up: VecDeque<ClusterOutput>,
     /// On its way to the node.
@@ -62,6 +65,15 @@ pub(super) const fn kind(command: &ClusterOutput) -> &'static str {
         ClusterOutput::Fetch { .. } => "Fetch",
         ClusterOutput::Take { .. } => "Take",
         _ => "other",
+    }
+}
+
+/// The session that a command is for.
+const fn session(command: &ClusterOutput) -> Option<&RecoveryKey> {
+    match command {
+        ClusterOutput::Store { session, .. } => Some(&session.pid),
+        ClusterOutput::Fetch { key, .. } | ClusterOutput::Take { key, .. } => Some(key),
+        _ => None,
     }
 }
 
@@ -103,14 +115,17 @@ impl Links {
     pub(super) fn new(seed: u64, cluster: &Cluster) -> Self {
         let options = cluster.engine.clone();
         let count = options.channels as usize;
-        let link = |number: usize| Link::new(seed, number, count);
+        let link = |number: usize| {
+            let stores_at_once = options.stores_at_once;
+            Link { stores_at_once, ..Link::new(seed, number, count) }
+        };
         Self {
             layout: nodes::layout(cluster),
             channels: vec![Channel::new(options.positions); count],
             store: Store::default(),
             unclaimed: BTreeSet::new(),
             of_nodes: (0..cluster.nodes).map(link).collect(),
-            options,
+            options: options.clone(),
         }
     }
 
@@ -203,6 +218,7 @@ impl Link {
             cursors: vec![None; channels],
             origins: vec![0; channels],
             subscribed: BTreeSet::new(),
+            stores_at_once: false,
             up: VecDeque::new(),
             down: Default::default(),
             times: [0; 4],
@@ -212,7 +228,19 @@ impl Link {
 
     /// Takes the next command that arrives at the engine.
     pub(super) fn next_command(&mut self) -> Option<ClusterOutput> {
-        self.up.pop_front()
+        let next = if self.stores_at_once { self.firsts_of_sessions() } else { Vec::new() };
+        match next[..] {
+            [] | [_] => self.up.pop_front(),
+            _ => self.up.remove(next[self.rng.index(next.len())]),
+        }
+    }
+
+    /// The first command for each session, of those that nothing else is in front of.
+    fn firsts_of_sessions(&self) -> Vec<usize> {
+        let sessions = self.up.iter().map_while(session);
+        let mut seen = BTreeSet::new();
+        let firsts = sessions.enumerate().filter(|(_, key)| seen.insert(key.expose()));
+        firsts.map(|(index, _)| index).collect()
     }
 
     /// Takes the next parcel that arrives at the node.
