@@ -122,7 +122,11 @@ fn moves(sum: &mut Sum) {
     let (client, session) = one.connect();
     one.cut(client);
     let stored = one.commands.pop_back();
-    let Some(ClusterOutput::Store { session: record, .. }) = stored else { panic!("{stored:?}") };
+    let Some(ClusterOutput::Store { session: record, number, .. }) = stored else {
+        panic!("{stored:?}")
+    };
+    let outcome = StoreOutcome::Stored;
+    one.server.handle_cluster(one.now, ClusterInput::Stored { number, outcome });
     let client = two.open();
     two.send(client, &claim_packet(&session, None));
     for (position, from) in [(1, 1), (2, 0)] {
@@ -143,7 +147,8 @@ fn moves(sum: &mut Sum) {
     two.server.handle_cluster(two.now, ClusterInput::Fetched { number, session });
     two.drain();
     let closed = ("connections_closed.transport_close", 1);
-    sum.expect(&one, &[closed, ("entries_read", 2), ("sessions_moved", 1)]);
+    let moved = [closed, ("entries_read", 2), ("sessions_moved", 1), ("sessions_stored", 1)];
+    sum.expect(&one, &moved);
     let arrived = ("sessions_arrived", 1);
     sum.expect(&two, &[("entries_read", 2), ("lookups", 1), ("recovered", 1), arrived]);
 }
