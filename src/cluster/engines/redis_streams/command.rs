@@ -77,7 +77,7 @@ impl RedisCommand {
     }
 
     /// Returns how many bytes are sent, or a few more.
-    pub const fn wire_len(&self) -> usize {
+    pub fn wire_len(&self) -> usize {
         self.packed.len().saturating_add(FRAME)
     }
 
