@@ -1,11 +1,12 @@
 //! Builds and runs an example of this crate.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::{self, BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -98,8 +99,19 @@ fn note(lines: impl Iterator<Item = io::Result<String>>, into: &Mutex<String>) {
 }
 
 /// Builds the example as this test was built, since `cargo test --test` does not, and names its
-/// binary.
+/// binary. Cargo is asked once for each example.
 pub(crate) fn build(name: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = built.get(name) {
+        return program.clone();
+    }
+    let program = ask_cargo(name);
+    built.insert(name.to_owned(), program.clone());
+    program
+}
+
+fn ask_cargo(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     // <target>/<profile>/deps/<test>
     let profile_folder = test.ancestors().nth(2).expect("a folder of the profile");
@@ -108,7 +120,17 @@ pub(crate) fn build(name: &str) -> PathBuf {
         None | Some("debug") => "dev",
         Some(profile) => profile,
     };
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What Cargo has told this test of its package is none of a build's business: the build script of `ring` would see
+    // a change, and everything above `ring` would be built again, now and by whoever builds next.
+    for (variable, _) in env::vars_os() {
+        let is_told =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|it| name.starts_with(it));
+        if variable.to_str().is_some_and(is_told) {
+            cargo.env_remove(variable);
+        }
+    }
+    let output = cargo
         .args(["build", "--quiet", "--example", name, "--profile", profile])
         .arg("--target-dir")
         .arg(target_folder)
