@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { freePort } from "../fleet/support/ports.mjs";
 import { connect, join, TRANSPORTS, unconnected } from "./support/peer.mjs";
 import { Frames, request } from "./support/raw.mjs";
 import { until, within } from "./support/wait.mjs";
@@ -30,7 +31,7 @@ class Site {
       site.process.kill("SIGKILL");
       rmSync(site.folder, { recursive: true });
     });
-    await site.run(0);
+    await site.run(await freePort());
     return site;
   }
 

@@ -153,14 +153,14 @@ mod tests {
 
     #[tokio::test]
     async fn our_client_recovers_from_a_restart() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         tokio::time::timeout(PATIENCE, talk_across_restarts()).await.unwrap();
     }
 
     /// A client is offline, and its session is in the file, when the process is killed.
     #[tokio::test]
     async fn a_client_that_is_away_recovers_from_a_crash() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         tokio::time::timeout(PATIENCE, miss_a_crash()).await.unwrap();
     }
 
@@ -187,7 +187,7 @@ mod tests {
     /// All are connected when the process is killed.
     #[tokio::test]
     async fn everyone_recovers_from_a_crash() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         let program = build("chat");
         let talk = talk_across_a_crash(&program, have("node") && have("npm"));
         tokio::time::timeout(PATIENCE, talk).await.unwrap();
@@ -236,7 +236,7 @@ mod tests {
     /// What a crash leaves behind between the database and the announcement.
     #[tokio::test]
     async fn a_message_that_nobody_has_heard_of_is_announced_when_it_comes_again() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         tokio::time::timeout(PATIENCE, say_what_is_stored()).await.unwrap();
     }
 
@@ -286,7 +286,7 @@ mod tests {
         if !have("node") || !have("npm") {
             return;
         }
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         install(&interop);
         let folder = Folder::new("official");

@@ -1,11 +1,7 @@
 //! Releases of the official JavaScript client against `tests/fixtures/contract`, `examples/echo`,
 //! `examples/router`, `examples/axum` and `examples/threads`; see `tests/interop/*.test.mjs`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     example::{Example, build},
@@ -14,29 +10,43 @@ use crate::{
     turn,
 };
 
-#[test]
-fn official_client() {
-    run("socket.io-client", true, |_| true);
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
+
+/// A module with a test for each of these files, run with this release, and told whether it recovers. Each has
+/// servers of its own, so that they can run at the same time.
+macro_rules! tests_with {
+    ($(#[$about:meta])* $module:ident: $package:literal, $recovers:literal, [$($file:ident),+ $(,)?]) => {
+        $(#[$about])*
+        mod $module {
+            pub(super) const FILES: &[&str] = &[$(stringify!($file)),+];
+
+            $(
+                #[test]
+                fn $file() {
+                    super::run($package, $recovers, stringify!($file), &[]);
+                }
+            )+
+        }
+    };
 }
 
-/// The first line of releases that recovers. Its parser takes any number of attachments. In Node.js it
-/// polls without `fetch`, and keeps no cookies.
-#[test]
-fn official_client_4_6() {
-    run("socket.io-client-4.6", true, |file| {
-        !matches!(file, "compression" | "malformed" | "poison" | "sticky")
-    });
-}
+tests_with!(official_client: "socket.io-client", true, [
+    application, burst, compression, connection, echo, half_open, lifecycle, malformed, mistakes, poison, recovery,
+    refused, router, sticky,
+]);
 
-/// One that does not know recovery.
-#[test]
-fn official_client_4_1() {
-    run("socket.io-client-4.1", false, |file| matches!(file, "connection" | "lifecycle"));
-}
+tests_with!(
+    /// The first line of releases that recovers. Its parser takes any number of attachments. In Node.js it
+    /// polls without `fetch`, and keeps no cookies.
+    official_client_4_6: "socket.io-client-4.6", true, [
+        application, burst, connection, echo, half_open, lifecycle, mistakes, recovery, refused, router,
+    ]
+);
 
-fn run(package: &str, recovers: bool, is_wanted: impl Fn(&str) -> bool) {
-    run_with(package, recovers, is_wanted, &[]);
-}
+tests_with!(
+    /// One that does not know recovery.
+    official_client_4_1: "socket.io-client-4.1", false, [connection, lifecycle]
+);
 
 /// The sessions are in a file, as `ENGINE=sqlite` has it.
 #[test]
@@ -44,21 +54,31 @@ fn official_client_with_a_file() {
     let folder = std::env::temp_dir().join(format!("contract-sqlite-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = [("ENGINE", "sqlite"), ("TMPDIR", folder.to_str().expect("a path of text"))];
-    run_with("socket.io-client", true, |file| file == "recovery", &file);
+    run("socket.io-client", true, "recovery", &file);
     std::fs::remove_dir_all(folder).expect("the files go");
 }
 
-/// Runs the tests with these variables for the contract servers.
-fn run_with(
-    package: &str,
-    recovers: bool,
-    is_wanted: impl Fn(&str) -> bool,
-    engine: &[(&str, &str)],
-) {
+#[test]
+fn no_file_is_forgotten() {
+    let files = std::fs::read_dir(FOLDER).expect("the folder of the tests");
+    let names =
+        files.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
+    let mut names: Vec<_> =
+        names.filter_map(|name| Some(name.strip_suffix(".test.mjs")?.to_owned())).collect();
+    names.sort();
+    assert_eq!(names, official_client::FILES);
+    for files in [official_client_4_6::FILES, official_client_4_1::FILES] {
+        assert!(files.iter().all(|file| official_client::FILES.contains(file)), "{files:?}");
+    }
+}
+
+/// Runs the tests of a file, with these variables for the contract servers.
+fn run(package: &str, recovers: bool, file: &str, engine: &[(&str, &str)]) {
     let _turn = turn::shared();
-    let Some(folder) = installed() else {
+    if !have("node") || !have("npm") {
         return;
-    };
+    }
+    install(Path::new(FOLDER));
     let mut servers = Servers::start(engine);
     let mut variables = servers.urls();
     // Their tests start and restart them themselves.
@@ -68,22 +88,8 @@ fn run_with(
     variables.push(("APPLICATIONS", applications));
     variables.push(("CLIENT_PACKAGE", package.to_owned()));
     variables.push(("CLIENT_RECOVERS", recovers.to_string()));
-    run_node_tests(folder, is_wanted, &variables);
+    run_node_tests(Path::new(FOLDER), |name| name == file, &variables);
     servers.assert_unharmed();
-}
-
-/// The folder of the Node.js tests with what they need, once for all tests.
-fn installed() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        if !have("node") || !have("npm") {
-            return None;
-        }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        install(&folder);
-        Some(folder)
-    });
-    folder.as_deref()
 }
 
 /// The contract server, once for each way of running it, and the servers of two examples, by the

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use super::{output::assert_success, skip::missing};
@@ -24,6 +25,9 @@ pub(crate) fn have(program: &str) -> bool {
 
 /// Installs what `package-lock.json` of `folder` pins, unless it is installed.
 pub(crate) fn install(folder: &Path) {
+    // Tests run at the same time, and npm would not stand being run twice.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified());
     // npm writes the second file at the end of an installation.
     let wanted = modified("package-lock.json").expect("a lock file");

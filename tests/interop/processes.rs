@@ -40,7 +40,7 @@ mod tests {
         if !have("node") || !have("npm") {
             return;
         }
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         let interop = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         install(&interop);
         let folder = Folder::new("clients");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_restart_of_all_workers_starts_the_program_that_is_there_by_then() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         let folder = Folder::new("versions");
         let (built, program) = (build("processes"), folder.0.join("processes"));
         install_program(&program, &built);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn workers_that_cannot_start_are_no_reason_to_try_for_ever() {
-        let _turn = turn::alone();
+        let _turn = turn::shared();
         let folder = Folder::new("start");
         let file = folder.0.join("nowhere").join("sessions.db");
         let output = Command::new(build("processes"))

@@ -1,5 +1,5 @@
-//! Decides which tests run alone and which may run at the same time: real clients have their own
-//! timers, and a browser uses every core.
+//! Decides which tests may run at the same time. One runs alone: a browser uses every core, and the clients of the
+//! others have timers.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

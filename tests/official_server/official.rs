@@ -4,7 +4,6 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::Once,
     thread,
     time::Duration,
 };
@@ -40,12 +39,10 @@ impl Host {
     }
 
     async fn start_with(variables: &[(&str, &str)]) -> Option<Self> {
-        // Tests run at the same time, and npm would not stand being run twice.
-        static INSTALLATION: Once = Once::new();
         if !have("node") || !have("npm") {
             return None;
         }
-        INSTALLATION.call_once(|| install(&folder()));
+        install(&folder());
         Some(Self::start_at(&free_port().to_string(), variables).await)
     }
 

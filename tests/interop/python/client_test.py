@@ -19,7 +19,7 @@ engineio.payload.Payload.max_decode_packets = 1000
 INTEROP = os.environ["INTEROP_URL"]
 """`--profile interop`: pings after 1 s, for 4 s."""
 
-PATIENCE = 15
+PATIENCE = 60
 """Seconds before something is called missing. Never a measure of speed."""
 
 TRANSPORTS = {
