@@ -36,24 +36,50 @@ mod tests {
     };
 
     #[test]
-    fn official_nodes() {
-        run(|file| matches!(file, "judge" | "official"), &[]);
+    fn the_judge() {
+        run("judge", &[]);
     }
 
     #[test]
-    fn our_nodes() {
-        let contract = build("contract").display().to_string();
-        let is_wanted =
-            |file: &str| matches!(file, "away" | "classic" | "crashes" | "exactness" | "moves");
-        run(is_wanted, &[("CONTRACT", contract)]);
+    fn official_nodes() {
+        run("official", &[]);
     }
 
-    fn run(is_wanted: impl Fn(&str) -> bool, variables: &[(&str, String)]) {
+    #[test]
+    fn redis_that_is_away() {
+        run_ours("away");
+    }
+
+    #[test]
+    fn official_nodes_of_the_classic_adapter() {
+        run_ours("classic");
+    }
+
+    #[test]
+    fn crashes() {
+        run_ours("crashes");
+    }
+
+    #[test]
+    fn exactness() {
+        run_ours("exactness");
+    }
+
+    #[test]
+    fn sessions_that_move() {
+        run_ours("moves");
+    }
+
+    fn run_ours(file: &str) {
+        run(file, &[("CONTRACT", build("contract").display().to_string())]);
+    }
+
+    fn run(file: &str, variables: &[(&str, String)]) {
         if !have("node") || !have("npm") || !have("redis-server") {
             return;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleet");
         install(&folder);
-        run_node_tests(&folder, is_wanted, variables);
+        run_node_tests(&folder, |name| name == file, variables);
     }
 }
