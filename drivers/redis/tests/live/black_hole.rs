@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    pubsub::KINDS,
+    pubsub::{KINDS, Kind},
     support::{ANSWER, Client, Node, Redis, have_redis, in_time},
 };
 
@@ -90,33 +90,36 @@ async fn check(way: Way, nodes: [Node; 2]) {
 /// each node twice. Nodes of the official adapter wait for as many answers.
 #[tokio::test]
 async fn nodes_are_counted_once_after_packets_were_lost_with_streams() {
-    if !have_redis() {
-        return;
+    if have_redis() {
+        tokio::join!(check_streams(false), check_streams(true));
     }
-    for is_sharded in [false, true] {
-        let redis = Redis::start(&["--appendonly", "no"]).await;
-        let way = Way::to(redis.port).await;
-        let open = || async {
-            let options = RedisStreamsOptions::new().use_sharded_pub_sub(is_sharded);
-            let engine = RedisEngine::open(way.url(), options).unwrap();
-            let node = Node::on(engine.answer_timeout(ANSWER)).await;
-            node.until_connected().await;
-            node
-        };
-        let nodes = [open().await, open().await];
-        check(way, nodes).await;
-    }
+}
+
+async fn check_streams(is_sharded: bool) {
+    let redis = Redis::start(&["--appendonly", "no"]).await;
+    let way = Way::to(redis.port).await;
+    let open = || async {
+        let options = RedisStreamsOptions::new().use_sharded_pub_sub(is_sharded);
+        let engine = RedisEngine::open(way.url(), options).unwrap();
+        let node = Node::on(engine.answer_timeout(ANSWER)).await;
+        node.until_connected().await;
+        node
+    };
+    let nodes = [open().await, open().await];
+    check(way, nodes).await;
 }
 
 #[tokio::test]
 async fn nodes_are_counted_once_after_packets_were_lost_with_pubsub() {
-    if !have_redis() {
-        return;
+    if have_redis() {
+        let [plain, sharded] = KINDS;
+        tokio::join!(check_pubsub(plain), check_pubsub(sharded));
     }
-    for kind in KINDS {
-        let redis = Redis::start(&["--appendonly", "no"]).await;
-        let way = Way::to(redis.port).await;
-        let nodes = [kind.impatient_at(&way.url()).await, kind.impatient_at(&way.url()).await];
-        check(way, nodes).await;
-    }
+}
+
+async fn check_pubsub(kind: Kind) {
+    let redis = Redis::start(&["--appendonly", "no"]).await;
+    let way = Way::to(redis.port).await;
+    let nodes = [kind.impatient_at(&way.url()).await, kind.impatient_at(&way.url()).await];
+    check(way, nodes).await;
 }
