@@ -50,7 +50,8 @@ pub struct RecoveryConfig {
     /// ([`Unanswered`](crate::recovery::RecoveryRefusal::Unanswered)), and the client gets a new
     /// session. 1 second is a good value. Default `None`: this server knows all sessions, and nothing
     /// is looked up. In a [cluster](crate::cluster), other nodes are asked instead of the application,
-    /// and `None` means 1 second.
+    /// and `None` means 1 second. There, a client waits for up to ten times as long while the engine
+    /// is connected and has still to answer: clients that come back at once wait for each other there.
     pub lookup_timeout: Option<Duration>,
     /// Packets kept in the log of a namespace. Default 100,000. The oldest are evicted.
     pub buffer_packets: usize,

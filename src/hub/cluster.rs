@@ -25,6 +25,7 @@ mod handover;
 mod members;
 mod namespaces;
 mod official;
+mod patience;
 mod placed;
 mod recalls;
 mod record;
@@ -37,7 +38,7 @@ mod verb;
 mod withheld;
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -109,7 +110,7 @@ pub(super) struct Node<D> {
     /// Sessions that something is still going to change.
     deferred: Deferred,
     /// Claims whose records say more than the node has read.
-    early_records: Vec<u64>,
+    early_records: BTreeSet<u64>,
     /// Claims that have waited for the records of sessions which have ended.
     orphans: Vec<ConnectRequest>,
     /// Sessions of claims that are decided.
@@ -183,7 +184,7 @@ impl<D: Default> Hub<D> {
             records: Records::new(nonce),
             durable,
             deferred: Deferred::default(),
-            early_records: Vec::new(),
+            early_records: BTreeSet::new(),
             orphans: Vec::new(),
             decided: Vec::new(),
             is_handing_over: false,

@@ -41,7 +41,7 @@ use crate::{
 pub(super) struct Lookup {
     claim: Claim,
     /// The private id of the claim.
-    key: RecoveryKey,
+    pub(super) key: RecoveryKey,
     /// Whether it is looked up at present. If not, its session is here, or was: should it leave before
     /// the claim is decided, it is looked up where it has gone.
     pub(super) is_under_way: bool,
@@ -49,6 +49,8 @@ pub(super) struct Lookup {
     pub(super) tries: u32,
     /// When it ends without an answer.
     pub(super) until: Timestamp,
+    /// When it ends although the engine of a cluster has still to answer.
+    pub(super) limit: Timestamp,
     /// Why it is refused then, if that is known.
     pub(super) refusal: Option<RecoveryRefusal>,
 }
@@ -63,6 +65,9 @@ impl Lookup {
 /// How often a claim asks other nodes for its session. Once is enough, unless other claims of the
 /// same session are under way.
 const TRIES_MAX: u32 = 3;
+
+/// How many times as long a claim waits for the engine of a cluster as for other nodes.
+pub(super) const PATIENCE: u32 = 10;
 
 /// The maximum length of an offset with which a session is looked up. Every offset that a server
 /// assigns is shorter.
@@ -115,7 +120,8 @@ impl<D: Default> Hub<D> {
             return None;
         }
         let until = now.saturating_add(timeout);
-        Some(Lookup { claim, key, is_under_way, tries: 0, until, refusal: None })
+        let limit = now.saturating_add(timeout.saturating_mul(PATIENCE));
+        Some(Lookup { claim, key, is_under_way, tries: 0, until, limit, refusal: None })
     }
 
     /// Asks the embedder to look up the session of a waiting request.
@@ -190,6 +196,10 @@ impl<D: Default> Hub<D> {
     /// Ends the lookups that were not answered in time.
     pub(super) fn end_overdue_lookups(&mut self, now: Timestamp) {
         while let Some(request) = self.connects.pop_overdue_lookup(now) {
+            let longer = self.waits_for_engine(now, request);
+            if longer.is_some_and(|until| self.connects.prolong_lookup(request, until)) {
+                continue;
+            }
             let unanswered = self.unanswered();
             let lookup = self.connects.get(request).and_then(|waiting| waiting.lookup.as_ref());
             let refusal = lookup.and_then(|lookup| lookup.refusal);

@@ -55,6 +55,8 @@ pub(super) struct WaitingConnect {
     pub(super) lookup: Option<Lookup>,
     /// Until when it waits for its session to be taken out of the store.
     pub(super) recall: Option<Timestamp>,
+    /// When it waits for that no longer, although the engine has still to answer.
+    pub(super) recall_limit: Timestamp,
 }
 
 impl WaitingConnect {
@@ -65,7 +67,9 @@ impl WaitingConnect {
         (claimed, presented): (Option<Result<Held, RecoveryRefusal>>, Option<Offset>),
         lookup: Option<Lookup>,
     ) -> Self {
-        Self { serial, asked, auth, claimed, presented, is_held: true, lookup, recall: None }
+        let recall_limit = Timestamp::ZERO;
+        let (is_held, recall) = (true, None);
+        Self { serial, asked, auth, claimed, presented, is_held, lookup, recall, recall_limit }
     }
 
     /// The session that is held for it.
@@ -164,6 +168,19 @@ impl Connects {
         overdue.map(|(_, request)| request)
     }
 
+    /// A lookup goes on until `until`, or until its limit. Returns false if that is over.
+    pub(super) fn prolong_lookup(&mut self, request: ConnectRequest, until: Timestamp) -> bool {
+        let lookup = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut());
+        let Some(lookup) = lookup.filter(|lookup| lookup.until < lookup.limit) else {
+            return false;
+        };
+        let before = lookup.until;
+        lookup.until = until.min(lookup.limit);
+        let until = lookup.until;
+        self.lookups.remove(&(before, request));
+        self.lookups.insert((until, request))
+    }
+
     /// Ends the lookup of a request. Returns false if it is not looked up.
     pub(super) fn end_lookup(&mut self, request: ConnectRequest) -> bool {
         let lookup = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut());
@@ -182,11 +199,27 @@ impl Connects {
     }
 
     /// A claim waits until its session was taken out of the store.
-    pub(super) fn begin_recall(&mut self, request: ConnectRequest, until: Timestamp) {
+    pub(super) fn begin_recall(
+        &mut self,
+        request: ConnectRequest,
+        until: Timestamp,
+        limit: Timestamp,
+    ) {
         if let Some(waiting) = self.get_mut(request) {
-            waiting.recall = Some(until);
+            (waiting.recall, waiting.recall_limit) = (Some(until), limit);
             self.recalls.insert((until, request));
         }
+    }
+
+    /// A claim waits for the store until `until`, or until its limit. Returns false if that is over.
+    pub(super) fn prolong_recall(&mut self, request: ConnectRequest, until: Timestamp) -> bool {
+        let Some(waiting) = self.get_mut(request) else { return false };
+        let limit = waiting.recall_limit;
+        let Some(before) = waiting.recall.filter(|before| *before < limit) else { return false };
+        let until = until.min(limit);
+        waiting.recall = Some(until);
+        self.recalls.remove(&(before, request));
+        self.recalls.insert((until, request))
     }
 
     /// The session of a claim was taken out of the store, or cannot be. Returns whether the claim

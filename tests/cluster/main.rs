@@ -14,6 +14,7 @@ mod kept;
 mod mixed;
 mod moves;
 mod order;
+mod patience;
 mod random;
 mod refusals;
 mod requests;

@@ -123,3 +123,26 @@ fn a_node_that_ends_waits_for_a_claim_no_longer_than_its_client_would() {
     fleet.wait_for(1, 1);
     assert_eq!(handed_over(&fleet, 1), [(0, 0)]);
 }
+
+/// The store has given the session to it. A process that has gone would lose it.
+#[test]
+fn a_node_that_ends_waits_for_a_store_that_is_slow() {
+    let (mut fleet, clients) = two_clients();
+    let of_client = ids(&fleet, clients[0]);
+    fleet.lose(clients[0]);
+    fleet.settle();
+    fleet.crash(0);
+    fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+    for _ in 0..2 {
+        fleet.take(1, 1);
+        fleet.read(1, usize::MAX);
+    }
+    fleet.take(1, 1);
+    assert!(!fleet.store.sessions.contains_key(&of_client.0), "it was taken");
+    fleet.wait(1_500);
+    end(&mut fleet, 1);
+    assert!(handed_over(&fleet, 1).is_empty());
+    fleet.settle();
+    assert_eq!(handed_over(&fleet, 1), [(1, 0)]);
+    assert!(fleet.store.sessions.contains_key(&of_client.0));
+}

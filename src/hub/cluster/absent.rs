@@ -85,8 +85,8 @@ impl<D: Default> Hub<D> {
             let Some((request, has_no_record)) = self.no_node_has(number) else { continue };
             if has_no_record {
                 self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
-            } else if let Some(node) = &mut self.node {
-                node.records.fetch(number);
+            } else {
+                self.fetch_record(number);
             }
         }
     }

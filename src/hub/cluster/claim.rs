@@ -182,7 +182,7 @@ impl<D: Default> Hub<D> {
                 // The node that the session has gone to decides.
                 return self.end_if_absent(claim.number);
             }
-            return node.records.fetch(claim.number);
+            return self.fetch_record(claim.number);
         }
         // By now, everything was read that the client can have processed, and the session is here.
         if let Some(request) = node.claims.get(claim.number).map(|pending| pending.request) {

@@ -36,6 +36,7 @@ pub(super) enum Priority {
 }
 
 /// One claim.
+#[expect(clippy::struct_excessive_bools, reason = "other nodes and the store answer in any order")]
 pub(super) struct Pending<S> {
     pub(super) key: RecoveryKey,
     pub(super) request: ConnectRequest,
@@ -53,6 +54,8 @@ pub(super) struct Pending<S> {
     pub(super) successors: u32,
     /// The record that was found in the store.
     pub(super) found: Option<FetchedSession>,
+    /// Whether the store was asked for the record, and has not answered.
+    pub(super) is_fetched: bool,
     /// Whether it is being taken out of the store.
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
@@ -69,6 +72,11 @@ pub(super) struct Pending<S> {
 }
 
 impl<S> Pending<S> {
+    /// Whether the engine has to answer: it has not shown the claim yet, or the store was asked.
+    pub(super) const fn awaits_engine(&self) -> bool {
+        self.position.is_none() || self.is_fetched || self.is_taken
+    }
+
     /// Whether the channel can have assigned its offset before it.
     pub(super) fn has_offset_before(&self) -> bool {
         self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
@@ -123,6 +131,7 @@ impl<S> Claims<S> {
             successor: None,
             successors: 0,
             found: None,
+            is_fetched: false,
             is_taken: false,
             replaced_as: None,
             refused: None,
@@ -141,6 +150,15 @@ impl<S> Claims<S> {
     pub(super) fn awaited_until(&self, now: Timestamp) -> Option<Timestamp> {
         let (end, _) = self.ends.last()?;
         Some(end.saturating_sub(LATENESS)).filter(|until| *until > now)
+    }
+
+    /// A claim is waited for until `until`.
+    pub(super) fn prolong(&mut self, number: u64, until: Timestamp) {
+        if let Some(pending) = self.pending.get_mut(&number) {
+            self.ends.remove(&(pending.end, number));
+            pending.end = until.saturating_add(LATENESS);
+            self.ends.insert((pending.end, number));
+        }
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Pending<S>> {

@@ -35,8 +35,21 @@ enum Found<D> {
 }
 
 impl<D: Default> Hub<D> {
+    /// Asks the store for the record for a claim.
+    pub(super) fn fetch_record(&mut self, claim: u64) {
+        let Some(node) = &mut self.node else { return };
+        if let Some(pending) = node.claims.get_mut(claim) {
+            pending.is_fetched = true;
+        }
+        node.records.fetch(claim);
+    }
+
     /// The record for a claim was found in the store, where it still is.
     pub(super) fn handle_found(&mut self, claim: u64, session: Option<FetchedSession>) {
+        let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(claim));
+        if let Some(pending) = pending {
+            pending.is_fetched = false;
+        }
         let Some(session) = session else { return self.note_no_record(claim) };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
@@ -64,7 +77,7 @@ impl<D: Default> Hub<D> {
             return;
         }
         match found {
-            Found::Early => node.early_records.push(claim),
+            Found::Early => drop(node.early_records.insert(claim)),
             Found::Held(_) if !self.owner_is_gone(claim) => {}
             Found::Usable(_) | Found::Held(_) => self.take_record(claim, key),
             // The owner may know more, if it is up.

@@ -3,7 +3,7 @@
 use super::{placed::InStore, records::Recalled};
 use crate::{
     cluster::FetchedSession,
-    hub::{Hub, pacing::Held, reason::EndCause, request::ConnectRequest},
+    hub::{Hub, elsewhere::PATIENCE, pacing::Held, reason::EndCause, request::ConnectRequest},
     id::SocketKey,
     recovery::RecoveryRefusal,
     stats::increment,
@@ -25,8 +25,10 @@ impl<D: Default> Hub<D> {
             return false;
         }
         let timeout = self.config.recovery.as_ref().and_then(|it| it.lookup_timeout);
-        let until = self.now.saturating_add(timeout.unwrap_or_default());
-        self.connects.begin_recall(request, until);
+        let timeout = timeout.unwrap_or_default();
+        let until = self.now.saturating_add(timeout);
+        let limit = self.now.saturating_add(timeout.saturating_mul(PATIENCE));
+        self.connects.begin_recall(request, until, limit);
         self.ask_store();
         true
     }
@@ -45,6 +47,10 @@ impl<D: Default> Hub<D> {
     /// Refuses the claims whose records could not be taken in time.
     pub(in crate::hub) fn end_overdue_recalls(&mut self, now: Timestamp) {
         while let Some(request) = self.connects.overdue_recall(now) {
+            let longer = self.engine_has_until(now);
+            if longer.is_some_and(|until| self.connects.prolong_recall(request, until)) {
+                continue;
+            }
             let refusal = self.unanswered();
             let claimed = self.connects.get(request).and_then(|waiting| waiting.claimed);
             self.abandon_recall(request, claimed);
