@@ -13,6 +13,7 @@ mod document;
 mod engine;
 mod error;
 mod reader;
+mod sessions;
 mod setup;
 mod writer;
 

@@ -1,19 +1,15 @@
 //! Carries out what the node outputs.
 
-use std::time::Duration;
-
-use futures_util::future::try_join_all;
 use mongodb::{
     ClientSession,
-    bson::{Document, doc, oid::ObjectId},
+    bson::{Document, oid::ObjectId},
     error::{ErrorKind, InsertManyError},
 };
 use socketio_proto::{
-    RecoveryKey,
     cluster::{
-        ClusterInput, ClusterOutput, FetchedSession, StoreOutcome,
+        ClusterInput, ClusterOutput,
         engines::mongodb::{Mongodb, MongodbDocument},
-        message::{MessageError, NodeId, StoredSession},
+        message::{MessageError, NodeId},
     },
     recovery::Offset,
 };
@@ -24,18 +20,17 @@ use tokio::{
 };
 
 use crate::{
-    document::{from_bson, to_bson},
-    error::{MongodbEngineError, is_duplicate, is_of_the_document, write_code},
+    document::to_bson,
+    error::{MongodbEngineError, is_duplicate, is_of_the_document},
     reader::PING,
+    sessions::{AtOnce, concerned},
     setup::Store,
 };
 
 /// Documents that are inserted at once.
 const DOCUMENTS: usize = 500;
 /// Bytes of documents that are inserted without more.
-const BYTES: usize = 1 << 20;
-/// How often a session is written anew because another node has just written it.
-const STORES: usize = 3;
+pub(crate) const BYTES: usize = 1 << 20;
 
 /// What writes. Each of its client sessions numbers everything that it writes, so that MongoDB does nothing twice,
 /// and nothing that is late.
@@ -176,147 +171,20 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Carries out what concerns sessions: in order for each of them, and for several at a time.
+    /// Carries out what concerns sessions.
     async fn carry_out(
         &mut self,
         outputs: Vec<ClusterOutput>,
         inputs: &EngineInputs,
     ) -> Result<(), MongodbEngineError> {
-        let Self { store, mongodb, node, sessions, is_capped, .. } = self;
-        let count = sessions.len().max(1);
-        let mut parts: Vec<Vec<ClusterOutput>> = (0..count).map(|_| Vec::new()).collect();
-        for output in outputs {
-            let key = concerned(&output).map_or("", RecoveryKey::expose);
-            let sum = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_add(byte.into()));
-            if let Some(part) = parts.get_mut(sum % count) {
-                part.push(output);
-            }
-        }
-        let (store, mongodb, node, is_capped) = (*store, *mongodb, &*node, *is_capped);
-        let parts = sessions.iter_mut().zip(parts).filter(|(_, part)| !part.is_empty());
-        let parts = parts.map(|(session, part)| async move {
-            let mut sessions = Sessions { store, mongodb, node, session, is_capped };
-            for output in part {
-                inputs.send(sessions.carry_out(output).await?.into_iter().collect()).await;
-            }
-            Ok::<_, MongodbEngineError>(())
-        });
-        try_join_all(parts).await.map(drop)
-    }
-}
-
-/// Stores and takes sessions, one after the other.
-struct Sessions<'a> {
-    store: &'a Store,
-    mongodb: &'a Mongodb,
-    node: &'a NodeId,
-    session: &'a mut ClientSession,
-    is_capped: bool,
-}
-
-impl Sessions<'_> {
-    async fn carry_out(
-        &mut self,
-        output: ClusterOutput,
-    ) -> Result<Option<ClusterInput>, MongodbEngineError> {
-        Ok(match output {
-            ClusterOutput::Store { session, expires_in, replaces, number } => {
-                let outcome = if self.is_capped {
-                    StoreOutcome::Refused
-                } else {
-                    self.put(&session, expires_in, replaces).await?
-                };
-                Some(ClusterInput::Stored { number, outcome })
-            }
-            ClusterOutput::Fetch { number, .. } | ClusterOutput::Take { number, .. }
-                if self.is_capped =>
-            {
-                Some(ClusterInput::Fetched { number, session: None })
-            }
-            ClusterOutput::Fetch { key, number } => {
-                Some(ClusterInput::Fetched { number, session: self.fetch(&key).await? })
-            }
-            ClusterOutput::Take { key, version, number } => {
-                Some(ClusterInput::Fetched { number, session: self.take(&key, version).await? })
-            }
-            _ => None,
-        })
-    }
-
-    async fn put(
-        &mut self,
-        session: &StoredSession,
-        expires_in: Duration,
-        replaces: Option<u64>,
-    ) -> Result<StoreOutcome, MongodbEngineError> {
-        let document = Mongodb::store(self.node, session, expires_in, self.store.clock.unix_ms());
-        let sized = document.ok().and_then(|it| sized(self.mongodb, it));
-        let Some((document, _)) = sized else { return Ok(StoreOutcome::Refused) };
-        let mut left = STORES;
-        loop {
-            let filter = to_bson(Mongodb::to_replace(&session.pid, replaces));
-            let replace = self.store.collection.replace_one(filter, &document);
-            let replace = replace.upsert(replaces.is_none()).session(&mut *self.session);
-            let error = match self.store.in_time(replace).await {
-                Ok(result) if replaces.is_some() && result.matched_count == 0 => {
-                    return Ok(StoreOutcome::Superseded);
-                }
-                Ok(_) => return Ok(StoreOutcome::Stored),
-                Err(MongodbEngineError::Mongodb(error)) => error,
-                Err(error) => return Err(error),
-            };
-            left = left.saturating_sub(1);
-            match write_code(&error) {
-                Some(code) if is_of_the_document(code) => return Ok(StoreOutcome::Refused),
-                Some(code) if is_duplicate(code) && left > 0 => {}
-                _ => return Err(error.into()),
-            }
-        }
-    }
-
-    async fn fetch(
-        &mut self,
-        key: &RecoveryKey,
-    ) -> Result<Option<FetchedSession>, MongodbEngineError> {
-        let raw = self.store.raw();
-        let find = raw.find_one(to_bson(Mongodb::of_session(key)));
-        let found = self.store.in_time(find.session(&mut *self.session)).await?;
-        Ok(found.and_then(|found| self.read(&found)))
-    }
-
-    async fn take(
-        &mut self,
-        key: &RecoveryKey,
-        version: Option<u64>,
-    ) -> Result<Option<FetchedSession>, MongodbEngineError> {
-        let filter = to_bson(Mongodb::to_take(key, version));
-        let raw = self.store.raw();
-        let take = raw.find_one_and_delete(filter).sort(doc! { "createdAt": -1 });
-        match self.store.in_time(take.session(&mut *self.session)).await? {
-            Some(taken) => Ok(self.read(&taken)),
-            // The node learns what is there instead.
-            None => self.fetch(key).await,
-        }
-    }
-
-    fn read(&self, document: &mongodb::bson::RawDocument) -> Option<FetchedSession> {
-        let found = Mongodb::session(&from_bson(document)?, self.store.clock.unix_ms())?;
-        let expires_in = found.expires_in.unwrap_or(Duration::MAX);
-        Some(FetchedSession::new(found.session.ok()?, expires_in))
-    }
-}
-
-/// The session that an output concerns.
-const fn concerned(output: &ClusterOutput) -> Option<&RecoveryKey> {
-    match output {
-        ClusterOutput::Store { session, .. } => Some(&session.pid),
-        ClusterOutput::Fetch { key, .. } | ClusterOutput::Take { key, .. } => Some(key),
-        _ => None,
+        let Self { store, mongodb, node, is_capped, .. } = self;
+        let at_once = AtOnce { store, mongodb, node, is_capped: *is_capped, inputs };
+        at_once.carry_out(self.channel, self.sessions, outputs).await
     }
 }
 
 /// A document that is not too large, and its length.
-fn sized(mongodb: &Mongodb, document: MongodbDocument) -> Option<(Document, usize)> {
+pub(crate) fn sized(mongodb: &Mongodb, document: MongodbDocument) -> Option<(Document, usize)> {
     let document = to_bson(document);
     let len = document.to_vec().ok()?.len();
     (len <= mongodb.options().max_message_bytes).then_some((document, len))
