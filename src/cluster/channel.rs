@@ -237,7 +237,8 @@ impl<L> Channel<L> {
     ///
     /// Appends that were under way are not repeated before the node has read up to `head`: until
     /// then, it may still read them. After a gap, nobody knows whether they were in it. They are
-    /// given up, because an entry that is there twice would reach clients twice.
+    /// given up, because an entry that is there twice would reach clients twice. Those that were
+    /// certainly [not sent](Self::note_not_sent) are not.
     pub(crate) fn connect(&mut self, oldest: Offset, head: Offset) -> Continuation {
         self.out.clear();
         let seamless = self.read.filter(|read| oldest <= *read && *read <= head);
@@ -269,6 +270,14 @@ impl<L> Channel<L> {
     fn disconnect(&mut self) {
         self.stage = Stage::Away;
         self.out.clear();
+    }
+
+    /// An own entry that was output over the lost connection was not sent. So neither were those behind
+    /// it.
+    pub(crate) fn note_not_sent(&mut self, sequence: u64) {
+        if self.stage == Stage::Away {
+            self.sent = self.sent.min(sequence.saturating_sub(1));
+        }
     }
 
     /// Takes out what does not have to wait for own entries after all.

@@ -25,6 +25,16 @@ pub enum ClusterInput {
     /// The connection with the engine is lost, for all channels. Whether the latest appends have
     /// taken effect is not known.
     Disconnected,
+    /// An entry that was output for the connection that is lost was not sent, so it has not taken
+    /// effect. Hand it in between [`Disconnected`](Self::Disconnected) and
+    /// [`Connected`](Self::Connected). It matters only after a gap: without it, the node gives the entry up,
+    /// because it may have been in the gap.
+    NotSent {
+        /// The namespace of the entry.
+        namespace: NamespaceName,
+        /// The number of the entry, from its [stamp](Message#structfield.stamp).
+        sequence: u64,
+    },
     /// The engine cannot take an entry, for example because it is too large for it. The entry does
     /// not come into the channel, and does not hold up what is behind it.
     Rejected {

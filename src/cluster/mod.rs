@@ -177,7 +177,10 @@
 //!   node in the namespaces of that channel end with
 //!   [`ChannelGap`](crate::hub::DisconnectReason::ChannelGap), because they may have missed
 //!   something. Their clients come back with new sessions. What such a client has in namespaces of
-//!   other channels loses its link as well, and is recovered.
+//!   other channels loses its link as well, and is recovered. Whether what was sent to the engine before
+//!   the gap has taken effect is not known: it is given up, and counted in
+//!   [`appends_lost`](crate::server::Totals#structfield.appends_lost). What was
+//!   [not sent](ClusterInput::NotSent) yet is appended after the gap.
 //! * *Bad entries* are skipped and counted:
 //!   [`entries_skipped`](crate::server::Totals#structfield.entries_skipped). Nothing waits behind them.
 

@@ -211,6 +211,12 @@ impl<D: Default> Hub<D> {
             ClusterInput::Disconnected => {
                 self.handle_disconnected();
             }
+            ClusterInput::NotSent { namespace, sequence } => {
+                let number = self.channel_of(&namespace);
+                if let Some(channel) = self.channel_mut(number) {
+                    channel.note_not_sent(sequence);
+                }
+            }
             ClusterInput::Rejected { sequence } => {
                 let channel = self.node.as_mut().and_then(|it| it.channels.give_up(sequence));
                 if let Some(channel) = channel {

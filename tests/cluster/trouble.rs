@@ -298,6 +298,24 @@ fn after_a_gap_an_append_is_not_repeated() {
     assert_eq!(fleet.nodes[0].server.stats().total.appends_lost, 1);
 }
 
+/// It was accepted, and the other node has no gap.
+#[test]
+fn after_a_gap_what_was_not_sent_reaches_the_other_nodes() {
+    let mut fleet = Fleet::new(2);
+    let far = fleet.open(1);
+    for name in ["in the gap", "not sent", "not sent either"] {
+        fleet.at(0, |at| at.all().emit(name, &()).unwrap());
+    }
+    fleet.cut_before_sending(0, 1);
+    fleet.at(0, |at| at.all().emit("after the gap", &()).unwrap());
+    fleet.channel.trimmed = 1;
+    fleet.read(1, 1);
+    fleet.connect(0);
+    fleet.settle();
+    assert_eq!(fleet.got(far), ["in the gap", "not sent", "not sent either", "after the gap"]);
+    assert_eq!(fleet.nodes[0].server.stats().total.appends_lost, 1, "nobody knows of the first");
+}
+
 #[test]
 fn clients_wait_until_the_node_knows_what_was_there_before() {
     let config = ServerConfig::new().recovery(RecoveryConfig::new());

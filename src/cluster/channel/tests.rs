@@ -137,6 +137,32 @@ fn after_a_gap_what_was_sent_is_given_up() {
     assert_eq!(read_own(&mut channel, 201, 2), ["entry", "after 2"]);
 }
 
+/// It cannot have been in the gap.
+#[test]
+fn after_a_gap_what_was_not_sent_is_appended() {
+    let mut channel = connected();
+    append(&mut channel).unwrap();
+    append(&mut channel).unwrap();
+    assert_eq!(channel.defer("after 2", 0), None);
+    append(&mut channel).unwrap();
+    assert_eq!(commands(&mut channel), ["append 1", "append 2", "append 3"]);
+    channel.disconnect();
+    for sequence in [2, 3] {
+        channel.note_not_sent(sequence);
+    }
+    assert_eq!(channel.connect(at(100), at(100)), Continuation::Anew(at(100)));
+    assert_eq!(channel.give_up_sent(), Some(Reached::Lost));
+    assert_eq!(channel.give_up_sent(), None);
+    channel.catch_up();
+    assert_eq!(commands(&mut channel), ["read after 0-100", "append 2", "append 3"]);
+    assert_eq!(read_own(&mut channel, 101, 2), ["entry", "after 2"]);
+    // The connection is there, so it says nothing of this one.
+    channel.note_not_sent(3);
+    channel.disconnect();
+    assert_eq!(channel.connect(at(200), at(200)), Continuation::Anew(at(200)));
+    assert_eq!(channel.give_up_sent(), Some(Reached::Lost));
+}
+
 /// The engine has lost its latest entries, as a failover may.
 #[test]
 fn a_channel_that_has_gone_back_is_read_anew() {

@@ -56,6 +56,19 @@ impl Fleet {
         self.input(node, ClusterInput::Disconnected);
     }
 
+    /// The same, when the others were not sent, and the node knows that.
+    pub fn cut_before_sending(&mut self, node: usize, taken: usize) {
+        let unsent = self.nodes[node].in_flight.iter().filter_map(|flight| match flight {
+            Flight::Append(message) => Some((message.namespace.clone(), message.stamp?.sequence)),
+            Flight::Command(_) => None,
+        });
+        let unsent: Vec<_> = unsent.skip(taken).collect();
+        self.cut(node, taken);
+        for (namespace, sequence) in unsent {
+            self.input(node, ClusterInput::NotSent { namespace, sequence });
+        }
+    }
+
     /// What is on its way from a node to the engine is carried out, up to the first append, or is lost.
     pub fn carry_out_or_lose(&mut self, node: usize, is_carried_out: bool) {
         if is_carried_out {

@@ -18,7 +18,11 @@ impl Run {
             2..5 if self.fleet.nodes[node].read.is_some() => {
                 self.tally.note("cut");
                 let taken = self.dice.roll(3);
-                self.fleet.cut(node, taken);
+                if self.dice.one_in(2) {
+                    self.fleet.cut_before_sending(node, taken);
+                } else {
+                    self.fleet.cut(node, taken);
+                }
             }
             5..8 => {
                 self.tally.note("paused");

@@ -18,6 +18,8 @@ pub struct EngineLink {
     inputs: EngineInputs,
     /// The present connection: how many were lost before.
     connection: u64,
+    /// Between two connections: the entries that were meant for the one before.
+    not_sent: Option<Vec<ClusterInput>>,
     figures: Arc<Figures>,
 }
 
@@ -28,7 +30,7 @@ impl EngineLink {
         inputs: EngineInputs,
         figures: Arc<Figures>,
     ) -> Self {
-        Self { node, outputs, inputs, connection: 0, figures }
+        Self { node, outputs, inputs, connection: 0, not_sent: None, figures }
     }
 
     /// Returns the name of the server's node.
@@ -69,7 +71,7 @@ impl EngineLink {
         self.outputs.is_closed() && self.outputs.is_empty()
     }
 
-    fn take(&self, queued: Queued) -> Option<ClusterOutput> {
+    fn take(&mut self, queued: Queued) -> Option<ClusterOutput> {
         let is_meant = queued.connection == self.connection;
         self.figures.with(|stats| {
             queued.leave(stats);
@@ -77,13 +79,30 @@ impl EngineLink {
                 stats.outdated = stats.outdated.wrapping_add(1);
             }
         });
-        is_meant.then_some(queued.output)
+        if is_meant {
+            return Some(queued.output);
+        }
+        if let (Some(not_sent), ClusterOutput::Append(message)) =
+            (&mut self.not_sent, queued.output)
+            && let Some(stamp) = message.stamp
+        {
+            let (namespace, sequence) = (message.namespace, stamp.sequence);
+            not_sent.push(ClusterInput::NotSent { namespace, sequence });
+        }
+        None
     }
 
     /// The connection is lost. What is on its way was meant for it.
     pub(super) async fn begin_anew(&mut self) {
         self.connection = self.connection.wrapping_add(1);
+        self.not_sent = Some(Vec::new());
         self.inputs.server.disconnect().await;
+    }
+
+    /// Before the next connection: reports the entries that the last one was not given.
+    pub(super) async fn report_not_sent(&mut self) {
+        let not_sent = self.not_sent.take().unwrap_or_default();
+        self.inputs.send(not_sent).await;
     }
 }
 

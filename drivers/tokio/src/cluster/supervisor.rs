@@ -113,6 +113,7 @@ async fn run(mut engine: impl Engine, mut link: EngineLink, figures: &Figures) {
         if is_closed_within(&mut link, shortened(wait)).await {
             return;
         }
+        link.report_not_sent().await;
         wait = (wait * 2).min(LONGEST);
     }
 }

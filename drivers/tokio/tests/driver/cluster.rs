@@ -55,6 +55,8 @@ enum Fault {
 struct Memory {
     entries: watch::Sender<Vec<Message>>,
     fault: watch::Sender<Fault>,
+    /// How many of the entries who connects does not get any more.
+    trimmed: Arc<AtomicU64>,
     published: Arc<AtomicU64>,
     messages: Messages,
     /// When it was run.
@@ -101,7 +103,8 @@ impl Engine for Memory {
         }
         let mut entries = self.entries.subscribe();
         let len = entries.borrow().len() as u64;
-        let (oldest, head) = (Offset::pair(0, 0), Offset::pair(0, len));
+        let oldest = Offset::pair(0, self.trimmed.load(Relaxed));
+        let head = Offset::pair(0, len);
         link.inputs().send(vec![ClusterInput::Connected { channel: 0, oldest, head }]).await;
         let mut read = None;
         let mut messages = self.messages.0.subscribe();
@@ -293,6 +296,28 @@ async fn what_was_meant_for_a_lost_connection_is_not_carried_out_over_the_next()
     let stats = until(&handle, |stats| stats.outputs_waiting == 0).await;
     assert_eq!(stats.outdated, 49);
     assert_eq!(engine.entries.borrow().len(), 50, "the first is there, the others came later");
+}
+
+/// They were accepted, and have not been in the gap. The clients of the other server have missed nothing.
+#[tokio::test]
+async fn entries_that_the_engine_was_not_given_before_a_gap_are_carried_out_after_it() {
+    let engine = Memory::default();
+    let (a, b) = (node(engine.clone()).await, node(engine.clone()).await);
+    let mut at_b = join(b.0).await;
+    until(&a.1, |stats| stats.is_connected).await;
+    engine.trimmed.store(1, Relaxed);
+    engine.fault.send_replace(Fault::Error);
+    let emits = a.1.with(|_, cx| {
+        for number in 0..3 {
+            cx.at().all().emit("news", &(number,)).unwrap();
+        }
+    });
+    emits.await.unwrap();
+    for number in 0..3 {
+        assert_eq!(at_b.event().await[1], number);
+    }
+    let total = a.1.with(|_, cx| cx.server.stats().total).await.unwrap();
+    assert_eq!(total.appends_lost, 1, "nobody knows what has become of the first");
 }
 
 #[tokio::test]
