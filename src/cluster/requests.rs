@@ -262,7 +262,8 @@ impl<P> Requests<P> {
     pub(crate) fn settle(&mut self, now: Timestamp, request: &RequestId) -> Option<Settled<P>> {
         let timed_out = !self.is_complete(now, request);
         let pending = self.pending.remove(request)?;
-        let Pending { namespace, stage, check, collected, answered, waiting, .. } = pending;
+        let Pending { namespace, stage, check, is_count, collected, answered, waiting, .. } =
+            pending;
         let (mut gone, dropped) = (pending.gone, pending.dropped);
         self.by_namespace.remove(&(namespace, request.clone()));
         self.checks.remove(&(check, request.clone()));
@@ -275,6 +276,7 @@ impl<P> Requests<P> {
         gone.extend(waiting);
         let known = answered.len().saturating_add(gone.len());
         let others = match stage {
+            Stage::Counted { others } if is_count => others,
             Stage::Counted { others } => others.max(known),
             _ => known,
         };

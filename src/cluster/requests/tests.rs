@@ -56,6 +56,21 @@ fn members_are_waited_for_although_as_many_nodes_as_counted_have_answered() {
     assert!(table.is_complete(at(0), &request));
 }
 
+/// A process that has just crashed is a member until its heartbeat is overdue, but the engine does not
+/// count it any more.
+#[test]
+fn the_number_of_nodes_is_that_of_the_engine() {
+    let (mut table, request, question) = published(&["a", "crashed", "started in its place"]);
+    table.only_count(&request);
+    table.note_counted(at(0), question, Some(3));
+    assert!(table.is_complete(at(0), &request), "nobody answers");
+    assert_eq!(settled(table, &request).1, 2);
+    let (mut table, request, question) = published(&["a", "b"]);
+    table.only_count(&request);
+    table.note_counted(at(0), question, None);
+    assert_eq!(settled(table, &request).1, 2, "the engine cannot count");
+}
+
 #[test]
 fn without_an_engine_that_counts_others_have_time_to_introduce_themselves() {
     let (mut table, request, question) = published(&["a"]);
