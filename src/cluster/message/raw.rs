@@ -237,10 +237,7 @@ impl<'a> Raw<'a> {
     /// Any number of 64 bits. Only nodes of this crate write such numbers.
     pub(super) fn wide_number(self) -> Option<u64> {
         match self.format {
-            Format::Json if self.part.iter().all(u8::is_ascii_digit) => {
-                core::str::from_utf8(self.part).ok()?.parse().ok()
-            }
-            Format::Json => None,
+            Format::Json => digits(self.part),
             Format::Msgpack => match self.token()? {
                 Token::Uint(number) => Some(number),
                 _ => None,

@@ -28,9 +28,7 @@ pub(super) trait Sink {
     fn uint(&mut self, number: u64);
     fn text(&mut self, text: &str);
     /// A number as text: in JSON, JavaScript would round large ones.
-    fn digits(&mut self, number: u64) {
-        self.text(Decimal::new(number).as_str());
-    }
+    fn digits(&mut self, number: u64);
     /// A valid JSON text with its attachments. It is not nested deeper than
     /// [`MAX_DEPTH`](Self::MAX_DEPTH).
     fn json(&mut self, json: &str, attachments: &[Bytes]);
@@ -110,6 +108,12 @@ impl Sink for JsonSink {
         push_string(&mut self.out, text);
     }
 
+    fn digits(&mut self, number: u64) {
+        self.out.push('"');
+        push_decimal(&mut self.out, number);
+        self.out.push('"');
+    }
+
     fn json(&mut self, json: &str, attachments: &[Bytes]) {
         debug_assert!(attachments.is_empty(), "they are written as msgpack");
         self.out.push_str(json);
@@ -165,6 +169,10 @@ impl Sink for MsgpackSink {
 
     fn text(&mut self, text: &str) {
         msgpack::push_str(&mut self.out, text.as_bytes());
+    }
+
+    fn digits(&mut self, number: u64) {
+        msgpack::push_str(&mut self.out, Decimal::new(number).as_bytes());
     }
 
     fn json(&mut self, json: &str, attachments: &[Bytes]) {

@@ -13,7 +13,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
-use crate::socket::NamespaceName;
+use crate::{number::digits, socket::NamespaceName};
 
 /// The digits of a number.
 const DIGITS: usize = 20;
@@ -80,10 +80,6 @@ pub(super) fn foreign(heard: &Heard, payload: &[u8]) -> Vec<u8> {
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let (digits, rest) = text.split_at_checked(DIGITS)?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = core::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((number, rest))
+    let (number, rest) = text.split_at_checked(DIGITS)?;
+    Some((digits(number)?, rest))
 }
