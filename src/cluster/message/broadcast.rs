@@ -11,6 +11,10 @@ use super::{
 };
 use crate::socket::Event;
 
+/// The types of packets with an event.
+const EVENT: u64 = 2;
+const BINARY_EVENT: u64 = 5;
+
 /// A packet for the clients of some rooms.
 ///
 /// What was received stays bytes: whom it is for is known, but its arguments are not looked at until
@@ -151,6 +155,12 @@ impl RawPacket {
         Self::Within { data: data.share(), packet }
     }
 
+    /// A packet that has nothing but an event.
+    pub(super) fn of_event(event: Raw<'_>) -> Self {
+        let (format, kind) = (event.format(), Some(EVENT));
+        Self::Split { format, kind, event: Some(event.share()), ack: None }
+    }
+
     pub(super) fn split(format: Format, fields: PacketFields<'_>) -> Self {
         let PacketFields { kind, event, ack } = fields;
         Self::Split { format, kind, event: event.map(Raw::share), ack }
@@ -204,9 +214,7 @@ impl<'a> PacketFields<'a> {
     }
 
     fn read(self) -> Result<BroadcastPacket, MessageError> {
-        /// EVENT and `BINARY_EVENT`.
-        const EVENTS: [u64; 2] = [2, 5];
-        if !self.kind.is_some_and(|kind| EVENTS.contains(&kind)) {
+        if !self.kind.is_some_and(|kind| [EVENT, BINARY_EVENT].contains(&kind)) {
             return Err(MessageError::NotAnEvent);
         }
         let event = self.event.ok_or(MessageError::Field { field: "data" })?.event()?;

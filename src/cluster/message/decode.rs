@@ -186,7 +186,7 @@ fn broadcast(data: Raw<'_>) -> Result<ClusterBroadcast, MessageError> {
 /// name. The last bracket of the text closes the object that the name is in, so that is the
 /// outermost one. And of several fields with this name, the last one counts. If something else is
 /// between the packet and `opts`, that is noticed when the packet is read.
-fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
+pub(super) fn official_json(data: Raw<'_>) -> Option<ClusterBroadcast> {
     let text = data.bytes();
     if data.format() != Format::Json || !text.starts_with(PACKET) {
         return None;

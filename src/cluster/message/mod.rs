@@ -37,6 +37,7 @@ mod own;
 mod raw;
 mod session;
 mod sink;
+mod usual;
 mod value;
 
 pub use body::{Body, Message, Stamp};

@@ -9,7 +9,7 @@ use crate::socket::NamespaceName;
 /// names need neither be checked nor copied again.
 ///
 /// It remembers 8 of each. Looking one up takes time in proportion to that.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MessageNames {
     senders: Recent<NodeId>,
     namespaces: Recent<NamespaceName>,
@@ -28,7 +28,7 @@ impl MessageNames {
 }
 
 /// The latest names that were new, the last one first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Recent<T>(SmallVec<[T; 2]>);
 
 impl<T> Default for Recent<T> {

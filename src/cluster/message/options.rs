@@ -155,6 +155,18 @@ impl BroadcastOptions {
         };
         usual.map_or_else(|| any(opts), Ok)
     }
+
+    /// Reads the form in which nodes write options without flags as msgpack, in one pass, and advances
+    /// behind them. `None` for every other. The rooms share the memory of `whole`.
+    pub(super) fn take_usual<'a>(whole: Raw<'a>, input: &mut &'a [u8]) -> Option<Self> {
+        let mut options = Self::all();
+        *input = input.strip_prefix(b"\x83\xa5rooms")?;
+        strings(input, |room| whole.share_text(room).map(|room| options.push_room(room)))?;
+        *input = input.strip_prefix(b"\xa6except")?;
+        strings(input, |room| whole.share_text(room).map(|room| options.push_excepted(room)))?;
+        *input = input.strip_prefix(b"\xa5flags\x80")?;
+        Some(options)
+    }
 }
 
 /// Reads every form. What is missing is empty: emitters of earlier versions leave fields out.
@@ -174,15 +186,11 @@ fn any(opts: Raw<'_>) -> Result<BroadcastOptions, MessageError> {
     .ok_or(MessageError::Field { field: "opts" })
 }
 
-/// Reads the form in which nodes write options without flags as msgpack, in one pass. `None` for every
-/// other.
+/// Reads the form of [`BroadcastOptions::take_usual`]. `None` for every other.
 fn usual_msgpack(opts: Raw<'_>) -> Option<BroadcastOptions> {
-    let mut options = BroadcastOptions::all();
-    let mut rest = opts.bytes().strip_prefix(b"\x83\xa5rooms")?;
-    strings(&mut rest, |room| opts.share_text(room).map(|room| options.push_room(room)))?;
-    rest = rest.strip_prefix(b"\xa6except")?;
-    strings(&mut rest, |room| opts.share_text(room).map(|room| options.push_excepted(room)))?;
-    (rest == b"\xa5flags\x80").then_some(options)
+    let mut rest = opts.bytes();
+    let options = BroadcastOptions::take_usual(opts, &mut rest)?;
+    rest.is_empty().then_some(options)
 }
 
 /// Reads a list of msgpack, and calls `on_string` with each element. `None` if one is anything but text.

@@ -35,7 +35,7 @@ impl<'a> Raw<'a> {
         Self { whole, part: whole, format }
     }
 
-    const fn within(self, part: &'a [u8]) -> Self {
+    pub(super) const fn within(self, part: &'a [u8]) -> Self {
         Self { part, ..self }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{RedisCommand, RedisPubSub, names::Channel, unnamed::Unnamed};
 use crate::{
-    cluster::message::{ClassicEntry, Message, MessageError, NodeId},
+    cluster::message::{ClassicEntry, Message, MessageError, MessageNames, NodeId},
     recovery::Offset,
     socket::NamespaceName,
 };
@@ -27,6 +27,7 @@ pub struct PubSubReader {
     /// The latest number, and how much without a number has come since. `None` before the marker.
     at: Option<(u64, u64)>,
     unnamed: Unnamed,
+    names: MessageNames,
 }
 
 /// What was received.
@@ -65,7 +66,8 @@ pub enum Received {
 impl PubSubReader {
     /// A reader for this node that begins at a [marker](RedisPubSub::mark). Draw its number at random.
     pub fn new(redis: RedisPubSub, node: NodeId, marker: u64) -> Self {
-        Self { redis, node, begin: marker, at: None, unnamed: Unnamed::default() }
+        let (unnamed, names) = (Unnamed::default(), MessageNames::default());
+        Self { redis, node, begin: marker, at: None, unnamed, names }
     }
 
     /// Returns the marker at which it begins.
@@ -83,7 +85,7 @@ impl PubSubReader {
     pub fn read_pattern(&mut self, channel: &str, payload: &Bytes) -> Received {
         let entry = match self.redis.kind_of(channel) {
             Some(Channel::Broadcasts) => match self.redis.check_len(payload.len()) {
-                Ok(()) => ClassicEntry::broadcast(payload),
+                Ok(()) => ClassicEntry::broadcast(payload, &mut self.names),
                 Err(error) => ClassicEntry { number: None, marker: None, message: Err(error) },
             },
             Some(Channel::Requests(namespace)) => self.request(namespace, payload),
@@ -120,7 +122,7 @@ impl PubSubReader {
             Some(Channel::Answers(names)) => self.answer(names, payload),
             Some(Channel::Own) => {
                 let is_short = self.redis.check_len(payload.len());
-                is_short.and_then(|()| Message::from_msgpack(payload))
+                is_short.and_then(|()| Message::from_msgpack(&copy(payload)))
             }
             // The pattern brings requests as well.
             _ => return Received::Nothing,
@@ -145,7 +147,7 @@ impl PubSubReader {
             return unreadable(error);
         }
         match NamespaceName::read(namespace) {
-            Some(namespace) => ClassicEntry::request(&namespace, payload),
+            Some(namespace) => ClassicEntry::request(&namespace, &copy(payload)),
             None => unreadable(MessageError::Namespace),
         }
     }
@@ -155,10 +157,15 @@ impl PubSubReader {
         let own = names.strip_suffix(self.node.as_str());
         let name = own.and_then(|name| name.strip_suffix('#')).unwrap_or(names);
         let namespace = NamespaceName::read(name).ok_or(MessageError::Namespace)?;
-        let (mut message, is_named) = ClassicEntry::answer(&namespace, payload)?;
+        let (mut message, is_named) = ClassicEntry::answer(&namespace, &copy(payload))?;
         if !is_named {
             message.sender = self.unnamed.sender(&message.body);
         }
         Ok(message)
     }
+}
+
+/// A copy. A node keeps parts of what it reads, which must not keep all that has come with it.
+fn copy(payload: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(payload)
 }

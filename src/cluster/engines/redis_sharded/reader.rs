@@ -14,7 +14,9 @@ use super::{
     line::{self, Heard, Line},
 };
 use crate::{
-    cluster::message::{Addressed, Body, Message, MessageError, NodeId, OwnKind, Value},
+    cluster::message::{
+        Addressed, Body, Message, MessageError, MessageNames, NodeId, OwnKind, Value,
+    },
     recovery::Offset,
     socket::NamespaceName,
 };
@@ -36,6 +38,7 @@ pub struct ShardedReader {
     channels: BTreeMap<String, Hearing>,
     waiting: VecDeque<Waiting>,
     ready: VecDeque<Received>,
+    names: MessageNames,
 }
 
 /// How much was heard in a channel.
@@ -65,7 +68,7 @@ enum Waiting {
 
 impl ShardedReader {
     /// A reader for this node that begins at a [marker](RedisSharded::mark). Draw its number at random.
-    pub const fn new(redis: RedisSharded, node: NodeId, marker: u64) -> Self {
+    pub fn new(redis: RedisSharded, node: NodeId, marker: u64) -> Self {
         Self {
             redis,
             node,
@@ -74,6 +77,7 @@ impl ShardedReader {
             channels: BTreeMap::new(),
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
+            names: MessageNames::default(),
         }
     }
 
@@ -164,9 +168,13 @@ impl ShardedReader {
         self.ready.pop_front()
     }
 
-    fn message(&self, payload: &Bytes) -> Result<Message, MessageError> {
+    fn message(&mut self, payload: &Bytes) -> Result<Message, MessageError> {
         self.redis.check_len(payload.len())?;
-        Ok(Addressed::read(payload, None)?.message)
+        if let Some(message) = Message::of_usual_json(payload, &mut self.names) {
+            return Ok(message);
+        }
+        // A node keeps parts of it, which must not keep all that has come with it.
+        Ok(Addressed::read(&Bytes::copy_from_slice(payload), None)?.message)
     }
 
     fn read_line(&mut self, payload: &Bytes) {

@@ -10,6 +10,7 @@
 //! have no word for is a broadcast without a packet.
 
 mod read;
+mod usual;
 mod write;
 
 pub(in crate::cluster) use read::ClassicEntry;

@@ -5,12 +5,12 @@ use alloc::format;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{ALL_ROOMS, field, kind};
+use super::{ALL_ROOMS, field, kind, usual};
 use crate::{
     cluster::{
         message::{
-            Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, NodeId, RequestId,
-            Stamp,
+            Body, BroadcastOptions, ClusterBroadcast, Message, MessageError, MessageNames, NodeId,
+            RequestId, Stamp,
             broadcast::{PacketFields, RawPacket},
             decode::{Envelope, Fields},
             raw::{Format, Raw},
@@ -23,6 +23,7 @@ use crate::{
 
 /// What stands in the place of broadcasts, or with the requests.
 #[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(in crate::cluster) struct ClassicEntry {
     /// The number that Redis has given it. Official nodes do not ask for one.
     pub(in crate::cluster) number: Option<u64>,
@@ -63,8 +64,17 @@ impl Marks {
 }
 
 impl ClassicEntry {
-    /// Reads what stands in the place of broadcasts.
-    pub(in crate::cluster) fn broadcast(payload: &Bytes) -> Self {
+    /// Reads what stands in the place of broadcasts. A broadcast may share the memory of the payload, and
+    /// everything else has its own.
+    pub(in crate::cluster) fn broadcast(payload: &Bytes, names: &mut MessageNames) -> Self {
+        match usual::broadcast(payload, names) {
+            Some((number, message)) => Self { number, marker: None, message: Ok(message) },
+            None => Self::any_broadcast(payload),
+        }
+    }
+
+    fn any_broadcast(payload: &Bytes) -> Self {
+        let payload = &Bytes::copy_from_slice(payload);
         let Some(parts) = Parts::read(payload) else {
             return Self { number: None, marker: None, message: Err(MessageError::Malformed) };
         };
@@ -251,4 +261,69 @@ fn request(
 fn raw(payload: &Bytes) -> Raw<'_> {
     let is_json = payload.first() == Some(&b'{');
     Raw::new(payload, if is_json { Format::Json } else { Format::Msgpack })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::socket::Event;
+
+    /// Broadcasts of this crate and of official nodes.
+    fn written() -> Vec<Vec<u8>> {
+        let event = Event::new("news", &("hello", 1, [2.5], ())).unwrap();
+        let all = BroadcastOptions::all();
+        let options = [all.clone(), all.clone().to("a"), all.to("a").to("é").except("b")];
+        let mut written = Vec::new();
+        for (options, namespace) in options.into_iter().zip(["/", "/chat", "/é"]) {
+            let body = Body::Broadcast(ClusterBroadcast::new(options, event.clone()));
+            let sender = NodeId::new("0123456789abcdef").unwrap();
+            let message = Message::new(sender, NamespaceName::new(namespace).unwrap(), body);
+            written.push(message.to_classic_message().unwrap().text);
+            let entry = message.stamped(Stamp::new(7, u64::MAX)).to_classic_entry().unwrap();
+            written
+                .push([&entry.text[..], b"00000000000012345678", entry.rest.as_bytes()].concat());
+        }
+        written
+    }
+
+    fn usual(payload: &Bytes, names: &mut MessageNames) -> Option<ClassicEntry> {
+        let (number, message) = usual::broadcast(payload, names)?;
+        Some(ClassicEntry { number, marker: None, message: Ok(message) })
+    }
+
+    #[test]
+    fn what_nodes_write_has_the_usual_form() {
+        let mut names = MessageNames::default();
+        for payload in written() {
+            let payload = payload.into();
+            let entry = usual(&payload, &mut names).expect("the usual form");
+            assert_eq!(entry, ClassicEntry::any_broadcast(&payload));
+            let number = entry.message.unwrap().stamp.map(|_| 12_345_678);
+            assert_eq!(entry.number, number);
+        }
+    }
+
+    #[test]
+    fn the_usual_form_means_the_same_as_every_other() {
+        let mut names = MessageNames::default();
+        for payload in written() {
+            for place in 0..payload.len() {
+                let mut cut: Vec<Vec<u8>> = [payload[..place].to_vec()].into();
+                for change in [1, 0x10, 0x80] {
+                    let mut changed = payload.clone();
+                    changed[place] ^= change;
+                    cut.push(changed);
+                }
+                for changed in cut {
+                    let changed = changed.into();
+                    let Some(entry) = usual(&changed, &mut names) else { continue };
+                    assert_eq!(entry, ClassicEntry::any_broadcast(&changed), "{changed:?}");
+                }
+            }
+            let longer = [&payload[..], b"\xc0"].concat().into();
+            assert!(usual(&longer, &mut names).is_none());
+        }
+    }
 }
