@@ -13,6 +13,7 @@ mod bounds;
 mod connection;
 mod engine;
 mod error;
+mod page;
 mod plain;
 mod position;
 mod pubsub;

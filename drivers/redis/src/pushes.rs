@@ -1,7 +1,8 @@
 //! A connection for subscriptions.
 //!
 //! What is published comes in masses, so without TLS it does not go through the `redis` crate either: see
-//! [`plain`](crate::plain). Each payload is copied once, out of the buffer of the socket.
+//! [`plain`](crate::plain). Payloads are copied once, out of the buffer of the socket, and those that were read
+//! together share the copy.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -21,6 +22,7 @@ use crate::{
     bounds::Bounds,
     connection::not_expected,
     error::RedisEngineError,
+    page::{Latest, Page},
     plain::{KEPT, Plain, READ, Socket, in_time},
     resp::{Frame, UNEXPECTED, decode},
 };
@@ -216,8 +218,7 @@ async fn read(
     take: &(impl Fn(Push) + Send + Sync),
 ) -> Result<(), RedisEngineError> {
     let mut buffer = BytesMut::new();
-    // What comes next is mostly published in the same one.
-    let mut latest = ByteString::new();
+    let (mut latest, mut page) = (Latest::default(), Page::default());
     loop {
         buffer.reserve(READ);
         if socket.read_buf(&mut buffer).await? == 0 {
@@ -227,21 +228,30 @@ async fn read(
             return Err(bounds.too_large());
         }
         let mut rest = &buffer[..];
-        while let Some((frame, len)) = decode(rest, bounds)? {
-            rest = rest.get(len..).unwrap_or_default();
-            match frame {
-                Frame::Message { channel, payload, is_pattern } => {
-                    if latest.as_bytes() != channel {
-                        latest = String::from_utf8_lossy(channel).into_owned().into();
-                    }
-                    let payload = Bytes::copy_from_slice(payload);
-                    take(Push { channel: latest.clone(), payload, is_pattern });
-                }
-                Frame::Reply(reply) => answers.pass(Answer::Reply(reply))?,
-                Frame::Confirmed => answers.pass(Answer::Confirmed)?,
-                Frame::Other => {}
+        loop {
+            if let Some((payload, len)) = latest.decode(rest) {
+                rest = rest.get(len..).unwrap_or_default();
+                page.add(&buffer, rest, payload, &latest);
+                continue;
             }
+            let Some((frame, len)) = decode(rest, bounds)? else { break };
+            let (whole, behind) = rest.split_at_checked(len).unwrap_or_default();
+            rest = behind;
+            let answer = match frame {
+                Frame::Message { channel, payload, is_pattern, head } => {
+                    latest.note(whole.get(..head).unwrap_or_default(), channel, is_pattern);
+                    page.add(&buffer, rest, payload, &latest);
+                    continue;
+                }
+                Frame::Reply(reply) => Answer::Reply(reply),
+                Frame::Confirmed => Answer::Confirmed,
+                Frame::Other => continue,
+            };
+            // What came before it is taken before it.
+            page.pass(&buffer, take);
+            answers.pass(answer)?;
         }
+        page.pass(&buffer, take);
         let read = buffer.len().saturating_sub(rest.len());
         buffer.advance(read);
         if buffer.is_empty() && buffer.capacity() > KEPT {
@@ -272,6 +282,60 @@ mod tests {
             kept += 1;
         }
         (kept, ended)
+    }
+
+    fn message(channel: &str, payload: &str) -> String {
+        let of = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        format!(">3\r\n{}{}{}", of("message"), of(channel), of(payload))
+    }
+
+    fn pattern_message(channel: &str, payload: &str) -> String {
+        message(channel, payload).replacen(">3\r\n$7\r\n", ">4\r\n$8\r\np", 1).replacen(
+            "message\r\n",
+            "message\r\n$1\r\n*\r\n",
+            1,
+        )
+    }
+
+    #[tokio::test]
+    async fn messages_are_the_same_however_they_are_read() {
+        let (mut said, mut expected) = (String::new(), Vec::new());
+        for (number, channel) in ["a", "a", "b", "a", "b", "c", "a", "ab"].iter().enumerate() {
+            for is_pattern in [number % 3 == 0, number % 2 == 0] {
+                let payload = "\r\n$1".repeat(number);
+                let write = if is_pattern { pattern_message } else { message };
+                said += &write(channel, &payload);
+                expected.push(format!("{channel} {payload:?} {is_pattern}"));
+            }
+            if number % 4 == 1 {
+                said += "+OK\r\n";
+                expected.push("an answer".into());
+            }
+        }
+        for at_once in [1, 2, 3, 5, 30, 100, 10_000] {
+            let (near, mut far) = duplex(at_once);
+            let (answered, mut answers) = mpsc::unbounded_channel();
+            let text = said.clone();
+            let write = async move { far.write_all(text.as_bytes()).await.unwrap() };
+            let near: Box<dyn Socket> = Box::new(near);
+            let way = Answers { asked: Arc::new(AtomicUsize::new(9)), answered: &answered };
+            let (reading, _writing) = split(near);
+            let heard = Mutex::new((answers.len(), Vec::new()));
+            let hear = |push: Push| {
+                let Push { channel, payload, is_pattern } = push;
+                let mut heard = heard.lock().unwrap();
+                for _ in heard.0..answers.len() {
+                    heard.1.push("an answer".into());
+                }
+                heard.0 = answers.len();
+                let payload = String::from_utf8(payload.to_vec()).unwrap();
+                heard.1.push(format!("{channel} {payload:?} {is_pattern}"));
+            };
+            let (ended, ()) = tokio::join!(read(reading, Bounds::default(), &way, &hear), write);
+            assert!(matches!(ended, Err(RedisEngineError::Closed)), "{ended:?}");
+            assert_eq!(heard.into_inner().unwrap().1, expected, "{at_once} bytes at once");
+            assert!(answers.try_recv().is_ok());
+        }
     }
 
     #[tokio::test]

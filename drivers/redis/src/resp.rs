@@ -28,6 +28,8 @@ pub(crate) enum Frame<'a> {
         channel: &'a [u8],
         payload: &'a [u8],
         is_pattern: bool,
+        /// How many bytes there are before the payload and its length.
+        head: usize,
     },
     /// A subscription has begun or ended.
     Confirmed,
@@ -65,13 +67,24 @@ pub(crate) fn decode(
     let mut cursor = Cursor { rest: bytes, values: bounds.values() };
     let frame = match bytes.first() {
         None => return Ok(None),
-        Some(b'>') => cursor.push(),
+        Some(b'>') => cursor.push(bytes.len()),
         Some(_) => cursor.value(DEPTH).map(Frame::Reply),
     };
     match frame {
         Ok(frame) => Ok(Some((frame, bytes.len().saturating_sub(cursor.rest.len())))),
         Err(stop) => stop.or_error(bounds),
     }
+}
+
+/// Reads a message whose bytes before the payload are these, and how many bytes it has. Most are published
+/// in the same channel as the one before. `None` if it is another one, or has not come to its end.
+pub(crate) fn decode_same<'a>(bytes: &'a [u8], head: &[u8]) -> Option<(&'a [u8], usize)> {
+    if head.is_empty() {
+        return None;
+    }
+    let mut cursor = Cursor { rest: bytes.strip_prefix(head)?, values: 0 };
+    let payload = cursor.text().ok()?;
+    Some((payload, bytes.len().saturating_sub(cursor.rest.len())))
 }
 
 /// Reads so many replies, behind which there is nothing. `None` if they have not come to their end.
@@ -148,7 +161,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn push(&mut self) -> Step<Frame<'a>> {
+    /// Reads a push that begins so many bytes before the end.
+    fn push(&mut self, start: usize) -> Step<Frame<'a>> {
         let (_, len) = self.line()?;
         let values = count(len)?.checked_sub(1).ok_or(Stop::Malformed)?;
         let kind = self.text()?;
@@ -166,7 +180,9 @@ impl<'a> Cursor<'a> {
                 return Ok(if is_confirmation { Frame::Confirmed } else { Frame::Other });
             }
         };
-        Ok(Frame::Message { channel: self.text()?, payload: self.text()?, is_pattern })
+        let channel = self.text()?;
+        let head = start.saturating_sub(self.rest.len());
+        Ok(Frame::Message { channel, payload: self.text()?, is_pattern, head })
     }
 
     /// Reads a text, and says where in `whole` it is. The rest is the end of it.

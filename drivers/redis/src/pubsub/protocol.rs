@@ -42,7 +42,8 @@ pub(super) trait Reader: Send {
     fn unsubscribe(&mut self, namespace: &NamespaceName) -> Vec<RedisCommand>;
     /// Whether entries come by subscriptions to namespaces, so that these must not be interrupted.
     fn has_entries_in_namespaces(&self) -> bool;
-    fn read(&mut self, push: &Push);
+    /// Reads a message, and returns what it says first. [`poll`](Self::poll) returns what else it says.
+    fn read(&mut self, push: &Push) -> Option<Received>;
     fn poll(&mut self) -> Option<Received>;
 }
 
@@ -104,13 +105,13 @@ impl Reader for Plain {
         false
     }
 
-    fn read(&mut self, push: &Push) {
+    fn read(&mut self, push: &Push) -> Option<Received> {
         let Push { channel, payload, is_pattern } = push;
-        self.ready.push_back(if *is_pattern {
+        Some(if *is_pattern {
             self.reader.read_pattern(channel, payload)
         } else {
             self.reader.read_channel(channel, payload)
-        });
+        })
     }
 
     fn poll(&mut self) -> Option<Received> {
@@ -155,8 +156,9 @@ impl Reader for ShardedReader {
         true
     }
 
-    fn read(&mut self, push: &Push) {
+    fn read(&mut self, push: &Push) -> Option<Received> {
         self.read(&push.channel, &push.payload);
+        self.poll()
     }
 
     fn poll(&mut self) -> Option<Received> {

@@ -297,13 +297,22 @@ impl<P: Channels> Subscription<P> {
     /// Reads what has come. Returns a marker.
     fn read(&mut self, push: &Push) -> Result<Option<(u64, Offset)>, RedisEngineError> {
         self.waiting.bytes.fetch_sub(bytes(push), Relaxed);
-        self.reader.read(push);
-        self.take_received()
+        let received = self.reader.read(push);
+        self.take(received)
     }
 
     fn take_received(&mut self) -> Result<Option<(u64, Offset)>, RedisEngineError> {
+        let received = self.reader.poll();
+        self.take(received)
+    }
+
+    /// Takes what a message says, of which this is the first. Returns a marker.
+    fn take(
+        &mut self,
+        mut next: Option<Received>,
+    ) -> Result<Option<(u64, Offset)>, RedisEngineError> {
         let mut found = None;
-        while let Some(received) = self.reader.poll() {
+        while let Some(received) = next {
             match received {
                 Received::Entry { position, message } => {
                     self.read = Some(position);
@@ -319,6 +328,7 @@ impl<P: Channels> Subscription<P> {
                 Received::Gap => return Err(RedisEngineError::Missed),
                 _ => {}
             }
+            next = self.reader.poll();
         }
         Ok(found)
     }

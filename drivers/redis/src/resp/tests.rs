@@ -18,13 +18,32 @@ fn decoded(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
 
 #[test]
 fn what_is_published_is_told_from_replies() {
-    let message = Frame::Message { channel: b"c", payload: b"\r\n>3", is_pattern: false };
+    let head = MESSAGE.len() - b"$4\r\n\r\n>3\r\n".len();
+    let message = Frame::Message { channel: b"c", payload: b"\r\n>3", is_pattern: false, head };
     assert_eq!(decoded(MESSAGE), Some((message, MESSAGE.len())));
-    let pattern = Frame::Message { channel: b"cd", payload: b"", is_pattern: true };
+    let head = PATTERN.len() - b"$0\r\n\r\n".len();
+    let pattern = Frame::Message { channel: b"cd", payload: b"", is_pattern: true, head };
     assert_eq!(decoded(PATTERN), Some((pattern, PATTERN.len())));
     assert_eq!(decoded(SUBSCRIBED), Some((Frame::Confirmed, SUBSCRIBED.len())));
     let other: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
     assert_eq!(decoded(other), Some((Frame::Other, other.len())));
+}
+
+#[test]
+fn a_message_is_read_again_by_its_head() {
+    for (bytes, payload) in [(MESSAGE, &b"\r\n>3"[..]), (PATTERN, b"")] {
+        let Some((Frame::Message { head, .. }, len)) = decoded(bytes) else { unreachable!() };
+        let head = &bytes[..head];
+        let more = [bytes, b">3\r\n"].concat();
+        assert_eq!(decode_same(&more, head), Some((payload, len)));
+        for end in 0..len {
+            assert_eq!(decode_same(&bytes[..end], head), None, "{end}");
+        }
+        for other in [MESSAGE, PATTERN, SUBSCRIBED, b"+OK\r\n"] {
+            assert_eq!(decode_same(other, head).is_some(), other == bytes);
+        }
+    }
+    assert_eq!(decode_same(b"$1\r\na\r\n", b""), None, "a reply");
 }
 
 const REPLIES: [&[u8]; 13] = [
