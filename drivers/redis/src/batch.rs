@@ -2,7 +2,7 @@
 
 use socketio_proto::cluster::engines::redis_streams::{RedisCommand, RedisReply};
 
-use crate::error::RedisEngineError;
+use crate::{connection::Commands, error::RedisEngineError};
 
 /// Outputs that are carried out at once.
 const OUTPUTS: usize = 128;
@@ -11,11 +11,18 @@ const BYTES: usize = 1 << 20;
 
 /// Commands that are sent at once. Of several, Redis carries out all or none, so that nothing takes
 /// effect behind something that Redis has refused.
-#[derive(Default)]
 pub(crate) struct Batch {
-    commands: Vec<RedisCommand>,
+    commands: Commands,
     steps: Vec<Step>,
     bytes: usize,
+}
+
+/// What the commands of a batch are for.
+pub(crate) struct Steps {
+    all: Vec<Step>,
+    /// How many commands there are.
+    commands: usize,
+    is_transaction: bool,
 }
 
 /// What is to be done for one output.
@@ -36,6 +43,11 @@ pub(crate) enum Purpose {
 }
 
 impl Batch {
+    /// Begins with a list of commands in which there are none.
+    pub(crate) const fn new(commands: Commands) -> Self {
+        Self { commands, steps: Vec::new(), bytes: 0 }
+    }
+
     /// Adds what is to be done for an output.
     pub(crate) fn add(&mut self, command: RedisCommand, purpose: Purpose) {
         self.push(command);
@@ -58,27 +70,31 @@ impl Batch {
         self.steps.is_empty()
     }
 
-    pub(crate) fn is_single(&self) -> bool {
-        self.steps.len() == 1
-    }
-
     pub(crate) fn has_room(&self) -> bool {
         self.steps.len() < OUTPUTS && self.bytes < BYTES
     }
 
+    /// Returns what is sent, and what assigns the replies.
+    pub(crate) fn split(self) -> (Commands, Steps) {
+        let commands = self.commands.len();
+        let is_transaction = commands > 1;
+        (self.commands, Steps { all: self.steps, commands, is_transaction })
+    }
+}
+
+impl Steps {
+    /// Whether it is sent as a transaction, which takes two commands more.
+    pub(crate) const fn is_transaction(&self) -> bool {
+        self.is_transaction
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.all.len() == 1
+    }
+
     /// How many entries and sessions are written.
     pub(crate) fn writes(&self) -> usize {
-        self.steps.iter().filter(|step| step.purpose.is_write()).count()
-    }
-
-    /// Returns what is sent.
-    pub(crate) fn commands(&self) -> &[RedisCommand] {
-        &self.commands
-    }
-
-    /// Whether it is sent as a transaction, which takes two commands more.
-    pub(crate) fn is_transaction(&self) -> bool {
-        self.commands.len() > 1
+        self.all.iter().filter(|step| step.purpose.is_write()).count()
     }
 
     /// Assigns the replies.
@@ -91,7 +107,7 @@ impl Batch {
         mut replies: Vec<RedisReply>,
     ) -> Result<Vec<(Purpose, RedisReply)>, RedisEngineError> {
         let unexpected = RedisEngineError::Unexpected { command: "EXEC" };
-        if self.is_transaction() {
+        if self.is_transaction {
             let executed = replies.pop();
             replies = match executed {
                 Some(RedisReply::Array(results)) => results,
@@ -99,11 +115,11 @@ impl Batch {
                 _ => return Err(unexpected),
             };
         }
-        if replies.len() != self.commands.len() {
+        if replies.len() != self.commands {
             return Err(unexpected);
         }
         let mut replies = replies.into_iter();
-        let results = self.steps.iter().map(|step| {
+        let results = self.all.iter().map(|step| {
             let result = if step.commands == 1 {
                 replies.next().unwrap_or(RedisReply::Nil)
             } else {

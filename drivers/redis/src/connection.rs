@@ -1,6 +1,6 @@
 //! Connections with Redis.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, mem::take, sync::Arc, time::Duration};
 
 use crate::{
     bounds::Bounds,
@@ -8,7 +8,7 @@ use crate::{
     plain::{KEPT, Plain},
     pushes::{End, Push, Subscriber},
     reply::reply,
-    resp::Entries,
+    resp::{Entries, UNEXPECTED},
 };
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, ProtocolVersion, PushInfo, PushKind,
@@ -156,29 +156,37 @@ impl Connection {
         }
     }
 
+    /// Begins a list of commands for [`call_all`](Self::call_all).
+    pub(crate) fn commands(&mut self) -> Commands {
+        match &self.way {
+            Way::Crate(_) => Commands::Separate(Vec::new()),
+            Way::Plain(_) | Way::Subscriber(_) => Commands::packed(take(&mut self.out)),
+        }
+    }
+
     /// Sends several commands at once, and waits for all replies, which are in the same order. Those of a
     /// transaction are between two others.
     pub(crate) async fn call_all(
         &mut self,
-        commands: &[RedisCommand],
+        commands: Commands,
         is_transaction: bool,
     ) -> Result<Vec<RedisReply>, RedisEngineError> {
         let count = commands.len().saturating_add(if is_transaction { 2 } else { 0 });
-        if let Way::Crate(connection) = &mut self.way {
-            let pipeline = pipeline(commands, is_transaction);
-            let replies = connection.send_packed_commands(&pipeline, 0, count).await?;
-            return Ok(replies.into_iter().map(reply).collect());
-        }
-        let Self { way, out, .. } = self;
-        out.clear();
-        pack(out, commands, is_transaction);
-        let replies = match way {
-            Way::Plain(plain) => plain.send(out, count).await?,
-            Way::Subscriber(subscriber) => subscriber.call_all(out, count).await?,
-            Way::Crate(_) => Vec::new(),
+        let (way, mut commands) = (&mut self.way, commands);
+        let replies = match (way, commands.as_sent(is_transaction)) {
+            (Way::Plain(plain), Sent::Packed(bytes)) => plain.send(bytes, count).await?,
+            (Way::Subscriber(it), Sent::Packed(bytes)) => it.call_all(bytes, count).await?,
+            (Way::Crate(connection), Sent::Pipeline(pipeline)) => {
+                let replies = connection.send_packed_commands(&pipeline, 0, count).await?;
+                replies.into_iter().map(reply).collect()
+            }
+            // They are those of another connection.
+            _ => return Err(UNEXPECTED),
         };
-        if out.capacity() > KEPT {
-            *out = Vec::new();
+        if let Commands::Packed { bytes, .. } = commands
+            && bytes.capacity() <= KEPT
+        {
+            self.out = bytes;
         }
         Ok(replies)
     }
@@ -249,16 +257,60 @@ pub(crate) fn cmd(command: &RedisCommand) -> Cmd {
     cmd
 }
 
-/// Writes commands as they are sent.
-fn pack(out: &mut Vec<u8>, commands: &[RedisCommand], is_transaction: bool) {
-    if is_transaction {
-        out.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+/// Commands that are sent at once.
+pub(crate) enum Commands {
+    /// As they are sent. So each command needs its memory only until it is here. In front of them is what
+    /// begins a transaction.
+    Packed { bytes: Vec<u8>, count: usize },
+    /// For the `redis` crate.
+    Separate(Vec<RedisCommand>),
+}
+
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+
+enum Sent<'a> {
+    Packed(&'a [u8]),
+    Pipeline(Pipeline),
+}
+
+impl Commands {
+    /// Uses the place of other bytes.
+    fn packed(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.extend_from_slice(MULTI);
+        Self::Packed { bytes, count: 0 }
     }
-    for command in commands {
-        command.write_to(out);
+
+    pub(crate) fn push(&mut self, command: RedisCommand) {
+        match self {
+            Self::Packed { bytes, count } => {
+                command.write_to(bytes);
+                *count = count.saturating_add(1);
+            }
+            Self::Separate(commands) => commands.push(command),
+        }
     }
-    if is_transaction {
-        out.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Packed { count, .. } => *count,
+            Self::Separate(commands) => commands.len(),
+        }
+    }
+
+    /// To be called once.
+    fn as_sent(&mut self, is_transaction: bool) -> Sent<'_> {
+        match self {
+            Self::Separate(commands) => Sent::Pipeline(pipeline(commands, is_transaction)),
+            Self::Packed { bytes, .. } => {
+                let start = if is_transaction { 0 } else { MULTI.len() };
+                if is_transaction {
+                    bytes.extend_from_slice(EXEC);
+                }
+                Sent::Packed(bytes.get(start..).unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -310,9 +362,13 @@ mod tests {
         for commands in [&commands[..], &commands[..1], &[]] {
             for is_transaction in [false, true] {
                 let expected = pipeline(commands, is_transaction).get_packed_pipeline();
-                let mut out = Vec::new();
-                pack(&mut out, commands, is_transaction);
-                assert!(out == expected, "{commands:?}");
+                let mut packed = Commands::packed(b"earlier".to_vec());
+                for command in commands {
+                    packed.push(command.clone());
+                }
+                assert_eq!(packed.len(), commands.len());
+                let sent = packed.as_sent(is_transaction);
+                assert!(matches!(sent, Sent::Packed(out) if out == expected), "{commands:?}");
             }
         }
     }

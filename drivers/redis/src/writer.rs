@@ -99,7 +99,7 @@ impl<P: Protocol> Writer<'_, P> {
                 }
             };
             let Some(output) = output else { return Ok(()) };
-            let (mut batch, mut inputs) = (Batch::default(), Vec::new());
+            let (mut batch, mut inputs) = (Batch::new(self.connection.commands()), Vec::new());
             self.add(output, &mut batch, &mut inputs);
             while batch.has_room() && *self.suspects == 0 {
                 let Some(output) = link.try_recv() else { break };
@@ -111,7 +111,7 @@ impl<P: Protocol> Writer<'_, P> {
                 done.await.ok();
             }
             if !batch.is_empty() {
-                let inputs = self.carry_out(&batch).await?;
+                let inputs = self.carry_out(batch).await?;
                 link.inputs().send(inputs).await;
             }
         }
@@ -168,16 +168,17 @@ impl<P: Protocol> Writer<'_, P> {
     }
 
     /// Returns the answers.
-    async fn carry_out(&mut self, batch: &Batch) -> Result<Vec<ClusterInput>, RedisEngineError> {
-        let writes = batch.writes();
+    async fn carry_out(&mut self, batch: Batch) -> Result<Vec<ClusterInput>, RedisEngineError> {
+        let (commands, steps) = batch.split();
+        let writes = steps.writes();
         // If it breaks the connection, its entries are suspects.
         let suspects = (*self.suspects).max(writes);
         let before = std::mem::replace(self.suspects, suspects);
-        let replies = self.connection.call_all(batch.commands(), batch.is_transaction()).await?;
-        let results = batch.results(replies)?;
+        let replies = self.connection.call_all(commands, steps.is_transaction()).await?;
+        let results = steps.results(replies)?;
         let mut inputs = Vec::new();
         for (purpose, reply) in results {
-            let is_refused = batch.is_single() && is_of_the_command(&reply);
+            let is_refused = steps.is_single() && is_of_the_command(&reply);
             if is_refused {
                 inputs.extend(rejected(purpose));
             } else {

@@ -284,8 +284,11 @@ impl<P: Channels> Subscription<P> {
         if self.adopt.is_empty() {
             return Ok(());
         }
-        let commands = take(&mut self.adopt);
-        for reply in self.connection.call_all(&commands, false).await? {
+        let mut commands = self.connection.commands();
+        for command in take(&mut self.adopt) {
+            commands.push(command);
+        }
+        for reply in self.connection.call_all(commands, false).await? {
             match reply {
                 RedisReply::Int(_) => {}
                 other => return Err(not_expected("EVAL", other)),
