@@ -109,36 +109,49 @@ async function steady(kind) {
   return Object.fromEntries(Object.entries(costs).map(([what, list]) => [what, median(list)]));
 }
 
-/** CPU per event of the node whose client emits it, for one client of each node. */
+/** CPU per event of the node whose client emits it and of the other one, each with so many clients in the room. */
 async function emitting(kind) {
+  const result = {};
+  for (const clients of [1, 20, 100]) {
+    const costs = await emittingTo(kind, clients);
+    ["emitting", "other"].forEach((node, i) => {
+      result[`microseconds per event, ${clients} clients at each node, ${node} node`] = median(costs[i]);
+    });
+  }
+  return result;
+}
+
+async function emittingTo(kind, clients) {
+  const events = Math.max(ENTRIES / clients, 5 * BATCH);
   const { t, nodes, client, end } = await world(kind);
-  const [sender, there] = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
-  await Promise.all([sender, there].map((peer) => peer.call("join", "one")));
-  const heard = [0, 0];
-  [sender, there].forEach((peer, i) => {
-    peer.socket.offAny().on("m", () => (heard[i] += 1)).on("drained", (name) => peer.events.push(["drained", name]));
-  });
+  const peers = await Promise.all(nodes.map((node) => Promise.all(Array.from({ length: clients }, () => Peer.connect(t, node)))));
+  const [[sender], [there]] = peers;
+  await Promise.all(peers.flat().map((peer) => peer.call("join", "room")));
+  peers.flat().forEach(({ socket }) => socket.offAny());
+  let heard = 0;
+  sender.socket.on("m", () => (heard += 1));
+  there.socket.on("drained", (name) => there.events.push(["drained", name]));
   await drained(client, there);
-  const costs = [[], [], []];
-  const pids = async () => Promise.all([...nodes.map(({ pid }) => cpu(pid))]);
+  const costs = [[], []];
   for (let round = 0; round <= ROUNDS; round += 1) {
-    const before = await pids();
-    const goal = heard[0] + ENTRIES;
-    for (let sent = 0; sent < ENTRIES; sent += BATCH) {
+    const before = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
+    const goal = heard + events;
+    for (let sent = 0; sent < events; sent += BATCH) {
       for (let n = 0; n < BATCH; n += 1) {
-        sender.emit("broadcast", "one", "m", TEXT);
+        sender.emit("broadcast", "room", "m", TEXT);
       }
-      await until(() => heard[0] >= goal - ENTRIES + sent, "its own events");
+      await until(() => heard >= goal - events + sent, "its own events");
     }
-    await until(() => heard[0] >= goal, "its own events");
+    await until(() => heard >= goal, "its own events");
     await drained(client, there);
-    const after = await pids();
+    const after = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
+    // The first round warms up.
     if (round > 0) {
-      after.forEach((now, i) => costs[i].push((now - before[i]) / ENTRIES / 1000));
+      after.forEach((now, i) => costs[i].push((now - before[i]) / events / 1000));
     }
   }
   await end();
-  return { "microseconds per event, emitting node": median(costs[0]), "microseconds per event, other node": median(costs[1]) };
+  return costs;
 }
 
 /** A claim at the other node, with 10 missed of `stored` events. */

@@ -1,6 +1,6 @@
 // What an event and a claim cost over the other engines, ours beside the official one: see README.md.
 //
-//     node engines.mjs [--schemes postgres,mongodb,redis+pubsub,redis+sharded] [--only emitting,claims] [--events 5000] [--stored 10000,100000]
+//     node engines.mjs [--schemes postgres,mongodb,redis+pubsub,redis+sharded] [--only emitting,claims] [--clients 1,20,100] [--events 5000] [--stored 10000,100000]
 import { parseArgs } from "node:util";
 import { cpu, median } from "./measure.mjs";
 import { Mongodb } from "../../tests/fleet/support/mongodb.mjs";
@@ -14,6 +14,7 @@ const { values } = parseArgs({
   options: {
     schemes: { type: "string", default: "postgres,mongodb,redis+pubsub,redis+sharded" },
     only: { type: "string", default: "emitting,claims" },
+    clients: { type: "string", default: "1,20,100" },
     events: { type: "string", default: "5000" },
     stored: { type: "string", default: "10000,100000" },
   },
@@ -45,31 +46,45 @@ async function world(kind, scheme) {
   return { t, nodes, client, end };
 }
 
-/** CPU per event of the node whose client emits it, and of the other node; one client of each hears it. */
+/** CPU per event of the node whose client emits it and of the other one, each with so many clients that hear it. */
 async function emitting(kind, scheme) {
+  const result = {};
+  for (const clients of values.clients.split(",").map(Number)) {
+    const costs = await emittingTo(kind, scheme, clients);
+    ["emitting", "other"].forEach((node, i) => {
+      result[`microseconds per event, ${clients} clients at each node, ${node} node`] = median(costs[i]);
+    });
+  }
+  return result;
+}
+
+async function emittingTo(kind, scheme, clients) {
+  const events = Math.max(EVENTS / clients, 5 * BATCH);
   const { t, nodes, end } = await world(kind, scheme);
-  const peers = await Promise.all(nodes.map((node) => Peer.connect(t, node)));
+  const all = await Promise.all(nodes.map((node) => Promise.all(Array.from({ length: clients }, () => Peer.connect(t, node)))));
+  all.flat().forEach(({ socket }) => socket.offAny());
+  const peers = all.map(([first]) => first);
   await until(async () => (await peers[0].call("count-servers")) === 2 && (await peers[1].call("count-servers")) === 2, "the nodes");
   const heard = [0, 0];
-  peers.forEach((peer, i) => peer.socket.offAny().on("m", () => (heard[i] += 1)));
+  peers.forEach((peer, i) => peer.socket.on("m", () => (heard[i] += 1)));
   const costs = [[], []];
   for (let round = 0; round <= ROUNDS; round += 1) {
     const before = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
-    const goals = heard.map((count) => count + EVENTS);
-    for (let sent = BATCH; sent <= EVENTS; sent += BATCH) {
+    const goals = heard.map((count) => count + events);
+    for (let sent = BATCH; sent <= events; sent += BATCH) {
       for (let n = 0; n < BATCH; n += 1) {
         peers[0].emit("broadcast", null, "m", TEXT);
       }
-      await until(() => heard.every((count, i) => count >= goals[i] - EVENTS + sent), () => `${heard} of ${goals}`);
+      await until(() => heard.every((count, i) => count >= goals[i] - events + sent), () => `${heard} of ${goals}`);
     }
     const after = await Promise.all(nodes.map(({ pid }) => cpu(pid)));
     // The first round warms up.
     if (round > 0) {
-      after.forEach((now, i) => costs[i].push((now - before[i]) / EVENTS / 1000));
+      after.forEach((now, i) => costs[i].push((now - before[i]) / events / 1000));
     }
   }
   await end();
-  return { "microseconds per event, emitting node": median(costs[0]), "microseconds per event, other node": median(costs[1]) };
+  return costs;
 }
 
 /** Puts so many sessions into the store, which are copies of one that is there. */
