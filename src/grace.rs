@@ -58,7 +58,7 @@ impl Grace {
         let due = self.postpone(deadline);
         let late = now.saturating_since(due).max(lateness);
         if due <= now && late > self.tolerated(deadline) {
-            self.until = now.saturating_add(late.max(SHORTEST).min(longest));
+            self.until = end_of_period(now, late, longest);
         }
         // A period of zero length is over at once.
         self.postpone(deadline) <= now
@@ -75,7 +75,7 @@ impl Grace {
         deadline: Timestamp,
         longest: Duration,
     ) -> bool {
-        let until = now.saturating_add(lateness.max(SHORTEST).min(longest));
+        let until = end_of_period(now, lateness, longest);
         let begins = Self::is_late(lateness) && self.until < deadline && deadline < until;
         if begins {
             self.until = until;
@@ -112,6 +112,12 @@ impl Grace {
     pub(crate) fn postpone(&self, deadline: Timestamp) -> Timestamp {
         deadline.max(self.until)
     }
+}
+
+/// When a grace period ends that begins now.
+#[inline]
+fn end_of_period(now: Timestamp, late: Duration, longest: Duration) -> Timestamp {
+    now.saturating_add(late.max(SHORTEST).min(longest))
 }
 
 #[cfg(test)]
