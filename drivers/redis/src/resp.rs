@@ -139,8 +139,26 @@ impl<'a> Cursor<'a> {
         self.bulk(len)
     }
 
-    /// Reads the line of a type that is followed by a length, in one pass: each text has one.
+    /// Reads the line of a type that is followed by a length. Each text has one, so the usual ones, of up to three
+    /// digits, are read at once.
     fn len(&mut self, kind: u8) -> Step<usize> {
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| usize::from(byte & 0xf));
+        let (len, rest) = match *self.rest {
+            [it, a, b'\r', b'\n', ref rest @ ..] if it == kind => (digit(a), rest),
+            [it, a, b, b'\r', b'\n', ref rest @ ..] if it == kind => {
+                (digit(a).zip(digit(b)).map(|(a, b)| 10 * a + b), rest)
+            }
+            [it, a, b, c, b'\r', b'\n', ref rest @ ..] if it == kind => {
+                let digits = digit(a).zip(digit(b)).zip(digit(c));
+                (digits.map(|((a, b), c)| 100 * a + 10 * b + c), rest)
+            }
+            _ => return self.any_len(kind),
+        };
+        self.rest = rest;
+        len.ok_or(Stop::Malformed)
+    }
+
+    fn any_len(&mut self, kind: u8) -> Step<usize> {
         let (first, digits) = self.rest.split_first().ok_or(Stop::Incomplete)?;
         if *first != kind {
             return Err(Stop::Malformed);
