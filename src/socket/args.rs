@@ -120,12 +120,10 @@ impl Args {
     /// that only the skipped arguments use are left out.
     ///
     /// ```
-    /// use socketio_proto::socket::{Args, Event};
+    /// use socketio_proto::socket::Args;
     ///
-    /// // A client says to whom an event is to go: socket.emit("to", "room 1", "hello", 3)
-    /// let received = Event::new("to", &("room 1", "hello", 3))?;
-    /// let event = Event::with_args("message", &received.args().skip(1))?;
-    /// assert_eq!(event.json(), r#"["message","hello",3]"#);
+    /// let args = Args::new(&("room 1", "hello", 3))?;
+    /// assert_eq!(args.skip(1).json(), r#"["hello",3]"#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

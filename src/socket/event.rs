@@ -13,10 +13,6 @@ use super::{
     text,
 };
 
-/// Event names that implementations of the protocol use themselves.
-const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
-
 /// An event: a name and arguments. Cheap to clone.
 ///
 /// The arguments stay JSON text until they are read as a type. The arguments of a received event
@@ -168,6 +164,27 @@ impl Event {
         Args::from_list(List::whole(text, self.share_attachments()))
     }
 
+    /// Returns the arguments without the first `count`, for example to forward them. Attachments that
+    /// only the skipped arguments use are left out. It copies the text once, [`args`](Self::args) with
+    /// [`Args::skip`] twice.
+    ///
+    /// ```
+    /// use socketio_proto::socket::Event;
+    ///
+    /// // A client says to whom an event is to go: socket.emit("to", "room 1", "hello", 3)
+    /// let received = Event::new("to", &("room 1", "hello", 3))?;
+    /// let event = Event::with_args("message", &received.skip(1))?;
+    /// assert_eq!(event.json(), r#"["message","hello",3]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn skip(&self, count: usize) -> Args {
+        match count {
+            0 => self.args(),
+            _ => Args::from_list(self.list.skip(count.saturating_add(1))),
+        }
+    }
+
     /// Returns the name and the arguments as one list.
     pub(crate) fn as_list(&self) -> Args {
         Args::from_list(self.list.clone())
@@ -284,8 +301,18 @@ fn check_name(name: &str) -> Result<(), EncodeError> {
     if is_reserved(name) { Err(EncodeError::ReservedName) } else { Ok(()) }
 }
 
+/// Whether implementations of the protocol use the name of an event themselves.
 pub(super) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
+    // A list would compare all of them.
+    matches!(
+        name,
+        "connect"
+            | "connect_error"
+            | "disconnect"
+            | "disconnecting"
+            | "newListener"
+            | "removeListener"
+    )
 }
 
 #[cfg(test)]

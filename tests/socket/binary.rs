@@ -218,6 +218,9 @@ mod tests {
         for (count, json) in [(3, r#"[{"_placeholder":true,"num":0}]"#), (4, "[]"), (9, "[]")] {
             assert_eq!(event.args().skip(count).json(), json);
         }
+        for count in 0..6 {
+            assert_eq!(event.skip(count), event.args().skip(count), "{count}");
+        }
         assert!(event.args().skip(4).attachments().is_empty());
     }
 

@@ -228,7 +228,7 @@ impl Handlers {
         ack: Option<AckToken>,
     ) {
         let passed_on = |name: &str, skip| {
-            socket::Event::with_args(name, &event.args().skip(skip)).expect("not reserved")
+            socket::Event::with_args(name, &event.skip(skip)).expect("not reserved")
         };
         match event.name() {
             "message" => emit(cx, socket, &passed_on("message-back", 0)),
