@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use super::{
     Args, Event, Json, Kind, NamespaceName, Packet,
     list::{self, Attachments},
-    text::{self, Decimal},
+    text,
 };
 use crate::{RecoveryKey, SocketId};
 
@@ -87,8 +87,8 @@ impl Encoded {
         };
         let attachments = event.share_attachments();
         let prefix = Prefix::new("42", "45", &attachments, namespace, ack);
-        let (first, second) = (Decimal::new(first), Decimal::new(second));
-        let parts = [open, ",\"", first.as_str(), "-", second.as_str(), "\"]"];
+        let (mut one, mut two) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let parts = [open, ",\"", one.format(first), "-", two.format(second), "\"]"];
         let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
         let mut head = prefix.start(len);
         head.extend(parts);

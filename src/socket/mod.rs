@@ -81,4 +81,4 @@ pub use name::NamespaceName;
 pub use packet::{Kind, Packet};
 pub(crate) use placeholder::find as find_placeholders;
 pub(crate) use snapshot::{ArgsSnapshot, EncodedSnapshot};
-pub(crate) use text::{Decimal, push_number as push_decimal, push_string, unescape};
+pub(crate) use text::{push_number as push_decimal, push_string, unescape};

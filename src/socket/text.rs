@@ -171,36 +171,7 @@ pub(super) fn number_len(number: u64) -> usize {
 
 /// Appends a number in decimal digits.
 pub(crate) fn push_number(out: &mut String, number: u64) {
-    out.push_str(Decimal::new(number).as_str());
-}
-
-/// A number in decimal digits, which needs no memory.
-pub(crate) struct Decimal {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Decimal {
-    pub(crate) fn new(number: u64) -> Self {
-        let (mut digits, mut start, mut rest) = ([b'0'; 20], 20_usize, number);
-        for (place, digit) in digits.iter_mut().enumerate().rev() {
-            // A division by a constant costs a multiplication.
-            *digit = b'0' | (rest % 10) as u8;
-            (rest, start) = (rest / 10, place);
-            if rest == 0 {
-                break;
-            }
-        }
-        Self { digits, start }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.digits.get(self.start..).unwrap_or_default()
-    }
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     cluster::msgpack,
-    socket::{Decimal, push_decimal, push_string},
+    socket::{push_decimal, push_string},
 };
 
 pub(super) trait Sink {
@@ -172,7 +172,7 @@ impl Sink for MsgpackSink {
     }
 
     fn digits(&mut self, number: u64) {
-        msgpack::push_str(&mut self.out, Decimal::new(number).as_bytes());
+        msgpack::push_str(&mut self.out, itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn json(&mut self, json: &str, attachments: &[Bytes]) {

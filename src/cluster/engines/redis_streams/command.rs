@@ -9,8 +9,6 @@ use core::{
 
 use bytes::Bytes;
 
-use crate::socket::Decimal;
-
 /// Bytes that the name and the arguments of most commands have a place in.
 const ROOM: usize = 128;
 /// The bytes around an argument: `$`, its length, and two ends of lines.
@@ -46,7 +44,7 @@ impl RedisCommand {
     }
 
     pub(in crate::cluster::engines) fn number(self, arg: u64) -> Self {
-        self.arg(Decimal::new(arg).as_bytes())
+        self.arg(itoa::Buffer::new().format(arg))
     }
 
     /// Returns the name and the arguments.
@@ -109,9 +107,7 @@ fn push_head(out: &mut Vec<u8>, kind: u8, number: usize) {
         }
         _ => {
             out.push(kind);
-            out.extend_from_slice(
-                Decimal::new(u64::try_from(number).unwrap_or(u64::MAX)).as_bytes(),
-            );
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             out.extend_from_slice(b"\r\n");
         }
     }
