@@ -75,14 +75,14 @@ impl Cluster {
                 self.entries += 1;
                 let position = Offset::pair(1, self.entries);
                 for node in 0..self.nodes.len() {
-                    let message = Some(message.clone());
+                    let message = Some((*message).clone());
                     self.hand_in(node, ClusterInput::Entry { channel: 0, position, message });
                 }
             }
             ClusterOutput::Publish { to, message } => {
                 for other in (0..self.nodes.len()).filter(|other| *other != node) {
                     if to.as_ref().is_none_or(|to| *to == self.names[other]) {
-                        self.hand_in(other, ClusterInput::Message(message.clone()));
+                        self.hand_in(other, ClusterInput::Message((*message).clone()));
                     }
                 }
             }

@@ -1,6 +1,10 @@
 //! What a session remembers of its client's events, in a record that somebody has changed.
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use socketio_proto::{
@@ -201,7 +205,7 @@ impl Node {
         };
         let answer = match output {
             ClusterOutput::Append(message) => {
-                self.cluster.entries.push(message);
+                self.cluster.entries.push(Arc::unwrap_or_clone(message));
                 return;
             }
             ClusterOutput::Store { session, expires_in, number, .. } => {

@@ -5,7 +5,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::mem;
 
 use self::senders::Senders;
@@ -14,7 +14,7 @@ use super::{
     ClusterConfig, ClusterOutput,
     message::{Body, Message, NodeId, Stamp},
 };
-use crate::{recovery::Offset, socket::NamespaceName};
+use crate::{recovery::Offset, shrink::empty_if_large, socket::NamespaceName};
 
 /// The reading end and the writing end of a channel. `L` is what a node does only after the
 /// entries that it has appended before.
@@ -56,7 +56,7 @@ struct Limits {
 }
 
 enum Step<L> {
-    Append { sequence: u64, message: Box<Message>, bytes: usize },
+    Append { sequence: u64, message: Arc<Message>, bytes: usize },
     Local { local: L, bytes: usize },
 }
 
@@ -181,13 +181,13 @@ impl<L> Channel<L> {
         self.check_room(bytes)?;
         self.appended = sequence;
         let stamp = Stamp::new(sequence, self.nonce);
-        let message = Message::new(self.node.clone(), namespace, body).stamped(stamp);
+        let message = Arc::new(Message::new(self.node.clone(), namespace, body).stamped(stamp));
         if self.stage == Stage::Open {
             self.sent = sequence;
-            self.out.push_back(ClusterOutput::Append(message.clone()));
+            self.out.push_back(ClusterOutput::Append(Arc::clone(&message)));
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        self.steps.push_back(Step::Append { sequence, message: message.into(), bytes });
+        self.steps.push_back(Step::Append { sequence, message, bytes });
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl<L> Channel<L> {
             self.published = self.published.wrapping_add(1);
             let stamp = Stamp::new(self.published, self.nonce);
             let message = Message::new(self.node.clone(), namespace, body).stamped(stamp);
-            let message = message.after(self.read);
+            let message = message.after(self.read).into();
             self.out.push_back(ClusterOutput::Publish { to, message });
         }
     }
@@ -358,17 +358,14 @@ impl<L> Channel<L> {
         self.stage = Stage::Open;
         let was_ready = mem::replace(&mut self.is_ready, true);
         self.sent = self.appended;
-        let waiting: Vec<Message> = self.steps.iter().filter_map(Step::message).collect();
-        self.out.extend(waiting.into_iter().map(ClusterOutput::Append));
+        self.out.extend(self.steps.iter().filter_map(Step::message).map(ClusterOutput::Append));
         !was_ready
     }
 
     fn pop_front(&mut self) -> Option<Step<L>> {
         let step = self.steps.pop_front()?;
         self.bytes = self.bytes.saturating_sub(step.bytes());
-        if self.steps.is_empty() {
-            self.steps = VecDeque::new();
-        }
+        empty_if_large(&mut self.steps);
         Some(step)
     }
 }
@@ -384,9 +381,9 @@ impl<L> Step<L> {
         *bytes
     }
 
-    fn message(&self) -> Option<Message> {
+    fn message(&self) -> Option<Arc<Message>> {
         match self {
-            Self::Append { message, .. } => Some((**message).clone()),
+            Self::Append { message, .. } => Some(Arc::clone(message)),
             Self::Local { .. } => None,
         }
     }

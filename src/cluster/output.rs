@@ -1,5 +1,6 @@
 //! What a node wants of its engine.
 
+use alloc::{boxed::Box, sync::Arc};
 use core::time::Duration;
 
 use super::message::{Message, NodeId, StoredSession};
@@ -19,14 +20,15 @@ pub enum ClusterOutput {
         after: Offset,
     },
     /// Append an entry to the channel of its namespace. Nothing is answered: the node reads the entry. Only if the
-    /// engine cannot take it, hand in [`Rejected`](super::ClusterInput::Rejected).
-    Append(Message),
+    /// engine cannot take it, hand in [`Rejected`](super::ClusterInput::Rejected). The node keeps it until it has read
+    /// it, and shares it.
+    Append(Arc<Message>),
     /// Send a message that is not stored. It may be lost.
     Publish {
         /// The node that it is for; `None` if it is for all.
         to: Option<NodeId>,
         /// The message.
-        message: Message,
+        message: Box<Message>,
     },
     /// Receive the messages that other nodes publish in a namespace: those for all nodes, and those
     /// for this one. Hand in [`Subscribed`](super::ClusterInput::Subscribed) as soon as none of them

@@ -59,7 +59,7 @@ impl<D: Default> Server<D> {
     /// Handles what the engine of the cluster reports. Has no effect on a server that is alone.
     ///
     /// ```
-    /// use std::collections::VecDeque;
+    /// use std::{collections::VecDeque, sync::Arc};
     ///
     /// use socketio_proto::Timestamp;
     /// use socketio_proto::cluster::{ClusterInput, ClusterOutput};
@@ -71,7 +71,7 @@ impl<D: Default> Server<D> {
     ///     while let Some(output) = server.poll_output() {
     ///         if let ServerOutput::Cluster(ClusterOutput::Append(message)) = output {
     ///             *position += 1;
-    ///             let (position, message) = (Offset::pair(0, *position), Some(message));
+    ///             let (position, message) = (Offset::pair(0, *position), Some(Arc::unwrap_or_clone(message)));
     ///             server.handle_cluster(now, ClusterInput::Entry { channel: 0, position, message });
     ///         }
     ///     }

@@ -1,6 +1,6 @@
 //! Every decision has a counter. A test here reaches each counter, and a new counter needs a test.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn moves(sum: &mut Sum) {
         let appended = nodes[from].commands.pop_back();
         let Some(ClusterOutput::Append(message)) = appended else { panic!("{appended:?}") };
         for world in &mut nodes {
-            let (position, message) = (Offset::pair(0, position), Some(message.clone()));
+            let (position, message) = (Offset::pair(0, position), Some((*message).clone()));
             world
                 .server
                 .handle_cluster(world.now, ClusterInput::Entry { channel: 0, position, message });
@@ -195,7 +195,7 @@ fn sessions_in_the_store(sum: &mut Sum) {
         world.send(client, &claim);
         let appended = world.commands.pop_back();
         let Some(ClusterOutput::Append(message)) = appended else { panic!("{appended:?}") };
-        let (position, message) = (Offset::pair(0, position), Some(message));
+        let (position, message) = (Offset::pair(0, position), Some((*message).clone()));
         hand_in(&mut world, ClusterInput::Entry { channel: 0, position, message });
         let fetch = world.commands.pop_back();
         let Some(ClusterOutput::Fetch { number, .. }) = fetch else { panic!("{fetch:?}") };
@@ -298,7 +298,8 @@ fn vacant_namespaces(sum: &mut Sum) {
             ServerOutput::Cluster(ClusterOutput::Append(message)) => Some(message),
             _ => None,
         });
-        let (position, message) = (Offset::pair(0, position), appended.last());
+        let (position, message) =
+            (Offset::pair(0, position), appended.last().map(Arc::unwrap_or_clone));
         let entry = ClusterInput::Entry { channel: 0, position, message };
         server.handle_cluster(world.now, entry);
     }

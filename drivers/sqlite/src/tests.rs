@@ -116,11 +116,11 @@ impl Process {
     pub(crate) fn append(&mut self, text: &str) -> ClusterOutput {
         self.sequence += 1;
         let stamp = Stamp::new(self.sequence, 1);
-        ClusterOutput::Append(message(&self.name, text).stamped(stamp))
+        ClusterOutput::Append(message(&self.name, text).stamped(stamp).into())
     }
 
     fn publish(&self, to: Option<&str>, text: &str) -> ClusterOutput {
-        ClusterOutput::Publish { to: to.map(node), message: message(&self.name, text) }
+        ClusterOutput::Publish { to: to.map(node), message: message(&self.name, text).into() }
     }
 
     /// The session in the file, if there is exactly one.

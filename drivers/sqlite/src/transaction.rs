@@ -1,5 +1,7 @@
 //! Carries out outputs of the server in one transaction.
 
+use std::sync::Arc;
+
 use socketio_proto::{
     RecoveryKey,
     cluster::{
@@ -81,7 +83,7 @@ impl Transaction<'_> {
                 self.read = Some(self.head.row_of(after).ok_or(SqliteError::Outpaced)?);
                 None
             }
-            ClusterOutput::Append(message) => self.append(message)?,
+            ClusterOutput::Append(message) => self.append(Arc::unwrap_or_clone(message))?,
             ClusterOutput::Publish { to, message } => {
                 self.publish(to.as_ref(), &message)?;
                 None

@@ -264,6 +264,7 @@ impl MemoryEngine {
         let memory = &self.memory;
         match output {
             ClusterOutput::Append(message) => {
+                let message = Arc::unwrap_or_clone(message);
                 self.unsent.push(message.clone());
                 let message = match memory.mistake {
                     Mistake::NoAttachments => without_attachments(message),
@@ -285,7 +286,7 @@ impl MemoryEngine {
                 Vec::new()
             }
             ClusterOutput::Publish { to, message } => {
-                memory.messages.send((to, message)).ok();
+                memory.messages.send((to, *message)).ok();
                 Vec::new()
             }
             ClusterOutput::Subscribe { namespace } => vec![ClusterInput::Subscribed { namespace }],

@@ -1,5 +1,7 @@
 //! What the engine does.
 
+use std::sync::Arc;
+
 use socketio_proto::{
     cluster::{
         ClusterInput, ClusterOutput, StoreOutcome,
@@ -101,7 +103,7 @@ impl World<'_> {
             let latest = self.appended.last().and_then(|it| it.stamp);
             assert!(number > latest.map(|stamp| stamp.sequence), "in order, and once");
             self.note(&message);
-            self.appended.push(message);
+            self.appended.push(Arc::unwrap_or_clone(message));
         }
     }
 

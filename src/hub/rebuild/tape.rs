@@ -4,6 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::{String, ToString as _},
+    sync::Arc,
     vec::Vec,
 };
 use core::time::Duration;
@@ -40,7 +41,7 @@ pub(super) struct Tape {
     tokens: Vec<AckToken>,
     acks: Vec<AckId>,
     /// What is on its way into the channel of a cluster, and the number of its entries.
-    appended: VecDeque<Message>,
+    appended: VecDeque<Arc<Message>>,
     entries: u64,
     /// The sessions in the store, and its answers.
     stored: BTreeMap<String, StoredSession>,
@@ -122,7 +123,8 @@ impl Tape {
             }
             let Some(message) = self.appended.pop_front() else { return };
             self.entries += 1;
-            let (position, message) = (Offset::pair(0, self.entries), Some(message));
+            let message = Some(Arc::unwrap_or_clone(message));
+            let position = Offset::pair(0, self.entries);
             self.hub
                 .handle_cluster(self.now, ClusterInput::Entry { channel: 0, position, message });
             while let Some(output) = self.hub.poll_output() {

@@ -1,6 +1,9 @@
 //! One node, and what it has put out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use socketio_proto::{
     ServerConfig, SocketKey, Timestamp, WireId,
@@ -95,7 +98,7 @@ impl Node {
         match output {
             ServerOutput::Cluster(ClusterOutput::Append(message)) => {
                 if self.read.is_some() {
-                    self.in_flight.push_back(Flight::Append(message));
+                    self.in_flight.push_back(Flight::Append(Arc::unwrap_or_clone(message)));
                 }
             }
             ServerOutput::Cluster(

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -144,7 +145,9 @@ impl Composition for Clustered {
         let mut connected = Vec::new();
         while let Some(output) = self.server.poll_output() {
             match output {
-                ServerOutput::Cluster(ClusterOutput::Append(message)) => self.append(now, message),
+                ServerOutput::Cluster(ClusterOutput::Append(message)) => {
+                    self.append(now, Arc::unwrap_or_clone(message));
+                }
                 ServerOutput::Cluster(ClusterOutput::CountServers { number, .. }) => {
                     let counted = ClusterInput::ServersCounted { number, servers: Some(1) };
                     self.server.handle_cluster(now, counted);

@@ -218,7 +218,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
         let answer = match command {
             ClusterOutput::Append(message) => {
                 let channel = engine.layout.of(&message.namespace) as usize;
-                let index = engine.channels[channel].append(Some(message.clone()));
+                let index = engine.channels[channel].append(Some((*message).clone()));
                 let position = engine.channels[channel].position(index);
                 self.promise.appended(channel, position, &message);
                 for reader in engine.readers(channel, index) {
@@ -240,7 +240,7 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 for other in engine.addressees(node, to.as_ref(), &message.namespace) {
                     if !engine.loses_message(other) {
                         let parcel =
-                            Parcel::Input(Box::new(ClusterInput::Message(message.clone())));
+                            Parcel::Input(Box::new(ClusterInput::Message((*message).clone())));
                         let clock = (&mut self.agenda, self.now);
                         engine.hand(clock, other, Lane::Messages, parcel, Task::Link);
                     }

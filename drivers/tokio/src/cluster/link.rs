@@ -86,7 +86,7 @@ impl EngineLink {
             (&mut self.not_sent, queued.output)
             && let Some(stamp) = message.stamp
         {
-            let (namespace, sequence) = (message.namespace, stamp.sequence);
+            let (namespace, sequence) = (message.namespace.clone(), stamp.sequence);
             not_sent.push(ClusterInput::NotSent { namespace, sequence });
         }
         None

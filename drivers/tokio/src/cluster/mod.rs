@@ -38,6 +38,8 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 /// ```
 /// use std::sync::{Arc, Mutex};
 ///
+/// use std::sync::Arc;
+///
 /// use socketio_proto::cluster::{ClusterInput, ClusterOutput, message::Message};
 /// use socketio_proto::recovery::Offset;
 /// use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
@@ -57,7 +59,7 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 ///                 output = link.recv() => match output {
 ///                     None => return Ok(()),
 ///                     Some(ClusterOutput::Append(message)) => {
-///                         self.0.send_modify(|entries| entries.push(message));
+///                         self.0.send_modify(|entries| entries.push(Arc::unwrap_or_clone(message)));
 ///                     }
 ///                     Some(ClusterOutput::Read { after, .. }) => {
 ///                         read = after.numbers().map_or(0, |(_, position)| position as usize);

@@ -115,10 +115,10 @@ impl Engine for Memory {
             tokio::select! {
                 output = link.recv() => match output {
                     None => return Ok(()),
-                    Some(ClusterOutput::Append(message)) => self.append(message)?,
+                    Some(ClusterOutput::Append(message)) => self.append(Arc::unwrap_or_clone(message))?,
                     Some(ClusterOutput::Publish { to, message }) => {
                         self.published.fetch_add(u64::from(is_event(&message)), Relaxed);
-                        self.messages.0.send((to, message)).ok();
+                        self.messages.0.send((to, *message)).ok();
                     }
                     Some(ClusterOutput::Subscribe { namespace }) => {
                         link.inputs().send(vec![ClusterInput::Subscribed { namespace }]).await;

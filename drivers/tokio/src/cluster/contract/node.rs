@@ -108,7 +108,7 @@ impl Node {
         let message = Message::new(self.id.clone(), NamespaceName::ROOT, body).stamped(stamp);
         self.unread.push_back(message.clone());
         if self.is_open() {
-            self.send(ClusterOutput::Append(message));
+            self.send(ClusterOutput::Append(message.into()));
         }
         self.sequence
     }
@@ -128,7 +128,7 @@ impl Node {
         self.number += 1;
         let stamp = Stamp::new(self.number, self.nonce);
         let message = Message::new(self.id.clone(), NamespaceName::ROOT, body).stamped(stamp);
-        self.send(ClusterOutput::Publish { to: to.cloned(), message });
+        self.send(ClusterOutput::Publish { to: to.cloned(), message: message.into() });
     }
 
     /// Sends a command that has an answer, and waits for it.
@@ -265,7 +265,7 @@ impl Node {
         if self.head.is_some_and(|head| self.read >= Some(head)) {
             self.head = None;
             for message in &self.unread {
-                self.send(ClusterOutput::Append(message.clone()));
+                self.send(ClusterOutput::Append(message.clone().into()));
             }
         }
     }
