@@ -32,6 +32,8 @@ pub(crate) struct Channel<L> {
     stage: Stage,
     /// Everything up to this position was read. `None` before the first connection.
     read: Option<Offset>,
+    /// Everything up to this position has taken effect.
+    applied: Option<Offset>,
     /// Whether everything was read that was there at the first connection.
     is_ready: bool,
     /// In the order in which they take effect. If it is not empty, the first one is an entry.
@@ -106,6 +108,7 @@ impl<L> Channel<L> {
             limits,
             stage: Stage::Away,
             read: None,
+            applied: None,
             is_ready: false,
             steps: VecDeque::new(),
             bytes: 0,
@@ -135,6 +138,16 @@ impl<L> Channel<L> {
     /// The position up to which everything was read.
     pub(crate) const fn position(&self) -> Option<Offset> {
         self.read
+    }
+
+    /// The position up to which everything has taken effect.
+    pub(crate) const fn applied(&self) -> Option<Offset> {
+        self.applied
+    }
+
+    /// What was read has taken effect.
+    pub(crate) fn note_applied(&mut self) {
+        self.applied = self.read;
     }
 
     /// Whether own entries are waited for, so that what is done now must wait as well.
@@ -245,7 +258,7 @@ impl<L> Channel<L> {
         let continuation = if seamless.is_some() {
             Continuation::Seamless
         } else {
-            self.read = Some(oldest);
+            (self.read, self.applied) = (Some(oldest), Some(oldest));
             self.senders = Senders::default();
             Continuation::Anew(oldest)
         };

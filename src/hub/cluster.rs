@@ -377,6 +377,9 @@ impl<D: Default> Hub<D> {
             Some(message) => self.apply_entry(now, position, message),
             None => increment(&mut self.totals.entries_skipped),
         }
+        if let Some(channel) = self.channel_mut(number) {
+            channel.note_applied();
+        }
     }
 
     fn pass(&mut self, reached: Reached<Verb>) {

@@ -21,6 +21,7 @@ mod requests;
 mod store;
 mod store_changes;
 mod store_given_up;
+mod store_idle;
 mod store_official;
 mod store_races;
 mod store_rewrites;

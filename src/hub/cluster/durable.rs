@@ -210,6 +210,7 @@ impl<D: Default> Hub<D> {
 
     fn write_ahead(&mut self, socket: SocketKey, replaces: Option<u64>) -> Option<ClusterOutput> {
         let now = self.now;
+        self.bring_up_to_date(socket.namespace);
         let recovery = self.config.recovery.as_ref()?;
         let between = recovery.max_disconnection;
         let node = self.node.as_mut()?;

@@ -345,6 +345,10 @@ impl<D: Default> Hub<D> {
 
     /// What the record that was found for a claim is good for.
     fn look_at(&mut self, claim: u64) -> Found<D> {
+        let pending = self.node.as_ref().and_then(|node| node.claims.get(claim));
+        if let Some(namespace) = pending.map(|pending| pending.request.namespace) {
+            self.bring_up_to_date(namespace);
+        }
         let Some(node) = &self.node else { return Found::Refused(RecoveryRefusal::Unknown) };
         let found =
             node.claims.get(claim).and_then(|pending| Some((pending, pending.found.as_ref()?)));

@@ -5,10 +5,15 @@ use alloc::vec::Vec;
 use super::commands::{Command, Next};
 use crate::{
     cluster::{
-        ClusterOutput, FetchedSession, StoreOutcome,
+        Channel, ClusterOutput, FetchedSession, StoreOutcome,
         message::{Body, OwnKind, Value},
     },
-    hub::{Hub, output::HubOutput, reason::EndCause, sessions::Sessions},
+    hub::{
+        Hub,
+        output::HubOutput,
+        reason::EndCause,
+        sessions::{Change, Sessions},
+    },
     id::{Generation, RecoveryKey, SocketKey},
     recovery::RecoveryRefusal,
     stats::increment,
@@ -295,9 +300,19 @@ impl<D: Default> Hub<D> {
         }
     }
 
+    /// The log of a namespace ends where its channel was read, and not with the latest entry for it: a record
+    /// from a place that newer nodes have not read is of no use to them, even if nothing has happened since.
+    pub(super) fn bring_up_to_date(&mut self, id: u32) {
+        let position = self.channel_at(id).and_then(Channel::applied);
+        if let (Some(position), Some(namespace)) = (position, self.namespaces.get_mut(&id)) {
+            namespace.sessions.apply(self.now, Change::Advance { position });
+        }
+    }
+
     /// The command that stores a session. `None` if it need not be stored now.
     fn record_to_store(&mut self, socket: SocketKey) -> Option<ClusterOutput> {
         let now = self.now;
+        self.bring_up_to_date(socket.namespace);
         let node = self.node.as_mut()?;
         let namespace = self.namespaces.get(&socket.namespace);
         let sessions = namespace.filter(|it| it.member(socket).is_some()).map(|it| &it.sessions);
@@ -325,6 +340,7 @@ impl<D: Default> Hub<D> {
     /// taken out of the store.
     fn record_to_replace(&mut self, socket: SocketKey) -> Option<ClusterOutput> {
         let now = self.now;
+        self.bring_up_to_date(socket.namespace);
         let node = self.node.as_mut()?;
         let sessions = &self.namespaces.get(&socket.namespace)?.sessions;
         let number = node.records.ask(Command::Rewrite(socket));
