@@ -76,6 +76,20 @@ fn a_client_does_not_wait_for_an_engine_that_is_away() {
     }
 }
 
+/// What was sent before a gap does not come any more.
+#[test]
+fn a_client_does_not_wait_for_a_claim_that_was_given_up() {
+    let (mut fleet, ..) = claimed(|_| {});
+    fleet.cut(2, 0);
+    fleet.at(1, |at| at.all().emit("in the gap", &()).unwrap());
+    fleet.settle();
+    fleet.channel.trimmed = fleet.channel.entries.len();
+    fleet.connect(2);
+    fleet.settle();
+    fleet.wait(1_000);
+    assert_eq!(outcome(&fleet, 2), refused(RecoveryRefusal::OwnerUnreachable));
+}
+
 /// The store is asked once more by the node that has the session.
 #[test]
 fn a_client_of_the_same_node_waits_for_a_store_that_is_slow() {

@@ -72,9 +72,10 @@ pub(super) struct Pending<S> {
 }
 
 impl<S> Pending<S> {
-    /// Whether the engine has to answer: it has not shown the claim yet, or the store was asked.
-    pub(super) const fn awaits_engine(&self) -> bool {
-        self.position.is_none() || self.is_fetched || self.is_taken
+    /// Whether the engine has to answer: it has not shown the claim yet, or the store was asked. If nothing in
+    /// its channel is `behind`, the claim was given up in a gap.
+    pub(super) const fn awaits_engine(&self, is_behind: bool) -> bool {
+        (self.position.is_none() && is_behind) || self.is_fetched || self.is_taken
     }
 
     /// Whether the channel can have assigned its offset before it.

@@ -21,11 +21,12 @@ impl<D: Default> Hub<D> {
         let until = self.engine_has_until(now)?;
         let lookup = self.connects.get(request)?.lookup.as_ref()?;
         let (key, limit) = (lookup.key, lookup.limit);
+        let is_behind = self.is_behind(request.namespace);
         let node = self.node.as_mut()?;
         let is_awaited = |number: &u64| {
             let pending = node.claims.get(*number).filter(|pending| pending.request == request);
             let is_early = || node.early_records.contains(number);
-            pending.is_some_and(|pending| pending.awaits_engine() || is_early())
+            pending.is_some_and(|pending| pending.awaits_engine(is_behind) || is_early())
         };
         let number = node.claims.numbers(key).into_iter().find(is_awaited)?;
         node.claims.prolong(number, until.min(limit));

@@ -38,8 +38,6 @@ pub type EngineError = Box<dyn Error + Send + Sync>;
 /// ```
 /// use std::sync::{Arc, Mutex};
 ///
-/// use std::sync::Arc;
-///
 /// use socketio_proto::cluster::{ClusterInput, ClusterOutput, message::Message};
 /// use socketio_proto::recovery::Offset;
 /// use socketio_proto_tokio::cluster::{Engine, EngineError, EngineLink};
