@@ -187,7 +187,7 @@ fn string_end(text: &[u8], start: usize) -> Option<usize> {
 
 /// How many bytes there are before the first quote or backslash. It looks at every byte of a part without
 /// branching, so that the compiler can handle many at a time.
-fn plain_len(text: &[u8]) -> usize {
+pub(in crate::cluster) fn plain_len(text: &[u8]) -> usize {
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
     let mut rest = text;
     while let Some((part, behind)) = rest.split_first_chunk::<16>() {

@@ -7,7 +7,7 @@ use super::{
     decode::official_json,
     raw::{Format, Raw},
 };
-use crate::number::digits;
+use crate::{cluster::json, number::digits};
 
 impl Message {
     /// Reads `{"seq":…,"type":3,"data":{…},"uid":"…","nsp":"…","nonce":…}`. `None` for every other form,
@@ -47,8 +47,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Splits the contents of a string without escapes off, whose first quote is before `text`.
 fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = text.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    let (contents, rest) = text.split_at_checked(len)?;
+    let (contents, rest) = text.split_at_checked(json::plain_len(text))?;
     Some((contents, rest.strip_prefix(b"\"")?))
 }
 
