@@ -240,11 +240,11 @@ impl<D: Default> Hub<D> {
 
     /// Gives up what was kept for a request that no longer waits.
     fn release_waiting(&mut self, request: ConnectRequest, waiting: &WaitingConnect) {
-        if let Some(Lookup { until, .. }) = &waiting.lookup {
-            self.connects.lookups.remove(&(*until, request));
+        if let Some(Lookup { wait, .. }) = &waiting.lookup {
+            self.connects.lookups.remove(&(wait.until, request));
         }
-        if let Some(until) = waiting.recall {
-            self.connects.recalls.remove(&(until, request));
+        if let Some(wait) = waiting.recall {
+            self.connects.recalls.remove(&(wait.until, request));
             self.abandon_recall(request, waiting.claimed);
         }
         self.release(request, waiting.held());

@@ -29,6 +29,7 @@ use super::{
     pacing::Held,
     request::ConnectRequest,
     sessions::{Change, Effect, SessionRecord},
+    wait::Wait,
 };
 use crate::{
     id::{RecoveryKey, SocketKey},
@@ -48,9 +49,7 @@ pub(super) struct Lookup {
     /// How often other nodes were asked.
     pub(super) tries: u32,
     /// When it ends without an answer.
-    pub(super) until: Timestamp,
-    /// When it ends although the engine of a cluster has still to answer.
-    pub(super) limit: Timestamp,
+    pub(super) wait: Wait,
     /// Why it is refused then, if that is known.
     pub(super) refusal: Option<RecoveryRefusal>,
 }
@@ -58,16 +57,13 @@ pub(super) struct Lookup {
 impl Lookup {
     /// Whether other nodes may be asked once more.
     pub(super) fn may_try(&self, now: Timestamp) -> bool {
-        self.tries < TRIES_MAX && now < self.until
+        self.tries < TRIES_MAX && now < self.wait.until
     }
 }
 
 /// How often a claim asks other nodes for its session. Once is enough, unless other claims of the
 /// same session are under way.
 const TRIES_MAX: u32 = 3;
-
-/// How many times as long a claim waits for the engine of a cluster as for other nodes.
-pub(super) const PATIENCE: u32 = 10;
 
 /// The maximum length of an offset with which a session is looked up. Every offset that a server
 /// assigns is shorter.
@@ -119,19 +115,18 @@ impl<D: Default> Hub<D> {
         if offset.is_some_and(|offset| offset.len() > OFFSET_LEN_MAX) {
             return None;
         }
-        let until = now.saturating_add(timeout);
-        let limit = now.saturating_add(timeout.saturating_mul(PATIENCE));
-        Some(Lookup { claim, key, is_under_way, tries: 0, until, limit, refusal: None })
+        let wait = Wait::new(now, timeout);
+        Some(Lookup { claim, key, is_under_way, tries: 0, wait, refusal: None })
     }
 
     /// Asks the embedder to look up the session of a waiting request.
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) {
         let namespace = self.namespaces.get(&request.namespace);
         let lookup = self.connects.begin_lookup(request);
-        let (Some(namespace), Some(Lookup { claim, key, until, .. })) = (namespace, lookup) else {
+        let (Some(namespace), Some(Lookup { claim, key, wait, .. })) = (namespace, lookup) else {
             return;
         };
-        let (key, until) = (*key, *until);
+        let (key, until) = (*key, wait.until);
         let offset = claim.offset().ok().flatten().map(Into::into);
         increment(&mut self.totals.lookups);
         if self.is_clustered() {

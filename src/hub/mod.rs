@@ -66,6 +66,7 @@ mod snapshot;
 mod timeouts;
 mod turns;
 mod unconfirmed;
+mod wait;
 mod waiting;
 
 use alloc::{

@@ -12,6 +12,7 @@ use super::{
     request::ConnectRequest,
     turns::Turns,
     unconfirmed::Unconfirmed,
+    wait::Wait,
 };
 use crate::{
     config::ServerConfig,
@@ -54,9 +55,7 @@ pub(super) struct WaitingConnect {
     /// How the claim is looked up elsewhere.
     pub(super) lookup: Option<Lookup>,
     /// Until when it waits for its session to be taken out of the store.
-    pub(super) recall: Option<Timestamp>,
-    /// When it waits for that no longer, although the engine has still to answer.
-    pub(super) recall_limit: Timestamp,
+    pub(super) recall: Option<Wait>,
 }
 
 impl WaitingConnect {
@@ -67,9 +66,7 @@ impl WaitingConnect {
         (claimed, presented): (Option<Result<Held, RecoveryRefusal>>, Option<Offset>),
         lookup: Option<Lookup>,
     ) -> Self {
-        let recall_limit = Timestamp::ZERO;
-        let (is_held, recall) = (true, None);
-        Self { serial, asked, auth, claimed, presented, is_held, lookup, recall, recall_limit }
+        Self { serial, asked, auth, claimed, presented, is_held: true, lookup, recall: None }
     }
 
     /// The session that is held for it.
@@ -143,7 +140,7 @@ impl Connects {
     pub(super) fn begin_lookup(&mut self, request: ConnectRequest) -> Option<&Lookup> {
         let lookup = self.get_mut(request)?.lookup.as_mut()?;
         lookup.is_under_way = true;
-        let until = lookup.until;
+        let until = lookup.wait.until;
         self.lookups.insert((until, request));
         self.get(request)?.lookup.as_ref()
     }
@@ -171,12 +168,8 @@ impl Connects {
     /// A lookup goes on until `until`, or until its limit. Returns false if that is over.
     pub(super) fn prolong_lookup(&mut self, request: ConnectRequest, until: Timestamp) -> bool {
         let lookup = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut());
-        let Some(lookup) = lookup.filter(|lookup| lookup.until < lookup.limit) else {
-            return false;
-        };
-        let before = lookup.until;
-        lookup.until = until.min(lookup.limit);
-        let until = lookup.until;
+        let prolonged = lookup.and_then(|lookup| lookup.wait.prolong(until));
+        let Some((before, until)) = prolonged else { return false };
         self.lookups.remove(&(before, request));
         self.lookups.insert((until, request))
     }
@@ -186,7 +179,7 @@ impl Connects {
         let lookup = self.get_mut(request).and_then(|waiting| waiting.lookup.as_mut());
         let Some(lookup) = lookup.filter(|lookup| lookup.is_under_way) else { return false };
         lookup.is_under_way = false;
-        let until = lookup.until;
+        let until = lookup.wait.until;
         self.lookups.remove(&(until, request));
         true
     }
@@ -199,25 +192,19 @@ impl Connects {
     }
 
     /// A claim waits until its session was taken out of the store.
-    pub(super) fn begin_recall(
-        &mut self,
-        request: ConnectRequest,
-        until: Timestamp,
-        limit: Timestamp,
-    ) {
+    pub(super) fn begin_recall(&mut self, request: ConnectRequest, wait: Wait) {
         if let Some(waiting) = self.get_mut(request) {
-            (waiting.recall, waiting.recall_limit) = (Some(until), limit);
-            self.recalls.insert((until, request));
+            waiting.recall = Some(wait);
+            self.recalls.insert((wait.until, request));
         }
     }
 
     /// A claim waits for the store until `until`, or until its limit. Returns false if that is over.
     pub(super) fn prolong_recall(&mut self, request: ConnectRequest, until: Timestamp) -> bool {
-        let Some(waiting) = self.get_mut(request) else { return false };
-        let limit = waiting.recall_limit;
-        let Some(before) = waiting.recall.filter(|before| *before < limit) else { return false };
-        let until = until.min(limit);
-        waiting.recall = Some(until);
+        let recall = self.get_mut(request).and_then(|waiting| waiting.recall.as_mut());
+        let Some((before, until)) = recall.and_then(|wait| wait.prolong(until)) else {
+            return false;
+        };
         self.recalls.remove(&(before, request));
         self.recalls.insert((until, request))
     }
@@ -225,8 +212,8 @@ impl Connects {
     /// The session of a claim was taken out of the store, or cannot be. Returns whether the claim
     /// has waited for it.
     pub(super) fn end_recall(&mut self, request: ConnectRequest) -> bool {
-        let until = self.get_mut(request).and_then(|waiting| waiting.recall.take());
-        until.is_some_and(|until| self.recalls.remove(&(until, request)))
+        let recall = self.get_mut(request).and_then(|waiting| waiting.recall.take());
+        recall.is_some_and(|wait| self.recalls.remove(&(wait.until, request)))
     }
 
     /// A claim whose session was not taken out of the store in time.

@@ -25,7 +25,8 @@ pub enum RecoveryRefusal {
     #[error("the engine that connects the nodes is away")]
     EngineAway,
     /// No node has handed the session over in time, and it is not in the store. Its node has died or
-    /// does not answer, or nobody has the session. Or the engine has not answered within ten times that time.
+    /// does not answer, or nobody has the session. Or the engine has not answered
+    /// within ten times [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout).
     #[error("no node of the cluster has answered, and the session is not in the store")]
     OwnerUnreachable,
     /// The session is in the store of the cluster, but this node does not have everything that has

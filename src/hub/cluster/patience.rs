@@ -20,7 +20,7 @@ impl<D: Default> Hub<D> {
     ) -> Option<Timestamp> {
         let until = self.engine_has_until(now)?;
         let lookup = self.connects.get(request)?.lookup.as_ref()?;
-        let (key, limit) = (lookup.key, lookup.limit);
+        let (key, limit) = (lookup.key, lookup.wait.limit);
         let is_behind = self.is_behind(request.namespace);
         let node = self.node.as_mut()?;
         let is_awaited = |number: &u64| {

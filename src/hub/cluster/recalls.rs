@@ -3,7 +3,7 @@
 use super::{placed::InStore, records::Recalled};
 use crate::{
     cluster::FetchedSession,
-    hub::{Hub, elsewhere::PATIENCE, pacing::Held, reason::EndCause, request::ConnectRequest},
+    hub::{Hub, pacing::Held, reason::EndCause, request::ConnectRequest, wait::Wait},
     id::SocketKey,
     recovery::RecoveryRefusal,
     stats::increment,
@@ -25,10 +25,7 @@ impl<D: Default> Hub<D> {
             return false;
         }
         let timeout = self.config.recovery.as_ref().and_then(|it| it.lookup_timeout);
-        let timeout = timeout.unwrap_or_default();
-        let until = self.now.saturating_add(timeout);
-        let limit = self.now.saturating_add(timeout.saturating_mul(PATIENCE));
-        self.connects.begin_recall(request, until, limit);
+        self.connects.begin_recall(request, Wait::new(self.now, timeout.unwrap_or_default()));
         self.ask_store();
         true
     }

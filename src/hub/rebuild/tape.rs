@@ -361,10 +361,10 @@ fn audit(connects: &Connects) {
     });
     let lookups = all.clone().filter_map(|(it, waiting)| {
         let lookup = waiting.lookup.as_ref().filter(|lookup| lookup.is_under_way)?;
-        Some((lookup.until, it))
+        Some((lookup.wait.until, it))
     });
     assert_eq!(lookups.collect::<BTreeSet<_>>(), connects.lookups);
-    let recalls = all.filter_map(|(it, waiting)| Some((waiting.recall?, it)));
+    let recalls = all.filter_map(|(it, waiting)| Some((waiting.recall?.until, it)));
     assert_eq!(recalls.collect::<BTreeSet<_>>(), connects.recalls);
     for (_, request) in &connects.overdue {
         assert!(connects.held(*request).is_some(), "{request:?} is over");
