@@ -61,7 +61,8 @@
 //!    channel, at a position `c`. Meanwhile the client waits, for at most
 //!    [`lookup_timeout`](crate::RecoveryConfig::lookup_timeout) (in a cluster 1 second by default). While
 //!    the engine is connected and has not shown the claim yet, or has not answered what it was asked about the
-//!    session, the client waits for up to ten times as long.
+//!    session, the client waits for up to ten times as long. Before the claim is refused, the store is asked once
+//!    more: the owner may have crashed right behind a store.
 //! 2. The owner reads the claim. It checks the offset that the client presents, as for a recovery
 //!    at its own node. If the session cannot be recovered, or if the claimant does not have everything
 //!    that the client has missed, it answers with the reason, and the session stays. Otherwise the

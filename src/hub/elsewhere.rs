@@ -195,12 +195,17 @@ impl<D: Default> Hub<D> {
             if longer.is_some_and(|until| self.connects.prolong_lookup(request, until)) {
                 continue;
             }
-            let unanswered = self.unanswered();
-            let lookup = self.connects.get(request).and_then(|waiting| waiting.lookup.as_ref());
-            let refusal = lookup.and_then(|lookup| lookup.refusal);
-            self.go_on(now, request, refusal.unwrap_or(unanswered));
+            let refusal = self.refusal_without_answer(request);
+            self.go_on(now, request, refusal);
         }
         self.end_released(now);
+    }
+
+    /// Why a claim is refused whose lookup nobody has answered.
+    pub(super) fn refusal_without_answer(&self, request: ConnectRequest) -> RecoveryRefusal {
+        let lookup = self.connects.get(request).and_then(|waiting| waiting.lookup.as_ref());
+        let refusal = lookup.and_then(|lookup| lookup.refusal);
+        refusal.unwrap_or_else(|| self.unanswered())
     }
 
     /// Continues with a claim that was looked up elsewhere. The session may be here by now.

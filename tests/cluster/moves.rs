@@ -217,7 +217,7 @@ fn a_session_that_is_handed_on_is_changed_once() {
 fn what_cannot_be_recovered_is_refused_with_the_reason_and_stays() {
     let (mut fleet, _, pid) = parked(3);
     for (packet, refusal) in [
-        (claim("AAAAAAAAAAAAAAAAAAAA", "7000-0"), RecoveryRefusal::OwnerUnreachable),
+        (claim("AAAAAAAAAAAAAAAAAAAA", "7000-0"), RecoveryRefusal::Unknown),
         (claim(&pid, "9999-0"), RecoveryRefusal::InvalidOffset),
         (claim(&pid, "no offset"), RecoveryRefusal::InvalidOffset),
         (format!(r#"40/b,{{"pid":"{pid}"}}"#), RecoveryRefusal::OtherNamespace),
@@ -225,6 +225,7 @@ fn what_cannot_be_recovered_is_refused_with_the_reason_and_stays() {
         fleet.open_with(2, &packet);
         fleet.settle();
         fleet.wait(1_001);
+        fleet.settle();
         assert_eq!(outcome(&fleet, 2), RecoveryOutcome::Refused(refusal), "{packet}");
     }
     assert_eq!(fleet.nodes[0].server.stats().parked_sessions, 1);

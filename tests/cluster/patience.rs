@@ -1,6 +1,9 @@
 //! Claims that wait for an engine that is slow. Many clients that come back at once wait for each other there.
 
-use socketio_proto::{recovery::RecoveryRefusal, server::ServerEvent};
+use socketio_proto::{
+    recovery::{RecoveryOutcome, RecoveryRefusal},
+    server::ServerEvent,
+};
 
 use crate::{
     fleet::{Client, Fleet},
@@ -102,20 +105,47 @@ fn a_client_of_the_same_node_waits_for_a_store_that_is_slow() {
     }
 }
 
-/// Its owner has crashed, or says nothing.
+/// The owner of a session stores it and crashes, before it reads the claim. The claimant has asked the store
+/// before that.
 #[test]
-fn a_client_waits_for_other_nodes_no_longer_than_before() {
+fn a_record_that_was_stored_behind_a_claim_is_found() {
+    let (mut fleet, client, back) = claimed_before_it_is_parked();
+    fleet.lose(client);
+    fleet.take(0, 1);
+    let of_client = ids(&fleet, client);
+    fleet.crash(0);
+    fleet.wait(1_000);
+    assert!(!is_answered(&fleet));
+    fleet.settle();
+    assert_eq!(
+        (ids(&fleet, back), outcome(&fleet, 2)),
+        (of_client, RecoveryOutcome::Recovered { replayed: 0 })
+    );
+}
+
+/// A client at node 2, whose session is still connected at node 0. The store has no record of it.
+fn claimed_before_it_is_parked() -> (Fleet, Client, Client) {
     let mut fleet = Fleet::new(3);
     let client = fleet.open(0);
     fleet.settle();
     let (pid, _) = ids(&fleet, client);
-    fleet.open_with(2, &claim(&pid, ""));
+    let back = fleet.open_with(2, &claim(&pid, ""));
     fleet.take(2, 1);
     fleet.read(2, usize::MAX);
     fleet.take(2, 0);
     fleet.answer(2);
+    (fleet, client, back)
+}
+
+/// Its owner has crashed, or says nothing. The store has no record.
+#[test]
+fn a_client_waits_for_other_nodes_no_longer_than_before() {
+    let (mut fleet, ..) = claimed_before_it_is_parked();
     fleet.wait(999);
-    assert!(!is_answered(&fleet));
+    assert!(fleet.nodes[2].in_flight.is_empty());
     fleet.wait(1);
+    assert!(!is_answered(&fleet), "the store is asked once more");
+    fleet.take(2, 1);
+    fleet.answer(2);
     assert_eq!(outcome(&fleet, 2), refused(RecoveryRefusal::OwnerUnreachable));
 }

@@ -200,6 +200,7 @@ fn a_node_that_has_not_read_everything_since_refuses_and_leaves_the_record() {
     fleet.open_with(1, &claim(&pid, "7000-0"));
     fleet.settle();
     fleet.wait(1_000);
+    fleet.settle();
     assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::Trimmed));
     assert_eq!(fleet.nodes[1].server.stats().total.refused.trimmed, 1);
     let back = fleet.open_with(2, &claim(&pid, "7000-0"));
@@ -219,6 +220,8 @@ fn a_live_session_of_a_node_that_does_not_answer_is_refused_with_its_reason() {
     fleet.take(1, 0);
     fleet.answer(1);
     fleet.wait(1_000);
+    fleet.take(1, 1);
+    fleet.answer(1);
     assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::OwnerUnreachable));
     assert_eq!(fleet.nodes[1].server.stats().total.refused.owner_unreachable, 1);
 }

@@ -146,6 +146,7 @@ fn a_session_that_has_ended_leaves_no_record() {
         let back = fleet.open_with(1, &claim(&pid, "7000-0"));
         fleet.settle();
         fleet.wait(1_000);
+        fleet.settle();
         assert_ne!(ids(&fleet, back).1, client.1);
     }
 }

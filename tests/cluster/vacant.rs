@@ -45,6 +45,7 @@ fn come_to_other_node(fleet: &mut Fleet, claim: &str) -> Client {
     let client = fleet.open_with(1, claim);
     fleet.settle();
     fleet.wait(1_000);
+    fleet.settle();
     client
 }
 

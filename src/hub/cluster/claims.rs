@@ -5,7 +5,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 use crate::{
     cluster::{FetchedSession, message::NodeId},
@@ -57,6 +57,8 @@ pub(super) struct Pending<S> {
     /// Whether the store was asked for the record, and has not answered.
     pub(super) is_fetched: bool,
     /// Whether it is being taken out of the store.
+    /// Whether the store was asked once more, because the time of the claim was over.
+    pub(super) has_looked_again: bool,
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
@@ -81,6 +83,13 @@ impl<S> Pending<S> {
     /// Whether the channel can have assigned its offset before it.
     pub(super) fn has_offset_before(&self) -> bool {
         self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
+    /// The store is to be asked once more. Returns false if it was already, or need not be. A claim that yields takes no
+    /// record from a node that does not answer.
+    pub(super) fn begin_last_look(&mut self) -> bool {
+        let is_read = self.position.is_some() && self.priority == Priority::Takes;
+        is_read && !self.has_come && !mem::replace(&mut self.has_looked_again, true)
+    }
+
     }
 }
 
@@ -136,6 +145,7 @@ impl<S> Claims<S> {
             is_taken: false,
             replaced_as: None,
             refused: None,
+            has_looked_again: false,
             has_come: false,
             has_no_record: false,
             absent: Some(BTreeSet::new()),

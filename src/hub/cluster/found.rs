@@ -50,7 +50,10 @@ impl<D: Default> Hub<D> {
         if let Some(pending) = pending {
             pending.is_fetched = false;
         }
-        let Some(session) = session else { return self.note_no_record(claim) };
+        let Some(session) = session else {
+            self.note_no_record(claim);
+            return self.end_in_vain(claim);
+        };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
         pending.found = Some(session);
@@ -83,6 +86,7 @@ impl<D: Default> Hub<D> {
             // The owner may know more, if it is up.
             Found::Refused(RecoveryRefusal::Trimmed) => {
                 self.connects.note_refusal(request, RecoveryRefusal::Trimmed);
+                self.end_in_vain(claim);
             }
             Found::Refused(refusal) => {
                 self.end_lookup(self.now, request, refusal);
