@@ -76,7 +76,8 @@
 //!
 //! All nodes read `c` and `h` at the same places, so a session has one owner at each position, and
 //! nothing is lost if the client goes: its session then waits at the claimant. Of two claims, the
-//! later one in the channel gets the session.
+//! later one in the channel gets the session. It can come twice: once from an owner whose record was in the store, and
+//! once from the node of the earlier claim, which has taken that record. Then the second one counts.
 //!
 //! A node that reads a claim and does not have the session tells the claimant, by a message that is not
 //! in the channel. If all nodes of this crate that send heartbeats have told it and the store has no

@@ -7,6 +7,7 @@
 mod absent;
 mod ahead;
 mod answer;
+mod answered;
 mod changes;
 mod claim;
 mod claims;
@@ -49,6 +50,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use self::{
     answer::Handled,
+    answered::Answered,
     changes::Changes,
     claim::{Codec, Successor},
     claims::Claims,
@@ -83,6 +85,7 @@ use crate::{
 pub(super) struct Node<D> {
     channels: ChannelSet<Verb>,
     claims: Claims<Successor>,
+    answered: Answered<Successor>,
     codec: Codec<D>,
     early: Early,
     guesses: Guesses,
@@ -164,6 +167,7 @@ impl<D: Default> Hub<D> {
         let durable = Durable::new(&cluster, &config);
         let node = Node {
             claims: Claims::new(nonce),
+            answered: Answered::new(),
             codec: Codec::new(),
             early: Early::default(),
             guesses: Guesses::new(config.limits.namespaces_per_connection),

@@ -3,6 +3,7 @@
 mod ahead;
 mod ahead_races;
 mod ahead_waits;
+mod answered_twice;
 mod channels;
 mod closing;
 mod data;

@@ -20,7 +20,10 @@ impl<D: Default> Hub<D> {
     /// Whether a session is not here, and not on its way here. If it is on its way, a later claimant
     /// gets it from here.
     pub(super) fn is_absent(&self, key: RecoveryKey) -> bool {
-        let is_coming = self.node.as_ref().is_some_and(|node| node.claims.is_claimed(key));
+        let is_coming = self
+            .node
+            .as_ref()
+            .is_some_and(|node| node.claims.is_claimed(key) || node.answered.is_overtaken(key));
         self.keys.get(&key.index_key()).is_none() && !is_coming
     }
 
@@ -99,9 +102,12 @@ impl<D: Default> Hub<D> {
         let is_introduced = node.members.introduced_at(pending.request.namespace)? <= self.now;
         let is_known = pending.has_no_record
             || pending.priority == Priority::Yields && pending.found.is_none();
+        // It may come once more for a claim that was answered already.
+        let is_coming = node.answered.is_overtaken(pending.key);
         // An earlier claim of this node may have got it.
         let mut earlier = node.claims.before(pending);
         let is_absent = is_known
+            && !is_coming
             && is_introduced
             && self.others_lack(pending)
             && earlier.all(|earlier| earlier.has_no_record && self.others_lack(earlier));

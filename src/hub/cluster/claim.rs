@@ -114,6 +114,7 @@ impl<D: Default> Hub<D> {
         }
         let priority = if yields { Priority::Yields } else { Priority::Takes };
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
+        node.answered.forget_until(now);
         let number = node.claims.add(now, (key, offset.clone(), priority), request, until);
         let entry = ClaimEntry { number, pid: key, offset, covered, yields };
         let data = Value::new(&entry).unwrap_or(Value::null());
@@ -167,6 +168,7 @@ impl<D: Default> Hub<D> {
         let Some(node) = &mut self.node else { return };
         let successor = || (message.sender.clone(), claim.clone());
         node.claims.note_successor(claim.pid, successor);
+        node.answered.note_successor(claim.pid, successor);
         if is_absent {
             self.tell_absent(id, &message.sender, claim.number);
         } else {

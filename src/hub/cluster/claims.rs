@@ -36,6 +36,7 @@ pub(super) enum Priority {
 }
 
 /// One claim.
+#[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "other nodes and the store answer in any order")]
 pub(super) struct Pending<S> {
     pub(super) key: RecoveryKey,
@@ -43,7 +44,7 @@ pub(super) struct Pending<S> {
     /// Its offset as the client has presented it.
     pub(super) offset: Option<Box<str>>,
     pub(super) priority: Priority,
-    end: Timestamp,
+    pub(super) end: Timestamp,
     /// Until when it waits for an owner that has a record in the store.
     patience: Timestamp,
     /// The position of the claim. `None` before this node has read it.
@@ -56,12 +57,14 @@ pub(super) struct Pending<S> {
     pub(super) found: Option<FetchedSession>,
     /// Whether the store was asked for the record, and has not answered.
     pub(super) is_fetched: bool,
-    /// Whether it is being taken out of the store.
     /// Whether the store was asked once more, because the time of the claim was over.
     pub(super) has_looked_again: bool,
+    /// Whether it is being taken out of the store.
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
+    /// The version of the record with which nobody else can have got its session.
+    pub(super) origin: Option<u64>,
     /// The version with which it replaces the record.
     pub(super) replaced_as: Option<u64>,
     /// Whether its session has come here for another claim.
@@ -80,9 +83,6 @@ impl<S> Pending<S> {
         (self.position.is_none() && is_behind) || self.is_fetched || self.is_taken
     }
 
-    /// Whether the channel can have assigned its offset before it.
-    pub(super) fn has_offset_before(&self) -> bool {
-        self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
     /// The store is to be asked once more. Returns false if it was already, or need not be. A claim that yields takes no
     /// record from a node that does not answer.
     pub(super) fn begin_last_look(&mut self) -> bool {
@@ -90,6 +90,9 @@ impl<S> Pending<S> {
         is_read && !self.has_come && !mem::replace(&mut self.has_looked_again, true)
     }
 
+    /// Whether the channel can have assigned its offset before it.
+    pub(super) fn has_offset_before(&self) -> bool {
+        self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
     }
 }
 
@@ -142,10 +145,11 @@ impl<S> Claims<S> {
             successors: 0,
             found: None,
             is_fetched: false,
+            has_looked_again: false,
             is_taken: false,
+            origin: None,
             replaced_as: None,
             refused: None,
-            has_looked_again: false,
             has_come: false,
             has_no_record: false,
             absent: Some(BTreeSet::new()),

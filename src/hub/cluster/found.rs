@@ -203,6 +203,7 @@ impl<D: Default> Hub<D> {
             }
             return;
         }
+        pending.origin = pending.found.as_ref().and_then(|found| found.session.version);
         pending.found = Some(session.clone());
         let refusal = match self.look_at(claim) {
             Found::Usable(arrival) | Found::Held(arrival) => {
@@ -264,6 +265,7 @@ impl<D: Default> Hub<D> {
         let (now, id) = (self.now, pending.request.namespace);
         if let (Ok(socket), Some(node)) = (arrived, &mut self.node) {
             node.claims.note_arrival(pending.key);
+            node.records.note_origin(socket, pending.origin);
             match (&mut node.durable, in_store) {
                 (Some(durable), _) => {
                     let mut possible: Versions = node.claims.replacements(pending.key).collect();

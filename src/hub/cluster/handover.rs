@@ -42,6 +42,10 @@ struct Handover {
     /// The version before it, which may still be there instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     older: Option<u64>,
+    /// The version of the record with which the session was taken out of the store. What another node has handed
+    /// over together with that record does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<u64>,
 }
 
 impl<D: Default> Hub<D> {
@@ -85,7 +89,8 @@ impl<D: Default> Hub<D> {
         let older = stored.and_then(|it| it.older);
         let stored = stored.map(|it| (it.version, it.was_there));
         let (to, number) = (to.as_str().into(), claim.number);
-        let handover = Handover { to, number, session, stored, older };
+        let origin = node.records.origin(socket);
+        let handover = Handover { to, number, session, stored, older, origin };
         let is_answered = self.answer_claim(id, &handover);
         if !(is_answered && is_handed_over) {
             if let Some(node) = self.node.as_mut().filter(|_| !claim.yields) {
@@ -115,7 +120,8 @@ impl<D: Default> Hub<D> {
         refusal: RecoveryRefusal,
     ) {
         let (to, session) = (to.as_str().into(), Err(code(refusal)));
-        let handover = Handover { to, number: claim.number, session, stored: None, older: None };
+        let number = claim.number;
+        let handover = Handover { to, number, session, stored: None, older: None, origin: None };
         self.answer_claim(id, &handover);
     }
 
@@ -153,7 +159,7 @@ impl<D: Default> Hub<D> {
             increment(&mut self.totals.entries_skipped);
             return;
         };
-        let Handover { to, number, session, stored, older } = handover;
+        let Handover { to, number, session, stored, older, origin } = handover;
         let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
@@ -164,9 +170,15 @@ impl<D: Default> Hub<D> {
             pending.refused = Some(refusal(*code));
             return;
         }
-        let Some(pending) = node.claims.remove(number) else {
-            return;
-        };
+        let answered = node.claims.remove(number);
+        let is_first = answered.is_some();
+        let once_more = |origin| node.answered.take(number, origin);
+        let Some(mut pending) = answered.or_else(|| origin.and_then(once_more)) else { return };
+        pending.origin = origin;
+        if let (Ok(_), Some((version, _))) = (&session, stored) {
+            let versions = older.into_iter().chain([version]).collect();
+            node.answered.add(number, pending.clone(), versions);
+        }
         // A take of this node that is under way may get the record.
         let is_taken = pending.is_taken || node.claims.is_taken(pending.key);
         let in_store = stored.map(|(version, was_there)| {
@@ -182,7 +194,7 @@ impl<D: Default> Hub<D> {
                 let stale = stale.filter(|it| {
                     // What has come here for another claim is newer.
                     let is_old = self.is_ahead(*it) && !pending.has_come;
-                    is_old || stored.is_none() && self.is_lent(*it)
+                    is_old || !is_first || stored.is_none() && self.is_lent(*it)
                 });
                 if let Some(stale) = stale {
                     self.let_go(stale);

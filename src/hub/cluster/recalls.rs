@@ -101,9 +101,13 @@ impl<D: Default> Hub<D> {
 
     /// Another node has a session that was parked here.
     pub(super) fn let_go(&mut self, socket: SocketKey) {
+        let key = self.key_of(socket);
         let Some(node) = &mut self.node else { return };
         let requests = node.records.take_requests(socket);
         node.records.forget(socket);
+        if let Some(key) = key {
+            node.answered.note_overtaken(key);
+        }
         increment(&mut self.totals.sessions_moved);
         // The application is asked already, so these cannot follow the session.
         while let Some(request) = self.connects.first_deciding(socket)

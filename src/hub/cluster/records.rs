@@ -60,6 +60,8 @@ pub(super) struct Records {
     doubtful: BTreeSet<SocketKey>,
     /// Sessions that other nodes have claimed and that were not handed over.
     contested: BTreeSet<SocketKey>,
+    /// The versions with which sessions were taken out of the store, so that no other node has got them.
+    origins: BTreeMap<SocketKey, u64>,
     /// Claims that wait for the records of their sessions.
     requests: BTreeMap<SocketKey, Vec<ConnectRequest>>,
     /// Records of sessions that have ended.
@@ -100,6 +102,7 @@ impl Records {
             changed: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             contested: BTreeSet::new(),
+            origins: BTreeMap::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
             fetches: BTreeSet::new(),
@@ -123,6 +126,16 @@ impl Records {
             self.find_out(socket);
         }
         self.replace_if_outdated(socket);
+    }
+
+    /// A session has come out of the store, where its record had this version.
+    pub(super) fn note_origin(&mut self, socket: SocketKey, version: Option<u64>) {
+        self.origins.extend(version.map(|version| (socket, version)));
+    }
+
+    /// The version with which this session was taken out of the store.
+    pub(super) fn origin(&self, socket: SocketKey) -> Option<u64> {
+        self.origins.get(&socket).copied()
     }
 
     /// Whether the record of a session may be in the store. If so, nothing can be changed here.
@@ -198,6 +211,7 @@ impl Records {
         self.changed.remove(&socket);
         self.doubtful.remove(&socket);
         self.contested.remove(&socket);
+        self.origins.remove(&socket);
         in_store.map(InStore::versions).unwrap_or_default()
     }
 

@@ -1,0 +1,110 @@
+//! Claims that were answered with a session whose record another node could take meanwhile.
+//!
+//! An owner hands such a session over together with its record. Whoever gets that version out of the store has the
+//! session, and that can be a node with an earlier claim. This node hands the session over to the latest claim that
+//! it knows: perhaps to one that the owner has answered before. So that claim is answered twice, and the second
+//! answer counts:
+//!
+//! ```text
+//!   owner                       A (earlier claim)            B (later claim)
+//!   stores version v
+//!   hands over to B, with v ──────────────────────────────►  here, if v is still there
+//!                               takes v, hands over ──────►  here: v was taken there
+//! ```
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use super::{ahead::Versions, claims::Pending};
+use crate::{
+    id::{IdBytes, RecoveryKey},
+    time::Timestamp,
+};
+
+/// The claims of a node that may be answered once more.
+pub(super) struct Answered<S> {
+    all: BTreeMap<u64, Answer<S>>,
+    by_key: BTreeSet<(IdBytes, u64)>,
+    /// Until when each may be answered.
+    ends: BTreeSet<(Timestamp, u64)>,
+}
+
+struct Answer<S> {
+    claim: Pending<S>,
+    /// One of these versions was in the store.
+    versions: Versions,
+    /// Whether another node has got the record, so that the session may come once more.
+    is_overtaken: bool,
+}
+
+impl<S> Answered<S> {
+    pub(super) fn new() -> Self {
+        Self { all: BTreeMap::new(), by_key: BTreeSet::new(), ends: BTreeSet::new() }
+    }
+
+    /// A claim was answered with a session whose record has one of these versions.
+    pub(super) fn add(&mut self, number: u64, mut claim: Pending<S>, versions: Versions) {
+        (claim.found, claim.absent) = (None, None);
+        self.by_key.insert((claim.key.index_key(), number));
+        self.ends.insert((claim.end, number));
+        self.all.insert(number, Answer { claim, versions, is_overtaken: false });
+    }
+
+    /// Removes and returns the claim if another node can have taken its session with this version.
+    pub(super) fn take(&mut self, number: u64, version: u64) -> Option<Pending<S>> {
+        self.all.get(&number).filter(|answer| answer.versions.contains(&version))?;
+        self.remove(number)
+    }
+
+    /// Notes a later claim of the same session.
+    pub(super) fn note_successor(&mut self, key: RecoveryKey, successor: impl Fn() -> S) {
+        self.for_each(key, |answer| {
+            answer.claim.successor = Some(successor());
+            answer.claim.successors = answer.claim.successors.saturating_add(1);
+        });
+    }
+
+    /// The session has left, because another node has got its record.
+    pub(super) fn note_overtaken(&mut self, key: RecoveryKey) {
+        self.for_each(key, |answer| answer.is_overtaken = true);
+    }
+
+    /// Whether a session may come here once more.
+    pub(super) fn is_overtaken(&self, key: RecoveryKey) -> bool {
+        let mut numbers = self.numbers(key);
+        numbers.any(|number| self.all.get(&number).is_some_and(|answer| answer.is_overtaken))
+    }
+
+    /// Forgets those that nobody answers any more.
+    pub(super) fn forget_until(&mut self, now: Timestamp) {
+        while let Some((end, number)) = self.ends.first().copied()
+            && end <= now
+        {
+            self.remove(number);
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Pending<S>> {
+        let claim = self.all.remove(&number)?.claim;
+        self.by_key.remove(&(claim.key.index_key(), number));
+        self.ends.remove(&(claim.end, number));
+        Some(claim)
+    }
+
+    fn for_each(&mut self, key: RecoveryKey, mut note: impl FnMut(&mut Answer<S>)) {
+        let Self { all, by_key, .. } = self;
+        for (_, number) in by_key.range(range(key)) {
+            if let Some(answer) = all.get_mut(number) {
+                note(answer);
+            }
+        }
+    }
+
+    fn numbers(&self, key: RecoveryKey) -> impl Iterator<Item = u64> {
+        self.by_key.range(range(key)).map(|(_, number)| *number)
+    }
+}
+
+fn range(key: RecoveryKey) -> core::ops::RangeInclusive<(IdBytes, u64)> {
+    let key = key.index_key();
+    (key, 0)..=(key, u64::MAX)
+}
