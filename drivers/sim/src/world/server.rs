@@ -69,7 +69,9 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 DisconnectReason::ChannelGap => self.promise.lost(id.as_str()),
                 _ if reason.is_recoverable() => {}
                 // The record is still there. Another node may take it while this one has no engine.
-                DisconnectReason::ClientNamespaceDisconnect if self.writes_ahead() => {
+                DisconnectReason::ClientNamespaceDisconnect | DisconnectReason::Replaced
+                    if self.writes_ahead() =>
+                {
                     self.promise.lost(id.as_str());
                 }
                 DisconnectReason::ServerNamespaceDisconnect => {
