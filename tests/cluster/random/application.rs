@@ -76,9 +76,11 @@ impl Run {
             _ => What::Kick,
         };
         let (is_behind, name) = (self.dice.one_in(2), self.name('m'));
-        let Some((client, socket)) = self.socket(user) else { return };
+        let Some((client, _)) = self.socket(user) else { return };
         // What it puts into the channel can be seen.
         self.set_lazy(client.node, false);
+        // What has waited there may have ended it.
+        let Some((_, socket)) = self.socket(user) else { return };
         let node = &self.fleet.nodes[client.node];
         let waiting = node.server.stats().channel_waiting;
         let (position, is_connected) = (node.position, node.server.is_connected(socket));

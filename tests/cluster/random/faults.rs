@@ -149,6 +149,7 @@ impl Run {
         };
         let states: Vec<_> = (0..NODES).map(state).collect();
         let refused = self.appends_refused();
+        let writes_ahead = self.plan.writes_ahead();
         let is_news = |message: &Message, of: usize| {
             let is_heartbeat = matches!(message.body, Body::InitialHeartbeat | Body::Heartbeat);
             is_heartbeat && message.sender == name(of)
@@ -169,8 +170,11 @@ impl Run {
                 let full = |node: usize| (refused[node] > claim.refused[node]).then_some("full");
                 let hindrance =
                     needed.iter().find_map(|node| states[*node].or_else(|| full(*node)));
+                // It goes on writing the session, and believes that its client is there.
+                let mut owners = session.places.iter().filter(|_| writes_ahead);
+                let owner = owners.find_map(|node| full(*node));
                 let news = is_new.then_some("not introduced");
-                claim.hindrance = claim.hindrance.or(hindrance).or(news);
+                claim.hindrance = claim.hindrance.or(hindrance).or(owner).or(news);
             }
         }
     }

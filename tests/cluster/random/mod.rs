@@ -19,7 +19,7 @@
 //! | over before its client knew of it | the session ended before the client had the answer to its CONNECT |
 //!
 //! A session that is in the store when its client comes needs only the claimant, unless an earlier claim
-//! is under way.
+//! is under way, or an owner that stores it ahead is up and has no room for its answer.
 //!
 //! The model knows the entries of the channel, and which sockets have joined and left rooms between
 //! which entries. `CLUSTER_SEED=<number>` replays one run. `CLUSTER_RUNS=<number>` plays more, from

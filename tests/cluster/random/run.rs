@@ -81,7 +81,8 @@ pub struct Run {
     /// What the application has processed, by session. Of what is given back, nothing is left.
     processed: BTreeSet<(String, u64)>,
     /// The same of events that were accepted when their client was gone already, and where. A record
-    /// that another node has taken by then does not know of them, nor does the session that comes back.
+    /// that another node has taken by then does not know of them, nor does the session that comes back, here or
+    /// at the next process.
     unsure: BTreeMap<(String, u64), (usize, SocketKey)>,
     /// The same of events whose answers the node may have had no time to store.
     unstored: BTreeSet<(String, u64)>,
@@ -239,8 +240,11 @@ impl Run {
         self.heard[node] = heard;
     }
 
+    /// The process of a node has ended.
     pub fn forget_heard(&mut self, node: usize) {
         self.heard[node] = 0;
+        // The next one may give the same key to its socket.
+        self.unsure.values_mut().filter(|at| at.0 == node).for_each(|at| at.0 = NODES);
         self.asked.retain(|asked| asked.0 != node);
     }
 
