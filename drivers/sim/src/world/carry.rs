@@ -142,6 +142,10 @@ impl<A: Application<D>, D: Data> World<A, D> {
     }
 
     fn carry_up(&mut self, node: usize, wire: WireId, up: Up) {
+        let client = self.network.get(wire).map(|wire| wire.client);
+        if let (Up::Get(_) | Up::Post { .. }, Some(client)) = (&up, client) {
+            self.clients[client].polled_at = self.now;
+        }
         match up {
             Up::Get(query) => {
                 let head = wire::head(Method::Get, &query);

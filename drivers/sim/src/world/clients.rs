@@ -27,6 +27,8 @@ pub(super) struct Client {
     pub(super) unreachable: (u64, bool),
     /// The node of its latest connection, and how many connections there were.
     pub(super) place: (usize, u64),
+    /// When its latest request of long-polling has arrived.
+    pub(super) polled_at: u64,
 }
 
 /// What is to happen later.
@@ -58,6 +60,7 @@ impl Client {
             freezer: Freezer::default(),
             unreachable: (0, false),
             place: (0, 0),
+            polled_at: 0,
         }
     }
 

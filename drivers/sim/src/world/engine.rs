@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socketio_proto::{
-    RecoveryKey,
+    RecoveryKey, Timestamp,
     cluster::{ClusterInput, ClusterOutput, StoreOutcome},
     recovery::Offset,
 };
@@ -17,6 +17,10 @@ use crate::{Application, Data, engine::Store, script::Moment};
 
 /// How long a driver needs until it connects again after it has noticed that entries are missing.
 const RECONNECT: Duration = Duration::from_millis(50);
+
+/// For how long a server can take a client of long-polling for connected that is not: with the defaults, the interval
+/// of its pings and their timeout.
+const PING: Duration = Duration::from_secs(45);
 
 impl<A: Application<D>, D: Data> World<A, D> {
     /// Something happens on a link.
@@ -70,11 +74,16 @@ impl<A: Application<D>, D: Data> World<A, D> {
         false
     }
 
-    /// Whether a session in the store has a client without any connection.
+    /// Whether a session in the store has a client without any connection. Between two requests of long-polling,
+    /// there is one.
     fn is_away(&self, key: &RecoveryKey) -> bool {
         let stored = self.engine.as_ref().and_then(|it| it.store.sessions.get(key.expose()));
         let client = stored.and_then(|(it, _)| self.promise.client_of(it.sid.as_str()));
-        client.is_some_and(|client| !self.network.iter().any(|(_, wire)| wire.client == client))
+        client.is_some_and(|client| {
+            let polled_at = Timestamp::from_micros(self.clients[client].polled_at);
+            let has_stopped = polled_at.saturating_add(PING) <= self.now();
+            has_stopped && !self.network.iter().any(|(_, wire)| wire.client == client)
+        })
     }
 
     /// The link of a node breaks, and comes up after this time.
