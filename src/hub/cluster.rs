@@ -16,6 +16,7 @@ mod codes;
 mod commands;
 mod deferred;
 mod description;
+mod doubt;
 mod durable;
 mod early;
 mod entry;

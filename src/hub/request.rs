@@ -10,3 +10,10 @@ pub struct ConnectRequest {
     pub(crate) namespace: u32,
     pub(crate) serial: u64,
 }
+
+impl ConnectRequest {
+    /// The request of no client.
+    pub(crate) const fn nobody(namespace: u32) -> Self {
+        Self { connection: ConnectionId::from_raw(u64::MAX), namespace, serial: u64::MAX }
+    }
+}

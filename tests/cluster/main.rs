@@ -21,6 +21,7 @@ mod refusals;
 mod requests;
 mod store;
 mod store_changes;
+mod store_doubt;
 mod store_given_up;
 mod store_idle;
 mod store_official;

@@ -86,7 +86,10 @@ impl<D: Default> Hub<D> {
         let numbers = self.node.as_ref().map(|node| node.claims.numbers(key));
         for number in numbers.unwrap_or_default() {
             let Some((request, has_no_record)) = self.no_node_has(number) else { continue };
-            if has_no_record {
+            let pending = self.node.as_ref().and_then(|node| node.claims.get(number));
+            if let Some(socket) = pending.and_then(|pending| pending.doubted) {
+                self.end_doubt(number, socket);
+            } else if has_no_record {
                 self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
             } else {
                 self.fetch_record(number);
@@ -106,11 +109,13 @@ impl<D: Default> Hub<D> {
         let is_coming = node.answered.is_overtaken(pending.key);
         // An earlier claim of this node may have got it.
         let mut earlier = node.claims.before(pending);
-        let is_absent = is_known
-            && !is_coming
-            && is_introduced
-            && self.others_lack(pending)
-            && earlier.all(|earlier| earlier.has_no_record && self.others_lack(earlier));
+        let mut no_earlier = || earlier.all(|it| it.has_no_record && self.others_lack(it));
+        let is_last = match pending.doubted {
+            Some(_) => pending.position.is_some(),
+            None => no_earlier(),
+        };
+        let is_absent =
+            is_known && !is_coming && is_introduced && self.others_lack(pending) && is_last;
         is_absent.then_some((pending.request, pending.has_no_record))
     }
 

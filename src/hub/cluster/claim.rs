@@ -73,6 +73,9 @@ pub(super) struct ClaimEntry {
     /// has come in between. It does not take it from the store either, unless no node has it.
     #[serde(default)]
     pub(super) yields: bool,
+    /// The claimant has the session, but another node may have it as well.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(super) doubts: bool,
 }
 
 impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
@@ -102,10 +105,7 @@ impl<D: Default> Hub<D> {
         until: Timestamp,
     ) {
         let now = self.now;
-        let covered = self.namespaces.get(&request.namespace).and_then(|namespace| {
-            let log = namespace.sessions.log();
-            log.kept_position(log.evicted())
-        });
+        let covered = self.covered(request.namespace);
         let Some(yields) = self.connects.note_try(request) else { return };
         let node = self.node.as_mut();
         if !yields && !node.is_some_and(|node| node.guesses.may_ask(now, request.connection)) {
@@ -116,7 +116,7 @@ impl<D: Default> Hub<D> {
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
         node.answered.forget_until(now);
         let number = node.claims.add(now, (key, offset.clone(), priority), request, until);
-        let entry = ClaimEntry { number, pid: key, offset, covered, yields };
+        let entry = ClaimEntry { number, pid: key, offset, covered, yields, doubts: false };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
         if self.append(request.namespace, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
@@ -127,6 +127,12 @@ impl<D: Default> Hub<D> {
             let refusal = self.unanswered();
             self.end_lookup(now, request, refusal);
         }
+    }
+
+    /// The position after which this node has everything of a namespace.
+    pub(super) fn covered(&self, id: u32) -> Option<Offset> {
+        let log = self.namespaces.get(&id)?.sessions.log();
+        log.kept_position(log.evicted())
     }
 
     /// A node claims a session.
@@ -146,6 +152,9 @@ impl<D: Default> Hub<D> {
             node.claims.note_read(claim.number, position);
             self.begin_claim(now, &claim);
             return;
+        }
+        if claim.doubts {
+            return self.answer_doubt(now, id, message, &claim);
         }
         let held = self.keys.get(&claim.pid.index_key()).copied();
         if claim.yields && held.is_some_and(|socket| node.is_promised(socket)) {
@@ -178,6 +187,9 @@ impl<D: Default> Hub<D> {
 
     /// This node has read a claim of its own.
     fn begin_claim(&mut self, now: Timestamp, claim: &ClaimEntry) {
+        if claim.doubts {
+            return self.end_if_absent(claim.number);
+        }
         let Some(node) = &mut self.node else { return };
         if self.keys.get(&claim.pid.index_key()).is_none() {
             if claim.yields {

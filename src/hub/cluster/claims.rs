@@ -10,7 +10,7 @@ use core::{mem, time::Duration};
 use crate::{
     cluster::{FetchedSession, message::NodeId},
     hub::request::ConnectRequest,
-    id::{IdBytes, RecoveryKey},
+    id::{IdBytes, RecoveryKey, SocketKey},
     recovery::{Offset, RecoveryRefusal},
     time::Timestamp,
 };
@@ -63,6 +63,8 @@ pub(super) struct Pending<S> {
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
+    /// The session of this node that another node may have. It is not for a client then.
+    pub(super) doubted: Option<SocketKey>,
     /// The version of the record with which nobody else can have got its session.
     pub(super) origin: Option<u64>,
     /// The version with which it replaces the record.
@@ -147,6 +149,7 @@ impl<S> Claims<S> {
             is_fetched: false,
             has_looked_again: false,
             is_taken: false,
+            doubted: None,
             origin: None,
             replaced_as: None,
             refused: None,
@@ -196,6 +199,15 @@ impl<S> Claims<S> {
             self.patient.insert((pending.patience, number));
         }
         is_over
+    }
+
+    /// A claim asks for a session of this node that another node may have. It is looked at again at this time.
+    pub(super) fn doubt(&mut self, number: u64, socket: SocketKey, again: Timestamp) {
+        if let Some(pending) = self.pending.get_mut(&number) {
+            (pending.doubted, pending.has_no_record) = (Some(socket), true);
+            pending.patience = again;
+            self.patient.insert((again, number));
+        }
     }
 
     /// A claim that has waited for an owner for long enough.

@@ -352,7 +352,11 @@ impl<D: Default> Hub<D> {
     /// Takes the records of claims whose owners have not answered.
     fn end_patience(&mut self, now: Timestamp) {
         while let Some(claim) = self.node.as_mut().and_then(|it| it.claims.pop_impatient(now)) {
-            self.use_record(claim);
+            let pending = self.node.as_ref().and_then(|it| it.claims.get(claim));
+            match pending.and_then(|pending| pending.doubted) {
+                Some(socket) => self.reconsider(claim, socket),
+                None => self.use_record(claim),
+            }
         }
     }
 }

@@ -186,6 +186,10 @@ impl<D: Default> Hub<D> {
             // The session is as it is now, and its record as it was before.
             InStore { version, older, is_certain, was_there, is_outdated: true }
         });
+        if let (Err(_), Some(doubted)) = (&session, pending.doubted) {
+            // The other node has it.
+            return self.let_go(doubted);
+        }
         let arrived = match session {
             Ok(session) => {
                 // What is still here has gone on at the other node. If its record was in the store,
@@ -194,7 +198,10 @@ impl<D: Default> Hub<D> {
                 let stale = stale.filter(|it| {
                     // What has come here for another claim is newer.
                     let is_old = self.is_ahead(*it) && !pending.has_come;
-                    is_old || !is_first || stored.is_none() && self.is_lent(*it)
+                    is_old
+                        || !is_first
+                        || pending.doubted.is_some()
+                        || stored.is_none() && self.is_lent(*it)
                 });
                 if let Some(stale) = stale {
                     self.let_go(stale);

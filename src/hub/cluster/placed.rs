@@ -36,6 +36,8 @@ pub(super) enum State {
     Taking(Option<bool>),
     /// It is not in the store. It is here once the marker with this number was read.
     Proving(u64),
+    /// It is not in the store. It is here once all other nodes have said that they do not have it.
+    Asking,
 }
 
 /// Whether a record may be in the store, for a node that the session goes to.
@@ -89,23 +91,22 @@ impl Record {
             | State::Unknown
             | State::Looking
             | State::Taking(_)
-            | State::Proving(_) => false,
+            | State::Proving(_)
+            | State::Asking => false,
         };
         let Self { version, older, is_outdated, .. } = *self;
         let was_there = is_certain || matches!(self.state, State::Replacing);
         Some(InStore { version, older, is_certain, was_there, is_outdated })
     }
 
-    /// Whether the store is going to say where the record is.
-    pub(super) const fn awaits_answer(&self) -> bool {
+    /// Whether the store, or all other nodes, are going to say where the record is. If it `is_contested`, nobody
+    /// else can go on with what is certain about it.
+    pub(super) const fn awaits_answer(&self, is_contested: bool) -> bool {
         match self.state {
-            State::Storing | State::Taking(_) => true,
-            State::Unknown | State::Looking => self.was_there,
-            State::Waiting
-            | State::Refused
-            | State::Stored
-            | State::Replacing
-            | State::Proving(_) => false,
+            State::Storing | State::Taking(_) | State::Asking => true,
+            State::Unknown | State::Looking => self.was_there || is_contested,
+            State::Proving(_) => is_contested,
+            State::Waiting | State::Refused | State::Stored | State::Replacing => false,
         }
     }
 
@@ -158,7 +159,8 @@ impl Record {
             | State::Replacing
             | State::Looking
             | State::Taking(_)
-            | State::Proving(_) => true,
+            | State::Proving(_)
+            | State::Asking => true,
             State::Waiting | State::Refused | State::Stored | State::Unknown => false,
         };
         if is_lost {

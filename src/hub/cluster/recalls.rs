@@ -86,6 +86,7 @@ impl<D: Default> Hub<D> {
         match recalled {
             Recalled::Here => self.go_on_here(socket),
             Recalled::Unproven => self.append_marker(socket),
+            Recalled::Contested => self.ask_others(socket),
             Recalled::Elsewhere => self.let_go(socket),
             Recalled::Late => {}
         }

@@ -14,6 +14,7 @@
 //!                        └──────────────► Unknown ◄──────────┘
 //!                                          │ connected again: Fetch
 //!                           there: Stored ◄┴─► not there: Proving ─► here again
+//!                                              contested: Asking ──────┘
 //! ```
 //!
 //! After a lost reply, the record stays where it is, so that it is not lost with this process. It is taken only
@@ -27,7 +28,8 @@
 //! If a reply was lost and the record is not there, either it never was, or another node has taken
 //! it. Another node takes a record only after it has read its own claim in the channel. So this node
 //! appends a marker. If it reads the marker before a claim of the session, nobody has taken it. A session
-//! that stays here although a claim of it was read is *contested*: no marker proves anything about it.
+//! that stays here although a claim of it was read is *contested*: no marker proves anything about it, and all other
+//! nodes are [asked](super::doubt).
 
 mod answers;
 
@@ -82,6 +84,8 @@ pub(super) enum Recalled {
     Elsewhere,
     /// A marker has to prove that no other node has it.
     Unproven,
+    /// All other nodes have to say that they do not have it.
+    Contested,
     /// Nobody waits for the answer any more.
     Late,
 }
@@ -143,9 +147,10 @@ impl Records {
         self.states.get(&socket)?.in_store()
     }
 
-    /// Whether the store is going to say where the record of a session is.
+    /// Whether the store, or all other nodes, are going to say where the record of a session is.
     pub(super) fn awaits_answer(&self, socket: SocketKey) -> bool {
-        self.states.get(&socket).is_some_and(Record::awaits_answer)
+        let is_contested = self.is_contested(socket);
+        self.states.get(&socket).is_some_and(|record| record.awaits_answer(is_contested))
     }
 
     /// A session has changed. If its record is in the store, it is replaced there.

@@ -86,8 +86,8 @@ impl Records {
                 Recalled::Late
             }
             (None, Some(false)) => self.is_here(socket),
-            (None, _) if self.contested.contains(&socket) => Recalled::Elsewhere,
             (None, Some(true)) if !has_expired => Recalled::Elsewhere,
+            (None, _) if self.contested.contains(&socket) => Recalled::Contested,
             (None, _) => Recalled::Unproven,
             (Some(_), _) => Recalled::Elsewhere,
         }
@@ -112,8 +112,9 @@ impl Records {
                 Recalled::Late
             }
             None if record.was_there && !has_expired => Recalled::Elsewhere,
-            None if !self.contested.contains(&socket) => Recalled::Unproven,
-            _ => Recalled::Elsewhere,
+            None if self.contested.contains(&socket) => Recalled::Contested,
+            None => Recalled::Unproven,
+            Some(_) => Recalled::Elsewhere,
         }
     }
 
@@ -141,10 +142,27 @@ impl Records {
         if state != Some(State::Proving(number)) {
             Recalled::Late
         } else if self.contested.contains(&socket) {
-            Recalled::Elsewhere
+            Recalled::Contested
         } else {
             self.is_here(socket)
         }
+    }
+
+    /// All other nodes are asked whether they have a session.
+    pub(in crate::hub::cluster) fn ask_others(&mut self, socket: SocketKey) {
+        if let Some(record) = self.states.get_mut(&socket) {
+            record.state = State::Asking;
+        }
+    }
+
+    /// Whether all other nodes are asked whether they have a session.
+    pub(in crate::hub::cluster) fn is_asking(&self, socket: SocketKey) -> bool {
+        self.states.get(&socket).is_some_and(|record| record.state == State::Asking)
+    }
+
+    /// No other node has a session.
+    pub(in crate::hub::cluster) fn absolved(&mut self, socket: SocketKey) -> Recalled {
+        if self.is_asking(socket) { self.is_here(socket) } else { Recalled::Late }
     }
 
     /// The record of a session was taken for a claim, when the session was already here.

@@ -1,0 +1,133 @@
+//! The reply to the command that takes a record is lost, and another node had claimed the session before, in vain. So
+//! it could have taken the record.
+
+use socketio_proto::recovery::RecoveryRefusal;
+
+use crate::{
+    fleet::{Client, Fleet},
+    moves::{claim, ids, outcome},
+    store::{RECOVERED, refused, stored},
+};
+
+/// A client of node 0 is away. Node 2, which does not have everything since, has claimed its session and was refused.
+/// The nodes know each other.
+fn contested() -> (Fleet, (String, String)) {
+    let (mut fleet, client, pid) = stored(3);
+    fleet.channel.trimmed = fleet.channel.entries.len();
+    fleet.crash(2);
+    fleet.connect(2);
+    fleet.settle();
+    get_to_know(&mut fleet);
+    fleet.open_with(2, &claim(&pid, "7000-0"));
+    fleet.settle();
+    assert_eq!(outcome(&fleet, 2), refused(RecoveryRefusal::Gap));
+    (fleet, client)
+}
+
+/// The client comes back to node 0. The reply to the command that takes the record is lost.
+fn come_in_doubt(fleet: &mut Fleet, (pid, _): &(String, String)) -> Client {
+    let back = fleet.open_with(0, &claim(pid, "7000-0"));
+    fleet.take(0, 0);
+    assert!(fleet.store.sessions.is_empty(), "it was taken");
+    fleet.cut(0, 0);
+    back
+}
+
+fn in_doubt() -> (Fleet, (String, String), Client) {
+    let (mut fleet, of_client) = contested();
+    let back = come_in_doubt(&mut fleet, &of_client);
+    (fleet, of_client, back)
+}
+
+/// The engine is back, and the nodes know each other again.
+fn go_on(fleet: &mut Fleet) {
+    fleet.connect(0);
+    fleet.settle();
+    get_to_know(fleet);
+}
+
+/// After a lost connection, a node gives the others a second to introduce themselves.
+fn get_to_know(fleet: &mut Fleet) {
+    for _ in 0..2 {
+        fleet.wait(500);
+        fleet.settle();
+    }
+}
+
+/// How many sessions nodes 0 and 1 have.
+fn sessions(fleet: &Fleet) -> usize {
+    let stats = fleet.nodes[..2].iter().map(|it| it.server.stats());
+    stats.map(|stats| stats.sockets + stats.parked_sessions).sum()
+}
+
+#[test]
+fn a_session_goes_on_if_no_other_node_has_it() {
+    let (mut fleet, of_client, back) = in_doubt();
+    go_on(&mut fleet);
+    assert_eq!((ids(&fleet, back), outcome(&fleet, 0)), (of_client, RECOVERED));
+    fleet.at(2, |at| at.all().emit("live", &()).unwrap());
+    fleet.settle();
+    assert_eq!(fleet.got(back), ["missed", "live"]);
+}
+
+/// It waits for the next client, also if that comes to another node, and before the others have answered.
+#[test]
+fn a_session_goes_on_without_its_client() {
+    for (node, is_early) in [(0, true), (1, true), (0, false), (1, false)] {
+        let (mut fleet, of_client, back) = in_doubt();
+        fleet.lose(back);
+        fleet.connect(0);
+        fleet.settle();
+        fleet.wait(500);
+        if !is_early {
+            get_to_know(&mut fleet);
+        }
+        let back = fleet.open_with(node, &claim(&of_client.0, "7000-0"));
+        fleet.settle();
+        get_to_know(&mut fleet);
+        assert_eq!(ids(&fleet, back), of_client, "{node} {is_early}");
+        assert_eq!(sessions(&fleet), 1);
+    }
+}
+
+/// A node that has the session says so, or hands it over.
+#[test]
+fn a_session_that_another_node_has_ends_here() {
+    for is_connected in [true, false] {
+        let (mut fleet, of_client) = contested();
+        let other = fleet.open_with(1, &claim(&of_client.0, "7000-0"));
+        fleet.take(1, 1);
+        fleet.read(1, usize::MAX);
+        for _ in 0..2 {
+            fleet.take(1, 0);
+            fleet.answer(1);
+        }
+        assert_eq!(ids(&fleet, other), of_client, "node 1 has taken the record");
+        let back = come_in_doubt(&mut fleet, &of_client);
+        if !is_connected {
+            fleet.lose(other);
+        }
+        go_on(&mut fleet);
+        // It has come later than the other client.
+        assert_eq!(ids(&fleet, back), of_client);
+        fleet.at(2, |at| at.all().emit("live", &()).unwrap());
+        fleet.settle();
+        assert_eq!(fleet.got(back), ["missed", "live"]);
+        assert_eq!(sessions(&fleet), 1, "{is_connected}");
+    }
+}
+
+/// The node that had claimed it has died. It is waited for until its heartbeats are overdue.
+#[test]
+fn a_session_goes_on_without_a_node_that_has_died() {
+    let (mut fleet, of_client) = contested();
+    let back = come_in_doubt(&mut fleet, &of_client);
+    fleet.crash(2);
+    go_on(&mut fleet);
+    assert!(fleet.frames(back).is_empty(), "node 2 may have it");
+    fleet.lose(back);
+    fleet.wait(20_000);
+    let back = fleet.open_with(0, &claim(&of_client.0, "7000-0"));
+    fleet.settle();
+    assert_eq!(ids(&fleet, back), of_client);
+}
