@@ -131,3 +131,15 @@ fn a_session_goes_on_without_a_node_that_has_died() {
     fleet.settle();
     assert_eq!(ids(&fleet, back), of_client);
 }
+
+/// There is no room for its question. It is asked as soon as there is.
+#[test]
+fn a_node_without_room_asks_later() {
+    let (mut fleet, of_client, back) = in_doubt();
+    for _ in 0..20 {
+        fleet.at(0, |at| at.to("nobody").emit("waits", &()).unwrap());
+    }
+    go_on(&mut fleet);
+    get_to_know(&mut fleet);
+    assert_eq!(ids(&fleet, back), of_client);
+}

@@ -87,8 +87,8 @@ impl<D: Default> Hub<D> {
         for number in numbers.unwrap_or_default() {
             let Some((request, has_no_record)) = self.no_node_has(number) else { continue };
             let pending = self.node.as_ref().and_then(|node| node.claims.get(number));
-            if let Some(socket) = pending.and_then(|pending| pending.doubted) {
-                self.end_doubt(number, socket);
+            if let Some(doubt) = pending.and_then(|pending| pending.doubted) {
+                self.end_doubt(number, doubt.socket);
             } else if has_no_record {
                 self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
             } else {

@@ -35,6 +35,14 @@ pub(super) enum Priority {
     Yields,
 }
 
+/// A session of this node that another node may have.
+#[derive(Clone, Copy)]
+pub(super) struct Doubt {
+    pub(super) socket: SocketKey,
+    /// Whether the claim is in the channel, or on its way there.
+    pub(super) is_asked: bool,
+}
+
 /// One claim.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "other nodes and the store answer in any order")]
@@ -63,8 +71,8 @@ pub(super) struct Pending<S> {
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
-    /// The session of this node that another node may have. It is not for a client then.
-    pub(super) doubted: Option<SocketKey>,
+    /// If it is for no client: what it asks the other nodes.
+    pub(super) doubted: Option<Doubt>,
     /// The version of the record with which nobody else can have got its session.
     pub(super) origin: Option<u64>,
     /// The version with which it replaces the record.
@@ -202,9 +210,9 @@ impl<S> Claims<S> {
     }
 
     /// A claim asks for a session of this node that another node may have. It is looked at again at this time.
-    pub(super) fn doubt(&mut self, number: u64, socket: SocketKey, again: Timestamp) {
+    pub(super) fn doubt(&mut self, number: u64, doubt: Doubt, again: Timestamp) {
         if let Some(pending) = self.pending.get_mut(&number) {
-            (pending.doubted, pending.has_no_record) = (Some(socket), true);
+            (pending.doubted, pending.has_no_record) = (Some(doubt), true);
             pending.patience = again;
             self.patient.insert((again, number));
         }

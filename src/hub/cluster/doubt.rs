@@ -12,7 +12,10 @@
 
 use core::time::Duration;
 
-use super::{claim::ClaimEntry, claims::Priority};
+use super::{
+    claim::ClaimEntry,
+    claims::{Doubt, Priority},
+};
 use crate::{
     cluster::message::{Body, Message, OwnKind, Value},
     hub::{Hub, request::ConnectRequest},
@@ -25,31 +28,32 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl<D: Default> Hub<D> {
-    /// Asks all nodes whether one of them has a session of this node.
+    /// All nodes are asked whether one of them has a session of this node.
     pub(super) fn ask_others(&mut self, socket: SocketKey) {
         let (now, id) = (self.now, socket.namespace);
-        let covered = self.covered(id);
         let timeout = self.config.recovery.as_ref().and_then(|it| it.lookup_timeout);
-        let Some(((key, covered), node)) = self.key_of(socket).zip(covered).zip(self.node.as_mut())
-        else {
-            return;
-        };
+        let Some((key, node)) = self.key_of(socket).zip(self.node.as_mut()) else { return };
         let until = now.saturating_add(timeout.unwrap_or_default());
         let request = ConnectRequest::nobody(id);
         let number = node.claims.add(now, (key, None, Priority::Yields), request, until);
         // After the lost connection, it does not know yet which nodes there are.
         let introduced = node.members.introduced_at(id).unwrap_or_default();
-        node.claims.doubt(number, socket, introduced.max(now));
+        node.claims.doubt(number, Doubt { socket, is_asked: false }, introduced.max(now));
         node.records.ask_others(socket);
-        let entry =
-            ClaimEntry { number, pid: key, offset: None, covered, yields: true, doubts: true };
+        self.ask(number, socket);
+    }
+
+    /// Appends the question, if there is room for it.
+    fn ask(&mut self, number: u64, socket: SocketKey) {
+        let id = socket.namespace;
+        let Some((pid, covered)) = self.key_of(socket).zip(self.covered(id)) else { return };
+        let entry = ClaimEntry { number, pid, offset: None, covered, yields: true, doubts: true };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
-        if self.append(id, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
-            && let Some(node) = &mut self.node
-        {
-            // The next client that comes for the session asks again.
-            node.claims.remove(number);
+        let is_asked = self.append(id, Body::Own { kind: OwnKind::Claim, data }, bytes).is_ok();
+        let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(number));
+        if let Some(doubt) = pending.and_then(|pending| pending.doubted.as_mut()) {
+            doubt.is_asked = is_asked;
         }
     }
 
@@ -75,16 +79,14 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// This node may know by now which nodes there are, and which of them have died.
-    pub(super) fn reconsider(&mut self, number: u64, socket: SocketKey) {
-        self.end_if_absent(number);
-        let again = self.now.saturating_add(AGAIN);
-        let Some(node) = &mut self.node else { return };
-        if node.records.is_asking(socket) {
-            node.claims.doubt(number, socket, again);
-        } else {
-            node.claims.remove(number);
-        }
+    /// There may be room for the question by now. Or this node knows which nodes there are, and which have died.
+    pub(super) fn reconsider(&mut self, number: u64, doubt: Doubt) {
+        let Doubt { socket, is_asked } = doubt;
+        let Some(node) = self.node.as_mut().filter(|node| node.records.is_asking(socket)) else {
+            return;
+        };
+        node.claims.doubt(number, doubt, self.now.saturating_add(AGAIN));
+        if is_asked { self.end_if_absent(number) } else { self.ask(number, socket) }
     }
 
     /// No other node has a session that was in doubt.

@@ -354,7 +354,7 @@ impl<D: Default> Hub<D> {
         while let Some(claim) = self.node.as_mut().and_then(|it| it.claims.pop_impatient(now)) {
             let pending = self.node.as_ref().and_then(|it| it.claims.get(claim));
             match pending.and_then(|pending| pending.doubted) {
-                Some(socket) => self.reconsider(claim, socket),
+                Some(doubt) => self.reconsider(claim, doubt),
                 None => self.use_record(claim),
             }
         }

@@ -188,7 +188,7 @@ impl<D: Default> Hub<D> {
         });
         if let (Err(_), Some(doubted)) = (&session, pending.doubted) {
             // The other node has it.
-            return self.let_go(doubted);
+            return self.let_go(doubted.socket);
         }
         let arrived = match session {
             Ok(session) => {
