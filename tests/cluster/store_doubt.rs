@@ -1,12 +1,13 @@
 //! The reply to the command that takes a record is lost, and another node had claimed the session before, in vain. So
 //! it could have taken the record.
 
-use socketio_proto::recovery::RecoveryRefusal;
+use socketio_proto::{recovery::RecoveryRefusal, server::ServerEvent};
 
 use crate::{
     fleet::{Client, Fleet},
     moves::{claim, ids, outcome},
     store::{RECOVERED, refused, stored},
+    store_races::stored_without_reply,
 };
 
 /// A client of node 0 is away. Node 2, which does not have everything since, has claimed its session and was refused.
@@ -142,4 +143,50 @@ fn a_node_without_room_asks_later() {
     go_on(&mut fleet);
     get_to_know(&mut fleet);
     assert_eq!(ids(&fleet, back), of_client);
+}
+
+/// The owner keeps the latest claim until its application has decided about another client. The node of an earlier
+/// claim has taken the record, and a marker does not show that.
+#[test]
+fn a_claim_that_a_later_one_has_replaced_counts() {
+    let mut fleet = Fleet::new(3);
+    let of_client = stored_without_reply(&mut fleet);
+    fleet.read(0, usize::MAX);
+    fleet.nodes[0].answers_late = true;
+    fleet.open_with(0, &claim(&of_client.0, "no offset"));
+    let claims = [1, 2].map(|node| {
+        let client = fleet.open_with(node, &claim(&of_client.0, "7000-0"));
+        fleet.take(node, 1);
+        client
+    });
+    // Node 1 reads its own claim only.
+    fleet.read(1, 1);
+    for _ in 0..2 {
+        fleet.take(1, 0);
+        fleet.answer(1);
+    }
+    assert_eq!(ids(&fleet, claims[0]), of_client);
+    let at_first = fleet.socket(claims[0]);
+    fleet.at(1, |at| at.set_data(at_first, 9));
+    // The owner reads both claims, and finds no record.
+    fleet.read(0, usize::MAX);
+    for _ in 0..2 {
+        fleet.take(0, 1);
+        fleet.read(0, usize::MAX);
+    }
+    let mut latest = fleet.nodes[0].events.iter().rev();
+    let request = latest.find_map(|event| match event {
+        ServerEvent::ConnectRequested { request, recoverable: None, .. } => Some(*request),
+        _ => None,
+    });
+    fleet.at(0, |at| at.accept(request.unwrap()));
+    fleet.settle();
+    assert_eq!(ids(&fleet, claims[1]), of_client);
+    let at_second = fleet.socket(claims[1]);
+    assert_eq!(fleet.nodes[2].server.data(at_second), Some(&9));
+    fleet.wait(2_000);
+    fleet.settle();
+    let stats = fleet.nodes.iter().map(|it| it.server.stats());
+    let sessions = stats.map(|it| it.sockets + it.parked_sessions).sum::<usize>();
+    assert_eq!(sessions, 2, "that of the client without an offset is new");
 }

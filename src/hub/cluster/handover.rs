@@ -57,6 +57,10 @@ impl<D: Default> Hub<D> {
         if member.and_then(|member| member.key) != Some(claim.pid) {
             return;
         }
+        // Only the latest claim is answered.
+        if let Some(node) = self.node.as_mut().filter(|node| node.deferred.is_claimed(socket)) {
+            node.records.note_rival(socket);
+        }
         // What the application has done to it before has to be done here.
         let latest = || (id, (to.clone(), claim.clone()));
         if self.node.as_mut().is_some_and(|node| node.deferred.postpone(socket, latest)) {

@@ -99,13 +99,13 @@ impl Record {
         Some(InStore { version, older, is_certain, was_there, is_outdated })
     }
 
-    /// Whether the store, or all other nodes, are going to say where the record is. If it `is_contested`, nobody
+    /// Whether the store, or all other nodes, are going to say where the record is. If it `is_disputed`, nobody
     /// else can go on with what is certain about it.
-    pub(super) const fn awaits_answer(&self, is_contested: bool) -> bool {
+    pub(super) const fn awaits_answer(&self, is_disputed: bool) -> bool {
         match self.state {
             State::Storing | State::Taking(_) | State::Asking => true,
-            State::Unknown | State::Looking => self.was_there || is_contested,
-            State::Proving(_) => is_contested,
+            State::Unknown | State::Looking => self.was_there || is_disputed,
+            State::Proving(_) => is_disputed,
             State::Waiting | State::Refused | State::Stored | State::Replacing => false,
         }
     }

@@ -62,6 +62,8 @@ pub(super) struct Records {
     doubtful: BTreeSet<SocketKey>,
     /// Sessions that other nodes have claimed and that were not handed over.
     contested: BTreeSet<SocketKey>,
+    /// Sessions with a claim of another node that was not answered, because a later one came.
+    rivals: BTreeSet<SocketKey>,
     /// The versions with which sessions were taken out of the store, so that no other node has got them.
     origins: BTreeMap<SocketKey, u64>,
     /// Claims that wait for the records of their sessions.
@@ -106,6 +108,7 @@ impl Records {
             changed: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             contested: BTreeSet::new(),
+            rivals: BTreeSet::new(),
             origins: BTreeMap::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
@@ -149,8 +152,8 @@ impl Records {
 
     /// Whether the store, or all other nodes, are going to say where the record of a session is.
     pub(super) fn awaits_answer(&self, socket: SocketKey) -> bool {
-        let is_contested = self.is_contested(socket);
-        self.states.get(&socket).is_some_and(|record| record.awaits_answer(is_contested))
+        let is_disputed = self.is_disputed(socket);
+        self.states.get(&socket).is_some_and(|record| record.awaits_answer(is_disputed))
     }
 
     /// A session has changed. If its record is in the store, it is replaced there.
@@ -164,6 +167,16 @@ impl Records {
     /// Another node has claimed a session, and may take its record, but the session stays here.
     pub(super) fn contest(&mut self, socket: SocketKey) {
         self.contested.insert(socket);
+    }
+
+    /// A claim of another node is not answered, because a later one has come. So its node may take the record.
+    pub(super) fn note_rival(&mut self, socket: SocketKey) {
+        self.rivals.insert(socket);
+    }
+
+    /// Whether another node may have taken the record of a session, without that a marker shows it.
+    fn is_disputed(&self, socket: SocketKey) -> bool {
+        self.is_contested(socket) || self.rivals.contains(&socket)
     }
 
     /// Whether another node has claimed a session that was not handed over.
@@ -216,6 +229,7 @@ impl Records {
         self.changed.remove(&socket);
         self.doubtful.remove(&socket);
         self.contested.remove(&socket);
+        self.rivals.remove(&socket);
         self.origins.remove(&socket);
         in_store.map(InStore::versions).unwrap_or_default()
     }
