@@ -102,6 +102,10 @@ impl<D: Default> Hub<D> {
     fn no_node_has(&self, number: u64) -> Option<(ConnectRequest, bool)> {
         let node = self.node.as_ref()?;
         let pending = node.claims.get(number)?;
+        if node.claims.has_asked_again(number, pending) {
+            // What the others have answered before says nothing any more.
+            return None;
+        }
         let is_introduced = node.members.introduced_at(pending.request.namespace)? <= self.now;
         let is_known = pending.has_no_record
             || pending.priority == Priority::Yields && pending.found.is_none();

@@ -319,6 +319,13 @@ impl<S> Claims<S> {
         all.filter(move |other| other.position.is_some() && other.position < at)
     }
 
+    /// Whether the request of a claim has claimed the session once more.
+    pub(super) fn has_asked_again(&self, number: u64, claim: &Pending<S>) -> bool {
+        let later = self.numbers(claim.key).into_iter().filter(|other| *other > number);
+        let mut later = later.filter_map(|other| self.pending.get(&other));
+        claim.doubted.is_none() && later.any(|later| later.request == claim.request)
+    }
+
     /// The numbers of the claims of a session.
     pub(super) fn numbers(&self, key: RecoveryKey) -> Vec<u64> {
         let key = key.index_key();
@@ -347,6 +354,20 @@ mod tests {
             request(),
             now.saturating_add(Duration::from_secs(1)),
         )
+    }
+
+    /// What other nodes have answered to the first one is old then.
+    #[test]
+    fn only_the_latest_claim_of_a_request_counts() {
+        let mut claims = Claims::<u8>::new(7);
+        let (first, other_session) = (add(&mut claims, 0, 1), add(&mut claims, 0, 2));
+        let has_asked_again = |claims: &Claims<u8>, number| {
+            claims.has_asked_again(number, claims.get(number).unwrap())
+        };
+        assert!(!has_asked_again(&claims, first));
+        let second = add(&mut claims, 0, 1);
+        let asked = [first, other_session, second].map(|it| has_asked_again(&claims, it));
+        assert_eq!(asked, [true, false, false]);
     }
 
     #[test]

@@ -191,6 +191,8 @@ impl Run {
         for node in 0..NODES {
             self.set_lazy(node, false);
         }
+        // What has not arrived yet does now, and cannot be seen afterwards.
+        self.note_hindrances();
         for _ in 0..4 {
             self.fleet.settle();
             for node in 0..NODES {
