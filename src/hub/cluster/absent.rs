@@ -56,6 +56,13 @@ impl<D: Default> Hub<D> {
         let Ok(number) = data.parse::<u64>() else { return };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(number) else { return };
+        if let (Some(doubt), Some(stamp)) = (pending.doubted, message.stamp) {
+            let process = (message.sender.clone(), stamp.nonce);
+            if !pending.denied.contains(&process) {
+                pending.denied.push(process);
+            }
+            return self.weigh_doubt(number, doubt.socket);
+        }
         let is_member = node.members.has(&message.sender);
         if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {
             absent.insert(message.sender.clone());
@@ -86,10 +93,7 @@ impl<D: Default> Hub<D> {
         let numbers = self.node.as_ref().map(|node| node.claims.numbers(key));
         for number in numbers.unwrap_or_default() {
             let Some((request, has_no_record)) = self.no_node_has(number) else { continue };
-            let pending = self.node.as_ref().and_then(|node| node.claims.get(number));
-            if let Some(doubt) = pending.and_then(|pending| pending.doubted) {
-                self.end_doubt(number, doubt.socket);
-            } else if has_no_record {
+            if has_no_record {
                 self.end_lookup(self.now, request, RecoveryRefusal::Unknown);
             } else {
                 self.fetch_record(number);
@@ -102,7 +106,7 @@ impl<D: Default> Hub<D> {
     fn no_node_has(&self, number: u64) -> Option<(ConnectRequest, bool)> {
         let node = self.node.as_ref()?;
         let pending = node.claims.get(number)?;
-        if node.claims.has_asked_again(number, pending) {
+        if pending.doubted.is_some() || node.claims.has_asked_again(number, pending) {
             // What the others have answered before says nothing any more.
             return None;
         }
@@ -113,13 +117,11 @@ impl<D: Default> Hub<D> {
         let is_coming = node.answered.is_overtaken(pending.key);
         // An earlier claim of this node may have got it.
         let mut earlier = node.claims.before(pending);
-        let mut no_earlier = || earlier.all(|it| it.has_no_record && self.others_lack(it));
-        let is_last = match pending.doubted {
-            Some(_) => pending.position.is_some(),
-            None => no_earlier(),
-        };
-        let is_absent =
-            is_known && !is_coming && is_introduced && self.others_lack(pending) && is_last;
+        let is_absent = is_known
+            && !is_coming
+            && is_introduced
+            && self.others_lack(pending)
+            && earlier.all(|earlier| earlier.has_no_record && self.others_lack(earlier));
         is_absent.then_some((pending.request, pending.has_no_record))
     }
 

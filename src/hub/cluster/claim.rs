@@ -153,10 +153,13 @@ impl<D: Default> Hub<D> {
             self.begin_claim(now, &claim);
             return;
         }
+        let held = self.keys.get(&claim.pid.index_key()).copied();
+        if let (Some(socket), Some(stamp)) = (held, message.stamp) {
+            node.records.note_claimant(socket, (message.sender.clone(), stamp.nonce));
+        }
         if claim.doubts {
             return self.answer_doubt(now, id, message, &claim);
         }
-        let held = self.keys.get(&claim.pid.index_key()).copied();
         if claim.yields && held.is_some_and(|socket| node.is_promised(socket)) {
             // The node that the session goes to has read this claim as well, and answers it.
             return;
@@ -188,7 +191,9 @@ impl<D: Default> Hub<D> {
     /// This node has read a claim of its own.
     fn begin_claim(&mut self, now: Timestamp, claim: &ClaimEntry) {
         if claim.doubts {
-            return self.end_if_absent(claim.number);
+            let pending = self.node.as_ref().and_then(|node| node.claims.get(claim.number));
+            let doubt = pending.and_then(|pending| pending.doubted);
+            return doubt.map_or((), |doubt| self.weigh_doubt(claim.number, doubt.socket));
         }
         let Some(node) = &mut self.node else { return };
         if self.keys.get(&claim.pid.index_key()).is_none() {

@@ -35,6 +35,9 @@ pub(super) enum Priority {
     Yields,
 }
 
+/// A node, and the number that tells its process from an earlier one with the same name.
+pub(super) type Process = (NodeId, u64);
+
 /// A session of this node that another node may have.
 #[derive(Clone, Copy)]
 pub(super) struct Doubt {
@@ -71,8 +74,9 @@ pub(super) struct Pending<S> {
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
-    /// If it is for no client: what it asks the other nodes.
+    /// If it is for no client: what it asks the other nodes, and the processes that do not have the session.
     pub(super) doubted: Option<Doubt>,
+    pub(super) denied: Vec<Process>,
     /// The version of the record with which nobody else can have got its session.
     pub(super) origin: Option<u64>,
     /// The version with which it replaces the record.
@@ -158,6 +162,7 @@ impl<S> Claims<S> {
             has_looked_again: false,
             is_taken: false,
             doubted: None,
+            denied: Vec::new(),
             origin: None,
             replaced_as: None,
             refused: None,
@@ -323,7 +328,7 @@ impl<S> Claims<S> {
     pub(super) fn has_asked_again(&self, number: u64, claim: &Pending<S>) -> bool {
         let later = self.numbers(claim.key).into_iter().filter(|other| *other > number);
         let mut later = later.filter_map(|other| self.pending.get(&other));
-        claim.doubted.is_none() && later.any(|later| later.request == claim.request)
+        later.any(|later| later.request == claim.request)
     }
 
     /// The numbers of the claims of a session.

@@ -5,7 +5,8 @@
 //! read it behind everything that this node has emitted, so each knows then whether it has the session:
 //!
 //! * one that has it hands it over, or refuses because its client is there: the copy of this node is old;
-//! * all others say that they do not have it. If all have said so, the session goes on here.
+//! * the others say that they do not have it. If all processes that have claimed it have said so, the session goes on
+//!   here. If one of them has died, it may have died with the session, so the copy of this node is not used.
 //!
 //! The store has no record. So a claim that another node still waits with can get the session only from here, and is
 //! answered after that.
@@ -14,7 +15,8 @@ use core::time::Duration;
 
 use super::{
     claim::ClaimEntry,
-    claims::{Doubt, Priority},
+    claims::{Doubt, Priority, Process},
+    records::Recalled,
 };
 use crate::{
     cluster::message::{Body, Message, OwnKind, Value},
@@ -79,18 +81,42 @@ impl<D: Default> Hub<D> {
         }
     }
 
-    /// There may be room for the question by now. Or this node knows which nodes there are, and which have died.
+    /// There may be room for the question by now, or a node has died.
     pub(super) fn reconsider(&mut self, number: u64, doubt: Doubt) {
         let Doubt { socket, is_asked } = doubt;
         let Some(node) = self.node.as_mut().filter(|node| node.records.is_asking(socket)) else {
             return;
         };
         node.claims.doubt(number, doubt, self.now.saturating_add(AGAIN));
-        if is_asked { self.end_if_absent(number) } else { self.ask(number, socket) }
+        if is_asked { self.weigh_doubt(number, socket) } else { self.ask(number, socket) }
     }
 
-    /// No other node has a session that was in doubt.
-    pub(super) fn end_doubt(&mut self, number: u64, socket: SocketKey) {
+    /// Goes on with a session in doubt if all processes that have claimed it have answered, or if one of them cannot
+    /// answer any more: it may have had the session.
+    pub(super) fn weigh_doubt(&mut self, number: u64, socket: SocketKey) {
+        let Some(node) = self.node.as_ref().filter(|node| node.records.is_asking(socket)) else {
+            return;
+        };
+        let Some(pending) = node.claims.get(number).filter(|it| it.position.is_some()) else {
+            return;
+        };
+        let introduced = node.members.introduced_at(socket.namespace);
+        let is_introduced = introduced.is_some_and(|at| at <= self.now);
+        let is_dead = |process: &Process| {
+            let mut same_name = pending.denied.iter().filter(|denied| denied.0 == process.0);
+            let is_replaced = same_name.any(|denied| denied.1 != process.1);
+            is_replaced || is_introduced && !node.members.has(&process.0)
+        };
+        let waits_for = |process: &&Process| !pending.denied.contains(process);
+        let claimants = node.records.claimants(socket);
+        let waiting = claimants.into_iter().flatten().filter(waits_for);
+        let is_lost = claimants.is_none() || waiting.clone().any(is_dead);
+        if is_lost {
+            return self.go_on_with(socket, Recalled::Elsewhere);
+        }
+        if waiting.count() > 0 || node.answered.is_overtaken(pending.key) {
+            return;
+        }
         let Some(node) = &mut self.node else { return };
         node.claims.remove(number);
         let absolved = node.records.absolved(socket);

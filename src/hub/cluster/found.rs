@@ -284,6 +284,7 @@ impl<D: Default> Hub<D> {
             // Of several, only the last one is answered. The others may have taken the record.
             if pending.successors > 1 && (node.durable.is_some() || in_store.is_some()) {
                 node.contest(socket);
+                node.records.note_unknown_claimants(socket);
             }
             self.note_change(socket);
         }

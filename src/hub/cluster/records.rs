@@ -40,6 +40,7 @@ use alloc::{
 
 use super::{
     ahead::Versions,
+    claims::Process,
     commands::{Command, Next},
     placed::{InStore, Record, State},
 };
@@ -64,6 +65,8 @@ pub(super) struct Records {
     contested: BTreeSet<SocketKey>,
     /// Sessions with a claim of another node that was not answered, because a later one came.
     rivals: BTreeSet<SocketKey>,
+    /// The processes that have claimed a session while it was here. `None` if they are not all known.
+    claimants: BTreeMap<SocketKey, Option<Vec<Process>>>,
     /// The versions with which sessions were taken out of the store, so that no other node has got them.
     origins: BTreeMap<SocketKey, u64>,
     /// Claims that wait for the records of their sessions.
@@ -95,6 +98,9 @@ pub(super) enum Recalled {
 /// More commands than this are not given before the first of them is answered.
 const COMMANDS_MAX: usize = 256;
 
+/// So many processes are remembered for a session that they have claimed in vain.
+const CLAIMANTS_MAX: usize = 64;
+
 /// More records of ended sessions than this do not wait for the engine. The store forgets the others
 /// when their time is up.
 const DISCARDS_MAX: usize = 10_000;
@@ -109,6 +115,7 @@ impl Records {
             doubtful: BTreeSet::new(),
             contested: BTreeSet::new(),
             rivals: BTreeSet::new(),
+            claimants: BTreeMap::new(),
             origins: BTreeMap::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
@@ -174,6 +181,25 @@ impl Records {
         self.rivals.insert(socket);
     }
 
+    /// A process has claimed a session that is here.
+    pub(super) fn note_claimant(&mut self, socket: SocketKey, process: Process) {
+        let claimants = self.claimants.entry(socket).or_insert_with(|| Some(Vec::new()));
+        if let Some(known) = claimants.as_mut().filter(|known| !known.contains(&process)) {
+            known.push(process);
+        }
+        claimants.take_if(|known| known.len() > CLAIMANTS_MAX);
+    }
+
+    /// Processes that nobody knows may have taken the record of a session.
+    pub(super) fn note_unknown_claimants(&mut self, socket: SocketKey) {
+        self.claimants.insert(socket, None);
+    }
+
+    /// The processes that may have taken the record of a session. `None` if they are not all known.
+    pub(super) fn claimants(&self, socket: SocketKey) -> Option<&[Process]> {
+        self.claimants.get(&socket).map_or(Some(&[]), Option::as_deref)
+    }
+
     /// Whether another node may have taken the record of a session, without that a marker shows it.
     fn is_disputed(&self, socket: SocketKey) -> bool {
         self.is_contested(socket) || self.rivals.contains(&socket)
@@ -230,6 +256,7 @@ impl Records {
         self.doubtful.remove(&socket);
         self.contested.remove(&socket);
         self.rivals.remove(&socket);
+        self.claimants.remove(&socket);
         self.origins.remove(&socket);
         in_store.map(InStore::versions).unwrap_or_default()
     }

@@ -382,7 +382,7 @@ impl Run {
     pub fn finish(mut self) -> Tally {
         self.is_ending = true;
         self.fleet.nodes.iter_mut().for_each(|node| node.answers_late = false);
-        for round in 0..8 {
+        for round in 0..12 {
             for node in 0..NODES {
                 self.mend_at_once(node);
             }
@@ -395,7 +395,7 @@ impl Run {
                     self.say_again(user, client);
                 }
                 let node = self.dice.roll(NODES);
-                if round < 6 {
+                if round < 10 {
                     self.come(user, node);
                 }
             }
