@@ -134,6 +134,9 @@
 //! * *Lost replies.* If the connection breaks before a command is answered, the node asks for the record
 //!   as soon as the engine is back. If it is not there, the node appends a marker to the channel and
 //!   reads it. If no claim of the session precedes the marker, no other node has taken the record.
+//!   If one does, the nodes that have claimed the session are asked. One that has it hands it over, or keeps it for its
+//!   client. If none has it, it goes on here. If one of them has died meanwhile, the session ends, because it may have
+//!   gone on there.
 //!   A Node.js server writes no claim. So if one has taken the record and the reply was lost at the
 //!   same time, the session can go on at both servers.
 //! * *Handovers.* A node that waits for an answer of the store about a session answers a claim of it after
