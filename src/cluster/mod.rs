@@ -152,7 +152,9 @@
 //!   [`Trimmed`](crate::recovery::RecoveryRefusal::Trimmed), and so is one from before the node began
 //!   to read.
 //! * *Shutdown.* [`shutdown`](crate::server::Server::shutdown) parks all sessions, and says goodbye to the
-//!   other nodes. [`hand_over`](crate::hub::At::hand_over) tells when the store has the sessions.
+//!   other nodes. [`hand_over`](crate::hub::At::hand_over) tells when the store has the sessions. Accept no
+//!   connections from then on: the others do not wait for a node that has said goodbye, so a session that begins
+//!   there afterwards can be refused elsewhere as [`Unknown`](crate::recovery::RecoveryRefusal::Unknown).
 //! * *Sessions of Node.js servers* are refused as
 //!   [`OrderNotProvable`](crate::recovery::RecoveryRefusal::OrderNotProvable), and stay in the store for
 //!   the rest of their time, unless the application [chooses otherwise](OfficialSessions). Those servers

@@ -146,7 +146,7 @@ impl<D: Default> Server<D> {
 
     /// Closes all connections at once. See [`Pool::shutdown`](crate::pool::Pool::shutdown). A node of a
     /// cluster also says goodbye to the others, so that they do not wait for its answers any longer. Its
-    /// sessions go to the store: see [`hand_over`](crate::hub::At::hand_over).
+    /// sessions go to the store: see [`hand_over`](crate::hub::At::hand_over). Accept no connections from then on.
     ///
     /// ```
     /// # use socketio_proto::Timestamp;

@@ -53,6 +53,10 @@ impl<A: Application<D>, D: Data> World<A, D> {
                 let is_away = self.engine.as_ref().is_some_and(|it| !it.of_nodes[node].is_up);
                 let may_be_old = is_away && self.writes_ahead();
                 self.promise.decided(id.as_str(), *recovery, self.now, may_be_old);
+                if self.nodes[node].leaving.is_some() {
+                    // The others do not wait for a node that has said goodbye.
+                    self.promise.lost(id.as_str());
+                }
             }
             ServerEvent::Received { socket, namespace, event, .. } => {
                 // It may have ended in the meantime.
