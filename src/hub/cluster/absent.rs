@@ -56,12 +56,12 @@ impl<D: Default> Hub<D> {
         let Ok(number) = data.parse::<u64>() else { return };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(number) else { return };
-        if let (Some(doubt), Some(stamp)) = (pending.doubted, message.stamp) {
+        if let (Some(doubt), Some(stamp)) = (&mut pending.doubt, message.stamp) {
             let process = (message.sender.clone(), stamp.nonce);
-            if !pending.denied.contains(&process) {
-                pending.denied.push(process);
+            if !doubt.denied.contains(&process) {
+                doubt.denied.push(process);
             }
-            return self.weigh_doubt(number, doubt.socket);
+            return self.weigh_doubt(number);
         }
         let is_member = node.members.has(&message.sender);
         if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {
@@ -106,7 +106,7 @@ impl<D: Default> Hub<D> {
     fn no_node_has(&self, number: u64) -> Option<(ConnectRequest, bool)> {
         let node = self.node.as_ref()?;
         let pending = node.claims.get(number)?;
-        if pending.doubted.is_some() || node.claims.has_asked_again(number, pending) {
+        if pending.doubt.is_some() || node.claims.has_asked_again(number, pending) {
             // What the others have answered before says nothing any more.
             return None;
         }

@@ -43,7 +43,7 @@ impl<S> Answered<S> {
 
     /// A claim was answered with a session whose record has one of these versions.
     pub(super) fn add(&mut self, number: u64, mut claim: Pending<S>, versions: Versions) {
-        (claim.found, claim.absent) = (None, None);
+        claim.absent = None;
         self.by_key.insert((claim.key.index_key(), number));
         self.ends.insert((claim.end, number));
         self.all.insert(number, Answer { claim, versions, is_overtaken: false });

@@ -191,9 +191,7 @@ impl<D: Default> Hub<D> {
     /// This node has read a claim of its own.
     fn begin_claim(&mut self, now: Timestamp, claim: &ClaimEntry) {
         if claim.doubts {
-            let pending = self.node.as_ref().and_then(|node| node.claims.get(claim.number));
-            let doubt = pending.and_then(|pending| pending.doubted);
-            return doubt.map_or((), |doubt| self.weigh_doubt(claim.number, doubt.socket));
+            return self.weigh_doubt(claim.number);
         }
         let Some(node) = &mut self.node else { return };
         if self.keys.get(&claim.pid.index_key()).is_none() {

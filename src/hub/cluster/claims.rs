@@ -39,11 +39,13 @@ pub(super) enum Priority {
 pub(super) type Process = (NodeId, u64);
 
 /// A session of this node that another node may have.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Doubt {
     pub(super) socket: SocketKey,
     /// Whether the claim is in the channel, or on its way there.
     pub(super) is_asked: bool,
+    /// The processes that do not have the session.
+    pub(super) denied: Vec<Process>,
 }
 
 /// One claim.
@@ -74,9 +76,8 @@ pub(super) struct Pending<S> {
     pub(super) is_taken: bool,
     /// Why its owner does not hand the session over, if the record was on its way here by then.
     pub(super) refused: Option<RecoveryRefusal>,
-    /// If it is for no client: what it asks the other nodes, and the processes that do not have the session.
-    pub(super) doubted: Option<Doubt>,
-    pub(super) denied: Vec<Process>,
+    /// If it is for no client: the session that it asks the other nodes about.
+    pub(super) doubt: Option<Doubt>,
     /// The version of the record with which nobody else can have got its session.
     pub(super) origin: Option<u64>,
     /// The version with which it replaces the record.
@@ -161,8 +162,7 @@ impl<S> Claims<S> {
             is_fetched: false,
             has_looked_again: false,
             is_taken: false,
-            doubted: None,
-            denied: Vec::new(),
+            doubt: None,
             origin: None,
             replaced_as: None,
             refused: None,
@@ -214,12 +214,18 @@ impl<S> Claims<S> {
         is_over
     }
 
-    /// A claim asks for a session of this node that another node may have. It is looked at again at this time.
-    pub(super) fn doubt(&mut self, number: u64, doubt: Doubt, again: Timestamp) {
+    /// A claim asks about a session of this node that another node may have.
+    pub(super) fn doubt(&mut self, number: u64, socket: SocketKey) {
         if let Some(pending) = self.pending.get_mut(&number) {
-            (pending.doubted, pending.has_no_record) = (Some(doubt), true);
-            pending.patience = again;
-            self.patient.insert((again, number));
+            pending.doubt = Some(Doubt { socket, is_asked: false, denied: Vec::new() });
+        }
+    }
+
+    /// A claim that asks about a session of this node is looked at again at this time.
+    pub(super) fn look_again(&mut self, number: u64, at: Timestamp) {
+        if let Some(pending) = self.pending.get_mut(&number) {
+            pending.patience = at;
+            self.patient.insert((at, number));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Sessions of this node that another node may have, and that nothing but an answer of all nodes can prove.
+//! Sessions of this node that another node may have, which nothing but the answers of the others can tell.
 //!
 //! A node takes a record out of the store, the reply is lost, and the record is not there. Either the lost command
 //! has taken it, or a node that had claimed the session before. The node asks with a claim of its own. The others
@@ -40,7 +40,8 @@ impl<D: Default> Hub<D> {
         let number = node.claims.add(now, (key, None, Priority::Yields), request, until);
         // After the lost connection, it does not know yet which nodes there are.
         let introduced = node.members.introduced_at(id).unwrap_or_default();
-        node.claims.doubt(number, Doubt { socket, is_asked: false }, introduced.max(now));
+        node.claims.doubt(number, socket);
+        node.claims.look_again(number, introduced.max(now));
         node.records.ask_others(socket);
         self.ask(number, socket);
     }
@@ -54,7 +55,7 @@ impl<D: Default> Hub<D> {
         let bytes = data.json().len();
         let is_asked = self.append(id, Body::Own { kind: OwnKind::Claim, data }, bytes).is_ok();
         let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(number));
-        if let Some(doubt) = pending.and_then(|pending| pending.doubted.as_mut()) {
+        if let Some(doubt) = pending.and_then(|pending| pending.doubt.as_mut()) {
             doubt.is_asked = is_asked;
         }
     }
@@ -82,32 +83,35 @@ impl<D: Default> Hub<D> {
     }
 
     /// There may be room for the question by now, or a node has died.
-    pub(super) fn reconsider(&mut self, number: u64, doubt: Doubt) {
-        let Doubt { socket, is_asked } = doubt;
-        let Some(node) = self.node.as_mut().filter(|node| node.records.is_asking(socket)) else {
+    pub(super) fn reconsider(&mut self, number: u64) {
+        let Some(node) = &mut self.node else { return };
+        let doubt = node.claims.get(number).and_then(|pending| pending.doubt.as_ref());
+        let Some(doubt) = doubt.filter(|doubt| node.records.is_asking(doubt.socket)) else {
             return;
         };
-        node.claims.doubt(number, doubt, self.now.saturating_add(AGAIN));
-        if is_asked { self.weigh_doubt(number, socket) } else { self.ask(number, socket) }
+        let (socket, is_asked) = (doubt.socket, doubt.is_asked);
+        node.claims.look_again(number, self.now.saturating_add(AGAIN));
+        if is_asked { self.weigh_doubt(number) } else { self.ask(number, socket) }
     }
 
     /// Goes on with a session in doubt if all processes that have claimed it have answered, or if one of them cannot
     /// answer any more: it may have had the session.
-    pub(super) fn weigh_doubt(&mut self, number: u64, socket: SocketKey) {
-        let Some(node) = self.node.as_ref().filter(|node| node.records.is_asking(socket)) else {
-            return;
-        };
+    pub(super) fn weigh_doubt(&mut self, number: u64) {
+        let Some(node) = &self.node else { return };
         let Some(pending) = node.claims.get(number).filter(|it| it.position.is_some()) else {
             return;
         };
+        let doubt = pending.doubt.as_ref().filter(|doubt| node.records.is_asking(doubt.socket));
+        let Some(Doubt { socket, denied, .. }) = doubt else { return };
+        let socket = *socket;
         let introduced = node.members.introduced_at(socket.namespace);
         let is_introduced = introduced.is_some_and(|at| at <= self.now);
         let is_dead = |process: &Process| {
-            let mut same_name = pending.denied.iter().filter(|denied| denied.0 == process.0);
-            let is_replaced = same_name.any(|denied| denied.1 != process.1);
+            let mut same_name = denied.iter().filter(|other| other.0 == process.0);
+            let is_replaced = same_name.any(|other| other.1 != process.1);
             is_replaced || is_introduced && !node.members.has(&process.0)
         };
-        let waits_for = |process: &&Process| !pending.denied.contains(process);
+        let waits_for = |process: &&Process| !denied.contains(process);
         let claimants = node.records.claimants(socket);
         let waiting = claimants.into_iter().flatten().filter(waits_for);
         let is_lost = claimants.is_none() || waiting.clone().any(is_dead);

@@ -353,9 +353,10 @@ impl<D: Default> Hub<D> {
     fn end_patience(&mut self, now: Timestamp) {
         while let Some(claim) = self.node.as_mut().and_then(|it| it.claims.pop_impatient(now)) {
             let pending = self.node.as_ref().and_then(|it| it.claims.get(claim));
-            match pending.and_then(|pending| pending.doubted) {
-                Some(doubt) => self.reconsider(claim, doubt),
-                None => self.use_record(claim),
+            if pending.is_some_and(|pending| pending.doubt.is_some()) {
+                self.reconsider(claim);
+            } else {
+                self.use_record(claim);
             }
         }
     }

@@ -178,7 +178,8 @@ impl<D: Default> Hub<D> {
         let is_first = answered.is_some();
         let once_more = |origin| node.answered.take(number, origin);
         let Some(mut pending) = answered.or_else(|| origin.and_then(once_more)) else { return };
-        pending.origin = origin;
+        // What was found in the store is not needed any more.
+        (pending.origin, pending.found) = (origin, None);
         if let (Ok(_), Some((version, _))) = (&session, stored) {
             let versions = older.into_iter().chain([version]).collect();
             node.answered.add(number, pending.clone(), versions);
@@ -190,9 +191,9 @@ impl<D: Default> Hub<D> {
             // The session is as it is now, and its record as it was before.
             InStore { version, older, is_certain, was_there, is_outdated: true }
         });
-        if let (Err(_), Some(doubted)) = (&session, pending.doubted) {
+        if let (Err(_), Some(doubt)) = (&session, &pending.doubt) {
             // The other node has it.
-            return self.let_go(doubted.socket);
+            return self.let_go(doubt.socket);
         }
         let arrived = match session {
             Ok(session) => {
@@ -204,7 +205,7 @@ impl<D: Default> Hub<D> {
                     let is_old = self.is_ahead(*it) && !pending.has_come;
                     is_old
                         || !is_first
-                        || pending.doubted.is_some()
+                        || pending.doubt.is_some()
                         || stored.is_none() && self.is_lent(*it)
                 });
                 if let Some(stale) = stale {

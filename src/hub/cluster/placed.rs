@@ -36,7 +36,7 @@ pub(super) enum State {
     Taking(Option<bool>),
     /// It is not in the store. It is here once the marker with this number was read.
     Proving(u64),
-    /// It is not in the store. It is here once all other nodes have said that they do not have it.
+    /// It is not in the store. It is here once the processes that have claimed it have said that they do not have it.
     Asking,
 }
 
@@ -99,8 +99,8 @@ impl Record {
         Some(InStore { version, older, is_certain, was_there, is_outdated })
     }
 
-    /// Whether the store, or all other nodes, are going to say where the record is. If it `is_disputed`, nobody
-    /// else can go on with what is certain about it.
+    /// Whether the store or other nodes are going to say where the record is. A session that `is_disputed` is not
+    /// handed over before that: another node may have its record already.
     pub(super) const fn awaits_answer(&self, is_disputed: bool) -> bool {
         match self.state {
             State::Storing | State::Taking(_) | State::Asking => true,

@@ -28,8 +28,8 @@
 //! If a reply was lost and the record is not there, either it never was, or another node has taken
 //! it. Another node takes a record only after it has read its own claim in the channel. So this node
 //! appends a marker. If it reads the marker before a claim of the session, nobody has taken it. A session
-//! that stays here although a claim of it was read is *contested*: no marker proves anything about it, and all other
-//! nodes are [asked](super::doubt).
+//! that stays here although a claim of it was read is *contested*: no marker proves anything about it, and the
+//! processes that have claimed it are [asked](super::doubt).
 
 mod answers;
 
@@ -89,7 +89,7 @@ pub(super) enum Recalled {
     Elsewhere,
     /// A marker has to prove that no other node has it.
     Unproven,
-    /// All other nodes have to say that they do not have it.
+    /// The processes that have claimed it have to say that they do not have it.
     Contested,
     /// Nobody waits for the answer any more.
     Late,
@@ -157,7 +157,7 @@ impl Records {
         self.states.get(&socket)?.in_store()
     }
 
-    /// Whether the store, or all other nodes, are going to say where the record of a session is.
+    /// Whether the store or other nodes are going to say where the record of a session is.
     pub(super) fn awaits_answer(&self, socket: SocketKey) -> bool {
         let is_disputed = self.is_disputed(socket);
         self.states.get(&socket).is_some_and(|record| record.awaits_answer(is_disputed))
@@ -190,7 +190,7 @@ impl Records {
         claimants.take_if(|known| known.len() > CLAIMANTS_MAX);
     }
 
-    /// Processes that nobody knows may have taken the record of a session.
+    /// The record of a session may have been taken by processes that are not known here.
     pub(super) fn note_unknown_claimants(&mut self, socket: SocketKey) {
         self.claimants.insert(socket, None);
     }
@@ -200,7 +200,7 @@ impl Records {
         self.claimants.get(&socket).map_or(Some(&[]), Option::as_deref)
     }
 
-    /// Whether another node may have taken the record of a session, without that a marker shows it.
+    /// Whether another node may have taken the record of a session although a marker does not show that.
     fn is_disputed(&self, socket: SocketKey) -> bool {
         self.is_contested(socket) || self.rivals.contains(&socket)
     }

@@ -149,19 +149,19 @@ impl Records {
         }
     }
 
-    /// All other nodes are asked whether they have a session.
+    /// Other nodes are asked whether they have a session.
     pub(in crate::hub::cluster) fn ask_others(&mut self, socket: SocketKey) {
         if let Some(record) = self.states.get_mut(&socket) {
             record.state = State::Asking;
         }
     }
 
-    /// Whether all other nodes are asked whether they have a session.
+    /// Whether other nodes are asked whether they have a session.
     pub(in crate::hub::cluster) fn is_asking(&self, socket: SocketKey) -> bool {
         self.states.get(&socket).is_some_and(|record| record.state == State::Asking)
     }
 
-    /// No other node has a session.
+    /// No other node has a session that they were asked about.
     pub(in crate::hub::cluster) fn absolved(&mut self, socket: SocketKey) -> Recalled {
         if self.is_asking(socket) { self.is_here(socket) } else { Recalled::Late }
     }
