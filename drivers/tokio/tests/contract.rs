@@ -96,11 +96,12 @@ impl Memory {
     }
 
     fn append(&self, message: Option<Message>) {
-        let count = self.with(|shared| {
+        self.with(|shared| {
             shared.entries.push(message);
-            shared.entries.len()
+            // Within the lock: behind it, an earlier count could replace a later one, and the end of
+            // the channel would move back.
+            self.entries.send_replace(shared.entries.len());
         });
-        self.entries.send_replace(count);
     }
 
     fn fetch(&self, key: &RecoveryKey) -> Option<FetchedSession> {
