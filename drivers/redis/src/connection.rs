@@ -132,16 +132,18 @@ impl Connection {
         self.call_plain(&cmd(command)).await
     }
 
-    /// Sends a command whose reply is entries of a stream.
+    /// Sends a command whose reply is entries of a stream. With another one behind it, which is carried out after
+    /// it, its reply is returned too if both were sent at once.
     pub(crate) async fn read_entries(
         &mut self,
-        command: &RedisCommand,
+        read: &RedisCommand,
+        other: Option<&RedisCommand>,
         entries: &mut Entries<'_>,
-    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
+    ) -> Result<(Vec<ClusterInput>, Option<RedisReply>), RedisEngineError> {
         if let Way::Plain(plain) = &mut self.way {
-            return plain.read_entries(&cmd(command), entries).await;
+            return plain.read_entries(&cmd(read), other.map(cmd).as_ref(), entries).await;
         }
-        entries.of_reply(&self.call(command).await?)
+        Ok((entries.of_reply(&self.call(read).await?)?, None))
     }
 
     /// As [`call`](Self::call), with a command that changes no subscription.

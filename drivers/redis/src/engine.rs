@@ -162,7 +162,8 @@ impl RedisEngine {
             reads.push(read);
             let oldest = Position::oldest(&info);
             let entries = Entries { redis, channel, names: MessageNames::default() };
-            let reader = Reader { entries, stream, connection, oldest, position, large };
+            let is_behind = false;
+            let reader = Reader { entries, stream, connection, oldest, position, large, is_behind };
             readers.push(reader.run(&inputs, to_read));
         }
         inputs.send(connected).await;

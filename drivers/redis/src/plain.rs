@@ -99,14 +99,21 @@ impl Plain {
         self.exchange(commands, |bytes| decode_all(bytes, count, bounds)).await
     }
 
-    /// Sends a command whose reply is entries of a stream.
+    /// Sends a command whose reply is entries of a stream, and maybe another one behind it.
     pub(crate) async fn read_entries(
         &mut self,
-        command: &Cmd,
+        read: &Cmd,
+        other: Option<&Cmd>,
         entries: &mut Entries<'_>,
-    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
-        let (command, bounds) = (command.get_packed_command(), self.bounds);
-        self.exchange(&command, |bytes| entries.decode(bytes, bounds)).await
+    ) -> Result<(Vec<ClusterInput>, Option<RedisReply>), RedisEngineError> {
+        let (mut commands, bounds) = (read.get_packed_command(), self.bounds);
+        if let Some(other) = other {
+            other.write_packed_command(&mut commands);
+        }
+        let others = other.into_iter().count();
+        let decode = |bytes: &[u8]| entries.decode(bytes, others, bounds);
+        let (entries, replies) = self.exchange(&commands, decode).await?;
+        Ok((entries, replies.into_iter().next()))
     }
 
     /// Sends commands, and waits for what `decode` reads.

@@ -29,6 +29,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) position: &'a mut Option<Position>,
     /// How many entries are read one at a time, because so many at once were too large.
     pub(crate) large: &'a mut u32,
+    /// Whether something could have been missing before the last page. So it can before the next one.
+    pub(crate) is_behind: bool,
 }
 
 impl Reader<'_> {
@@ -43,21 +45,39 @@ impl Reader<'_> {
         *self.position = Some(position);
         let mut checked = Instant::now();
         loop {
-            let count = self.count();
-            let page = self.read(position.at, count).await?;
-            let read: Vec<Offset> = page.iter().filter_map(position_of).collect();
-            if self.may_have_gap(read.len(), count) {
-                self.check(position, &read).await?;
-                checked = Instant::now();
-            }
-            position = position.advance(&read);
+            let (entries, end) = self.page(position).await?;
+            position = end;
             *self.position = Some(position);
-            inputs.send(page).await;
-            if checked.elapsed() >= CHECK && !read.is_empty() {
-                self.check(position, &[]).await?;
+            let is_empty = entries.is_empty();
+            inputs.send(entries).await;
+            if self.is_behind {
+                checked = Instant::now();
+            } else if checked.elapsed() >= CHECK && !is_empty {
+                let info = self.info().await?;
+                ensure_continued(position, &[], &info)?;
                 checked = Instant::now();
             }
         }
+    }
+
+    /// Reads the next entries behind a position, of which none is missing. Returns the position of the last one, too.
+    async fn page(
+        &mut self,
+        position: Position,
+    ) -> Result<(Vec<ClusterInput>, Position), RedisEngineError> {
+        let count = self.count();
+        let (entries, info) = self.read(position.at, count).await?;
+        let read: Vec<Offset> = entries.iter().filter_map(position_of).collect();
+        self.is_behind = self.may_have_gap(read.len(), count);
+        if self.is_behind {
+            // It must be later than the entries.
+            let info = match info {
+                Some(reply) => stream_info(&reply)?,
+                None => self.info().await?,
+            };
+            ensure_continued(position, &read, &info)?;
+        }
+        Ok((entries, position.advance(&read)))
     }
 
     fn position_of(&self, after: Offset) -> Position {
@@ -71,13 +91,16 @@ impl Reader<'_> {
         if *self.large > 0 { 1 } else { self.entries.redis.options().read_count }
     }
 
+    /// If the reader is behind, this asks at once for what the stream says of itself. That saves a trip and a wake-up
+    /// for each page.
     async fn read(
         &mut self,
         after: Offset,
         count: u32,
-    ) -> Result<Vec<ClusterInput>, RedisEngineError> {
+    ) -> Result<(Vec<ClusterInput>, Option<RedisReply>), RedisEngineError> {
         let command = self.entries.redis.read_up_to(self.stream, after, count);
-        let page = self.connection.read_entries(&command, &mut self.entries).await;
+        let info = self.is_behind.then(|| RedisStreams::info(self.stream));
+        let page = self.connection.read_entries(&command, info.as_ref(), &mut self.entries).await;
         if matches!(page, Err(RedisEngineError::ReplyTooLarge { .. })) {
             *self.large = self.entries.redis.options().read_count;
         } else {
@@ -94,10 +117,17 @@ impl Reader<'_> {
         entries >= u64::from(count) || entries >= options.max_len / 2
     }
 
-    async fn check(&mut self, position: Position, read: &[Offset]) -> Result<(), RedisEngineError> {
-        let info = stream_info(&self.connection.call(&RedisStreams::info(self.stream)).await?)?;
-        if position.is_continued(read, &info) { Ok(()) } else { Err(RedisEngineError::Trimmed) }
+    async fn info(&mut self) -> Result<StreamInfo, RedisEngineError> {
+        stream_info(&self.connection.call(&RedisStreams::info(self.stream)).await?)
     }
+}
+
+fn ensure_continued(
+    position: Position,
+    read: &[Offset],
+    info: &StreamInfo,
+) -> Result<(), RedisEngineError> {
+    if position.is_continued(read, info) { Ok(()) } else { Err(RedisEngineError::Trimmed) }
 }
 
 /// Reads where a stream begins and ends.
@@ -111,3 +141,6 @@ const fn position_of(input: &ClusterInput) -> Option<Offset> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

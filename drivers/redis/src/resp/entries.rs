@@ -9,7 +9,7 @@ use socketio_proto::cluster::{
     message::MessageNames,
 };
 
-use super::{Cursor, Step, Stop, UNEXPECTED, decode_all};
+use super::{Cursor, DEPTH, Step, Stop, UNEXPECTED, decode_all};
 use crate::{bounds::Bounds, error::RedisEngineError};
 
 /// How entries of one stream begin, and no other reply.
@@ -19,6 +19,9 @@ const ENTRY: usize = size_of::<ClusterInput>().div_ceil(size_of::<RedisReply>())
 
 /// Fields of most entries.
 const FIELDS: usize = 6;
+
+/// Entries, and the replies to the commands behind the one that reads them.
+type EntriesAndReplies = (Vec<ClusterInput>, Vec<RedisReply>);
 
 /// Reads the entries of a stream.
 pub(crate) struct Entries<'a> {
@@ -30,20 +33,30 @@ pub(crate) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// Reads entries, behind which there is nothing. `None` if they have not come to their end.
+    /// Reads entries, and so many replies to other commands behind them, behind which there is nothing. `None` if
+    /// they have not come to their end.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
+        others: usize,
         bounds: Bounds,
-    ) -> Result<Option<Vec<ClusterInput>>, RedisEngineError> {
+    ) -> Result<Option<EntriesAndReplies>, RedisEngineError> {
         if !bytes.starts_with(ENTRIES) {
-            let replies = decode_all(bytes, 1, bounds)?;
-            let Some(reply) = replies.as_deref().and_then(<[_]>::first) else { return Ok(None) };
-            return self.of_reply(reply).map(Some);
+            let replies = decode_all(bytes, others.saturating_add(1), bounds)?;
+            let mut replies = replies.into_iter().flatten();
+            let Some(reply) = replies.next() else { return Ok(None) };
+            return Ok(Some((self.of_reply(&reply)?, replies.collect())));
         }
         let mut cursor = Cursor { rest: bytes, values: bounds.values() };
-        match cursor.page(bytes) {
-            Ok(page) if cursor.rest.is_empty() => self.read(bytes, &page).map(Some),
+        let read = cursor.page(bytes).and_then(|page| {
+            let len = bytes.len().saturating_sub(cursor.rest.len());
+            Ok((page, len, cursor.values(others, DEPTH)?))
+        });
+        match read {
+            Ok((page, len, others)) if cursor.rest.is_empty() => {
+                let entries = self.read(bytes.get(..len).unwrap_or_default(), &page)?;
+                Ok(Some((entries, others)))
+            }
             Ok(_) => Err(UNEXPECTED),
             Err(stop) => stop.or_error(bounds),
         }

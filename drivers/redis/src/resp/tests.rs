@@ -198,7 +198,11 @@ fn decode_entries(
 ) -> Result<Option<Vec<ClusterInput>>, RedisEngineError> {
     let redis = streams();
     let mut entries = Entries { redis: &redis, channel: 7, names: MessageNames::default() };
-    entries.decode(bytes, bounds)
+    let read = entries.decode(bytes, 0, bounds)?;
+    Ok(read.map(|(entries, others)| {
+        assert_eq!(others, []);
+        entries
+    }))
 }
 
 fn entries(bytes: &[u8]) -> Option<Vec<ClusterInput>> {
@@ -249,6 +253,28 @@ fn entries_are_those_that_are_read_through_the_redis_crate() {
     for nothing in [&b"*-1\r\n"[..], b"*0\r\n", b"$-1\r\n"] {
         assert_eq!(entries(nothing), Some(vec![]), "{}", nothing.escape_ascii());
     }
+}
+
+#[test]
+fn entries_come_with_the_reply_to_another_command() {
+    let info = b"*4\r\n$6\r\nlength\r\n:2\r\n$11\r\nfirst-entry\r\n*-1\r\n";
+    let redis = streams();
+    let both = |bytes: &[u8]| {
+        let mut entries = Entries { redis: &redis, channel: 7, names: MessageNames::default() };
+        entries.decode(bytes, 1, Bounds::default())
+    };
+    let first = page(&[entry("5-1", &[("data", "\r\n*1\r\n")]), entry("5-2", &[])]);
+    for read in [&first[..], b"*-1\r\n", b"$-1\r\n"] {
+        let bytes = [read, info].concat();
+        let expected = Some((entries(read).unwrap(), vec![expected(info)]));
+        assert_eq!(both(&bytes).unwrap(), expected, "{}", read.escape_ascii());
+        for end in 0..bytes.len() {
+            assert_eq!(both(&bytes[..end]).unwrap(), None, "{end} of {}", read.escape_ascii());
+        }
+        assert!(both(&[&bytes[..], b":3\r\n"].concat()).is_err());
+        assert!(decode_entries(&bytes, Bounds::default()).is_err());
+    }
+    assert!(both(b"-NOPERM\r\n:3\r\n").is_err());
 }
 
 #[test]
