@@ -7,7 +7,7 @@
 
 use super::{
     claim::{ClaimEntry, Successor},
-    claims::{Pending, Priority},
+    pending::{Pending, Priority},
 };
 use crate::{
     cluster::message::{Body, Message, NodeId, OwnKind, Value},
@@ -75,7 +75,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn note_no_record(&mut self, number: u64) {
         let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(number));
         if let Some(pending) = pending {
-            pending.has_no_record = true;
+            pending.lookup.has_none = true;
             self.end_if_absent(number);
         }
     }
@@ -111,8 +111,8 @@ impl<D: Default> Hub<D> {
             return None;
         }
         let is_introduced = node.members.introduced_at(pending.request.namespace)? <= self.now;
-        let is_known = pending.has_no_record
-            || pending.priority == Priority::Yields && pending.found.is_none();
+        let is_known = pending.lookup.has_none
+            || pending.priority == Priority::Yields && pending.lookup.found.is_none();
         // It may come once more for a claim that was answered already.
         let is_coming = node.answered.is_overtaken(pending.key);
         // An earlier claim of this node may have got it.
@@ -121,8 +121,8 @@ impl<D: Default> Hub<D> {
             && !is_coming
             && is_introduced
             && self.others_lack(pending)
-            && earlier.all(|earlier| earlier.has_no_record && self.others_lack(earlier));
-        is_absent.then_some((pending.request, pending.has_no_record))
+            && earlier.all(|earlier| earlier.lookup.has_none && self.others_lack(earlier));
+        is_absent.then_some((pending.request, pending.lookup.has_none))
     }
 
     /// Whether no other node has the session of a claim.

@@ -14,7 +14,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::{ahead::Versions, claims::Pending};
+use super::{ahead::Versions, pending::Pending};
 use crate::{
     id::{IdBytes, RecoveryKey},
     time::Timestamp,

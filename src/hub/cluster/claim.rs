@@ -18,8 +18,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    claims::{Priority, is_before},
-    description, record,
+    description,
+    pending::{Priority, is_before},
+    record,
 };
 use crate::{
     cluster::{
@@ -155,7 +156,7 @@ impl<D: Default> Hub<D> {
         }
         let held = self.keys.get(&claim.pid.index_key()).copied();
         if let (Some(socket), Some(stamp)) = (held, message.stamp) {
-            node.records.note_claimant(socket, (message.sender.clone(), stamp.nonce));
+            node.records.contests.note_claimant(socket, (message.sender.clone(), stamp.nonce));
         }
         if claim.doubts {
             return self.answer_doubt(now, id, message, &claim);

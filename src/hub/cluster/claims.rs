@@ -5,13 +5,14 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::{mem, time::Duration};
+use core::time::Duration;
 
+use super::pending::{Doubt, Pending, Priority};
 use crate::{
-    cluster::{FetchedSession, message::NodeId},
+    cluster::message::NodeId,
     hub::request::ConnectRequest,
     id::{IdBytes, RecoveryKey, SocketKey},
-    recovery::{Offset, RecoveryRefusal},
+    recovery::Offset,
     time::Timestamp,
 };
 
@@ -26,96 +27,6 @@ pub(super) struct Claims<S> {
     ends: BTreeSet<(Timestamp, u64)>,
     /// Those that wait for an owner before they take its record, and until when.
     patient: BTreeSet<(Timestamp, u64)>,
-}
-
-/// Whether a claim takes the session from a client that has it, or waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Priority {
-    Takes,
-    Yields,
-}
-
-/// A node, and the number that tells its process from an earlier one with the same name.
-pub(super) type Process = (NodeId, u64);
-
-/// A session of this node that another node may have.
-#[derive(Clone)]
-pub(super) struct Doubt {
-    pub(super) socket: SocketKey,
-    /// Whether the claim is in the channel, or on its way there.
-    pub(super) is_asked: bool,
-    /// The processes that do not have the session.
-    pub(super) denied: Vec<Process>,
-}
-
-/// One claim.
-#[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "other nodes and the store answer in any order")]
-pub(super) struct Pending<S> {
-    pub(super) key: RecoveryKey,
-    pub(super) request: ConnectRequest,
-    /// Its offset as the client has presented it.
-    pub(super) offset: Option<Box<str>>,
-    pub(super) priority: Priority,
-    pub(super) end: Timestamp,
-    /// Until when it waits for an owner that has a record in the store.
-    patience: Timestamp,
-    /// The position of the claim. `None` before this node has read it.
-    pub(super) position: Option<Offset>,
-    /// The latest of the later claims of other nodes.
-    pub(super) successor: Option<S>,
-    /// How many there were.
-    pub(super) successors: u32,
-    /// The record that was found in the store.
-    pub(super) found: Option<FetchedSession>,
-    /// Whether the store was asked for the record, and has not answered.
-    pub(super) is_fetched: bool,
-    /// Whether the store was asked once more, because the time of the claim was over.
-    pub(super) has_looked_again: bool,
-    /// Whether it is being taken out of the store.
-    pub(super) is_taken: bool,
-    /// Why its owner does not hand the session over, if the record was on its way here by then.
-    pub(super) refused: Option<RecoveryRefusal>,
-    /// If it is for no client: the session that it asks the other nodes about.
-    pub(super) doubt: Option<Doubt>,
-    /// The version of the record with which nobody else can have got its session.
-    pub(super) origin: Option<u64>,
-    /// The version with which it replaces the record.
-    pub(super) replaced_as: Option<u64>,
-    /// Whether its session has come here for another claim.
-    pub(super) has_come: bool,
-    /// Whether the store has no record of it.
-    pub(super) has_no_record: bool,
-    /// The nodes that do not have the session. `None` if another node has said goodbye meanwhile: it may
-    /// have handed the session over before.
-    pub(super) absent: Option<BTreeSet<NodeId>>,
-}
-
-impl<S> Pending<S> {
-    /// Whether the engine has to answer: it has not shown the claim yet, or the store was asked. If nothing in
-    /// its channel is `behind`, the claim was given up in a gap.
-    pub(super) const fn awaits_engine(&self, is_behind: bool) -> bool {
-        (self.position.is_none() && is_behind) || self.is_fetched || self.is_taken
-    }
-
-    /// The store is to be asked once more. Returns false if it was already, or need not be. A claim that yields takes no
-    /// record from a node that does not answer.
-    pub(super) fn begin_last_look(&mut self) -> bool {
-        let is_read = self.position.is_some() && self.priority == Priority::Takes;
-        is_read && !self.has_come && !mem::replace(&mut self.has_looked_again, true)
-    }
-
-    /// Whether the channel can have assigned its offset before it.
-    pub(super) fn has_offset_before(&self) -> bool {
-        self.position.is_some_and(|claim| is_before(self.offset.as_deref(), claim))
-    }
-}
-
-/// Whether the channel can have assigned an offset before a claim. All nodes judge alike, whatever they
-/// have read since.
-pub(super) fn is_before(offset: Option<&str>, claim: Offset) -> bool {
-    let Some(text) = offset else { return true };
-    text.parse::<Offset>().is_ok_and(|offset| offset.has_form_of(claim) && offset < claim)
 }
 
 /// How long a late answer can be used.
@@ -148,28 +59,8 @@ impl<S> Claims<S> {
         }
         self.latest = self.latest.wrapping_add(1);
         let (number, end) = (self.latest, until.saturating_add(LATENESS));
-        let pending = Pending {
-            key,
-            request,
-            offset,
-            priority,
-            end,
-            patience: now.saturating_add(until.saturating_since(now) / 2),
-            position: None,
-            successor: None,
-            successors: 0,
-            found: None,
-            is_fetched: false,
-            has_looked_again: false,
-            is_taken: false,
-            doubt: None,
-            origin: None,
-            replaced_as: None,
-            refused: None,
-            has_come: false,
-            has_no_record: false,
-            absent: Some(BTreeSet::new()),
-        };
+        let patience = now.saturating_add(until.saturating_since(now) / 2);
+        let pending = Pending::new((key, offset, priority), request, end, patience);
         self.pending.insert(number, pending);
         self.by_key.insert((key.index_key(), number));
         self.by_namespace.insert((request.namespace, number));
@@ -217,7 +108,7 @@ impl<S> Claims<S> {
     /// A claim asks about a session of this node that another node may have.
     pub(super) fn doubt(&mut self, number: u64, socket: SocketKey) {
         if let Some(pending) = self.pending.get_mut(&number) {
-            pending.doubt = Some(Doubt { socket, is_asked: false, denied: Vec::new() });
+            pending.doubt = Some(Doubt::new(socket));
         }
     }
 
@@ -243,7 +134,7 @@ impl<S> Claims<S> {
     /// The versions with which claims of a session replace its record.
     pub(super) fn replacements(&self, key: RecoveryKey) -> impl Iterator<Item = u64> {
         let pending = self.numbers(key).into_iter().filter_map(|it| self.pending.get(&it));
-        pending.filter_map(|pending| pending.replaced_as)
+        pending.filter_map(|pending| pending.lookup.replaced_as)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Pending<S>> {
@@ -307,7 +198,7 @@ impl<S> Claims<S> {
     /// Whether the record of a session is being taken out of the store.
     pub(super) fn is_taken(&self, key: RecoveryKey) -> bool {
         let mut pending = self.numbers(key).into_iter().filter_map(|it| self.pending.get(&it));
-        pending.any(|pending| pending.is_taken)
+        pending.any(|pending| pending.lookup.is_taken)
     }
 
     /// The claims of a session that no later claim of another node follows.

@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use super::{
     claim::ClaimEntry,
-    claims::{Doubt, Priority, Process},
+    pending::{Doubt, Priority, Process},
     records::Recalled,
 };
 use crate::{
@@ -112,7 +112,7 @@ impl<D: Default> Hub<D> {
             is_replaced || is_introduced && !node.members.has(&process.0)
         };
         let waits_for = |process: &&Process| !denied.contains(process);
-        let claimants = node.records.claimants(socket);
+        let claimants = node.records.contests.claimants(socket);
         let waiting = claimants.into_iter().flatten().filter(waits_for);
         let is_lost = claimants.is_none() || waiting.clone().any(is_dead);
         if is_lost {

@@ -80,7 +80,7 @@ impl<D> Node<D> {
     pub(super) fn contest(&mut self, socket: SocketKey) {
         match &mut self.durable {
             Some(durable) => durable.ahead.contest(socket),
-            None => self.records.contest(socket),
+            None => self.records.contests.note_refused(socket),
         }
     }
 }

@@ -10,8 +10,8 @@ use super::{
     ahead::Versions,
     changes::Forgotten,
     claim::Successor,
-    claims::{Pending, Priority},
     commands::Command,
+    pending::{Pending, Priority},
     placed::InStore,
 };
 use crate::{
@@ -39,7 +39,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn fetch_record(&mut self, claim: u64) {
         let Some(node) = &mut self.node else { return };
         if let Some(pending) = node.claims.get_mut(claim) {
-            pending.is_fetched = true;
+            pending.lookup.is_fetched = true;
         }
         node.records.fetch(claim);
     }
@@ -48,7 +48,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn handle_found(&mut self, claim: u64, session: Option<FetchedSession>) {
         let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(claim));
         if let Some(pending) = pending {
-            pending.is_fetched = false;
+            pending.lookup.is_fetched = false;
         }
         let Some(session) = session else {
             self.note_no_record(claim);
@@ -56,7 +56,7 @@ impl<D: Default> Hub<D> {
         };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
-        pending.found = Some(session);
+        pending.lookup.found = Some(session);
         self.use_record(claim);
     }
 
@@ -97,7 +97,8 @@ impl<D: Default> Hub<D> {
     /// Uses the record for a claim that has waited for the owner of the session.
     pub(super) fn use_held_record(&mut self, claim: u64) {
         let pending = self.node.as_ref().and_then(|node| node.claims.get(claim));
-        if pending.is_some_and(|pending| pending.found.is_some() && !pending.is_taken) {
+        if pending.is_some_and(|pending| pending.lookup.found.is_some() && !pending.lookup.is_taken)
+        {
             self.use_record(claim);
         }
     }
@@ -118,15 +119,15 @@ impl<D: Default> Hub<D> {
     fn take_record(&mut self, claim: u64, key: RecoveryKey) {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
-        pending.is_taken = true;
-        let expected = pending.found.as_ref().and_then(|found| found.session.version);
-        let found = pending.found.clone().filter(|_| node.durable.is_some());
+        pending.lookup.is_taken = true;
+        let expected = pending.lookup.version();
+        let found = pending.lookup.found.clone().filter(|_| node.durable.is_some());
         let version = found.as_ref().and_then(|found| found.session.version);
         let command = match found.zip(version) {
             Some((FetchedSession { mut session, expires_in }, version)) => {
                 let number = node.records.ask(Command::Replace(claim));
                 session.version = Some(number);
-                pending.replaced_as = Some(number);
+                pending.lookup.replaced_as = Some(number);
                 ClusterOutput::Store { session, expires_in, replaces: Some(version), number }
             }
             None => ClusterOutput::Take {
@@ -141,13 +142,13 @@ impl<D: Default> Hub<D> {
     /// The record for a claim was replaced, or was another one by then.
     pub(super) fn handle_replaced(&mut self, claim: u64, number: u64, outcome: StoreOutcome) {
         let Some(node) = &mut self.node else { return };
-        let found = node.claims.get(claim).and_then(|pending| pending.found.clone());
+        let found = node.claims.get(claim).and_then(|pending| pending.lookup.found.clone());
         let replaced = found.filter(|_| outcome == StoreOutcome::Stored).map(|mut found| {
             found.session.version = Some(number);
             found
         });
         if let Some(pending) = self.node.as_mut().and_then(|node| node.claims.get_mut(claim)) {
-            pending.replaced_as = None;
+            pending.lookup.replaced_as = None;
         }
         self.go_on_with_taken(claim, replaced, false);
     }
@@ -164,8 +165,8 @@ impl<D: Default> Hub<D> {
             // Otherwise, who has stored it keeps it, or hands it over to the later claim.
             && !pending.has_come && pending.successor.is_none() && pending.refused.is_none()
         {
-            pending.is_taken = false;
-            pending.found = Some(newer);
+            pending.lookup.is_taken = false;
+            pending.lookup.found = Some(newer);
             return self.use_record(claim);
         }
         self.go_on_with_taken(claim, session, true);
@@ -182,11 +183,11 @@ impl<D: Default> Hub<D> {
             }
             return;
         };
-        pending.is_taken = false;
+        pending.lookup.is_taken = false;
         let (request, has_come) = (pending.request, pending.has_come);
         let Some(session) = session else {
             // Another node has it, and hands it over if this claim came later.
-            pending.has_no_record = true;
+            pending.lookup.has_none = true;
             if let Some(refusal) = pending.refused
                 && let Some(pending) = node.claims.remove(claim)
             {
@@ -203,8 +204,8 @@ impl<D: Default> Hub<D> {
             }
             return;
         }
-        pending.origin = pending.found.as_ref().and_then(|found| found.session.version);
-        pending.found = Some(session.clone());
+        pending.lookup.origin = pending.lookup.version();
+        pending.lookup.found = Some(session.clone());
         let refusal = match self.look_at(claim) {
             Found::Usable(arrival) | Found::Held(arrival) => {
                 let version = session.session.version.filter(|_| !is_removed);
@@ -224,13 +225,13 @@ impl<D: Default> Hub<D> {
     pub(super) fn assume_taken(&mut self, claim: u64) {
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(claim) else { return };
-        pending.is_taken = false;
+        pending.lookup.is_taken = false;
         if pending.has_come {
             return;
         }
         // Only the version of the record can tell later whether it was taken here. That of an official
         // node has none.
-        let version = pending.found.as_ref().and_then(|found| found.session.version);
+        let version = pending.lookup.version();
         if version.is_none() {
             return;
         }
@@ -246,7 +247,7 @@ impl<D: Default> Hub<D> {
         else {
             return;
         };
-        let taken = pending.found.take().filter(|_| in_store.is_none());
+        let taken = pending.lookup.found.take().filter(|_| in_store.is_none());
         let arrived = self.bring_in(self.now, pending.request.namespace, arrival);
         if let (Err(_), Some(taken)) = (arrived, taken) {
             self.return_taken(taken, pending.has_come);
@@ -265,11 +266,11 @@ impl<D: Default> Hub<D> {
         let (now, id) = (self.now, pending.request.namespace);
         if let (Ok(socket), Some(node)) = (arrived, &mut self.node) {
             node.claims.note_arrival(pending.key);
-            node.records.note_origin(socket, pending.origin);
+            node.records.note_origin(socket, pending.lookup.origin);
             match (&mut node.durable, in_store) {
                 (Some(durable), _) => {
                     let mut possible: Versions = node.claims.replacements(pending.key).collect();
-                    possible.extend(pending.replaced_as);
+                    possible.extend(pending.lookup.replaced_as);
                     let (certain, uncertain) = match in_store {
                         Some(it) if it.is_certain => (Some(it.version), None),
                         it => (None, it.map(|it| it.version)),
@@ -284,7 +285,7 @@ impl<D: Default> Hub<D> {
             // Of several, only the last one is answered. The others may have taken the record.
             if pending.successors > 1 && (node.durable.is_some() || in_store.is_some()) {
                 node.contest(socket);
-                node.records.note_unknown_claimants(socket);
+                node.records.contests.note_unknown_claimants(socket);
             }
             self.note_change(socket);
         }
@@ -357,8 +358,10 @@ impl<D: Default> Hub<D> {
             self.bring_up_to_date(namespace);
         }
         let Some(node) = &self.node else { return Found::Refused(RecoveryRefusal::Unknown) };
-        let found =
-            node.claims.get(claim).and_then(|pending| Some((pending, pending.found.as_ref()?)));
+        let found = node
+            .claims
+            .get(claim)
+            .and_then(|pending| Some((pending, pending.lookup.found.as_ref()?)));
         let Some((pending, FetchedSession { session, expires_in })) = found else {
             return Found::Refused(RecoveryRefusal::Unknown);
         };

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     changes::Forgotten,
     claim::{ClaimEntry, Successor},
-    claims::Pending,
     codes::{code, refusal},
+    pending::Pending,
     placed::InStore,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl<D: Default> Hub<D> {
         }
         // Only the latest claim is answered.
         if let Some(node) = self.node.as_mut().filter(|node| node.deferred.is_claimed(socket)) {
-            node.records.note_rival(socket);
+            node.records.contests.note_rival(socket);
         }
         // What the application has done to it before has to be done here.
         let latest = || (id, (to.clone(), claim.clone()));
@@ -85,7 +85,7 @@ impl<D: Default> Hub<D> {
         let Some(node) = &self.node else { return };
         let in_store = node.records.in_store(socket);
         // Another node may have taken it out of the store.
-        if is_handed_over && in_store.is_some() && node.records.is_contested(socket) {
+        if is_handed_over && in_store.is_some() && node.records.contests.is_refused(socket) {
             return self.leave_to_the_store(socket, in_store);
         }
         let session = packed.map_err(code);
@@ -168,7 +168,7 @@ impl<D: Default> Hub<D> {
             return;
         };
         if let (Err(code), Some(pending)) = (&session, node.claims.get_mut(number))
-            && pending.is_taken
+            && pending.lookup.is_taken
         {
             // The record that is on its way here decides.
             pending.refused = Some(refusal(*code));
@@ -179,13 +179,13 @@ impl<D: Default> Hub<D> {
         let once_more = |origin| node.answered.take(number, origin);
         let Some(mut pending) = answered.or_else(|| origin.and_then(once_more)) else { return };
         // What was found in the store is not needed any more.
-        (pending.origin, pending.found) = (origin, None);
+        (pending.lookup.origin, pending.lookup.found) = (origin, None);
         if let (Ok(_), Some((version, _))) = (&session, stored) {
             let versions = older.into_iter().chain([version]).collect();
             node.answered.add(number, pending.clone(), versions);
         }
         // A take of this node that is under way may get the record.
-        let is_taken = pending.is_taken || node.claims.is_taken(pending.key);
+        let is_taken = pending.lookup.is_taken || node.claims.is_taken(pending.key);
         let in_store = stored.map(|(version, was_there)| {
             let is_certain = was_there && older.is_none() && !is_taken;
             // The session is as it is now, and its record as it was before.

@@ -8,7 +8,7 @@
 //! A node that crashes while it owes an answer can have stored the session before. The claimant has asked the store
 //! earlier than that, so it asks once more before it refuses the claim.
 
-use super::claims::Pending;
+use super::pending::Pending;
 use crate::{
     hub::{Hub, request::ConnectRequest},
     time::Timestamp,

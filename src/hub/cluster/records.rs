@@ -40,8 +40,8 @@ use alloc::{
 
 use super::{
     ahead::Versions,
-    claims::Process,
     commands::{Command, Next},
+    contests::Contests,
     placed::{InStore, Record, State},
 };
 use crate::{
@@ -61,12 +61,7 @@ pub(super) struct Records {
     changed: BTreeSet<SocketKey>,
     /// Sessions of which it is to be found out whether the store has their records.
     doubtful: BTreeSet<SocketKey>,
-    /// Sessions that other nodes have claimed and that were not handed over.
-    contested: BTreeSet<SocketKey>,
-    /// Sessions with a claim of another node that was not answered, because a later one came.
-    rivals: BTreeSet<SocketKey>,
-    /// The processes that have claimed a session while it was here. `None` if they are not all known.
-    claimants: BTreeMap<SocketKey, Option<Vec<Process>>>,
+    pub(super) contests: Contests,
     /// The versions with which sessions were taken out of the store, so that no other node has got them.
     origins: BTreeMap<SocketKey, u64>,
     /// Claims that wait for the records of their sessions.
@@ -98,9 +93,6 @@ pub(super) enum Recalled {
 /// More commands than this are not given before the first of them is answered.
 const COMMANDS_MAX: usize = 256;
 
-/// So many processes are remembered for a session that they have claimed in vain.
-const CLAIMANTS_MAX: usize = 64;
-
 /// More records of ended sessions than this do not wait for the engine. The store forgets the others
 /// when their time is up.
 const DISCARDS_MAX: usize = 10_000;
@@ -113,9 +105,7 @@ impl Records {
             wanted: BTreeSet::new(),
             changed: BTreeSet::new(),
             doubtful: BTreeSet::new(),
-            contested: BTreeSet::new(),
-            rivals: BTreeSet::new(),
-            claimants: BTreeMap::new(),
+            contests: Contests::new(),
             origins: BTreeMap::new(),
             requests: BTreeMap::new(),
             discards: VecDeque::new(),
@@ -159,7 +149,7 @@ impl Records {
 
     /// Whether the store or other nodes are going to say where the record of a session is.
     pub(super) fn awaits_answer(&self, socket: SocketKey) -> bool {
-        let is_disputed = self.is_disputed(socket);
+        let is_disputed = self.contests.is_disputed(socket);
         self.states.get(&socket).is_some_and(|record| record.awaits_answer(is_disputed))
     }
 
@@ -169,45 +159,6 @@ impl Records {
             record.is_outdated = true;
             self.replace_if_outdated(socket);
         }
-    }
-
-    /// Another node has claimed a session, and may take its record, but the session stays here.
-    pub(super) fn contest(&mut self, socket: SocketKey) {
-        self.contested.insert(socket);
-    }
-
-    /// A claim of another node is not answered, because a later one has come. So its node may take the record.
-    pub(super) fn note_rival(&mut self, socket: SocketKey) {
-        self.rivals.insert(socket);
-    }
-
-    /// A process has claimed a session that is here.
-    pub(super) fn note_claimant(&mut self, socket: SocketKey, process: Process) {
-        let claimants = self.claimants.entry(socket).or_insert_with(|| Some(Vec::new()));
-        if let Some(known) = claimants.as_mut().filter(|known| !known.contains(&process)) {
-            known.push(process);
-        }
-        claimants.take_if(|known| known.len() > CLAIMANTS_MAX);
-    }
-
-    /// The record of a session may have been taken by processes that are not known here.
-    pub(super) fn note_unknown_claimants(&mut self, socket: SocketKey) {
-        self.claimants.insert(socket, None);
-    }
-
-    /// The processes that may have taken the record of a session. `None` if they are not all known.
-    pub(super) fn claimants(&self, socket: SocketKey) -> Option<&[Process]> {
-        self.claimants.get(&socket).map_or(Some(&[]), Option::as_deref)
-    }
-
-    /// Whether another node may have taken the record of a session although a marker does not show that.
-    fn is_disputed(&self, socket: SocketKey) -> bool {
-        self.is_contested(socket) || self.rivals.contains(&socket)
-    }
-
-    /// Whether another node has claimed a session that was not handed over.
-    pub(super) fn is_contested(&self, socket: SocketKey) -> bool {
-        self.contested.contains(&socket)
     }
 
     /// The record of a session of this node is wanted, for a claim or because it cannot be replaced.
@@ -254,9 +205,7 @@ impl Records {
         self.wanted.remove(&socket);
         self.changed.remove(&socket);
         self.doubtful.remove(&socket);
-        self.contested.remove(&socket);
-        self.rivals.remove(&socket);
-        self.claimants.remove(&socket);
+        self.contests.forget(socket);
         self.origins.remove(&socket);
         in_store.map(InStore::versions).unwrap_or_default()
     }

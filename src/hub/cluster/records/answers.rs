@@ -42,7 +42,7 @@ impl Records {
         outcome: StoreOutcome,
         has_expired: bool,
     ) -> Recalled {
-        let is_disputed = self.is_disputed(socket);
+        let is_disputed = self.contests.is_disputed(socket);
         let record = self.states.get_mut(&socket).filter(|record| record.version == number);
         let Some(record) = record.filter(|record| record.state == State::Replacing) else {
             return Recalled::Late;
@@ -88,7 +88,7 @@ impl Records {
             }
             (None, Some(false)) => self.is_here(socket),
             (None, Some(true)) if !has_expired => Recalled::Elsewhere,
-            (None, _) if self.is_disputed(socket) => Recalled::Contested,
+            (None, _) if self.contests.is_disputed(socket) => Recalled::Contested,
             (None, _) => Recalled::Unproven,
             (Some(_), _) => Recalled::Elsewhere,
         }
@@ -113,7 +113,7 @@ impl Records {
                 Recalled::Late
             }
             None if record.was_there && !has_expired => Recalled::Elsewhere,
-            None if self.is_disputed(socket) => Recalled::Contested,
+            None if self.contests.is_disputed(socket) => Recalled::Contested,
             None => Recalled::Unproven,
             Some(_) => Recalled::Elsewhere,
         }
@@ -142,7 +142,7 @@ impl Records {
         let state = self.states.get(&socket).map(|record| record.state);
         if state != Some(State::Proving(number)) {
             Recalled::Late
-        } else if self.is_disputed(socket) {
+        } else if self.contests.is_disputed(socket) {
             Recalled::Contested
         } else {
             self.is_here(socket)
