@@ -39,6 +39,7 @@ mod shutdown;
 mod store;
 mod vacant;
 mod verb;
+mod void;
 mod withheld;
 
 use alloc::{
@@ -64,6 +65,7 @@ use self::{
     records::Records,
     requests::Request,
     vacant::Vacant,
+    void::Void,
 };
 pub(super) use self::{requests::Collected, verb::Verb};
 use super::{
@@ -89,6 +91,7 @@ pub(super) struct Node<D> {
     channels: ChannelSet<Verb>,
     claims: Claims<Successor>,
     answered: Answered<Successor>,
+    void: Void,
     codec: Codec<D>,
     early: Early,
     guesses: Guesses,
@@ -171,6 +174,7 @@ impl<D: Default> Hub<D> {
         let node = Node {
             claims: Claims::new(nonce),
             answered: Answered::new(),
+            void: Void::new(),
             codec: Codec::new(),
             early: Early::default(),
             guesses: Guesses::new(config.limits.namespaces_per_connection),

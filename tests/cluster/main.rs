@@ -30,3 +30,4 @@ mod store_rewrites;
 mod store_shutdown;
 mod trouble;
 mod vacant;
+mod void;

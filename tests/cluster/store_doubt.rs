@@ -151,10 +151,9 @@ fn a_node_without_room_asks_later() {
     assert_eq!(ids(&fleet, back), of_client);
 }
 
-/// The owner keeps the latest claim until its application has decided about another client. The node of an earlier
-/// claim has taken the record, and a marker does not show that.
-#[test]
-fn a_claim_that_a_later_one_has_replaced_counts() {
+/// The owner, node 0, keeps the latest claim until its application has decided about another client. Node 1, which has
+/// claimed the session before node 2, has taken the record. Returns the clients of nodes 1 and 2.
+pub fn claimed_before_a_decision() -> (Fleet, (String, String), [Client; 2]) {
     let mut fleet = Fleet::new(3);
     let of_client = stored_without_reply(&mut fleet);
     fleet.read(0, usize::MAX);
@@ -172,9 +171,11 @@ fn a_claim_that_a_later_one_has_replaced_counts() {
         fleet.answer(1);
     }
     assert_eq!(ids(&fleet, claims[0]), of_client);
-    let at_first = fleet.socket(claims[0]);
-    fleet.at(1, |at| at.set_data(at_first, 9));
-    // The owner reads both claims, and finds no record.
+    (fleet, of_client, claims)
+}
+
+/// The owner reads both claims, and finds no record. Then it decides, and everything else happens.
+pub fn decide(fleet: &mut Fleet) {
     fleet.read(0, usize::MAX);
     for _ in 0..2 {
         fleet.take(0, 1);
@@ -187,6 +188,15 @@ fn a_claim_that_a_later_one_has_replaced_counts() {
     });
     fleet.at(0, |at| at.accept(request.unwrap()));
     fleet.settle();
+}
+
+/// A marker of the owner does not show that the node of an earlier claim has taken the record.
+#[test]
+fn a_claim_that_a_later_one_has_replaced_counts() {
+    let (mut fleet, of_client, claims) = claimed_before_a_decision();
+    let at_first = fleet.socket(claims[0]);
+    fleet.at(1, |at| at.set_data(at_first, 9));
+    decide(&mut fleet);
     assert_eq!(ids(&fleet, claims[1]), of_client);
     let at_second = fleet.socket(claims[1]);
     assert_eq!(fleet.nodes[2].server.data(at_second), Some(&9));

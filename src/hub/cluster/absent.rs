@@ -56,12 +56,8 @@ impl<D: Default> Hub<D> {
         let Ok(number) = data.parse::<u64>() else { return };
         let Some(node) = &mut self.node else { return };
         let Some(pending) = node.claims.get_mut(number) else { return };
-        if let (Some(doubt), Some(stamp)) = (&mut pending.doubt, message.stamp) {
-            let process = (message.sender.clone(), stamp.nonce);
-            if !doubt.denied.contains(&process) {
-                doubt.denied.push(process);
-            }
-            return self.weigh_doubt(number);
+        if pending.doubt.is_some() {
+            return self.note_denied(number, message);
         }
         let is_member = node.members.has(&message.sender);
         if let Some(absent) = pending.absent.as_mut().filter(|_| is_member) {

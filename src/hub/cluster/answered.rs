@@ -55,6 +55,11 @@ impl<S> Answered<S> {
         self.remove(number)
     }
 
+    /// The private id that a claim presents.
+    pub(super) fn key(&self, number: u64) -> Option<RecoveryKey> {
+        self.all.get(&number).map(|answer| answer.claim.key)
+    }
+
     /// Notes a later claim of the same session.
     pub(super) fn note_successor(&mut self, key: RecoveryKey, successor: impl Fn() -> S) {
         self.for_each(key, |answer| {

@@ -12,7 +12,7 @@
 //! concerns the session between `c` and `h` is applied by the claimant. If the client is gone by
 //! then, its session waits here.
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -74,9 +74,9 @@ pub(super) struct ClaimEntry {
     /// has come in between. It does not take it from the store either, unless no node has it.
     #[serde(default)]
     pub(super) yields: bool,
-    /// The claimant has the session, but another node may have it as well.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub(super) doubts: bool,
+    /// The claimant has the session, but another node may have it as well: with one of these versions of its record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) doubts: Vec<u64>,
 }
 
 impl<D: Clone + Serialize + DeserializeOwned> Codec<D> {
@@ -117,7 +117,7 @@ impl<D: Default> Hub<D> {
         let Some((node, covered)) = self.node.as_mut().zip(covered) else { return };
         node.answered.forget_until(now);
         let number = node.claims.add(now, (key, offset.clone(), priority), request, until);
-        let entry = ClaimEntry { number, pid: key, offset, covered, yields, doubts: false };
+        let entry = ClaimEntry { number, pid: key, offset, covered, yields, doubts: Vec::new() };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
         if self.append(request.namespace, Body::Own { kind: OwnKind::Claim, data }, bytes).is_err()
@@ -158,7 +158,7 @@ impl<D: Default> Hub<D> {
         if let (Some(socket), Some(stamp)) = (held, message.stamp) {
             node.records.contests.note_claimant(socket, (message.sender.clone(), stamp.nonce));
         }
-        if claim.doubts {
+        if !claim.doubts.is_empty() {
             return self.answer_doubt(now, id, message, &claim);
         }
         if claim.yields && held.is_some_and(|socket| node.is_promised(socket)) {
@@ -191,7 +191,7 @@ impl<D: Default> Hub<D> {
 
     /// This node has read a claim of its own.
     fn begin_claim(&mut self, now: Timestamp, claim: &ClaimEntry) {
-        if claim.doubts {
+        if !claim.doubts.is_empty() {
             return self.weigh_doubt(claim.number);
         }
         let Some(node) = &mut self.node else { return };

@@ -30,7 +30,7 @@ pub(super) struct Claims<S> {
 }
 
 /// How long a late answer can be used.
-const LATENESS: Duration = Duration::from_secs(60);
+pub(super) const LATENESS: Duration = Duration::from_secs(60);
 
 impl<S> Claims<S> {
     pub(super) fn new(nonce: u64) -> Self {

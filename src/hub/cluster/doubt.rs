@@ -5,12 +5,14 @@
 //! read it behind everything that this node has emitted, so each knows then whether it has the session:
 //!
 //! * one that has it hands it over, or refuses because its client is there: the copy of this node is old;
+//! * one that has got it with the record before, and does not have it any more, refuses as well;
 //! * the others say that they do not have it. If all processes that have claimed it have said so, the session goes on
 //!   here. If one of them has died, it may have died with the session, so the copy of this node is not used.
 //!
 //! The store has no record. So a claim that another node still waits with can get the session only from here, and is
 //! answered after that.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
@@ -50,7 +52,9 @@ impl<D: Default> Hub<D> {
     fn ask(&mut self, number: u64, socket: SocketKey) {
         let id = socket.namespace;
         let Some((pid, covered)) = self.key_of(socket).zip(self.covered(id)) else { return };
-        let entry = ClaimEntry { number, pid, offset: None, covered, yields: true, doubts: true };
+        let in_store = self.node.as_ref().and_then(|node| node.records.in_store(socket));
+        let doubts = in_store.map_or_else(Vec::new, |it| it.versions().into_vec());
+        let entry = ClaimEntry { number, pid, offset: None, covered, yields: true, doubts };
         let data = Value::new(&entry).unwrap_or(Value::null());
         let bytes = data.json().len();
         let is_asked = self.append(id, Body::Own { kind: OwnKind::Claim, data }, bytes).is_ok();
@@ -76,10 +80,26 @@ impl<D: Default> Hub<D> {
             }
             return self.hand_over(now, id, &message.sender, claim);
         }
+        if node.void.has(claim.pid, &claim.doubts) {
+            // It has gone on here since.
+            return self.supersede(id, &message.sender, claim);
+        }
         // It may be on its way here.
         if !node.claims.is_taken(claim.pid) && !node.answered.is_overtaken(claim.pid) {
             self.tell_absent(id, &message.sender, claim.number);
         }
+    }
+
+    /// A process does not have the session that this node asks about.
+    pub(super) fn note_denied(&mut self, number: u64, message: &Message) {
+        let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(number));
+        let doubt = pending.and_then(|pending| pending.doubt.as_mut());
+        let Some((doubt, stamp)) = doubt.zip(message.stamp) else { return };
+        let process = (message.sender.clone(), stamp.nonce);
+        if !doubt.denied.contains(&process) {
+            doubt.denied.push(process);
+        }
+        self.weigh_doubt(number);
     }
 
     /// There may be room for the question by now, or a node has died.

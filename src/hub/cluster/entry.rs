@@ -45,7 +45,7 @@ impl<D: Default> Hub<D> {
                 self.apply_claim(now, (id, position), message, data);
             }
             Body::Own { kind: OwnKind::RecordResponse, data } => {
-                self.apply_handover(now, id, data);
+                self.apply_handover(now, id, message, data);
             }
             Body::Own { kind: OwnKind::Marker, data }
                 if self.node.as_ref().is_some_and(|node| node.channels.is_own(message)) =>

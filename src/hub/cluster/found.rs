@@ -10,6 +10,7 @@ use super::{
     ahead::Versions,
     changes::Forgotten,
     claim::Successor,
+    claims::LATENESS,
     commands::Command,
     pending::{Pending, Priority},
     placed::InStore,
@@ -267,6 +268,11 @@ impl<D: Default> Hub<D> {
         if let (Ok(socket), Some(node)) = (arrived, &mut self.node) {
             node.claims.note_arrival(pending.key);
             node.records.note_origin(socket, pending.lookup.origin);
+            if let Some(version) = pending.lookup.origin {
+                let away = self.config.recovery.as_ref().map(|it| it.max_disconnection);
+                let end = now.saturating_add(away.unwrap_or_default()).saturating_add(LATENESS);
+                node.void.note(now, pending.key, version, end);
+            }
             match (&mut node.durable, in_store) {
                 (Some(durable), _) => {
                     let mut possible: Versions = node.claims.replacements(pending.key).collect();

@@ -8,6 +8,7 @@ use alloc::{boxed::Box, string::String};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    ahead::Versions,
     changes::Forgotten,
     claim::{ClaimEntry, Successor},
     codes::{code, refusal},
@@ -15,7 +16,7 @@ use super::{
     placed::InStore,
 };
 use crate::{
-    cluster::message::{Body, NodeId, OwnKind, Value},
+    cluster::message::{Body, Message, NodeId, OwnKind, Value},
     hub::{
         Hub,
         namespace::Namespace,
@@ -158,15 +159,30 @@ impl<D: Default> Hub<D> {
     }
 
     /// A session arrives, or was refused.
-    pub(super) fn apply_handover(&mut self, now: Timestamp, id: u32, data: &Value) {
+    pub(super) fn apply_handover(
+        &mut self,
+        now: Timestamp,
+        id: u32,
+        message: &Message,
+        data: &Value,
+    ) {
         let Ok(handover) = data.parse::<Handover>() else {
             increment(&mut self.totals.entries_skipped);
             return;
         };
-        let Handover { to, number, session, stored, older, origin } = handover;
+        let Handover { to, number, mut session, stored, older, origin } = handover;
         let Some(node) = self.node.as_mut().filter(|it| it.channels.node().as_str() == to) else {
             return;
         };
+        let key = node.claims.key(number).or_else(|| node.answered.key(number));
+        let versions: Versions = stored.map(|stored| stored.0).into_iter().chain(older).collect();
+        if key.is_some_and(|key| node.void.has(key, &versions)) {
+            if node.claims.get(number).is_some_and(|pending| pending.doubt.is_some()) {
+                // The copy of this node is newer.
+                return self.note_denied(number, message);
+            }
+            session = Err(code(RecoveryRefusal::Superseded));
+        }
         if let (Err(code), Some(pending)) = (&session, node.claims.get_mut(number))
             && pending.lookup.is_taken
         {
@@ -180,8 +196,7 @@ impl<D: Default> Hub<D> {
         let Some(mut pending) = answered.or_else(|| origin.and_then(once_more)) else { return };
         // What was found in the store is not needed any more.
         (pending.lookup.origin, pending.lookup.found) = (origin, None);
-        if let (Ok(_), Some((version, _))) = (&session, stored) {
-            let versions = older.into_iter().chain([version]).collect();
+        if session.is_ok() && stored.is_some() {
             node.answered.add(number, pending.clone(), versions);
         }
         // A take of this node that is under way may get the record.
