@@ -44,8 +44,8 @@ impl<S: Copy> Places<S> {
         }
     }
 
-    /// A node has learnt that a session is elsewhere. If its client was not told that it had come to this
-    /// node, it is where it was before. Otherwise it goes on at a third one, which is not known yet.
+    /// A node has learnt that a session is elsewhere, or has lost it. If its client was not told that it had come to
+    /// this node, it is where it was before. Otherwise it goes on at a third one, which is not known yet.
     pub(super) fn moved(&mut self, session: &str, node: usize) {
         if let Some(place) = self.0.get_mut(session).filter(|place| place.latest.0 == node)
             && let Some(earlier) = place.earlier.take()

@@ -70,7 +70,10 @@ impl<A: Application<D>, D: Data> World<A, D> {
             }
             ServerEvent::Disconnected { id, reason, .. } => match reason {
                 DisconnectReason::Moved => self.places.moved(id.as_str(), node),
-                DisconnectReason::ChannelGap => self.promise.lost(id.as_str()),
+                DisconnectReason::ChannelGap => {
+                    self.places.moved(id.as_str(), node);
+                    self.promise.lost(id.as_str());
+                }
                 _ if reason.is_recoverable() => {}
                 // The record is still there. Another node may take it while this one has no engine.
                 DisconnectReason::ClientNamespaceDisconnect | DisconnectReason::Replaced
