@@ -208,6 +208,8 @@ impl Run {
             if let Some(session) = user.session.as_mut().filter(|_| !is_claimed) {
                 (session.places, session.doubt) = (BTreeSet::from([client.node]), None);
                 user.half_open.retain(|half_open| self.fleet.frames(*half_open).is_empty());
+                // Unless a claim that its client has given up takes it there.
+                session.places.extend(user.half_open.iter().map(|half_open| half_open.node));
                 user.has_abandoned = !user.half_open.is_empty();
             }
         }
