@@ -1,5 +1,9 @@
-//! Claims that were answered with a session whose record another node could take meanwhile.
+//! Claims that were answered, but may get their session from another node.
 //!
+//! A claim was refused by the node that has the session. A node with an earlier claim takes the record all the same, and
+//! hands the session over to the latest claim that it knows. It does not know that this one was refused.
+//!
+//! Or a claim was answered with a session whose record another node could take meanwhile.
 //! An owner hands such a session over together with its record. Whoever gets that version out of the store has the
 //! session, and that can be a node with an earlier claim. This node hands the session over to the latest claim that
 //! it knows: perhaps to one that the owner has answered before. So that claim is answered twice, and the second
@@ -34,6 +38,8 @@ struct Answer<S> {
     versions: Versions,
     /// Whether another node has got the record, so that the session may come once more.
     is_overtaken: bool,
+    /// Whether it was answered without a session.
+    is_refused: bool,
 }
 
 impl<S> Answered<S> {
@@ -42,17 +48,25 @@ impl<S> Answered<S> {
     }
 
     /// A claim was answered with a session whose record has one of these versions.
-    pub(super) fn add(&mut self, number: u64, mut claim: Pending<S>, versions: Versions) {
-        claim.absent = None;
-        self.by_key.insert((claim.key.index_key(), number));
-        self.ends.insert((claim.end, number));
-        self.all.insert(number, Answer { claim, versions, is_overtaken: false });
+    pub(super) fn add(&mut self, number: u64, claim: Pending<S>, versions: Versions) {
+        self.insert(number, Answer { claim, versions, is_overtaken: false, is_refused: false });
     }
 
-    /// Removes and returns the claim if another node can have taken its session with this version.
-    pub(super) fn take(&mut self, number: u64, version: u64) -> Option<Pending<S>> {
-        self.all.get(&number).filter(|answer| answer.versions.contains(&version))?;
-        self.remove(number)
+    /// A claim was refused.
+    pub(super) fn add_refused(&mut self, number: u64, mut claim: Pending<S>) {
+        let versions = Versions::new();
+        // What it has asked about has ended here.
+        claim.doubt = None;
+        self.insert(number, Answer { claim, versions, is_overtaken: false, is_refused: true });
+    }
+
+    /// Removes and returns the claim if another node can have taken its session with this version, and whether it was
+    /// refused.
+    pub(super) fn take(&mut self, number: u64, version: u64) -> Option<(Pending<S>, bool)> {
+        let answer = self.all.get(&number)?;
+        let is_refused = answer.is_refused;
+        let may_come = is_refused || answer.versions.contains(&version);
+        may_come.then(|| self.remove(number)).flatten().map(|claim| (claim, is_refused))
     }
 
     /// The private id that a claim presents.
@@ -88,6 +102,13 @@ impl<S> Answered<S> {
         }
     }
 
+    fn insert(&mut self, number: u64, mut answer: Answer<S>) {
+        answer.claim.absent = None;
+        self.by_key.insert((answer.claim.key.index_key(), number));
+        self.ends.insert((answer.claim.end, number));
+        self.all.insert(number, answer);
+    }
+
     fn remove(&mut self, number: u64) -> Option<Pending<S>> {
         let claim = self.all.remove(&number)?.claim;
         self.by_key.remove(&(claim.key.index_key(), number));
@@ -112,4 +133,45 @@ impl<S> Answered<S> {
 fn range(key: RecoveryKey) -> core::ops::RangeInclusive<(IdBytes, u64)> {
     let key = key.index_key();
     (key, 0)..=(key, u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hub::{cluster::pending::Priority, request::ConnectRequest},
+        id::ConnectionId,
+    };
+
+    fn claim(end: u64) -> Pending<u8> {
+        let key = RecoveryKey::from_entropy(&mut |dest: &mut [u8]| dest.fill(1));
+        let connection = ConnectionId::from_raw(1);
+        let request = ConnectRequest { connection, namespace: 0, serial: 0 };
+        let end = Timestamp::from_millis(end);
+        Pending::new((key, None, Priority::Yields), request, end, Timestamp::ZERO)
+    }
+
+    #[test]
+    fn a_session_comes_once_more_with_the_version_that_was_there() {
+        let mut answered = Answered::new();
+        answered.add(7, claim(10), [5, 6].into_iter().collect());
+        assert!(answered.take(8, 5).is_none() && answered.take(7, 4).is_none());
+        assert!(answered.take(7, 6).is_some_and(|(_, is_refused)| !is_refused));
+        assert!(answered.take(7, 6).is_none());
+    }
+
+    #[test]
+    fn a_claim_that_was_refused_gets_its_session_from_whoever_has_it() {
+        let mut answered = Answered::new();
+        answered.add_refused(7, claim(10));
+        answered.add_refused(8, claim(20));
+        let key = claim(0).key;
+        assert!(!answered.is_overtaken(key), "nobody waits for it");
+        answered.note_successor(key, || 9);
+        let (claim, is_refused) = answered.take(7, 4).unwrap();
+        assert_eq!((claim.successor, is_refused), (Some(9), true));
+        answered.forget_until(Timestamp::from_millis(20));
+        assert!(answered.take(8, 4).is_none());
+        assert!(answered.all.is_empty() && answered.by_key.is_empty() && answered.ends.is_empty());
+    }
 }

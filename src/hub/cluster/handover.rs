@@ -190,13 +190,17 @@ impl<D: Default> Hub<D> {
             pending.refused = Some(refusal(*code));
             return;
         }
-        let answered = node.claims.remove(number);
-        let is_first = answered.is_some();
+        let unanswered = node.claims.remove(number).map(|pending| (pending, true));
         let once_more = |origin| node.answered.take(number, origin);
-        let Some(mut pending) = answered.or_else(|| origin.and_then(once_more)) else { return };
+        let Some((mut pending, is_first)) = unanswered.or_else(|| origin.and_then(once_more))
+        else {
+            return;
+        };
         // What was found in the store is not needed any more.
         (pending.lookup.origin, pending.lookup.found) = (origin, None);
-        if session.is_ok() && stored.is_some() {
+        if session.is_err() {
+            node.answered.add_refused(number, pending.clone());
+        } else if stored.is_some() {
             node.answered.add(number, pending.clone(), versions);
         }
         // A take of this node that is under way may get the record.
