@@ -1,13 +1,11 @@
 //! Claims that were answered, but may get their session from another node.
 //!
-//! A claim was refused by the node that has the session. A node with an earlier claim takes the record all the same, and
-//! hands the session over to the latest claim that it knows. It does not know that this one was refused.
-//!
-//! Or a claim was answered with a session whose record another node could take meanwhile.
-//! An owner hands such a session over together with its record. Whoever gets that version out of the store has the
-//! session, and that can be a node with an earlier claim. This node hands the session over to the latest claim that
-//! it knows: perhaps to one that the owner has answered before. So that claim is answered twice, and the second
-//! answer counts:
+//! * A claim was refused by the node that has the session. A node with an earlier claim takes the record all the same,
+//!   and hands the session over to the latest claim that it knows. It does not know that this one was refused.
+//! * A claim was answered with a session whose record another node could take meanwhile. An owner hands such a session
+//!   over together with its record. Whoever gets that version out of the store has the session, and that can be a node
+//!   with an earlier claim. This node hands the session over to the latest claim that it knows: perhaps to one that the
+//!   owner has answered before. So that claim is answered twice, and the second answer counts:
 //!
 //! ```text
 //!   owner                       A (earlier claim)            B (later claim)
