@@ -213,6 +213,12 @@ impl Fleet {
             }
         }
     }
+
+    /// How many sessions the first ones of its nodes have.
+    pub fn sessions(&self, nodes: usize) -> usize {
+        let stats = self.nodes[..nodes].iter().map(|it| it.server.stats());
+        stats.map(|stats| stats.sockets + stats.parked_sessions).sum()
+    }
 }
 
 pub fn name(number: usize) -> NodeId {

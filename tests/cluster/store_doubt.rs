@@ -55,12 +55,6 @@ fn get_to_know(fleet: &mut Fleet) {
     }
 }
 
-/// How many sessions nodes 0 and 1 have.
-fn sessions(fleet: &Fleet) -> usize {
-    let stats = fleet.nodes[..2].iter().map(|it| it.server.stats());
-    stats.map(|stats| stats.sockets + stats.parked_sessions).sum()
-}
-
 #[test]
 fn a_session_goes_on_if_no_other_node_has_it() {
     let (mut fleet, of_client, back) = in_doubt();
@@ -87,7 +81,7 @@ fn a_session_goes_on_without_its_client() {
         fleet.settle();
         get_to_know(&mut fleet);
         assert_eq!(ids(&fleet, back), of_client, "{node} {is_early}");
-        assert_eq!(sessions(&fleet), 1);
+        assert_eq!(fleet.sessions(2), 1);
     }
 }
 
@@ -114,7 +108,7 @@ fn a_session_that_another_node_has_ends_here() {
         fleet.at(2, |at| at.all().emit("live", &()).unwrap());
         fleet.settle();
         assert_eq!(fleet.got(back), ["missed", "live"]);
-        assert_eq!(sessions(&fleet), 1, "{is_connected}");
+        assert_eq!(fleet.sessions(2), 1, "{is_connected}");
     }
 }
 
@@ -134,7 +128,7 @@ fn a_session_ends_if_a_node_that_may_have_had_it_has_died() {
             fleet.wait(20_000);
         }
         get_to_know(&mut fleet);
-        assert_eq!(sessions(&fleet), 1, "a new one");
+        assert_eq!(fleet.sessions(2), 1, "a new one");
         assert_ne!(ids(&fleet, back), of_client, "{is_replaced}");
     }
 }
@@ -202,7 +196,5 @@ fn a_claim_that_a_later_one_has_replaced_counts() {
     assert_eq!(fleet.nodes[2].server.data(at_second), Some(&9));
     fleet.wait(2_000);
     fleet.settle();
-    let stats = fleet.nodes.iter().map(|it| it.server.stats());
-    let sessions = stats.map(|it| it.sockets + it.parked_sessions).sum::<usize>();
-    assert_eq!(sessions, 2, "that of the client without an offset is new");
+    assert_eq!(fleet.sessions(3), 2, "that of the client without an offset is new");
 }

@@ -26,11 +26,6 @@ fn moved(fleet: &mut Fleet, (pid, _): &(String, String)) -> Client {
     back
 }
 
-fn sessions(fleet: &Fleet) -> usize {
-    let stats = fleet.nodes.iter().map(|it| it.server.stats());
-    stats.map(|stats| stats.sockets + stats.parked_sessions).sum()
-}
-
 /// The owner answers a claim that its client has given up: that of before the one that was answered with the record.
 #[test]
 fn a_session_that_has_ended_does_not_come_back_with_the_answer_to_an_earlier_claim() {
@@ -43,7 +38,7 @@ fn a_session_that_has_ended_does_not_come_back_with_the_answer_to_an_earlier_cla
     assert_eq!(ids(&fleet, back), of_client);
     fleet.send(back, "41");
     fleet.take(1, usize::MAX);
-    assert_eq!(sessions(&fleet), 1, "the copy");
+    assert_eq!(fleet.sessions(2), 1, "the copy");
     let again = fleet.open_with(1, &claim(&of_client.0, "7000-0"));
     // It reads the first claim only, so it does not know that there are others.
     fleet.read(0, 1);
@@ -52,7 +47,7 @@ fn a_session_that_has_ended_does_not_come_back_with_the_answer_to_an_earlier_cla
     fleet.settle();
     assert_eq!(outcome(&fleet, 1), refused(RecoveryRefusal::Unknown));
     assert_ne!(ids(&fleet, again), of_client);
-    assert_eq!(sessions(&fleet), 1, "the new one");
+    assert_eq!(fleet.sessions(2), 1, "the new one");
 }
 
 /// The owner asks the processes that have claimed the session. None of them has it any more.
@@ -66,5 +61,5 @@ fn a_session_that_has_ended_does_not_go_on_at_an_owner_in_doubt() {
     fleet.wait(20_000);
     fleet.settle();
     assert_ne!(ids(&fleet, claims[1]), of_client);
-    assert_eq!(sessions(&fleet), 2, "both are new");
+    assert_eq!(fleet.sessions(3), 2, "both are new");
 }

@@ -16,7 +16,10 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::{ahead::Versions, pending::Pending};
+use super::{
+    ahead::Versions,
+    pending::{Pending, numbers_of},
+};
 use crate::{
     id::{IdBytes, RecoveryKey},
     time::Timestamp,
@@ -116,7 +119,7 @@ impl<S> Answered<S> {
 
     fn for_each(&mut self, key: RecoveryKey, mut note: impl FnMut(&mut Answer<S>)) {
         let Self { all, by_key, .. } = self;
-        for (_, number) in by_key.range(range(key)) {
+        for (_, number) in by_key.range(numbers_of(key)) {
             if let Some(answer) = all.get_mut(number) {
                 note(answer);
             }
@@ -124,13 +127,8 @@ impl<S> Answered<S> {
     }
 
     fn numbers(&self, key: RecoveryKey) -> impl Iterator<Item = u64> {
-        self.by_key.range(range(key)).map(|(_, number)| *number)
+        self.by_key.range(numbers_of(key)).map(|(_, number)| *number)
     }
-}
-
-fn range(key: RecoveryKey) -> core::ops::RangeInclusive<(IdBytes, u64)> {
-    let key = key.index_key();
-    (key, 0)..=(key, u64::MAX)
 }
 
 #[cfg(test)]

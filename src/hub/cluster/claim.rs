@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     description,
-    pending::{Priority, is_before},
+    pending::{Priority, is_before, process_of},
     record,
 };
 use crate::{
@@ -155,8 +155,8 @@ impl<D: Default> Hub<D> {
             return;
         }
         let held = self.keys.get(&claim.pid.index_key()).copied();
-        if let (Some(socket), Some(stamp)) = (held, message.stamp) {
-            node.records.contests.note_claimant(socket, (message.sender.clone(), stamp.nonce));
+        if let Some((socket, process)) = held.zip(process_of(message)) {
+            node.records.contests.note_claimant(socket, process);
         }
         if !claim.doubts.is_empty() {
             return self.answer_doubt(now, id, message, &claim);

@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::time::Duration;
 
-use super::pending::{Doubt, Pending, Priority};
+use super::pending::{Doubt, Pending, Priority, numbers_of};
 use crate::{
     cluster::message::NodeId,
     hub::request::ConnectRequest,
@@ -230,8 +230,7 @@ impl<S> Claims<S> {
 
     /// The numbers of the claims of a session.
     pub(super) fn numbers(&self, key: RecoveryKey) -> Vec<u64> {
-        let key = key.index_key();
-        self.by_key.range((key, 0)..=(key, u64::MAX)).map(|(_, number)| *number).collect()
+        self.by_key.range(numbers_of(key)).map(|(_, number)| *number).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use core::time::Duration;
 
 use super::{
     claim::ClaimEntry,
-    pending::{Doubt, Priority, Process},
+    pending::{Doubt, Priority, Process, process_of},
     records::Recalled,
 };
 use crate::{
@@ -94,8 +94,7 @@ impl<D: Default> Hub<D> {
     pub(super) fn note_denied(&mut self, number: u64, message: &Message) {
         let pending = self.node.as_mut().and_then(|node| node.claims.get_mut(number));
         let doubt = pending.and_then(|pending| pending.doubt.as_mut());
-        let Some((doubt, stamp)) = doubt.zip(message.stamp) else { return };
-        let process = (message.sender.clone(), stamp.nonce);
+        let Some((doubt, process)) = doubt.zip(process_of(message)) else { return };
         if !doubt.denied.contains(&process) {
             doubt.denied.push(process);
         }

@@ -192,6 +192,7 @@ impl<D: Default> Hub<D> {
         }
         let unanswered = node.claims.remove(number).map(|pending| (pending, true));
         let once_more = |origin| node.answered.take(number, origin);
+        // `is_first`: no session has come for it yet. It may have been refused.
         let Some((mut pending, is_first)) = unanswered.or_else(|| origin.and_then(once_more))
         else {
             return;

@@ -1,12 +1,15 @@
 //! One claim of a node that others have not answered.
 
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
-use core::mem;
+use core::{mem, ops::RangeInclusive};
 
 use crate::{
-    cluster::{FetchedSession, message::NodeId},
+    cluster::{
+        FetchedSession,
+        message::{Message, NodeId},
+    },
     hub::request::ConnectRequest,
-    id::{RecoveryKey, SocketKey},
+    id::{IdBytes, RecoveryKey, SocketKey},
     recovery::{Offset, RecoveryRefusal},
     time::Timestamp,
 };
@@ -80,6 +83,11 @@ pub(super) struct Doubt {
 /// A node, and the number that tells its process from an earlier one with the same name.
 pub(super) type Process = (NodeId, u64);
 
+/// The process that has sent a message.
+pub(super) fn process_of(message: &Message) -> Option<Process> {
+    message.stamp.map(|stamp| (message.sender.clone(), stamp.nonce))
+}
+
 impl<S> Pending<S> {
     pub(super) fn new(
         (key, offset, priority): (RecoveryKey, Option<Box<str>>, Priority),
@@ -143,4 +151,10 @@ impl Doubt {
 pub(super) fn is_before(offset: Option<&str>, claim: Offset) -> bool {
     let Some(text) = offset else { return true };
     text.parse::<Offset>().is_ok_and(|offset| offset.has_form_of(claim) && offset < claim)
+}
+
+/// Where the numbers of the claims of a session are in an index by private id.
+pub(super) fn numbers_of(key: RecoveryKey) -> RangeInclusive<(IdBytes, u64)> {
+    let key = key.index_key();
+    (key, 0)..=(key, u64::MAX)
 }
